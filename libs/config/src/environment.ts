@@ -1,0 +1,99 @@
+/**
+ * Turns the environment into settings, all problems at once.
+ *
+ * `.env` in the current directory is read first; what the environment itself says wins over it.
+ */
+import { config as loadDotenv } from 'dotenv';
+import { z } from 'zod';
+import {
+  clientFields,
+  connectionFields,
+  gatewayFields,
+  localClusterFields,
+  streamFields,
+  workerFields,
+} from './settings.js';
+
+/** Where settings come from: `process.env`, or a map in tests. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The environment is wrong. The message lists every problem, one a line. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+  constructor(readonly problems: readonly string[]) {
+    super(`Wrong settings:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+  }
+}
+
+const setupSchema = z.object({ ...connectionFields, ...streamFields });
+const gatewaySchema = z.object({ ...connectionFields, ...gatewayFields });
+const workerSchema = z
+  .object({ ...connectionFields, ...streamFields, ...workerFields })
+  .refine((s) => s.SEKALI_ACK_WAIT_MS > s.SEKALI_BATCH_WAIT_MS + s.SEKALI_TRANSACTION_MS_MAX, {
+    path: ['SEKALI_ACK_WAIT_MS'],
+    message: 'must be more than SEKALI_BATCH_WAIT_MS + SEKALI_TRANSACTION_MS_MAX, or work in progress is delivered again',
+  })
+  .refine((s) => s.SEKALI_PREFETCH >= s.SEKALI_BATCH_SIZE, {
+    path: ['SEKALI_PREFETCH'],
+    message: 'must be at least SEKALI_BATCH_SIZE, or no batch is ever full',
+  })
+  .refine((s) => s.SEKALI_ACK_PENDING_MAX >= s.SEKALI_PREFETCH, {
+    path: ['SEKALI_ACK_PENDING_MAX'],
+    message: 'must be at least SEKALI_PREFETCH, or the prefetch is never reached',
+  });
+const clientSchema = z.object({ ...connectionFields, ...clientFields });
+const localClusterSchema = z.object(localClusterFields);
+
+/** Settings of apps/setup. */
+export type SetupSettings = Readonly<z.infer<typeof setupSchema>>;
+/** Settings of apps/gateway. */
+export type GatewaySettings = Readonly<z.infer<typeof gatewaySchema>>;
+/** Settings of apps/worker. */
+export type WorkerSettings = Readonly<z.infer<typeof workerSchema>>;
+/** Settings of the commands that talk to a running system. */
+export type ClientSettings = Readonly<z.infer<typeof clientSchema>>;
+/** Settings of `sekali up`. */
+export type LocalClusterSettings = Readonly<z.infer<typeof localClusterSchema>>;
+
+/** Reads the settings of apps/setup. Throws `SettingsError`. */
+export function readSetupSettings(environment = systemEnvironment()): SetupSettings {
+  return parse(setupSchema, environment);
+}
+
+/** Reads the settings of apps/gateway. Throws `SettingsError`. */
+export function readGatewaySettings(environment = systemEnvironment()): GatewaySettings {
+  return parse(gatewaySchema, environment);
+}
+
+/** Reads the settings of apps/worker. Throws `SettingsError`. */
+export function readWorkerSettings(environment = systemEnvironment()): WorkerSettings {
+  return parse(workerSchema, environment);
+}
+
+/** Reads the settings of the commands that talk to a running system. Throws `SettingsError`. */
+export function readClientSettings(environment = systemEnvironment()): ClientSettings {
+  return parse(clientSchema, environment);
+}
+
+/** Reads the settings of `sekali up`. Throws `SettingsError`. */
+export function readLocalClusterSettings(environment = systemEnvironment()): LocalClusterSettings {
+  return parse(localClusterSchema, environment);
+}
+
+/** The environment of this process with `.env` beneath it, for reading settings and for handing on to children. */
+export function systemEnvironment(): Environment {
+  const fromFile: Record<string, string> = {};
+  loadDotenv({ quiet: true, processEnv: fromFile });
+  return { ...fromFile, ...process.env };
+}
+
+function parse<S extends z.ZodType>(schema: S, environment: Environment): Readonly<z.infer<S>> {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  const result = schema.safeParse(given);
+  if (!result.success) {
+    throw new SettingsError(
+      result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
+    );
+  }
+  return Object.freeze(result.data) as Readonly<z.infer<S>>;
+}

@@ -1,0 +1,85 @@
+/**
+ * Every setting of every program: its name in the environment, its bounds, its default and what it is for.
+ *
+ * The environment is read here and nowhere else. A program takes the group of settings it needs; all problems
+ * of a group are reported together, and what comes back is frozen.
+ */
+import { z } from 'zod';
+
+const integer = (min: number, max: number, initial: number): z.ZodDefault<z.ZodCoercedNumber> =>
+  z.coerce.number().int().min(min).max(max).default(initial);
+const text = (initial: string): z.ZodDefault<z.ZodString> => z.string().min(1).default(initial);
+const token = (initial: string): z.ZodDefault<z.ZodString> =>
+  z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 characters A-Z a-z 0-9 _ -')
+    .default(initial);
+
+/** Where the parts find each other. */
+export const connectionFields = {
+  SEKALI_NATS_URLS: text('nats://127.0.0.1:4222').describe('Brokers, joined by commas; any one of them is enough to begin with'),
+  SEKALI_POSTGRES_URL: text('postgres://sekali@127.0.0.1:5442/sekali').describe('The database'),
+  SEKALI_STREAM: token('EVENTS').describe('Name of the stream'),
+  SEKALI_SUBJECT_PREFIX: token('events').describe('First token of every subject: `<prefix>.<topic>`'),
+  SEKALI_CONSUMER: token('store').describe('Name of the durable consumer that stores events'),
+  SEKALI_LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .default('info')
+    .describe('Least important level that is logged'),
+};
+
+/** What `setup` makes the stream and the consumer from. */
+export const streamFields = {
+  SEKALI_STREAM_REPLICAS: integer(1, 5, 3).describe('Brokers that hold each message'),
+  SEKALI_STREAM_BYTES_MAX: integer(1_000_000, Number.MAX_SAFE_INTEGER, 2_147_483_648).describe(
+    'Bytes the stream may hold; when full, publishing is refused',
+  ),
+  SEKALI_STREAM_AGE_SECONDS_MAX: integer(60, 31_536_000, 604_800).describe('Age at which messages leave the stream'),
+  SEKALI_DUPLICATE_WINDOW_MS: integer(100, 86_400_000, 120_000).describe(
+    'How long the brokers remember message ids; Postgres remembers them for ever',
+  ),
+  SEKALI_ACK_WAIT_MS: integer(1_000, 600_000, 15_000).describe('How long a delivery may stay unsettled before it is repeated'),
+  SEKALI_ACK_PENDING_MAX: integer(1, 1_000_000, 50_000).describe('Unsettled deliveries of all workers together'),
+};
+
+/** The gateway. */
+export const gatewayFields = {
+  SEKALI_HTTP_HOST: text('127.0.0.1').describe('Address the gateway listens on'),
+  SEKALI_HTTP_PORT: integer(0, 65_535, 8080).describe('Port the gateway listens on; 0 takes a free one'),
+  SEKALI_EVENT_BYTES_MAX: integer(1_024, 1_000_000, 262_144).describe('Bytes of one event'),
+  SEKALI_BODY_BYTES_MAX: integer(1_024, 268_435_456, 16_777_216).describe('Bytes of one request'),
+  SEKALI_PUBLISH_IN_FLIGHT_MAX: integer(1, 10_000, 512).describe('Publishes of one gateway that wait for the brokers'),
+  SEKALI_PUBLISH_WAITING_MAX: integer(1, 1_000_000, 20_000).describe(
+    'Events of one gateway that may wait for their turn; more are refused with 503',
+  ),
+  SEKALI_PUBLISH_BUDGET_MS: integer(1_000, 120_000, 18_000).describe('How long one event is tried before 503'),
+};
+
+/** The worker. */
+export const workerFields = {
+  SEKALI_EVENT_BYTES_MAX: gatewayFields.SEKALI_EVENT_BYTES_MAX,
+  SEKALI_BATCH_SIZE: integer(1, 5_000, 500).describe('Events in one transaction, at most'),
+  SEKALI_BATCH_WAIT_MS: integer(0, 1_000, 5).describe('How long a batch that is not full waits for more'),
+  SEKALI_BATCHES_IN_FLIGHT: integer(1, 16, 2).describe('Transactions of one worker at a time'),
+  SEKALI_PREFETCH: integer(1, 50_000, 2_000).describe('Deliveries one worker asks for ahead'),
+  SEKALI_TRANSACTION_MS_MAX: integer(100, 300_000, 8_000).describe('How long one transaction may take'),
+  SEKALI_ISOLATE_AFTER_DELIVERIES: integer(1, 100, 3).describe(
+    'After so many deliveries a message is processed alone, its attempts counted',
+  ),
+  SEKALI_ATTEMPTS_MAX: integer(1, 100, 3).describe('Attempts, alone, before a message becomes a dead letter'),
+};
+
+/** `sekali up`. */
+export const localClusterFields = {
+  SEKALI_NATS_SERVER: z.string().min(1).optional().describe('A nats-server of your own instead of the one from npm'),
+  SEKALI_POSTGRES_BIN: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('A directory with initdb and postgres of your own instead of those from npm'),
+};
+
+/** What clients on the command line need. */
+export const clientFields = {
+  SEKALI_GATEWAY_URL: text('http://127.0.0.1:8080').describe('The gateway that commands talk to'),
+};

@@ -1,0 +1,120 @@
+/**
+ * From the bytes of a message to an event, or to the reason why there is none.
+ *
+ * This is the door for producers that publish straight to NATS. A message that fails here fails on every
+ * worker and at every delivery, so it becomes a dead letter at once.
+ */
+import {
+  eventIdError,
+  payloadError,
+  type FieldError,
+  type SekaliEvent,
+  sourceError,
+  timestampError,
+  topicError,
+  unknownFieldErrors,
+} from './event.js';
+import { objectSpans } from './json-text.js';
+import { eventIdOf, topicOf } from './subject.js';
+import { canonicalTimestamp } from './timestamp.js';
+
+/** Why a message is not an event. */
+export type PoisonReason = 'too_large' | 'not_utf8' | 'not_json' | 'invalid_event' | 'subject_mismatch';
+
+/** What came out: an event, or a reason with a sentence that says what was wrong. */
+export type Decoded =
+  | { readonly ok: true; readonly event: SekaliEvent }
+  | {
+      readonly ok: false;
+      readonly reason: PoisonReason;
+      readonly detail: string;
+      /** The id, where the message told one that is valid. */
+      readonly eventId?: string;
+    };
+
+/** What of a message decides whether it is an event. */
+export interface RawMessage {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  /** The value of `Nats-Msg-Id`, if it was sent. */
+  readonly messageId: string | undefined;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Decodes and validates a message.
+ *
+ * @param prefix the first tokens of every subject, `events`
+ * @param eventBytesMax the largest body, in bytes
+ * @returns never throws
+ */
+export function decodeEvent(message: RawMessage, prefix: string, eventBytesMax: number): Decoded {
+  if (message.data.length > eventBytesMax) {
+    return poison('too_large', `${message.data.length} bytes, at most ${eventBytesMax} are allowed`);
+  }
+  let text: string;
+  try {
+    text = utf8.decode(message.data);
+  } catch {
+    return poison('not_utf8', 'the body is not UTF-8');
+  }
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (error) {
+    return poison('not_json', error instanceof Error ? error.message : 'the body is not JSON');
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    return poison('invalid_event', 'the body must be a JSON object');
+  }
+  return decodeBody(body as Record<string, unknown>, text, message, prefix);
+}
+
+function decodeBody(
+  body: Record<string, unknown>,
+  text: string,
+  message: RawMessage,
+  prefix: string,
+): Decoded {
+  const subjectTopic = topicOf(prefix, message.subject);
+  const topic = Object.hasOwn(body, 'topic') ? body['topic'] : subjectTopic;
+  const eventId =
+    Object.hasOwn(body, 'event_id') || typeof topic !== 'string' || message.messageId === undefined
+      ? body['event_id']
+      : eventIdOf(topic, message.messageId);
+  const payload = objectSpans(text).members.get('payload');
+  const payloadText = payload ? text.slice(payload.start, payload.end) : '';
+  const errors: FieldError[] = unknownFieldErrors(Object.keys(body));
+  const check = (field: string, error: string | undefined): void => {
+    if (error !== undefined) errors.push({ field, message: error });
+  };
+  check('topic', topicError(topic));
+  check('event_id', eventIdError(eventId));
+  check('timestamp', timestampError(body['timestamp']));
+  check('source', sourceError(body['source']));
+  check('payload', payloadError(body['payload'], payloadText));
+  const knownId = eventIdError(eventId) === undefined ? { eventId: eventId as string } : {};
+  if (errors.length > 0) {
+    const detail = errors.map((error) => `${error.field}: ${error.message}`).join('; ');
+    return { ...poison('invalid_event', detail), ...knownId };
+  }
+  if (topic !== subjectTopic) {
+    const detail = `the body says topic ${String(topic)}, the subject ${message.subject}`;
+    return { ...poison('subject_mismatch', detail), ...knownId };
+  }
+  return {
+    ok: true,
+    event: {
+      topic: topic as string,
+      eventId: eventId as string,
+      timestamp: canonicalTimestamp(body['timestamp'] as string) as string,
+      source: body['source'] as string,
+      payload: payloadText,
+    },
+  };
+}
+
+function poison(reason: PoisonReason, detail: string): { ok: false; reason: PoisonReason; detail: string } {
+  return { ok: false, reason, detail: detail.slice(0, 2_000) };
+}

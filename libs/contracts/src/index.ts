@@ -1,0 +1,26 @@
+export {
+  EVENT_FIELDS,
+  eventIdError,
+  eventText,
+  payloadError,
+  sourceError,
+  timestampError,
+  topicError,
+  unknownFieldErrors,
+  type EventField,
+  type FieldError,
+  type SekaliEvent,
+} from './event.js';
+export { decodeEvent, type Decoded, type PoisonReason, type RawMessage } from './event-decoder.js';
+export type { EventView, Problem, PublishResponse, PublishResult, StatsView, TopicStats } from './http.js';
+export { arraySpans, objectSpans, type ObjectSpans, type Span } from './json-text.js';
+export {
+  EVENT_BYTES_MAX,
+  EVENT_ID_LENGTH_MAX,
+  PAGE_SIZE_DEFAULT,
+  PAGE_SIZE_MAX,
+  PUBLISH_EVENTS_MAX,
+  SOURCE_LENGTH_MAX,
+} from './limits.js';
+export { eventIdOf, MESSAGE_ID_HEADER, messageIdOf, SUBMISSION_HEADER, subjectOf, topicOf } from './subject.js';
+export { canonicalTimestamp } from './timestamp.js';

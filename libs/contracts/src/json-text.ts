@@ -1,0 +1,162 @@
+/**
+ * Reading JSON text without rewriting it.
+ *
+ * `JSON.parse` followed by `JSON.stringify` changes what a producer sent: 12345678901234567890 loses its last
+ * digits, 1e400 becomes null. Payloads therefore travel from the producer to Postgres as the producer's own
+ * characters, and these functions find where they begin and end.
+ *
+ * All of them expect text that `JSON.parse` has accepted; on other text their answer means nothing.
+ */
+import { NUMBER_EXPONENT_MAX, NUMBER_LENGTH_MAX } from './limits.js';
+
+/** Where a value stands in a text: `text.slice(start, end)` is the value. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The members of an object, by name, and the position after its closing brace. A repeated name counts once, last. */
+export interface ObjectSpans {
+  readonly members: Map<string, Span>;
+  readonly end: number;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+
+/** Finds each member of the object that begins at or after `from`. */
+export function objectSpans(text: string, from = 0): ObjectSpans {
+  const members = new Map<string, Span>();
+  let at = skipSpace(text, from) + 1;
+  for (;;) {
+    at = skipSpace(text, at);
+    const code = text.charCodeAt(at);
+    if (code === CLOSE_BRACE || at >= text.length) return { members, end: at + 1 };
+    if (code === COMMA) {
+      at++;
+      continue;
+    }
+    const nameEnd = stringEnd(text, at);
+    const name = JSON.parse(text.slice(at, nameEnd)) as string;
+    at = skipSpace(text, nameEnd);
+    if (text.charCodeAt(at) === COLON) at++;
+    const start = skipSpace(text, at);
+    const end = valueEnd(text, start);
+    members.set(name, { start, end });
+    at = end;
+  }
+}
+
+/** Finds each element of the array that begins at or after `from`. */
+export function arraySpans(text: string, from = 0): Span[] {
+  const elements: Span[] = [];
+  let at = skipSpace(text, from) + 1;
+  for (;;) {
+    at = skipSpace(text, at);
+    const code = text.charCodeAt(at);
+    if (code === CLOSE_BRACKET || at >= text.length) return elements;
+    if (code === COMMA) {
+      at++;
+      continue;
+    }
+    const end = valueEnd(text, at);
+    elements.push({ start: at, end });
+    at = end;
+  }
+}
+
+/** How many levels of objects and arrays the text has: `1` is 0, `{}` is 1, `{"a":[]}` is 2. */
+export function nestingDepth(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = stringEnd(text, at) - 1;
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET) deepest = Math.max(deepest, ++depth);
+    else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
+  }
+  return deepest;
+}
+
+/** Whether a string in the text holds `\u0000` or half of a surrogate pair, neither of which Postgres can keep. */
+export function hasUnstorableCharacter(text: string): boolean {
+  if (!text.isWellFormed()) return true;
+  if (!text.includes('\\u')) return false;
+  // Each match consumes a whole escape, so an escaped backslash before a `u` is not taken for one.
+  const escapes = /\\(?:u([0-9a-fA-F]{4})|.)/gs;
+  let highSurrogateEnd = -1;
+  for (const match of text.matchAll(escapes)) {
+    const unit = match[1] === undefined ? -1 : Number.parseInt(match[1], 16);
+    const isLow = unit >= 0xdc00 && unit <= 0xdfff;
+    if (highSurrogateEnd >= 0) {
+      if (!isLow || match.index !== highSurrogateEnd) return true;
+      highSurrogateEnd = -1;
+      continue;
+    }
+    if (unit === 0 || isLow) return true;
+    if (unit >= 0xd800 && unit <= 0xdbff) highSurrogateEnd = match.index + 6;
+  }
+  return highSurrogateEnd >= 0;
+}
+
+/** Whether a number in the text is longer, or has a larger exponent, than is stored (see limits.ts). */
+export function hasUnstorableNumber(text: string): boolean {
+  const suspicious = /[eE][+-]?\d{3}/.test(text) || new RegExp(`\\d{${NUMBER_LENGTH_MAX / 2}}`).test(text);
+  if (!suspicious) return false;
+  const numbers = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE]([+-]?\d+))?/gs;
+  for (const match of text.matchAll(numbers)) {
+    if (match[0].startsWith('"')) continue;
+    if (match[0].length > NUMBER_LENGTH_MAX) return true;
+    if (match[1] !== undefined && Math.abs(Number(match[1])) > NUMBER_EXPONENT_MAX) return true;
+  }
+  return false;
+}
+
+function valueEnd(text: string, start: number): number {
+  const code = text.charCodeAt(start);
+  if (code === QUOTE) return stringEnd(text, start);
+  if (code !== OPEN_BRACE && code !== OPEN_BRACKET) return scalarEnd(text, start);
+  let depth = 0;
+  for (let at = start; at < text.length; at++) {
+    const inner = text.charCodeAt(at);
+    if (inner === QUOTE) at = stringEnd(text, at) - 1;
+    else if (inner === OPEN_BRACE || inner === OPEN_BRACKET) depth++;
+    else if ((inner === CLOSE_BRACE || inner === CLOSE_BRACKET) && --depth === 0) return at + 1;
+  }
+  return text.length;
+}
+
+function stringEnd(text: string, start: number): number {
+  for (let at = text.indexOf('"', start + 1); at !== -1; at = text.indexOf('"', at + 1)) {
+    let backslashes = 0;
+    while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes++;
+    if (backslashes % 2 === 0) return at + 1;
+  }
+  return text.length;
+}
+
+function scalarEnd(text: string, start: number): number {
+  let at = start;
+  while (at < text.length) {
+    const code = text.charCodeAt(at);
+    if (code === COMMA || code === CLOSE_BRACE || code === CLOSE_BRACKET || isSpace(code)) break;
+    at++;
+  }
+  return at;
+}
+
+function skipSpace(text: string, from: number): number {
+  let at = from;
+  while (isSpace(text.charCodeAt(at))) at++;
+  return at;
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
+}

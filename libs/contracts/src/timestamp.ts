@@ -1,0 +1,45 @@
+/**
+ * ISO 8601 instants, as producers write them, in the one form that we store.
+ *
+ * `Date` alone would not do: it drops everything below a millisecond, accepts dates that do not exist
+ * (`2026-02-30`) and knows forms that ISO 8601 does not have.
+ */
+
+const ISO_8601 =
+  /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,12}))?)?(?:([Zz])|([+-])(\d{2})(?::?(\d{2}))?)$/;
+
+const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+/**
+ * Brings an ISO 8601 instant with a zone into UTC with microseconds.
+ *
+ * @param text for example `2026-11-22T10:00:00+07:00`; seconds and a fraction are optional, a zone is not
+ * @returns for example `2026-11-22T03:00:00.000000Z` (digits below a microsecond are cut), or `undefined`
+ *   when the text is not such an instant, the date does not exist, or the year in UTC is not 0001 to 9999
+ */
+export function canonicalTimestamp(text: string): string | undefined {
+  const match = ISO_8601.exec(text);
+  if (!match) return undefined;
+  const [, year, month, day, hour, minute, second = '0', fraction = '', , sign, zoneHour = '0', zoneMinute = '0'] =
+    match;
+  const y = Number(year);
+  const mo = Number(month);
+  const d = Number(day);
+  if (mo < 1 || mo > 12 || d < 1 || d > (DAYS_IN_MONTH[mo - 1] ?? 0)) return undefined;
+  if (mo === 2 && d === 29 && !isLeapYear(y)) return undefined;
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
+  if (Number(zoneHour) > 15 || Number(zoneMinute) > 59) return undefined;
+  const offsetMinutes = (Number(zoneHour) * 60 + Number(zoneMinute)) * (sign === '-' ? -1 : 1);
+  const date = new Date(0);
+  // Not Date.UTC: it reads the years 0 to 99 as 1900 to 1999.
+  date.setUTCFullYear(y, mo - 1, d);
+  date.setUTCHours(Number(hour), Number(minute) - offsetMinutes, Number(second));
+  const utcYear = date.getUTCFullYear();
+  if (utcYear < 1 || utcYear > 9999) return undefined;
+  const whole = date.toISOString().slice(0, 19);
+  return `${whole}.${fraction.slice(0, 6).padEnd(6, '0')}Z`;
+}
+
+function isLeapYear(year: number): boolean {
+  return (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
+}

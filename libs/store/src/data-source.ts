@@ -1,0 +1,66 @@
+/**
+ * The way into Postgres: TypeORM for the schema and for reading, a bare pool for the hot path.
+ *
+ * Every connection carries its own bounds. A statement that hangs, a transaction that a stopped process left
+ * open, or a peer that vanished must each end by themselves, or the rows they hold stay locked.
+ */
+import { DataSource } from 'typeorm';
+import pg from 'pg';
+import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
+
+/** How to reach the database, and how long anything may take there. */
+export interface StoreAddress {
+  readonly url: string;
+  /** Shown in `pg_stat_activity`. */
+  readonly name: string;
+  readonly connectionsMax: number;
+  /** One statement or one transaction, in milliseconds. */
+  readonly transactionMsMax: number;
+}
+
+const CONNECT_MS_MAX = 5_000;
+
+/** Every migration there is, oldest first. */
+export const migrations = [Initial1732233600000];
+
+/** A TypeORM data source on schema `sekali`. It is not connected yet: call `initialize()`. */
+export function createDataSource(address: StoreAddress): DataSource {
+  return new DataSource({
+    type: 'postgres',
+    url: address.url,
+    schema: 'sekali',
+    applicationName: address.name,
+    poolSize: address.connectionsMax,
+    connectTimeoutMS: CONNECT_MS_MAX,
+    migrations,
+    migrationsTableName: 'migration',
+    logging: false,
+    extra: connectionBounds(address),
+  });
+}
+
+/** A pool for the hot path. The caller ends it. */
+export function createPool(address: StoreAddress): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: address.url,
+    application_name: address.name,
+    max: address.connectionsMax,
+    connectionTimeoutMillis: CONNECT_MS_MAX,
+    ...connectionBounds(address),
+  });
+  // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+function connectionBounds(address: StoreAddress): pg.ClientConfig {
+  return {
+    keepAlive: true,
+    // The client's own clock: a black-holed connection gives no answer at all.
+    query_timeout: address.transactionMsMax + 1_000,
+    statement_timeout: address.transactionMsMax,
+    // A process stopped in mid-transaction must not keep its locks.
+    idle_in_transaction_session_timeout: address.transactionMsMax,
+    options: `-c transaction_timeout=${address.transactionMsMax} -c timezone=UTC`,
+  };
+}

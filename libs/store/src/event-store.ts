@@ -1,0 +1,66 @@
+/** Storing events: the effect of the consumer `store`, one statement a batch. */
+import type { Queryable } from './queryable.js';
+
+/** One event to be stored. */
+export interface NewEvent {
+  readonly seq: number;
+  readonly topic: string;
+  readonly eventId: string;
+  readonly source: string;
+  /** UTC with microseconds. */
+  readonly timestamp: string;
+  /** JSON text of an object. */
+  readonly payload: string;
+  readonly publishedAt: Date;
+}
+
+const INSERT_EVENTS = `
+INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at)
+SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::jsonb[], $8::timestamptz[])`;
+
+/** Stores events, in the caller's transaction. Fails as a whole when Postgres refuses one of them. */
+export async function insertEvents(
+  database: Queryable,
+  streamId: number,
+  events: readonly NewEvent[],
+): Promise<void> {
+  if (events.length === 0) return;
+  await database.query(INSERT_EVENTS, [
+    streamId,
+    events.map((event) => event.seq),
+    events.map((event) => event.topic),
+    events.map((event) => event.eventId),
+    events.map((event) => event.source),
+    events.map((event) => event.timestamp),
+    events.map((event) => event.payload),
+    events.map((event) => event.publishedAt.toISOString()),
+  ]);
+}
+
+const FIND_CONFLICTS = `
+SELECT candidate.seq::float8 AS seq
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::jsonb[]) AS candidate (seq, topic, event_id, payload)
+JOIN sekali.event_key key ON key.topic = candidate.topic AND key.event_id = candidate.event_id
+LEFT JOIN sekali.event stored
+  ON stored.stream_id = key.stream_id AND stored.seq = key.seq AND stored.stored_at = key.stored_at
+WHERE stored.payload IS DISTINCT FROM candidate.payload`;
+
+/**
+ * Of events whose id is stored already, finds those whose payload is another JSON value than the stored one.
+ * An event whose stored payload has been dropped by age counts as different: its text was, to come here.
+ *
+ * @returns their sequences
+ */
+export async function findConflicts(
+  database: Queryable,
+  events: readonly Pick<NewEvent, 'seq' | 'topic' | 'eventId' | 'payload'>[],
+): Promise<Set<number>> {
+  if (events.length === 0) return new Set();
+  const { rows } = await database.query<{ seq: number }>(FIND_CONFLICTS, [
+    events.map((event) => event.seq),
+    events.map((event) => event.topic),
+    events.map((event) => event.eventId),
+    events.map((event) => event.payload),
+  ]);
+  return new Set(rows.map((row) => row.seq));
+}
