@@ -12,7 +12,9 @@ const DAY_MS = 86_400_000;
 const PARTITION_LOCK = 7_365_001;
 
 const EXISTING = `
-SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'sekali.event'::regclass`;
+SELECT 'sekali.' || partition.relname AS name
+FROM pg_inherits JOIN pg_class partition ON partition.oid = inhrelid
+WHERE inhparent = 'sekali.event'::regclass`;
 
 /**
  * Makes the partitions from today to a week ahead, those that are missing.

@@ -1,0 +1,29 @@
+/** The effect of the consumer `store`: each event becomes a row. */
+import { Controller } from '@nestjs/common';
+import { Ctx, Payload } from '@nestjs/microservices';
+import type { SekaliEvent } from '#contracts';
+import { BatchContext, type Effect, type Message, OncePerEvent } from '#idempotent-consumer';
+import { findConflicts, insertEvents, type NewEvent } from '#store';
+
+/** Name of the durable consumer that this effect belongs to. */
+export const STORE_CONSUMER = 'store';
+
+/** Stores what was never stored before. */
+@Controller()
+export class EventRecorder {
+  @OncePerEvent(STORE_CONSUMER)
+  async record(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
+    const { transaction } = context;
+    await insertEvents(transaction, transaction.streamId, fresh.map(newEvent));
+  }
+}
+
+/** Duplicates are compared as JSON values, by Postgres; of a conflict the payload is kept. */
+export const payloadComparison: Pick<Effect<SekaliEvent>, 'findConflicts' | 'contentOf'> = {
+  findConflicts: (candidates, transaction) => findConflicts(transaction, candidates.map(newEvent)),
+  contentOf: (message) => message.event.payload,
+};
+
+function newEvent({ delivery, event }: Message<SekaliEvent>): NewEvent {
+  return { ...event, seq: delivery.seq, publishedAt: delivery.publishedAt };
+}

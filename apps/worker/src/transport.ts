@@ -1,0 +1,59 @@
+/** Puts the transport together from the settings. */
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { Pool } from 'pg';
+import { ensureConsumer, STREAM_CREATED_METADATA } from '#broker';
+import type { WorkerSettings } from '#config';
+import type { SekaliEvent } from '#contracts';
+import { inboxTables, PullConsumerStrategy } from '#idempotent-consumer';
+import type { Logger } from '#observability';
+import { settledHorizon, streamIdOf } from '#store';
+import { consumerLog } from './consumer-log.js';
+import { eventDecoder } from './event-decoder.js';
+import { payloadComparison, STORE_CONSUMER } from './event-recorder.js';
+
+const RETRY_DELAY_MS = 1_000;
+
+/** Makes the transport of the worker on a connection and a pool, which the caller closes after it. */
+export function workerTransport(
+  settings: WorkerSettings,
+  connection: NatsConnection,
+  pool: Pool,
+  logger: Logger,
+): PullConsumerStrategy<SekaliEvent> {
+  const durableOf = (pattern: string): string => (pattern === STORE_CONSUMER ? settings.SEKALI_CONSUMER : pattern);
+  return new PullConsumerStrategy<SekaliEvent>({
+    connection,
+    pool,
+    stream: settings.SEKALI_STREAM,
+    streamCreatedKey: STREAM_CREATED_METADATA,
+    decode: eventDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX),
+    settings: {
+      batchSize: settings.SEKALI_BATCH_SIZE,
+      batchWaitMs: settings.SEKALI_BATCH_WAIT_MS,
+      batchesInFlight: settings.SEKALI_BATCHES_IN_FLIGHT,
+      prefetch: settings.SEKALI_PREFETCH,
+      isolateAfterDeliveries: settings.SEKALI_ISOLATE_AFTER_DELIVERIES,
+      attemptsMax: settings.SEKALI_ATTEMPTS_MAX,
+      retryDelayMs: RETRY_DELAY_MS,
+    },
+    durableOf,
+    tablesOf: (pattern) => inboxTables('sekali', pattern),
+    comparisonOf: (pattern) => (pattern === STORE_CONSUMER ? payloadComparison : {}),
+    streamIdOf: (incarnation) => streamIdOf(pool, incarnation),
+    recreate: async (pattern) => {
+      await ensureConsumer(
+        connection,
+        {
+          name: durableOf(pattern),
+          stream: settings.SEKALI_STREAM,
+          ackWaitMs: settings.SEKALI_ACK_WAIT_MS,
+          ackPendingMax: settings.SEKALI_ACK_PENDING_MAX,
+        },
+        // Below the horizon everything is settled; a consumer with an inbox of its own begins at the beginning.
+        async (incarnation) =>
+          pattern === STORE_CONSUMER ? (await settledHorizon(pool, await streamIdOf(pool, incarnation))) + 1 : 1,
+      );
+    },
+    observerOf: (pattern) => consumerLog(logger, durableOf(pattern)),
+  });
+}

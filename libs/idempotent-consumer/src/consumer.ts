@@ -1,0 +1,287 @@
+/**
+ * Turns at-least-once delivery into one effect per event.
+ *
+ *        ┌──────────── lost: look at the consumer again ◀────────────┐
+ *   open ─pull─▶ intake ─batch─▶ one transaction ─commit─▶ ack each ─┘
+ *                                   └─rollback─▶ wait, divide or nak with delay (batch-processor.ts)
+ *
+ * Promise: effect, ledger row and count commit together; the ack is sent only after that. A crash between commit
+ * and ack costs one redelivery, which the inbox turns into nothing.
+ *
+ * Bounds: at most `prefetch` deliveries are asked for or held, at most `batchesInFlight` transactions are open.
+ * Pulling needs no switch for outages: held deliveries fill the bound, are kept alive, and nothing more is asked.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { BatchProcessor } from './batch-processor.js';
+import type { Delivery } from './delivery.js';
+import { Intake } from './intake.js';
+import type { ConsumerSight, DurableConsumer } from './jetstream/durable-consumer.js';
+import { PullSession } from './jetstream/pull-session.js';
+import type { OutageGate } from './outage-gate.js';
+import type { Observer, Outcome } from './outcome.js';
+import { ForeignSequenceError } from './postgres/inbox.js';
+import { settle } from './settlement.js';
+
+/** Bounds of a consumer. */
+export interface ConsumerSettings {
+  /** Messages in one transaction, at most. */
+  readonly batchSize: number;
+  /** How long a batch that is not full waits for more. */
+  readonly batchWaitMs: number;
+  /** Transactions at the same time. */
+  readonly batchesInFlight: number;
+  /** Deliveries held or asked for, at most. */
+  readonly prefetch: number;
+  /** After so many deliveries a message is processed alone. */
+  readonly isolateAfterDeliveries: number;
+}
+
+/** What a consumer works with. */
+export interface ConsumerParts<E> {
+  readonly connection: NatsConnection;
+  readonly durable: DurableConsumer;
+  readonly processor: BatchProcessor<E>;
+  readonly gate: OutageGate;
+  /** The number under which the database keeps a making of the stream. */
+  readonly streamIdOf: (incarnation: { name: string; created: string }) => Promise<number>;
+  /** Makes the consumer anew when it is gone. It may be forbidden: then it throws, and somebody else must. */
+  readonly recreate: () => Promise<void>;
+  readonly observe: Observer;
+}
+
+/** The time during which sequences mean the same: one making of the stream. */
+interface Era {
+  readonly streamId: number;
+  readonly intake: Intake;
+  readonly over: AbortController;
+}
+
+const REOPEN_MS = 250;
+const REOPEN_MS_MAX = 2_000;
+const LOOK_EVERY_MS = 2_000;
+/** Quiet for so long although messages wait: the session is dead without having said so. */
+const STALLED_MS = 4_000;
+const BATCH_FAILED_DELAY_MS = 5_000;
+/** An outage that begins while we stop is not waited out. */
+const STOP_GRACE_MS = 6_000;
+
+/** A durable consumer at work. */
+export class IdempotentConsumer<E> {
+  private readonly stopping = new AbortController();
+  private readonly slots = new Set<Promise<void>>();
+  private readonly held = new Set<Delivery>();
+  private oldHeld = new Set<Delivery>();
+  private era: Era | undefined;
+  private session: PullSession | undefined;
+  private running: Promise<void> | undefined;
+  private working: Promise<void> | undefined;
+  private keepAliveTimer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly parts: ConsumerParts<E>,
+    private readonly settings: ConsumerSettings,
+  ) {}
+
+  /** Begins. Resolves with the first session, so that whoever waits knows that events flow. */
+  async start(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.running = this.run(resolve);
+      this.running.then(resolve, reject);
+    });
+  }
+
+  /**
+   * Takes no more, finishes the batches in flight and acknowledges them; what only waited is handed back. During
+   * an outage nothing can be finished: then everything is handed back.
+   */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    this.session?.close();
+    for (const delivery of this.era?.intake.clear() ?? []) this.answer(delivery, { kind: 'retry', delayMs: 1 });
+    const graceMs = this.parts.gate.isOut ? 0 : STOP_GRACE_MS;
+    const outOfPatience = setTimeout(() => {
+      this.parts.gate.stop();
+    }, graceMs);
+    await this.running;
+    await this.working;
+    await Promise.all(this.slots);
+    clearTimeout(outOfPatience);
+    this.endEra();
+    if (!this.parts.connection.isClosed()) await this.parts.connection.flush().catch(() => undefined);
+  }
+
+  private async run(onFirstSession: () => void): Promise<void> {
+    for (let failures = 0; !this.stopping.signal.aborted; failures++) {
+      try {
+        const sight = await this.seeConsumer();
+        const { stream: name } = this.parts.durable.address;
+        const incarnation = { name, created: sight.streamCreated };
+        const streamId = await this.parts.gate.pass(() => this.parts.streamIdOf(incarnation));
+        if (this.stopping.signal.aborted) return;
+        const era = this.enterEra(streamId, sight.ackWaitMs);
+        this.parts.observe({ type: 'session-opened', stream: name, created: sight.streamCreated });
+        onFirstSession();
+        failures = 0;
+        const reason = await this.pullUntilLost(era, sight);
+        if (reason !== undefined) this.parts.observe({ type: 'session-lost', reason });
+      } catch (error) {
+        if (this.stopping.signal.aborted) return;
+        this.parts.observe({ type: 'session-lost', reason: error instanceof Error ? error.message : String(error) });
+      }
+      const delayMs = Math.min(REOPEN_MS * 2 ** Math.min(failures, 5), REOPEN_MS_MAX);
+      await pause(delayMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+    }
+  }
+
+  private async seeConsumer(): Promise<ConsumerSight> {
+    const sight = await this.parts.durable.look();
+    if (sight) return sight;
+    await this.parts.recreate();
+    const made = await this.parts.durable.look();
+    if (!made) throw new Error(`consumer ${this.parts.durable.address.consumer} does not exist: run setup`);
+    return made;
+  }
+
+  /** @returns why the session ended, or `undefined` when we ended it */
+  private async pullUntilLost(era: Era, sight: ConsumerSight): Promise<string | undefined> {
+    const { signal } = this.stopping;
+    let stopped: (() => void) | undefined;
+    let watchdog: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise<string | undefined>((resolve) => {
+        const session = this.openSession(era, resolve);
+        this.session = session;
+        watchdog = setInterval(() => void this.lookAgain(session, sight), LOOK_EVERY_MS);
+        stopped = (): void => {
+          resolve(undefined);
+        };
+        signal.addEventListener('abort', stopped);
+        this.pull();
+      });
+    } finally {
+      clearInterval(watchdog);
+      if (stopped) signal.removeEventListener('abort', stopped);
+      this.session?.close();
+      this.session = undefined;
+    }
+  }
+
+  private openSession(era: Era, onLost: (reason: string) => void): PullSession {
+    const { stream, consumer, inboxPrefix } = this.parts.durable.address;
+    return new PullSession(this.parts.connection, {
+      stream,
+      consumer,
+      inboxPrefix,
+      onDelivery: (delivery) => {
+        this.held.add(delivery);
+        era.intake.add(delivery);
+      },
+      onPullEnded: () => {
+        this.pull();
+      },
+      onLost,
+    });
+  }
+
+  /** The watchdog: finds out what no status message said. */
+  private async lookAgain(session: PullSession, before: ConsumerSight): Promise<void> {
+    if (session.quietMs < STALLED_MS) return;
+    try {
+      const now = await this.parts.durable.look();
+      if (!now) session.lose('the consumer is gone');
+      else if (now.created !== before.created) session.lose('the consumer was made anew');
+      else if (now.pending > 0 && session.quietMs >= STALLED_MS) session.lose('messages wait, none is delivered');
+    } catch (error) {
+      session.lose(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  private enterEra(streamId: number, ackWaitMs: number): Era {
+    if (this.era?.streamId === streamId) return this.era;
+    this.endEra();
+    const intake = new Intake(this.settings.batchSize, this.settings.batchWaitMs);
+    const era: Era = { streamId, intake, over: new AbortController() };
+    this.era = era;
+    this.keepAliveTimer = setInterval(() => {
+      this.keepAlive();
+    }, ackWaitMs / 4);
+    this.working = this.workThrough(era);
+    return era;
+  }
+
+  private endEra(): void {
+    clearInterval(this.keepAliveTimer);
+    // Sequences of a stream that is no more: nobody waits for an answer.
+    for (const delivery of this.era?.intake.clear() ?? []) this.held.delete(delivery);
+    this.era?.over.abort();
+    this.era = undefined;
+  }
+
+  private async workThrough(era: Era): Promise<void> {
+    const signal = AbortSignal.any([era.over.signal, this.stopping.signal]);
+    while (!signal.aborted) {
+      const batch = await era.intake.take(signal);
+      const suspects = batch.filter((delivery) => delivery.deliveryCount > this.settings.isolateAfterDeliveries);
+      const others = batch.filter((delivery) => delivery.deliveryCount <= this.settings.isolateAfterDeliveries);
+      if (others.length > 0) await this.workAside(era, others);
+      if (suspects.length > 0) await Promise.all(this.slots);
+      for (const suspect of suspects) {
+        if (signal.aborted) this.answer(suspect, { kind: 'retry', delayMs: 1 });
+        else await this.work([suspect], () => this.parts.processor.processSuspect(era.streamId, suspect));
+      }
+    }
+  }
+
+  /** Waits for a free slot, then processes the batch in it. */
+  private async workAside(era: Era, batch: readonly Delivery[]): Promise<void> {
+    while (this.slots.size >= this.settings.batchesInFlight) await Promise.race(this.slots);
+    if (this.stopping.signal.aborted) {
+      for (const delivery of batch) this.answer(delivery, { kind: 'retry', delayMs: 1 });
+      return;
+    }
+    const slot = this.work(batch, () => this.parts.processor.process(era.streamId, batch)).finally(() => {
+      this.slots.delete(slot);
+    });
+    this.slots.add(slot);
+  }
+
+  /** Never rejects: whatever happens, every delivery gets an answer. */
+  private async work(
+    batch: readonly Delivery[],
+    process: () => Promise<ReadonlyMap<number, Outcome>>,
+  ): Promise<void> {
+    try {
+      const outcomes = await process();
+      for (const delivery of batch) {
+        this.answer(delivery, outcomes.get(delivery.seq) ?? { kind: 'retry', delayMs: BATCH_FAILED_DELAY_MS });
+      }
+    } catch (error) {
+      const stopped = this.parts.gate.isStopped(error);
+      if (!stopped) this.parts.observe({ type: 'batch-failed', size: batch.length, error });
+      const delayMs = stopped ? 1 : BATCH_FAILED_DELAY_MS;
+      for (const delivery of batch) this.answer(delivery, { kind: 'retry', delayMs });
+      if (error instanceof ForeignSequenceError) this.session?.lose(error.message);
+    }
+    this.pull();
+  }
+
+  private answer(delivery: Delivery, outcome: Outcome): void {
+    this.held.delete(delivery);
+    try {
+      settle(delivery, outcome);
+    } catch {
+      // The connection is closed: the delivery comes again, and the inbox knows it.
+    }
+  }
+
+  private pull(): void {
+    if (!this.stopping.signal.aborted) this.session?.request(this.settings.prefetch - this.held.size);
+  }
+
+  /** Tells the broker of what has been held since the last call: an outage must not look like a dead worker. */
+  private keepAlive(): void {
+    for (const delivery of this.oldHeld) if (this.held.has(delivery)) delivery.working();
+    this.oldHeld = new Set(this.held);
+  }
+}

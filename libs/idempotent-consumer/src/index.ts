@@ -1,0 +1,13 @@
+export { BatchProcessor, type ProcessorSettings } from './batch-processor.js';
+export { type ConsumerParts, type ConsumerSettings, IdempotentConsumer } from './consumer.js';
+export type { Decoder, Delivery, Message, Poison } from './delivery.js';
+export type { Effect, Transaction } from './effect.js';
+export { type ConsumerSight, DurableConsumer, type DurableConsumerAddress } from './jetstream/durable-consumer.js';
+export { BatchContext } from './nest/batch-context.js';
+export { ErrorPassage, type PullConsumerOptions, PullConsumerStrategy } from './nest/pull-consumer-strategy.js';
+export { OncePerEvent } from './nest/once-per-event.js';
+export { OutageGate, StoppedError } from './outage-gate.js';
+export type { ConsumerEvent, Observer, Outcome } from './outcome.js';
+export { type Batch, ForeignSequenceError, Inbox } from './postgres/inbox.js';
+export { inboxTables, type InboxTables } from './postgres/inbox-statements.js';
+export { classifyDatabaseError, type DatabaseFailure, isUnavailable } from './postgres/sqlstate.js';

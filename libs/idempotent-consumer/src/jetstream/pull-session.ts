@@ -1,0 +1,148 @@
+/**
+ * One period of pulling from a durable consumer, from the moment it was seen to exist until the first doubt.
+ *
+ *   open ─pull─▶ pulling ─▶ lost      (heartbeats missed, consumer deleted or moved, nobody answers, stalled)
+ *                   └─────▶ closed    (by us)
+ *
+ * The client's own `consume()` survives doubts in silence: it may take half a minute to pull again after the
+ * consumer's leader moved, and it goes on over a consumer that was deleted and made anew, whose sequences mean
+ * other messages. Here every doubt ends the session, and whoever opens the next one looks at the consumer first.
+ * Demand is explicit as well: never more is asked for than there is room for.
+ */
+import { createInbox, nanos, type Msg, type NatsConnection, type Subscription } from '@nats-io/nats-core';
+import { JetStreamDelivery } from './jetstream-delivery.js';
+
+/** Whose messages, and where they go. */
+export interface PullSessionOptions {
+  readonly stream: string;
+  readonly consumer: string;
+  /** Where answers come to, when the account allows only that; `_INBOX` otherwise. */
+  readonly inboxPrefix: string | undefined;
+  readonly onDelivery: (delivery: JetStreamDelivery) => void;
+  /** A pull ran out: whoever has room may ask again. */
+  readonly onPullEnded: () => void;
+  /** Called once, unless the session was closed before. */
+  readonly onLost: (reason: string) => void;
+}
+
+const HEARTBEAT_MS = 1_000;
+/** Two heartbeats and a half: one may be late, two in a row are missing. */
+const SILENCE_MS_MAX = 2_500;
+const EXPIRES_MS = 20_000;
+const PULLS_MAX = 4;
+
+/** A running session. */
+export class PullSession {
+  private readonly inbox: string;
+  private readonly subscription: Subscription;
+  /** What each pull still owes, oldest first: the server serves them in that order. */
+  private readonly pulls = new Map<string, number>();
+  private pullCount = 0;
+  private heardMs = performance.now();
+  private deliveredMs = performance.now();
+  private ended = false;
+  private readonly monitor: NodeJS.Timeout;
+
+  constructor(
+    private readonly connection: NatsConnection,
+    private readonly options: PullSessionOptions,
+  ) {
+    this.inbox = createInbox(options.inboxPrefix);
+    this.subscription = connection.subscribe(`${this.inbox}.*`, {
+      callback: (error, message) => {
+        if (error) this.lose(error.message);
+        else this.receive(message);
+      },
+    });
+    this.monitor = setInterval(() => {
+      this.listen();
+    }, HEARTBEAT_MS / 2);
+  }
+
+  /** Deliveries asked for that have not come yet. */
+  get requested(): number {
+    let sum = 0;
+    for (const owed of this.pulls.values()) sum += owed;
+    return sum;
+  }
+
+  /** Milliseconds since a delivery came, while some were asked for. */
+  get quietMs(): number {
+    return this.pulls.size === 0 ? 0 : performance.now() - this.deliveredMs;
+  }
+
+  /**
+   * Asks for more, when enough is missing to be worth a request.
+   *
+   * @param room how many deliveries may be under way or unsettled in all, less those that are here already
+   */
+  request(room: number): void {
+    if (this.ended || this.pulls.size >= PULLS_MAX) return;
+    const missing = room - this.requested;
+    if (missing <= 0 || (this.pulls.size > 0 && missing < room / 4)) return;
+    const reply = `${this.inbox}.${++this.pullCount}`;
+    if (this.pulls.size === 0) this.heardMs = this.deliveredMs = performance.now();
+    this.pulls.set(reply, missing);
+    const body = JSON.stringify({
+      batch: missing,
+      expires: nanos(EXPIRES_MS),
+      idle_heartbeat: nanos(HEARTBEAT_MS),
+    });
+    const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.options.stream}.${this.options.consumer}`;
+    try {
+      this.connection.publish(subject, body, { reply });
+    } catch (error) {
+      this.lose(String(error));
+    }
+  }
+
+  /** Ends the session because of a doubt. */
+  lose(reason: string): void {
+    if (this.ended) return;
+    this.close();
+    this.options.onLost(reason);
+  }
+
+  /** Ends the session; what was delivered may still be settled. */
+  close(): void {
+    if (this.ended) return;
+    this.ended = true;
+    clearInterval(this.monitor);
+    this.subscription.unsubscribe();
+  }
+
+  private receive(message: Msg): void {
+    if (this.ended) return;
+    this.heardMs = performance.now();
+    const code = message.headers?.code ?? 0;
+    if (code !== 0 && message.subject.startsWith(this.inbox)) {
+      this.receiveStatus(code, message.headers?.description ?? '', message.subject);
+      return;
+    }
+    this.deliveredMs = this.heardMs;
+    this.credit();
+    this.options.onDelivery(new JetStreamDelivery(message));
+  }
+
+  private receiveStatus(code: number, description: string, pull: string): void {
+    if (code === 100) return;
+    this.pulls.delete(pull);
+    // How an idle pull ends. Everything else is a doubt.
+    const ranOut = code === 404 || code === 408 || (code === 409 && /batch completed/i.test(description));
+    if (ranOut) this.options.onPullEnded();
+    else this.lose(`${code} ${description || 'no responders'}`);
+  }
+
+  private credit(): void {
+    for (const [pull, owed] of this.pulls) {
+      if (owed <= 1) this.pulls.delete(pull);
+      else this.pulls.set(pull, owed - 1);
+      return;
+    }
+  }
+
+  private listen(): void {
+    if (this.pulls.size === 0) return;
+    if (performance.now() - this.heardMs > SILENCE_MS_MAX) this.lose('heartbeats missed');
+  }
+}

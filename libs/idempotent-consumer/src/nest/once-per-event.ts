@@ -1,0 +1,12 @@
+/** The decorator of a handler whose effect happens once per event. */
+import { EventPattern } from '@nestjs/microservices';
+
+/**
+ * Marks the method that applies the effect of a durable consumer. It is called with `Message<E>[]`, events that
+ * it was never called with before, and a `BatchContext`.
+ *
+ * @param consumer the pattern that names the durable consumer
+ */
+export function OncePerEvent(consumer: string): MethodDecorator {
+  return EventPattern<string>(consumer);
+}

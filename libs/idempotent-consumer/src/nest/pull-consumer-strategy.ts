@@ -1,0 +1,127 @@
+/**
+ * A Nest transport: durable pull consumers whose handlers take effect once per event.
+ *
+ * The pattern of an `@OncePerEvent('name')` handler names the durable consumer it serves. The handler is
+ * called with a batch of events that were never handled before and a `BatchContext`; what it writes through
+ * `context.transaction` commits together with the inbox. To add a consumer is to add one such class.
+ *
+ *   @Controller()
+ *   class Totals {
+ *     @OncePerEvent('totals')
+ *     add(@Payload() fresh: Message<Order>[], @Ctx() context: BatchContext) { … }
+ *   }
+ *
+ * Use it with `ErrorPassage` as a global filter: Nest's own filter would hide which error of Postgres it was.
+ */
+import type { NatsConnection } from '@nats-io/nats-core';
+import { type ArgumentsHost, Catch, type RpcExceptionFilter } from '@nestjs/common';
+import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
+import type { Pool } from 'pg';
+import { lastValueFrom, type Observable, throwError } from 'rxjs';
+import { BatchProcessor } from '../batch-processor.js';
+import { type ConsumerSettings, IdempotentConsumer } from '../consumer.js';
+import type { Decoder, Message } from '../delivery.js';
+import type { Effect } from '../effect.js';
+import { DurableConsumer } from '../jetstream/durable-consumer.js';
+import { OutageGate } from '../outage-gate.js';
+import type { Observer } from '../outcome.js';
+import { Inbox } from '../postgres/inbox.js';
+import type { InboxTables } from '../postgres/inbox-statements.js';
+import { BatchContext } from './batch-context.js';
+
+/** What all consumers of a process share. */
+export interface PullConsumerOptions<E> {
+  readonly connection: NatsConnection;
+  readonly pool: Pool;
+  readonly stream: string;
+  readonly streamCreatedKey: string;
+  readonly decode: Decoder<E>;
+  readonly settings: ConsumerSettings & { readonly attemptsMax: number; readonly retryDelayMs: number };
+  /** The durable consumer of a pattern. */
+  readonly durableOf: (pattern: string) => string;
+  /** The tables of a consumer's inbox. */
+  readonly tablesOf: (pattern: string) => InboxTables;
+  /** How a consumer compares the content of duplicates, if it can. */
+  readonly comparisonOf: (pattern: string) => Pick<Effect<E>, 'findConflicts' | 'contentOf'>;
+  readonly streamIdOf: (incarnation: { name: string; created: string }) => Promise<number>;
+  readonly recreate: (pattern: string) => Promise<void>;
+  readonly observerOf: (pattern: string) => Observer;
+}
+
+/** Runs a consumer for each `@OncePerEvent` of the application. */
+export class PullConsumerStrategy<E> extends Server implements CustomTransportStrategy {
+  private readonly consumers: IdempotentConsumer<E>[] = [];
+
+  constructor(private readonly pullOptions: PullConsumerOptions<E>) {
+    super();
+  }
+
+  /** Called by Nest: starts the consumers, and answers when the first events can flow. */
+  listen(callback: (error?: unknown) => void): void {
+    for (const [pattern, handler] of this.messageHandlers) {
+      const apply = async (fresh: readonly Message<E>[], context: BatchContext): Promise<void> => {
+        const answer: unknown = await handler(fresh, context);
+        const stream: Observable<unknown> = this.transformToObservable(answer);
+        await lastValueFrom(stream, { defaultValue: undefined });
+      };
+      this.consumers.push(this.consumerOf(pattern, apply));
+    }
+    Promise.all(this.consumers.map((consumer) => consumer.start())).then(
+      () => {
+        callback();
+      },
+      (error: unknown) => {
+        callback(error);
+      },
+    );
+  }
+
+  /** Called by Nest: finishes what is in flight. */
+  async close(): Promise<void> {
+    await Promise.all(this.consumers.map((consumer) => consumer.stop()));
+  }
+
+  /** Nest's hook for events of the transport. There are none: see `observerOf`. */
+  on(): never {
+    throw new Error('this transport has no events; pass an observer instead');
+  }
+
+  /** Nest's way to the driver. */
+  unwrap<T>(): T {
+    return this.pullOptions.connection as T;
+  }
+
+  private consumerOf(
+    name: string,
+    apply: (fresh: readonly Message<E>[], context: BatchContext) => Promise<void>,
+  ): IdempotentConsumer<E> {
+    const { connection, pool, decode, settings, stream, streamCreatedKey, streamIdOf } = this.pullOptions;
+    const observe = this.pullOptions.observerOf(name);
+    const effect: Effect<E> = {
+      ...this.pullOptions.comparisonOf(name),
+      apply: (fresh, transaction) => apply(fresh, new BatchContext(name, transaction)),
+    };
+    const gate = new OutageGate(observe);
+    const inbox = new Inbox(pool, this.pullOptions.tablesOf(name), effect);
+    return new IdempotentConsumer(
+      {
+        connection,
+        durable: new DurableConsumer(connection, { stream, consumer: this.pullOptions.durableOf(name), streamCreatedKey }),
+        processor: new BatchProcessor(inbox, decode, gate, settings, observe),
+        gate,
+        streamIdOf,
+        recreate: () => this.pullOptions.recreate(name),
+        observe,
+      },
+      settings,
+    );
+  }
+}
+
+/** Lets an error of a handler through as it is. */
+@Catch()
+export class ErrorPassage implements RpcExceptionFilter {
+  catch(error: unknown, _host: ArgumentsHost): Observable<never> {
+    return throwError(() => error);
+  }
+}

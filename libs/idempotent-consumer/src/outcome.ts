@@ -1,0 +1,31 @@
+/** How a delivery can end, and what a consumer tells about itself. */
+
+/** The end of one delivery. Every one of them is settled in settlement.ts, and nowhere else. */
+export type Outcome =
+  /** First of its id: the effect is committed. */
+  | { readonly kind: 'stored' }
+  /** Its id was there already; recorded as a duplicate, with `conflict` when the content differs. */
+  | { readonly kind: 'duplicate'; readonly conflict: boolean }
+  /** A redelivery of a message that had been settled before: nothing was changed. */
+  | { readonly kind: 'settled' }
+  /** Recorded as a dead letter. */
+  | { readonly kind: 'dead-letter'; readonly reason: string }
+  /** Not settled: deliver it again later. */
+  | { readonly kind: 'retry'; readonly delayMs: number };
+
+/** What happens inside a consumer, for logs, metrics and tests. Called synchronously; it must not throw. */
+export type ConsumerEvent =
+  | { readonly type: 'session-opened'; readonly stream: string; readonly created: string }
+  | { readonly type: 'session-lost'; readonly reason: string }
+  /** The transaction is committed and nothing is acknowledged yet. */
+  | { readonly type: 'committed'; readonly seqs: readonly number[] }
+  | { readonly type: 'divided'; readonly size: number; readonly error: unknown }
+  | { readonly type: 'dead-letter'; readonly seq: number; readonly reason: string; readonly detail: string }
+  | { readonly type: 'failed'; readonly seq: number; readonly attempts: number; readonly error: unknown }
+  /** A whole batch failed for a reason that is nobody's message; it is delivered again. */
+  | { readonly type: 'batch-failed'; readonly size: number; readonly error: unknown }
+  | { readonly type: 'outage-began'; readonly error: unknown }
+  | { readonly type: 'outage-ended'; readonly seconds: number };
+
+/** Receives what happens inside a consumer. */
+export type Observer = (event: ConsumerEvent) => void;

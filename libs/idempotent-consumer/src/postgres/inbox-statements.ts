@@ -1,0 +1,121 @@
+/**
+ * The statements of the inbox, for one family of tables.
+ *
+ * Each takes a whole batch as arrays. Rows come sorted by identity, so that two workers with overlapping batches
+ * take their locks in the same order and cannot deadlock.
+ */
+
+/** The tables of one consumer's inbox. Names are qualified and come from code, never from input. */
+export interface InboxTables {
+  readonly key: string;
+  readonly duplicate: string;
+  readonly deadLetter: string;
+  readonly attempt: string;
+  readonly counter: string;
+}
+
+/** The statements, by what they do. */
+export interface InboxStatements {
+  readonly begin: (streamId: number, exclusive: boolean) => string;
+  readonly claim: string;
+  readonly lookAgain: string;
+  readonly recordDuplicates: string;
+  readonly recordDeadLetters: string;
+  readonly count: string;
+  readonly startAttempt: string;
+  readonly failAttempt: string;
+  readonly clearAttempts: string;
+}
+
+/** Names of the tables of a consumer: `event_key`, `duplicate` … for `store`, `<consumer>_key` … for any other. */
+export function inboxTables(schema: string, consumer: string): InboxTables {
+  const prefix = consumer === 'store' ? '' : `${consumer}_`;
+  return {
+    key: `${schema}.${consumer === 'store' ? 'event_key' : `${consumer}_key`}`,
+    duplicate: `${schema}.${prefix}duplicate`,
+    deadLetter: `${schema}.${prefix}dead_letter`,
+    attempt: `${schema}.${prefix}attempt`,
+    counter: `${schema}.${prefix}counter`,
+  };
+}
+
+/** Writes the statements for a family of tables. */
+export function inboxStatements(tables: InboxTables): InboxStatements {
+  return {
+    // A batch that may write dead letters excludes every other: a message that one worker stores while another
+    // gives it up would otherwise be counted twice, since no constraint spans the tables.
+    begin: (streamId, exclusive) =>
+      `BEGIN; SELECT pg_advisory_xact_lock${exclusive ? '' : '_shared'}(hashtext('${tables.key}'), ${streamId})`,
+
+    claim: `
+INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest)
+SELECT input.topic, input.event_id, $1, input.seq, input.digest
+FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])
+  WITH ORDINALITY AS input (topic, event_id, seq, digest, position)
+WHERE NOT EXISTS (SELECT FROM ${tables.deadLetter} dead WHERE dead.stream_id = $1 AND dead.seq = input.seq)
+ORDER BY input.position
+ON CONFLICT DO NOTHING
+RETURNING seq::float8 AS seq`,
+
+    // A statement of its own: the snapshot of the claim does not see rows that it waited for.
+    lookAgain: `
+SELECT input.seq::float8 AS seq, key.digest::text AS digest,
+  dead.seq IS NOT NULL OR known.seq IS NOT NULL OR (key.stream_id = $1 AND key.seq = input.seq) AS settled
+FROM unnest($2::text[], $3::text[], $4::bigint[]) AS input (topic, event_id, seq)
+LEFT JOIN ${tables.key} key ON key.topic = input.topic AND key.event_id = input.event_id
+LEFT JOIN ${tables.duplicate} known ON known.stream_id = $1 AND known.seq = input.seq
+LEFT JOIN ${tables.deadLetter} dead ON dead.stream_id = $1 AND dead.seq = input.seq`,
+
+    recordDuplicates: `
+INSERT INTO ${tables.duplicate}
+  (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, payload, published_at)
+SELECT $1, input.seq, input.topic, input.event_id, key.stream_id, key.seq, input.conflict, input.payload, input.published_at
+FROM unnest($2::text[], $3::text[], $4::bigint[], $5::boolean[], $6::jsonb[], $7::timestamptz[])
+  WITH ORDINALITY AS input (topic, event_id, seq, conflict, payload, published_at, position)
+JOIN ${tables.key} key ON key.topic = input.topic AND key.event_id = input.event_id
+ORDER BY input.position
+ON CONFLICT DO NOTHING
+RETURNING seq::float8 AS seq`,
+
+    recordDeadLetters: `
+INSERT INTO ${tables.deadLetter}
+  (stream_id, seq, topic, event_id, subject, reason, detail, headers, body, deliveries, published_at)
+SELECT $1, input.*
+FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bytea[], $10::integer[], $11::timestamptz[])
+  AS input (seq, topic, event_id, subject, reason, detail, headers, body, deliveries, published_at)
+WHERE NOT EXISTS (SELECT FROM ${tables.key} key WHERE key.stream_id = $1 AND key.seq = input.seq)
+  AND NOT EXISTS (SELECT FROM ${tables.duplicate} known WHERE known.stream_id = $1 AND known.seq = input.seq)
+ON CONFLICT DO NOTHING
+RETURNING seq::float8 AS seq`,
+
+    count: `
+INSERT INTO ${tables.counter} AS counter
+  (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
+SELECT $1, input.topic, pg_backend_pid() % 16, input.stored, input.duplicates, input.conflicts, input.dead_letters, input.redelivered
+FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+  AS input (topic, stored, duplicates, conflicts, dead_letters, redelivered)
+ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
+  stored = counter.stored + excluded.stored,
+  duplicates = counter.duplicates + excluded.duplicates,
+  conflicts = counter.conflicts + excluded.conflicts,
+  dead_letters = counter.dead_letters + excluded.dead_letters,
+  redelivered = counter.redelivered + excluded.redelivered`,
+
+    // An attempt that was open when Postgres itself went down says nothing about the message.
+    startAttempt: `
+INSERT INTO ${tables.attempt} AS attempt (stream_id, seq, started, finished) VALUES ($1, $2, 1, 0)
+ON CONFLICT (stream_id, seq) DO UPDATE SET
+  started = 1 + CASE WHEN attempt.updated_at < pg_postmaster_start_time() THEN attempt.finished ELSE attempt.started END,
+  updated_at = now()
+RETURNING started, finished`,
+
+    failAttempt: `
+INSERT INTO ${tables.attempt} AS attempt (stream_id, seq, started, finished, last_error) VALUES ($1, $2, 1, 1, $3)
+ON CONFLICT (stream_id, seq) DO UPDATE SET
+  started = GREATEST(attempt.started, attempt.finished + 1), finished = attempt.finished + 1,
+  last_error = excluded.last_error, updated_at = now()
+RETURNING finished`,
+
+    clearAttempts: `DELETE FROM ${tables.attempt} WHERE stream_id = $1 AND seq = ANY($2::bigint[])`,
+  };
+}

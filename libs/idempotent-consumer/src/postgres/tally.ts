@@ -1,0 +1,41 @@
+/** What a batch adds to the counters, a row a topic. */
+import type { Message, Poison } from '../delivery.js';
+import type { Outcome } from '../outcome.js';
+
+/** The sums of one topic. `duplicates` includes `conflicts`. */
+export interface Tally {
+  readonly topic: string;
+  stored: number;
+  duplicates: number;
+  conflicts: number;
+  deadLetters: number;
+  /** Messages that were settled at a later delivery than their first. */
+  redelivered: number;
+}
+
+/** Sums outcomes by topic, sorted by topic. What was settled before adds nothing, in no column. */
+export function tally<E>(
+  batch: { readonly messages: readonly Message<E>[]; readonly poison: readonly Poison[] },
+  outcomes: ReadonlyMap<number, Outcome>,
+): Tally[] {
+  const rows = new Map<string, Tally>();
+  for (const { topic, delivery } of [...batch.messages, ...batch.poison]) {
+    const outcome = outcomes.get(delivery.seq);
+    if (outcome === undefined || outcome.kind === 'settled' || outcome.kind === 'retry') continue;
+    const row = rows.get(topic) ?? {
+      topic,
+      stored: 0,
+      duplicates: 0,
+      conflicts: 0,
+      deadLetters: 0,
+      redelivered: 0,
+    };
+    rows.set(topic, row);
+    if (outcome.kind === 'stored') row.stored++;
+    if (outcome.kind === 'duplicate') row.duplicates++;
+    if (outcome.kind === 'duplicate' && outcome.conflict) row.conflicts++;
+    if (outcome.kind === 'dead-letter') row.deadLetters++;
+    if (delivery.deliveryCount > 1) row.redelivered++;
+  }
+  return [...rows.values()].sort((a, b) => (a.topic < b.topic ? -1 : 1));
+}
