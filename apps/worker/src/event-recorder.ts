@@ -24,6 +24,7 @@ export const payloadComparison: Pick<Effect<SekaliEvent>, 'findConflicts' | 'con
   contentOf: (message) => message.event.payload,
 };
 
-function newEvent({ delivery, event }: Message<SekaliEvent>): NewEvent {
+/** The row of a message. */
+export function newEvent({ delivery, event }: Message<SekaliEvent>): NewEvent {
   return { ...event, seq: delivery.seq, publishedAt: delivery.publishedAt };
 }

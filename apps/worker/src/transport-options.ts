@@ -4,7 +4,7 @@ import type { Pool } from 'pg';
 import { ensureConsumer, STREAM_CREATED_METADATA } from '#broker';
 import type { WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
-import { inboxTables, PullConsumerStrategy } from '#idempotent-consumer';
+import { inboxTables, type PullConsumerOptions } from '#idempotent-consumer';
 import type { Logger } from '#observability';
 import { settledHorizon, streamIdOf } from '#store';
 import { consumerLog } from './consumer-log.js';
@@ -13,15 +13,15 @@ import { payloadComparison, STORE_CONSUMER } from './event-recorder.js';
 
 const RETRY_DELAY_MS = 1_000;
 
-/** Makes the transport of the worker on a connection and a pool, which the caller closes after it. */
-export function workerTransport(
+/** What the worker's transport is made from, on a connection and a pool, which the caller closes after it. */
+export function transportOptions(
   settings: WorkerSettings,
   connection: NatsConnection,
   pool: Pool,
   logger: Logger,
-): PullConsumerStrategy<SekaliEvent> {
+): PullConsumerOptions<SekaliEvent> {
   const durableOf = (pattern: string): string => (pattern === STORE_CONSUMER ? settings.SEKALI_CONSUMER : pattern);
-  return new PullConsumerStrategy<SekaliEvent>({
+  return {
     connection,
     pool,
     stream: settings.SEKALI_STREAM,
@@ -55,5 +55,5 @@ export function workerTransport(
       );
     },
     observerOf: (pattern) => consumerLog(logger, durableOf(pattern)),
-  });
+  };
 }

@@ -1,0 +1,97 @@
+/**
+ * The life of a worker process.
+ *
+ * SIGTERM, SIGINT or the end of the parent finish the batches in flight, acknowledge them and take no more.
+ */
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { MicroserviceOptions } from '@nestjs/microservices';
+import { connectBroker } from '#broker';
+import type { WorkerSettings } from '#config';
+import type { SekaliEvent } from '#contracts';
+import { ErrorPassage, type PullConsumerOptions, PullConsumerStrategy } from '#idempotent-consumer';
+import { createLogger, type Logger, NestLogger } from '#observability';
+import { createPool } from '#store';
+import { keepPartitionsAhead } from './partition-keeper.js';
+import { transportOptions } from './transport-options.js';
+
+const STOP_MS_MAX = 12_000;
+
+/** Changes the transport before it starts: how a test takes a protection out. */
+export type TransportChange = (
+  options: PullConsumerOptions<SekaliEvent>,
+  connection: NatsConnection,
+) => PullConsumerOptions<SekaliEvent>;
+
+/** Runs a worker until it is told to stop. Resolves when events flow. */
+export async function runWorker(
+  settings: WorkerSettings,
+  module: Type,
+  change: TransportChange = (options) => options,
+): Promise<void> {
+  const logger = createLogger('worker', settings.SEKALI_LOG_LEVEL);
+  const stopping = new Stopping(logger);
+  const pool = createPool({
+    url: settings.SEKALI_POSTGRES_URL,
+    name: 'sekali-worker',
+    // One a transaction, one for what stands between them.
+    connectionsMax: settings.SEKALI_BATCHES_IN_FLIGHT + 1,
+    transactionMsMax: settings.SEKALI_TRANSACTION_MS_MAX,
+  });
+  logger.info('connecting to the brokers');
+  const connection = await connectBroker({ urls: settings.SEKALI_NATS_URLS, name: 'worker' }, { waitForFirst: true });
+  const options = change(transportOptions(settings, connection, pool, logger), connection);
+  const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, {
+    strategy: new PullConsumerStrategy(options),
+    logger: new NestLogger(logger),
+  });
+  app.useGlobalFilters(new ErrorPassage());
+  const partitions = keepPartitionsAhead(pool, logger);
+  const listening = app.listen();
+  stopping.by(async () => {
+    partitions.stop();
+    await app.close();
+    await connection.close();
+    await pool.end();
+  });
+  await listening;
+  process.send?.({ type: 'ready' });
+  logger.info('ready');
+}
+
+/** The way out: once, in order, within a bound. */
+class Stopping {
+  private steps = (): Promise<void> => Promise.resolve();
+  private begun = false;
+
+  constructor(private readonly logger: Logger) {
+    for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) {
+      process.on(signal, () => {
+        this.begin();
+      });
+    }
+  }
+
+  /** Says what there is to be done; before that, nothing has to be. */
+  by(steps: () => Promise<void>): void {
+    this.steps = steps;
+  }
+
+  private begin(): void {
+    if (this.begun) return;
+    this.begun = true;
+    this.logger.info('stopping: finishing the batches in flight');
+    setTimeout(() => {
+      this.logger.error('could not stop in time; what is unsettled is delivered again');
+      process.exit(1);
+    }, STOP_MS_MAX).unref();
+    this.steps().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        this.logger.error({ err: error }, 'stopping failed; what is unsettled is delivered again');
+        process.exit(1);
+      },
+    );
+  }
+}
