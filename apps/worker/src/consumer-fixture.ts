@@ -1,5 +1,6 @@
 /** A consumer in the process of a test, put together as the worker does it, with an effect of the test's own. */
 import type { NatsConnection } from '@nats-io/nats-core';
+import { jetstream } from '@nats-io/jetstream';
 import type { Pool } from 'pg';
 import { connectBroker, STREAM_CREATED_METADATA } from '#broker';
 import { readWorkerSettings } from '#config';
@@ -87,4 +88,73 @@ function effectWith(afterStoring?: Effect<SekaliEvent>['apply']): Effect<SekaliE
       await afterStoring?.(fresh, transaction);
     },
   };
+}
+
+/** What a test sends. */
+export interface TestEvent {
+  readonly topic?: string;
+  readonly id: string;
+  /** JSON text of an object. */
+  readonly payload?: string;
+  /** Leave it out for a message that the duplicate window lets through, as after its end. */
+  readonly messageId?: string;
+}
+
+/** Publishes straight to the brokers. @returns the stream sequence */
+export async function publishEvent(
+  system: { readonly connection: NatsConnection; readonly subjectPrefix: string },
+  event: TestEvent,
+): Promise<number> {
+  const { topic = 'orders', id, payload = '{}', messageId } = event;
+  const body = `{"event_id":${JSON.stringify(id)},"timestamp":"2026-11-22T10:00:00Z","source":"test","payload":${payload}}`;
+  const ack = await jetstream(system.connection).publish(`${system.subjectPrefix}.${topic}`, body, {
+    ...(messageId === undefined ? {} : { msgID: messageId }),
+    retries: 20,
+  });
+  return ack.seq;
+}
+
+/** What the database holds, as a test wants to see it. */
+export interface Ledger {
+  readonly stored: number;
+  readonly duplicates: number;
+  readonly conflicts: number;
+  readonly deadLetters: number;
+  readonly events: number;
+  /** The same, as the counters say. */
+  readonly counted: { stored: number; duplicates: number; conflicts: number; deadLetters: number };
+}
+
+/** Reads the rows and the counters. */
+export async function readLedger(pool: Pool): Promise<Ledger> {
+  const { rows } = await pool.query<Record<string, number>>(`
+    SELECT (SELECT count(*)::int FROM sekali.event_key) AS stored,
+      (SELECT count(*)::int FROM sekali.event) AS events,
+      (SELECT count(*)::int FROM sekali.duplicate) AS duplicates,
+      (SELECT count(*)::int FROM sekali.duplicate WHERE conflict) AS conflicts,
+      (SELECT count(*)::int FROM sekali.dead_letter) AS dead,
+      coalesce(sum(stored), 0)::int AS counted_stored, coalesce(sum(duplicates), 0)::int AS counted_duplicates,
+      coalesce(sum(conflicts), 0)::int AS counted_conflicts, coalesce(sum(dead_letters), 0)::int AS counted_dead
+    FROM sekali.counter`);
+  const row = rows[0] ?? {};
+  const figure = (name: string): number => row[name] ?? NaN;
+  return {
+    stored: figure('stored'),
+    events: figure('events'),
+    duplicates: figure('duplicates'),
+    conflicts: figure('conflicts'),
+    deadLetters: figure('dead'),
+    counted: {
+      stored: figure('counted_stored'),
+      duplicates: figure('counted_duplicates'),
+      conflicts: figure('counted_conflicts'),
+      deadLetters: figure('counted_dead'),
+    },
+  };
+}
+
+/** Rows and counters of a system in which so much happened, and nothing else. */
+export function ledgerOf(stored: number, duplicates = 0, conflicts = 0, deadLetters = 0): Ledger {
+  const counted = { stored, duplicates, conflicts, deadLetters };
+  return { ...counted, events: stored, counted };
 }

@@ -36,19 +36,21 @@ const CONNECTION_MESSAGES =
 
 /** Classifies an error thrown by `pg` or TypeORM. */
 export function classifyDatabaseError(error: unknown): DatabaseFailure {
-  if (!(error instanceof Error)) return 'other';
-  const source = (error as { driverError?: unknown }).driverError ?? error;
-  const code = (source as { code?: unknown }).code;
+  // Not `instanceof Error`: an error of Node's own may come from another realm, as in a test runner.
+  if (typeof error !== 'object' || error === null) return 'other';
+  const { driverError, errors, message } = error as { driverError?: unknown; errors?: unknown; message?: unknown };
+  const { code } = (driverError ?? error) as { code?: unknown };
   if (typeof code === 'string') {
     if (NETWORK_CODES.has(code)) return 'outage';
     if (CONTENTION.has(code)) return 'contention';
     if (OUTAGE.has(code) || OUTAGE_CLASSES.has(code.slice(0, 2))) return 'outage';
     if (REFUSED_CLASSES.has(code.slice(0, 2))) return 'refused';
   }
-  if (error instanceof AggregateError && error.errors.every((inner) => classifyDatabaseError(inner) === 'outage')) {
-    return 'outage';
+  // One for each address of a host that has several.
+  if (Array.isArray(errors) && errors.length > 0) {
+    return errors.every((inner) => classifyDatabaseError(inner) === 'outage') ? 'outage' : 'other';
   }
-  return CONNECTION_MESSAGES.test(error.message) ? 'outage' : 'other';
+  return typeof message === 'string' && CONNECTION_MESSAGES.test(message) ? 'outage' : 'other';
 }
 
 /** Whether an error means that the database cannot be used now, and waiting helps. */

@@ -1,0 +1,148 @@
+/** A broker that restarts, a leader that moves, a consumer or a stream that vanishes: consuming resumes by itself. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { ensureConsumer, ensureStream } from '#broker';
+import { createTestCluster, type TestCluster, waitFor } from '#testing';
+import { type ConsumerFixture, ledgerOf, publishEvent, readLedger, startConsumer } from './consumer-fixture.js';
+
+let system: TestCluster;
+let manager: JetStreamManager;
+let consumer: ConsumerFixture | undefined;
+let sent = 0;
+const RESUMES_WITHIN_MS = 10_000;
+
+beforeAll(async () => {
+  system = await createTestCluster({ ackWaitMs: 4_000 });
+  manager = await jetstreamManager(system.connection, { checkAPI: false });
+});
+
+afterAll(async () => {
+  await system.dispose();
+});
+
+afterEach(async () => {
+  await consumer?.stop();
+  consumer = undefined;
+});
+
+function recreate(): Promise<void> {
+  const definition = { name: system.consumerName, stream: system.streamName, ackWaitMs: 4_000, ackPendingMax: 1_000 };
+  return ensureConsumer(system.connection, definition, () => Promise.resolve(1)).then(() => undefined);
+}
+
+async function send(count: number): Promise<void> {
+  for (let n = 0; n < count; n++) {
+    const id = `e${sent++}`;
+    await waitFor(() => publishEvent(system, { id, messageId: `orders:${id}` }), {
+      withinMs: 30_000,
+      describe: `${id} acknowledged`,
+    });
+  }
+}
+
+async function storedAtLeast(count: number, withinMs = 30_000): Promise<void> {
+  await waitFor(async () => (await readLedger(system.pool)).stored >= count, {
+    withinMs,
+    describe: `${count} events stored`,
+  });
+}
+
+async function leaderOf(what: 'stream' | 'consumer'): Promise<string> {
+  return waitFor(
+    async () => {
+      const info =
+        what === 'stream'
+          ? await manager.streams.info(system.streamName)
+          : await manager.consumers.info(system.streamName, system.consumerName);
+      return info.cluster?.leader;
+    },
+    { withinMs: 30_000, describe: `a leader of the ${what}` },
+  );
+}
+
+describe('an outage of brokers', () => {
+  it.each(['stream', 'consumer'] as const)('is survived when the leader of the %s is killed under load', async (what) => {
+    consumer = await startConsumer(system.environment, { settings: { batchSize: 20, prefetch: 60 } });
+    const before = sent;
+    const load = send(600);
+    await storedAtLeast(before + 50);
+    const node = system.brokers.node(await leaderOf(what));
+    node.kill('SIGKILL');
+    await load;
+    // Once there is a leader again, nothing but the consumer itself holds the rest up.
+    await leaderOf('consumer');
+    await storedAtLeast(sent, RESUMES_WITHIN_MS);
+    await node.start();
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
+  });
+
+  it('is survived when every broker restarts', async () => {
+    consumer = await startConsumer(system.environment);
+    const nodes = system.brokers.nodes;
+    await Promise.all(nodes.map((node) => node.stop()));
+    await waitFor(() => consumer?.told.some((event) => event.type === 'session-lost'), {
+      withinMs: 20_000,
+      describe: 'the consumer sees it',
+    });
+    await Promise.all(nodes.map((node) => node.start()));
+    await send(20);
+    await leaderOf('consumer');
+    await storedAtLeast(sent, RESUMES_WITHIN_MS);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
+  });
+
+  it('is survived when the consumer steps down', async () => {
+    consumer = await startConsumer(system.environment);
+    await system.connection.request(
+      `$JS.API.CONSUMER.LEADER.STEPDOWN.${system.streamName}.${system.consumerName}`,
+      undefined,
+      { timeout: 5_000 },
+    );
+    await send(20);
+    await leaderOf('consumer');
+    await storedAtLeast(sent, RESUMES_WITHIN_MS);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
+  });
+
+  it('makes a vanished consumer anew, and what it reads again changes nothing', async () => {
+    consumer = await startConsumer(system.environment, { recreate });
+    await manager.consumers.delete(system.streamName, system.consumerName);
+    await send(20);
+    await storedAtLeast(sent, RESUMES_WITHIN_MS);
+    await waitFor(
+      async () => {
+        const info = await manager.consumers.info(system.streamName, system.consumerName);
+        return info.num_pending === 0 && info.num_ack_pending === 0;
+      },
+      { withinMs: 20_000, describe: 'everything to be read again' },
+    );
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
+  });
+
+  it('takes a stream that was made anew for another one, though its sequences begin at 1 again', async () => {
+    consumer = await startConsumer(system.environment, { recreate });
+    await manager.streams.delete(system.streamName);
+    await ensureStream(system.connection, {
+      name: system.streamName,
+      subjectPrefix: system.subjectPrefix,
+      replicas: 3,
+      bytesMax: 10_000_000,
+      ageSecondsMax: 3_600,
+      duplicateWindowMs: 1_000,
+    });
+    const stored = sent;
+    expect(await publishEvent(system, { id: 'e0' })).toBe(1);
+    await send(10);
+    await storedAtLeast(stored + 10);
+    await waitFor(async () => (await readLedger(system.pool)).duplicates === 1, {
+      withinMs: 10_000,
+      describe: 'the duplicate of the first stream',
+    });
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent, 1));
+    const { rows } = await system.pool.query('SELECT stream_id, count(*)::int FROM sekali.event_key GROUP BY 1 ORDER BY 1');
+    expect(rows).toEqual([
+      { stream_id: 1, count: stored },
+      { stream_id: 2, count: 10 },
+    ]);
+  });
+});

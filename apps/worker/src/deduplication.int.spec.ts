@@ -1,0 +1,109 @@
+/** One effect per event, whatever is repeated: in a batch, across batches, across workers, after the window. */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import { type ConsumerFixture, ledgerOf, publishEvent, readLedger, startConsumer } from './consumer-fixture.js';
+
+let system: TestSystem;
+const consumers: ConsumerFixture[] = [];
+
+beforeEach(async () => {
+  system = await createTestSystem({ ackWaitMs: 10_000 });
+});
+
+afterEach(async () => {
+  await Promise.all(consumers.splice(0).map((consumer) => consumer.stop()));
+  await system.dispose();
+});
+
+async function start(options?: Parameters<typeof startConsumer>[1]): Promise<ConsumerFixture> {
+  const consumer = await startConsumer(system.environment, options);
+  consumers.push(consumer);
+  return consumer;
+}
+
+async function settledAs(expected: ReturnType<typeof ledgerOf>): Promise<void> {
+  const total = expected.stored + expected.duplicates + expected.deadLetters;
+  await waitFor(
+    async () => {
+      const { stored, duplicates, deadLetters } = await readLedger(system.pool);
+      return stored + duplicates + deadLetters >= total;
+    },
+    { withinMs: 30_000, describe: `${total} messages settled` },
+  );
+  expect(await readLedger(system.pool)).toEqual(expected);
+}
+
+describe('deduplication', () => {
+  it('stores one of the duplicates in one batch and names the sequence that came first', async () => {
+    const first = await publishEvent(system, { id: 'a' });
+    for (let n = 0; n < 4; n++) await publishEvent(system, { id: 'a' });
+    await start({ settings: { batchWaitMs: 50 } });
+    await settledAs(ledgerOf(1, 4));
+    const { rows } = await system.pool.query<{ first: number }>(
+      'SELECT DISTINCT first_seq::int AS first FROM sekali.duplicate',
+    );
+    expect(rows).toEqual([{ first }]);
+  });
+
+  it('finds duplicates across batches', async () => {
+    await start({ settings: { batchSize: 1 } });
+    for (let n = 0; n < 30; n++) await publishEvent(system, { id: `e${n % 10}` });
+    await settledAs(ledgerOf(10, 20));
+  });
+
+  it('finds duplicates across workers at the same moment, without a deadlock', async () => {
+    for (let n = 0; n < 4; n++) await start({ settings: { batchSize: 20, prefetch: 40 } });
+    const sends = Array.from({ length: 2_000 }, (_, n) => publishEvent(system, { id: `e${(n * 7) % 400}` }));
+    await Promise.all(sends);
+    await settledAs(ledgerOf(400, 1_600));
+    const { rows } = await system.pool.query<{ deadlocks: number }>(
+      'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
+    );
+    expect(rows).toEqual([{ deadlocks: 0 }]);
+  });
+
+  it('remembers ids after the duplicate window has passed', async () => {
+    await system.dispose();
+    system = await createTestSystem({ duplicateWindowMs: 100 });
+    await start();
+    const messageId = 'orders:late';
+    await publishEvent(system, { id: 'late', messageId });
+    const second = await waitFor(
+      async () => {
+        const seq = await publishEvent(system, { id: 'late', messageId });
+        return seq > 1 ? seq : undefined;
+      },
+      { withinMs: 10_000, describe: 'the broker has forgotten the message id' },
+    );
+    expect(second).toBe(2);
+    await settledAs(ledgerOf(1, 1));
+  });
+
+  it('keeps the same id under two topics apart', async () => {
+    await start();
+    await publishEvent(system, { topic: 'orders', id: 'same' });
+    await publishEvent(system, { topic: 'invoices', id: 'same' });
+    await settledAs(ledgerOf(2));
+  });
+
+  it('calls a duplicate with another payload a conflict, compared as JSON values, and keeps the first', async () => {
+    await start({ settings: { batchSize: 1, batchesInFlight: 1 } });
+    await publishEvent(system, { id: 'a', payload: '{"n":1,"list":[1,2]}' });
+    await publishEvent(system, { id: 'a', payload: '{ "list": [1, 2], "n": 1.0 }' });
+    await publishEvent(system, { id: 'a', payload: '{"n":2,"list":[1,2]}' });
+    await publishEvent(system, { id: 'a', payload: '{"n":1,"list":[2,1]}' });
+    await settledAs(ledgerOf(1, 3, 2));
+    const { rows } = await system.pool.query('SELECT payload FROM sekali.event');
+    expect(rows).toEqual([{ payload: { n: 1, list: [1, 2] } }]);
+    const conflicts = await system.pool.query('SELECT payload FROM sekali.duplicate WHERE conflict ORDER BY seq');
+    expect(conflicts.rows).toEqual([{ payload: { n: 2, list: [1, 2] } }, { payload: { n: 1, list: [2, 1] } }]);
+  });
+
+  it('keeps numbers that JavaScript cannot hold', async () => {
+    await start();
+    await publishEvent(system, { id: 'big', payload: '{"n":12345678901234567890.123456789}' });
+    await settledAs(ledgerOf(1));
+    const { rows } = await system.pool.query(`SELECT payload->>'n' AS n FROM sekali.event`);
+    expect(rows).toEqual([{ n: '12345678901234567890.123456789' }]);
+  });
+});

@@ -1,0 +1,157 @@
+/** An outage of Postgres is waited for: nothing is given up or counted because of it. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { createTestCluster, TcpProxy, type TestCluster, waitFor } from '#testing';
+import { type ConsumerFixture, ledgerOf, publishEvent, readLedger, startConsumer } from './consumer-fixture.js';
+
+let system: TestCluster;
+let consumer: ConsumerFixture | undefined;
+let sent = 0;
+const ackWaitMs = 4_000;
+
+beforeAll(async () => {
+  system = await createTestCluster({ ackWaitMs, settings: { SEKALI_TRANSACTION_MS_MAX: '2000' } });
+});
+
+afterAll(async () => {
+  await system.dispose();
+});
+
+afterEach(async () => {
+  await consumer?.stop();
+  consumer = undefined;
+});
+
+async function start(postgresUrl = system.postgresUrl): Promise<ConsumerFixture> {
+  consumer = await startConsumer(
+    { ...system.environment, SEKALI_POSTGRES_URL: postgresUrl },
+    { settings: { batchSize: 20, prefetch: 60, transactionMsMax: 2_000 } },
+  );
+  return consumer;
+}
+
+async function send(count: number): Promise<void> {
+  for (let n = 0; n < count; n++) await publishEvent(system, { id: `e${sent++}` });
+}
+
+function hasTold(type: string): boolean {
+  return consumer?.told.some((event) => event.type === type) ?? false;
+}
+
+async function outageSeen(): Promise<void> {
+  await waitFor(() => hasTold('outage-began'), { withinMs: 20_000, describe: 'the consumer sees the outage' });
+}
+
+/** Everything sent is stored, once, and the outage left no trace: no dead letter, no duplicate, no attempt. */
+async function wholeAgain(): Promise<void> {
+  await waitFor(async () => (await readLedger(system.pool)).stored >= sent, {
+    withinMs: 40_000,
+    describe: `${sent} events stored`,
+  });
+  expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
+  const { rows } = await system.pool.query('SELECT * FROM sekali.attempt');
+  expect(rows).toEqual([]);
+  expect(hasTold('outage-ended')).toBe(true);
+}
+
+describe('an outage of Postgres', () => {
+  it('is waited for when Postgres is stopped under load and started again', async () => {
+    await start();
+    const load = send(400);
+    await waitFor(async () => (await readLedger(system.pool)).stored > 50, { withinMs: 20_000, describe: 'a start' });
+    await system.postgres.stop('fast');
+    await outageSeen();
+    await load;
+    await system.postgres.start();
+    await wholeAgain();
+  });
+
+  it('is waited for when Postgres is killed under load, longer than the ack wait', async () => {
+    await start();
+    const load = send(400);
+    await waitFor(async () => (await readLedger(system.pool)).stored > sent - 400 + 50, {
+      withinMs: 20_000,
+      describe: 'a start',
+    });
+    system.postgres.kill('SIGKILL');
+    await system.postgres.exited;
+    await outageSeen();
+    await load;
+    // Held messages are kept alive meanwhile: the broker would give them out again after the ack wait.
+    const killedMs = performance.now();
+    await waitFor(() => performance.now() - killedMs > 1.5 * ackWaitMs, {
+      withinMs: 2 * ackWaitMs,
+      describe: 'the ack wait to pass',
+    });
+    await system.postgres.start();
+    await wholeAgain();
+    const { rows } = await system.pool.query('SELECT sum(redelivered)::int AS redelivered FROM sekali.counter');
+    expect(rows).toEqual([{ redelivered: 0 }]);
+  });
+
+  it('is waited for when Postgres takes no writes', async () => {
+    await start();
+    await system.pool.query('ALTER SYSTEM SET default_transaction_read_only = on');
+    await system.pool.query('SELECT pg_reload_conf()');
+    await send(20);
+    await outageSeen();
+    const admin = new pg.Client({ connectionString: system.postgresUrl, options: '-c default_transaction_read_only=off' });
+    await admin.connect();
+    await admin.query('ALTER SYSTEM RESET default_transaction_read_only');
+    await admin.query('SELECT pg_reload_conf()');
+    await admin.end();
+    await wholeAgain();
+  });
+
+  it('is waited for when Postgres has no connection to give', async () => {
+    const { rows } = await system.pool.query<{ slots: number }>(
+      `SELECT current_setting('max_connections')::int AS slots`,
+    );
+    const hogs: pg.Client[] = [];
+    const readers = new pg.Client({ connectionString: system.postgresUrl });
+    await readers.connect();
+    for (let n = 0; n < (rows[0]?.slots ?? 100); n++) {
+      const hog = new pg.Client({ connectionString: system.postgresUrl });
+      hog.on('error', () => undefined);
+      const connected = await hog.connect().then(
+        () => true,
+        () => false,
+      );
+      if (!connected) break;
+      hogs.push(hog);
+    }
+    // Its connection must be a new one: those it had before would serve it well.
+    const starting = start();
+    await send(20);
+    await waitFor(() => consumer === undefined, { withinMs: 1_000, describe: 'the start to wait' });
+    await Promise.all(hogs.map((hog) => hog.end()));
+    await readers.end();
+    await starting;
+    await waitFor(async () => (await readLedger(system.pool)).stored >= sent, {
+      withinMs: 40_000,
+      describe: `${sent} events stored`,
+    });
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
+    expect(hasTold('outage-began')).toBe(true);
+  });
+
+  it('is waited for when a connection hangs without a word', async () => {
+    const proxy = await TcpProxy.start(system.postgres.port);
+    try {
+      const url = new URL(system.postgresUrl);
+      url.port = String(proxy.port);
+      await start(url.href);
+      await send(20);
+      await waitFor(async () => (await readLedger(system.pool)).stored >= sent, { withinMs: 20_000, describe: 'a start' });
+      proxy.hang();
+      await send(40);
+      await outageSeen();
+      proxy.heal();
+      await wholeAgain();
+      await consumer?.stop();
+      consumer = undefined;
+    } finally {
+      await proxy.stop();
+    }
+  });
+});

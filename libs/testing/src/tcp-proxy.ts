@@ -1,0 +1,72 @@
+/** A TCP proxy that can let a connection hang: bytes stop, nothing is closed, as when a network goes silent. */
+import { createServer, connect, type Server, type Socket } from 'node:net';
+
+/** A running proxy on loopback. */
+export class TcpProxy {
+  private readonly pairs = new Set<{ readonly near: Socket; readonly far: Socket }>();
+  private silent = false;
+
+  private constructor(
+    private readonly server: Server,
+    readonly port: number,
+  ) {}
+
+  /** Starts a proxy to a port of this machine. */
+  static async start(targetPort: number): Promise<TcpProxy> {
+    const holder: { proxy?: TcpProxy } = {};
+    const server = createServer((near) => holder.proxy?.join(near, targetPort));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
+    holder.proxy = new TcpProxy(server, address.port);
+    return holder.proxy;
+  }
+
+  /** From now on no byte passes, in either direction; new connections are taken and left alone. */
+  hang(): void {
+    this.silent = true;
+    for (const { near, far } of this.pairs) {
+      near.pause();
+      far.pause();
+    }
+  }
+
+  /** Ends the connections that hung; new ones pass. */
+  heal(): void {
+    this.silent = false;
+    this.cut();
+  }
+
+  /** Breaks every connection. */
+  cut(): void {
+    for (const { near, far } of this.pairs) {
+      near.destroy();
+      far.destroy();
+    }
+    this.pairs.clear();
+  }
+
+  /** Breaks every connection and takes no more. */
+  async stop(): Promise<void> {
+    this.cut();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private join(near: Socket, targetPort: number): void {
+    const far = connect(targetPort, '127.0.0.1');
+    const pair = { near, far };
+    this.pairs.add(pair);
+    const end = (): void => {
+      near.destroy();
+      far.destroy();
+      this.pairs.delete(pair);
+    };
+    for (const socket of [near, far]) socket.on('error', end).on('close', end);
+    near.on('data', (bytes) => far.write(bytes));
+    far.on('data', (bytes) => near.write(bytes));
+    if (this.silent) {
+      near.pause();
+      far.pause();
+    }
+  }
+}
