@@ -1,0 +1,167 @@
+/** Workers as processes that are killed, frozen, stopped, or end themselves over a message. */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { type App, createTestSystem, startApp, type TestSystem, waitFor } from '#testing';
+import { ledgerOf, publishEvent, readLedger } from './consumer-fixture.js';
+
+const ackWaitMs = 2_000;
+let system: TestSystem;
+const workers: App[] = [];
+
+beforeEach(async () => {
+  system = await createTestSystem({
+    ackWaitMs,
+    settings: { SEKALI_TRANSACTION_MS_MAX: '1500', SEKALI_BATCH_SIZE: '50', SEKALI_PREFETCH: '200' },
+  });
+});
+
+afterEach(async () => {
+  for (const worker of workers.splice(0)) worker.kill('SIGKILL');
+  await system.dispose();
+});
+
+async function startWorker(fault = 'none', untilReady = true): Promise<App> {
+  const worker = await startApp('worker', system.environment, {
+    program: 'faulty-worker.js',
+    programArguments: [fault],
+    untilReady,
+  });
+  workers.push(worker);
+  return worker;
+}
+
+async function send(count: number, from = 0): Promise<void> {
+  await Promise.all(Array.from({ length: count }, (_, n) => publishEvent(system, { id: `e${from + n}` })));
+}
+
+async function ledgerBecomes(expected: ReturnType<typeof ledgerOf>, withinMs = 40_000): Promise<void> {
+  const total = expected.stored + expected.duplicates + expected.deadLetters;
+  await waitFor(
+    async () => {
+      const { stored, duplicates, deadLetters } = await readLedger(system.pool);
+      return stored + duplicates + deadLetters >= total;
+    },
+    { withinMs, describe: `${total} messages settled` },
+  );
+  expect(await readLedger(system.pool)).toEqual(expected);
+}
+
+async function unsettled(): Promise<number> {
+  const manager = await jetstreamManager(system.connection, { checkAPI: false });
+  const info = await manager.consumers.info(system.streamName, system.consumerName);
+  return info.num_pending + info.num_ack_pending;
+}
+
+async function nothingUnsettled(): Promise<void> {
+  await waitFor(async () => (await unsettled()) === 0, { withinMs: 30_000, describe: 'every message acknowledged' });
+}
+
+describe('a worker process', () => {
+  it('that is killed before the commit leaves nothing behind; another one stores everything once', async () => {
+    await send(100);
+    const killed = await startWorker('kill-before-commit', false);
+    expect(await killed.exited).toMatchObject({ signal: 'SIGKILL' });
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(0));
+    await startWorker();
+    await ledgerBecomes(ledgerOf(100));
+    await nothingUnsettled();
+  });
+
+  it('that is killed between commit and ack costs redeliveries that change nothing', async () => {
+    await send(100);
+    const killed = await startWorker('kill-before-ack', false);
+    expect(await killed.exited).toMatchObject({ signal: 'SIGKILL' });
+    const committed = await readLedger(system.pool);
+    expect(committed.stored).toBeGreaterThan(0);
+    expect(await unsettled()).toBe(100);
+    await startWorker();
+    await ledgerBecomes(ledgerOf(100));
+    await nothingUnsettled();
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(100));
+  });
+
+  it('whose acks are lost gets redeliveries that change nothing', async () => {
+    await send(50);
+    await startWorker('lose-acks');
+    await ledgerBecomes(ledgerOf(50));
+    expect(await unsettled()).toBeGreaterThan(0);
+    // The redelivered ones are acknowledged, since only the first batch's acks were lost.
+    await send(1, 50);
+    await nothingUnsettled();
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(51));
+  });
+
+  it('that is frozen longer than the ack wait loses its messages to another, and storing goes on once', async () => {
+    const frozen = await startWorker();
+    const load = send(2_000);
+    await waitFor(async () => (await readLedger(system.pool)).stored > 0, { withinMs: 20_000, describe: 'a start' });
+    frozen.kill('SIGSTOP');
+    await startWorker();
+    await load;
+    await ledgerBecomes(ledgerOf(2_000));
+    frozen.kill('SIGCONT');
+    await nothingUnsettled();
+    await send(100, 2_000);
+    await ledgerBecomes(ledgerOf(2_100));
+  });
+
+  it('that a message kills again and again gives that message up, and no neighbour', async () => {
+    await send(30);
+    const bad = await publishEvent(system, { id: 'bad', payload: '{"kill":true}' });
+    await send(30, 30);
+    let deaths = 0;
+    const keepStarting = async (): Promise<void> => {
+      for (;;) {
+        const worker = await startWorker('none', false);
+        const { signal } = await worker.exited;
+        if (signal !== 'SIGKILL' || deaths >= 20) return;
+        deaths++;
+      }
+    };
+    const supervising = keepStarting();
+    await ledgerBecomes(ledgerOf(60, 0, 0, 1), 60_000);
+    await nothingUnsettled();
+    const { rows } = await system.pool.query('SELECT seq::int, event_id, reason FROM sekali.dead_letter');
+    expect(rows).toEqual([{ seq: bad, event_id: 'bad', reason: 'process_ended' }]);
+    const attempts = await system.pool.query('SELECT * FROM sekali.attempt');
+    expect(attempts.rows).toEqual([]);
+    // Three in company before it was suspected, three alone.
+    expect(deaths).toBe(6);
+    workers.at(-1)?.kill('SIGTERM');
+    await supervising;
+  }, 90_000);
+
+  it('that is told to stop finishes what is in flight, acknowledges it, and takes no more', async () => {
+    const worker = await startWorker();
+    const load = send(3_000);
+    await waitFor(async () => (await readLedger(system.pool)).stored > 0, { withinMs: 20_000, describe: 'a start' });
+    const exit = await worker.stop();
+    expect(exit).toMatchObject({ code: 0 });
+    const atStop = await readLedger(system.pool);
+    await load;
+    expect(await readLedger(system.pool)).toEqual(atStop);
+    // What it had committed is acknowledged: all that is left is what it never stored.
+    expect(await unsettled()).toBe(3_000 - atStop.stored);
+    await startWorker();
+    await ledgerBecomes(ledgerOf(3_000));
+  });
+
+  it('that is told to stop in the middle of an outage stops all the same', async () => {
+    const environment = { ...system.environment, SEKALI_POSTGRES_URL: 'postgres://nobody@127.0.0.1:1/none' };
+    const worker = await startApp('worker', environment, { untilReady: false });
+    workers.push(worker);
+    await waitFor(() => worker.output().includes('out of reach'), { withinMs: 20_000, describe: 'the outage' });
+    expect(await worker.stop()).toMatchObject({ code: 0 });
+  });
+
+  it('with wrong settings names every one of them and exits 1', async () => {
+    const worker = await startApp(
+      'worker',
+      { ...system.environment, SEKALI_BATCH_SIZE: 'many', SEKALI_ATTEMPTS_MAX: '0' },
+      { untilReady: false },
+    );
+    expect(await worker.exited).toMatchObject({ code: 1 });
+    expect(worker.output()).toMatch(/SEKALI_BATCH_SIZE[^]*SEKALI_ATTEMPTS_MAX/);
+    expect(worker.output()).not.toContain('    at ');
+  });
+});
