@@ -1,0 +1,157 @@
+/**
+ * Apps as processes of their own, as in production: started from `dist`, told to stop by signals.
+ *
+ *   started ─{type:'ready'}─▶ ready ─stop() / kill()─▶ exited
+ *
+ * What still runs after the last test of the file is stopped then. Their log is the error output, kept in a file.
+ */
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findRepositoryRoot, ManagedProcess, type ProcessExit } from '#local-cluster';
+import { atTheEnd } from './clean-up.js';
+
+const READY_WITHIN_MS = 30_000;
+const STOP_WITHIN_MS = 15_000;
+
+/** The apps there are to start. */
+export type AppName = 'gateway' | 'worker' | 'setup';
+
+/** A started app. */
+export interface App {
+  readonly pid: number;
+  /** Settles when the app says so; rejects when it ends before, with what it wrote. */
+  readonly ready: Promise<void>;
+  /** Of a gateway that is ready. Throws for an app that has none. */
+  readonly url: string;
+  /** How it ended, whoever ended it. */
+  readonly exited: Promise<ProcessExit>;
+  /** Sends SIGTERM. Throws when the app does not end in time (15 s when left out), after killing it. */
+  stop(options?: { readonly withinMs?: number }): Promise<ProcessExit>;
+  /** Sends a signal; `exited` tells when it worked. False when it has ended already. */
+  kill(signal: NodeJS.Signals): boolean;
+  /** What it has written so far, to either output. */
+  output(): string;
+}
+
+/** How to start one. */
+export interface StartOptions {
+  /** Resolve as soon as the process runs, for an app that is expected to fail or to wait. */
+  readonly untilReady?: boolean;
+  /** 30 s when left out. */
+  readonly withinMs?: number;
+  /** Another program of the app than its `main.js`, for example `faulty-worker.js`. */
+  readonly program?: string;
+  /** Arguments of the program. */
+  readonly programArguments?: readonly string[];
+  /** Flags for node itself, such as `--import` of a fault. */
+  readonly nodeArguments?: readonly string[];
+}
+
+/**
+ * Starts an app and resolves when it is ready; `setup` is ready when its work is done.
+ *
+ * @param environment what a `TestSystem` gives; nothing else of our environment but PATH, HOME and TMPDIR is handed on
+ * @throws when it ends first or takes too long, with what it wrote
+ */
+export async function startApp(
+  name: AppName,
+  environment: Readonly<Record<string, string>>,
+  options: StartOptions = {},
+): Promise<App> {
+  const main = join(findRepositoryRoot(), `dist/apps/${name}/src/${options.program ?? 'main.js'}`);
+  if (!existsSync(main)) throw new Error(`apps/${name} is not built: run "npm run build".`);
+  // A folder of its own: `.env` of the clone must not change what is tested.
+  const folder = mkdtempSync(join(tmpdir(), `sekali-${name}-`));
+  const managed = new ManagedProcess({
+    name,
+    command: process.execPath,
+    args: [...(options.nodeArguments ?? []), main, ...(options.programArguments ?? [])],
+    environment: { ...inheritedEnvironment(), ...environment },
+    logFile: join(folder, 'output.log'),
+    workingDirectory: folder,
+    channel: true,
+  });
+  atTheEnd(async () => {
+    await managed.stop({ timeoutMs: STOP_WITHIN_MS });
+  });
+  let url: string | undefined;
+  const announced = new Promise<void>((resolve) => {
+    managed.onMessage((message) => {
+      const { type, url: at } = message as { type?: unknown; url?: unknown };
+      if (typeof at === 'string') url = at;
+      if (type === 'ready') resolve();
+    });
+  });
+  const pid = await managed.start();
+  const app = asApp(managed, pid, announced, () => url);
+  if (options.untilReady !== false) await withDeadline(app, name, options.withinMs ?? READY_WITHIN_MS);
+  return app;
+}
+
+function asApp(
+  managed: ManagedProcess,
+  pid: number,
+  announced: Promise<void>,
+  urlNow: () => string | undefined,
+): App {
+  const output = (): string => readFileSync(managed.logFile, 'utf8');
+  const exited = managed.exited ?? Promise.reject(new Error(`${managed.name} has ended already`));
+  const endedFirst = exited.then(({ code, signal }) => {
+    // setup ends when its work is done, and may be gone before its message is read.
+    if (code !== 0)
+      throw new Error(`${managed.name} ended (${code ?? signal}) before it was ready:\n${output()}`);
+  });
+  const ready = Promise.race([announced, endedFirst]);
+  // Whoever does not wait for it has a reason; it must not end the test run.
+  ready.catch(() => undefined);
+  return {
+    pid,
+    ready,
+    exited,
+    output,
+    get url() {
+      const url = urlNow();
+      if (url === undefined) throw new Error(`${managed.name} has told no URL`);
+      return url;
+    },
+    kill: (signal) => managed.kill(signal),
+    stop: ({ withinMs = STOP_WITHIN_MS } = {}) => stopInTime(managed, exited, withinMs, output),
+  };
+}
+
+async function stopInTime(
+  managed: ManagedProcess,
+  exited: Promise<ProcessExit>,
+  withinMs: number,
+  output: () => string,
+): Promise<ProcessExit> {
+  const exit = await managed.stop({ timeoutMs: withinMs });
+  // Undefined: it had ended before, perhaps killed by the test itself.
+  if (exit?.signal === 'SIGKILL') {
+    throw new Error(`${managed.name} did not end within ${withinMs} ms:\n${output()}`);
+  }
+  return exited;
+}
+
+async function withDeadline(app: App, name: string, withinMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`${name} was not ready within ${withinMs} ms:\n${app.output()}`));
+    }, withinMs);
+  });
+  await Promise.race([app.ready, deadline]).finally(() => {
+    clearTimeout(timer);
+  });
+}
+
+/** Without NODE_OPTIONS: the tests run with a flag that the apps must do without. */
+function inheritedEnvironment(): Record<string, string> {
+  return Object.fromEntries(
+    ['PATH', 'HOME', 'TMPDIR', 'SystemRoot'].flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
