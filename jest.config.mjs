@@ -1,4 +1,7 @@
-/** Tests run from source: swc strips the types, the mapper leads `#lib` and `.js` back to the TypeScript. */
+/**
+ * Tests run from source: swc strips the types, the mapper leads `#lib` and `.js` back to the TypeScript.
+ * One broker cluster and one Postgres serve the whole run (libs/testing/jest).
+ */
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/apps', '<rootDir>/libs'],
@@ -24,4 +27,7 @@ export default {
   },
   testTimeout: 60_000,
   maxWorkers: 2,
+  globalSetup: '<rootDir>/libs/testing/jest/global-setup.mjs',
+  globalTeardown: '<rootDir>/libs/testing/jest/global-teardown.mjs',
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/libs/local-cluster/native/'],
 };

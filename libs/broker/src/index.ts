@@ -1,4 +1,6 @@
 export { connectBroker, type BrokerAddress } from './connection.js';
+export { type UnavailableReason } from './publish-failure.js';
+export { Publisher, type Publication, type PublisherOptions, type PublishOutcome } from './publisher.js';
 export {
   consumerInfo,
   ensureConsumer,

@@ -52,7 +52,10 @@ const CONSUMER_NOT_FOUND = 10014;
 const STREAM_NOT_FOUND = 10059;
 
 /** Makes the stream, or changes an existing one to the definition. Repeatable. Waits for a leader up to a minute. */
-export async function ensureStream(connection: NatsConnection, definition: StreamDefinition): Promise<StreamInfo> {
+export async function ensureStream(
+  connection: NatsConnection,
+  definition: StreamDefinition,
+): Promise<StreamInfo> {
   const config: Partial<StreamConfig> & { name: string } = {
     name: definition.name,
     subjects: [`${definition.subjectPrefix}.>`],

@@ -31,15 +31,19 @@ const workerSchema = z
   .object({ ...connectionFields, ...streamFields, ...workerFields })
   .refine((s) => s.SEKALI_ACK_WAIT_MS > s.SEKALI_BATCH_WAIT_MS + s.SEKALI_TRANSACTION_MS_MAX, {
     path: ['SEKALI_ACK_WAIT_MS'],
-    message: 'must be more than SEKALI_BATCH_WAIT_MS + SEKALI_TRANSACTION_MS_MAX, or work in progress is delivered again',
+    message:
+      'must be more than SEKALI_BATCH_WAIT_MS + SEKALI_TRANSACTION_MS_MAX, or work in progress is delivered again',
+    when: eachIsRight('SEKALI_ACK_WAIT_MS', 'SEKALI_BATCH_WAIT_MS', 'SEKALI_TRANSACTION_MS_MAX'),
   })
   .refine((s) => s.SEKALI_PREFETCH >= s.SEKALI_BATCH_SIZE, {
     path: ['SEKALI_PREFETCH'],
     message: 'must be at least SEKALI_BATCH_SIZE, or no batch is ever full',
+    when: eachIsRight('SEKALI_PREFETCH', 'SEKALI_BATCH_SIZE'),
   })
   .refine((s) => s.SEKALI_ACK_PENDING_MAX >= s.SEKALI_PREFETCH, {
     path: ['SEKALI_ACK_PENDING_MAX'],
     message: 'must be at least SEKALI_PREFETCH, or the prefetch is never reached',
+    when: eachIsRight('SEKALI_ACK_PENDING_MAX', 'SEKALI_PREFETCH'),
   });
 const clientSchema = z.object({ ...connectionFields, ...clientFields });
 const localClusterSchema = z.object(localClusterFields);
@@ -87,13 +91,21 @@ export function systemEnvironment(): Environment {
   return { ...fromFile, ...process.env };
 }
 
+/**
+ * Lets a relation be judged as soon as the settings it compares are right by themselves. Left alone, zod judges it
+ * only when nothing at all is wrong, and whoever mends one problem would then be told of the next.
+ */
+function eachIsRight(...names: string[]): (payload: z.core.ParsePayload) => boolean {
+  return ({ issues }) =>
+    !issues.some((issue) => issue.code !== 'custom' && names.includes(String(issue.path?.[0])));
+}
+
 function parse<S extends z.ZodType>(schema: S, environment: Environment): Readonly<z.infer<S>> {
-  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  // Blank means not set: `SEKALI_HTTP_PORT= ` in a file would otherwise be read as port 0.
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value?.trim() !== ''));
   const result = schema.safeParse(given);
   if (!result.success) {
-    throw new SettingsError(
-      result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
-    );
+    throw new SettingsError(result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   }
-  return Object.freeze(result.data) as Readonly<z.infer<S>>;
+  return Object.freeze(result.data);
 }

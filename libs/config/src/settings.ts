@@ -17,7 +17,9 @@ const token = (initial: string): z.ZodDefault<z.ZodString> =>
 
 /** Where the parts find each other. */
 export const connectionFields = {
-  SEKALI_NATS_URLS: text('nats://127.0.0.1:4222').describe('Brokers, joined by commas; any one of them is enough to begin with'),
+  SEKALI_NATS_URLS: text('nats://127.0.0.1:4222').describe(
+    'Brokers, joined by commas; any one of them is enough to begin with',
+  ),
   SEKALI_POSTGRES_URL: text('postgres://sekali@127.0.0.1:5442/sekali').describe('The database'),
   SEKALI_STREAM: token('EVENTS').describe('Name of the stream'),
   SEKALI_SUBJECT_PREFIX: token('events').describe('First token of every subject: `<prefix>.<topic>`'),
@@ -34,12 +36,18 @@ export const streamFields = {
   SEKALI_STREAM_BYTES_MAX: integer(1_000_000, Number.MAX_SAFE_INTEGER, 2_147_483_648).describe(
     'Bytes the stream may hold; when full, publishing is refused',
   ),
-  SEKALI_STREAM_AGE_SECONDS_MAX: integer(60, 31_536_000, 604_800).describe('Age at which messages leave the stream'),
+  SEKALI_STREAM_AGE_SECONDS_MAX: integer(60, 31_536_000, 604_800).describe(
+    'Age at which messages leave the stream',
+  ),
   SEKALI_DUPLICATE_WINDOW_MS: integer(100, 86_400_000, 120_000).describe(
     'How long the brokers remember message ids; Postgres remembers them for ever',
   ),
-  SEKALI_ACK_WAIT_MS: integer(1_000, 600_000, 15_000).describe('How long a delivery may stay unsettled before it is repeated'),
-  SEKALI_ACK_PENDING_MAX: integer(1, 1_000_000, 50_000).describe('Unsettled deliveries of all workers together'),
+  SEKALI_ACK_WAIT_MS: integer(1_000, 600_000, 15_000).describe(
+    'How long a delivery may stay unsettled before it is repeated',
+  ),
+  SEKALI_ACK_PENDING_MAX: integer(1, 1_000_000, 50_000).describe(
+    'Unsettled deliveries of all workers together',
+  ),
 };
 
 /** The gateway. */
@@ -48,11 +56,15 @@ export const gatewayFields = {
   SEKALI_HTTP_PORT: integer(0, 65_535, 8080).describe('Port the gateway listens on; 0 takes a free one'),
   SEKALI_EVENT_BYTES_MAX: integer(1_024, 1_000_000, 262_144).describe('Bytes of one event'),
   SEKALI_BODY_BYTES_MAX: integer(1_024, 268_435_456, 16_777_216).describe('Bytes of one request'),
-  SEKALI_PUBLISH_IN_FLIGHT_MAX: integer(1, 10_000, 512).describe('Publishes of one gateway that wait for the brokers'),
+  SEKALI_PUBLISH_IN_FLIGHT_MAX: integer(1, 10_000, 512).describe(
+    'Publishes of one gateway that wait for the brokers',
+  ),
   SEKALI_PUBLISH_WAITING_MAX: integer(1, 1_000_000, 20_000).describe(
     'Events of one gateway that may wait for their turn; more are refused with 503',
   ),
-  SEKALI_PUBLISH_BUDGET_MS: integer(1_000, 120_000, 18_000).describe('How long one event is tried before 503'),
+  SEKALI_PUBLISH_BUDGET_MS: integer(1_000, 120_000, 18_000).describe(
+    'How long one event is tried before 503',
+  ),
 };
 
 /** The worker. */
@@ -71,7 +83,11 @@ export const workerFields = {
 
 /** `sekali up`. */
 export const localClusterFields = {
-  SEKALI_NATS_SERVER: z.string().min(1).optional().describe('A nats-server of your own instead of the one from npm'),
+  SEKALI_NATS_SERVER: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('A nats-server of your own instead of the one from npm'),
   SEKALI_POSTGRES_BIN: z
     .string()
     .min(1)

@@ -40,6 +40,8 @@ export interface RawMessage {
   readonly messageId: string | undefined;
 }
 
+const DETAIL_LENGTH_MAX = 2_000;
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
@@ -115,6 +117,8 @@ function decodeBody(
   };
 }
 
+/** The sentence quotes the message, so it is made storable: a dead letter that Postgres refuses would be lost. */
 function poison(reason: PoisonReason, detail: string): { ok: false; reason: PoisonReason; detail: string } {
-  return { ok: false, reason, detail: detail.slice(0, 2_000) };
+  const storable = detail.slice(0, DETAIL_LENGTH_MAX).toWellFormed().replaceAll('\0', '\ufffd');
+  return { ok: false, reason, detail: storable };
 }

@@ -72,11 +72,13 @@ export function timestampError(value: unknown): string | undefined {
  * @param text its own JSON text, in which numbers and escapes still are what the producer wrote
  */
 export function payloadError(value: unknown, text: string): string | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'payload must be a JSON object';
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return 'payload must be a JSON object';
   if (hasUnstorableCharacter(text)) {
     return 'payload must not hold \\u0000 or half of a surrogate pair: Postgres cannot store them';
   }
-  if (nestingDepth(text) > PAYLOAD_DEPTH_MAX) return `payload must not nest deeper than ${PAYLOAD_DEPTH_MAX} levels`;
+  if (nestingDepth(text) > PAYLOAD_DEPTH_MAX)
+    return `payload must not nest deeper than ${PAYLOAD_DEPTH_MAX} levels`;
   if (hasUnstorableNumber(text)) {
     return `payload must not hold a number longer than ${NUMBER_LENGTH_MAX} characters or with an exponent beyond ${NUMBER_EXPONENT_MAX}`;
   }
@@ -103,7 +105,8 @@ function nameError(field: string, value: unknown, lengthMax: number): string | u
   const rule = `${field} must be a string of 1 to ${lengthMax} characters without control characters`;
   if (typeof value !== 'string' || value === '') return rule;
   // A code point is at most two UTF-16 units: only between the two bounds is counting needed.
-  if (value.length > lengthMax && (value.length > 2 * lengthMax || [...value].length > lengthMax)) return rule;
+  if (value.length > lengthMax && (value.length > 2 * lengthMax || Array.from(value).length > lengthMax))
+    return rule;
   if (CONTROL_CHARACTER.test(value) || !value.isWellFormed()) return rule;
   return undefined;
 }

@@ -22,5 +22,12 @@ export {
   PUBLISH_EVENTS_MAX,
   SOURCE_LENGTH_MAX,
 } from './limits.js';
-export { eventIdOf, MESSAGE_ID_HEADER, messageIdOf, SUBMISSION_HEADER, subjectOf, topicOf } from './subject.js';
+export {
+  eventIdOf,
+  MESSAGE_ID_HEADER,
+  messageIdOf,
+  SUBMISSION_HEADER,
+  subjectOf,
+  topicOf,
+} from './subject.js';
 export { canonicalTimestamp } from './timestamp.js';

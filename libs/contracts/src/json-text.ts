@@ -29,6 +29,9 @@ const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 const COMMA = 0x2c;
 const COLON = 0x3a;
+const MINUS = 0x2d;
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
 
 /** Finds each member of the object that begins at or after `from`. */
 export function objectSpans(text: string, from = 0): ObjectSpans {
@@ -107,13 +110,19 @@ export function hasUnstorableCharacter(text: string): boolean {
 
 /** Whether a number in the text is longer, or has a larger exponent, than is stored (see limits.ts). */
 export function hasUnstorableNumber(text: string): boolean {
-  const suspicious = /[eE][+-]?\d{3}/.test(text) || new RegExp(`\\d{${NUMBER_LENGTH_MAX / 2}}`).test(text);
-  if (!suspicious) return false;
-  const numbers = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE]([+-]?\d+))?/gs;
-  for (const match of text.matchAll(numbers)) {
-    if (match[0].startsWith('"')) continue;
-    if (match[0].length > NUMBER_LENGTH_MAX) return true;
-    if (match[1] !== undefined && Math.abs(Number(match[1])) > NUMBER_EXPONENT_MAX) return true;
+  // Nearly every payload ends here: too short for a long number, and nothing that looks like a large exponent.
+  if (text.length <= NUMBER_LENGTH_MAX && !/[eE][+-]?\d{3}/.test(text)) return false;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      at = stringEnd(text, at) - 1;
+    } else if (code === MINUS || (code >= DIGIT_0 && code <= DIGIT_9)) {
+      const end = scalarEnd(text, at);
+      if (end - at > NUMBER_LENGTH_MAX) return true;
+      const exponent = /[eE](.*)$/.exec(text.slice(at, end))?.[1];
+      if (exponent !== undefined && Math.abs(Number(exponent)) > NUMBER_EXPONENT_MAX) return true;
+      at = end - 1;
+    }
   }
   return false;
 }

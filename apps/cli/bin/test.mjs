@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+/** `npm test`: prepares the clone when need be (some tests start the built programs), then runs jest with the arguments given. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { main, prepare, root } from './prepare.mjs';
+
+await main(async () => {
+  await prepare();
+  const options = [
+    process.env.NODE_OPTIONS,
+    '--experimental-vm-modules',
+    '--disable-warning=ExperimentalWarning',
+  ];
+  const jest = spawn(
+    process.execPath,
+    [join(root, 'node_modules', 'jest', 'bin', 'jest.js'), ...process.argv.slice(2)],
+    {
+      cwd: root,
+      stdio: 'inherit',
+      env: { ...process.env, NODE_OPTIONS: options.filter(Boolean).join(' ') },
+    },
+  );
+  // Ctrl-C reaches jest by itself; it decides when to end.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => jest.kill('SIGTERM'));
+  process.exitCode = await new Promise((resolve) => jest.once('exit', (code) => resolve(code ?? 1)));
+});

@@ -1,0 +1,260 @@
+/**
+ * The audit against a real stream and a real ledger. The ledger is written here by hand, in the shape that the
+ * worker gives it, so that what the audit says depends on the rows alone.
+ */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { createTestSystem, type TestSystem } from '#testing';
+import { streamIdOf } from '#store';
+import { audit, type AuditResult } from './audit.js';
+import { BrokerView } from './broker-view.js';
+
+const TOPIC = 'audited';
+/** 1 to 6 stored, 7 and 8 duplicates of 1 and 2 (8 a conflict), 9 a dead letter, 10 stored. */
+const MESSAGES = 10;
+
+let system: TestSystem;
+let brokers: BrokerView;
+let streamId: number;
+
+beforeEach(async () => {
+  system = await createTestSystem({ replicas: 1 });
+  brokers = await BrokerView.open(system.natsUrls.join(','), 5_000);
+  streamId = await streamIdOf(system.pool, { name: system.streamName, created: await created() });
+});
+afterEach(async () => {
+  await brokers.close();
+  await system.dispose();
+});
+
+async function created(): Promise<string> {
+  return (await brokers.stream(system.streamName)).created;
+}
+
+async function publish(count: number): Promise<void> {
+  const client = jetstream(system.connection);
+  for (let n = 0; n < count; n++) await client.publish(`${system.subjectPrefix}.${TOPIC}`, `${n}`);
+}
+
+async function acknowledge(count: number): Promise<void> {
+  const consumer = await jetstream(system.connection).consumers.get(system.streamName, system.consumerName);
+  for await (const message of await consumer.fetch({ max_messages: count, expires: 2_000 })) await message.ackAck();
+}
+
+function sql(text: string, ...values: unknown[]): Promise<unknown> {
+  return system.pool.query(text, values);
+}
+
+async function store(...sequences: number[]): Promise<void> {
+  await sql(
+    `WITH key AS (INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest)
+       SELECT $1, 'id-' || seq, $2, seq, 0 FROM unnest($3::bigint[]) AS seq RETURNING *)
+     INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at, stored_at)
+     SELECT stream_id, seq, topic, event_id, 'test', now(), '{}', now(), stored_at FROM key`,
+    TOPIC,
+    streamId,
+    sequences,
+  );
+}
+
+async function duplicate(seq: number, first: number, conflict: boolean): Promise<void> {
+  await sql(
+    `INSERT INTO sekali.duplicate (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
+     VALUES ($1, $2, $3, $4, $1, $5, $6, now())`,
+    ...[streamId, seq, TOPIC, `id-${first}`, first, conflict],
+  );
+}
+
+async function deadLetter(seq: number): Promise<void> {
+  await sql(
+    `INSERT INTO sekali.dead_letter (stream_id, seq, topic, subject, reason, detail, body, deliveries, published_at)
+     VALUES ($1, $2, $3, 's', 'not_json', 'because', '', 1, now())`,
+    ...[streamId, seq, TOPIC],
+  );
+}
+
+/** Shard 0 has all but one stored, shard 1 that one: only the sum is right. */
+async function count(stored: number, duplicates: number, conflicts: number, deadLetters: number): Promise<void> {
+  await sql(
+    `INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
+     VALUES ($1, $2, 0, $3 - 1, $4, $5, $6, 4), ($1, $2, 1, 1, 0, 0, 0, 0)`,
+    ...[streamId, TOPIC, stored, duplicates, conflicts, deadLetters],
+  );
+}
+
+/** A stream of ten messages, all settled and acknowledged. */
+async function wholeSystem(): Promise<void> {
+  await publish(MESSAGES);
+  await store(1, 2, 3, 4, 5, 6, 10);
+  await duplicate(7, 1, false);
+  await duplicate(8, 2, true);
+  await deadLetter(9);
+  await count(7, 2, 1, 1);
+  await acknowledge(MESSAGES);
+}
+
+function run(waitMs = 0): Promise<AuditResult> {
+  return audit(brokers, system.pool, {
+    stream: system.streamName,
+    consumer: system.consumerName,
+    waitMs,
+    signal: new AbortController().signal,
+    onProgress: () => undefined,
+  });
+}
+
+async function ranges(kind: 'inFlight' | 'skipped' | 'lost' | 'doubled' | 'beyond'): Promise<unknown> {
+  const { findings } = await run();
+  return findings.sequences[kind].ranges;
+}
+
+describe('the audit of a whole system', () => {
+  it('finds it whole', async () => {
+    await wholeSystem();
+    const { judgement, findings } = await run();
+    expect(judgement).toEqual({ verdict: 'whole', violations: [], doubts: [] });
+    expect(findings.ledger.totals).toEqual({ stored: 7, duplicates: 2, conflicts: 1, deadLetters: 1 });
+    expect(findings.sequences.settled).toBe(MESSAGES);
+  });
+
+  it('finds an empty one whole', async () => {
+    expect((await run()).judgement.verdict).toBe('whole');
+  });
+
+  it('takes what is not acknowledged for in flight', async () => {
+    await wholeSystem();
+    await publish(3);
+    const { judgement, findings } = await run();
+    expect(judgement.verdict).toBe('whole');
+    expect(findings.sequences.inFlight.ranges).toEqual([{ first: 11, last: 13 }]);
+    expect((await run(300)).judgement.verdict).toBe('unknown');
+  });
+
+  it('does not miss messages that left the stream after they were settled', async () => {
+    await wholeSystem();
+    const manager = await jetstreamManager(system.connection);
+    await manager.streams.deleteMessage(system.streamName, 4);
+    await manager.streams.purge(system.streamName, { seq: 3 });
+    expect((await run()).judgement.verdict).toBe('whole');
+  });
+
+  it('lets the events of a day that was dropped be gone', async () => {
+    await wholeSystem();
+    await sql(`UPDATE sekali.event_key SET stored_at = '2020-02-02 12:00Z' WHERE seq = 3`);
+    await sql(`DELETE FROM sekali.event WHERE seq = 3`);
+    expect((await run()).judgement.verdict).toBe('whole');
+    // With another event of that day caught by the default partition, the day is there.
+    await sql(`UPDATE sekali.event_key SET stored_at = '2020-02-02 13:00Z' WHERE seq = 4`);
+    await sql(`UPDATE sekali.event SET stored_at = '2020-02-02 13:00Z' WHERE seq = 4`);
+    expect((await run()).judgement.violations).toEqual(['1 key without an event, although the day is there']);
+  });
+});
+
+describe('the audit finds', () => {
+  it('a row deleted by hand', async () => {
+    await wholeSystem();
+    await sql(`DELETE FROM sekali.dead_letter WHERE seq = 9`);
+    await sql(`UPDATE sekali.counter SET dead_letters = 0`);
+    expect((await run()).judgement).toMatchObject({
+      verdict: 'violated',
+      violations: ['1 sequence acknowledged but not in the ledger'],
+    });
+    expect(await ranges('skipped')).toEqual([{ first: 9, last: 9 }]);
+  });
+
+  it('a counter changed by hand', async () => {
+    await wholeSystem();
+    await sql(`UPDATE sekali.counter SET stored = stored + 1 WHERE shard = 1`);
+    const { judgement, findings } = await run();
+    expect(judgement.violations).toEqual([`the counters of topic ${TOPIC} do not equal its rows`]);
+    expect(findings.ledger.counters).toMatchObject([{ counted: { stored: 8 }, rows: { stored: 7 } }]);
+  });
+
+  it('a counter of a topic that has no rows', async () => {
+    await wholeSystem();
+    await sql(`INSERT INTO sekali.counter SELECT stream_id, 'ghost', 0, 1, 0, 0, 0, 0 FROM sekali.stream`);
+    expect((await run()).judgement.violations).toEqual(['the counters of topic ghost do not equal its rows']);
+  });
+
+  it('a sequence that was acknowledged without being settled', async () => {
+    await publish(3);
+    await store(1, 3);
+    await count(2, 0, 0, 0);
+    await acknowledge(3);
+    expect(await ranges('skipped')).toEqual([{ first: 2, last: 2 }]);
+  });
+
+  it('a sequence in two tables, beside one that is missing', async () => {
+    await wholeSystem();
+    await deadLetter(5);
+    await sql(`DELETE FROM sekali.dead_letter WHERE seq = 9`);
+    const { judgement, findings } = await run();
+    expect(judgement.violations).toHaveLength(2);
+    expect(findings.sequences.doubled.ranges).toEqual([{ first: 5, last: 5, note: 'dead_letter and event_key' }]);
+    expect(findings.sequences.skipped.ranges).toEqual([{ first: 9, last: 9 }]);
+  });
+
+  it('a message that left the stream before it was stored', async () => {
+    await publish(4);
+    await store(1, 4);
+    await count(2, 0, 0, 0);
+    const manager = await jetstreamManager(system.connection);
+    await manager.streams.deleteMessage(system.streamName, 3);
+    await manager.streams.purge(system.streamName, { seq: 3 });
+    expect(await ranges('lost')).toEqual([{ first: 2, last: 3 }]);
+  });
+
+  it('rows of sequences that the stream never had', async () => {
+    await publish(1);
+    await store(1, 7);
+    await count(2, 0, 0, 0);
+    expect(await ranges('beyond')).toEqual([{ first: 7, last: 7 }]);
+  });
+
+  it.each([
+    ['an event without its key', `DELETE FROM sekali.event_key WHERE seq = 6`, 'event_without_key', 6],
+    ['a key without its event', `DELETE FROM sekali.event WHERE seq = 6`, 'key_without_event', 6],
+    ['an event with another id', `UPDATE sekali.event SET event_id = 'x' WHERE seq = 6`, 'event_differs_from_key', 6],
+    ['a wrong first', `UPDATE sekali.duplicate SET first_seq = 3 WHERE seq = 7`, 'duplicate_of_another', 7],
+    ['no first', `UPDATE sekali.duplicate SET event_id = 'x' WHERE seq = 7`, 'duplicate_without_key', 7],
+  ] as const)('%s', async (_name, harm, fault, seq) => {
+    await wholeSystem();
+    await sql(harm);
+    const { judgement, findings } = await run();
+    expect(judgement.verdict).toBe('violated');
+    expect(findings.ledger.rows.get(fault)?.ranges).toEqual([{ first: seq, last: seq }]);
+  });
+
+  it('what is wrong in the ledger of an earlier stream of the same name', async () => {
+    await sql(`INSERT INTO sekali.stream (name, created) VALUES ($1, 'earlier')`, system.streamName);
+    await sql(`INSERT INTO sekali.counter SELECT stream_id, 'a', 0, 1, 0, 0, 0, 0 FROM sekali.stream WHERE created = 'earlier'`);
+    const { judgement } = await run();
+    expect(judgement.violations).toEqual([
+      `the counters of topic a (stream ${system.streamName}, made earlier) do not equal its rows`,
+    ]);
+  });
+
+  it('rows under a number that no stream was given', async () => {
+    await sql(`INSERT INTO sekali.counter VALUES (4711, 'a', 0, 0, 0, 0, 0, 0)`);
+    expect((await run()).judgement.violations).toEqual([
+      'rows of stream number 4711, which no stream was given',
+    ]);
+  });
+});
+
+describe('the audit cannot tell', () => {
+  it('without a consumer, whether what is not stored will be', async () => {
+    await publish(2);
+    const manager = await jetstreamManager(system.connection);
+    await manager.consumers.delete(system.streamName, system.consumerName);
+    expect((await run()).judgement.verdict).toBe('unknown');
+  });
+
+  it('without a schema, or without the stream', async () => {
+    await sql('DROP SCHEMA sekali CASCADE');
+    await expect(run()).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining('setup') });
+    const manager = await jetstreamManager(system.connection);
+    await manager.streams.delete(system.streamName);
+    await expect(brokers.stream(system.streamName)).rejects.toMatchObject({ exitCode: 2 });
+  });
+});

@@ -1,0 +1,191 @@
+/**
+ * The reconciliation: does every message that the stream ever had have exactly one end?
+ *
+ *   1 stream (first, deleted) and consumer (ack floor)   what must be in the ledger is fixed here …
+ *   2 snapshot of the database                           … so it must be visible here
+ *   3 stream (last)                                      nothing in the snapshot can be beyond it
+ *   4 compare, chunk by chunk
+ *
+ * The order is what makes it exact on a system at work: acks follow commits, and a stream only grows. Asked in
+ * another order, messages that arrive or are settled meanwhile would look missing or invented.
+ */
+import type { Pool } from 'pg';
+import {
+  counterFaults,
+  ledgerChunks,
+  ledgerLastSequence,
+  type LedgerStream,
+  ledgerStreams,
+  type LedgerTotals,
+  missingTables,
+  type Queryable,
+  type RowFault,
+  withAuditSnapshot,
+} from '#store';
+import { CommandError } from '../command-error.js';
+import { pause } from '../producer.js';
+import type { BrokerView, ConsumerState, StreamState } from './broker-view.js';
+import { RangeTally } from './range-tally.js';
+import { SequenceReconciliation, type SettledRun } from './sequence-reconciliation.js';
+import {
+  type AuditFindings,
+  type Judgement,
+  judge,
+  type LedgerFindings,
+  type PastStreamFindings,
+} from './verdict.js';
+
+/** What to audit. */
+export interface AuditRequest {
+  readonly stream: string;
+  readonly consumer: string;
+  /** How long to wait first until nothing is in flight; 0 does not wait. */
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+  /** Told how far the comparison is: sequences of the stream that are done. */
+  readonly onProgress: (sequence: number, last: number) => void;
+}
+
+/** What the audit found, and what it compared. */
+export interface AuditResult {
+  readonly judgement: Judgement;
+  readonly findings: AuditFindings;
+  readonly stream: StreamState;
+  readonly consumer: ConsumerState | undefined;
+}
+
+const WAIT_STEP_MS = 200;
+const STALE_ANSWER_MS_MAX = 5_000;
+/** Topics with wrong counters that are listed. */
+const COUNTER_FAULTS_MAX = 1_000;
+
+/** Audits. Throws `CommandError` (2) when the question cannot be answered. */
+export async function audit(brokers: BrokerView, pool: Pool, request: AuditRequest): Promise<AuditResult> {
+  const missing = await missingTables(pool);
+  if (missing.length > 0) {
+    throw new CommandError(
+      `the database has no ${missing.map((name) => `sekali.${name}`).join(', ')}: run setup first`,
+    );
+  }
+  const settled = await waitUntilSettled(brokers, request);
+  const before = await brokers.stream(request.stream);
+  const consumer = await brokers.consumer(request.stream, request.consumer, before.created);
+  return withAuditSnapshot(pool, async (database) => {
+    const streams = await ledgerStreams(database);
+    const current = streams.find(
+      (known) => known.name === request.stream && known.created === before.created,
+    );
+    const ledgerLast = current ? await ledgerLastSequence(database, current.streamId) : 0;
+    const after = await streamReaching(brokers, request, before.created, ledgerLast);
+    const sequences = new SequenceReconciliation({
+      firstSeq: before.firstSeq,
+      deleted: before.deleted,
+      lastSeq: after.lastSeq,
+      ackFloor: consumer?.ackFloor ?? 0,
+    });
+    const ledger = current
+      ? await readLedger(
+          database,
+          current.streamId,
+          (run) => sequences.add(run),
+          (sequence) => request.onProgress(Math.min(sequence, after.lastSeq), after.lastSeq),
+        )
+      : emptyLedger();
+    const past: PastStreamFindings[] = [];
+    for (const known of streams) {
+      if (known !== current) past.push(await readPast(database, known));
+    }
+    const found = sequences.finish();
+    const findings: AuditFindings = {
+      sequences: found,
+      ledger,
+      unsettled: consumer?.unsettled,
+      inFlightThen: found.inFlight.countUpTo(before.lastSeq),
+      waitedInVain: !settled && found.inFlight.count > 0,
+      past,
+    };
+    return { judgement: judge(findings), findings, stream: after, consumer };
+  });
+}
+
+/** @returns whether nothing was in flight at the end */
+async function waitUntilSettled(brokers: BrokerView, request: AuditRequest): Promise<boolean> {
+  const deadline = Date.now() + request.waitMs;
+  while (request.waitMs > 0) {
+    const stream = await brokers.stream(request.stream);
+    const consumer = await brokers.consumer(request.stream, request.consumer, stream.created);
+    if (consumer?.unsettled === 0) return true;
+    if (Date.now() >= deadline || request.signal.aborted) return false;
+    await pause(WAIT_STEP_MS, request.signal);
+  }
+  return true;
+}
+
+/**
+ * The stream after the snapshot. A broker that has just lost the leadership may still answer, with an older
+ * state than the ledger's; it is asked again before a sequence is called invented.
+ */
+async function streamReaching(
+  brokers: BrokerView,
+  request: AuditRequest,
+  created: string,
+  sequence: number,
+): Promise<StreamState> {
+  const deadline = Date.now() + STALE_ANSWER_MS_MAX;
+  for (;;) {
+    const stream = await brokers.stream(request.stream);
+    if (stream.created !== created) {
+      throw new CommandError(`stream ${request.stream} was made anew during the audit: run it again`);
+    }
+    if (stream.lastSeq >= sequence || Date.now() >= deadline || request.signal.aborted) return stream;
+    await pause(WAIT_STEP_MS, request.signal);
+  }
+}
+
+async function readLedger(
+  database: Queryable,
+  streamId: number,
+  onRun: (run: SettledRun) => void,
+  onProgress: (sequence: number) => void,
+): Promise<LedgerFindings> {
+  let totals: LedgerTotals = { stored: 0, duplicates: 0, conflicts: 0, deadLetters: 0 };
+  const rows = new Map<RowFault['fault'], RangeTally>();
+  for await (const chunk of ledgerChunks(database, streamId)) {
+    chunk.runs.forEach(onRun);
+    for (const { fault, seq } of chunk.faults) {
+      const tally = rows.get(fault) ?? new RangeTally();
+      rows.set(fault, tally);
+      tally.add(seq, seq);
+    }
+    totals = {
+      stored: totals.stored + chunk.totals.stored,
+      duplicates: totals.duplicates + chunk.totals.duplicates,
+      conflicts: totals.conflicts + chunk.totals.conflicts,
+      deadLetters: totals.deadLetters + chunk.totals.deadLetters,
+    };
+    onProgress(chunk.to);
+  }
+  return { totals, rows, counters: await counterFaults(database, streamId, COUNTER_FAULTS_MAX) };
+}
+
+/** A stream that is gone cannot be compared with; its rows can still be compared with each other. */
+async function readPast(database: Queryable, stream: LedgerStream): Promise<PastStreamFindings> {
+  const doubled = new RangeTally();
+  const ledger = await readLedger(
+    database,
+    stream.streamId,
+    (run) => {
+      if (run.doubledIn.length > 1) doubled.add(run.first, run.last, run.doubledIn.join(' and '));
+    },
+    () => undefined,
+  );
+  return { ...stream, ...ledger, doubled };
+}
+
+function emptyLedger(): LedgerFindings {
+  return {
+    totals: { stored: 0, duplicates: 0, conflicts: 0, deadLetters: 0 },
+    counters: [],
+    rows: new Map(),
+  };
+}

@@ -1,0 +1,124 @@
+/**
+ * What the brokers know of the stream and its consumer.
+ *
+ * During an election they answer with errors; such an answer is asked for again within a bound. What is not
+ * there (no stream) is an answer, not an error.
+ */
+import {
+  jetstreamManager,
+  type ConsumerInfo,
+  type JetStreamManager,
+  type StreamInfo,
+} from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
+import { connectBroker, consumerInfo, jetStreamErrorCode, STREAM_CREATED_METADATA } from '#broker';
+import { CommandError, errorLine } from '../command-error.js';
+import { withoutPassword } from '../target.js';
+import type { SequenceRange } from './range-tally.js';
+import { rangesOf } from './sequence-reconciliation.js';
+
+/** The stream as it is. */
+export interface StreamState {
+  readonly created: string;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly messages: number;
+  readonly deleted: readonly SequenceRange[];
+}
+
+/** The consumer as it is. */
+export interface ConsumerState {
+  /** Up to here everything is acknowledged. */
+  readonly ackFloor: number;
+  /** Delivered or not: not acknowledged. */
+  readonly unsettled: number;
+  readonly redelivered: number;
+}
+
+const RETRY_MS = 300;
+
+/** Asks the brokers. Close it. */
+export class BrokerView {
+  private constructor(
+    private readonly connection: NatsConnection,
+    private readonly manager: JetStreamManager,
+    private readonly answerWithinMs: number,
+  ) {}
+
+  /**
+   * @param answerWithinMs how long an answer is asked for again before it counts as none
+   * @throws `CommandError` (2) when no broker answers
+   */
+  static async open(urls: string, answerWithinMs: number): Promise<BrokerView> {
+    try {
+      const connection = await connectBroker({ urls, name: 'sekali-audit' }, { waitForFirst: false });
+      const manager = await jetstreamManager(connection, { checkAPI: false });
+      return new BrokerView(connection, manager, answerWithinMs);
+    } catch (error) {
+      throw new CommandError(
+        `no broker answers at ${withoutPassword(urls)} (${errorLine(error)}): is the system running? --nats names another`,
+        2,
+        { cause: error },
+      );
+    }
+  }
+
+  /** @throws `CommandError` (2) when there is no such stream or no answer */
+  async stream(name: string): Promise<StreamState> {
+    const info = await this.ask(`stream ${name}`, () =>
+      this.manager.streams.info(name, { deleted_details: true }),
+    );
+    return streamState(info);
+  }
+
+  /** @returns `undefined` when there is no such consumer, or it reads another making of the stream */
+  async consumer(stream: string, name: string, streamCreated: string): Promise<ConsumerState | undefined> {
+    const info = await this.ask(`consumer ${name}`, () => consumerInfo(this.manager, { stream, name }));
+    const reads = info?.config.metadata?.[STREAM_CREATED_METADATA];
+    if (!info || (reads !== undefined && reads !== streamCreated)) return undefined;
+    return consumerState(info);
+  }
+
+  async close(): Promise<void> {
+    await this.connection.close();
+  }
+
+  private async ask<T>(what: string, question: () => Promise<T>): Promise<T> {
+    const deadline = Date.now() + this.answerWithinMs;
+    for (;;) {
+      try {
+        return await question();
+      } catch (error) {
+        const status = (error as { status?: unknown }).status;
+        const final = jetStreamErrorCode(error) !== undefined && status !== 503;
+        if (final || Date.now() > deadline) {
+          throw new CommandError(`the brokers do not say what ${what} is: ${errorLine(error)}`, 2, {
+            cause: error,
+          });
+        }
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+}
+
+function streamState(info: StreamInfo): StreamState {
+  const { state, created } = info;
+  // The client's type promises it; the server leaves it out when there is none.
+  const deleted = [...((state.deleted as number[] | undefined) ?? [])].sort((a, b) => a - b);
+  return {
+    created,
+    firstSeq: state.first_seq,
+    lastSeq: state.last_seq,
+    messages: state.messages,
+    deleted: rangesOf(deleted),
+  };
+}
+
+function consumerState(info: ConsumerInfo): ConsumerState {
+  return {
+    ackFloor: info.ack_floor.stream_seq,
+    unsettled: info.num_pending + info.num_ack_pending,
+    redelivered: info.num_redelivered,
+  };
+}

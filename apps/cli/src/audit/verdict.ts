@@ -1,0 +1,115 @@
+/**
+ * From findings to a verdict: whole, violated, or unknown. Pure: what it says depends on its argument alone.
+ *
+ * A violation is said even where something else could not be told: what is wrong stays wrong.
+ */
+import type { CounterFault, LedgerTotals, RowFault } from '#store';
+import { countOf } from '../output.js';
+import type { RangeTally } from './range-tally.js';
+import type { SequenceFindings } from './sequence-reconciliation.js';
+
+/** The audit's answer. */
+export type Verdict = 'whole' | 'violated' | 'unknown';
+
+/** Rows that contradict another, by what is wrong with them. */
+export type RowFaultTallies = ReadonlyMap<RowFault['fault'], RangeTally>;
+
+/** What was found in the rows of one making of a stream, whether the stream is still there or not. */
+export interface LedgerFindings {
+  readonly totals: LedgerTotals;
+  readonly counters: readonly CounterFault[];
+  readonly rows: RowFaultTallies;
+}
+
+/** A making of a stream other than the one that is there now. */
+export interface PastStreamFindings extends LedgerFindings {
+  readonly streamId: number;
+  readonly name: string | undefined;
+  readonly created: string | undefined;
+  readonly doubled: RangeTally;
+}
+
+/** Everything the audit looked at. */
+export interface AuditFindings {
+  readonly sequences: SequenceFindings;
+  readonly ledger: LedgerFindings;
+  /** Messages that the consumer had not settled when the audit began; `undefined` when there is no consumer. */
+  readonly unsettled: number | undefined;
+  /** Sequences in flight that were in the stream when the consumer was asked. */
+  readonly inFlightThen: number;
+  /** Whether `--wait` ended before nothing was in flight. */
+  readonly waitedInVain: boolean;
+  readonly past: readonly PastStreamFindings[];
+}
+
+/** A verdict and, one sentence each, why. */
+export interface Judgement {
+  readonly verdict: Verdict;
+  readonly violations: readonly string[];
+  readonly doubts: readonly string[];
+}
+
+const ROW_FAULTS: Record<RowFault['fault'], (rows: number) => string> = {
+  event_without_key: (rows) => `${countOf(rows, 'event')} without a key`,
+  key_without_event: (rows) => `${countOf(rows, 'key')} without an event, although the day is there`,
+  event_differs_from_key: (rows) => `${countOf(rows, 'event')} at odds with the key`,
+  duplicate_without_key: (rows) => `${countOf(rows, 'duplicate')} of an event that is not stored`,
+  duplicate_of_another: (rows) => `${countOf(rows, 'duplicate')} with another first than the stored one`,
+};
+
+/** Judges. */
+export function judge(findings: AuditFindings): Judgement {
+  const { sequences } = findings;
+  const violations = [
+    ...count(sequences.skipped, 'acknowledged but not in the ledger'),
+    ...count(sequences.lost, 'gone from the stream before they were stored'),
+    ...count(sequences.doubled, 'in more than one table'),
+    ...count(sequences.beyond, 'in the ledger, but never in the stream'),
+    ...ledgerViolations(findings.ledger, ''),
+    ...findings.past.flatMap((past) => pastViolations(past)),
+  ];
+  const doubts = doubtsOf(findings);
+  const verdict = violations.length > 0 ? 'violated' : doubts.length > 0 ? 'unknown' : 'whole';
+  return { verdict, violations, doubts };
+}
+
+function doubtsOf(findings: AuditFindings): string[] {
+  const doubts: string[] = [];
+  const inFlight = findings.sequences.inFlight.count;
+  if (findings.unsettled === undefined && inFlight > 0) {
+    doubts.push(`there is no consumer, so nobody can say whether ${plural(inFlight)} will be stored`);
+  }
+  if (findings.unsettled !== undefined && findings.inFlightThen > findings.unsettled) {
+    const excess = findings.inFlightThen - findings.unsettled;
+    doubts.push(
+      `${plural(findings.inFlightThen)} seem in flight, but the consumer knows of ${findings.unsettled}: ` +
+        `if a second audit says so too, ${excess} were acknowledged without being stored`,
+    );
+  }
+  if (findings.waitedInVain) doubts.push(`${plural(inFlight)} still in flight when the wait was over`);
+  return doubts;
+}
+
+function ledgerViolations(ledger: LedgerFindings, where: string): string[] {
+  const counters = ledger.counters.map(
+    (fault) => `the counters of topic ${fault.topic}${where} do not equal its rows`,
+  );
+  const rows = [...ledger.rows].flatMap(([fault, tally]) =>
+    tally.count > 0 ? [`${ROW_FAULTS[fault](tally.count)}${where}`] : [],
+  );
+  return [...counters, ...rows];
+}
+
+function pastViolations(past: PastStreamFindings): string[] {
+  if (past.name === undefined) return [`rows of stream number ${past.streamId}, which no stream was given`];
+  const where = ` (stream ${past.name}, made ${past.created ?? 'at an unknown time'})`;
+  return [...count(past.doubled, `in more than one table${where}`), ...ledgerViolations(past, where)];
+}
+
+function count(tally: RangeTally, what: string): string[] {
+  return tally.count > 0 ? [`${plural(tally.count)} ${what}`] : [];
+}
+
+function plural(sequences: number): string {
+  return countOf(sequences, 'sequence');
+}

@@ -1,0 +1,100 @@
+import { describe, expect, it } from '@jest/globals';
+import { RangeTally } from './range-tally.js';
+import { type AuditFindings, judge, type LedgerFindings } from './verdict.js';
+
+const ledger: LedgerFindings = {
+  totals: { stored: 8, duplicates: 1, conflicts: 0, deadLetters: 1 },
+  counters: [],
+  rows: new Map(),
+};
+
+function tally(...sequences: number[]): RangeTally {
+  const made = new RangeTally();
+  for (const seq of sequences) made.add(seq, seq);
+  return made;
+}
+
+function findings(
+  sequences: Partial<AuditFindings['sequences']> = {},
+  changes: Partial<AuditFindings> = {},
+): AuditFindings {
+  return {
+    sequences: {
+      settled: 10,
+      inFlight: tally(),
+      skipped: tally(),
+      lost: tally(),
+      doubled: tally(),
+      beyond: tally(),
+      ...sequences,
+    },
+    ledger,
+    unsettled: 0,
+    inFlightThen: 0,
+    waitedInVain: false,
+    past: [],
+    ...changes,
+  };
+}
+
+const figures = { stored: 8, duplicates: 1, conflicts: 0, deadLetters: 1 };
+const counters = [{ topic: 'a', counted: { ...figures, stored: 9 }, rows: figures }];
+
+describe('the verdict', () => {
+  it('is whole when nothing is wrong', () => {
+    expect(judge(findings())).toEqual({ verdict: 'whole', violations: [], doubts: [] });
+  });
+
+  it('is whole when the rest is in flight and the consumer knows of it', () => {
+    const judgement = judge(findings({ inFlight: tally(9, 10) }, { unsettled: 2, inFlightThen: 2 }));
+    expect(judgement.verdict).toBe('whole');
+  });
+
+  it.each(['skipped', 'lost', 'doubled', 'beyond'] as const)('is violated by one %s sequence', (kind) => {
+    const judgement = judge(findings({ [kind]: tally(7) }));
+    expect(judgement.verdict).toBe('violated');
+    expect(judgement.violations).toHaveLength(1);
+  });
+
+  it('is violated twice by one missing and one doubled', () => {
+    expect(judge(findings({ skipped: tally(7), doubled: tally(4) })).violations).toHaveLength(2);
+  });
+
+  it('is violated by a counter that is off, and by rows that contradict each other', () => {
+    const rows = new Map([['event_without_key' as const, tally(3)]]);
+    expect(judge(findings({}, { ledger: { ...ledger, counters } }))).toMatchObject({
+      verdict: 'violated',
+      violations: ['the counters of topic a do not equal its rows'],
+    });
+    expect(judge(findings({}, { ledger: { ...ledger, rows } }))).toMatchObject({
+      verdict: 'violated',
+      violations: ['1 event without a key'],
+    });
+  });
+
+  it('is violated by what is wrong in an earlier stream', () => {
+    const past = { ...ledger, streamId: 1, name: 'EVENTS', created: 'then', doubled: tally(2) };
+    expect(judge(findings({}, { past: [past] })).violations).toEqual([
+      '1 sequence in more than one table (stream EVENTS, made then)',
+    ]);
+    expect(judge(findings({}, { past: [{ ...past, name: undefined, doubled: tally() }] })).verdict).toBe('violated');
+  });
+
+  it('is unknown when there is no consumer to settle what is in flight', () => {
+    expect(judge(findings({ inFlight: tally(9) }, { unsettled: undefined })).verdict).toBe('unknown');
+    expect(judge(findings({}, { unsettled: undefined })).verdict).toBe('whole');
+  });
+
+  it('is unknown when more seems in flight than the consumer knows of', () => {
+    const judgement = judge(findings({ inFlight: tally(8, 9, 10) }, { unsettled: 1, inFlightThen: 3 }));
+    expect(judgement.verdict).toBe('unknown');
+    expect(judgement.doubts[0]).toContain('2 were acknowledged without being stored');
+  });
+
+  it('is unknown when the wait ended too early, but a violation stays a violation', () => {
+    const inFlight = { inFlight: tally(9), lost: tally(3) };
+    const waited = { unsettled: 1, inFlightThen: 1, waitedInVain: true };
+    expect(judge(findings({ inFlight: tally(9) }, waited)).verdict).toBe('unknown');
+    expect(judge(findings(inFlight, waited)).verdict).toBe('violated');
+  });
+});

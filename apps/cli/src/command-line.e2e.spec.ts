@@ -1,0 +1,84 @@
+/** The command line as a process: what it answers to wrong use. Needs the build; `npm test` sees to it. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { drawFreePorts, findRepositoryRoot } from '#local-cluster';
+
+interface Ended {
+  readonly code: number | string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const ENDS_WITHIN_MS = 20_000;
+
+let folder: string;
+let nobody: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'sekali-cli-'));
+  writeFileSync(join(folder, 'a.log'), 'one\ntwo\n');
+  const [port] = await drawFreePorts(1);
+  nobody = `127.0.0.1:${port}`;
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function sekali(...args: string[]): Promise<Ended> {
+  const main = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
+  // Addresses of a system that is not there: whoever runs one on this machine must not be written to.
+  const env = {
+    PATH: process.env['PATH'],
+    SEKALI_GATEWAY_URL: `http://${nobody}`,
+    SEKALI_NATS_URLS: `nats://${nobody}`,
+    SEKALI_POSTGRES_URL: `postgres://${nobody}/none`,
+  };
+  return new Promise((resolve) => {
+    const options = { cwd: folder, env, timeout: ENDS_WITHIN_MS };
+    execFile(process.execPath, [main, ...args], options, (error, stdout, stderr) => {
+      resolve({ code: error ? (error.code ?? null) : 0, stdout, stderr });
+    });
+  });
+}
+
+describe('the command line', () => {
+  it.each([
+    ['an unknown command', ['ahip'], 1, "unknown command 'ahip'"],
+    ['an unknown option', ['audit', '--bogus'], 2, "unknown option '--bogus'"],
+    ['an argument too many', ['audit', 'now'], 2, 'too many arguments'],
+    ['no file', ['ship'], 2, "missing required argument 'file'"],
+    ['a number that is none', ['simulate', '--events', 'many'], 2, 'whole number from 1 to'],
+    ['a number with a tail', ['simulate', '--events', '20k'], 2, 'whole number from 1 to'],
+    ['a number out of range', ['simulate', '--batch', '10001'], 2, 'whole number from 1 to 10000'],
+    ['a negative number', ['simulate', '--duplicates', '-1'], 2, 'number from 0 to 100'],
+    ['a wait that is no number', ['audit', '--wait', ''], 2, 'whole number'],
+    ['a choice that is none', ['simulate', '--via', 'pigeon'], 2, 'Allowed choices are http, nats'],
+    ['options that do not go together', ['simulate', '--past-window'], 2, '--past-window needs --via nats'],
+    ['a topic that is none', ['ship', 'a.log', '--topic', 'a..b'], 2, 'topic must be'],
+    ['a missing file', ['ship', 'a.log', 'nowhere.log'], 2, 'cannot read nowhere.log: no such file'],
+    ['a folder', ['ship', '.'], 2, 'is not a regular file'],
+    ['a file twice', ['ship', 'a.log', './a.log'], 2, 'have the same name'],
+    ['a name for two files', ['ship', 'a.log', 'a.log', '--name', 'x'], 2, '--name is for one file'],
+    ['a gateway that is no URL', ['ship', 'a.log', '--gateway', 'here'], 2, 'must be an http URL'],
+    ['no gateway, ship', ['ship', 'a.log'], 2, 'no gateway answers'],
+    ['no gateway, simulate', ['simulate'], 2, 'no gateway answers'],
+    ['no broker, audit', ['audit'], 2, 'no broker answers'],
+  ])('answers %s with one clear line', async (_name, args, code, message) => {
+    const ended = await sekali(...args);
+    expect(ended.stderr).toContain(message);
+    expect(ended.stderr).not.toMatch(/\n\s+at /);
+    expect(ended.stderr.trim().split('\n').length).toBeLessThanOrEqual(2);
+    expect(ended.stdout).toBe('');
+    expect(ended.code).toBe(code);
+  });
+
+  it.each(['audit', 'simulate', 'ship'])('explains %s, with examples and exit codes', async (command) => {
+    const { code, stdout } = await sekali(command, '--help');
+    expect(code).toBe(0);
+    expect(stdout).toContain('Examples:');
+    expect(stdout).toContain('Exit codes:');
+  });
+});

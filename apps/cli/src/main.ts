@@ -1,0 +1,29 @@
+/** The `sekali` command. Each subcommand lives in its own file and registers itself here, with one line. */
+import { Command } from 'commander';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findRepositoryRoot } from '#local-cluster';
+import { auditCommand } from './audit/command.js';
+import { shipCommand } from './ship/command.js';
+import { simulateCommand } from './simulate/command.js';
+import { registerUp } from './up/command.js';
+
+const { version, description } = JSON.parse(
+  readFileSync(join(findRepositoryRoot(), 'package.json'), 'utf8'),
+) as {
+  version: string;
+  description: string;
+};
+
+const program = new Command('sekali')
+  .description(description)
+  .version(version, '-V, --version', 'print the version')
+  .helpOption('-h, --help', 'print help; "sekali help <command>" explains one command')
+  .showHelpAfterError('Run with --help to see what is possible.');
+
+registerUp(program);
+program.addCommand(shipCommand());
+program.addCommand(simulateCommand());
+program.addCommand(auditCommand());
+
+await program.parseAsync();

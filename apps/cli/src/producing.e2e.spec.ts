@@ -1,0 +1,113 @@
+/** `ship`, `simulate` and `audit` as processes, with a real gateway and worker. Needs the build. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findRepositoryRoot } from '#local-cluster';
+import { createTestSystem, startApp, waitFor, type TestSystem } from '#testing';
+
+const MAIN = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
+const ENDS_WITHIN_MS = 60_000;
+
+let system: TestSystem;
+let folder: string;
+let environment: Record<string, string>;
+
+beforeAll(async () => {
+  system = await createTestSystem();
+  const [gateway] = await Promise.all([
+    startApp('gateway', system.environment),
+    startApp('worker', system.environment),
+  ]);
+  folder = mkdtempSync(join(tmpdir(), 'sekali-cli-'));
+  environment = { ...system.environment, PATH: process.env['PATH'] ?? '', SEKALI_GATEWAY_URL: gateway.url };
+});
+afterAll(async () => {
+  rmSync(folder, { recursive: true, force: true });
+  await system.dispose();
+});
+
+interface Ended {
+  readonly code: number | string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function sekali(...args: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    const options = { cwd: folder, env: environment, timeout: ENDS_WITHIN_MS };
+    execFile(process.execPath, [MAIN, ...args], options, (error, stdout, stderr) => {
+      resolve({ code: error ? (error.code ?? null) : 0, stdout, stderr });
+    });
+  });
+}
+
+async function sekaliJson(...args: string[]): Promise<Record<string, unknown>> {
+  const ended = await sekali(...args, '--json');
+  return { code: ended.code, ...(JSON.parse(ended.stdout) as Record<string, unknown>) };
+}
+
+describe('the commands against a running system', () => {
+  it('ship a file twice: every line is stored, once', async () => {
+    const lines = Array.from({ length: 1_200 }, (_, n) => (n % 7 === 0 ? 'the same again' : `line ${n} é 日誌`));
+    writeFileSync(join(folder, 'app.log'), `${lines.join('\r\n')}\nunfinished`);
+    const state = ['--state', join(folder, 'state')];
+    const first = await sekaliJson('ship', 'app.log', ...state);
+    expect(first).toMatchObject({ code: 0, complete: true, lines: 1_200, accepted: 1_200, duplicates: 0 });
+    expect(first).toMatchObject({ files: [{ topic: 'logs.app', held_back_bytes: 10 }] });
+    const second = await sekaliJson('ship', 'app.log', ...state);
+    expect(second).toMatchObject({ code: 0, accepted: 1_200, duplicates: 1_200 });
+    expect(await sekaliJson('audit', '--wait', '30')).toMatchObject({ code: 0, verdict: 'whole', stored: 1_200 });
+    const { stdout, stderr } = await sekali('ship', 'app.log', ...state);
+    expect(stdout).toContain('1,200 lines shipped, 1,200 of them known already');
+    expect(stdout).toContain('10 bytes after the last newline were not sent');
+    expect(stdout).not.toContain('\u001b[');
+    expect(stderr).toBe('');
+  });
+
+  it.each([
+    ['over HTTP', ['--via', 'http']],
+    ['over NATS', ['--via', 'nats']],
+  ])('simulate producers %s: stored and dropped exactly as sent', async (_name, via) => {
+    const result = await sekaliJson('simulate', '--events', '2000', '--duplicates', '0.3', ...via);
+    expect(result).toMatchObject({ code: 0, exact: true, stored: 2_000, dropped: { total: 600 }, conflicts: 0 });
+  });
+
+  it('simulate repeats that come after the duplicate window: Postgres drops them', async () => {
+    const result = await sekaliJson('simulate', '--events', '500', '--duplicates', '1', '--via', 'nats', '--past-window');
+    expect(result).toMatchObject({ code: 0, exact: true, stored: 500, dropped: { broker: 0, store: 500 } });
+  });
+
+  it('stop simulating at Ctrl-C, with the figures so far', async () => {
+    const child = spawn(process.execPath, [MAIN, 'simulate', '--rate', '200', '--json'], { cwd: folder, env: environment });
+    let stdout = '';
+    child.stdout.on('data', (chunk) => (stdout += String(chunk)));
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    // Once its first events are stored it is in the middle of sending.
+    const before = await stored();
+    await waitFor(async () => (await stored()) > before, { withinMs: 30_000, describe: 'the first events' });
+    child.kill('SIGINT');
+    expect(await ended).toBe(130);
+    expect(JSON.parse(stdout)).toMatchObject({ interrupted: true, exact: false, planned: 26_000 });
+  });
+
+  it('audit: whole at the end, and violated once a row is deleted', async () => {
+    const whole = await sekali('audit', '--wait', '30');
+    expect(whole.stdout).toContain('each accounted for once');
+    expect(whole.code).toBe(0);
+    await system.pool.query(`DELETE FROM sekali.duplicate WHERE seq = (SELECT max(seq) FROM sekali.duplicate)`);
+    const violated = await sekali('audit');
+    expect(violated.stdout).toContain('acknowledged, not in the ledger');
+    expect(violated.stdout).toContain('counters that do not equal the rows');
+    expect(violated.code).toBe(1);
+    expect((await sekali('audit', '--stream', 'NOWHERE')).code).toBe(2);
+  });
+});
+
+async function stored(): Promise<number> {
+  const { rows } = await system.pool.query<{ stored: number }>(
+    'SELECT coalesce(sum(stored), 0)::float8 AS stored FROM sekali.counter',
+  );
+  return rows[0]?.stored ?? 0;
+}

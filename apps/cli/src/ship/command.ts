@@ -1,0 +1,181 @@
+/** `sekali ship`: its options and its exit code. */
+import { stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { basename, resolve } from 'node:path';
+import { Option, type Command } from 'commander';
+import { sourceError, topicError } from '#contracts';
+import {
+  CommandError,
+  errorLine,
+  type ExitCode,
+  integerOption,
+  newCommand,
+  ruledOption,
+  runAction,
+} from '../command-error.js';
+import { HttpProducer, probeGateway } from '../http-producer.js';
+import { InFlight } from '../in-flight.js';
+import { notice, print, printJson } from '../output.js';
+import { Progress } from '../progress.js';
+import { addTargetOptions, findTarget, type TargetOptions } from '../target.js';
+import { Interruption } from '../up/interruption.js';
+import { Bookmark, bookmarkDirectory } from './bookmark.js';
+import { nameForFile, topicForFile } from './line-event.js';
+import { isComplete, shippingDocument, shippingReport, type ShippingResult } from './report.js';
+import { Shipment } from './shipment.js';
+
+interface ShipOptions extends TargetOptions {
+  readonly topic?: string;
+  readonly source: string;
+  readonly name?: string;
+  readonly follow?: boolean;
+  readonly lastLine?: boolean;
+  readonly batch: number;
+  readonly concurrency: number;
+  readonly giveUp: number;
+  readonly state: string;
+  readonly resume: boolean;
+  readonly json?: boolean;
+}
+
+interface LogFile {
+  readonly path: string;
+  readonly name: string;
+  readonly bytes: number;
+}
+
+const HELP = `
+Every line becomes an event, empty ones too. Its id is made of the file's name, the line's number and a digest of
+the file up to there, so shipping a file twice, or after it has grown, stores nothing twice. Files of the same
+name on several machines are told apart by --name or --topic.
+
+A last line without a newline may still be being written. It is left, and said, so that it is not sent twice,
+once in part and once whole; --last-line sends it. Lines over 32 KiB are cut and marked; bytes that are no UTF-8,
+and NUL, become U+FFFD and the event is marked. The timestamp is the ISO date the line begins with (without a
+zone: UTC), else the time the file was last changed.
+
+A run that was interrupted is gone on with by the same command; a complete one sends everything again.
+
+Examples:
+  sekali ship /var/log/nginx/access.log
+  sekali ship *.log --topic logs.web --source web-1
+  sekali ship app.log --follow              until Ctrl-C, through rotation
+
+Exit codes:
+  0  every line is with the brokers          2    a file or the gateway cannot be reached
+  1  some line is not                        130  interrupted`;
+
+/** The command, to be added to the program. */
+export function shipCommand(): Command {
+  const command = newCommand('ship')
+    .summary('send log files, line by line')
+    .description('Sends log files line by line as events. Shipping the same file twice changes nothing.')
+    .argument('<file...>', 'the files')
+    .option(
+      '--topic <name>',
+      'topic of every event (default: logs. and the file name)',
+      ruledOption(topicError),
+    )
+    .option(
+      '--source <name>',
+      'source of every event',
+      ruledOption(sourceError),
+      hostname().slice(0, 256) || 'unknown',
+    )
+    .option('--name <name>', 'what the file is called in ids and events (default: its base name)')
+    .option('--follow', 'go on as lines are written, until Ctrl-C')
+    .option('--last-line', 'send a last line without a newline too')
+    .option('--batch <lines>', 'lines in one request', integerOption(1, 10_000), 500)
+    .option('--concurrency <count>', 'requests at a time', integerOption(1, 64), 4)
+    .addOption(new Option('--via <way>', 'how to send').choices(['http']).default('http'))
+    .option('--give-up <seconds>', 'how long a line is sent again and again', integerOption(1, 86_400), 120)
+    .option('--state <directory>', 'where interrupted runs are remembered', bookmarkDirectory())
+    .option('--no-resume', 'begin at the beginning even after an interrupted run')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', HELP);
+  return addTargetOptions(command, ['gateway']).action(async (files: string[], options: ShipOptions) => {
+    await runAction('ship', () => runShip(files, options));
+  });
+}
+
+async function runShip(paths: readonly string[], options: ShipOptions): Promise<ExitCode> {
+  const files = await findFiles(paths, options.name);
+  const target = findTarget(options);
+  await probeGateway(target.SEKALI_GATEWAY_URL);
+  const interruption = new Interruption(() => process.exit(130));
+  try {
+    const result = await shipFiles(files, options, target.SEKALI_GATEWAY_URL, interruption.signal);
+    await (options.json ? printJson(shippingDocument(result)) : print(shippingReport(result)));
+    if (!isComplete(result)) return result.interrupted && !options.follow ? 130 : 1;
+    // Following has no other end than Ctrl-C.
+    return result.interrupted && !options.follow ? 130 : 0;
+  } finally {
+    interruption.close();
+  }
+}
+
+async function shipFiles(
+  files: readonly LogFile[],
+  options: ShipOptions,
+  gateway: string,
+  signal: AbortSignal,
+): Promise<ShippingResult> {
+  const startedAt = performance.now();
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  const progress = new Progress('shipping', bytes, 'bytes');
+  let accepted = 0;
+  const producer = new HttpProducer(gateway, { giveUpMs: options.giveUp * 1_000, signal });
+  const inFlight = new InFlight(options.concurrency);
+  const shipments = files.map(({ path, name }) => {
+    const topic = options.topic ?? topicForFile(name);
+    const plan = {
+      ...{ path, signal, origin: { name, topic, source: options.source } },
+      ...{ batch: options.batch, follow: options.follow ?? false, takeLastLine: options.lastLine ?? false },
+      resume: options.resume,
+      bookmark: new Bookmark(resolve(options.state), path, [gateway, topic, name]),
+      onNotice: (text: string): void => {
+        notice(text);
+      },
+      onBytes: (more: number): void => {
+        accepted += more;
+        progress.update(accepted, Math.max(bytes, accepted));
+      },
+    };
+    return new Shipment(plan, producer, inFlight);
+  });
+  try {
+    if (options.follow) await Promise.all(shipments.map((shipment) => shipment.run()));
+    else for (const shipment of shipments) if (!signal.aborted) await shipment.run();
+    await inFlight.drain();
+  } finally {
+    progress.stop();
+    for (const shipment of shipments) await shipment.close();
+  }
+  const seconds = (performance.now() - startedAt) / 1_000;
+  return { files: shipments.map(({ result }) => result), seconds, interrupted: signal.aborted };
+}
+
+/** Looks at every file before the first line is sent. Throws `CommandError` (2). */
+async function findFiles(paths: readonly string[], givenName: string | undefined): Promise<LogFile[]> {
+  if (givenName !== undefined && paths.length > 1) {
+    throw new CommandError('--name is for one file: ship them one at a time');
+  }
+  const files: LogFile[] = [];
+  for (const given of paths) {
+    const path = resolve(given);
+    const there = await stat(path).catch((error: unknown) => {
+      throw new CommandError(`cannot read ${given}: ${errorLine(error)}`, 2, { cause: error });
+    });
+    if (!there.isFile())
+      throw new CommandError(`${given} is not a regular file: lines of it have no lasting number`);
+    const name = nameForFile(givenName ?? basename(path));
+    const twin = files.find((file) => file.name === name);
+    // Where the two begin alike their lines would have the same ids, and some would vanish as duplicates.
+    if (twin)
+      throw new CommandError(
+        `${given} and ${twin.path} have the same name: ship them one at a time, each with --name`,
+      );
+    files.push({ path, name, bytes: there.size });
+  }
+  return files;
+}

@@ -1,0 +1,95 @@
+/** What was shipped, as a person or a machine reads it. */
+import { basename } from 'node:path';
+import { colours, columnTable, countOf, formatCount } from '../output.js';
+import type { ShipmentResult } from './shipment.js';
+
+/** All files of one run. */
+export interface ShippingResult {
+  readonly files: readonly ShipmentResult[];
+  readonly seconds: number;
+  readonly interrupted: boolean;
+}
+
+const FIGURES = ['lines', 'accepted', 'duplicates', 'refused', 'missing', 'resends'] as const;
+
+/** Whether every line that was read is with the brokers. */
+export function isComplete({ files }: ShippingResult): boolean {
+  return files.every((file) => file.missing === 0 && file.refused === 0 && file.failure === undefined);
+}
+
+/** The table for people: one row a file, and what is to be said about some. */
+export function shippingReport(result: ShippingResult): string {
+  const rows = result.files.map((file) => [
+    basename(file.path),
+    ...FIGURES.map((figure) => formatCount(file[figure])),
+  ]);
+  const total = ['all', ...FIGURES.map((figure) => formatCount(sum(result, figure)))];
+  const table = columnTable(
+    ['file', 'lines', 'accepted', 'of them duplicates', 'refused', 'missing', 'sent again'],
+    result.files.length > 1 ? [...rows, total] : rows,
+  );
+  const perSecond = formatCount(Math.round(sum(result, 'accepted') / Math.max(result.seconds, 0.001)));
+  return [
+    table,
+    ...result.files.flatMap(remarks),
+    colours.dim(`${result.seconds.toFixed(1)} s · ${perSecond} lines/s`),
+    verdictLine(result),
+  ].join('\n');
+}
+
+/** The same as one JSON document. */
+export function shippingDocument(result: ShippingResult): unknown {
+  return {
+    complete: isComplete(result) && !result.interrupted,
+    interrupted: result.interrupted,
+    ...Object.fromEntries(FIGURES.map((figure) => [figure, sum(result, figure)])),
+    seconds: Math.round(result.seconds * 1_000) / 1_000,
+    files: result.files.map((file) => ({
+      file: file.path,
+      topic: file.topic,
+      ...Object.fromEntries(FIGURES.map((figure) => [figure, file[figure]])),
+      truncated: file.truncated,
+      replaced: file.replaced,
+      held_back_bytes: file.heldBackBytes,
+      resumed_after_line: file.resumedAfterLine,
+      refusals: file.refusals.map(({ eventId, reason }) => ({ event_id: eventId, reason })),
+      ...(file.failure === undefined ? {} : { failure: file.failure }),
+    })),
+  };
+}
+
+function remarks(file: ShipmentResult): string[] {
+  const name = basename(file.path);
+  const said: string[] = [];
+  if (file.heldBackBytes > 0) {
+    const bytes = countOf(file.heldBackBytes, 'byte');
+    said.push(
+      colours.yellow(
+        `${name}: ${bytes} after the last newline were not sent, the line may be unfinished (--last-line sends them)`,
+      ),
+    );
+  }
+  if (file.truncated > 0)
+    said.push(`${name}: ${countOf(file.truncated, 'line')} too long, only the beginning was sent`);
+  if (file.replaced > 0)
+    said.push(`${name}: ${countOf(file.replaced, 'line')} with bytes that are no text, replaced`);
+  if (file.failure !== undefined) said.push(colours.red(`${name}: ${file.failure}`));
+  said.push(...file.refusals.map(({ eventId, reason }) => colours.red(`refused ${eventId}: ${reason}`)));
+  return said;
+}
+
+function verdictLine(result: ShippingResult): string {
+  const accepted = sum(result, 'accepted');
+  const duplicates = sum(result, 'duplicates');
+  const known = duplicates > 0 ? `, ${formatCount(duplicates)} of them known already` : '';
+  const shipped = `${countOf(accepted, 'line')} shipped${known}`;
+  if (!isComplete(result))
+    return colours.red(`not everything was shipped: ${shipped}; run the same command again to go on`);
+  return result.interrupted
+    ? colours.yellow(`interrupted: ${shipped}; the same command goes on`)
+    : colours.green(shipped);
+}
+
+function sum({ files }: ShippingResult, figure: (typeof FIGURES)[number]): number {
+  return files.reduce((total, file) => total + file[figure], 0);
+}

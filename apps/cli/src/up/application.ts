@@ -1,0 +1,110 @@
+/**
+ * One of our own programs as a process: the gateway, a worker, setup.
+ *
+ * It says `{ type: 'ready', url? }` over its channel when it works, and drains and ends by itself when the channel
+ * closes, so that not even `kill -9` of `up` leaves it running.
+ */
+import { LocalClusterError, ManagedProcess, waitFor } from '#local-cluster';
+import { describeExit } from './reporter.js';
+
+const READY_TIMEOUT_MS = 60_000;
+const SETUP_TIMEOUT_MS = 120_000;
+
+/** How to start one of our programs. */
+export interface ApplicationOptions {
+  /** "gateway-1": its name in messages and of its log. */
+  readonly name: string;
+  /** The JavaScript file. */
+  readonly script: string;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly logFile: string;
+}
+
+/** A gateway or a worker. */
+export class Application {
+  readonly name: string;
+  readonly process: ManagedProcess;
+  private isReady = false;
+  private readyUrl: string | undefined;
+
+  constructor(options: ApplicationOptions) {
+    this.name = options.name;
+    this.process = new ManagedProcess({
+      name: options.name,
+      command: process.execPath,
+      args: [options.script],
+      environment: options.environment,
+      logFile: options.logFile,
+      channel: true,
+    });
+    this.process.onStart(() => {
+      this.isReady = false;
+    });
+    this.process.onMessage((message) => {
+      const said = readReadyMessage(message);
+      if (said === undefined) return;
+      this.isReady = true;
+      this.readyUrl = said.url ?? this.readyUrl;
+    });
+  }
+
+  /** Where it listens, if it said so. */
+  get url(): string | undefined {
+    return this.readyUrl;
+  }
+
+  /** Starts the process without waiting for it to be ready. */
+  async spawn(): Promise<void> {
+    await this.process.start();
+  }
+
+  /** Resolves when it has said that it is ready; throws `LocalClusterError` when it ends or takes too long. */
+  async untilReady({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    const ready = await waitFor(
+      () => {
+        if (this.process.pid === undefined) throw failure(this.process, 'ended while it started');
+        return this.isReady || undefined;
+      },
+      { timeoutMs: READY_TIMEOUT_MS, intervalMs: 10, signal },
+    );
+    if (!ready) throw failure(this.process, `is not ready after ${READY_TIMEOUT_MS / 1_000} s`);
+  }
+
+  async stop({ timeoutMs }: { timeoutMs: number }): Promise<void> {
+    await this.process.stop({ timeoutMs });
+  }
+}
+
+/** Runs a program that does its work and ends. Throws `LocalClusterError` unless it ends with code 0. */
+export async function runToEnd(program: ManagedProcess, signal: AbortSignal): Promise<void> {
+  const exit = await program.runToEnd({ timeoutMs: SETUP_TIMEOUT_MS, signal });
+  if (exit === undefined) throw failure(program, `has not ended after ${SETUP_TIMEOUT_MS / 1_000} s`);
+  if (exit.code !== 0) throw failure(program, describeExit(exit));
+}
+
+/** Reads the message by which a program says that it is ready; undefined for any other. */
+export function readReadyMessage(message: unknown): { url?: string } | undefined {
+  if (typeof message !== 'object' || message === null) return undefined;
+  const { type, url } = message as { type?: unknown; url?: unknown };
+  if (type !== 'ready') return undefined;
+  return typeof url === 'string' ? { url } : {};
+}
+
+function failure(child: ManagedProcess, what: string): LocalClusterError {
+  const tail = child.logTail();
+  return new LocalClusterError(`${child.name} ${what}: ${lastWords(tail)} (log: ${child.logFile})`, tail);
+}
+
+/** The line of a log that says most about an end: the last error, else the last line. */
+export function lastWords(lines: readonly string[]): string {
+  const line =
+    lines.findLast((one) => /error|fatal/i.test(one) && !/^\s+at /.test(one)) ??
+    lines.at(-1) ??
+    'it wrote nothing';
+  try {
+    const { msg, err } = JSON.parse(line) as { msg?: string; err?: { message?: string } };
+    return [msg, err?.message].filter(Boolean).join(': ') || line;
+  } catch {
+    return line.trim();
+  }
+}

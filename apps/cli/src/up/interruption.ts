@@ -1,0 +1,51 @@
+/**
+ * Ctrl-C and its kin.
+ *
+ * The first signal asks for an orderly stop, a second one for an end at once. Under npm one Ctrl-C arrives twice,
+ * from the terminal and from npm, within milliseconds: signals that follow the first so closely are the same one.
+ */
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const SAME_SIGNAL_MS = 500;
+
+/** Thrown by work that was given up because of a signal. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+}
+
+/** Listens for signals until it is closed. */
+export class Interruption {
+  private readonly asked = new AbortController();
+  private firstAt: number | undefined;
+  private readonly listener = () => this.hear();
+
+  /** `onInsist` is called for each signal after the first. */
+  constructor(private readonly onInsist: () => void) {
+    for (const signal of SIGNALS) process.on(signal, this.listener);
+  }
+
+  /** Aborted by the first signal, with `Interrupted`. */
+  get signal(): AbortSignal {
+    return this.asked.signal;
+  }
+
+  /** Resolves at the first signal. */
+  async wait(): Promise<void> {
+    if (this.signal.aborted) return;
+    await new Promise((resolve) => this.signal.addEventListener('abort', resolve, { once: true }));
+  }
+
+  close(): void {
+    for (const signal of SIGNALS) process.off(signal, this.listener);
+  }
+
+  private hear(): void {
+    const now = performance.now();
+    if (this.firstAt === undefined) {
+      this.firstAt = now;
+      this.asked.abort(new Interrupted('Stopped by a signal.'));
+    } else if (now - this.firstAt > SAME_SIGNAL_MS) {
+      this.onInsist();
+    }
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * The processes of one local system, and the order in which they start and stop.
+ *
+ *   start   brokers ‖ Postgres ─▶ setup ─▶ gateways ‖ workers ─▶ supervised
+ *   stop    gateways ─▶ workers (they drain) ─▶ brokers ─▶ Postgres
+ *
+ * Promise: `stop` leaves none of them running, whenever it is called, within the sum of the budgets below: each
+ * stage is asked, and killed when its time is up.
+ */
+import { join } from 'node:path';
+import {
+  ManagedProcess,
+  startBrokers,
+  startPostgres,
+  type BrokerNode,
+  type PostgresServer,
+} from '#local-cluster';
+import { Application, runToEnd } from './application.js';
+import type { PortPlan } from './plan.js';
+import type { ReadyReport, Reporter } from './reporter.js';
+import { Supervisor } from './supervisor.js';
+
+const GATEWAYS_STOP_MS = 4_000;
+const WORKERS_STOP_MS = 5_000;
+const BROKERS_STOP_MS = 3_000;
+const POSTGRES_STOP_MS = 2_000;
+const POSTGRES_KILL_MS = 1_000;
+
+/** The scripts of our own programs. */
+export interface ApplicationScripts {
+  readonly setup: string;
+  readonly gateway: string;
+  readonly worker: string;
+}
+
+/** Everything a system is made from. */
+export interface SystemOptions {
+  readonly dataDirectory: string;
+  readonly logDirectory: string;
+  readonly ports: PortPlan;
+  readonly nodes: number;
+  readonly workers: number;
+  readonly syncInterval: string | undefined;
+  readonly natsServerBinary: string | undefined;
+  readonly postgresBinDirectory: string | undefined;
+  readonly scripts: ApplicationScripts;
+  /** What the programs inherit; where their neighbours are is added. */
+  readonly environment: NodeJS.ProcessEnv;
+  /** Told the pids of all running processes whenever one has been started. */
+  readonly onPids: (pids: Record<string, number>) => void;
+}
+
+/** One local system. */
+export class LocalSystem {
+  private brokers: readonly BrokerNode[] = [];
+  private postgres: PostgresServer | undefined;
+  private setup: ManagedProcess | undefined;
+  private gateways: Application[] = [];
+  private workers: Application[] = [];
+  private readonly supervisor: Supervisor;
+
+  constructor(
+    private readonly options: SystemOptions,
+    private readonly reporter: Reporter,
+  ) {
+    this.supervisor = new Supervisor(reporter);
+  }
+
+  /** Starts everything and resolves when all of it works. When it throws, what has started still runs: call `stop`. */
+  async start(signal: AbortSignal): Promise<ReadyReport> {
+    await settleTogether(signal, [
+      (together) => this.startBrokers(together),
+      (together) => this.startPostgres(together),
+    ]);
+    await this.runSetup(signal);
+    this.gateways = this.options.ports.gateways.map((port, index) =>
+      this.application('gateway', index, { SEKALI_HTTP_PORT: String(port) }),
+    );
+    this.workers = Array.from({ length: this.options.workers }, (_, index) =>
+      this.application('worker', index),
+    );
+    const applications = [...this.gateways, ...this.workers];
+    await settleTogether(
+      signal,
+      applications.map((one) => (together) => this.startApplication(one, together)),
+    );
+    return this.report();
+  }
+
+  /** Stops everything in order. */
+  async stop(): Promise<void> {
+    this.supervisor.close();
+    await this.setup?.stop({ timeoutMs: 0 });
+    await Promise.all(this.gateways.map((one) => one.stop({ timeoutMs: GATEWAYS_STOP_MS })));
+    await Promise.all(this.workers.map((one) => one.stop({ timeoutMs: WORKERS_STOP_MS })));
+    await Promise.all(this.brokers.map((one) => one.stop({ timeoutMs: BROKERS_STOP_MS })));
+    await this.postgres?.stop('fast', { timeoutMs: POSTGRES_STOP_MS });
+  }
+
+  /** Ends everything at once. Postgres gets a moment: killed outright it would leave shared memory behind. */
+  async kill(): Promise<void> {
+    this.supervisor.close();
+    const others = [
+      this.setup,
+      ...[...this.gateways, ...this.workers, ...this.brokers].map((one) => one.process),
+    ];
+    await Promise.all([
+      ...others.map((one) => one?.stop({ signal: 'SIGKILL', timeoutMs: POSTGRES_KILL_MS })),
+      this.postgres?.stop('immediate', { timeoutMs: POSTGRES_KILL_MS }),
+    ]);
+  }
+
+  /** The pids of what runs now, by name. */
+  get pids(): Record<string, number> {
+    const processes = [
+      ...this.brokers.map((one) => one.process),
+      this.postgres?.process,
+      this.setup,
+      ...[...this.gateways, ...this.workers].map((one) => one.process),
+    ];
+    return Object.fromEntries(
+      processes.flatMap((one) => (one?.pid === undefined ? [] : [[one.name, one.pid]])),
+    );
+  }
+
+  private async startBrokers(signal: AbortSignal): Promise<void> {
+    const { nodes } = this.options;
+    this.reporter.progress('brokers', `0 of ${nodes} healthy`);
+    const cluster = await startBrokers({
+      dataDirectory: this.options.dataDirectory,
+      logDirectory: this.options.logDirectory,
+      nodes,
+      clientPorts: this.options.ports.brokers,
+      serverBinary: this.options.natsServerBinary,
+      syncInterval: this.options.syncInterval,
+      signal,
+      onProgress: (healthy) => this.reporter.progress('brokers', `${healthy} of ${nodes} healthy`),
+      onNodes: (brokers) => {
+        this.brokers = brokers;
+        for (const broker of brokers) this.record(broker.process);
+      },
+    });
+    for (const broker of cluster.nodes) this.supervisor.watch(broker);
+    this.reporter.done(
+      'brokers',
+      nodes === 1 ? '1 node' : `${nodes} nodes, ${(await cluster.metaLeader()) ?? 'one of them'} leads`,
+    );
+  }
+
+  private async startPostgres(signal: AbortSignal): Promise<void> {
+    this.reporter.progress('postgres');
+    const server = await startPostgres({
+      dataDirectory: join(this.options.dataDirectory, 'postgres'),
+      logDirectory: this.options.logDirectory,
+      port: this.options.ports.postgres,
+      binDirectory: this.options.postgresBinDirectory,
+      signal,
+      onServer: (made) => {
+        this.postgres = made;
+        this.record(made.process);
+      },
+    });
+    this.supervisor.watch(server);
+    this.reporter.done('postgres', `port ${server.port}`);
+  }
+
+  private async runSetup(signal: AbortSignal): Promise<void> {
+    this.reporter.progress('setup');
+    this.setup = new ManagedProcess({
+      name: 'setup',
+      command: process.execPath,
+      args: [this.options.scripts.setup],
+      environment: this.environment(),
+      logFile: join(this.options.logDirectory, 'setup.log'),
+      channel: true,
+    });
+    this.record(this.setup);
+    await runToEnd(this.setup, signal);
+    this.reporter.done('setup', 'schema, stream and consumer');
+  }
+
+  private application(kind: 'gateway' | 'worker', index: number, extra: NodeJS.ProcessEnv = {}): Application {
+    const name = `${kind}-${index + 1}`;
+    const application = new Application({
+      name,
+      script: this.options.scripts[kind],
+      environment: { ...this.environment(), ...extra },
+      logFile: join(this.options.logDirectory, `${name}.log`),
+    });
+    this.record(application.process);
+    return application;
+  }
+
+  private async startApplication(application: Application, signal: AbortSignal): Promise<void> {
+    this.reporter.progress(application.name);
+    await application.spawn();
+    await application.untilReady({ signal });
+    this.supervisor.watch(application);
+    this.reporter.done(application.name, application.url);
+  }
+
+  private environment(): NodeJS.ProcessEnv {
+    return {
+      ...this.options.environment,
+      SEKALI_NATS_URLS: this.brokers.map((broker) => broker.url).join(','),
+      SEKALI_POSTGRES_URL: this.postgres?.url,
+      SEKALI_HTTP_HOST: '127.0.0.1',
+      SEKALI_STREAM_REPLICAS: String(this.options.nodes),
+    };
+  }
+
+  private record(process: ManagedProcess): void {
+    process.onStart(() => this.options.onPids(this.pids));
+  }
+
+  private report(): ReadyReport {
+    const gateways = this.gateways.map(
+      (one, index) => one.url ?? `http://127.0.0.1:${this.options.ports.gateways[index]}`,
+    );
+    return {
+      gateway: gateways[0] as string,
+      ...(gateways.length > 1 && { gateways }),
+      nats: this.brokers.map((broker) => broker.url),
+      postgres: this.postgres?.url as string,
+      data: this.options.dataDirectory,
+      pids: this.pids,
+    };
+  }
+}
+
+/** Runs all together; the first that fails makes the others give up, and all have ended when it throws. */
+async function settleTogether(
+  signal: AbortSignal,
+  tasks: readonly ((signal: AbortSignal) => Promise<void>)[],
+): Promise<void> {
+  const failure = new AbortController();
+  const together = AbortSignal.any([signal, failure.signal]);
+  const running = tasks.map((task) =>
+    task(together).catch((error: unknown) => {
+      failure.abort(error);
+    }),
+  );
+  await Promise.all(running);
+  signal.throwIfAborted();
+  failure.signal.throwIfAborted();
+}

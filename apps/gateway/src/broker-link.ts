@@ -1,0 +1,104 @@
+/**
+ * The gateway's way to the brokers: one connection, the publisher on it, and the questions it asks them.
+ *
+ * The gateway starts while no broker answers. Until the first connection stands, publishing is unavailable and
+ * questions fail; from then on the connection is kept by itself.
+ */
+import {
+  jetstreamManager,
+  type ConsumerInfo,
+  type JetStreamManager,
+  type StreamInfo,
+} from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
+import {
+  connectBroker,
+  consumerInfo,
+  Publisher,
+  streamInfo,
+  type Publication,
+  type PublisherOptions,
+  type PublishOutcome,
+} from '#broker';
+import { withinMs } from './within.js';
+
+/** Where the brokers are, and which stream and consumer this is about. */
+export interface BrokerLinkOptions {
+  readonly urls: string;
+  readonly consumer: string;
+  readonly publisher: PublisherOptions;
+}
+
+const ANSWER_MS_MAX = 2_500;
+const DRAIN_MS_MAX = 1_500;
+
+/** See the head of this file. */
+export class BrokerLink {
+  private connection: NatsConnection | undefined;
+  private publisher: Publisher | undefined;
+  private manager: JetStreamManager | undefined;
+  private stopWithinMs: number | undefined;
+
+  constructor(private readonly options: BrokerLinkOptions) {}
+
+  /** Connects, as long as it takes. Rejects only when that can never succeed, for example for a malformed address. */
+  async connect(): Promise<void> {
+    const address = { urls: this.options.urls, name: 'sekali-gateway' };
+    const connection = await connectBroker(address, { waitForFirst: true });
+    this.connection = connection;
+    this.manager = await jetstreamManager(connection, { checkAPI: false, timeout: ANSWER_MS_MAX });
+    this.publisher = new Publisher(connection, this.options.publisher);
+    if (this.stopWithinMs !== undefined) this.publisher.stop(this.stopWithinMs);
+  }
+
+  /** Publishes events; see `Publisher.publishAll`. */
+  async publishAll(events: readonly Publication[]): Promise<PublishOutcome[]> {
+    if (this.publisher !== undefined) return this.publisher.publishAll(events);
+    return events.map(() => ({ status: 'unavailable', reason: 'no_answer', retryable: true }));
+  }
+
+  /** The stream as it is now, `undefined` when there is none. Rejects when the brokers do not answer in time. */
+  async stream(): Promise<StreamInfo | undefined> {
+    const manager = this.answering();
+    return withinMs(ANSWER_MS_MAX, streamInfo(manager, this.options.publisher.stream));
+  }
+
+  /** The consumer as it is now, `undefined` when there is none. Rejects when the brokers do not answer in time. */
+  async consumer(): Promise<ConsumerInfo | undefined> {
+    const manager = this.answering();
+    const names = { stream: this.options.publisher.stream, name: this.options.consumer };
+    return withinMs(ANSWER_MS_MAX, consumerInfo(manager, names));
+  }
+
+  /** When the first message at or after a sequence was published; `undefined` when there is none. */
+  async publishedAt(seq: number): Promise<Date | undefined> {
+    const { stream, subjectPrefix } = this.options.publisher;
+    const query = { seq, next_by_subj: `${subjectPrefix}.>` };
+    const message = await withinMs(ANSWER_MS_MAX, this.answering().streams.getMessage(stream, query));
+    return message?.time;
+  }
+
+  /** Whether a broker answers now. Rejects when none does in time. */
+  async ping(): Promise<void> {
+    if (this.connection === undefined) throw new Error('not connected yet');
+    await withinMs(ANSWER_MS_MAX, this.connection.flush());
+  }
+
+  /** Begins no more publishes, and ends those under way within a time. */
+  stopPublishing(withinMsMax: number): void {
+    this.stopWithinMs = withinMsMax;
+    this.publisher?.stop(withinMsMax);
+  }
+
+  /** Ends the connection after what was sent has left. */
+  async close(): Promise<void> {
+    const { connection } = this;
+    if (connection === undefined) return;
+    await withinMs(DRAIN_MS_MAX, connection.drain()).catch(() => connection.close());
+  }
+
+  private answering(): JetStreamManager {
+    if (this.manager === undefined) throw new Error('not connected yet');
+    return this.manager;
+  }
+}

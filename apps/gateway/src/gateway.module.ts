@@ -1,0 +1,34 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { EventReader } from './events/event-reader.js';
+import { EventsController } from './events/events.controller.js';
+import { HealthController } from './health/health.controller.js';
+import { ReadinessCheck } from './health/readiness.js';
+import { PublishController } from './publish/publish.controller.js';
+import { Publishing } from './publish/publishing.js';
+import { Statistics } from './stats/statistics.js';
+import { StatsController } from './stats/stats.controller.js';
+
+/** What the routes work with. */
+export interface GatewayParts {
+  readonly publishing: Publishing;
+  readonly events: EventReader;
+  readonly statistics: Statistics;
+  readonly readiness: ReadinessCheck;
+}
+
+/** The routes of the gateway, over parts that are made outside the container. */
+@Module({})
+export class GatewayModule {
+  static over(parts: GatewayParts): DynamicModule {
+    return {
+      module: GatewayModule,
+      controllers: [PublishController, EventsController, StatsController, HealthController],
+      providers: [
+        { provide: Publishing, useValue: parts.publishing },
+        { provide: EventReader, useValue: parts.events },
+        { provide: Statistics, useValue: parts.statistics },
+        { provide: ReadinessCheck, useValue: parts.readiness },
+      ],
+    };
+  }
+}

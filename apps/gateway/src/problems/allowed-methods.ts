@@ -1,0 +1,14 @@
+/** Which methods each address takes. The router knows only that it found no route; this tells 405 from 404. */
+
+const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]])[] = [
+  [/^\/publish$/, ['POST']],
+  [/^\/events$/, ['GET', 'HEAD']],
+  [/^\/events\/[^/]+\/.+$/s, ['GET', 'HEAD']],
+  [/^\/stats$/, ['GET', 'HEAD']],
+  [/^\/health(\/live|\/ready)?$/, ['GET', 'HEAD']],
+];
+
+/** The methods that a path takes, or `undefined` when there is nothing at it. */
+export function allowedMethods(path: string): readonly string[] | undefined {
+  return ADDRESSES.find(([pattern]) => pattern.test(path))?.[1];
+}

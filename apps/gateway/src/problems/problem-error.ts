@@ -1,0 +1,70 @@
+/** Answers that say no, as problems of RFC 9457: thrown anywhere, written by the one filter. */
+import { STATUS_CODES } from 'node:http';
+import type { Problem } from '#contracts';
+
+/** Headers that go with an answer. */
+export type AnswerHeaders = Readonly<Record<string, string>>;
+
+/** A request that ends with a problem. */
+export class ProblemError extends Error {
+  override readonly name = 'ProblemError';
+
+  /**
+   * @param problem what the client is told; nothing else is
+   * @param headers for example `Retry-After`
+   */
+  constructor(
+    readonly problem: Problem,
+    readonly headers: AnswerHeaders = {},
+    options?: ErrorOptions,
+  ) {
+    super(problem.detail ?? problem.title, options);
+  }
+}
+
+/** What kinds of problem there are: the last part of their `type`, and their title. */
+const TITLES = {
+  'malformed-request': 'The request cannot be read',
+  'malformed-json': 'The body is not JSON',
+  'invalid-parameter': 'A query parameter is wrong',
+  'invalid-cursor': 'The cursor is not one that was given out',
+  'invalid-body': 'The body is none of the forms that can be published',
+  'invalid-events': 'Events are invalid; nothing was published',
+  'unsupported-type': 'The body has another type than JSON',
+  'too-large': 'The request is too large',
+  'unknown-event': 'There is no such event',
+  'payload-dropped': 'The payload was dropped by age',
+  'not-published': 'The brokers do not have every event',
+  unavailable: 'A part of the system does not answer',
+  'not-ready': 'This gateway cannot do its work now',
+  stopping: 'This gateway is stopping',
+} as const;
+
+/** The kind of a problem. */
+export type ProblemKind = keyof typeof TITLES;
+
+/** Makes a problem of a kind. `detail` says what is wrong in this case and what to do. */
+export function problem(
+  kind: ProblemKind,
+  status: number,
+  detail: string,
+  extensions: Readonly<Record<string, unknown>> = {},
+): Problem {
+  return { type: `urn:sekali:problem:${kind}`, title: TITLES[kind], status, detail, ...extensions };
+}
+
+/** A problem that its HTTP status already says. */
+export function plainProblem(status: number, detail?: string): Problem {
+  const title = STATUS_CODES[status] ?? 'Error';
+  return { type: 'about:blank', title, status, ...(detail === undefined ? {} : { detail }) };
+}
+
+/** The database or the brokers do not answer: 503, to be tried again soon. */
+export function unavailableError(part: 'database' | 'broker', cause: unknown): ProblemError {
+  const who = part === 'database' ? 'The database does' : 'The brokers do';
+  return new ProblemError(
+    problem('unavailable', 503, `${who} not answer; try again.`, { component: part }),
+    { 'retry-after': '2' },
+    { cause },
+  );
+}

@@ -1,0 +1,83 @@
+/** The one place that writes errors: every error leaves as `application/problem+json`, none with its stack. */
+import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Problem } from '#contracts';
+import type { Logger } from '#observability';
+import { allowedMethods } from './allowed-methods.js';
+import { plainProblem, problem, ProblemError, type AnswerHeaders } from './problem-error.js';
+
+interface Answer {
+  readonly problem: Problem;
+  readonly headers?: AnswerHeaders;
+}
+
+/** See the head of this file. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly logger: Logger) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const request = host.switchToHttp().getRequest<FastifyRequest>();
+    const answer = this.answerTo(error, request);
+    sendProblem(host.switchToHttp().getResponse<FastifyReply>(), answer.problem, answer.headers, request.url);
+  }
+
+  private answerTo(error: unknown, request: FastifyRequest): Answer {
+    if (error instanceof ProblemError) {
+      if (error.cause !== undefined) this.logger.warn({ error: String(error.cause) }, error.message);
+      return error;
+    }
+    const status = statusOf(error);
+    if (status === 404) return missingRoute(request);
+    if (status !== undefined && status < 500) return { problem: requestProblem(status, error) };
+    this.logger.error({ error: error instanceof Error ? error.stack : String(error) }, 'request failed');
+    return { problem: plainProblem(500, 'This is a fault of the gateway; its log says more.') };
+  }
+}
+
+/** Writes a problem as the answer, on a reply that has not begun. */
+export function sendProblem(
+  reply: FastifyReply,
+  body: Problem,
+  headers: AnswerHeaders = {},
+  url?: string,
+): void {
+  if (reply.sent) return;
+  const instance = url?.split('?', 1)[0];
+  void reply
+    .code(body.status)
+    .headers(headers)
+    .header('content-type', 'application/problem+json; charset=utf-8')
+    .send(JSON.stringify(instance === undefined ? body : { ...body, instance }));
+}
+
+/** What the server itself refused: a body it cannot take, an address it cannot read. */
+export function requestProblem(status: number, error: unknown): Problem {
+  const detail = error instanceof Error ? error.message : undefined;
+  if (status === 400) return problem('malformed-request', 400, detail ?? 'The request cannot be read.');
+  if (status === 413)
+    return problem('too-large', 413, 'The body is larger than this gateway takes; send fewer events.');
+  if (status === 415) {
+    return problem(
+      'unsupported-type',
+      415,
+      'Send the body as JSON, with the header Content-Type: application/json.',
+    );
+  }
+  return plainProblem(status, detail);
+}
+
+function statusOf(error: unknown): number | undefined {
+  if (error instanceof HttpException) return error.getStatus();
+  const { statusCode } = (error ?? {}) as { statusCode?: unknown };
+  return typeof statusCode === 'number' ? statusCode : undefined;
+}
+
+function missingRoute(request: FastifyRequest): Answer {
+  const path = request.url.split('?', 1)[0] ?? '';
+  const allowed = allowedMethods(path);
+  if (allowed === undefined)
+    return { problem: plainProblem(404, `There is nothing at ${path.slice(0, 200)}.`) };
+  const allow = allowed.join(', ');
+  return { problem: plainProblem(405, `${path.slice(0, 200)} takes ${allow}.`), headers: { allow } };
+}

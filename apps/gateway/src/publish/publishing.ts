@@ -1,0 +1,153 @@
+/**
+ * `POST /publish`: validates everything, then publishes, then says of each event what became of it.
+ *
+ * Nothing of a request is published before all of it was validated, and before there is room for all of it. A
+ * request that asks for lenient handling has its valid events published and the others reported; one without a
+ * single valid event is refused all the same, since nothing was published.
+ */
+import { setImmediate } from 'node:timers/promises';
+import type { Publication, PublishOutcome, UnavailableReason } from '#broker';
+import type { PublishResponse, PublishResult } from '#contracts';
+import type { BrokerDuplicates } from '#store';
+import { problem, ProblemError, type AnswerHeaders } from '../problems/problem-error.js';
+import { checkCandidate, readCandidates, type Checked } from './publish-request.js';
+
+/** What takes events to the brokers: see `Publisher`. */
+export interface EventPublisher {
+  publishAll(events: readonly Publication[]): Promise<PublishOutcome[]>;
+}
+
+/** The bounds of a request. */
+export interface PublishingBounds {
+  readonly eventsMax: number;
+  readonly eventBytesMax: number;
+}
+
+const PREFERENCE_APPLIED = { 'preference-applied': 'handling=lenient' };
+/** Events validated in one go; between two goes other requests get their turn. */
+const VALIDATED_AT_ONCE = 200;
+
+/** See the head of this file. */
+export class Publishing {
+  constructor(
+    private readonly publisher: EventPublisher,
+    private readonly duplicates: Pick<BrokerDuplicates, 'add'>,
+    private readonly bounds: PublishingBounds,
+  ) {}
+
+  /**
+   * Publishes the events of a request.
+   *
+   * @param text the body
+   * @param lenient whether valid events are published although others are not
+   * @returns once the brokers have all of them
+   * @throws ProblemError for everything else, with the results where something was tried
+   */
+  async publish(text: string, lenient: boolean): Promise<{ body: PublishResponse; headers: AnswerHeaders }> {
+    const headers = lenient ? PREFERENCE_APPLIED : {};
+    const checked = await this.check(text);
+    const valid = checked.filter((event) => event.valid);
+    if (valid.length === 0 || (valid.length < checked.length && !lenient)) throw refused(checked, headers);
+    const outcomes = await this.publisher.publishAll(valid);
+    this.countDuplicates(valid, outcomes);
+    const body = answer(checked, outcomes);
+    const reasons = outcomes.flatMap((outcome) => (outcome.status === 'unavailable' ? [outcome.reason] : []));
+    if (reasons.length > 0) throw notPublished(body, reasons, headers);
+    return { body, headers };
+  }
+
+  private async check(text: string): Promise<Checked[]> {
+    const candidates = readCandidates(text, this.bounds.eventsMax);
+    const checked: Checked[] = [];
+    for (const candidate of candidates) {
+      checked.push(checkCandidate(candidate, text, this.bounds.eventBytesMax));
+      if (checked.length % VALIDATED_AT_ONCE === 0) await setImmediate();
+    }
+    return checked;
+  }
+
+  private countDuplicates(events: readonly Publication[], outcomes: readonly PublishOutcome[]): void {
+    for (const [index, outcome] of outcomes.entries()) {
+      const event = events[index];
+      if (event !== undefined && outcome.status === 'duplicate') this.duplicates.add(event.topic);
+    }
+  }
+}
+
+function answer(checked: readonly Checked[], outcomes: readonly PublishOutcome[]): PublishResponse {
+  const remaining = outcomes.values();
+  const results = checked.map((event, index): PublishResult => {
+    const outcome = event.valid ? remaining.next().value : undefined;
+    return outcome === undefined ? invalidResult(event, index) : publishedResult(event, index, outcome);
+  });
+  const duplicates = results.filter((result) => result.status === 'duplicate').length;
+  return {
+    accepted: results.filter((result) => result.status === 'accepted').length + duplicates,
+    duplicates,
+    rejected: results.filter((result) => result.status === 'invalid'),
+    results,
+  };
+}
+
+function publishedResult(event: Checked, index: number, outcome: PublishOutcome): PublishResult {
+  const names = namesOf(event);
+  if (outcome.status !== 'unavailable') return { index, ...names, status: outcome.status, seq: outcome.seq };
+  return {
+    index,
+    ...names,
+    status: 'unavailable',
+    errors: [{ field: 'event', message: WHY[outcome.reason] }],
+  };
+}
+
+function invalidResult(event: Checked, index: number): PublishResult {
+  return { index, ...namesOf(event), status: 'invalid', errors: event.valid ? [] : event.errors };
+}
+
+function namesOf({ topic, eventId }: Checked): { topic?: string; event_id?: string } {
+  return {
+    ...(topic === undefined ? {} : { topic }),
+    ...(eventId === undefined ? {} : { event_id: eventId }),
+  };
+}
+
+function refused(checked: readonly Checked[], headers: AnswerHeaders): ProblemError {
+  const rejected = checked.flatMap((event, index) => (event.valid ? [] : [invalidResult(event, index)]));
+  const detail = `${rejected.length} of ${checked.length} events are invalid; nothing was published. See "rejected".`;
+  return new ProblemError(
+    problem('invalid-events', 422, detail, { accepted: 0, duplicates: 0, rejected }),
+    headers,
+  );
+}
+
+const WHY: Readonly<Record<UnavailableReason, string>> = {
+  busy: 'too many events wait for the brokers; send it again',
+  stream_full: 'the stream is full; send it again when there is room',
+  no_answer: 'the brokers did not take it in time; send it again with the same id',
+  too_large: 'the brokers refuse a message of this size',
+  refused: 'the brokers refuse it',
+  stopping: 'this gateway is stopping; send it again with the same id',
+};
+
+const RETRY_AFTER_SECONDS: Readonly<Record<UnavailableReason, number>> = {
+  busy: 1,
+  stream_full: 10,
+  no_answer: 3,
+  too_large: 60,
+  refused: 60,
+  stopping: 1,
+};
+
+function notPublished(
+  body: PublishResponse,
+  reasons: readonly UnavailableReason[],
+  headers: AnswerHeaders,
+): ProblemError {
+  const why = [...new Set(reasons)].map((reason) => WHY[reason]).join('; ');
+  const detail = `${reasons.length} of ${body.results.length} events were not published: ${why}. The ids make it safe.`;
+  const seconds = Math.max(...reasons.map((reason) => RETRY_AFTER_SECONDS[reason]));
+  return new ProblemError(problem('not-published', 503, detail, { ...body }), {
+    ...headers,
+    'retry-after': String(seconds),
+  });
+}

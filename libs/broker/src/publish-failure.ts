@@ -1,0 +1,96 @@
+/**
+ * What a failed try to publish means: try again with the same id, and how soon, or give up.
+ *
+ * Nothing here decides whether the brokers have the message. A try that ended without an answer may have
+ * stored it; the duplicate window makes the next try with the same id harmless either way.
+ */
+import { JetStreamApiError } from '@nats-io/jetstream';
+import { errors } from '@nats-io/nats-core';
+
+/** Why an event was not taken. */
+export type UnavailableReason =
+  /** More publishes wait already than this process may hold. */
+  | 'busy'
+  /** The stream, or the brokers' storage, holds as much as it may. */
+  | 'stream_full'
+  /** The brokers did not take it within the budget. */
+  | 'no_answer'
+  /** The brokers refuse a message of this size. */
+  | 'too_large'
+  /** The brokers refuse it for another reason, and would again. */
+  | 'refused'
+  /** This publisher is being stopped. */
+  | 'stopping';
+
+/** How soon a failed try is repeated. */
+export type RetryPace = 'in_process' | 'unanswered' | 'slow_down';
+
+/** What to do after a failed try. */
+export type PublishFailure =
+  | { readonly retry: true; readonly pace: RetryPace }
+  | { readonly retry: false; readonly reason: UnavailableReason };
+
+// The server's own codes (nats-server, server/errors.json).
+const DUPLICATE_IN_PROCESS = 10158;
+const TOO_MANY_REQUESTS = 10167;
+const STORE_FAILED = 10077;
+const TOO_LARGE = new Set([
+  10054, // message size exceeds maximum allowed
+  10097, // header size exceeds maximum allowed
+]);
+const OUT_OF_SPACE = new Set([
+  10002, // resource limits exceeded for account
+  10023, // insufficient resources
+  10028, // insufficient memory resources available
+  10047, // insufficient storage resources available
+  10122, // stream max bytes exceeds account limit
+]);
+/** `10077` is any failure to store; only these descriptions mean that there is no room. */
+const FULL = /maximum (bytes|messages)|insufficient|no space/i;
+
+/** Says what a failed try means. Never throws; an error nobody foresaw is tried again. */
+export function publishFailure(error: unknown): PublishFailure {
+  if (error instanceof JetStreamApiError) return apiFailure(error);
+  if (error instanceof errors.InvalidArgumentError) {
+    // The client itself refuses what is larger than the brokers' max_payload.
+    return { retry: false, reason: error.message.includes('max_payload') ? 'too_large' : 'refused' };
+  }
+  const cause = error instanceof errors.RequestError ? error.cause : error;
+  if (cause instanceof errors.PermissionViolationError || cause instanceof errors.InvalidSubjectError) {
+    return { retry: false, reason: 'refused' };
+  }
+  // Closed for good, by us: a connection that was lost is being dialled again and says so otherwise.
+  if (cause instanceof errors.ClosedConnectionError || cause instanceof errors.DrainingConnectionError) {
+    return { retry: false, reason: 'stopping' };
+  }
+  return { retry: true, pace: 'unanswered' };
+}
+
+function apiFailure(error: JetStreamApiError): PublishFailure {
+  const { code, status } = error;
+  if (code === DUPLICATE_IN_PROCESS) return { retry: true, pace: 'in_process' };
+  if (code === TOO_MANY_REQUESTS || status === 429) return { retry: true, pace: 'slow_down' };
+  if (TOO_LARGE.has(code)) return { retry: false, reason: 'too_large' };
+  if (OUT_OF_SPACE.has(code)) return { retry: false, reason: 'stream_full' };
+  if (code === STORE_FAILED && FULL.test(error.message)) return { retry: false, reason: 'stream_full' };
+  return status >= 500 ? { retry: true, pace: 'unanswered' } : { retry: false, reason: 'refused' };
+}
+
+const PACES: Readonly<Record<RetryPace, { readonly firstMs: number; readonly lastMs: number }>> = {
+  // The other publish with this id is decided within one round of the Raft group.
+  in_process: { firstMs: 10, lastMs: 100 },
+  unanswered: { firstMs: 50, lastMs: 500 },
+  slow_down: { firstMs: 250, lastMs: 1_000 },
+};
+
+/**
+ * How long to wait before the next try: doubling, with jitter, so that publishers do not come back in step.
+ *
+ * @param tries how many have failed, 1 or more
+ * @param random a number from 0 to 1
+ */
+export function retryDelayMs(pace: RetryPace, tries: number, random = Math.random()): number {
+  const { firstMs, lastMs } = PACES[pace];
+  const fullMs = Math.min(lastMs, firstMs * 2 ** Math.min(tries - 1, 16));
+  return fullMs * (0.5 + random / 2);
+}

@@ -1,0 +1,153 @@
+import { describe, expect, it } from '@jest/globals';
+import {
+  readClientSettings,
+  readGatewaySettings,
+  readLocalClusterSettings,
+  readSetupSettings,
+  readWorkerSettings,
+  SettingsError,
+  systemEnvironment,
+  type Environment,
+} from './environment.js';
+import {
+  clientFields,
+  connectionFields,
+  gatewayFields,
+  localClusterFields,
+  streamFields,
+  workerFields,
+} from './settings.js';
+
+const READERS = {
+  setup: readSetupSettings,
+  gateway: readGatewaySettings,
+  worker: readWorkerSettings,
+  client: readClientSettings,
+  'local cluster': readLocalClusterSettings,
+};
+
+function problemsOf(read: () => unknown): readonly string[] {
+  try {
+    read();
+  } catch (error) {
+    if (error instanceof SettingsError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+const workerProblems = (environment: Environment): readonly string[] =>
+  problemsOf(() => readWorkerSettings(environment));
+
+describe.each(Object.entries(READERS))('the settings of %s', (_, read) => {
+  it('have a default for everything', () => {
+    expect(problemsOf(() => read({}))).toEqual([]);
+  });
+
+  it('are frozen', () => {
+    expect(Object.isFrozen(read({}))).toBe(true);
+  });
+
+  it('do not carry along what else is in the environment', () => {
+    expect(
+      Object.keys(read({ PATH: '/bin', SEKALI_OTHER: 'x' })).filter((name) => /PATH|OTHER/.test(name)),
+    ).toEqual([]);
+  });
+});
+
+describe('settings', () => {
+  it('are read as numbers where they are numbers', () => {
+    const settings = readWorkerSettings({ SEKALI_BATCH_SIZE: '250', SEKALI_STREAM: 'OTHER' });
+    expect(settings.SEKALI_BATCH_SIZE).toBe(250);
+    expect(settings.SEKALI_STREAM).toBe('OTHER');
+  });
+
+  it.each(['', ' ', '\t'])('that are blank (%j) are not set', (blank) => {
+    const settings = readGatewaySettings({ SEKALI_HTTP_PORT: blank, SEKALI_NATS_URLS: blank });
+    expect(settings).toEqual(readGatewaySettings({}));
+  });
+
+  it.each([
+    ['SEKALI_BATCH_SIZE', '0'],
+    ['SEKALI_BATCH_SIZE', '5001'],
+    ['SEKALI_BATCH_SIZE', '1.5'],
+    ['SEKALI_BATCH_SIZE', 'many'],
+    ['SEKALI_STREAM_REPLICAS', '6'],
+    ['SEKALI_STREAM', 'with space'],
+    ['SEKALI_SUBJECT_PREFIX', 'a.b'],
+    ['SEKALI_LOG_LEVEL', 'loud'],
+  ])('are refused by name: %s=%s', (name, value) => {
+    expect(workerProblems({ [name]: value })).toEqual([expect.stringMatching(`^${name}: .`)]);
+  });
+
+  it('that are wrong are all told at once, relations among them', () => {
+    const problems = workerProblems({
+      SEKALI_LOG_LEVEL: 'loud',
+      SEKALI_STREAM: '',
+      SEKALI_SUBJECT_PREFIX: 'a.b',
+      SEKALI_ATTEMPTS_MAX: '0',
+      SEKALI_ACK_WAIT_MS: '1000',
+      SEKALI_PREFETCH: '10',
+      SEKALI_ACK_PENDING_MAX: '5',
+    });
+    expect(problems.map((problem) => problem.split(':', 1)[0]).sort()).toEqual([
+      'SEKALI_ACK_PENDING_MAX',
+      'SEKALI_ACK_WAIT_MS',
+      'SEKALI_ATTEMPTS_MAX',
+      'SEKALI_LOG_LEVEL',
+      'SEKALI_PREFETCH',
+      'SEKALI_SUBJECT_PREFIX',
+    ]);
+  });
+
+  it('that are wrong make a message with one line a problem', () => {
+    const error = new SettingsError(['A: b', 'C: d']);
+    expect(error.message).toBe('Wrong settings:\n  A: b\n  C: d');
+  });
+});
+
+describe('relations between settings', () => {
+  it.each([
+    ['SEKALI_ACK_WAIT_MS', { SEKALI_ACK_WAIT_MS: '8005' }, { SEKALI_ACK_WAIT_MS: '8006' }],
+    ['SEKALI_PREFETCH', { SEKALI_PREFETCH: '499' }, { SEKALI_PREFETCH: '500' }],
+    [
+      'SEKALI_ACK_PENDING_MAX',
+      { SEKALI_PREFETCH: '3000', SEKALI_ACK_PENDING_MAX: '2999' },
+      { SEKALI_PREFETCH: '3000', SEKALI_ACK_PENDING_MAX: '3000' },
+    ],
+  ])('bound %s', (name, wrong: Environment, right: Environment) => {
+    expect(workerProblems(wrong)).toEqual([expect.stringMatching(`^${name}: must be`)]);
+    expect(workerProblems(right)).toEqual([]);
+  });
+
+  it('are not judged while a side of them is wrong by itself', () => {
+    expect(workerProblems({ SEKALI_BATCH_SIZE: 'x', SEKALI_PREFETCH: '1' })).toEqual([
+      expect.stringMatching('^SEKALI_BATCH_SIZE: '),
+    ]);
+  });
+});
+
+describe('every setting', () => {
+  const groups = {
+    connectionFields,
+    streamFields,
+    gatewayFields,
+    workerFields,
+    localClusterFields,
+    clientFields,
+  };
+  const all = Object.values(groups).flatMap((group) =>
+    Object.entries<{ description?: string | undefined }>(group),
+  );
+
+  it.each(all)('%s says what it is for', (name, field) => {
+    expect(name).toMatch(/^SEKALI_[A-Z_]+$/);
+    expect(field.description).toMatch(/\w/);
+  });
+});
+
+describe('systemEnvironment', () => {
+  it('is the environment of this process', () => {
+    expect(systemEnvironment()['PATH']).toBe(process.env['PATH']);
+  });
+});

@@ -1,0 +1,83 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { eventIdError, topicError } from './event.js';
+import { eventIdOf, messageIdOf, subjectOf, topicOf } from './subject.js';
+
+const topic = fc.stringMatching(/^[ab_-]{1,2}(\.[ab_-]{1,2}){0,2}$/);
+/** Ids that look like parts of a message id, and ids that a header would shorten. */
+const eventId = fc
+  .array(fc.constantFrom('a', 'b', ':', ';', ' ', '\u00a0', '\u3000', '\ufeff', 'YQ', '.', '=', '😀'), {
+    minLength: 1,
+  })
+  .map((parts) => parts.join(''));
+
+describe('messageIdOf', () => {
+  it('gives two events one id only when they are one event, even after a header has lost its outer white space', () => {
+    fc.assert(
+      fc.property(topic, eventId, topic, eventId, (topicA, idA, topicB, idB) => {
+        const same = topicA === topicB && idA === idB;
+        expect(messageIdOf(topicA, idA).trim() === messageIdOf(topicB, idB).trim()).toBe(same);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it('is not changed by trimming', () => {
+    fc.assert(
+      fc.property(topic, eventId, (name, id) => {
+        expect(messageIdOf(name, id).trim()).toBe(messageIdOf(name, id));
+      }),
+    );
+  });
+
+  it('is <topic>:<event_id> for an ordinary id, as direct producers are told', () => {
+    expect(messageIdOf('orders.created', '0197-a')).toBe('orders.created:0197-a');
+  });
+
+  it('tells an id from the same id with white space, and from the text of its encoding', () => {
+    const ids = ['a', 'a ', ' a', 'YSA', ';YSA'].map((id) => messageIdOf('t', id));
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+});
+
+describe('eventIdOf', () => {
+  it('reads back what messageIdOf wrote for an id without outer white space', () => {
+    fc.assert(
+      fc.property(topic, eventId, (name, id) => {
+        const read = eventIdOf(name, messageIdOf(name, id));
+        expect(read).toBe(id.trim() === id ? id : undefined);
+      }),
+    );
+  });
+
+  it('reads no id for another topic', () => {
+    expect(eventIdOf('orders', 'orders.created:1')).toBeUndefined();
+    expect(eventIdOf('orders.created', 'orders:1')).toBeUndefined();
+  });
+});
+
+describe('subjects', () => {
+  it('lead back to their topic', () => {
+    fc.assert(
+      fc.property(topic, (name) => {
+        expect(topicOf('events', subjectOf('events', name))).toBe(name);
+      }),
+    );
+  });
+
+  it('of another prefix name no topic', () => {
+    expect(topicOf('events', 'events')).toBeUndefined();
+    expect(topicOf('events', 'eventsx.a')).toBeUndefined();
+  });
+});
+
+describe('the generators above', () => {
+  it('make topics and ids that are valid', () => {
+    fc.assert(
+      fc.property(topic, eventId, (name, id) => {
+        fc.pre(Array.from(id).length <= 256);
+        expect([topicError(name), eventIdError(id)]).toEqual([undefined, undefined]);
+      }),
+    );
+  });
+});

@@ -1,0 +1,128 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { createServer, type Server } from 'node:net';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startBrokers, type BrokerCluster } from './broker-cluster.js';
+import { waitFor } from './deadline.js';
+import { drawFreePorts } from './free-port.js';
+
+let folder: string;
+let clusters: BrokerCluster[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sekali-brokers-'));
+  clusters = [];
+});
+afterEach(async () => {
+  await Promise.all(clusters.map((cluster) => cluster.stop({ timeoutMs: 1_000 })));
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function start(options: Partial<Parameters<typeof startBrokers>[0]> = {}): Promise<BrokerCluster> {
+  const cluster = await startBrokers({ dataDirectory: folder, ...options });
+  clusters.push(cluster);
+  return cluster;
+}
+
+interface Client {
+  readonly connection: NatsConnection;
+  readonly js: JetStreamClient;
+  readonly jsm: JetStreamManager;
+}
+
+async function withClient(cluster: BrokerCluster, work: (client: Client) => Promise<void>): Promise<void> {
+  const connection = await connect({ servers: cluster.urls });
+  try {
+    await work({ connection, js: jetstream(connection), jsm: await jetstreamManager(connection) });
+  } finally {
+    await connection.close();
+  }
+}
+
+describe('a broker cluster', () => {
+  it('elects a leader, survives SIGKILL of a node, and that node comes back with its data', async () => {
+    const cluster = await start();
+    expect(cluster.nodes.map((node) => node.name)).toEqual(['nats-1', 'nats-2', 'nats-3']);
+    expect(await cluster.metaLeader()).toMatch(/^nats-[123]$/);
+    await withClient(cluster, async ({ js, jsm }) => {
+      await jsm.streams.add({ name: 'S', subjects: ['s.>'], num_replicas: 3 });
+      await js.publish('s.1', 'kept');
+    });
+
+    const victim = cluster.node('nats-2');
+    const pidBefore = victim.pid;
+    const exited = victim.exited;
+    victim.kill('SIGKILL');
+    expect(await exited).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(victim.pid).toBeUndefined();
+    await victim.start();
+    expect(victim.pid).not.toBe(pidBefore);
+
+    await withClient(cluster, async ({ jsm }) => {
+      const info = await jsm.streams.info('S');
+      expect(info.state.messages).toBe(1);
+      const peers = [info.cluster?.leader, ...(info.cluster?.replicas ?? []).map((peer) => peer.name)];
+      expect(peers).toContain('nats-2');
+    });
+  });
+
+  it('keeps its data over a restart of all nodes on other ports', async () => {
+    const first = await start();
+    await withClient(first, async ({ js, jsm }) => {
+      await jsm.streams.add({ name: 'S', subjects: ['s.>'], num_replicas: 3 });
+      await js.publish('s.1', 'kept');
+    });
+    await first.stop();
+    const second = await start();
+    expect(second.urls).not.toEqual(first.urls);
+    await withClient(second, async ({ jsm }) => {
+      // Healthy nodes may still be electing a leader for the stream.
+      const info = await waitFor(() => jsm.streams.info('S').catch(() => undefined), { timeoutMs: 30_000 });
+      expect(info?.state.messages).toBe(1);
+    });
+  });
+
+  it('is a single server without a cluster for one node', async () => {
+    const cluster = await start({ nodes: 1, syncInterval: 'always' });
+    await withClient(cluster, async ({ connection, jsm }) => {
+      expect(connection.info?.cluster).toBeUndefined();
+      expect((await jsm.getAccountInfo()).streams).toBe(0);
+    });
+  });
+
+  it('names a chosen port that is busy and leaves no process', async () => {
+    const [port] = (await drawFreePorts(1)) as [number];
+    const occupant = await listen(port);
+    const pids: number[] = [];
+    const started = startBrokers({
+      dataDirectory: folder,
+      nodes: 1,
+      clientPorts: [port],
+      onNodes: (nodes) => nodes.forEach((node) => node.process.onStart((pid) => pids.push(pid))),
+    });
+    await expect(started).rejects.toThrow(`Port ${port} for a broker is in use.`);
+    occupant.close();
+    expect(pids.length).toBeGreaterThan(0);
+    for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+  });
+
+  it('fails with the end of the log when a server does not start', async () => {
+    await expect(start({ nodes: 1, syncInterval: 'sometimes' })).rejects.toMatchObject({
+      name: 'LocalClusterError',
+      message: expect.stringMatching(
+        /^nats-1 ended while it started: .*sync_interval.*\(log: .*nats-1\.log\)$/,
+      ),
+    });
+  });
+});
+
+function listen(port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => resolve(server));
+  });
+}

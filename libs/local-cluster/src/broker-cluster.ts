@@ -1,0 +1,200 @@
+/**
+ * A JetStream cluster of real nats-server processes on this machine.
+ *
+ * Promises: when it has started, every node is healthy and all of them see the same leader of the meta group.
+ * Fails with one `LocalClusterError` and then leaves no process behind. Ports that were drawn and then lost to
+ * another program are drawn anew; a busy port that the caller chose is reported.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { findNatsServer } from './binaries.js';
+import { isHealthy, readMetaGroup } from './broker-health.js';
+import { BrokerNode } from './broker-node.js';
+import { waitFor } from './deadline.js';
+import { drawFreePorts, portState } from './free-port.js';
+import { LocalClusterError } from './local-cluster-error.js';
+
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 10_000;
+const GIVE_UP_TIMEOUT_MS = 3_000;
+const PORT_ATTEMPTS_MAX = 5;
+const GIB = 1024 ** 3;
+
+/** How to start a cluster. */
+export interface BrokerClusterOptions {
+  /** Holds one folder per node; made when missing. What is in it is used again. */
+  readonly dataDirectory: string;
+  /** 1, 3 or 5; default 3. One node is no cluster: streams on it have one replica. */
+  readonly nodes?: number;
+  /** A client port for each node; drawn from the free ones when left out. */
+  readonly clientPorts?: readonly number[] | undefined;
+  /** The nats-server to run; npm's when left out. */
+  readonly serverBinary?: string | undefined;
+  /** How often the servers call fsync: "always", or a duration such as "1s"; their own default is "2m". */
+  readonly syncInterval?: string | undefined;
+  /** Bytes JetStream may keep on disk, per node. Default 10 GiB. */
+  readonly maxFileStoreBytes?: number;
+  /** Bytes of the largest message. Default 1 MiB. */
+  readonly maxPayloadBytes?: number;
+  /** One log per node; default `<dataDirectory>/logs`. */
+  readonly logDirectory?: string;
+  /** Default 60 s: a cluster with much on disk reads it first. */
+  readonly timeoutMs?: number;
+  /** Gives up the start, stops what runs, and throws the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told how many nodes are healthy whenever that changes. */
+  readonly onProgress?: (healthyNodes: number) => void;
+  /** Gets the nodes before any is started, so that no start of one goes unseen. */
+  readonly onNodes?: (nodes: readonly BrokerNode[]) => void;
+}
+
+/** A running cluster. */
+export interface BrokerCluster {
+  /** One URL per node, for clients. */
+  readonly urls: string[];
+  readonly nodes: readonly BrokerNode[];
+  /** The node of that name; throws when there is none. */
+  node(name: string): BrokerNode;
+  /** Name of the node that leads the meta group now; undefined while there is none. */
+  metaLeader(): Promise<string | undefined>;
+  /** Stops all nodes together; resolves when they are gone. */
+  stop(options?: { timeoutMs?: number }): Promise<void>;
+}
+
+/** Starts a cluster; resolves when it has a leader and every node is healthy. See the head of this file. */
+export async function startBrokers(options: BrokerClusterOptions): Promise<BrokerCluster> {
+  const count = options.nodes ?? options.clientPorts?.length ?? 3;
+  if (options.clientPorts !== undefined && options.clientPorts.length !== count) {
+    throw new Error(`${options.clientPorts.length} client ports for ${count} nodes.`);
+  }
+  const dataDirectory = resolve(options.dataDirectory);
+  mkdirSync(dataDirectory, { recursive: true });
+  const nodes = makeNodes({ ...options, dataDirectory }, count);
+  options.onNodes?.(nodes);
+  for (let attempt = 1; ; attempt += 1) {
+    await configureNodes(nodes, { ...options, dataDirectory });
+    try {
+      await startNodes(nodes, options);
+      return asCluster(nodes);
+    } catch (error) {
+      const portLost = nodes.some((node) =>
+        node.process.logTail().some((line) => line.includes('address already in use')),
+      );
+      await stopNodes(nodes, GIVE_UP_TIMEOUT_MS);
+      options.signal?.throwIfAborted();
+      if (!portLost || attempt === PORT_ATTEMPTS_MAX) throw error;
+      await refuseBusyPorts(options.clientPorts ?? []);
+    }
+  }
+}
+
+function makeNodes(options: BrokerClusterOptions, count: number): BrokerNode[] {
+  const serverBinary = findNatsServer(options.serverBinary);
+  const logDirectory = resolve(options.logDirectory ?? join(options.dataDirectory, 'logs'));
+  return Array.from({ length: count }, (_, index) => {
+    const name = `nats-${index + 1}`;
+    return new BrokerNode({
+      name,
+      serverBinary,
+      dataDirectory: join(options.dataDirectory, name),
+      logFile: join(logDirectory, `${name}.log`),
+    });
+  });
+}
+
+async function configureNodes(nodes: readonly BrokerNode[], options: BrokerClusterOptions): Promise<void> {
+  const drawn = await drawFreePorts(nodes.length * 3);
+  const routePorts = nodes.map(() => drawn.pop() as number);
+  const clusterName = readClusterName(options.dataDirectory);
+  nodes.forEach((node, index) => {
+    node.configure({
+      clusterName,
+      clientPort: options.clientPorts?.[index] ?? (drawn.pop() as number),
+      monitorPort: drawn.pop() as number,
+      routePort: routePorts[index] as number,
+      routePorts,
+      payloadBytesMax: options.maxPayloadBytes ?? 1024 ** 2,
+      fileStoreBytesMax: options.maxFileStoreBytes ?? 10 * GIB,
+      memoryStoreBytesMax: GIB / 4,
+      syncInterval: options.syncInterval,
+    });
+  });
+}
+
+/** Random, so that two clusters stay apart, and kept, because streams remember the name of their cluster. */
+function readClusterName(dataDirectory: string): string {
+  const file = join(dataDirectory, 'cluster-name');
+  if (!existsSync(file)) writeFileSync(file, `sekali-${randomBytes(4).toString('hex')}\n`);
+  return readFileSync(file, 'utf8').trim();
+}
+
+async function startNodes(nodes: readonly BrokerNode[], options: BrokerClusterOptions): Promise<void> {
+  const { timeoutMs = START_TIMEOUT_MS, signal } = options;
+  signal?.throwIfAborted();
+  await Promise.all(nodes.map((node) => node.spawn()));
+  let healthyBefore = 0;
+  const ready = await waitFor(
+    async () => {
+      const ended = nodes.find((node) => node.pid === undefined);
+      if (ended !== undefined) throw ended.failure('ended while it started');
+      const healthy = await countHealthy(nodes);
+      if (healthy !== healthyBefore) options.onProgress?.(healthy);
+      healthyBefore = healthy;
+      return (healthy === nodes.length && (await agreeOnLeader(nodes))) || undefined;
+    },
+    { timeoutMs, signal },
+  );
+  if (ready) return;
+  for (const node of nodes) await node.untilReady({ timeoutMs: 1 });
+  throw new LocalClusterError(
+    `The ${nodes.length} brokers did not agree on a leader within ${timeoutMs / 1_000} s.`,
+  );
+}
+
+async function countHealthy(nodes: readonly BrokerNode[]): Promise<number> {
+  const answers = await Promise.all(nodes.map((node) => isHealthy(node.monitorPort)));
+  return answers.filter(Boolean).length;
+}
+
+async function agreeOnLeader(nodes: readonly BrokerNode[]): Promise<boolean> {
+  if (nodes.length === 1) return true;
+  const groups = await Promise.all(nodes.map((node) => readMetaGroup(node.monitorPort)));
+  const leader = groups[0]?.leader;
+  return (
+    leader !== undefined &&
+    groups.every((group) => group?.leader === leader && group.cluster_size === nodes.length)
+  );
+}
+
+async function refuseBusyPorts(ports: readonly number[]): Promise<void> {
+  for (const port of ports) {
+    if ((await portState(port)) !== 'free')
+      throw new LocalClusterError(`Port ${port} for a broker is in use.`);
+  }
+}
+
+async function stopNodes(nodes: readonly BrokerNode[], timeoutMs: number): Promise<void> {
+  await Promise.all(nodes.map((node) => node.stop({ timeoutMs })));
+}
+
+function asCluster(nodes: readonly BrokerNode[]): BrokerCluster {
+  return {
+    urls: nodes.map((node) => node.url),
+    nodes,
+    node(name) {
+      const found = nodes.find((node) => node.name === name);
+      if (found === undefined) throw new Error(`There is no broker ${name}.`);
+      return found;
+    },
+    async metaLeader() {
+      if (nodes.length === 1) return nodes[0]?.name;
+      const running = nodes.filter((node) => node.pid !== undefined);
+      const groups = await Promise.all(running.map((node) => readMetaGroup(node.monitorPort)));
+      return groups.find((group) => group?.leader)?.leader;
+    },
+    async stop({ timeoutMs = STOP_TIMEOUT_MS } = {}) {
+      await stopNodes(nodes, timeoutMs);
+    },
+  };
+}

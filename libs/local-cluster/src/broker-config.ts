@@ -1,0 +1,49 @@
+/** The configuration file of one nats-server node, as text. Everything listens on loopback only. */
+
+/** What one node of a cluster needs to know. Ports are on 127.0.0.1. */
+export interface BrokerConfig {
+  /** Unique in the cluster, and the node's identity in its Raft groups: it must never change. */
+  readonly serverName: string;
+  /** Equal on all nodes; two clusters that draw the same route port must not become one. */
+  readonly clusterName: string;
+  readonly clientPort: number;
+  readonly monitorPort: number;
+  readonly routePort: number;
+  /** Route ports of all nodes, its own among them. A single one means no cluster. */
+  readonly routePorts: readonly number[];
+  readonly storeDirectory: string;
+  readonly payloadBytesMax: number;
+  readonly fileStoreBytesMax: number;
+  readonly memoryStoreBytesMax: number;
+  /** How often the server calls fsync: a duration such as "2m" (the server's own default), or "always". */
+  readonly syncInterval?: string | undefined;
+}
+
+/** Renders the file. `lame_duck_duration` is left out: the server takes nothing under 30 s, and a plain stop is at once. */
+export function renderBrokerConfig(config: BrokerConfig): string {
+  return [
+    '# Written at every start; changes are lost.',
+    `server_name: ${JSON.stringify(config.serverName)}`,
+    `listen: "127.0.0.1:${config.clientPort}"`,
+    `http: "127.0.0.1:${config.monitorPort}"`,
+    `max_payload: ${config.payloadBytesMax}`,
+    'jetstream {',
+    `  store_dir: ${JSON.stringify(config.storeDirectory)}`,
+    `  max_file_store: ${config.fileStoreBytesMax}`,
+    `  max_memory_store: ${config.memoryStoreBytesMax}`,
+    ...(config.syncInterval === undefined ? [] : [`  sync_interval: ${JSON.stringify(config.syncInterval)}`]),
+    '}',
+    ...(config.routePorts.length > 1 ? clusterBlock(config) : []),
+    '',
+  ].join('\n');
+}
+
+function clusterBlock({ clusterName, routePort, routePorts }: BrokerConfig): string[] {
+  return [
+    'cluster {',
+    `  name: ${JSON.stringify(clusterName)}`,
+    `  listen: "127.0.0.1:${routePort}"`,
+    `  routes: [${routePorts.map((port) => `"nats://127.0.0.1:${port}"`).join(', ')}]`,
+    '}',
+  ];
+}

@@ -1,0 +1,133 @@
+/** One nats-server process of a cluster, with its own ports, configuration file and store. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isHealthy } from './broker-health.js';
+import { renderBrokerConfig, type BrokerConfig } from './broker-config.js';
+import { waitFor } from './deadline.js';
+import { LocalClusterError } from './local-cluster-error.js';
+import { ManagedProcess, type ProcessExit } from './managed-process.js';
+
+const HEALTHY_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 10_000;
+
+/** Ports of one node on 127.0.0.1. */
+export interface BrokerPorts {
+  readonly clientPort: number;
+  readonly monitorPort: number;
+  readonly routePort: number;
+}
+
+/** What a node keeps through every restart. */
+export interface BrokerNodeOptions {
+  /** "nats-1": its name in the cluster, of its folder and of its log. */
+  readonly name: string;
+  readonly serverBinary: string;
+  readonly dataDirectory: string;
+  readonly logFile: string;
+}
+
+/** A broker that can be stopped, killed, paused and started again with its data. */
+export class BrokerNode {
+  readonly name: string;
+  readonly dataDirectory: string;
+  /** The process itself, for a supervisor to watch. */
+  readonly process: ManagedProcess;
+  private ports: BrokerPorts = { clientPort: 0, monitorPort: 0, routePort: 0 };
+
+  constructor(options: BrokerNodeOptions) {
+    this.name = options.name;
+    this.dataDirectory = options.dataDirectory;
+    this.process = new ManagedProcess({
+      name: options.name,
+      command: options.serverBinary,
+      args: ['--config', this.configFile],
+      logFile: options.logFile,
+      workingDirectory: options.dataDirectory,
+    });
+  }
+
+  get clientPort(): number {
+    return this.ports.clientPort;
+  }
+  get monitorPort(): number {
+    return this.ports.monitorPort;
+  }
+  get routePort(): number {
+    return this.ports.routePort;
+  }
+  /** What a client connects to. */
+  get url(): string {
+    return `nats://127.0.0.1:${this.clientPort}`;
+  }
+  /** Undefined while it is not running. */
+  get pid(): number | undefined {
+    return this.process.pid;
+  }
+  /** Settles when the present run ends; undefined while it is not running. */
+  get exited(): Promise<ProcessExit> | undefined {
+    return this.process.exited;
+  }
+
+  /** Writes the configuration file for the next start. */
+  configure(config: Omit<BrokerConfig, 'serverName' | 'storeDirectory'>): void {
+    this.ports = {
+      clientPort: config.clientPort,
+      monitorPort: config.monitorPort,
+      routePort: config.routePort,
+    };
+    mkdirSync(this.dataDirectory, { recursive: true, mode: 0o700 });
+    const storeDirectory = join(this.dataDirectory, 'store');
+    writeFileSync(this.configFile, renderBrokerConfig({ ...config, serverName: this.name, storeDirectory }));
+  }
+
+  /** Starts the process without waiting for anything but the process. */
+  async spawn(): Promise<number> {
+    return this.process.start();
+  }
+
+  /**
+   * Starts it again and resolves when it is healthy, which needs a majority of the cluster: start several stopped
+   * nodes together, not one after the other. Throws `LocalClusterError` when it ends or is not healthy in time.
+   */
+  async start(options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<void> {
+    await this.spawn();
+    await this.untilReady(options);
+  }
+
+  /** Resolves when the running node is healthy; throws `LocalClusterError` when it ends or the time is up. */
+  async untilReady({
+    timeoutMs = HEALTHY_TIMEOUT_MS,
+    signal,
+  }: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<void> {
+    const healthy = await waitFor(
+      async () => {
+        if (this.pid === undefined) throw this.failure('ended while it started');
+        return (await isHealthy(this.monitorPort)) || undefined;
+      },
+      { timeoutMs, signal },
+    );
+    if (!healthy) throw this.failure(`is not healthy after ${timeoutMs / 1_000} s`);
+  }
+
+  /** Stops it in order: it hands over what it leads. Resolves when it is gone. */
+  async stop({ timeoutMs = STOP_TIMEOUT_MS }: { timeoutMs?: number } = {}): Promise<void> {
+    await this.process.stop({ timeoutMs });
+  }
+
+  /** SIGKILL ends it on the spot, SIGSTOP pauses it, SIGCONT lets it go on. False when it is not running. */
+  kill(signal: NodeJS.Signals): boolean {
+    return this.process.kill(signal);
+  }
+
+  /** An error about this node that carries the end of its log. */
+  failure(what: string): LocalClusterError {
+    const tail = this.process.logTail();
+    const last =
+      tail.findLast((line) => /\[(FTL|ERR)\]|^nats-server:/.test(line)) ?? tail.at(-1) ?? 'it wrote nothing';
+    return new LocalClusterError(`${this.name} ${what}: ${last.trim()} (log: ${this.process.logFile})`, tail);
+  }
+
+  private get configFile(): string {
+    return join(this.dataDirectory, 'nats-server.conf');
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * The folder that holds everything a local system keeps: `.sekali/`.
+ *
+ *   lock.json     which `sekali up` uses it, and the processes that it started
+ *   layout.json   what it was made by: format, Postgres major, number of brokers
+ *   running.json  where the running system is (URLs with the database's password: readable by its owner only)
+ *   nats-1 …      the brokers' files        postgres   the database's        logs   what the processes wrote
+ *
+ * Promise: one user at a time, and never a second set of processes on the same files: the lock is taken over only
+ * when its owner and every process recorded in it are gone. Every refusal is one line that says what to do.
+ */
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { takeLock, writeLock, type LockChild } from './data-directory-lock.js';
+import { LocalClusterError } from './local-cluster-error.js';
+import { identifyProcess } from './process-identity.js';
+
+const FORMAT_VERSION = 1;
+const RUNNING_FILE = 'running.json';
+
+/** What a data directory was made with, and cannot be used without. */
+export interface DataLayout {
+  readonly format: number;
+  readonly postgresMajor: number;
+  readonly nodes: number;
+}
+
+/** Where a running system is. */
+export interface RunningSystem {
+  readonly gateway: string;
+  readonly gateways: readonly string[];
+  readonly nats: readonly string[];
+  /** With user and password. */
+  readonly postgres: string;
+  readonly data: string;
+}
+
+/** An open data directory: ours until `close`. */
+export interface DataDirectory {
+  readonly path: string;
+  readonly logs: string;
+  /** One line about a lock that was left behind and taken over; undefined when there was none. */
+  readonly notice: string | undefined;
+  /** Records the processes that must be gone before anyone else may use the directory. */
+  recordChildren(pids: Readonly<Record<string, number>>): void;
+  /** Records where the system is, for `readRunningSystem`. */
+  recordRunning(system: RunningSystem): void;
+  /** Checks what the directory was made with, or writes it down when it is new. Throws `LocalClusterError`. */
+  checkLayout(wanted: Omit<DataLayout, 'format'>): void;
+  /** Gives the directory up. */
+  close(): void;
+}
+
+/** Opens the directory, made when missing. Throws `LocalClusterError` when it is in use or cannot be written. */
+export function openDataDirectory(directory: string): DataDirectory {
+  const path = resolve(directory);
+  const logs = join(path, 'logs');
+  const lockFile = join(path, 'lock.json');
+  const notice = refuseUnwritable(path, () => {
+    mkdirSync(logs, { recursive: true, mode: 0o700 });
+    // Root's Postgres runs as another user, who has to pass through.
+    if (process.getuid?.() === 0) chmodSync(path, 0o711);
+    return takeLock(lockFile);
+  });
+  const identities = new Map<number, LockChild>();
+  return {
+    path,
+    logs,
+    notice,
+    recordChildren(pids) {
+      const children = Object.entries(pids).map(([name, pid]) => {
+        const known = identities.get(pid);
+        const child = known?.name === name ? known : { name, ...identifyProcess(pid) };
+        identities.set(pid, child);
+        return child;
+      });
+      writeLock(lockFile, children);
+    },
+    recordRunning(system) {
+      const file = join(path, RUNNING_FILE);
+      writeFileSync(`${file}.new`, `${JSON.stringify(system, null, 2)}\n`, { mode: 0o600 });
+      renameSync(`${file}.new`, file);
+    },
+    checkLayout: (wanted) => checkLayout(path, { format: FORMAT_VERSION, ...wanted }),
+    close() {
+      rmSync(join(path, RUNNING_FILE), { force: true });
+      rmSync(lockFile, { force: true });
+    },
+  };
+}
+
+/** Where the system on this data directory is; undefined when none has said so. */
+export function readRunningSystem(directory: string): RunningSystem | undefined {
+  try {
+    return JSON.parse(readFileSync(join(resolve(directory), RUNNING_FILE), 'utf8')) as RunningSystem;
+  } catch {
+    return undefined;
+  }
+}
+
+function checkLayout(path: string, wanted: DataLayout): void {
+  const file = join(path, 'layout.json');
+  if (!existsSync(file)) {
+    writeFileSync(file, `${JSON.stringify(wanted, null, 2)}\n`);
+    return;
+  }
+  const made = readLayout(file);
+  const mismatch = describeMismatch(made, wanted);
+  if (mismatch !== undefined)
+    throw new LocalClusterError(`${path} ${mismatch}, or choose another directory with --data.`);
+}
+
+function readLayout(file: string): Partial<DataLayout> {
+  try {
+    const layout: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    if (typeof layout === 'object' && layout !== null) return layout;
+  } catch {
+    // Said below.
+  }
+  throw new LocalClusterError(`${file} cannot be read: it is damaged. Choose another directory with --data.`);
+}
+
+/** What is wrong with a data directory for the wanted use, as the middle of a sentence; undefined when nothing is. */
+export function describeMismatch(made: Partial<DataLayout>, wanted: DataLayout): string | undefined {
+  if (made.format !== wanted.format) {
+    return `has format ${made.format ?? 'unknown'}, and this sekali reads format ${wanted.format}: use the sekali that made it`;
+  }
+  if (made.postgresMajor !== wanted.postgresMajor) {
+    return `was made by Postgres ${made.postgresMajor ?? 'unknown'}, and this is Postgres ${wanted.postgresMajor}: use that Postgres (SEKALI_POSTGRES_BIN)`;
+  }
+  if (made.nodes !== wanted.nodes) {
+    return `was made with ${made.nodes ?? 'unknown'} brokers, not ${wanted.nodes}: give --nodes ${made.nodes ?? '?'}`;
+  }
+  return undefined;
+}
+
+function refuseUnwritable<T>(path: string, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+      throw new LocalClusterError(
+        `${path} cannot be written (${code}): run as its owner, or choose another directory with --data.`,
+      );
+    }
+    if (code === 'ENOTDIR' || code === 'EEXIST')
+      throw new LocalClusterError(`${path} is not a directory: choose another with --data.`);
+    throw error;
+  }
+}

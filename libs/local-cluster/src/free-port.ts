@@ -1,0 +1,64 @@
+/**
+ * Free TCP ports on loopback.
+ *
+ * Ports are drawn at random from below the range that systems give to outgoing connections, so that while a node
+ * is down no client's own socket can take its port. Two clusters that start together may still draw the same one;
+ * whoever binds second fails with "address already in use" and starts again with new ports (see broker-cluster.ts,
+ * postgres-server.ts).
+ */
+import { randomInt } from 'node:crypto';
+import { connect, createServer } from 'node:net';
+import { LocalClusterError } from './local-cluster-error.js';
+
+const DRAWN_PORT_MIN = 15_000;
+const DRAWN_PORT_MAX = 29_999;
+const DRAWS_MAX = 500;
+const CONNECT_TIMEOUT_MS = 500;
+
+/** Draws `count` different ports that nobody listens on at this moment. */
+export async function drawFreePorts(count: number): Promise<number[]> {
+  const ports = new Set<number>();
+  for (let draw = 0; draw < DRAWS_MAX && ports.size < count; draw += 1) {
+    const port = randomInt(DRAWN_PORT_MIN, DRAWN_PORT_MAX + 1);
+    if (!ports.has(port) && (await portState(port)) === 'free') ports.add(port);
+  }
+  if (ports.size < count) {
+    throw new LocalClusterError(
+      `No ${count} free ports between ${DRAWN_PORT_MIN} and ${DRAWN_PORT_MAX} on 127.0.0.1: close some programs.`,
+    );
+  }
+  return [...ports];
+}
+
+/** Whether 127.0.0.1:`port` can be listened on: `forbidden` is a port that this user may not open. */
+export async function portState(port: number): Promise<'free' | 'busy' | 'forbidden'> {
+  const bound = await tryToListen(port);
+  if (bound !== 'free') return bound;
+  // Some systems let a second listener in beside one on all addresses: only a connection tells.
+  return (await someoneAnswers(port)) ? 'busy' : 'free';
+}
+
+function tryToListen(port: number): Promise<'free' | 'busy' | 'forbidden'> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve('busy');
+      else if (error.code === 'EACCES') resolve('forbidden');
+      else reject(error);
+    });
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve('free')));
+  });
+}
+
+function someoneAnswers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    const finish = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(CONNECT_TIMEOUT_MS, () => finish(false));
+    socket.once('connect', () => finish(true));
+    socket.once('error', () => finish(false));
+  });
+}

@@ -1,0 +1,249 @@
+/**
+ * One child process: started, logged to a file, watched, stopped.
+ *
+ *   idle ─start─▶ running ─exit─▶ idle
+ *
+ * Promises: the log survives this process (the child writes the file itself, no pipe between); the child is in a
+ * session of its own, so that Ctrl-C in a terminal reaches only us and the order of stopping is ours; if this
+ * process ends without stopping its children, they are killed with it (all but SIGKILL, which nobody sees).
+ */
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { within } from './deadline.js';
+import { LocalClusterError } from './local-cluster-error.js';
+
+const LOG_BYTES_MAX = 16 * 1024 * 1024;
+const LOG_TAIL_BYTES = 16 * 1024;
+const KILL_TIMEOUT_MS = 5_000;
+const GIVE_UP_TIMEOUT_MS = 2_000;
+
+/** How a process is to be run. */
+export interface ProcessSpecification {
+  /** Its name in messages, such as "nats-1". */
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Standard output and error are appended here; a log over 16 MiB is set aside as `<file>.1` at a start. */
+  readonly logFile: string;
+  /** The whole environment; left out, it inherits ours. */
+  readonly environment?: NodeJS.ProcessEnv;
+  readonly workingDirectory?: string;
+  /** The user and group it runs as; only root can choose. */
+  readonly user?: { readonly uid: number; readonly gid: number };
+  /** Opens the channel of `process.send`. */
+  readonly channel?: boolean;
+}
+
+/** How a process ended: one of the two is set. */
+export interface ProcessExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+interface ProcessEvents {
+  start: [pid: number];
+  exit: [exit: ProcessExit];
+  message: [message: unknown];
+}
+
+const alive = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of alive) child.kill('SIGKILL');
+});
+
+/** A process that can be started, stopped and started again. See the head of this file for what it promises. */
+export class ManagedProcess {
+  readonly name: string;
+  readonly logFile: string;
+  private readonly events = new EventEmitter<ProcessEvents>();
+  private child: ChildProcess | undefined;
+  private ended: Promise<ProcessExit> | undefined;
+  private logStartBytes = 0;
+
+  constructor(private specification: ProcessSpecification) {
+    this.name = specification.name;
+    this.logFile = specification.logFile;
+  }
+
+  /** Pid of the running process; undefined while there is none. */
+  get pid(): number | undefined {
+    return this.child?.pid;
+  }
+
+  /** Settles when the present run ends; undefined while nothing runs. */
+  get exited(): Promise<ProcessExit> | undefined {
+    return this.child === undefined ? undefined : this.ended;
+  }
+
+  /** Calls back at every start, with the new pid. Returns the way to stop that. */
+  onStart(listener: (pid: number) => void): () => void {
+    this.events.on('start', listener);
+    return () => this.events.off('start', listener);
+  }
+
+  /** Calls back whenever a run ends, whoever ended it. Returns the way to stop that. */
+  onExit(listener: (exit: ProcessExit) => void): () => void {
+    this.events.on('exit', listener);
+    return () => this.events.off('exit', listener);
+  }
+
+  /** Calls back with what the process says by `process.send`. Returns the way to stop that. */
+  onMessage(listener: (message: unknown) => void): () => void {
+    this.events.on('message', listener);
+    return () => this.events.off('message', listener);
+  }
+
+  /** Starts it and resolves with its pid. Throws when it is running already, or cannot be started at all. */
+  async start(changes: Partial<Pick<ProcessSpecification, 'args' | 'environment'>> = {}): Promise<number> {
+    if (this.child !== undefined) throw new Error(`${this.name} is running already (pid ${this.child.pid}).`);
+    this.specification = { ...this.specification, ...changes };
+    const { command, args, environment, workingDirectory, user } = this.specification;
+    const log = this.openLog();
+    let child: ChildProcess;
+    try {
+      const stdio: StdioOptions = [
+        'ignore',
+        log,
+        log,
+        ...(this.specification.channel ? (['ipc'] as const) : []),
+      ];
+      child = spawn(command, args, {
+        stdio,
+        detached: process.platform !== 'win32',
+        windowsHide: true,
+        ...(environment && { env: environment }),
+        ...(workingDirectory !== undefined && { cwd: workingDirectory }),
+        ...user,
+      });
+    } finally {
+      closeSync(log);
+    }
+    this.child = child;
+    this.watch(child);
+    return this.settleStart(child);
+  }
+
+  /**
+   * Starts it and resolves with how it ended. At `timeoutMs` it is stopped, and the answer is undefined; at an abort
+   * it is stopped, and the signal's reason is thrown.
+   */
+  async runToEnd({
+    timeoutMs,
+    signal,
+  }: {
+    timeoutMs: number;
+    signal?: AbortSignal | undefined;
+  }): Promise<ProcessExit | undefined> {
+    signal?.throwIfAborted();
+    await this.start();
+    const stop = () => void this.stop({ timeoutMs: GIVE_UP_TIMEOUT_MS });
+    signal?.addEventListener('abort', stop, { once: true });
+    if (signal?.aborted) stop();
+    try {
+      const exit = this.ended && (await within(this.ended, timeoutMs));
+      if (exit === undefined) await this.stop({ timeoutMs: GIVE_UP_TIMEOUT_MS });
+      signal?.throwIfAborted();
+      return exit;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Sends a signal to the running process. False when there is none. */
+  kill(signal: NodeJS.Signals): boolean {
+    return this.child?.kill(signal) ?? false;
+  }
+
+  /**
+   * Asks it to end with `signal` (SIGTERM), and after `timeoutMs` kills it. Resolves when it is gone, with how it
+   * ended; at once and with undefined when it was not running. A stopped (SIGSTOP) process is woken to hear it.
+   */
+  async stop({
+    signal = 'SIGTERM',
+    timeoutMs,
+  }: {
+    signal?: NodeJS.Signals;
+    timeoutMs: number;
+  }): Promise<ProcessExit | undefined> {
+    const { child, ended } = this;
+    if (child === undefined || ended === undefined) return undefined;
+    if (process.platform === 'win32' && child.connected) {
+      // There, every signal kills outright; a closed channel is the one way to ask.
+      child.disconnect();
+    } else {
+      child.kill(signal);
+      if (process.platform !== 'win32') child.kill('SIGCONT');
+    }
+    const exit = await within(ended, timeoutMs);
+    if (exit !== undefined) return exit;
+    child.kill('SIGKILL');
+    return within(ended, KILL_TIMEOUT_MS);
+  }
+
+  /** The last lines that the present or last run wrote. */
+  logTail(linesMax = 20): string[] {
+    if (!existsSync(this.logFile)) return [];
+    const size = statSync(this.logFile).size;
+    const from = Math.max(this.logStartBytes, size - LOG_TAIL_BYTES);
+    const bytes = Buffer.alloc(Math.max(0, size - from));
+    const file = openSync(this.logFile, 'r');
+    try {
+      readSync(file, bytes, 0, bytes.length, from);
+    } finally {
+      closeSync(file);
+    }
+    const lines = bytes.toString('utf8').split('\n');
+    return lines.filter((line) => line.trim() !== '').slice(-linesMax);
+  }
+
+  private openLog(): number {
+    mkdirSync(dirname(this.logFile), { recursive: true });
+    const size = existsSync(this.logFile) ? statSync(this.logFile).size : 0;
+    if (size > LOG_BYTES_MAX) {
+      rmSync(`${this.logFile}.1`, { force: true });
+      renameSync(this.logFile, `${this.logFile}.1`);
+    }
+    this.logStartBytes = size > LOG_BYTES_MAX ? 0 : size;
+    return openSync(this.logFile, 'a', 0o600);
+  }
+
+  private watch(child: ChildProcess): void {
+    this.ended = new Promise((resolve) => {
+      const finish = (exit: ProcessExit) => {
+        if (!alive.delete(child)) return;
+        if (this.child === child) this.child = undefined;
+        resolve(exit);
+        this.events.emit('exit', exit);
+      };
+      alive.add(child);
+      child.once('exit', (code, signal) => finish({ code, signal }));
+      child.on('error', () => {
+        // A process that never came to be reports no exit; a failed signal to a live one is not its end.
+        if (child.pid === undefined) {
+          alive.delete(child);
+          this.child = undefined;
+        }
+      });
+      child.on('message', (message) => this.events.emit('message', message));
+    });
+  }
+
+  private settleStart(child: ChildProcess): Promise<number> {
+    return new Promise((resolve, reject) => {
+      child.once('error', (error: NodeJS.ErrnoException) => {
+        reject(
+          new LocalClusterError(
+            `${this.name} cannot be started: ${this.specification.command}: ${error.code ?? error.message}.`,
+          ),
+        );
+      });
+      child.once('spawn', () => {
+        const pid = child.pid as number;
+        this.events.emit('start', pid);
+        resolve(pid);
+      });
+    });
+  }
+}

@@ -1,0 +1,103 @@
+/** Whether the counters of a stream say what its rows say, and which streams have rows at all. */
+import type { LedgerTotals } from './audit-ledger.js';
+import type { Queryable } from './queryable.js';
+
+/** A topic whose counters are not what its rows are. */
+export interface CounterFault {
+  readonly topic: string;
+  readonly counted: LedgerTotals;
+  readonly rows: LedgerTotals;
+}
+
+/** A making of a stream that the database has heard of. */
+export interface LedgerStream {
+  readonly streamId: number;
+  /** `undefined` when rows use a number that no stream was given. */
+  readonly name: string | undefined;
+  readonly created: string | undefined;
+}
+
+const COUNTER_FAULTS = `
+WITH present AS (
+  SELECT topic, sum(stored) AS stored, sum(duplicates) AS duplicates, sum(conflicts) AS conflicts,
+    sum(dead_letters) AS dead_letters
+  FROM (
+    SELECT topic, count(*) AS stored, 0 AS duplicates, 0 AS conflicts, 0 AS dead_letters
+    FROM sekali.event_key WHERE stream_id = $1 GROUP BY topic
+    UNION ALL
+    SELECT topic, 0, count(*), count(*) FILTER (WHERE conflict), 0
+    FROM sekali.duplicate WHERE stream_id = $1 GROUP BY topic
+    UNION ALL
+    SELECT topic, 0, 0, 0, count(*) FROM sekali.dead_letter WHERE stream_id = $1 GROUP BY topic
+  ) place GROUP BY topic
+), counted AS (
+  SELECT topic, sum(stored) AS stored, sum(duplicates) AS duplicates, sum(conflicts) AS conflicts,
+    sum(dead_letters) AS dead_letters
+  FROM sekali.counter WHERE stream_id = $1 GROUP BY topic
+), both_sides AS (
+  SELECT topic,
+    ARRAY[coalesce(counted.stored, 0), coalesce(counted.duplicates, 0), coalesce(counted.conflicts, 0),
+      coalesce(counted.dead_letters, 0)]::float8[] AS counted,
+    ARRAY[coalesce(present.stored, 0), coalesce(present.duplicates, 0), coalesce(present.conflicts, 0),
+      coalesce(present.dead_letters, 0)]::float8[] AS rows
+  FROM present FULL JOIN counted USING (topic)
+)
+SELECT topic, counted, rows FROM both_sides WHERE counted <> rows ORDER BY topic LIMIT $2`;
+
+/** Steps from one stream number to the next by index, instead of reading every row to find a handful. */
+const STREAMS = `
+WITH RECURSIVE used (stream_id) AS (
+  SELECT (${nextStream('0')})
+  UNION ALL
+  SELECT (${nextStream('used.stream_id')}) FROM used WHERE used.stream_id IS NOT NULL
+)
+SELECT coalesce(known.stream_id, used.stream_id) AS stream_id, known.name, known.created
+FROM (SELECT stream_id FROM used WHERE stream_id IS NOT NULL) used
+FULL JOIN sekali.stream known ON known.stream_id = used.stream_id
+ORDER BY 1`;
+
+function nextStream(after: string): string {
+  const tables = ['event_key', 'duplicate', 'dead_letter', 'event', 'counter'];
+  const least = tables.map(
+    (table) => `(SELECT min(stream_id) FROM sekali.${table} WHERE stream_id > ${after})`,
+  );
+  return `SELECT least(${least.join(', ')})`;
+}
+
+/**
+ * Finds the topics of a stream whose counters, summed over their shards, are not what the rows are.
+ *
+ * @param limit how many to return, at most
+ */
+export async function counterFaults(
+  database: Queryable,
+  streamId: number,
+  limit: number,
+): Promise<CounterFault[]> {
+  const { rows } = await database.query<{ topic: string; counted: number[]; rows: number[] }>(
+    COUNTER_FAULTS,
+    [streamId, limit],
+  );
+  return rows.map((row) => ({ topic: row.topic, counted: figures(row.counted), rows: figures(row.rows) }));
+}
+
+/** Every making of a stream that is registered or has rows. */
+export async function ledgerStreams(database: Queryable): Promise<LedgerStream[]> {
+  const { rows } = await database.query<{ stream_id: number; name: string | null; created: string | null }>(
+    STREAMS,
+  );
+  return rows.map((row) => ({
+    streamId: row.stream_id,
+    name: row.name ?? undefined,
+    created: row.created ?? undefined,
+  }));
+}
+
+function figures([
+  stored = 0,
+  duplicates = 0,
+  conflicts = 0,
+  deadLetters = 0,
+]: readonly number[]): LedgerTotals {
+  return { stored, duplicates, conflicts, deadLetters };
+}

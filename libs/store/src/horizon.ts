@@ -1,0 +1,62 @@
+/**
+ * The settled horizon: how far, from the first sequence on, everything has its row.
+ *
+ * Transactions do not commit in the order of their sequences, so "the largest sequence stored" says nothing
+ * about what is below it. Up to the horizon no row can appear any more; a reader who stays below it misses none.
+ *
+ * Found step by step from where it was last seen, which is kept in a table. What is kept may lag and two
+ * processes may keep at the same moment: it only ever grows.
+ */
+import type { Queryable } from './queryable.js';
+
+const SEQUENCES_PER_STEP = 10_000;
+
+const KEPT_HORIZON = `SELECT seq::float8 AS seq FROM sekali.horizon WHERE stream_id = $1`;
+
+// The three tables name each sequence once; UNION keeps a fault in that from counting a sequence twice.
+const STEP = `
+SELECT count(*)::float8 AS unbroken
+FROM (
+  SELECT seq, row_number() OVER (ORDER BY seq) AS place
+  FROM (
+    SELECT seq FROM sekali.event_key WHERE stream_id = $1 AND seq > $2 AND seq <= $2 + $3
+    UNION SELECT seq FROM sekali.duplicate WHERE stream_id = $1 AND seq > $2 AND seq <= $2 + $3
+    UNION SELECT seq FROM sekali.dead_letter WHERE stream_id = $1 AND seq > $2 AND seq <= $2 + $3
+  ) settled
+) placed
+WHERE seq = $2 + place`;
+
+const KEEP_HORIZON = `
+INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)
+ON CONFLICT (stream_id) DO UPDATE SET seq = GREATEST(horizon.seq, EXCLUDED.seq)
+WHERE horizon.seq < EXCLUDED.seq`;
+
+/** The horizon as it was last kept: a lower bound, for the price of one row. */
+export async function keptHorizon(database: Queryable, streamId: number): Promise<number> {
+  const { rows } = await database.query<{ seq: number }>(KEPT_HORIZON, [streamId]);
+  return rows[0]?.seq ?? 0;
+}
+
+/**
+ * The largest sequence up to which every sequence of one making of a stream is stored, a duplicate or a dead
+ * letter. Keeps what it found, so that the next call begins there.
+ *
+ * @param floor sequences up to here count as settled: the consumer's ack floor. A message that left the stream
+ *   before it was consumed has no row and never gets one; without the floor it would hold the horizon for ever
+ */
+export async function settledHorizon(database: Queryable, streamId: number, floor = 0): Promise<number> {
+  const kept = await keptHorizon(database, streamId);
+  let horizon = Math.max(kept, floor);
+  for (;;) {
+    const { rows } = await database.query<{ unbroken: number }>(STEP, [
+      streamId,
+      horizon,
+      SEQUENCES_PER_STEP,
+    ]);
+    const unbroken = rows[0]?.unbroken ?? 0;
+    horizon += unbroken;
+    if (unbroken === SEQUENCES_PER_STEP) continue;
+    if (horizon > kept) await database.query(KEEP_HORIZON, [streamId, horizon]);
+    return horizon;
+  }
+}

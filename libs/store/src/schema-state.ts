@@ -1,0 +1,19 @@
+/** Whether the database has the schema this program was written for. */
+import { migrations } from './data-source.js';
+import type { Queryable } from './queryable.js';
+
+const APPLIED = `SELECT name FROM sekali.migration`;
+const UNDEFINED_TABLE = '42P01';
+
+/** Names of migrations this program knows and the database has not; all of them on an empty database. */
+export async function pendingMigrations(database: Queryable): Promise<string[]> {
+  const names = migrations.map((migration) => new migration().name);
+  try {
+    const { rows } = await database.query<{ name: string }>(APPLIED);
+    const applied = new Set(rows.map((row) => row.name));
+    return names.filter((name) => !applied.has(name));
+  } catch (error) {
+    if ((error as { code?: unknown }).code === UNDEFINED_TABLE) return names;
+    throw error;
+  }
+}

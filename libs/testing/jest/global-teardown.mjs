@@ -1,0 +1,37 @@
+/**
+ * After the tests, failed or not: stops the servers, and looks for processes that a test has left alive.
+ *
+ * A process left over fails the run: a service that does not end when told to is a bug, on a laptop as in production.
+ */
+import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RUN } from './global-setup.mjs';
+import { findRunProcesses } from './run-processes.mjs';
+
+const END_WITHIN_MS = 3_000;
+const LOOK_AGAIN_MS = 50;
+
+export default async function globalTeardown() {
+  const run = globalThis[RUN];
+  if (run === undefined) return;
+  await Promise.all(run.servers.map((server) => server.stop()));
+  const leftOver = await findLeftOver(run);
+  for (const { pid, command } of leftOver) {
+    process.stderr.write(`Left alive by a test, killed now: ${pid} ${command}\n`);
+    process.kill(pid, 'SIGKILL');
+  }
+  rmSync(run.folder, { recursive: true, force: true, maxRetries: 5 });
+  run.guardian.stdin.end();
+  // Not an error thrown: jest would then leave out the report that CI reads.
+  if (leftOver.length > 0) process.exitCode = 1;
+}
+
+/** What is still there after a moment: a process that was just told to end needs one. */
+async function findLeftOver({ folder, guardian }) {
+  const deadline = Date.now() + END_WITHIN_MS;
+  for (;;) {
+    const found = findRunProcesses(folder, [guardian.pid]);
+    if (found.length === 0 || Date.now() > deadline) return found;
+    await sleep(LOOK_AGAIN_MS);
+  }
+}

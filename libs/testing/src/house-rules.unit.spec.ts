@@ -1,0 +1,258 @@
+import { describe, expect, it } from '@jest/globals';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { importRules } from './house-rules/import-rules.js';
+import { report, type HouseRule } from './house-rules/rule.js';
+import { parseSource, readTree } from './house-rules/source-file.js';
+import { textRules } from './house-rules/text-rules.js';
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../..');
+const rules = { ...importRules, ...textRules };
+
+/** Files as `{ path: text }`. */
+type Files = Readonly<Record<string, string>>;
+
+interface Example {
+  readonly what: string;
+  readonly files: Files;
+}
+
+const one = (what: string, path: string, text: string): Example => ({ what, files: { [path]: text } });
+const code = (lines: number): string =>
+  Array.from({ length: lines }, (_, n) => `export const n${n} = 0;`).join('\n');
+
+/** For each rule: small trees that break it, and small trees that only look as if they did. */
+const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; good: readonly Example[] }>> =
+  {
+    layers: {
+      bad: [
+        one('contracts import broker', 'libs/contracts/src/a.ts', `import { b } from '#broker';`),
+        one('store imports config', 'libs/store/src/a.ts', `import { b } from '#config';`),
+        one(
+          'a type is an import too',
+          'libs/idempotent-consumer/src/a.ts',
+          `import type { B } from '#contracts';`,
+        ),
+        one(
+          'a library imports an app',
+          'libs/store/src/a.ts',
+          `import { b } from '../../../apps/worker/src/b.js';`,
+        ),
+        one('an app imports another', 'apps/cli/src/a.ts', `import { b } from '../../gateway/src/b.js';`),
+        one(
+          'a test imports another app',
+          'apps/cli/src/a.e2e.spec.ts',
+          `await import('../../gateway/src/b.js');`,
+        ),
+        one('an app imports libs/testing', 'apps/cli/src/a.ts', `import { waitFor } from '#testing';`),
+        one('a library nobody has placed', 'libs/new/src/a.ts', `export { b } from '#contracts';`),
+      ],
+      good: [
+        one('broker imports contracts', 'libs/broker/src/a.ts', `import { b } from '#contracts';`),
+        one(
+          'an adapter inside the library',
+          'libs/idempotent-consumer/src/nest/a.ts',
+          `import { b } from '../b.js';`,
+        ),
+        one(
+          'an app imports libraries',
+          'apps/cli/src/a.ts',
+          `import { b } from '#store'; import pg from 'pg';`,
+        ),
+        one('a test imports what it needs', 'libs/store/src/a.int.spec.ts', `import { b } from '#testing';`),
+      ],
+    },
+    oneDoor: {
+      bad: [
+        one('past the door', 'apps/cli/src/a.ts', `import { b } from '../../../libs/store/src/b.js';`),
+        one('own index.ts', 'libs/store/src/a.ts', `import { b } from './index.js';`),
+        one('own index.ts by name', 'libs/store/src/sub/a.ts', `import { b } from '#store';`),
+      ],
+      good: [
+        one('through the door', 'apps/cli/src/a.ts', `import { b } from '#store';`),
+        one('the file itself', 'libs/store/src/a.ts', `import { b } from './b.js';`),
+      ],
+    },
+    noCircle: {
+      bad: [
+        one('a file that imports itself', 'libs/store/src/a.ts', `import { a } from './a.js';`),
+        {
+          what: 'a circle of three, one of them for its types',
+          files: {
+            'libs/store/src/a.ts': `import { b } from './b.js';`,
+            'libs/store/src/b.ts': `import type { C } from './sub/c.js';`,
+            'libs/store/src/sub/c.ts': `export { a } from '../a.js';`,
+          },
+        },
+      ],
+      good: [
+        {
+          what: 'two ways down to one file',
+          files: {
+            'libs/store/src/a.ts': `import './b.js'; import './c.js';`,
+            'libs/store/src/b.ts': `import './c.js';`,
+            'libs/store/src/c.ts': '',
+          },
+        },
+      ],
+    },
+    unitTestsStayInside: {
+      bad: ['pg', 'nats', 'node:net', 'node:child_process', '#local-cluster', '@nats-io/transport-node'].map(
+        (name) => one(name, 'libs/store/src/a.unit.spec.ts', `import x from '${name}';`),
+      ),
+      good: [
+        one(
+          'a type',
+          'libs/store/src/a.unit.spec.ts',
+          `import type pg from 'pg'; import { type B } from 'pg';`,
+        ),
+        one('another tier', 'libs/store/src/a.int.spec.ts', `import pg from 'pg';`),
+      ],
+    },
+    length: {
+      bad: [
+        one('301 lines', 'libs/store/src/a.ts', code(301)),
+        one('601', 'libs/store/src/a.int.spec.ts', code(601)),
+      ],
+      good: [
+        one('300 lines', 'libs/store/src/a.ts', code(300)),
+        one(
+          'comments',
+          'libs/store/src/a.ts',
+          `${code(300)}\n\n/**\n * x\n */\nexport {};\n`.replace('export {};\n', ''),
+        ),
+        one('comments before code', 'libs/store/src/a.ts', `// x\n/** x\n * @param y z\n */\n${code(300)}`),
+        one('600 lines of test', 'libs/store/src/a.int.spec.ts', code(600)),
+      ],
+    },
+    environment: {
+      bad: [
+        one('process.env', 'libs/store/src/a.ts', `export const a = process.env['A'];`),
+        one('in brackets', 'apps/cli/src/a.ts', `export const a = process['env'];`),
+        one('imported', 'apps/cli/src/a.ts', `import { env as e } from 'node:process';`),
+      ],
+      good: [
+        one('libs/config', 'libs/config/src/a.ts', `export const a = process.env;`),
+        one('a test', 'apps/cli/src/a.e2e.spec.ts', `export const a = process.env;`),
+        one(
+          'a comment, a string and another env',
+          'apps/cli/src/a.ts',
+          `/* process.env */ export const a = ['process.env', my.process.env];`,
+        ),
+      ],
+    },
+    namedExports: {
+      bad: [
+        one('export *', 'libs/store/src/index.ts', `export * from './a.js';`),
+        one('as a namespace', 'libs/store/src/index.ts', `export * as a from './a.js';`),
+      ],
+      good: [one('named', 'libs/store/src/index.ts', `export { a, type B } from './a.js';`)],
+    },
+    everyTestRuns: {
+      bad: [
+        'it.skip("a")',
+        'describe.only("a")',
+        'it.todo("a")',
+        'test.each([1]).skip("a")',
+        'it.skip.each([1])("a")',
+        'xit("a")',
+      ].map((text) => one(text, 'libs/store/src/a.unit.spec.ts', `${text};`)),
+      good: [
+        one(
+          'other things of these names',
+          'libs/store/src/a.unit.spec.ts',
+          `it("a", () => rows.skip(1)); options.only;`,
+        ),
+      ],
+    },
+    noSleep: {
+      bad: [
+        'await sleep(500)',
+        'await delay(1_000)',
+        'await sleep(PAUSE_MS)',
+        'await new Promise((resolve) => setTimeout(resolve, 500))',
+        `import { setTimeout as rest } from 'node:timers/promises'; await rest(5)`,
+      ].map((text) => one(text, 'libs/store/src/a.int.spec.ts', `${text};`)),
+      good: [
+        one('a deadline', 'libs/store/src/a.int.spec.ts', `setTimeout(() => controller.abort(), 500);`),
+        one('outside tests', 'libs/store/src/a.ts', `await sleep(500);`),
+      ],
+    },
+    testNames: {
+      bad: [
+        'a.spec.ts',
+        'a.test.ts',
+        'a.unit.spec.js',
+        '__tests__/a.unit.spec.ts',
+        'a.integration.spec.ts',
+      ].map((name) => one(name, `libs/store/src/${name}`, '')),
+      good: ['a.unit.spec.ts', 'a-b.int.spec.ts', 'a.e2e.spec.ts', 'specification.ts'].map((name) =>
+        one(name, `libs/store/src/${name}`, ''),
+      ),
+    },
+    fileNames: {
+      bad: [
+        'utils.ts',
+        'string-util.ts',
+        'helpers/a.ts',
+        'stream-manager.ts',
+        'base.ts',
+        'common.unit.spec.ts',
+      ].map((name) => one(name, `libs/store/src/${name}`, '')),
+      good: ['database.ts', 'commonality.ts', 'miscount.ts'].map((name) =>
+        one(name, `libs/store/src/${name}`, ''),
+      ),
+    },
+    noPlaces: {
+      bad: [
+        one('a path of one machine', 'README.md', ['cd ', 'work', 'main'].join('/')),
+        one(
+          'a package host',
+          'package-lock.json',
+          `"resolved": "https://${['registry', 'example', 'org'].join('.')}/x.tgz"`,
+        ),
+      ],
+      good: [
+        one('words', 'README.md', 'See stream-registry.ts, registry.get(name), apps/work/ and /var/lib.'),
+      ],
+    },
+  };
+
+const parse = (files: Files): ReturnType<typeof parseSource>[] =>
+  Object.entries(files).map(([path, text]) => parseSource(path, text));
+
+describe('a house rule', () => {
+  const cases = Object.entries(rules).flatMap(([key, rule]: [string, HouseRule]) => {
+    const { bad, good } = EXAMPLES[key as keyof typeof rules];
+    return [
+      ...bad.map(({ what, files }) => ({ key, rule, what, files, verdict: 'finds' })),
+      ...good.map(({ what, files }) => ({ key, rule, what, files, verdict: 'lets pass' })),
+    ];
+  });
+
+  it.each(cases)('$key $verdict: $what', ({ rule, files, verdict }) => {
+    expect(rule.check(parse(files)).length > 0).toBe(verdict === 'finds');
+  });
+
+  it('says where it is broken and what to do', () => {
+    const files = parse({ 'libs/store/src/index.ts': `\nexport * from './a.js';` });
+    const text = report(rules.namedExports, rules.namedExports.check(files));
+    expect(text).toContain('libs/store/src/index.ts:2  export *');
+    expect(text).toContain('Remedy: write export { a, b } from instead of export *.');
+  });
+});
+
+describe('in this repository', () => {
+  const tree = readTree(ROOT);
+
+  it('the rules see the files', () => {
+    const paths = tree.map((file) => file.path);
+    expect(paths).toEqual(
+      expect.arrayContaining(['package.json', 'libs/testing/src/house-rules.unit.spec.ts']),
+    );
+  });
+
+  it.each(Object.values(rules))('$name', (rule: HouseRule) => {
+    expect(report(rule, rule.check(tree))).toBe('');
+  });
+});

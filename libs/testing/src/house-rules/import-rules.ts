@@ -1,0 +1,119 @@
+/** The rules about who may import whom. */
+import { isSpec, isTestOnly, partOf, type HouseRule, type Violation } from './rule.js';
+import type { ModuleReference, SourceFile } from './source-file.js';
+
+/** What each library may import of ours. Apps may import every library but libs/testing. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  'libs/contracts': [],
+  'libs/config': [],
+  'libs/observability': [],
+  'libs/idempotent-consumer': [],
+  'libs/broker': ['libs/contracts'],
+  'libs/store': ['libs/contracts'],
+  'libs/local-cluster': ['libs/contracts'],
+  // Only tests load it, so it may stand on whatever it sets up for them.
+  'libs/testing': ['libs/contracts', 'libs/broker', 'libs/store', 'libs/local-cluster'],
+};
+
+/** Modules by which a program leaves its own memory; a unit test needs none. */
+const OUTSIDE_WORLD = new Set([
+  'net',
+  'tls',
+  'dgram',
+  'http',
+  'https',
+  'child_process',
+  'cluster',
+  'pg',
+  'typeorm',
+  'nats',
+  '@nats-io/transport-node',
+  '#local-cluster',
+  '#testing',
+]);
+
+const layers: HouseRule = {
+  name: 'imports go down only: libraries by their table, apps to libraries, no app to another app',
+  remedy:
+    'hand the thing in as an argument, or move it down to libs/contracts; a new library is entered in import-rules.ts',
+  check: (files) =>
+    eachReference(files, (file, reference) => {
+      const [from, to] = [partOf(file.path), reference.target && partOf(reference.target)];
+      if (from === undefined || to === undefined || from === to) return undefined;
+      if (to.startsWith('apps/')) return `imports ${to}`;
+      if (isSpec(file.path)) return undefined;
+      if (to === 'libs/testing')
+        return isTestOnly(file.path) ? undefined : 'imports libs/testing outside a test';
+      if (from.startsWith('apps/')) return undefined;
+      return MAY_IMPORT[from]?.includes(to) === true ? undefined : `imports ${to}`;
+    }),
+};
+
+const oneDoor: HouseRule = {
+  name: 'a library is entered by its index.ts from outside, and never from inside',
+  remedy: 'from outside import "#name"; from inside import the file itself',
+  check: (files) =>
+    eachReference(files, (file, { specifier, target }) => {
+      if (target === undefined) return undefined;
+      const to = partOf(target);
+      const inside = to !== undefined && to === partOf(file.path);
+      if (inside && target === `${to}/src/index.ts`) return `imports its own index.ts as ${specifier}`;
+      if (!inside && to?.startsWith('libs/') === true && !specifier.startsWith('#'))
+        return `reaches into ${target}`;
+      return undefined;
+    }),
+};
+
+const noCircle: HouseRule = {
+  name: 'no file imports itself by way of others',
+  remedy: 'move what both need into a file of its own, below them',
+  check: (files) =>
+    findCircles(files).map((circle) => ({
+      path: circle[0] ?? '',
+      found: [...circle, circle[0]].join(' → '),
+    })),
+};
+
+const unitTestsStayInside: HouseRule = {
+  name: 'a unit test opens no connection and starts no process',
+  remedy: 'name it .int.spec.ts or .e2e.spec.ts, or test the logic without its surroundings',
+  check: (files) =>
+    eachReference(files, (file, { specifier, typeOnly }) =>
+      file.path.endsWith('.unit.spec.ts') && !typeOnly && OUTSIDE_WORLD.has(specifier.replace(/^node:/, ''))
+        ? `imports ${specifier}`
+        : undefined,
+    ),
+};
+
+/** The rules about who may import whom. */
+export const importRules = { layers, oneDoor, noCircle, unitTestsStayInside };
+
+function eachReference(
+  files: readonly SourceFile[],
+  judge: (file: SourceFile, reference: ModuleReference) => string | undefined,
+): Violation[] {
+  return files.flatMap((file) =>
+    (file.syntax?.references ?? []).flatMap((reference) => {
+      const found = judge(file, reference);
+      return found === undefined ? [] : [{ path: file.path, line: reference.line, found }];
+    }),
+  );
+}
+
+/** Walks the imports depth first; a file met again on the way down closes a circle, which is told once. */
+function findCircles(files: readonly SourceFile[]): string[][] {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const done = new Set<string>();
+  const circles: string[][] = [];
+  const visit = (path: string, way: readonly string[]): void => {
+    const met = way.indexOf(path);
+    if (met >= 0) circles.push(way.slice(met));
+    if (met >= 0 || done.has(path)) return;
+    for (const { target } of byPath.get(path)?.syntax?.references ?? []) {
+      if (target !== undefined) visit(target, [...way, path]);
+    }
+    done.add(path);
+  };
+  for (const { path } of files) visit(path, []);
+  return circles;
+}

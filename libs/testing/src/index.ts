@@ -1,0 +1,12 @@
+export { startApp, type App, type AppName, type StartOptions } from './app-process.js';
+export { waitFor, type Met, type WaitOptions } from './condition.js';
+export { sharedServers, startOwnServers, type OwnServers, type ServerAddresses } from './servers.js';
+export {
+  createTestCluster,
+  createTestSystem,
+  type BrokerConnection,
+  type TestCluster,
+  type TestSystem,
+  type TestSystemOptions,
+} from './test-system.js';
+export { TcpProxy } from './tcp-proxy.js';

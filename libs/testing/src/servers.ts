@@ -1,0 +1,55 @@
+/** The brokers and the Postgres on which a test stands: those of the whole run, or a pair of its own to break. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { chmod } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startBrokers, startPostgres, type BrokerCluster, type PostgresServer } from '#local-cluster';
+
+/** Where they are. */
+export interface ServerAddresses {
+  readonly natsUrls: readonly string[];
+  /** As superuser. */
+  readonly postgresUrl: string;
+}
+
+/** Servers that a test started for itself. */
+export interface OwnServers extends ServerAddresses {
+  readonly brokers: BrokerCluster;
+  readonly postgres: PostgresServer;
+  /** Stops them and removes their data. */
+  stop(): Promise<void>;
+}
+
+/** Postgres without care for a power cut; a process that is killed still loses nothing. */
+const POSTGRES_SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '200' };
+
+/** The servers of this run (see jest/global-setup.mjs). Throws when there are none. */
+export function sharedServers(): ServerAddresses {
+  const text = process.env['SEKALI_TEST_SERVERS'];
+  if (text === undefined) {
+    throw new Error(
+      'There are no servers for this run: only .int.spec.ts and .e2e.spec.ts files may ask for them.',
+    );
+  }
+  return JSON.parse(text) as ServerAddresses;
+}
+
+/** Starts three brokers (or `nodes`) and a Postgres for one test file. Takes some seconds. */
+export async function startOwnServers(nodes = 3): Promise<OwnServers> {
+  const folder = mkdtempSync(join(tmpdir(), 'sekali-servers-'));
+  await chmod(folder, 0o755);
+  const [brokers, postgres] = await Promise.all([
+    startBrokers({ dataDirectory: join(folder, 'brokers'), nodes }),
+    startPostgres({ dataDirectory: join(folder, 'postgres'), settings: POSTGRES_SETTINGS }),
+  ]);
+  return {
+    natsUrls: brokers.urls,
+    postgresUrl: postgres.url,
+    brokers,
+    postgres,
+    stop: async () => {
+      await Promise.all([brokers.stop(), postgres.stop('immediate')]);
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
