@@ -19,6 +19,7 @@ export {
 } from './event-page.js';
 export { findEvent, type EventPosition, type FoundEvent, type StoredEvent } from './event-queries.js';
 export { findConflicts, insertEvents, type NewEvent } from './event-store.js';
+export { createInbox } from './inbox-tables.js';
 export { runMigrations } from './migration-run.js';
 export { keptHorizon, settledHorizon } from './horizon.js';
 export { ensurePartitions } from './partitions.js';

@@ -71,7 +71,9 @@ describe('the partitions of the event table', () => {
     );
     const made = await Promise.all([1, 2, 3].map(() => ensurePartitions(system.pool)));
     expect(made.flat()).toContain(`sekali.${dayName(0)}`);
-    const { rows } = await system.pool.query(`SELECT tableoid::regclass::text AS place FROM sekali.event WHERE seq = 77`);
+    const { rows } = await system.pool.query(
+      `SELECT tableoid::regclass::text AS place FROM sekali.event WHERE seq = 77`,
+    );
     expect(rows).toEqual([{ place: expect.stringMatching(new RegExp(`${dayName(0)}$`)) }]);
     expect(await ensurePartitions(system.pool)).toEqual([]);
   });

@@ -1,0 +1,96 @@
+/** A second durable consumer with its own effect is one small class, and neither disturbs the other. */
+import 'reflect-metadata';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Controller, type INestMicroservice, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Ctx, type MicroserviceOptions, Payload } from '@nestjs/microservices';
+import { readWorkerSettings } from '#config';
+import type { SekaliEvent } from '#contracts';
+import { BatchContext, ErrorPassage, type Message, OncePerEvent, PullConsumerStrategy } from '#idempotent-consumer';
+import { createLogger } from '#observability';
+import { createInbox } from '#store';
+import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import { ledgerOf, publishEvent, readLedger } from './consumer-fixture.js';
+import { EventRecorder } from './event-recorder.js';
+import { transportOptions } from './transport-options.js';
+
+@Controller()
+class Totals {
+  @OncePerEvent('totals')
+  async add(@Payload() fresh: Message<SekaliEvent>[], @Ctx() { transaction }: BatchContext): Promise<void> {
+    const amounts = fresh.map(({ event }) => (JSON.parse(event.payload) as { amount: number }).amount);
+    await transaction.query('UPDATE total SET amount = amount + (SELECT sum(a) FROM unnest($1::int[]) a)', [amounts]);
+  }
+}
+
+@Module({ controllers: [EventRecorder, Totals] })
+class TwoConsumers {}
+
+let system: TestSystem;
+let app: INestMicroservice;
+
+beforeAll(async () => {
+  system = await createTestSystem();
+  await system.pool.query('CREATE TABLE total (amount int NOT NULL)');
+  await system.pool.query('INSERT INTO total VALUES (0)');
+  await createInbox(system.pool, 'totals');
+  const logger = createLogger('test', 'silent');
+  const settings = readWorkerSettings(system.environment);
+  app = await NestFactory.createMicroservice<MicroserviceOptions>(TwoConsumers, {
+    strategy: new PullConsumerStrategy(transportOptions(settings, system.connection, system.pool, logger)),
+    logger: false,
+  });
+  app.useGlobalFilters(new ErrorPassage());
+  await app.listen();
+});
+
+afterAll(async () => {
+  await app.close();
+  await system.dispose();
+});
+
+async function total(): Promise<number | undefined> {
+  const { rows } = await system.pool.query<{ amount: number }>('SELECT amount FROM total');
+  return rows[0]?.amount;
+}
+
+describe('a second consumer', () => {
+  it('takes effect once per event, beside the first', async () => {
+    for (let n = 0; n < 60; n++) await publishEvent(system, { id: `e${n % 20}`, payload: '{"amount":5}' });
+    await waitFor(async () => (await total()) === 100, { withinMs: 20_000, describe: 'a total of 100' });
+    await waitFor(
+      async () => {
+        const { rows } = await system.pool.query<{ settled: number }>(
+          'SELECT sum(stored + duplicates)::int AS settled FROM sekali.totals_counter',
+        );
+        return rows[0]?.settled === 60;
+      },
+      { withinMs: 20_000, describe: 'every message settled for the totals' },
+    );
+    expect(await total()).toBe(100);
+    await waitFor(async () => (await readLedger(system.pool)).duplicates === 40, {
+      withinMs: 20_000,
+      describe: 'every message settled for the store',
+    });
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(20, 40));
+  });
+
+  it('gives up what its own effect cannot bear; the first one stores it', async () => {
+    await publishEvent(system, { id: 'huge', payload: '{"amount":99999999999}' });
+    await waitFor(
+      async () => {
+        const { rows } = await system.pool.query('SELECT event_id, reason FROM sekali.totals_dead_letter');
+        return rows.length === 1 ? rows : undefined;
+      },
+      { withinMs: 20_000, describe: 'the dead letter of the totals' },
+    );
+    await waitFor(async () => (await readLedger(system.pool)).stored === 21, { withinMs: 20_000, describe: 'the event' });
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(21, 40));
+    expect(await total()).toBe(100);
+  });
+
+  it('has an inbox whose name cannot be anything', async () => {
+    await expect(createInbox(system.pool, 'x; DROP SCHEMA sekali')).rejects.toThrow('cannot name an inbox');
+    await expect(createInbox(system.pool, 'store')).rejects.toThrow('cannot name an inbox');
+  });
+});

@@ -1,0 +1,281 @@
+import { describe, expect, it } from '@jest/globals';
+import { createTestSystem, type TestSystem } from '#testing';
+import { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
+import { findEvent } from './event-queries.js';
+import { keptHorizon, settledHorizon } from './horizon.js';
+import type { Queryable } from './queryable.js';
+import { streamIdOf } from './stream-registry.js';
+
+const NO_FLOOR: AckFloor = () => Promise.resolve(0);
+
+const INSERT_EVENTS = `
+WITH key AS (
+  INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest)
+  SELECT topic, 'e' || seq, $1, seq, 0 FROM unnest($2::bigint[], $3::text[], $4::timestamptz[]) AS new (seq, topic, at)
+)
+INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at)
+SELECT $1, seq, topic, 'e' || seq, 's' || seq % 3, at, $5::jsonb, now()
+FROM unnest($2::bigint[], $3::text[], $4::timestamptz[]) AS new (seq, topic, at)`;
+
+interface Rows {
+  readonly topicOf?: (seq: number) => string;
+  readonly timeOf?: (seq: number) => Date;
+  readonly payload?: string;
+}
+
+async function insert(
+  database: Queryable,
+  streamId: number,
+  seqs: readonly number[],
+  rows: Rows = {},
+): Promise<void> {
+  const { topicOf = (seq) => `t${seq % 2}`, timeOf = (seq) => new Date(seq * 1_000), payload = '{}' } = rows;
+  await database.query(INSERT_EVENTS, [streamId, seqs, seqs.map(topicOf), seqs.map(timeOf), payload]);
+}
+
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from + 1 }, (_, n) => from + n);
+const seqsOf = (page: EventPage): number[] => page.events.map((event) => event.seq);
+
+async function systemWithStream(created = 'first'): Promise<{ system: TestSystem; streamId: number }> {
+  const system = await createTestSystem();
+  return { system, streamId: await streamIdOf(system.pool, { name: system.streamName, created }) };
+}
+
+/** Follows the pages to the end. */
+async function readAll(database: Queryable, filter: EventFilter, limit: number): Promise<EventPage[]> {
+  const pages: EventPage[] = [];
+  let after = FIRST_POSITION;
+  for (;;) {
+    const page = await eventPage(database, filter, after, limit, NO_FLOOR);
+    pages.push(page);
+    if (page.next === undefined) return pages;
+    after = page.next;
+  }
+}
+
+describe('a page of events', () => {
+  it('neither skips nor repeats while transactions commit out of order', async () => {
+    const { system, streamId } = await systemWithStream();
+    const total = 3_000;
+    // Six writers hold transactions open whose sequences interleave; a seeded shuffle decides who commits next.
+    const batches = Array.from({ length: total / 20 }, (_, n) => range(n * 20 + 1, n * 20 + 20));
+    let seed = 7;
+    const random = (): number => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
+    let writing = true;
+    const write = async (): Promise<void> => {
+      const open: { seqs: number[]; commit: () => Promise<void> }[] = [];
+      while (batches.length > 0 || open.length > 0) {
+        const seqs = open.length < 3 ? batches.shift() : undefined;
+        if (seqs !== undefined) {
+          const client = await system.pool.connect();
+          await client.query('BEGIN');
+          await insert(client, streamId, seqs);
+          const commit = async (): Promise<void> => {
+            await client.query('COMMIT');
+            client.release();
+          };
+          open.push({ seqs, commit });
+        } else {
+          await open.splice(Math.floor(random() * open.length), 1)[0]?.commit();
+        }
+      }
+      writing = false;
+    };
+    const read: number[] = [];
+    const readOn = async (): Promise<void> => {
+      let after = FIRST_POSITION;
+      for (;;) {
+        const mayEnd = !writing;
+        const page = await eventPage(system.pool, {}, after, 50, NO_FLOOR);
+        if (page.next === undefined && !mayEnd) continue;
+        read.push(...seqsOf(page));
+        if (page.next === undefined) return;
+        after = page.next;
+      }
+    };
+    await Promise.all([write(), readOn()]);
+    expect(read).toEqual(range(1, total));
+  });
+
+  it('ends before a gap that has not settled, and goes on when it has', async () => {
+    const { system, streamId } = await systemWithStream();
+    await insert(system.pool, streamId, [...range(1, 10), ...range(12, 40)]);
+    const first = await eventPage(system.pool, {}, FIRST_POSITION, 20, NO_FLOOR);
+    expect(seqsOf(first)).toEqual(range(1, 10));
+    expect(first.next).toEqual({ streamId, seq: 10 });
+    const waiting = await eventPage(system.pool, {}, { streamId, seq: 10 }, 20, NO_FLOOR);
+    expect(waiting).toEqual({ events: [], next: { streamId, seq: 10 } });
+    await insert(system.pool, streamId, [11]);
+    const second = await eventPage(system.pool, {}, { streamId, seq: 10 }, 20, NO_FLOOR);
+    expect(seqsOf(second)).toEqual(range(11, 30));
+  });
+
+  it('returns all there is when it reaches the end, gaps or not', async () => {
+    const { system, streamId } = await systemWithStream();
+    await insert(system.pool, streamId, [1, 2, 5]);
+    const page = await eventPage(system.pool, {}, FIRST_POSITION, 3, NO_FLOOR);
+    expect([seqsOf(page), page.next]).toEqual([[1, 2, 5], undefined]);
+  });
+
+  it('does not wait for messages that left the stream before they were consumed', async () => {
+    const { system, streamId } = await systemWithStream();
+    await insert(system.pool, streamId, range(101, 140));
+    const page = await eventPage(system.pool, {}, FIRST_POSITION, 20, ({ created }) =>
+      Promise.resolve(created === 'first' ? 100 : 0),
+    );
+    expect(seqsOf(page)).toEqual(range(101, 120));
+  });
+
+  it('goes from one making of the stream to the next', async () => {
+    const { system, streamId: old } = await systemWithStream();
+    await insert(system.pool, old, [1, 2, 7, 9]);
+    const newer = await streamIdOf(system.pool, { name: system.streamName, created: 'second' });
+    await insert(system.pool, newer, range(1, 5), { topicOf: () => 'new' });
+    const pages = await readAll(system.pool, {}, 2);
+    expect(pages.flatMap(seqsOf)).toEqual([1, 2, 7, 9, 1, 2, 3, 4, 5]);
+  });
+
+  it.each<[string, EventFilter, (seq: number) => boolean]>([
+    ['topic', { topic: 't1' }, (seq) => seq % 2 === 1],
+    ['source', { source: 's2' }, (seq) => seq % 3 === 2],
+    ['topic and source', { topic: 't0', source: 's0' }, (seq) => seq % 6 === 0],
+    [
+      'time, first included, last excluded',
+      { since: at(100), until: at(200) },
+      (seq) => seq >= 100 && seq < 200,
+    ],
+    ['topic and time', { topic: 't1', since: at(950) }, (seq) => seq % 2 === 1 && seq >= 950],
+    ['a topic nobody used', { topic: 'none' }, () => false],
+  ])('holds what was asked for, and all of it: %s', async (_, filter, wanted) => {
+    const { system, streamId } = await systemWithStream();
+    await insert(system.pool, streamId, range(1, 1_000));
+    const pages = await readAll(system.pool, filter, 40);
+    expect(pages.flatMap(seqsOf)).toEqual(range(1, 1_000).filter(wanted));
+    expect(pages.every((page) => page.events.length <= 40)).toBe(true);
+  });
+
+  it('finds the events of a long span of time behind many others', async () => {
+    const { system, streamId } = await systemWithStream();
+    const day = 86_400_000;
+    for (let from = 1; from <= 120_000; from += 20_000) {
+      // More than are sorted, and behind more than are walked for one page.
+      await insert(system.pool, streamId, range(from, from + 19_999), {
+        timeOf: (seq) => new Date(seq > 90_000 ? 2 * day : day),
+      });
+    }
+    const page = await eventPage(
+      system.pool,
+      { since: new Date(2 * day).toISOString() },
+      FIRST_POSITION,
+      10,
+      NO_FLOOR,
+    );
+    expect(seqsOf(page)).toEqual(range(90_001, 90_010));
+  });
+
+  it('stays within its bytes, but always goes on', async () => {
+    const { system, streamId } = await systemWithStream();
+    const payload = JSON.stringify({ text: 'x'.repeat(1_000_000) });
+    await insert(system.pool, streamId, range(1, 70), { payload });
+    const pages = await readAll(system.pool, {}, 100);
+    expect(pages.map((page) => page.events.length)).toEqual([33, 33, 4]);
+    expect(pages.flatMap(seqsOf)).toEqual(range(1, 70));
+  });
+
+  it('is never read by a scan of the event table', async () => {
+    const { system, streamId } = await systemWithStream();
+    await insert(system.pool, streamId, range(1, 20_000), { topicOf: (seq) => `t${seq % 50}` });
+    await system.pool.query('ANALYZE sekali.event');
+    const plans: string[] = [];
+    const explaining: Queryable = {
+      query: async (text, values) => {
+        if (text.includes('FROM sekali.event\n') || text.includes('FROM sekali.event ')) {
+          const { rows } = await system.pool.query<Record<'QUERY PLAN', string>>(`EXPLAIN ${text}`, [
+            ...(values ?? []),
+          ]);
+          plans.push(rows.map((row) => row['QUERY PLAN']).join('\n'));
+        }
+        return system.pool.query(text, values === undefined ? undefined : [...values]);
+      },
+    };
+    const filters: EventFilter[] = [
+      {},
+      { topic: 't1' },
+      { source: 's1' },
+      { topic: 't1', source: 's1' },
+      { since: at(15_000), until: at(15_100) },
+      { topic: 't1', since: at(15_000) },
+    ];
+    for (const filter of filters) await eventPage(explaining, filter, { streamId, seq: 100 }, 50, NO_FLOOR);
+    expect(plans.length).toBeGreaterThanOrEqual(filters.length);
+    // Only a partition that is empty is cheaper to scan than to look up.
+    const scanned = plans.flatMap((plan) => [...plan.matchAll(/Seq Scan on (event_\w+).*rows=(\d+)/g)]);
+    expect(scanned.filter(([, , rows]) => Number(rows) > 1).map(([line]) => line)).toEqual([]);
+  });
+});
+
+describe('the settled horizon', () => {
+  it('counts stored events, duplicates and dead letters, and stops at the first gap', async () => {
+    const { system, streamId } = await systemWithStream();
+    await insert(system.pool, streamId, [...range(1, 3), 6, 8]);
+    await system.pool.query(
+      `INSERT INTO sekali.duplicate (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
+       VALUES ($1, 4, 't', 'e', $1, 1, false, now())`,
+      [streamId],
+    );
+    await system.pool.query(
+      `INSERT INTO sekali.dead_letter (stream_id, seq, topic, subject, reason, detail, body, deliveries, published_at)
+       VALUES ($1, 5, 't', 's', 'not_json', '', '', 1, now())`,
+      [streamId],
+    );
+    expect(await settledHorizon(system.pool, streamId)).toBe(6);
+    expect(await keptHorizon(system.pool, streamId)).toBe(6);
+    expect(await settledHorizon(system.pool, streamId, 7)).toBe(8);
+  });
+
+  it('never goes back, and walks over more than one step', async () => {
+    const { system, streamId } = await systemWithStream();
+    await insert(system.pool, streamId, range(1, 25_000));
+    expect(await settledHorizon(system.pool, streamId)).toBe(25_000);
+    await system.pool.query('DELETE FROM sekali.event_key WHERE seq = 5');
+    expect(await settledHorizon(system.pool, streamId)).toBe(25_000);
+  });
+});
+
+describe('one event', () => {
+  it('comes with large numbers, odd names and microseconds as they were', async () => {
+    const { system, streamId } = await systemWithStream();
+    const payload = '{"n": 12345678901234567890, "x": 1e-30, "__proto__": {"a": 1}}';
+    await insert(system.pool, streamId, [1, 2], { topicOf: () => 't', payload });
+    await system.pool.query(
+      `UPDATE sekali.event SET "timestamp" = '2026-11-22 10:00:00.000123Z' WHERE seq = 2`,
+    );
+    await system.pool.query(`UPDATE sekali.event SET "timestamp" = '2026-11-22 10:00:00Z' WHERE seq = 1`);
+    const [one, two] = await Promise.all([
+      findEvent(system.pool, 't', 'e1'),
+      findEvent(system.pool, 't', 'e2'),
+    ]);
+    expect(one).toMatchObject({ state: 'stored', event: { timestamp: '2026-11-22T10:00:00.000Z' } });
+    expect(two).toMatchObject({ state: 'stored', event: { timestamp: '2026-11-22T10:00:00.000123Z' } });
+    const { payload: read } = (two as Extract<typeof two, { state: 'stored' }>).event;
+    expect(read).toContain('12345678901234567890');
+    expect(JSON.parse(read)).toHaveProperty(['__proto__'], { a: 1 });
+  });
+
+  it('is told from one whose payload was dropped, and from one that never was', async () => {
+    const { system, streamId } = await systemWithStream();
+    await insert(system.pool, streamId, [1], { topicOf: () => 't' });
+    await system.pool.query('DELETE FROM sekali.event');
+    expect(await findEvent(system.pool, 't', 'e1')).toMatchObject({
+      state: 'dropped',
+      seq: 1,
+      duplicatesDropped: 0,
+    });
+    expect(await findEvent(system.pool, 't', 'e2')).toEqual({ state: 'unknown' });
+  });
+});
+
+function at(seq: number): string {
+  return new Date(seq * 1_000).toISOString();
+}
