@@ -15,11 +15,13 @@ async function main(): Promise<void> {
   await prepareDatabase(settings, logger);
   await prepareBroker(settings, logger);
   process.send?.({ type: 'ready' });
-  process.disconnect?.();
+  if (process.connected) process.disconnect();
 }
 
 main().catch((error: unknown) => {
   const expected = error instanceof SettingsError;
-  process.stderr.write(`setup: ${expected || !(error instanceof Error) ? String(error) : (error.stack ?? error.message)}\n`);
+  process.stderr.write(
+    `setup: ${expected || !(error instanceof Error) ? String(error) : (error.stack ?? error.message)}\n`,
+  );
   process.exit(1);
 });

@@ -2,7 +2,13 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream } from '@nats-io/jetstream';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
-import { type ConsumerFixture, ledgerOf, publishEvent, readLedger, startConsumer } from './consumer-fixture.js';
+import {
+  type ConsumerFixture,
+  ledgerOf,
+  publishEvent,
+  readLedger,
+  startConsumer,
+} from './consumer-fixture.js';
 
 let system: TestSystem;
 let consumer: ConsumerFixture | undefined;
@@ -46,8 +52,14 @@ describe('bad messages', () => {
     await raw('orders', '{not json');
     await raw('orders', new Uint8Array([0x22, 0xff, 0x22]));
     await raw('orders', '{"event_id":"x"}');
-    await raw('orders', '{"topic":"other","event_id":"c","timestamp":"2026-11-22T10:00:00Z","source":"s","payload":{}}');
-    await raw('orders', '{"event_id":"n","timestamp":"2026-11-22T10:00:00Z","source":"s","payload":{"a":"\\u0000"}}');
+    await raw(
+      'orders',
+      '{"topic":"other","event_id":"c","timestamp":"2026-11-22T10:00:00Z","source":"s","payload":{}}',
+    );
+    await raw(
+      'orders',
+      '{"event_id":"n","timestamp":"2026-11-22T10:00:00Z","source":"s","payload":{"a":"\\u0000"}}',
+    );
     await raw('or$ders', '{}');
     await publishEvent(system, { id: 'good-2' });
     consumer = await startConsumer(system.environment, { settings: { batchWaitMs: 50 } });
@@ -65,7 +77,10 @@ describe('bad messages', () => {
 
   it('divides a batch that Postgres refuses until the bad row stands alone', async () => {
     for (let n = 0; n < 100; n++) {
-      await publishEvent(system, { id: `e${n}`, payload: n === 17 || n === 71 ? '{"bad":"yes"}' : '{"bad":"no"}' });
+      await publishEvent(system, {
+        id: `e${n}`,
+        payload: n === 17 || n === 71 ? '{"bad":"yes"}' : '{"bad":"no"}',
+      });
     }
     consumer = await startConsumer(system.environment, {
       settings: { batchWaitMs: 100 },

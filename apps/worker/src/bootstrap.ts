@@ -40,7 +40,10 @@ export async function runWorker(
     transactionMsMax: settings.SEKALI_TRANSACTION_MS_MAX,
   });
   logger.info('connecting to the brokers');
-  const connection = await connectBroker({ urls: settings.SEKALI_NATS_URLS, name: 'worker' }, { waitForFirst: true });
+  const connection = await connectBroker(
+    { urls: settings.SEKALI_NATS_URLS, name: 'worker' },
+    { waitForFirst: true },
+  );
   const options = change(transportOptions(settings, connection, pool, logger), connection);
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, {
     strategy: new PullConsumerStrategy(options),

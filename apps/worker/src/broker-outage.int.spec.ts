@@ -3,7 +3,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { ensureConsumer, ensureStream } from '#broker';
 import { createTestCluster, type TestCluster, waitFor } from '#testing';
-import { type ConsumerFixture, ledgerOf, publishEvent, readLedger, startConsumer } from './consumer-fixture.js';
+import {
+  type ConsumerFixture,
+  ledgerOf,
+  publishEvent,
+  readLedger,
+  startConsumer,
+} from './consumer-fixture.js';
 
 let system: TestCluster;
 let manager: JetStreamManager;
@@ -26,7 +32,12 @@ afterEach(async () => {
 });
 
 function recreate(): Promise<void> {
-  const definition = { name: system.consumerName, stream: system.streamName, ackWaitMs: 4_000, ackPendingMax: 1_000 };
+  const definition = {
+    name: system.consumerName,
+    stream: system.streamName,
+    ackWaitMs: 4_000,
+    ackPendingMax: 1_000,
+  };
   return ensureConsumer(system.connection, definition, () => Promise.resolve(1)).then(() => undefined);
 }
 
@@ -61,20 +72,23 @@ async function leaderOf(what: 'stream' | 'consumer'): Promise<string> {
 }
 
 describe('an outage of brokers', () => {
-  it.each(['stream', 'consumer'] as const)('is survived when the leader of the %s is killed under load', async (what) => {
-    consumer = await startConsumer(system.environment, { settings: { batchSize: 20, prefetch: 60 } });
-    const before = sent;
-    const load = send(600);
-    await storedAtLeast(before + 50);
-    const node = system.brokers.node(await leaderOf(what));
-    node.kill('SIGKILL');
-    await load;
-    // Once there is a leader again, nothing but the consumer itself holds the rest up.
-    await leaderOf('consumer');
-    await storedAtLeast(sent, RESUMES_WITHIN_MS);
-    await node.start();
-    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
-  });
+  it.each(['stream', 'consumer'] as const)(
+    'is survived when the leader of the %s is killed under load',
+    async (what) => {
+      consumer = await startConsumer(system.environment, { settings: { batchSize: 20, prefetch: 60 } });
+      const before = sent;
+      const load = send(600);
+      await storedAtLeast(before + 50);
+      const node = system.brokers.node(await leaderOf(what));
+      node.kill('SIGKILL');
+      await load;
+      // Once there is a leader again, nothing but the consumer itself holds the rest up.
+      await leaderOf('consumer');
+      await storedAtLeast(sent, RESUMES_WITHIN_MS);
+      await node.start();
+      expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
+    },
+  );
 
   it('is survived when every broker restarts', async () => {
     consumer = await startConsumer(system.environment);
@@ -139,7 +153,9 @@ describe('an outage of brokers', () => {
       describe: 'the duplicate of the first stream',
     });
     expect(await readLedger(system.pool)).toEqual(ledgerOf(sent, 1));
-    const { rows } = await system.pool.query('SELECT stream_id, count(*)::int FROM sekali.event_key GROUP BY 1 ORDER BY 1');
+    const { rows } = await system.pool.query(
+      'SELECT stream_id, count(*)::int FROM sekali.event_key GROUP BY 1 ORDER BY 1',
+    );
     expect(rows).toEqual([
       { stream_id: 1, count: stored },
       { stream_id: 2, count: 10 },

@@ -3,7 +3,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import { jetstream } from '@nats-io/jetstream';
 import type { Pool } from 'pg';
 import { connectBroker, STREAM_CREATED_METADATA } from '#broker';
-import { readWorkerSettings } from '#config';
+import { readWorkerSettings, type WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import {
   BatchProcessor,
@@ -22,7 +22,9 @@ import { newEvent, payloadComparison } from './event-recorder.js';
 
 /** What a test may change. */
 export interface ConsumerFixtureOptions {
-  readonly settings?: Partial<ConsumerSettings & { attemptsMax: number; retryDelayMs: number; transactionMsMax: number }>;
+  readonly settings?: Partial<
+    ConsumerSettings & { attemptsMax: number; retryDelayMs: number; transactionMsMax: number }
+  >;
   /** Runs in the transaction, after the events were stored. */
   readonly afterStoring?: Effect<SekaliEvent>['apply'];
   readonly recreate?: () => Promise<void>;
@@ -43,9 +45,17 @@ export async function startConsumer(
   options: ConsumerFixtureOptions = {},
 ): Promise<ConsumerFixture> {
   const settings = readWorkerSettings(environment);
-  const connection = await connectBroker({ urls: settings.SEKALI_NATS_URLS, name: 'fixture' }, { waitForFirst: true });
+  const connection = await connectBroker(
+    { urls: settings.SEKALI_NATS_URLS, name: 'fixture' },
+    { waitForFirst: true },
+  );
   const { attemptsMax = 3, retryDelayMs = 100, transactionMsMax = 5_000, ...bounds } = options.settings ?? {};
-  const pool = createPool({ url: settings.SEKALI_POSTGRES_URL, name: 'fixture', connectionsMax: 4, transactionMsMax });
+  const pool = createPool({
+    url: settings.SEKALI_POSTGRES_URL,
+    name: 'fixture',
+    connectionsMax: 4,
+    transactionMsMax,
+  });
   const told: ConsumerEvent[] = [];
   const observe = (event: ConsumerEvent): void => void told.push(event);
   const gate = new OutageGate(observe);
@@ -54,30 +64,38 @@ export async function startConsumer(
   const consumer = new IdempotentConsumer(
     {
       connection,
-      durable: new DurableConsumer(connection, {
-        stream: settings.SEKALI_STREAM,
-        consumer: settings.SEKALI_CONSUMER,
-        streamCreatedKey: STREAM_CREATED_METADATA,
-      }),
+      durable: durableOf(connection, settings),
       processor: new BatchProcessor(inbox, decode, gate, { attemptsMax, retryDelayMs }, observe),
       gate,
       streamIdOf: (incarnation) => streamIdOf(pool, incarnation),
       recreate: options.recreate ?? (() => Promise.reject(new Error('not allowed to make the consumer'))),
       observe,
     },
-    { batchSize: 100, batchWaitMs: 5, batchesInFlight: 2, prefetch: 400, isolateAfterDeliveries: 3, ...bounds },
+    { ...DEFAULT_BOUNDS, ...bounds },
   );
   await consumer.start();
-  return {
-    connection,
-    pool,
-    told,
-    stop: async () => {
-      await consumer.stop();
-      await connection.close();
-      await pool.end();
-    },
+  const stop = async (): Promise<void> => {
+    await consumer.stop();
+    await connection.close();
+    await pool.end();
   };
+  return { connection, pool, told, stop };
+}
+
+const DEFAULT_BOUNDS = {
+  batchSize: 100,
+  batchWaitMs: 5,
+  batchesInFlight: 2,
+  prefetch: 400,
+  isolateAfterDeliveries: 3,
+};
+
+function durableOf(connection: NatsConnection, settings: WorkerSettings): DurableConsumer {
+  return new DurableConsumer(connection, {
+    stream: settings.SEKALI_STREAM,
+    consumer: settings.SEKALI_CONSUMER,
+    streamCreatedKey: STREAM_CREATED_METADATA,
+  });
 }
 
 function effectWith(afterStoring?: Effect<SekaliEvent>['apply']): Effect<SekaliEvent> {

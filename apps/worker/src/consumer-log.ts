@@ -23,7 +23,10 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
         log.warn({ seq: event.seq, reason: event.reason, detail: event.detail }, 'dead letter');
         return;
       case 'failed':
-        log.error({ seq: event.seq, attempts: event.attempts, err: event.error }, 'the effect of one event failed');
+        log.error(
+          { seq: event.seq, attempts: event.attempts, err: event.error },
+          'the effect of one event failed',
+        );
         return;
       case 'batch-failed':
         log.error({ size: event.size, err: event.error }, 'a batch failed; it is delivered again');

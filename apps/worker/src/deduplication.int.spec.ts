@@ -1,7 +1,13 @@
 /** One effect per event, whatever is repeated: in a batch, across batches, across workers, after the window. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
-import { type ConsumerFixture, ledgerOf, publishEvent, readLedger, startConsumer } from './consumer-fixture.js';
+import {
+  type ConsumerFixture,
+  ledgerOf,
+  publishEvent,
+  readLedger,
+  startConsumer,
+} from './consumer-fixture.js';
 
 let system: TestSystem;
 const consumers: ConsumerFixture[] = [];
@@ -95,8 +101,13 @@ describe('deduplication', () => {
     await settledAs(ledgerOf(1, 3, 2));
     const { rows } = await system.pool.query('SELECT payload FROM sekali.event');
     expect(rows).toEqual([{ payload: { n: 1, list: [1, 2] } }]);
-    const conflicts = await system.pool.query('SELECT payload FROM sekali.duplicate WHERE conflict ORDER BY seq');
-    expect(conflicts.rows).toEqual([{ payload: { n: 2, list: [1, 2] } }, { payload: { n: 1, list: [2, 1] } }]);
+    const conflicts = await system.pool.query(
+      'SELECT payload FROM sekali.duplicate WHERE conflict ORDER BY seq',
+    );
+    expect(conflicts.rows).toEqual([
+      { payload: { n: 2, list: [1, 2] } },
+      { payload: { n: 1, list: [2, 1] } },
+    ]);
   });
 
   it('keeps numbers that JavaScript cannot hold', async () => {

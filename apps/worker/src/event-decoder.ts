@@ -15,10 +15,17 @@ export const INVALID_TOPIC = '(invalid)';
 export function eventDecoder(subjectPrefix: string, eventBytesMax: number): Decoder<SekaliEvent> {
   return (delivery) => {
     const messageId = delivery.header(MESSAGE_ID_HEADER);
-    const decoded = decodeEvent({ subject: delivery.subject, data: delivery.data, messageId }, subjectPrefix, eventBytesMax);
+    const decoded = decodeEvent(
+      { subject: delivery.subject, data: delivery.data, messageId },
+      subjectPrefix,
+      eventBytesMax,
+    );
     if (decoded.ok) {
       const { event } = decoded;
-      return { ok: true, message: { delivery, topic: event.topic, eventId: event.eventId, digest: digestOf(event), event } };
+      return {
+        ok: true,
+        message: { delivery, topic: event.topic, eventId: event.eventId, digest: digestOf(event), event },
+      };
     }
     const { reason, detail, eventId } = decoded;
     const topic = topicOf(subjectPrefix, delivery.subject);

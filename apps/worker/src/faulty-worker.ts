@@ -30,7 +30,9 @@ class FaultyRecorder {
   @OncePerEvent(STORE_CONSUMER)
   async record(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
     await this.recorder.record(fresh, context);
-    const poisonous = fresh.some(({ event }) => (JSON.parse(event.payload) as { kill?: boolean }).kill === true);
+    const poisonous = fresh.some(
+      ({ event }) => (JSON.parse(event.payload) as { kill?: boolean }).kill === true,
+    );
     if (poisonous || fault === 'kill-before-commit') endAtOnce();
   }
 }

@@ -2,7 +2,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { createTestCluster, TcpProxy, type TestCluster, waitFor } from '#testing';
-import { type ConsumerFixture, ledgerOf, publishEvent, readLedger, startConsumer } from './consumer-fixture.js';
+import {
+  type ConsumerFixture,
+  ledgerOf,
+  publishEvent,
+  readLedger,
+  startConsumer,
+} from './consumer-fixture.js';
 
 let system: TestCluster;
 let consumer: ConsumerFixture | undefined;
@@ -39,7 +45,10 @@ function hasTold(type: string): boolean {
 }
 
 async function outageSeen(): Promise<void> {
-  await waitFor(() => hasTold('outage-began'), { withinMs: 20_000, describe: 'the consumer sees the outage' });
+  await waitFor(() => hasTold('outage-began'), {
+    withinMs: 20_000,
+    describe: 'the consumer sees the outage',
+  });
 }
 
 /** Everything sent is stored, once, and the outage left no trace: no dead letter, no duplicate, no attempt. */
@@ -58,7 +67,10 @@ describe('an outage of Postgres', () => {
   it('is waited for when Postgres is stopped under load and started again', async () => {
     await start();
     const load = send(400);
-    await waitFor(async () => (await readLedger(system.pool)).stored > 50, { withinMs: 20_000, describe: 'a start' });
+    await waitFor(async () => (await readLedger(system.pool)).stored > 50, {
+      withinMs: 20_000,
+      describe: 'a start',
+    });
     await system.postgres.stop('fast');
     await outageSeen();
     await load;
@@ -85,7 +97,9 @@ describe('an outage of Postgres', () => {
     });
     await system.postgres.start();
     await wholeAgain();
-    const { rows } = await system.pool.query('SELECT sum(redelivered)::int AS redelivered FROM sekali.counter');
+    const { rows } = await system.pool.query(
+      'SELECT sum(redelivered)::int AS redelivered FROM sekali.counter',
+    );
     expect(rows).toEqual([{ redelivered: 0 }]);
   });
 
@@ -95,7 +109,10 @@ describe('an outage of Postgres', () => {
     await system.pool.query('SELECT pg_reload_conf()');
     await send(20);
     await outageSeen();
-    const admin = new pg.Client({ connectionString: system.postgresUrl, options: '-c default_transaction_read_only=off' });
+    const admin = new pg.Client({
+      connectionString: system.postgresUrl,
+      options: '-c default_transaction_read_only=off',
+    });
     await admin.connect();
     await admin.query('ALTER SYSTEM RESET default_transaction_read_only');
     await admin.query('SELECT pg_reload_conf()');
@@ -142,7 +159,10 @@ describe('an outage of Postgres', () => {
       url.port = String(proxy.port);
       await start(url.href);
       await send(20);
-      await waitFor(async () => (await readLedger(system.pool)).stored >= sent, { withinMs: 20_000, describe: 'a start' });
+      await waitFor(async () => (await readLedger(system.pool)).stored >= sent, {
+        withinMs: 20_000,
+        describe: 'a start',
+      });
       proxy.hang();
       await send(40);
       await outageSeen();

@@ -6,7 +6,13 @@ import { NestFactory } from '@nestjs/core';
 import { Ctx, type MicroserviceOptions, Payload } from '@nestjs/microservices';
 import { readWorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
-import { BatchContext, ErrorPassage, type Message, OncePerEvent, PullConsumerStrategy } from '#idempotent-consumer';
+import {
+  BatchContext,
+  ErrorPassage,
+  type Message,
+  OncePerEvent,
+  PullConsumerStrategy,
+} from '#idempotent-consumer';
 import { createLogger } from '#observability';
 import { createInbox } from '#store';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
@@ -19,7 +25,9 @@ class Totals {
   @OncePerEvent('totals')
   async add(@Payload() fresh: Message<SekaliEvent>[], @Ctx() { transaction }: BatchContext): Promise<void> {
     const amounts = fresh.map(({ event }) => (JSON.parse(event.payload) as { amount: number }).amount);
-    await transaction.query('UPDATE total SET amount = amount + (SELECT sum(a) FROM unnest($1::int[]) a)', [amounts]);
+    await transaction.query('UPDATE total SET amount = amount + (SELECT sum(a) FROM unnest($1::int[]) a)', [
+      amounts,
+    ]);
   }
 }
 
@@ -84,7 +92,10 @@ describe('a second consumer', () => {
       },
       { withinMs: 20_000, describe: 'the dead letter of the totals' },
     );
-    await waitFor(async () => (await readLedger(system.pool)).stored === 21, { withinMs: 20_000, describe: 'the event' });
+    await waitFor(async () => (await readLedger(system.pool)).stored === 21, {
+      withinMs: 20_000,
+      describe: 'the event',
+    });
     expect(await readLedger(system.pool)).toEqual(ledgerOf(21, 40));
     expect(await total()).toBe(100);
   });

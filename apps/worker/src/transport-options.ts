@@ -20,7 +20,8 @@ export function transportOptions(
   pool: Pool,
   logger: Logger,
 ): PullConsumerOptions<SekaliEvent> {
-  const durableOf = (pattern: string): string => (pattern === STORE_CONSUMER ? settings.SEKALI_CONSUMER : pattern);
+  const durableOf = (pattern: string): string =>
+    pattern === STORE_CONSUMER ? settings.SEKALI_CONSUMER : pattern;
   return {
     connection,
     pool,
@@ -51,7 +52,9 @@ export function transportOptions(
         },
         // Below the horizon everything is settled; a consumer with an inbox of its own begins at the beginning.
         async (incarnation) =>
-          pattern === STORE_CONSUMER ? (await settledHorizon(pool, await streamIdOf(pool, incarnation))) + 1 : 1,
+          pattern === STORE_CONSUMER
+            ? (await settledHorizon(pool, await streamIdOf(pool, incarnation))) + 1
+            : 1,
       );
     },
     observerOf: (pattern) => consumerLog(logger, durableOf(pattern)),

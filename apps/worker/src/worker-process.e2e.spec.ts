@@ -53,7 +53,10 @@ async function unsettled(): Promise<number> {
 }
 
 async function nothingUnsettled(): Promise<void> {
-  await waitFor(async () => (await unsettled()) === 0, { withinMs: 30_000, describe: 'every message acknowledged' });
+  await waitFor(async () => (await unsettled()) === 0, {
+    withinMs: 30_000,
+    describe: 'every message acknowledged',
+  });
 }
 
 describe('a worker process', () => {
@@ -94,7 +97,10 @@ describe('a worker process', () => {
   it('that is frozen longer than the ack wait loses its messages to another, and storing goes on once', async () => {
     const frozen = await startWorker();
     const load = send(2_000);
-    await waitFor(async () => (await readLedger(system.pool)).stored > 0, { withinMs: 20_000, describe: 'a start' });
+    await waitFor(async () => (await readLedger(system.pool)).stored > 0, {
+      withinMs: 20_000,
+      describe: 'a start',
+    });
     frozen.kill('SIGSTOP');
     await startWorker();
     await load;
@@ -134,7 +140,10 @@ describe('a worker process', () => {
   it('that is told to stop finishes what is in flight, acknowledges it, and takes no more', async () => {
     const worker = await startWorker();
     const load = send(3_000);
-    await waitFor(async () => (await readLedger(system.pool)).stored > 0, { withinMs: 20_000, describe: 'a start' });
+    await waitFor(async () => (await readLedger(system.pool)).stored > 0, {
+      withinMs: 20_000,
+      describe: 'a start',
+    });
     const exit = await worker.stop();
     expect(exit).toMatchObject({ code: 0 });
     const atStop = await readLedger(system.pool);
@@ -150,7 +159,10 @@ describe('a worker process', () => {
     const environment = { ...system.environment, SEKALI_POSTGRES_URL: 'postgres://nobody@127.0.0.1:1/none' };
     const worker = await startApp('worker', environment, { untilReady: false });
     workers.push(worker);
-    await waitFor(() => worker.output().includes('out of reach'), { withinMs: 20_000, describe: 'the outage' });
+    await waitFor(() => worker.output().includes('out of reach'), {
+      withinMs: 20_000,
+      describe: 'the outage',
+    });
     expect(await worker.stop()).toMatchObject({ code: 0 });
   });
 

@@ -24,8 +24,8 @@ const GROUPS: [string, Record<string, z.ZodType>][] = [
 ];
 
 function initialValue(field: z.ZodType): string {
-  const value: unknown = field.safeParse(undefined).data;
-  return value === undefined ? '' : `\`${String(value)}\``;
+  const value = field.safeParse(undefined).data as string | number | undefined;
+  return value === undefined ? '' : `\`${value}\``;
 }
 
 function table(): string {

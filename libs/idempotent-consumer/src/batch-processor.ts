@@ -58,7 +58,12 @@ export class BatchProcessor<E> {
     const [message] = batch.messages;
     const outcomes =
       message && endedTheProcess >= this.settings.attemptsMax
-        ? await this.giveUp(streamId, message, 'process_ended', `${endedTheProcess} attempts began and never ended`)
+        ? await this.giveUp(
+            streamId,
+            message,
+            'process_ended',
+            `${endedTheProcess} attempts began and never ended`,
+          )
         : await this.settleTogether(streamId, batch);
     this.observe({ type: 'committed', seqs: [seq] });
     return outcomes;
@@ -111,9 +116,14 @@ export class BatchProcessor<E> {
     return outcomes;
   }
 
-  private async settleAlone(streamId: number, message: Message<E>, error: unknown): Promise<Map<number, Outcome>> {
+  private async settleAlone(
+    streamId: number,
+    message: Message<E>,
+    error: unknown,
+  ): Promise<Map<number, Outcome>> {
     const reason = describe(error);
-    if (classifyDatabaseError(error) === 'refused') return this.giveUp(streamId, message, 'refused_by_store', reason);
+    if (classifyDatabaseError(error) === 'refused')
+      return this.giveUp(streamId, message, 'refused_by_store', reason);
     const { seq } = message.delivery;
     const attempts = await this.gate.pass(() => this.inbox.failAttempt(streamId, seq, reason));
     this.observe({ type: 'failed', seq, attempts, error });

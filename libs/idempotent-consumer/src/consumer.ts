@@ -98,7 +98,8 @@ export class IdempotentConsumer<E> {
   async stop(): Promise<void> {
     this.stopping.abort();
     this.session?.close();
-    for (const delivery of this.era?.intake.clear() ?? []) this.answer(delivery, { kind: 'retry', delayMs: 1 });
+    for (const delivery of this.era?.intake.clear() ?? [])
+      this.answer(delivery, { kind: 'retry', delayMs: 1 });
     const graceMs = this.parts.gate.isOut ? 0 : STOP_GRACE_MS;
     const outOfPatience = setTimeout(() => {
       this.parts.gate.stop();
@@ -112,13 +113,13 @@ export class IdempotentConsumer<E> {
   }
 
   private async run(onFirstSession: () => void): Promise<void> {
-    for (let failures = 0; !this.stopping.signal.aborted; failures++) {
+    for (let failures = 0; !this.isStopping(); failures++) {
       try {
         const sight = await this.seeConsumer();
         const { stream: name } = this.parts.durable.address;
         const incarnation = { name, created: sight.streamCreated };
         const streamId = await this.parts.gate.pass(() => this.parts.streamIdOf(incarnation));
-        if (this.stopping.signal.aborted) return;
+        if (this.isStopping()) return;
         const era = this.enterEra(streamId, sight.ackWaitMs);
         this.parts.observe({ type: 'session-opened', stream: name, created: sight.streamCreated });
         onFirstSession();
@@ -126,8 +127,11 @@ export class IdempotentConsumer<E> {
         const reason = await this.pullUntilLost(era, sight);
         if (reason !== undefined) this.parts.observe({ type: 'session-lost', reason });
       } catch (error) {
-        if (this.stopping.signal.aborted) return;
-        this.parts.observe({ type: 'session-lost', reason: error instanceof Error ? error.message : String(error) });
+        if (this.isStopping()) return;
+        this.parts.observe({
+          type: 'session-lost',
+          reason: error instanceof Error ? error.message : String(error),
+        });
       }
       const delayMs = Math.min(REOPEN_MS * 2 ** Math.min(failures, 5), REOPEN_MS_MAX);
       await pause(delayMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);
@@ -191,7 +195,8 @@ export class IdempotentConsumer<E> {
       const now = await this.parts.durable.look();
       if (!now) session.lose('the consumer is gone');
       else if (now.created !== before.created) session.lose('the consumer was made anew');
-      else if (now.pending > 0 && session.quietMs >= STALLED_MS) session.lose('messages wait, none is delivered');
+      else if (now.pending > 0 && session.quietMs >= STALLED_MS)
+        session.lose('messages wait, none is delivered');
     } catch (error) {
       session.lose(error instanceof Error ? error.message : String(error));
     }
@@ -220,14 +225,19 @@ export class IdempotentConsumer<E> {
 
   private async workThrough(era: Era): Promise<void> {
     const signal = AbortSignal.any([era.over.signal, this.stopping.signal]);
-    while (!signal.aborted) {
+    const isOver = (): boolean => signal.aborted;
+    while (!isOver()) {
       const batch = await era.intake.take(signal);
-      const suspects = batch.filter((delivery) => delivery.deliveryCount > this.settings.isolateAfterDeliveries);
-      const others = batch.filter((delivery) => delivery.deliveryCount <= this.settings.isolateAfterDeliveries);
+      const suspects = batch.filter(
+        (delivery) => delivery.deliveryCount > this.settings.isolateAfterDeliveries,
+      );
+      const others = batch.filter(
+        (delivery) => delivery.deliveryCount <= this.settings.isolateAfterDeliveries,
+      );
       if (others.length > 0) await this.workAside(era, others);
       if (suspects.length > 0) await Promise.all(this.slots);
       for (const suspect of suspects) {
-        if (signal.aborted) this.answer(suspect, { kind: 'retry', delayMs: 1 });
+        if (isOver()) this.answer(suspect, { kind: 'retry', delayMs: 1 });
         else await this.work([suspect], () => this.parts.processor.processSuspect(era.streamId, suspect));
       }
     }
@@ -254,7 +264,10 @@ export class IdempotentConsumer<E> {
     try {
       const outcomes = await process();
       for (const delivery of batch) {
-        this.answer(delivery, outcomes.get(delivery.seq) ?? { kind: 'retry', delayMs: BATCH_FAILED_DELAY_MS });
+        this.answer(
+          delivery,
+          outcomes.get(delivery.seq) ?? { kind: 'retry', delayMs: BATCH_FAILED_DELAY_MS },
+        );
       }
     } catch (error) {
       const stopped = this.parts.gate.isStopped(error);
@@ -273,6 +286,11 @@ export class IdempotentConsumer<E> {
     } catch {
       // The connection is closed: the delivery comes again, and the inbox knows it.
     }
+  }
+
+  /** Asked anew after every wait: the answer may have changed meanwhile. */
+  private isStopping(): boolean {
+    return this.stopping.signal.aborted;
   }
 
   private pull(): void {

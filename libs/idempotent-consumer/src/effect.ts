@@ -6,7 +6,10 @@ import type { Message } from './delivery.js';
 export interface Transaction {
   /** Which making of the stream the sequences belong to. */
   readonly streamId: number;
-  query<R extends QueryResultRow = QueryResultRow>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>>;
+  query<R extends QueryResultRow = QueryResultRow>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<QueryResult<R>>;
 }
 
 /** The effect of a consumer. */

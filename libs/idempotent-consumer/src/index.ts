@@ -2,9 +2,17 @@ export { BatchProcessor, type ProcessorSettings } from './batch-processor.js';
 export { type ConsumerParts, type ConsumerSettings, IdempotentConsumer } from './consumer.js';
 export type { Decoder, Delivery, Message, Poison } from './delivery.js';
 export type { Effect, Transaction } from './effect.js';
-export { type ConsumerSight, DurableConsumer, type DurableConsumerAddress } from './jetstream/durable-consumer.js';
+export {
+  type ConsumerSight,
+  DurableConsumer,
+  type DurableConsumerAddress,
+} from './jetstream/durable-consumer.js';
 export { BatchContext } from './nest/batch-context.js';
-export { ErrorPassage, type PullConsumerOptions, PullConsumerStrategy } from './nest/pull-consumer-strategy.js';
+export {
+  ErrorPassage,
+  type PullConsumerOptions,
+  PullConsumerStrategy,
+} from './nest/pull-consumer-strategy.js';
 export { OncePerEvent } from './nest/once-per-event.js';
 export { OutageGate, StoppedError } from './outage-gate.js';
 export type { ConsumerEvent, Observer, Outcome } from './outcome.js';

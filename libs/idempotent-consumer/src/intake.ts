@@ -37,7 +37,8 @@ export class Intake {
   async take(signal: AbortSignal): Promise<Delivery[]> {
     while (!signal.aborted) {
       const [oldest] = this.waiting;
-      const waitMs = oldest === undefined ? Infinity : oldest.arrivedMs + this.batchWaitMs - performance.now();
+      const waitMs =
+        oldest === undefined ? Infinity : oldest.arrivedMs + this.batchWaitMs - performance.now();
       if (this.waiting.length >= this.batchSize || waitMs <= 0) {
         return this.waiting.splice(0, this.batchSize).map(({ delivery }) => delivery);
       }

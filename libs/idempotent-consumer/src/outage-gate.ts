@@ -52,7 +52,9 @@ export class OutageGate {
           throw error;
         }
         if (failure === 'outage') this.begin(error);
-        await this.wait(failure === 'contention' ? CONTENTION_PAUSE_MS : PAUSE_MS_MIN * 2 ** Math.min(failures, 5));
+        await this.wait(
+          failure === 'contention' ? CONTENTION_PAUSE_MS : PAUSE_MS_MIN * 2 ** Math.min(failures, 5),
+        );
       }
     }
   }

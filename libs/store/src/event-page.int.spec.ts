@@ -105,7 +105,7 @@ describe('a page of events', () => {
     expect(seqsOf(first)).toEqual(range(1, 10));
     expect(first.next).toEqual({ streamId, seq: 10 });
     const waiting = await eventPage(system.pool, {}, { streamId, seq: 10 }, 20, NO_FLOOR);
-    expect(waiting).toEqual({ events: [], next: { streamId, seq: 10 } });
+    expect(waiting).toEqual({ events: [], next: { streamId, seq: 10 }, isWaiting: true });
     await insert(system.pool, streamId, [11]);
     const second = await eventPage(system.pool, {}, { streamId, seq: 10 }, 20, NO_FLOOR);
     expect(seqsOf(second)).toEqual(range(11, 30));

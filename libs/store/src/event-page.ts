@@ -37,6 +37,8 @@ export interface EventPage {
   readonly events: readonly StoredEvent[];
   /** The next page begins after it; not there when this one reached the end of what is stored. */
   readonly next?: EventPosition;
+  /** It waits for a sequence to settle: the next page will be empty too if it is asked for at once. */
+  readonly isWaiting?: boolean;
 }
 
 /** Tells the consumer's ack floor in one making of the stream, 0 when it is not known. */
@@ -161,6 +163,7 @@ async function newestPage(
   return {
     events: later.events.filter((event) => event.seq <= horizon),
     next: { streamId: after.streamId, seq: Math.max(after.seq, horizon) },
+    isWaiting: horizon <= after.seq,
   };
 }
 

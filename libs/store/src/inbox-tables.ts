@@ -19,9 +19,13 @@ const MODELS = {
  */
 export async function createInbox(database: Queryable, consumer: string): Promise<void> {
   if (!CONSUMER.test(consumer) || consumer === 'store') {
-    throw new Error(`"${consumer}" cannot name an inbox: use 1 to 31 characters a-z 0-9 _, a letter first, not "store"`);
+    throw new Error(
+      `"${consumer}" cannot name an inbox: use 1 to 31 characters a-z 0-9 _, a letter first, not "store"`,
+    );
   }
   for (const [suffix, model] of Object.entries(MODELS)) {
-    await database.query(`CREATE TABLE IF NOT EXISTS sekali.${consumer}_${suffix} (LIKE sekali.${model} INCLUDING ALL)`);
+    await database.query(
+      `CREATE TABLE IF NOT EXISTS sekali.${consumer}_${suffix} (LIKE sekali.${model} INCLUDING ALL)`,
+    );
   }
 }

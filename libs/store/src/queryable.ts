@@ -2,5 +2,8 @@ import type { QueryResult, QueryResultRow } from 'pg';
 
 /** What runs one statement: a `pg` pool outside a transaction, a `pg` client inside one. */
 export interface Queryable {
-  query<R extends QueryResultRow = QueryResultRow>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>>;
+  query<R extends QueryResultRow = QueryResultRow>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<QueryResult<R>>;
 }

@@ -68,7 +68,9 @@ async function tableText(database: Queryable, table: Table): Promise<string> {
   const name = `sekali.${table.name}`;
   if (table.bound !== null) return `CREATE TABLE ${name} PARTITION OF sekali.event ${table.bound};`;
   const { rows: columns } = await database.query<Column>(COLUMNS, [table.id]);
-  const { rows: constraints } = await database.query<{ name: string; definition: string }>(CONSTRAINTS, [table.id]);
+  const { rows: constraints } = await database.query<{ name: string; definition: string }>(CONSTRAINTS, [
+    table.id,
+  ]);
   const { rows: indexes } = await database.query<{ definition: string }>(INDEXES, [table.id]);
   const lines = [
     ...columns.map(columnText),

@@ -29,7 +29,9 @@ describe('an app that a test starts', () => {
 
   it('that cannot start is an error with what it wrote', async () => {
     const start = startApp('worker', { ...system.environment, SEKALI_BATCH_SIZE: 'many' });
-    await expect(start).rejects.toThrow(/worker ended \(1\) before it was ready:\n(?:.|\n)*SEKALI_BATCH_SIZE/);
+    await expect(start).rejects.toThrow(
+      /worker ended \(1\) before it was ready:\n(?:.|\n)*SEKALI_BATCH_SIZE/,
+    );
   });
 
   it('gives its output also when nobody waits for it to be ready', async () => {

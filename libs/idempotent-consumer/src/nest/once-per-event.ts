@@ -8,5 +8,6 @@ import { EventPattern } from '@nestjs/microservices';
  * @param consumer the pattern that names the durable consumer
  */
 export function OncePerEvent(consumer: string): MethodDecorator {
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-arguments -- without it another overload is taken
   return EventPattern<string>(consumer);
 }

@@ -14,7 +14,7 @@
  * Use it with `ErrorPassage` as a global filter: Nest's own filter would hide which error of Postgres it was.
  */
 import type { NatsConnection } from '@nats-io/nats-core';
-import { type ArgumentsHost, Catch, type RpcExceptionFilter } from '@nestjs/common';
+import { Catch, type RpcExceptionFilter } from '@nestjs/common';
 import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import type { Pool } from 'pg';
 import { lastValueFrom, type Observable, throwError } from 'rxjs';
@@ -87,6 +87,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
   }
 
   /** Nest's way to the driver. */
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the signature is Nest's
   unwrap<T>(): T {
     return this.pullOptions.connection as T;
   }
@@ -106,7 +107,11 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     return new IdempotentConsumer(
       {
         connection,
-        durable: new DurableConsumer(connection, { stream, consumer: this.pullOptions.durableOf(name), streamCreatedKey }),
+        durable: new DurableConsumer(connection, {
+          stream,
+          consumer: this.pullOptions.durableOf(name),
+          streamCreatedKey,
+        }),
         processor: new BatchProcessor(inbox, decode, gate, settings, observe),
         gate,
         streamIdOf,
@@ -121,7 +126,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
 /** Lets an error of a handler through as it is. */
 @Catch()
 export class ErrorPassage implements RpcExceptionFilter {
-  catch(error: unknown, _host: ArgumentsHost): Observable<never> {
+  catch(error: unknown): Observable<never> {
     return throwError(() => error);
   }
 }

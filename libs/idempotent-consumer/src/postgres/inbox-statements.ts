@@ -41,6 +41,10 @@ export function inboxTables(schema: string, consumer: string): InboxTables {
 
 /** Writes the statements for a family of tables. */
 export function inboxStatements(tables: InboxTables): InboxStatements {
+  return { ...decisions(tables), ...records(tables), ...attempts(tables) };
+}
+
+function decisions(tables: InboxTables): Pick<InboxStatements, 'begin' | 'claim' | 'lookAgain'> {
   return {
     // A batch that may write dead letters excludes every other: a message that one worker stores while another
     // gives it up would otherwise be counted twice, since no constraint spans the tables.
@@ -65,7 +69,13 @@ FROM unnest($2::text[], $3::text[], $4::bigint[]) AS input (topic, event_id, seq
 LEFT JOIN ${tables.key} key ON key.topic = input.topic AND key.event_id = input.event_id
 LEFT JOIN ${tables.duplicate} known ON known.stream_id = $1 AND known.seq = input.seq
 LEFT JOIN ${tables.deadLetter} dead ON dead.stream_id = $1 AND dead.seq = input.seq`,
+  };
+}
 
+function records(
+  tables: InboxTables,
+): Pick<InboxStatements, 'recordDuplicates' | 'recordDeadLetters' | 'count'> {
+  return {
     recordDuplicates: `
 INSERT INTO ${tables.duplicate}
   (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, payload, published_at)
@@ -100,7 +110,13 @@ ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
   conflicts = counter.conflicts + excluded.conflicts,
   dead_letters = counter.dead_letters + excluded.dead_letters,
   redelivered = counter.redelivered + excluded.redelivered`,
+  };
+}
 
+function attempts(
+  tables: InboxTables,
+): Pick<InboxStatements, 'startAttempt' | 'failAttempt' | 'clearAttempts'> {
+  return {
     // An attempt that was open when Postgres itself went down says nothing about the message.
     startAttempt: `
 INSERT INTO ${tables.attempt} AS attempt (stream_id, seq, started, finished) VALUES ($1, $2, 1, 0)

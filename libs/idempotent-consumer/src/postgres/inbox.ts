@@ -52,7 +52,8 @@ export class Inbox<E> {
       const outcomes = new Map<number, Outcome>();
       await this.store(transaction, sortedByIdentity(batch.messages), outcomes);
       await this.bury(transaction, batch.poison, outcomes);
-      if (batch.suspects?.length) await transaction.query(this.statements.clearAttempts, [streamId, batch.suspects]);
+      if (batch.suspects?.length)
+        await transaction.query(this.statements.clearAttempts, [streamId, batch.suspects]);
       await this.count(transaction, tally(batch, outcomes));
       return outcomes;
     });
@@ -60,10 +61,10 @@ export class Inbox<E> {
 
   /** Notes that a message is about to be processed alone. @returns attempts begun, and those of them that ended */
   async startAttempt(streamId: number, seq: number): Promise<{ started: number; finished: number }> {
-    const { rows } = await this.pool.query<{ started: number; finished: number }>(this.statements.startAttempt, [
-      streamId,
-      seq,
-    ]);
+    const { rows } = await this.pool.query<{ started: number; finished: number }>(
+      this.statements.startAttempt,
+      [streamId, seq],
+    );
     return rows[0] ?? { started: 1, finished: 0 };
   }
 
@@ -119,7 +120,12 @@ export class Inbox<E> {
     const differing = repeats.filter(
       (message) => known.get(message.delivery.seq)?.digest !== message.digest.toString(),
     );
-    await this.recordDuplicates(transaction, repeats, await this.conflictsAmong(transaction, differing), outcomes);
+    await this.recordDuplicates(
+      transaction,
+      repeats,
+      await this.conflictsAmong(transaction, differing),
+      outcomes,
+    );
   }
 
   private async conflictsAmong(
@@ -180,7 +186,10 @@ export class Inbox<E> {
     ]);
     const buried = new Set(rows.map((row) => row.seq));
     for (const { delivery, reason } of poison) {
-      outcomes.set(delivery.seq, buried.has(delivery.seq) ? { kind: 'dead-letter', reason } : { kind: 'settled' });
+      outcomes.set(
+        delivery.seq,
+        buried.has(delivery.seq) ? { kind: 'dead-letter', reason } : { kind: 'settled' },
+      );
     }
   }
 
@@ -205,8 +214,7 @@ function storableText(text: string): string {
 
 function sortedByIdentity<E>(messages: readonly Message<E>[]): Message<E>[] {
   return [...messages].sort(
-    (a, b) =>
-      compare(a.topic, b.topic) || compare(a.eventId, b.eventId) || a.delivery.seq - b.delivery.seq,
+    (a, b) => compare(a.topic, b.topic) || compare(a.eventId, b.eventId) || a.delivery.seq - b.delivery.seq,
   );
 }
 

@@ -10,7 +10,18 @@ export type DatabaseFailure = 'outage' | 'contention' | 'refused' | 'other';
 // Serialization failure, deadlock, lock not available: somebody else was at it, nothing is wrong.
 const CONTENTION = new Set(['40001', '40P01', '55P03']);
 // Read-only, cancelled by a time-out of ours, terminated transactions, in recovery, a missing table while migrating.
-const OUTAGE = new Set(['25006', '25P02', '25P03', '25P04', '57014', '42P01', '3D000', '3F000', '28P01', '28000']);
+const OUTAGE = new Set([
+  '25006',
+  '25P02',
+  '25P03',
+  '25P04',
+  '57014',
+  '42P01',
+  '3D000',
+  '3F000',
+  '28P01',
+  '28000',
+]);
 const OUTAGE_CLASSES = new Set(['08', '53', '57', '58', 'XX', 'F0']);
 // Data exception, integrity violation, program limit (nesting, index row size).
 const REFUSED_CLASSES = new Set(['22', '23', '54']);
@@ -38,7 +49,11 @@ const CONNECTION_MESSAGES =
 export function classifyDatabaseError(error: unknown): DatabaseFailure {
   // Not `instanceof Error`: an error of Node's own may come from another realm, as in a test runner.
   if (typeof error !== 'object' || error === null) return 'other';
-  const { driverError, errors, message } = error as { driverError?: unknown; errors?: unknown; message?: unknown };
+  const { driverError, errors, message } = error as {
+    driverError?: unknown;
+    errors?: unknown;
+    message?: unknown;
+  };
   const { code } = (driverError ?? error) as { code?: unknown };
   if (typeof code === 'string') {
     if (NETWORK_CODES.has(code)) return 'outage';
