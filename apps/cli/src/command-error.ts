@@ -93,7 +93,8 @@ export function ruledOption(rule: (value: unknown) => string | undefined): (valu
 export function errorLine(error: unknown): string {
   // Not instanceof: what Node itself throws inside a test is of another realm.
   if (!types.isNativeError(error)) return String(error);
-  if ('errors' in error && Array.isArray(error.errors) && error.errors.length > 0) return errorLine(error.errors[0]);
+  if ('errors' in error && Array.isArray(error.errors) && error.errors.length > 0)
+    return errorLine(error.errors[0]);
   const own = error.message === '' ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;
   // "ENOENT: no such file or directory, open '/x'": the path is said already, the rest is for programmers.
   const line = /^E[A-Z]+: (.+), \w+(?: '|$)/.exec(own)?.[1] ?? own.split('\n', 1)[0] ?? own;

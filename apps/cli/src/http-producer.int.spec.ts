@@ -37,7 +37,12 @@ async function respond(request: IncomingMessage, response: ServerResponse): Prom
   answer?.(ids, response);
 }
 
-function json(response: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}): void {
+function json(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 }
 
@@ -48,7 +53,13 @@ const accept: Answer = (ids, response) => {
 };
 
 const events = (...ids: string[]): OutgoingEvent[] =>
-  ids.map((id) => ({ topic: 't', event_id: id, timestamp: '2026-01-01T00:00:00Z', source: 's', payload: {} }));
+  ids.map((id) => ({
+    topic: 't',
+    event_id: id,
+    timestamp: '2026-01-01T00:00:00Z',
+    source: 's',
+    payload: {},
+  }));
 
 const address = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 const producer = (giveUpMs = 10_000) => new HttpProducer(address(), { giveUpMs, signal: aborter.signal });
@@ -78,7 +89,11 @@ describe('a producer over HTTP', () => {
       accept,
     ];
     const startedAt = performance.now();
-    expect(await producer().send(events('a', 'b', 'c'))).toMatchObject({ accepted: 3, resends: 2, missing: 0 });
+    expect(await producer().send(events('a', 'b', 'c'))).toMatchObject({
+      accepted: 3,
+      resends: 2,
+      missing: 0,
+    });
     expect(requests).toEqual([
       ['a', 'b', 'c'],
       ['b', 'c'],
@@ -126,7 +141,12 @@ describe('a producer over HTTP', () => {
   it('reports an event that is invalid, and the rest is accepted', async () => {
     answers = [
       (ids, response) => {
-        const invalid = { index: 0, event_id: ids[0], status: 'invalid', errors: [{ field: 'topic', message: 'bad' }] };
+        const invalid = {
+          index: 0,
+          event_id: ids[0],
+          status: 'invalid',
+          errors: [{ field: 'topic', message: 'bad' }],
+        };
         json(response, 202, { results: [invalid, { index: 1, status: 'accepted' }] });
       },
     ];
@@ -135,7 +155,10 @@ describe('a producer over HTTP', () => {
   });
 
   it('does not take an answer that leaves an event out for its acceptance', async () => {
-    answers = [(_ids, response) => json(response, 202, { results: [{ index: 0, status: 'accepted' }] }), accept];
+    answers = [
+      (_ids, response) => json(response, 202, { results: [{ index: 0, status: 'accepted' }] }),
+      accept,
+    ];
     expect(await producer().send(events('a', 'b'))).toMatchObject({ accepted: 2, resends: 1 });
     expect(requests[1]).toEqual(['b']);
   });
@@ -157,7 +180,10 @@ describe('asking a gateway', () => {
     await expect(probeGateway(url)).rejects.toMatchObject({ exitCode: 2 });
     await new Promise((resolve) => server.close(resolve));
     server.closeAllConnections();
-    await expect(fetchStats(url)).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining('ECONNREFUSED') });
+    await expect(fetchStats(url)).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining('no gateway answers'),
+    });
     await expect(probeGateway('ftp://x')).rejects.toMatchObject({ exitCode: 2 });
   });
 });

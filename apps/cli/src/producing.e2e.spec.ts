@@ -50,7 +50,9 @@ async function sekaliJson(...args: string[]): Promise<Record<string, unknown>> {
 
 describe('the commands against a running system', () => {
   it('ship a file twice: every line is stored, once', async () => {
-    const lines = Array.from({ length: 1_200 }, (_, n) => (n % 7 === 0 ? 'the same again' : `line ${n} é 日誌`));
+    const lines = Array.from({ length: 1_200 }, (_, n) =>
+      n % 7 === 0 ? 'the same again' : `line ${n} é 日誌`,
+    );
     writeFileSync(join(folder, 'app.log'), `${lines.join('\r\n')}\nunfinished`);
     const state = ['--state', join(folder, 'state')];
     const first = await sekaliJson('ship', 'app.log', ...state);
@@ -58,7 +60,11 @@ describe('the commands against a running system', () => {
     expect(first).toMatchObject({ files: [{ topic: 'logs.app', held_back_bytes: 10 }] });
     const second = await sekaliJson('ship', 'app.log', ...state);
     expect(second).toMatchObject({ code: 0, accepted: 1_200, duplicates: 1_200 });
-    expect(await sekaliJson('audit', '--wait', '30')).toMatchObject({ code: 0, verdict: 'whole', stored: 1_200 });
+    expect(await sekaliJson('audit', '--wait', '30')).toMatchObject({
+      code: 0,
+      verdict: 'whole',
+      stored: 1_200,
+    });
     const { stdout, stderr } = await sekali('ship', 'app.log', ...state);
     expect(stdout).toContain('1,200 lines shipped, 1,200 of them known already');
     expect(stdout).toContain('10 bytes after the last newline were not sent');
@@ -71,16 +77,34 @@ describe('the commands against a running system', () => {
     ['over NATS', ['--via', 'nats']],
   ])('simulate producers %s: stored and dropped exactly as sent', async (_name, via) => {
     const result = await sekaliJson('simulate', '--events', '2000', '--duplicates', '0.3', ...via);
-    expect(result).toMatchObject({ code: 0, exact: true, stored: 2_000, dropped: { total: 600 }, conflicts: 0 });
+    expect(result).toMatchObject({
+      code: 0,
+      exact: true,
+      stored: 2_000,
+      dropped: { total: 600 },
+      conflicts: 0,
+    });
   });
 
   it('simulate repeats that come after the duplicate window: Postgres drops them', async () => {
-    const result = await sekaliJson('simulate', '--events', '500', '--duplicates', '1', '--via', 'nats', '--past-window');
+    const result = await sekaliJson(
+      'simulate',
+      '--events',
+      '500',
+      '--duplicates',
+      '1',
+      '--via',
+      'nats',
+      '--past-window',
+    );
     expect(result).toMatchObject({ code: 0, exact: true, stored: 500, dropped: { broker: 0, store: 500 } });
   });
 
   it('stop simulating at Ctrl-C, with the figures so far', async () => {
-    const child = spawn(process.execPath, [MAIN, 'simulate', '--rate', '200', '--json'], { cwd: folder, env: environment });
+    const child = spawn(process.execPath, [MAIN, 'simulate', '--rate', '200', '--json'], {
+      cwd: folder,
+      env: environment,
+    });
     let stdout = '';
     child.stdout.on('data', (chunk) => (stdout += String(chunk)));
     const ended = new Promise((resolve) => child.once('close', resolve));
@@ -96,7 +120,9 @@ describe('the commands against a running system', () => {
     const whole = await sekali('audit', '--wait', '30');
     expect(whole.stdout).toContain('each accounted for once');
     expect(whole.code).toBe(0);
-    await system.pool.query(`DELETE FROM sekali.duplicate WHERE seq = (SELECT max(seq) FROM sekali.duplicate)`);
+    await system.pool.query(
+      `DELETE FROM sekali.duplicate WHERE seq = (SELECT max(seq) FROM sekali.duplicate)`,
+    );
     const violated = await sekali('audit');
     expect(violated.stdout).toContain('acknowledged, not in the ledger');
     expect(violated.stdout).toContain('counters that do not equal the rows');

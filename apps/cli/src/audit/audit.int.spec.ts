@@ -38,7 +38,8 @@ async function publish(count: number): Promise<void> {
 
 async function acknowledge(count: number): Promise<void> {
   const consumer = await jetstream(system.connection).consumers.get(system.streamName, system.consumerName);
-  for await (const message of await consumer.fetch({ max_messages: count, expires: 2_000 })) await message.ackAck();
+  for await (const message of await consumer.fetch({ max_messages: count, expires: 2_000 }))
+    await message.ackAck();
 }
 
 function sql(text: string, ...values: unknown[]): Promise<unknown> {
@@ -74,7 +75,12 @@ async function deadLetter(seq: number): Promise<void> {
 }
 
 /** Shard 0 has all but one stored, shard 1 that one: only the sum is right. */
-async function count(stored: number, duplicates: number, conflicts: number, deadLetters: number): Promise<void> {
+async function count(
+  stored: number,
+  duplicates: number,
+  conflicts: number,
+  deadLetters: number,
+): Promise<void> {
   await sql(
     `INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
      VALUES ($1, $2, 0, $3 - 1, $4, $5, $6, 4), ($1, $2, 1, 1, 0, 0, 0, 0)`,
@@ -190,7 +196,9 @@ describe('the audit finds', () => {
     await sql(`DELETE FROM sekali.dead_letter WHERE seq = 9`);
     const { judgement, findings } = await run();
     expect(judgement.violations).toHaveLength(2);
-    expect(findings.sequences.doubled.ranges).toEqual([{ first: 5, last: 5, note: 'dead_letter and event_key' }]);
+    expect(findings.sequences.doubled.ranges).toEqual([
+      { first: 5, last: 5, note: 'dead_letter and event_key' },
+    ]);
     expect(findings.sequences.skipped.ranges).toEqual([{ first: 9, last: 9 }]);
   });
 
@@ -214,7 +222,12 @@ describe('the audit finds', () => {
   it.each([
     ['an event without its key', `DELETE FROM sekali.event_key WHERE seq = 6`, 'event_without_key', 6],
     ['a key without its event', `DELETE FROM sekali.event WHERE seq = 6`, 'key_without_event', 6],
-    ['an event with another id', `UPDATE sekali.event SET event_id = 'x' WHERE seq = 6`, 'event_differs_from_key', 6],
+    [
+      'an event with another id',
+      `UPDATE sekali.event SET event_id = 'x' WHERE seq = 6`,
+      'event_differs_from_key',
+      6,
+    ],
     ['a wrong first', `UPDATE sekali.duplicate SET first_seq = 3 WHERE seq = 7`, 'duplicate_of_another', 7],
     ['no first', `UPDATE sekali.duplicate SET event_id = 'x' WHERE seq = 7`, 'duplicate_without_key', 7],
   ] as const)('%s', async (_name, harm, fault, seq) => {
@@ -227,7 +240,9 @@ describe('the audit finds', () => {
 
   it('what is wrong in the ledger of an earlier stream of the same name', async () => {
     await sql(`INSERT INTO sekali.stream (name, created) VALUES ($1, 'earlier')`, system.streamName);
-    await sql(`INSERT INTO sekali.counter SELECT stream_id, 'a', 0, 1, 0, 0, 0, 0 FROM sekali.stream WHERE created = 'earlier'`);
+    await sql(
+      `INSERT INTO sekali.counter SELECT stream_id, 'a', 0, 1, 0, 0, 0, 0 FROM sekali.stream WHERE created = 'earlier'`,
+    );
     const { judgement } = await run();
     expect(judgement.violations).toEqual([
       `the counters of topic a (stream ${system.streamName}, made earlier) do not equal its rows`,

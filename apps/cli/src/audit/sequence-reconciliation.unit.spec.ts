@@ -89,7 +89,10 @@ describe('the comparison of a stream with the ledger', () => {
       ...nothing,
       lost: '3 6 8 10',
     });
-    expect(compare(bounds({ deleted, ackFloor: 0 }), [5, 5])).toMatchObject({ lost: '2-3 6-8 10', inFlight: '1 4 9' });
+    expect(compare(bounds({ deleted, ackFloor: 0 }), [5, 5])).toMatchObject({
+      lost: '2-3 6-8 10',
+      inFlight: '1 4 9',
+    });
   });
 
   it('calls what is in two tables doubled', () => {
@@ -128,7 +131,8 @@ describe('the comparison of a stream with the ledger', () => {
         ({ firstSeq, lastSeq, ackFloor }, gone, settled) => {
           const deleted = rangesOf(gone.sort((a, b) => a - b));
           const reconciliation = new SequenceReconciliation({ firstSeq, lastSeq, ackFloor, deleted });
-          for (const run of rangesOf(settled.sort((a, b) => a - b))) reconciliation.add({ ...run, doubledIn: [] });
+          for (const run of rangesOf(settled.sort((a, b) => a - b)))
+            reconciliation.add({ ...run, doubledIn: [] });
           const found = reconciliation.finish();
           const all = Array.from({ length: lastSeq }, (_, index) => index + 1);
           const missing = all.filter((seq) => !settled.includes(seq));
@@ -166,5 +170,7 @@ describe('a tally of ranges', () => {
 });
 
 function flat(tally: RangeTally): number[] {
-  return tally.ranges.flatMap(({ first, last }) => Array.from({ length: last - first + 1 }, (_, index) => first + index));
+  return tally.ranges.flatMap(({ first, last }) =>
+    Array.from({ length: last - first + 1 }, (_, index) => first + index),
+  );
 }

@@ -77,7 +77,9 @@ describe('the verdict', () => {
     expect(judge(findings({}, { past: [past] })).violations).toEqual([
       '1 sequence in more than one table (stream EVENTS, made then)',
     ]);
-    expect(judge(findings({}, { past: [{ ...past, name: undefined, doubled: tally() }] })).verdict).toBe('violated');
+    expect(judge(findings({}, { past: [{ ...past, name: undefined, doubled: tally() }] })).verdict).toBe(
+      'violated',
+    );
   });
 
   it('is unknown when there is no consumer to settle what is in flight', () => {

@@ -102,7 +102,7 @@ async function runShip(paths: readonly string[], options: ShipOptions): Promise<
   const files = await findFiles(paths, options.name);
   const target = findTarget(options);
   await probeGateway(target.SEKALI_GATEWAY_URL);
-  const interruption = new Interruption(() => process.exit(130));
+  const interruption = new Interruption(() => process.exit(130), { underNpm: false });
   try {
     const result = await shipFiles(files, options, target.SEKALI_GATEWAY_URL, interruption.signal);
     await (options.json ? printJson(shippingDocument(result)) : print(shippingReport(result)));

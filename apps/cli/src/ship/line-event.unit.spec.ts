@@ -31,7 +31,10 @@ describe('a line as an event', () => {
   it('marks what was no UTF-8 and what Postgres cannot hold', () => {
     const broken = lineEvent(lineOf(Buffer.from([0x61, 0xff, 0x62])), origin);
     expect(broken.payload).toMatchObject({ message: 'a\ufffdb', encoding: 'replaced' });
-    expect(lineEvent(lineOf('a\u0000b'), origin).payload).toMatchObject({ message: 'a\ufffdb', encoding: 'replaced' });
+    expect(lineEvent(lineOf('a\u0000b'), origin).payload).toMatchObject({
+      message: 'a\ufffdb',
+      encoding: 'replaced',
+    });
     expect(lineEvent(lineOf('a\ufffdb'), origin).payload).not.toHaveProperty('encoding');
   });
 

@@ -48,7 +48,8 @@ describe('cutting a file into lines', () => {
   it('goes on after any line as if it had read the whole', () => {
     const bytes = Buffer.from('a\nbb\n\nccc\nd');
     const whole = split(bytes);
-    for (const [index, line] of whole.entries()) expect(split(bytes, 3, line)).toEqual(whole.slice(index + 1));
+    for (const [index, line] of whole.entries())
+      expect(split(bytes, 3, line)).toEqual(whole.slice(index + 1));
   });
 
   it('keeps the beginning of a line that is too long, up to a whole character, and digests all of it', () => {

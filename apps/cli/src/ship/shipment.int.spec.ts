@@ -1,6 +1,14 @@
 /** Shipping real files that end, grow, rotate and shrink. Where the lines go is recorded instead of sent. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { appendFileSync, mkdtempSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from '#testing';
@@ -128,6 +136,18 @@ describe('shipping a file', () => {
     const other = new Recorder();
     expect((await ship(other)).result.resumedAfterLine).toBe(0);
     expect(other.messages).toEqual(['x', 'y', 'z', '4', '5']);
+  });
+
+  it('reports every byte once, however many batches are on their way', async () => {
+    writeFileSync(path, '1\n22\n333\n4444\n5\n');
+    const reported: number[] = [];
+    const onBytes = (bytes: number): void => {
+      reported.push(bytes);
+    };
+    await ship(new Recorder(1), { onBytes });
+    expect(reported).toEqual([5]);
+    await ship(new Recorder(), { onBytes });
+    expect(reported.slice(1).reduce((sum, bytes) => sum + bytes, 0)).toBe(16);
   });
 
   it('says what it cannot read', async () => {

@@ -64,6 +64,7 @@ export class Shipment {
   private events: OutgoingEvent[] = [];
   private bytes = 0;
   private end: Mark | undefined;
+  private reportedBytes = 0;
   private markedAt = Date.now();
   private marking: Promise<void> = Promise.resolve();
   private bookmarkWorks = true;
@@ -100,7 +101,7 @@ export class Shipment {
       plan.onNotice(
         `${plan.path}: going on after line ${from.line}, where the last run ended (--no-resume starts anew)`,
       );
-      plan.onBytes(from.offset);
+      this.reportBytes(from.offset);
     }
     const groups = readLines({
       ...plan,
@@ -154,7 +155,6 @@ export class Shipment {
     this.bytes = 0;
     const finished = this.shipped.begin(end);
     await this.inFlight.start(async () => {
-      const before = this.shipped.end?.offset ?? 0;
       const outcome = await this.producer.send(events);
       result.accepted += outcome.accepted;
       result.duplicates += outcome.duplicates;
@@ -164,12 +164,18 @@ export class Shipment {
       result.refusals.push(...outcome.refused.slice(0, REFUSALS_MAX - result.refusals.length));
       if (outcome.missing > 0) return;
       finished();
-      this.plan.onBytes(Math.max(0, (this.shipped.end?.offset ?? 0) - before));
+      if (this.shipped.end) this.reportBytes(this.shipped.end.offset);
       if (Date.now() - this.markedAt >= BOOKMARK_EVERY_MS) {
         this.markedAt = Date.now();
         this.marking = this.marking.then(() => this.mark());
       }
     });
+  }
+
+  /** An offset that is smaller than the last is one in a new file under the same path. */
+  private reportBytes(offset: number): void {
+    this.plan.onBytes(offset >= this.reportedBytes ? offset - this.reportedBytes : offset);
+    this.reportedBytes = offset;
   }
 
   private async mark(): Promise<void> {

@@ -35,8 +35,12 @@ describe('the account of a simulation', () => {
   });
 
   it('does not let one lost and one stored twice cancel out', () => {
-    expect(accountFor(sent, { ...change, stored: 101, duplicatesAtStore: 1 }, 'http', false).problems).toHaveLength(2);
-    expect(accountFor(sent, { ...change, stored: 99, duplicatesAtStore: 3 }, 'http', false).problems).toHaveLength(2);
+    expect(
+      accountFor(sent, { ...change, stored: 101, duplicatesAtStore: 1 }, 'http', false).problems,
+    ).toHaveLength(2);
+    expect(
+      accountFor(sent, { ...change, stored: 99, duplicatesAtStore: 3 }, 'http', false).problems,
+    ).toHaveLength(2);
   });
 
   it('allows one duplicate more for each send that was repeated for want of an answer, and not two', () => {

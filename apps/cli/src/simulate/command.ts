@@ -105,7 +105,7 @@ async function runSimulate(options: SimulateOptions): Promise<ExitCode> {
   const before = await fetchStats(target.SEKALI_GATEWAY_URL);
   if (before.in_flight > 0)
     notice(`${before.in_flight} messages are in flight already: the figures may not add up`);
-  const interruption = new Interruption(() => process.exit(130));
+  const interruption = new Interruption(() => process.exit(130), { underNpm: false });
   const producer = await openProducer(options, target, interruption.signal);
   try {
     const result = await simulate(options, target, producer, before, interruption.signal);

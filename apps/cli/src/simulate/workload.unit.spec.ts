@@ -13,7 +13,9 @@ const specification: WorkloadSpecification = {
   pastWindow: false,
 };
 
-const make = (changes: Partial<WorkloadSpecification> = {}) => [...workload({ ...specification, ...changes })];
+const make = (changes: Partial<WorkloadSpecification> = {}) => [
+  ...workload({ ...specification, ...changes }),
+];
 
 describe('the workload', () => {
   it('has exactly the events and the repeats asked for, each repeat after its first', () => {

@@ -3,10 +3,13 @@
  *
  * The first signal asks for an orderly stop, a second one for an end at once. Under npm one Ctrl-C arrives twice,
  * from the terminal and from npm, within milliseconds: signals that follow the first so closely are the same one.
+ * And a SIGTERM to npm ends the shell between npm and us, but is not passed on: there the end of our parent counts
+ * as the signal. Elsewhere it does not, or `nohup sekali up &` would end with its shell.
  */
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const SAME_SIGNAL_MS = 500;
+const PARENT_INTERVAL_MS = 250;
 
 /** Thrown by work that was given up because of a signal. */
 export class Interrupted extends Error {
@@ -19,9 +22,16 @@ export class Interruption {
   private firstAt: number | undefined;
   private readonly listener = () => this.hear();
 
-  /** `onInsist` is called for each signal after the first. */
-  constructor(private readonly onInsist: () => void) {
+  private readonly parentWatch: NodeJS.Timeout | undefined;
+
+  /** `onInsist` is called for each signal after the first; `underNpm` watches the parent too. */
+  constructor(
+    private readonly onInsist: () => void,
+    { underNpm = false }: { underNpm?: boolean } = {},
+  ) {
     for (const signal of SIGNALS) process.on(signal, this.listener);
+    const parent = process.ppid;
+    if (underNpm) this.parentWatch = setInterval(() => this.checkParent(parent), PARENT_INTERVAL_MS).unref();
   }
 
   /** Aborted by the first signal, with `Interrupted`. */
@@ -36,7 +46,14 @@ export class Interruption {
   }
 
   close(): void {
+    clearInterval(this.parentWatch);
     for (const signal of SIGNALS) process.off(signal, this.listener);
+  }
+
+  private checkParent(parent: number): void {
+    if (process.ppid === parent) return;
+    clearInterval(this.parentWatch);
+    if (!this.signal.aborted) this.hear();
   }
 
   private hear(): void {

@@ -42,8 +42,11 @@ export async function runUp(options: UpOptions, surroundings: UpSurroundings = {
   const reporter = createReporter(output, options.json);
   let killed: Promise<void> | undefined;
   let system: LocalSystem | undefined;
-  const interruption = new Interruption(() => {
+  const onInsist = () => {
     killed ??= system?.kill();
+  };
+  const interruption = new Interruption(onInsist, {
+    underNpm: systemEnvironment()['npm_lifecycle_event'] !== undefined,
   });
   let directory: DataDirectory | undefined;
   let code = 0;

@@ -54,10 +54,14 @@ class Up {
   out = '';
   err = '';
 
-  constructor(args: readonly string[], environment: NodeJS.ProcessEnv) {
-    this.child = spawn(process.execPath, [join(folder, 'up.mjs'), 'up', ...args], {
+  constructor(args: readonly string[], environment: NodeJS.ProcessEnv, via: 'itself' | 'shell') {
+    const command = [process.execPath, join(folder, 'up.mjs'), 'up', ...args];
+    // The second command keeps the shell from becoming the first one.
+    const [program = '', ...rest] =
+      via === 'shell' ? ['sh', '-c', '"$@"; exit $?', 'sh', ...command] : command;
+    this.child = spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_OPTIONS: '', ...environment },
+      env: { ...process.env, NODE_OPTIONS: '', npm_lifecycle_event: undefined, ...environment },
     });
     this.child.stdout?.on('data', (chunk) => (this.out += String(chunk)));
     this.child.stderr?.on('data', (chunk) => (this.err += String(chunk)));
@@ -98,8 +102,12 @@ class Up {
   }
 }
 
-function up(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Up {
-  const started = new Up(args, environment);
+function up(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+  via: 'itself' | 'shell' = 'itself',
+): Up {
+  const started = new Up(args, environment, via);
   ups.push(started);
   return started;
 }
@@ -235,6 +243,15 @@ describe('sekali up', () => {
     expect(await one.exit).toBe(130);
     clearInterval(insist);
     expect(performance.now() - insistedAt).toBeLessThan(4_000);
+    await untilGone(one.pids);
+    expect(existsSync(ready.data)).toBe(false);
+  });
+
+  it('stops in order when npm, told to end, ends only the shell between them', async () => {
+    const one = up(['--ephemeral', '--nodes', '1'], { npm_lifecycle_event: 'start' }, 'shell');
+    const ready = await one.ready();
+    one.child.kill('SIGTERM');
+    await one.line(/^(Stopped\.)$/m);
     await untilGone(one.pids);
     expect(existsSync(ready.data)).toBe(false);
   });

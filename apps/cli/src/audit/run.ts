@@ -1,0 +1,111 @@
+/** Runs `sekali audit`: its connections, its bounds in time and its exit code. */
+import { createPool } from '#store';
+import { CommandError, errorLine, type ExitCode } from '../command-error.js';
+import { print, printJson } from '../output.js';
+import { Progress } from '../progress.js';
+import { findTarget, type TargetOptions, withoutPassword } from '../target.js';
+import { Interrupted, Interruption } from '../up/interruption.js';
+import { audit, type AuditResult } from './audit.js';
+import { BrokerView } from './broker-view.js';
+import { auditDocument, auditReport } from './report.js';
+
+/** What the user asked for. */
+export interface AuditOptions extends TargetOptions {
+  readonly stream?: string;
+  readonly consumer?: string;
+  readonly wait: number;
+  readonly timeout: number;
+  readonly json?: boolean;
+}
+
+const BROKER_ANSWER_MS_MAX = 15_000;
+
+const EXIT_CODES: Record<AuditResult['judgement']['verdict'], ExitCode> = {
+  whole: 0,
+  violated: 1,
+  unknown: 2,
+};
+
+/** Audits, prints, and answers with the exit code. Throws `CommandError`. */
+export async function runAudit(options: AuditOptions): Promise<ExitCode> {
+  const target = findTarget(options);
+  const names = {
+    stream: options.stream ?? target.SEKALI_STREAM,
+    consumer: options.consumer ?? target.SEKALI_CONSUMER,
+  };
+  const startedAt = performance.now();
+  const progress = new Progress('auditing', 1, 'sequences');
+  const interruption = new Interruption(() => process.exit(130), { underNpm: false });
+  const signal = AbortSignal.any([interruption.signal, AbortSignal.timeout(options.timeout * 1_000)]);
+  try {
+    const result = await connected(target, options, signal, (brokers, pool) =>
+      audit(brokers, pool, {
+        ...names,
+        waitMs: options.wait * 1_000,
+        signal,
+        onProgress: (sequence, last) => {
+          progress.update(sequence, last);
+        },
+      }),
+    );
+    progress.stop();
+    const context = {
+      ...names,
+      nats: withoutPassword(target.SEKALI_NATS_URLS),
+      postgres: withoutPassword(target.SEKALI_POSTGRES_URL),
+      seconds: Math.round(performance.now() - startedAt) / 1_000,
+    };
+    await (options.json ? printJson(auditDocument(result, context)) : print(auditReport(result, context)));
+    return EXIT_CODES[result.judgement.verdict];
+  } finally {
+    progress.stop();
+    interruption.close();
+  }
+}
+
+/** Opens both stores, and closes them whatever happens. Any failure of either means: could not tell. */
+async function connected<T>(
+  target: ReturnType<typeof findTarget>,
+  options: AuditOptions,
+  signal: AbortSignal,
+  work: (brokers: BrokerView, pool: ReturnType<typeof createPool>) => Promise<T>,
+): Promise<T> {
+  const brokers = await BrokerView.open(target.SEKALI_NATS_URLS, BROKER_ANSWER_MS_MAX);
+  try {
+    const pool = createPool({
+      url: target.SEKALI_POSTGRES_URL,
+      name: 'sekali-audit',
+      connectionsMax: 1,
+      transactionMsMax: options.timeout * 1_000,
+    });
+    try {
+      return await whileAllowed(work(brokers, pool), signal, options.timeout);
+    } catch (error) {
+      if (error instanceof CommandError || error instanceof TypeError || error instanceof RangeError)
+        throw error;
+      const where = withoutPassword(target.SEKALI_POSTGRES_URL);
+      throw new CommandError(`the database at ${where} cannot be read: ${errorLine(error)}`, 2, {
+        cause: error,
+      });
+    } finally {
+      // Not awaited: a connection that hangs would hold up the answer that it hangs.
+      void pool.end().catch(() => undefined);
+    }
+  } finally {
+    await brokers.close().catch(() => undefined);
+  }
+}
+
+async function whileAllowed<T>(work: Promise<T>, signal: AbortSignal, seconds: number): Promise<T> {
+  const ended = new Promise<never>((_resolve, reject) => {
+    signal.addEventListener('abort', () => {
+      const interrupted = signal.reason instanceof Interrupted;
+      reject(
+        interrupted
+          ? new CommandError('interrupted', 130)
+          : new CommandError(`no result after ${seconds} s: give more time with --timeout`),
+      );
+    });
+  });
+  return Promise.race([work, ended]);
+}

@@ -1,0 +1,49 @@
+import { describe, expect, it } from '@jest/globals';
+import { mergeTarget, withoutPassword } from './target.js';
+
+const running = {
+  gateway: 'http://running',
+  gateways: ['http://running'],
+  nats: ['nats://running-1', 'nats://running-2'],
+  postgres: 'postgres://running',
+  data: '/data',
+};
+
+describe('which system a command talks to', () => {
+  it('is the one that runs here when nothing else is said', () => {
+    expect(mergeTarget({}, {}, running)).toEqual({
+      SEKALI_GATEWAY_URL: 'http://running',
+      SEKALI_NATS_URLS: 'nats://running-1,nats://running-2',
+      SEKALI_POSTGRES_URL: 'postgres://running',
+    });
+  });
+
+  it('is what the environment says before that, and what an option says before both', () => {
+    const environment = {
+      SEKALI_GATEWAY_URL: 'http://set',
+      SEKALI_POSTGRES_URL: 'postgres://set',
+      SEKALI_STREAM: 'S',
+    };
+    expect(mergeTarget({ gateway: 'http://given' }, environment, running)).toEqual({
+      SEKALI_GATEWAY_URL: 'http://given',
+      SEKALI_NATS_URLS: 'nats://running-1,nats://running-2',
+      SEKALI_POSTGRES_URL: 'postgres://set',
+      SEKALI_STREAM: 'S',
+    });
+  });
+
+  it('is left to the defaults where nobody says anything', () => {
+    expect(mergeTarget({}, { SEKALI_GATEWAY_URL: '' }, undefined)).toEqual({});
+  });
+});
+
+describe('a URL that is shown', () => {
+  it.each([
+    ['postgres://sekali:secret@127.0.0.1:5442/sekali', 'postgres://sekali@127.0.0.1:5442/sekali'],
+    ['postgres://sekali@127.0.0.1/sekali', 'postgres://sekali@127.0.0.1/sekali'],
+    ['nats://a:x@h1:1,nats://b:y@h2:2', 'nats://a@h1:1,nats://b@h2:2'],
+    ['http://127.0.0.1:8080', 'http://127.0.0.1:8080'],
+  ])('%s becomes %s', (url, shown) => {
+    expect(withoutPassword(url)).toBe(shown);
+  });
+});
