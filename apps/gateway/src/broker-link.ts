@@ -30,6 +30,7 @@ export interface BrokerLinkOptions {
 }
 
 const ANSWER_MS_MAX = 2_500;
+const CONNECT_AGAIN_MS = 250;
 const DRAIN_MS_MAX = 1_500;
 
 /** See the head of this file. */
@@ -38,17 +39,27 @@ export class BrokerLink {
   private publisher: Publisher | undefined;
   private manager: JetStreamManager | undefined;
   private stopWithinMs: number | undefined;
+  private closed = false;
 
   constructor(private readonly options: BrokerLinkOptions) {}
 
-  /** Connects, as long as it takes. Rejects only when that can never succeed, for example for a malformed address. */
-  async connect(): Promise<void> {
+  /**
+   * Connects, as long as it takes, until `close` is called.
+   *
+   * @param onFailure told of each try that failed
+   */
+  async connect(onFailure: (error: unknown) => void): Promise<void> {
     const address = { urls: this.options.urls, name: 'sekali-gateway' };
-    const connection = await connectBroker(address, { waitForFirst: true });
-    this.connection = connection;
-    this.manager = await jetstreamManager(connection, { checkAPI: false, timeout: ANSWER_MS_MAX });
-    this.publisher = new Publisher(connection, this.options.publisher);
-    if (this.stopWithinMs !== undefined) this.publisher.stop(this.stopWithinMs);
+    while (!this.closed) {
+      try {
+        // Not left to the client: its own waiting for the first connection cannot be ended.
+        await this.begin(await connectBroker(address, { waitForFirst: false }));
+        return;
+      } catch (error) {
+        onFailure(error);
+        await new Promise((resolve) => setTimeout(resolve, CONNECT_AGAIN_MS));
+      }
+    }
   }
 
   /** Publishes events; see `Publisher.publishAll`. */
@@ -92,9 +103,21 @@ export class BrokerLink {
 
   /** Ends the connection after what was sent has left. */
   async close(): Promise<void> {
+    this.closed = true;
     const { connection } = this;
     if (connection === undefined) return;
     await withinMs(DRAIN_MS_MAX, connection.drain()).catch(() => connection.close());
+  }
+
+  private async begin(connection: NatsConnection): Promise<void> {
+    if (this.closed) {
+      await connection.close();
+      return;
+    }
+    this.connection = connection;
+    this.manager = await jetstreamManager(connection, { checkAPI: false, timeout: ANSWER_MS_MAX });
+    this.publisher = new Publisher(connection, this.options.publisher);
+    if (this.stopWithinMs !== undefined) this.publisher.stop(this.stopWithinMs);
   }
 
   private answering(): JetStreamManager {

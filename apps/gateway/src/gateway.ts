@@ -66,10 +66,7 @@ export class Gateway {
       await pool.end();
       throw error;
     }
-    broker.connect().then(
-      () => logger.info('connected to the brokers'),
-      (error: unknown) => logger.error({ error: String(error) }, 'the brokers cannot be reached'),
-    );
+    void connectBrokers(broker, logger);
     return new Gateway(await app.getUrl(), app, gate, broker, pool, duplicates, logger);
   }
 
@@ -100,6 +97,15 @@ export class Gateway {
       this.logger.warn({ step: name, error: String(error) }, 'stopping went on without the end of a step');
     });
   }
+}
+
+async function connectBrokers(broker: BrokerLink, logger: Logger): Promise<void> {
+  let failures = 0;
+  await broker.connect((error) => {
+    failures += 1;
+    if (failures === 1) logger.warn({ error: String(error) }, 'the brokers do not answer yet');
+  });
+  logger.info('connected to the brokers');
 }
 
 function brokerOptions(settings: GatewaySettings): ConstructorParameters<typeof BrokerLink>[0] {

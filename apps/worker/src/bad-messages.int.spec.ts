@@ -83,7 +83,8 @@ describe('bad messages', () => {
       });
     }
     consumer = await startConsumer(system.environment, {
-      settings: { batchWaitMs: 100 },
+      // Never isolated, so that nothing but the division can find them.
+      settings: { batchWaitMs: 100, isolateAfterDeliveries: 1_000 },
       afterStoring: async (fresh, transaction) => {
         await transaction.query(refuseBad, [fresh.map(({ event }) => event.payload)]);
       },

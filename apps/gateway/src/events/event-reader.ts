@@ -36,9 +36,7 @@ export class EventReader {
     const text = eventArrayText(page.events);
     if (page.next === undefined) return { text, headers: {} };
     const link = nextLink(query, page.next);
-    const stands = page.next.streamId === query.after.streamId && page.next.seq === query.after.seq;
-    // Events above the horizon are stored already; what lies between has to settle first.
-    return { text, headers: stands ? { link, 'retry-after': '1' } : { link } };
+    return { text, headers: page.isWaiting === true ? { link, 'retry-after': '1' } : { link } };
   }
 
   /** One event, by the URL as it was sent. Throws 404 when it is unknown, 410 when its payload was dropped. */

@@ -24,7 +24,7 @@ export class ProblemFilter implements ExceptionFilter {
 
   private answerTo(error: unknown, request: FastifyRequest): Answer {
     if (error instanceof ProblemError) {
-      if (error.cause !== undefined) this.logger.warn({ error: String(error.cause) }, error.message);
+      if (error.cause instanceof Error) this.logger.warn({ error: error.cause.message }, error.message);
       return error;
     }
     const status = statusOf(error);
