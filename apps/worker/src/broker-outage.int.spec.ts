@@ -90,6 +90,23 @@ describe('an outage of brokers', () => {
     },
   );
 
+  it('is survived when the leader of the consumer freezes, which closes no connection', async () => {
+    consumer = await startConsumer(system.environment, { settings: { batchSize: 20, prefetch: 60 } });
+    const node = system.brokers.node(await leaderOf('consumer'));
+    node.kill('SIGSTOP');
+    try {
+      await send(50);
+      await waitFor(async () => (await leaderOf('consumer')) !== node.name, {
+        withinMs: 30_000,
+        describe: 'another leader',
+      });
+      await storedAtLeast(sent, RESUMES_WITHIN_MS);
+    } finally {
+      node.kill('SIGCONT');
+    }
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
+  });
+
   it('is survived when every broker restarts', async () => {
     consumer = await startConsumer(system.environment);
     const nodes = system.brokers.nodes;

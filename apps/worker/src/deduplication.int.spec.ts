@@ -58,11 +58,11 @@ describe('deduplication', () => {
   });
 
   it('finds duplicates across workers at the same moment, without a deadlock', async () => {
-    for (let n = 0; n < 4; n++) await start({ settings: { batchSize: 20, prefetch: 40 } });
-    // Each 160 messages are 20 events, sent eight times over: what the four have at hand at a time overlaps.
-    const idOf = (n: number): string => `e${Math.floor(n / 160)}-${(n * 7) % 20}`;
-    await Promise.all(Array.from({ length: 3_200 }, (_, n) => publishEvent(system, { id: idOf(n) })));
-    await settledAs(ledgerOf(400, 2_800));
+    for (let n = 0; n < 4; n++) await start({ settings: { batchSize: 200, prefetch: 400 } });
+    // Each 1,600 messages are 200 events, sent eight times over: what the four have at hand at a time overlaps.
+    const idOf = (n: number): string => `e${Math.floor(n / 1_600)}-${(n * 7) % 200}`;
+    await Promise.all(Array.from({ length: 6_400 }, (_, n) => publishEvent(system, { id: idOf(n) })));
+    await settledAs(ledgerOf(800, 5_600));
     const { rows } = await system.pool.query<{ deadlocks: number }>(
       'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
     );

@@ -15,7 +15,7 @@ export interface BrokerAddress {
 }
 
 const RECONNECT_WAIT_MS = 250;
-const PING_INTERVAL_MS = 5_000;
+const PING_INTERVAL_MS = 2_000;
 
 /**
  * Connects, and stays connected: a lost connection is retried for ever, on each of the brokers in turn.
