@@ -135,6 +135,22 @@ describe('an outage of brokers', () => {
     expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
   });
 
+  it('looks again when messages wait and none is delivered, though heartbeats come', async () => {
+    await manager.consumers.pause(system.streamName, system.consumerName, new Date(Date.now() + 3_600_000));
+    consumer = await startConsumer(system.environment);
+    await send(1);
+    await waitFor(
+      () =>
+        consumer?.told.some(
+          (event) => event.type === 'session-lost' && event.reason.startsWith('messages wait'),
+        ),
+      { withinMs: 20_000, describe: 'the watchdog' },
+    );
+    await manager.consumers.resume(system.streamName, system.consumerName);
+    await storedAtLeast(sent);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
+  });
+
   it('makes a vanished consumer anew, and what it reads again changes nothing', async () => {
     consumer = await startConsumer(system.environment, { recreate });
     await manager.consumers.delete(system.streamName, system.consumerName);

@@ -127,7 +127,9 @@ export async function publishEvent(
   const body = `{"event_id":${JSON.stringify(id)},"timestamp":"2026-11-22T10:00:00Z","source":"test","payload":${payload}}`;
   const ack = await jetstream(system.connection).publish(`${system.subjectPrefix}.${topic}`, body, {
     ...(messageId === undefined ? {} : { msgID: messageId }),
-    retries: 20,
+    // Short, so that a caller that repeats it does not wait for a broker that will not answer.
+    timeout: 2_000,
+    retries: 5,
   });
   return ack.seq;
 }

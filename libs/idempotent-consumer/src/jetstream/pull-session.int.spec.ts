@@ -1,0 +1,89 @@
+/** Every doubt about a pull ends its session, also those that the broker does not mention. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import { PullSession } from './pull-session.js';
+
+let system: TestSystem;
+
+beforeAll(async () => {
+  system = await createTestSystem();
+});
+
+afterAll(async () => {
+  await system.dispose();
+});
+
+interface Watched {
+  readonly session: PullSession;
+  readonly seqs: number[];
+  readonly lost: string[];
+}
+
+function open(consumer: string, stream = system.streamName): Watched {
+  const seqs: number[] = [];
+  const lost: string[] = [];
+  const session = new PullSession(system.connection, {
+    stream,
+    consumer,
+    inboxPrefix: undefined,
+    onDelivery: (delivery) => {
+      seqs.push(delivery.seq);
+      delivery.ack();
+    },
+    onPullEnded: () => undefined,
+    onLost: (reason) => void lost.push(reason),
+  });
+  return { session, seqs, lost };
+}
+
+async function reasonOf(watched: Watched, withinMs = 10_000): Promise<string | undefined> {
+  await waitFor(() => watched.lost.length > 0, { withinMs, describe: 'the session to be lost' });
+  return watched.lost[0];
+}
+
+describe('a pull session', () => {
+  it('never asks for more than there is room for, and tells what is still to come', async () => {
+    const watched = open(system.consumerName);
+    watched.session.request(10);
+    watched.session.request(10);
+    expect(watched.session.requested).toBe(10);
+    for (let n = 0; n < 4; n++) await jetstream(system.connection).publish(`${system.subjectPrefix}.a`, '{}');
+    await waitFor(() => watched.seqs.length === 4, { withinMs: 10_000, describe: 'four deliveries' });
+    expect(watched.seqs).toEqual([1, 2, 3, 4]);
+    expect(watched.session.requested).toBe(6);
+    watched.session.close();
+    expect(watched.lost).toEqual([]);
+  });
+
+  it('is lost when nobody answers', async () => {
+    const watched = open('nobody', 'NOTHING');
+    watched.session.request(1);
+    expect(await reasonOf(watched)).toMatch(/503|no responders/);
+  });
+
+  it('is lost when whoever took the request falls silent', async () => {
+    const silent = system.connection.subscribe('$JS.API.CONSUMER.MSG.NEXT.SILENT.store');
+    const watched = open('store', 'SILENT');
+    watched.session.request(1);
+    expect(await reasonOf(watched)).toBe('heartbeats missed');
+    silent.unsubscribe();
+  });
+
+  it('lives through idle time: heartbeats keep it', async () => {
+    const watched = open(system.consumerName);
+    watched.session.request(5);
+    await waitFor(() => watched.session.quietMs > 4_000, { withinMs: 10_000, describe: 'idle time' });
+    expect(watched.lost).toEqual([]);
+    watched.session.close();
+  });
+
+  it('is lost when the consumer is deleted', async () => {
+    const manager = await jetstreamManager(system.connection, { checkAPI: false });
+    const watched = open(system.consumerName);
+    watched.session.request(5);
+    await system.connection.flush();
+    await manager.consumers.delete(system.streamName, system.consumerName);
+    expect(await reasonOf(watched)).toMatch(/consumer deleted|heartbeats missed/i);
+  });
+});
