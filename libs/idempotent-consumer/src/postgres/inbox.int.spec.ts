@@ -1,0 +1,170 @@
+/** The inbox against a model: whatever is delivered how often, together with what, every sequence ends once. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { createTestSystem, type TestSystem } from '#testing';
+import type { Delivery, Message } from '../delivery.js';
+import { ForeignSequenceError, Inbox } from './inbox.js';
+import { inboxTables } from './inbox-statements.js';
+
+let system: TestSystem;
+let streams = 0;
+
+beforeAll(async () => {
+  system = await createTestSystem();
+  await system.pool.query('CREATE TABLE applied (stream_id int, seq bigint)');
+});
+
+afterAll(async () => {
+  await system.dispose();
+});
+
+/** An inbox whose effect leaves a row that no constraint protects: applied twice, it is there twice. */
+function makeInbox(): Inbox<string> {
+  return new Inbox(system.pool, inboxTables('sekali', 'store'), {
+    apply: async (fresh, transaction) => {
+      await transaction.query('INSERT INTO applied SELECT $1, unnest($2::bigint[])', [
+        transaction.streamId,
+        fresh.map(({ delivery }) => delivery.seq),
+      ]);
+    },
+  });
+}
+
+function delivery(seq: number, deliveryCount = 1): Delivery {
+  const nothing = (): undefined => undefined;
+  return {
+    seq,
+    subject: 'events.t',
+    data: new Uint8Array(),
+    header: nothing,
+    headersText: nothing,
+    deliveryCount,
+    publishedAt: new Date(0),
+    ack: nothing,
+    nak: nothing,
+    term: nothing,
+    working: nothing,
+  };
+}
+
+function message(seq: number, eventId: string, content = 0): Message<string> {
+  return { delivery: delivery(seq), topic: 't', eventId, digest: BigInt(content), event: '' };
+}
+
+interface Figures {
+  readonly ledger: number;
+  readonly sequences: number;
+  readonly stored: number;
+  readonly conflicts: number;
+  readonly applied: number;
+  readonly counted: number;
+  readonly countedConflicts: number;
+}
+
+async function figures(streamId: number): Promise<Figures> {
+  const { rows } = await system.pool.query<Record<keyof Figures, number>>(
+    `WITH ledger AS (
+       SELECT seq, true AS stored, false AS conflict FROM sekali.event_key WHERE stream_id = $1
+       UNION ALL SELECT seq, false, conflict FROM sekali.duplicate WHERE stream_id = $1
+       UNION ALL SELECT seq, false, false FROM sekali.dead_letter WHERE stream_id = $1)
+     SELECT count(*)::int AS ledger, count(DISTINCT seq)::int AS sequences,
+       count(*) FILTER (WHERE stored)::int AS stored, count(*) FILTER (WHERE conflict)::int AS conflicts,
+       (SELECT count(*)::int FROM applied WHERE stream_id = $1) AS applied,
+       (SELECT coalesce(sum(stored + duplicates + dead_letters), 0)::int FROM sekali.counter WHERE stream_id = $1) AS counted,
+       (SELECT coalesce(sum(conflicts), 0)::int FROM sekali.counter WHERE stream_id = $1) AS "countedConflicts"
+     FROM ledger`,
+    [streamId],
+  );
+  const [row] = rows;
+  if (!row) throw new Error('no figures');
+  return row;
+}
+
+describe('the inbox', () => {
+  it('ends every sequence once, however deliveries are repeated, batched and spread over workers', async () => {
+    const sends = fc.array(
+      fc.record({ id: fc.integer({ min: 0, max: 9 }), content: fc.integer({ min: 0, max: 1 }) }),
+      {
+        minLength: 1,
+        maxLength: 40,
+      },
+    );
+    const batches = fc.array(fc.array(fc.nat({ max: 39 }), { minLength: 1, maxLength: 12 }), {
+      minLength: 1,
+      maxLength: 16,
+    });
+    const first = makeInbox();
+    const second = makeInbox();
+    await fc.assert(
+      fc.asyncProperty(sends, batches, async (sent, orders) => {
+        const streamId = ++streams + 1_000;
+        const messages = sent.map(({ id, content }, index) =>
+          message(index + 1, `${streamId}-${id}`, content),
+        );
+        const delivered = [...orders, messages.map((_, index) => index)].map((order) => [
+          ...new Map(order.flatMap((index) => (messages[index] ? [[index, messages[index]]] : []))).values(),
+        ]);
+        for (let at = 0; at < delivered.length; at += 2) {
+          await Promise.all([
+            first.process(streamId, { messages: delivered[at] ?? [], poison: [] }),
+            second.process(streamId, { messages: delivered[at + 1] ?? [], poison: [] }),
+          ]);
+        }
+        const found = await figures(streamId);
+        const ids = new Set(sent.map(({ id }) => id)).size;
+        const total = sent.length;
+        expect(found).toMatchObject({
+          ledger: total,
+          sequences: total,
+          counted: total,
+          stored: ids,
+          applied: ids,
+        });
+        expect(found.countedConflicts).toBe(found.conflicts);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('ends a sequence once when one worker stores it while another gives it up', async () => {
+    const inbox = makeInbox();
+    const streamId = ++streams + 1_000;
+    const rounds = 60;
+    for (let seq = 1; seq <= rounds; seq++) {
+      const poison = [{ delivery: delivery(seq), topic: 't', reason: 'effect_failed', detail: '' }];
+      const stores = (): Promise<unknown> =>
+        inbox.process(streamId, { messages: [message(seq, `${streamId}-${seq}`)], poison: [] });
+      const buries = (): Promise<unknown> => inbox.process(streamId, { messages: [], poison });
+      await Promise.all(seq % 2 === 0 ? [stores(), buries()] : [buries(), stores()]);
+    }
+    expect(await figures(streamId)).toMatchObject({ ledger: rounds, sequences: rounds, counted: rounds });
+  });
+
+  it('answers a repeated batch with "settled" and changes nothing', async () => {
+    const inbox = makeInbox();
+    const streamId = ++streams + 1_000;
+    const batch = {
+      messages: [message(1, `${streamId}-a`), message(2, `${streamId}-a`, 1), message(3, `${streamId}-b`)],
+      poison: [{ delivery: delivery(4), topic: 't', reason: 'not_json', detail: 'with \u0000 and \ud800' }],
+    };
+    const outcomes = await inbox.process(streamId, batch);
+    expect([...outcomes.entries()].sort()).toEqual([
+      [1, { kind: 'stored' }],
+      [2, { kind: 'duplicate', conflict: true }],
+      [3, { kind: 'stored' }],
+      [4, { kind: 'dead-letter', reason: 'not_json' }],
+    ]);
+    const before = await figures(streamId);
+    const again = await inbox.process(streamId, batch);
+    expect([...again.values()].map(({ kind }) => kind)).toEqual(['settled', 'settled', 'settled', 'settled']);
+    expect(await figures(streamId)).toEqual(before);
+  });
+
+  it('refuses a sequence that it knows under another id: the stream was made anew', async () => {
+    const inbox = makeInbox();
+    const streamId = ++streams + 1_000;
+    await inbox.process(streamId, { messages: [message(1, `${streamId}-a`)], poison: [] });
+    const foreign = inbox.process(streamId, { messages: [message(1, `${streamId}-z`)], poison: [] });
+    await expect(foreign).rejects.toThrow(ForeignSequenceError);
+  });
+});
