@@ -20,8 +20,12 @@ async function storedIds(cluster: TestCluster): Promise<Map<string, number>> {
   const { state } = await manager.streams.info(cluster.streamName);
   const ids = new Map<string, number>();
   for (let seq = 1; seq <= state.last_seq; seq++) {
-    const message = await manager.streams.getMessage(cluster.streamName, { seq });
-    const id = message?.header.get(MESSAGE_ID_HEADER) ?? '';
+    // One broker is down: the stream may be without a leader for a moment.
+    const message = await waitFor(() => manager.streams.getMessage(cluster.streamName, { seq }), {
+      withinMs: 30_000,
+      describe: `message ${seq}`,
+    });
+    const id = message.header.get(MESSAGE_ID_HEADER);
     ids.set(id, (ids.get(id) ?? 0) + 1);
   }
   return ids;
