@@ -33,6 +33,7 @@ export class BrokerDuplicates {
   private changed = new Set<string>();
   private timer: NodeJS.Timeout | undefined;
   private writing: Promise<void> | undefined;
+  private isStopped = false;
   private readonly topicsMax: number;
 
   constructor(
@@ -48,10 +49,7 @@ export class BrokerDuplicates {
     const name = known ? topic : OTHER_TOPICS;
     this.totals.set(name, (this.totals.get(name) ?? 0) + dropped);
     this.changed.add(name);
-    this.timer ??= setTimeout(() => {
-      this.timer = undefined;
-      void this.flush().catch(() => undefined);
-    }, this.options.writeEveryMs ?? 250);
+    this.writeSoon();
   }
 
   /**
@@ -81,10 +79,7 @@ export class BrokerDuplicates {
     } catch (error) {
       for (const topic of changed) this.changed.add(topic);
       this.options.onError?.(error);
-      this.timer ??= setTimeout(() => {
-        this.timer = undefined;
-        void this.flush().catch(() => undefined);
-      }, this.options.writeEveryMs ?? 250);
+      this.writeSoon();
       throw error;
     }
     // All is written: under a new id the totals begin again at nothing, and memory with them.
@@ -94,8 +89,18 @@ export class BrokerDuplicates {
     }
   }
 
+  private writeSoon(): void {
+    // A write that fails after the end must not begin another turn: nobody would ever end that one.
+    if (this.isStopped) return;
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      void this.flush().catch(() => undefined);
+    }, this.options.writeEveryMs ?? 250);
+  }
+
   /** Ends the writing by itself. Call `flush` first. */
   stop(): void {
+    this.isStopped = true;
     clearTimeout(this.timer);
     this.timer = undefined;
   }
