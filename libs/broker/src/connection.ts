@@ -16,6 +16,8 @@ export interface BrokerAddress {
 
 const RECONNECT_WAIT_MS = 250;
 const PING_INTERVAL_MS = 2_000;
+/** A frozen broker takes a connection and says nothing; the default would wait 20 s for it. */
+const CONNECT_MS_MAX = 2_000;
 
 /**
  * Connects, and stays connected: a lost connection is retried for ever, on each of the brokers in turn.
@@ -33,6 +35,7 @@ export async function connectBroker(
     // The default gives up after 10 attempts and closes the connection for good.
     maxReconnectAttempts: -1,
     reconnectTimeWait: RECONNECT_WAIT_MS,
+    timeout: CONNECT_MS_MAX,
     waitOnFirstConnect: options.waitForFirst,
     // A peer that vanished without a word (power, network) is noticed after two missed answers.
     pingInterval: PING_INTERVAL_MS,
