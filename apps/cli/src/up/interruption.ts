@@ -20,6 +20,7 @@ export class Interrupted extends Error {
 export class Interruption {
   private readonly asked = new AbortController();
   private firstAt: number | undefined;
+  private closed = false;
   private readonly listener = () => this.hear();
 
   private readonly parentWatch: NodeJS.Timeout | undefined;
@@ -45,9 +46,10 @@ export class Interruption {
     await new Promise((resolve) => this.signal.addEventListener('abort', resolve, { once: true }));
   }
 
+  /** Hears no more signals. They stay caught: one that comes while the process ends must not change how it ends. */
   close(): void {
     clearInterval(this.parentWatch);
-    for (const signal of SIGNALS) process.off(signal, this.listener);
+    this.closed = true;
   }
 
   private checkParent(parent: number): void {
@@ -57,6 +59,7 @@ export class Interruption {
   }
 
   private hear(): void {
+    if (this.closed) return;
     const now = performance.now();
     if (this.firstAt === undefined) {
       this.firstAt = now;
