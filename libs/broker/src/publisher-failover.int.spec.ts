@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
-import { MESSAGE_ID_HEADER } from '#contracts';
+import { eventText, MESSAGE_ID_HEADER } from '#contracts';
 import { createTestCluster, waitFor, type TestCluster } from '#testing';
 import { connectBroker } from './connection.js';
 import { Publisher, type PublishOutcome } from './publisher.js';
@@ -50,7 +50,14 @@ describe('publishing while the leader of the stream is killed', () => {
     let next = 0;
     const produce = async (): Promise<void> => {
       for (let n = next++; n < EVENTS; n = next++) {
-        const event = { topic: 'a', eventId: String(n), body: '{}' };
+        const identity = { topic: 'a', eventId: String(n) };
+        const body = eventText({
+          ...identity,
+          timestamp: '2026-11-22T10:00:00Z',
+          source: 's',
+          payload: '{}',
+        });
+        const event = { ...identity, body };
         outcomes.push(await publisher.publish(event));
         if (IS_REPEATED(n)) outcomes.push(await publisher.publish(event));
       }

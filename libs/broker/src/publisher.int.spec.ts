@@ -1,10 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { headers } from '@nats-io/nats-core';
+import { eventText, MESSAGE_ID_HEADER } from '#contracts';
 import { createTestSystem, waitFor, type TestSystem } from '#testing';
 import { Publisher, type Publication, type PublisherOptions, type PublishOutcome } from './publisher.js';
 
-const event = (topic: string, eventId: string, body = '{}'): Publication => ({ topic, eventId, body });
+function event(topic: string, eventId: string, payload = '{}'): Publication {
+  return { topic, eventId, body: eventText({ ...sampleEvent, topic, eventId, payload }) };
+}
+
+const sampleEvent = {
+  topic: 'orders',
+  eventId: 'e',
+  timestamp: '2026-11-22T10:00:00Z',
+  source: 'test',
+  payload: '{}',
+};
 
 function publisherOf(system: TestSystem, options: Partial<PublisherOptions> = {}): Publisher {
   return new Publisher(system.connection, {
@@ -64,8 +75,25 @@ describe('publishing', () => {
     const system = await createTestSystem();
     const theirs = headers();
     theirs.set('Nats-Msg-Id', 'a:1');
-    await jetstream(system.connection).publish(`${system.subjectPrefix}.a`, '{}', { headers: theirs });
+    await jetstream(system.connection).publish(`${system.subjectPrefix}.a`, event('a', '1').body, {
+      headers: theirs,
+    });
     expect(await publisherOf(system).publish(event('a', '1'))).toEqual({ status: 'duplicate', seq: 1 });
+  });
+
+  it('is not taken in by a message that has the id of the event without being it', async () => {
+    const system = await createTestSystem();
+    const impostors = ['not json', eventText({ ...sampleEvent, eventId: 'other' })];
+    for (const [n, body] of impostors.entries()) {
+      const header = headers();
+      header.set(MESSAGE_ID_HEADER, `orders:e${n}`);
+      await jetstream(system.connection).publish(`${system.subjectPrefix}.orders`, body, { headers: header });
+    }
+    const publisher = publisherOf(system);
+    const told = await publisher.publishAll(impostors.map((_, n) => event('orders', `e${n}`)));
+    expect(told.map(({ status }) => status)).toEqual(['accepted', 'accepted']);
+    const seqs = told.map((outcome) => (outcome.status === 'unavailable' ? 0 : outcome.seq)).sort();
+    expect(seqs).toEqual([3, 4]);
   });
 
   it('refuses a batch as a whole when there is no room for all of it', async () => {

@@ -12,12 +12,23 @@
  * flight is bounded. `unavailable` does not say that the event is absent (an answer may have been lost), only
  * that sending it again with the same id is needed and safe.
  *
+ * The brokers compare message ids only. A message that somebody published under an event's id without being that
+ * event (not JSON, another id in its body) would swallow the real one: so what a "duplicate" is a duplicate of is
+ * looked at, unless this process published it itself, and the event is published under a fresh message id if need be.
+ *
  * A try whose answer was lost may have stored the event; the next is then told "duplicate" about our own
  * message. The submission header tells the two apart, so that duplicates are counted exactly.
  */
 import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
 import { headers, nuid, type MsgHdrs, type NatsConnection } from '@nats-io/nats-core';
-import { MESSAGE_ID_HEADER, messageIdOf, SUBMISSION_HEADER, subjectOf } from '#contracts';
+import {
+  decodeEvent,
+  MESSAGE_ID_HEADER,
+  messageIdOf,
+  type RawMessage,
+  SUBMISSION_HEADER,
+  subjectOf,
+} from '#contracts';
 import { publishFailure, retryDelayMs, type UnavailableReason } from './publish-failure.js';
 import { WaitingLine } from './waiting-line.js';
 
@@ -61,7 +72,8 @@ interface Job {
 const TRY_MS_MAX = 3_000;
 const LAST_TRY_MS_MIN = 100;
 const LOOK_MS_MAX = 2_000;
-const LOOK_TRIES_MAX = 4;
+/** Messages this process published, remembered to spare looking at them; about 10 MB. */
+const OWN_MAX = 50_000;
 
 /** See the head of this file. One per process and connection; it does not close the connection. */
 export class Publisher {
@@ -70,6 +82,8 @@ export class Publisher {
   private readonly waiting = new WaitingLine<Job>();
   /** The outcome of each message id that is on its way, for those who ask for the same one meanwhile. */
   private readonly underway = new Map<string, Promise<PublishOutcome>>();
+  /** The sequence under which a message id was stored by this process, oldest first. */
+  private readonly own = new Map<string, number>();
   private inFlight = 0;
   private held = 0;
   private stopAt = Number.POSITIVE_INFINITY;
@@ -175,18 +189,23 @@ export class Publisher {
 
   private async run(job: Job): Promise<PublishOutcome> {
     const submission = `${this.submissionPrefix}${(this.submissions += 1).toString(36)}`;
+    let { messageId } = job;
     for (let tries = 1; ; tries += 1) {
       const leftMs = Math.min(job.deadline, this.stopAt) - Date.now();
       if (leftMs <= 0) return unavailable(this.stopAt < job.deadline ? 'stopping' : 'no_answer');
       try {
         const timeout = Math.max(LAST_TRY_MS_MIN, Math.min(this.options.tryMsMax ?? TRY_MS_MAX, leftMs));
         const ack = await this.client.publish(job.subject, job.body, {
-          headers: messageHeaders(job.messageId, submission),
+          headers: messageHeaders(messageId, submission),
           timeout,
         });
-        // Only a second try can be taken for a duplicate of the first.
-        const duplicate = ack.duplicate && !(tries > 1 && (await this.isOurs(ack.seq, submission)));
-        return { status: duplicate ? 'duplicate' : 'accepted', seq: ack.seq };
+        const first = ack.duplicate ? await this.firstOf(job, ack.seq, submission) : 'this';
+        if (first === 'another') {
+          messageId = `${job.messageId}#${submission}`;
+          continue;
+        }
+        if (first === 'this') this.remember(job.messageId, ack.seq);
+        return { status: first === 'this' ? 'accepted' : 'duplicate', seq: ack.seq };
       } catch (error) {
         const failure = publishFailure(error);
         if (!failure.retry) return unavailable(failure.reason);
@@ -195,20 +214,48 @@ export class Publisher {
     }
   }
 
-  /** Whether the stored message came from this submission. When it cannot be looked at: no. */
-  private async isOurs(seq: number, submission: string): Promise<boolean> {
-    for (let tries = 1; tries <= LOOK_TRIES_MAX; tries += 1) {
-      try {
-        // Through the leader: a replica asked directly may not have the message yet.
-        this.manager ??= jetstreamManager(this.connection, { checkAPI: false, timeout: LOOK_MS_MAX });
-        const stored = await (await this.manager).streams.getMessage(this.options.stream, { seq });
-        return stored?.header.get(SUBMISSION_HEADER) === submission;
-      } catch (error) {
-        if (!publishFailure(error).retry || Date.now() >= this.stopAt) return false;
-        await elapse(retryDelayMs('unanswered', tries));
-      }
+  /**
+   * What the broker has under the message id: this very submission, the same event sent before, or something that
+   * is not this event. Throws when nobody says; the try is then repeated.
+   */
+  private async firstOf(job: Job, seq: number, submission: string): Promise<'this' | 'same' | 'another'> {
+    if (this.own.get(job.messageId) === seq) return 'same';
+    // Through the leader: a replica asked directly may not have the message yet.
+    this.manager ??= jetstreamManager(this.connection, { checkAPI: false, timeout: LOOK_MS_MAX });
+    const stored = await (
+      await this.manager
+    ).streams
+      .getMessage(this.options.stream, { seq })
+      .catch((error: unknown) => {
+        if (publishFailure(error).retry) throw error;
+        // A producer that may only publish may not look: then the message id has to do.
+        return null;
+      });
+    // It has left the stream since, by age or by hand, or it may not be looked at.
+    if (stored === null) return 'same';
+    if (stored.header.get(SUBMISSION_HEADER) === submission) return 'this';
+    const messageId = stored.header.get(MESSAGE_ID_HEADER);
+    const theirs = this.identityOf({ subject: stored.subject, data: stored.data, messageId });
+    const ours = this.identityOf({
+      subject: job.subject,
+      data: Buffer.from(job.body),
+      messageId: job.messageId,
+    });
+    const isSame = ours === undefined || ours === theirs;
+    return isSame ? 'same' : 'another';
+  }
+
+  private identityOf(message: RawMessage): string | undefined {
+    const decoded = decodeEvent(message, this.options.subjectPrefix, Number.POSITIVE_INFINITY);
+    return decoded.ok ? messageIdOf(decoded.event.topic, decoded.event.eventId) : undefined;
+  }
+
+  private remember(messageId: string, seq: number): void {
+    if (this.own.size >= OWN_MAX) {
+      const [oldest] = this.own.keys();
+      if (oldest !== undefined) this.own.delete(oldest);
     }
-    return false;
+    this.own.set(messageId, seq);
   }
 }
 
