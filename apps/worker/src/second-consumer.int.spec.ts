@@ -41,7 +41,6 @@ beforeAll(async () => {
   system = await createTestSystem();
   await system.pool.query('CREATE TABLE total (amount int NOT NULL)');
   await system.pool.query('INSERT INTO total VALUES (0)');
-  await createInbox(system.pool, 'totals');
   const logger = createLogger('test', 'silent');
   const settings = readWorkerSettings(system.environment);
   app = await NestFactory.createMicroservice<MicroserviceOptions>(TwoConsumers, {

@@ -6,7 +6,7 @@ import type { WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import { inboxTables, type PullConsumerOptions } from '#idempotent-consumer';
 import type { Logger } from '#observability';
-import { settledHorizon, streamIdOf } from '#store';
+import { createInbox, settledHorizon, streamIdOf } from '#store';
 import { consumerLog } from './consumer-log.js';
 import { eventDecoder } from './event-decoder.js';
 import { payloadComparison, STORE_CONSUMER } from './event-recorder.js';
@@ -41,6 +41,7 @@ export function transportOptions(
     tablesOf: (pattern) => inboxTables('sekali', pattern),
     comparisonOf: (pattern) => (pattern === STORE_CONSUMER ? payloadComparison : {}),
     streamIdOf: (incarnation) => streamIdOf(pool, incarnation),
+    prepare: (pattern) => (pattern === STORE_CONSUMER ? Promise.resolve() : createInbox(pool, pattern)),
     recreate: async (pattern) => {
       await ensureConsumer(
         connection,

@@ -6,6 +6,7 @@
  */
 import {
   EVENT_ID_LENGTH_MAX,
+  EXPONENTS_SUM_MAX,
   NUMBER_EXPONENT_MAX,
   NUMBER_LENGTH_MAX,
   PAYLOAD_DEPTH_MAX,
@@ -80,7 +81,7 @@ export function payloadError(value: unknown, text: string): string | undefined {
   if (nestingDepth(text) > PAYLOAD_DEPTH_MAX)
     return `payload must not nest deeper than ${PAYLOAD_DEPTH_MAX} levels`;
   if (hasUnstorableNumber(text)) {
-    return `payload must not hold a number longer than ${NUMBER_LENGTH_MAX} characters or with an exponent beyond ${NUMBER_EXPONENT_MAX}`;
+    return `payload must not hold a number longer than ${NUMBER_LENGTH_MAX} characters or with an exponent beyond ${NUMBER_EXPONENT_MAX}, nor exponents that add up to more than ${EXPONENTS_SUM_MAX}`;
   }
   return undefined;
 }

@@ -7,7 +7,7 @@
  *
  * All of them expect text that `JSON.parse` has accepted; on other text their answer means nothing.
  */
-import { NUMBER_EXPONENT_MAX, NUMBER_LENGTH_MAX } from './limits.js';
+import { EXPONENTS_SUM_MAX, NUMBER_EXPONENT_MAX, NUMBER_LENGTH_MAX } from './limits.js';
 
 /** Where a value stands in a text: `text.slice(start, end)` is the value. */
 export interface Span {
@@ -111,7 +111,8 @@ export function hasUnstorableCharacter(text: string): boolean {
 /** Whether a number in the text is longer, or has a larger exponent, than is stored (see limits.ts). */
 export function hasUnstorableNumber(text: string): boolean {
   // Nearly every payload ends here: too short for a long number, and nothing that looks like a large exponent.
-  if (text.length <= NUMBER_LENGTH_MAX && !/[eE][+-]?\d{3}/.test(text)) return false;
+  if (text.length <= NUMBER_LENGTH_MAX && !/[eE][+-]?\d{2}/.test(text)) return false;
+  let exponentsSum = 0;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
@@ -120,7 +121,9 @@ export function hasUnstorableNumber(text: string): boolean {
       const end = scalarEnd(text, at);
       if (end - at > NUMBER_LENGTH_MAX) return true;
       const exponent = /[eE](.*)$/.exec(text.slice(at, end))?.[1];
-      if (exponent !== undefined && Math.abs(Number(exponent)) > NUMBER_EXPONENT_MAX) return true;
+      const size = exponent === undefined ? 0 : Math.abs(Number(exponent));
+      exponentsSum += size;
+      if (size > NUMBER_EXPONENT_MAX || exponentsSum > EXPONENTS_SUM_MAX) return true;
       at = end - 1;
     }
   }

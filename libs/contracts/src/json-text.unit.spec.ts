@@ -209,6 +209,13 @@ describe('hasUnstorableNumber', () => {
         `${sign}${digits(integer)}${fraction === null ? '' : `.${digits(fraction)}`}${exponent ?? ''}`,
     );
 
+  it('finds exponents that add up to more digits than are printed for one payload', () => {
+    const payload = (count: number): string =>
+      `{"a":[${Array.from({ length: count }, () => '1e64').join(',')}]}`;
+    expect(hasUnstorableNumber(payload(1_024))).toBe(false);
+    expect(hasUnstorableNumber(payload(1_025))).toBe(true);
+  });
+
   it('finds every number that is too long or has too large an exponent', () => {
     fc.assert(
       fc.property(number, fc.constantFrom('', ' '), (text, gap) => {

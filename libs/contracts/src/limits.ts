@@ -18,6 +18,8 @@ export const PAYLOAD_DEPTH_MAX = 500;
 export const NUMBER_LENGTH_MAX = 1_000;
 /** Largest exponent of a number in a payload, either sign: `1e9999` would be printed as 10,000 digits. */
 export const NUMBER_EXPONENT_MAX = 400;
+/** Sum of the exponents of all numbers in a payload, at most: so many digits are printed beyond those written. */
+export const EXPONENTS_SUM_MAX = 65_536;
 /** Events in one page of `GET /events` when `limit` is not given. */
 export const PAGE_SIZE_DEFAULT = 1_000;
 /** Events in one page of `GET /events`, at most; a larger `limit` is cut to this. */

@@ -44,6 +44,8 @@ export interface PullConsumerOptions<E> {
   /** How a consumer compares the content of duplicates, if it can. */
   readonly comparisonOf: (pattern: string) => Pick<Effect<E>, 'findConflicts' | 'contentOf'>;
   readonly streamIdOf: (incarnation: { name: string; created: string }) => Promise<number>;
+  /** Makes what a consumer needs in the database, if it is missing. Called before each session; repeatable. */
+  readonly prepare: (pattern: string) => Promise<void>;
   readonly recreate: (pattern: string) => Promise<void>;
   readonly observerOf: (pattern: string) => Observer;
 }
@@ -96,7 +98,8 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     name: string,
     apply: (fresh: readonly Message<E>[], context: BatchContext) => Promise<void>,
   ): IdempotentConsumer<E> {
-    const { connection, pool, decode, settings, stream, streamCreatedKey, streamIdOf } = this.pullOptions;
+    const { connection, pool, decode, settings, stream, streamCreatedKey, streamIdOf, prepare } =
+      this.pullOptions;
     const observe = this.pullOptions.observerOf(name);
     const effect: Effect<E> = {
       ...this.pullOptions.comparisonOf(name),
@@ -114,7 +117,10 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
         }),
         processor: new BatchProcessor(inbox, decode, gate, settings, observe),
         gate,
-        streamIdOf,
+        streamIdOf: async (incarnation) => {
+          await prepare(name);
+          return streamIdOf(incarnation);
+        },
         recreate: () => this.pullOptions.recreate(name),
         observe,
       },
