@@ -1,5 +1,5 @@
 /** A consumer in the process of a test, put together as the worker does it, with an effect of the test's own. */
-import type { NatsConnection } from '@nats-io/nats-core';
+import { type NatsConnection, nuid } from '@nats-io/nats-core';
 import { jetstream } from '@nats-io/jetstream';
 import type { Pool } from 'pg';
 import { connectBroker, STREAM_CREATED_METADATA } from '#broker';
@@ -126,7 +126,8 @@ export async function publishEvent(
   const { topic = 'orders', id, payload = '{}', messageId } = event;
   const body = `{"event_id":${JSON.stringify(id)},"timestamp":"2026-11-22T10:00:00Z","source":"test","payload":${payload}}`;
   const ack = await jetstream(system.connection).publish(`${system.subjectPrefix}.${topic}`, body, {
-    ...(messageId === undefined ? {} : { msgID: messageId }),
+    // One of its own where none is given: a publish that the client repeats must not become two messages.
+    msgID: messageId ?? nuid.next(),
     // Short, so that a caller that repeats it does not wait for a broker that will not answer.
     timeout: 2_000,
     retries: 5,
