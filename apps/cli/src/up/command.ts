@@ -44,8 +44,17 @@ export function registerUp(program: Command, surroundings: UpSurroundings = {}):
     .option('--json', 'print only JSON, one object per line', false)
     .addHelpText('after', EXAMPLES)
     .action(async (options: UpOptions) => {
-      process.exitCode = await runUp(options, surroundings);
+      const code = await runUp(options, surroundings);
+      await Promise.all([flush(process.stdout), flush(process.stderr)]);
+      // Left to run out, Node takes its signal handlers down before it ends: a Ctrl-C in that moment would be the end,
+      // and not the code.
+      process.exit(code);
     });
+}
+
+/** Resolves when everything written so far has left, or nobody reads it any more. */
+async function flush(stream: NodeJS.WriteStream): Promise<void> {
+  await new Promise<void>((resolve) => stream.write('', () => resolve()));
 }
 
 function port(text: string): number {
