@@ -25,6 +25,7 @@ import { withinMs } from './within.js';
 /** Where the brokers are, and which stream and consumer this is about. */
 export interface BrokerLinkOptions {
   readonly urls: string;
+  readonly discovery: boolean;
   readonly consumer: string;
   readonly publisher: PublisherOptions;
 }
@@ -49,7 +50,11 @@ export class BrokerLink {
    * @param onFailure told of each try that failed
    */
   async connect(onFailure: (error: unknown) => void): Promise<void> {
-    const address = { urls: this.options.urls, name: 'sekali-gateway' };
+    const address = {
+      urls: this.options.urls,
+      discovery: this.options.discovery,
+      name: 'sekali-gateway',
+    };
     while (!this.closed) {
       try {
         // Not left to the client: its own waiting for the first connection cannot be ended.

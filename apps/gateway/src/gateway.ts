@@ -111,6 +111,7 @@ async function connectBrokers(broker: BrokerLink, logger: Logger): Promise<void>
 function brokerOptions(settings: GatewaySettings): ConstructorParameters<typeof BrokerLink>[0] {
   return {
     urls: settings.SEKALI_NATS_URLS,
+    discovery: settings.SEKALI_NATS_DISCOVERY === 'true',
     consumer: settings.SEKALI_CONSUMER,
     publisher: {
       stream: settings.SEKALI_STREAM,

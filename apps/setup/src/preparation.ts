@@ -49,7 +49,11 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
 /** Makes the stream and the consumer. A consumer that has to be made begins where the database ends. */
 export async function prepareBroker(settings: SetupSettings, logger: Logger): Promise<void> {
   const connection = await connectBroker(
-    { urls: settings.SEKALI_NATS_URLS, name: 'setup' },
+    {
+      urls: settings.SEKALI_NATS_URLS,
+      name: 'setup',
+      discovery: settings.SEKALI_NATS_DISCOVERY === 'true',
+    },
     { waitForFirst: true },
   );
   const pool = createPool(storeAddress(settings, MIGRATION_MS_MAX));

@@ -41,7 +41,11 @@ export async function runWorker(
   });
   logger.info('connecting to the brokers');
   const connection = await connectBroker(
-    { urls: settings.SEKALI_NATS_URLS, name: 'worker' },
+    {
+      urls: settings.SEKALI_NATS_URLS,
+      name: 'worker',
+      discovery: settings.SEKALI_NATS_DISCOVERY === 'true',
+    },
     { waitForFirst: true },
   );
   const options = change(transportOptions(settings, connection, pool, logger), connection);

@@ -10,6 +10,8 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 export interface BrokerAddress {
   /** URLs joined by commas, for example `nats://127.0.0.1:4222,nats://127.0.0.1:4223`. */
   readonly urls: string;
+  /** Whether brokers are used that the listed ones name; not so where only the listed addresses can be reached. */
+  readonly discovery?: boolean;
   /** What the connection is called in the brokers' monitoring. */
   readonly name: string;
 }
@@ -32,6 +34,7 @@ export async function connectBroker(
   return connect({
     servers: address.urls.split(',').map((url) => url.trim()),
     name: address.name,
+    ignoreClusterUpdates: address.discovery === false,
     // The default gives up after 10 attempts and closes the connection for good.
     maxReconnectAttempts: -1,
     reconnectTimeWait: RECONNECT_WAIT_MS,

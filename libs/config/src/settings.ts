@@ -20,6 +20,10 @@ export const connectionFields = {
   SEKALI_NATS_URLS: text('nats://127.0.0.1:4222').describe(
     'Brokers, joined by commas; any one of them is enough to begin with',
   ),
+  SEKALI_NATS_DISCOVERY: z
+    .enum(['true', 'false'])
+    .default('true')
+    .describe('Whether brokers that the listed ones name are used too; `false` behind a proxy or NAT'),
   SEKALI_POSTGRES_URL: text('postgres://sekali@127.0.0.1:5442/sekali').describe('The database'),
   SEKALI_STREAM: token('EVENTS').describe('Name of the stream'),
   SEKALI_SUBJECT_PREFIX: token('events').describe('First token of every subject: `<prefix>.<topic>`'),

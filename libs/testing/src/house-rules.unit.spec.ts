@@ -45,6 +45,7 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
           `await import('../../gateway/src/b.js');`,
         ),
         one('an app imports libs/testing', 'apps/cli/src/a.ts', `import { waitFor } from '#testing';`),
+        one('the judge imports what it judges', 'apps/chaos/src/a.ts', `import { b } from '#store';`),
         one('a library nobody has placed', 'libs/new/src/a.ts', `export { b } from '#contracts';`),
       ],
       good: [
@@ -59,6 +60,7 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
           'apps/cli/src/a.ts',
           `import { b } from '#store'; import pg from 'pg';`,
         ),
+        one('the judge imports the contracts', 'apps/chaos/src/a.ts', `import { b } from '#contracts';`),
         one('a test imports what it needs', 'libs/store/src/a.int.spec.ts', `import { b } from '#testing';`),
       ],
     },

@@ -34,7 +34,7 @@ export function registerUp(program: Command, surroundings: UpSurroundings = {}):
     .option('--postgres-port <port>', 'port of Postgres', port, 5442)
     .option('--data <directory>', 'where the data is kept', join(findRepositoryRoot(), '.sekali'))
     .addOption(new Option('--nodes <count>', 'brokers').choices(['1', '3', '5']).default(3).argParser(nodes))
-    .option('--workers <count>', 'workers', between(1, 64), 2)
+    .option('--workers <count>', 'workers', between(0, 64), 2)
     .option('--gateways <count>', 'gateways', between(1, 16), 1)
     .option(
       '--sync-interval <duration>',
