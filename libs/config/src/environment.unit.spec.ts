@@ -76,8 +76,19 @@ describe('settings', () => {
     ['SEKALI_STREAM', 'with space'],
     ['SEKALI_SUBJECT_PREFIX', 'a.b'],
     ['SEKALI_LOG_LEVEL', 'loud'],
+    ['SEKALI_NATS_URLS', 'foo bar'],
+    ['SEKALI_NATS_URLS', 'http://127.0.0.1:4222'],
+    ['SEKALI_NATS_URLS', 'nats://one:4222,,nats://two:4222'],
+    ['SEKALI_POSTGRES_URL', 'mysql://localhost/sekali'],
   ])('are refused by name: %s=%s', (name, value) => {
     expect(workerProblems({ [name]: value })).toEqual([expect.stringMatching(`^${name}: .`)]);
+  });
+
+  it.each([
+    ['SEKALI_NATS_URLS', 'nats://user:secret@one:4222, two:4222,tls://[::1]:4222,three'],
+    ['SEKALI_POSTGRES_URL', 'postgresql://user:secret@[::1]:5432/db?sslmode=require'],
+  ])('may be written in any form the clients take: %s=%s', (name, value) => {
+    expect(workerProblems({ [name]: value })).toEqual([]);
   });
 
   it('that are wrong are all told at once, relations among them', () => {

@@ -50,11 +50,11 @@ the file up to there, so shipping a file twice, or after it has grown, stores no
 name on several machines are told apart by --name or --topic.
 
 A last line without a newline may still be being written. It is left, and said, so that it is not sent twice,
-once in part and once whole; --last-line sends it. Lines over 32 KiB are cut and marked; bytes that are no UTF-8,
+once in part and once whole; --last-line sends it. Lines over 32 KiB are cut and marked; bytes that are not UTF-8,
 and NUL, become U+FFFD and the event is marked. The timestamp is the ISO date the line begins with (without a
 zone: UTC), else the time the file was last changed.
 
-A run that was interrupted is gone on with by the same command; a complete one sends everything again.
+The same command resumes an interrupted run; after a complete one it sends everything again.
 
 Examples:
   sekali ship /var/log/nginx/access.log

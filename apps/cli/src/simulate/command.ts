@@ -58,7 +58,7 @@ Exit codes:
 /** The command, to be added to the program. */
 export function simulateCommand(): Command {
   const command = newCommand('simulate')
-    .summary('be producers that retry, and check the figures')
+    .summary('simulate producers that retry, and check the figures')
     .description('Sends events at least once, some of them twice, and checks that each was stored once.')
     .option('--events <count>', 'different events', integerOption(1, 100_000_000), 20_000)
     .option('--duplicates <ratio>', 'repeats for each different event', numberOption(0, 100), 0.3)
