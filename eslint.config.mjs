@@ -12,7 +12,6 @@ const ASSERTIONS = [
   'fc.assert',
   'assert*',
   'waitFor',
-  'settledAs',
   'ledgerBecomes',
   'wholeAgain',
   'nothingUnsettled',

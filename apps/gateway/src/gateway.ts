@@ -16,7 +16,7 @@ import { EventReader } from './events/event-reader.js';
 import { GatewayModule } from './gateway.module.js';
 import { ReadinessCheck } from './health/readiness.js';
 import { ProblemFilter } from './problems/problem.filter.js';
-import { Publishing } from './publish/publishing.js';
+import { type EventPublisher, Publishing } from './publish/publishing.js';
 import { takeJsonAsText } from './publish/json-body.js';
 import { RequestGate } from './request-gate.js';
 import { serverOptions } from './server-options.js';
@@ -29,6 +29,9 @@ const PUBLISH_MS_LEFT_MAX = 4_000;
 const ANSWERS_MS_MAX = 7_500;
 const COUNTS_MS_MAX = 1_000;
 const CLOSE_MS_MAX = 1_000;
+
+/** Changes what takes events to the brokers: how the judge takes a protection out. */
+export type PublisherChange = (publisher: EventPublisher) => EventPublisher;
 
 /** A gateway that listens. */
 export class Gateway {
@@ -46,7 +49,11 @@ export class Gateway {
   ) {}
 
   /** Starts listening, whether or not brokers and database answer. Rejects when the address cannot be taken. */
-  static async start(settings: GatewaySettings, logger: Logger): Promise<Gateway> {
+  static async start(
+    settings: GatewaySettings,
+    logger: Logger,
+    change: PublisherChange = (publisher) => publisher,
+  ): Promise<Gateway> {
     const pool = createPool({
       url: settings.SEKALI_POSTGRES_URL,
       name: 'sekali-gateway',
@@ -59,7 +66,13 @@ export class Gateway {
       onError: (error) =>
         logger.warn({ error: String(error) }, 'counts of duplicates could not be written yet'),
     });
-    const app = await makeApp(settings, logger, { pool, broker, gate, duplicates });
+    const app = await makeApp(settings, logger, {
+      pool,
+      broker,
+      publisher: change(broker),
+      gate,
+      duplicates,
+    });
     try {
       await app.listen(settings.SEKALI_HTTP_PORT, settings.SEKALI_HTTP_HOST);
     } catch (error) {
@@ -126,6 +139,7 @@ function brokerOptions(settings: GatewaySettings): ConstructorParameters<typeof 
 interface Connections {
   readonly pool: Pool;
   readonly broker: BrokerLink;
+  readonly publisher: EventPublisher;
   readonly gate: RequestGate;
   readonly duplicates: BrokerDuplicates;
 }
@@ -133,7 +147,7 @@ interface Connections {
 async function makeApp(
   settings: GatewaySettings,
   logger: Logger,
-  { pool, broker, gate, duplicates }: Connections,
+  { pool, broker, publisher, gate, duplicates }: Connections,
 ): Promise<NestFastifyApplication> {
   const bounds = {
     // A request that can never find room among those waiting is refused for its size, not for the moment.
@@ -144,7 +158,7 @@ async function makeApp(
     eventBytesMax: settings.SEKALI_EVENT_BYTES_MAX,
   };
   const module = GatewayModule.over({
-    publishing: new Publishing(broker, duplicates, bounds),
+    publishing: new Publishing(publisher, duplicates, bounds),
     events: new EventReader(pool, broker),
     statistics: new Statistics(pool, broker, settings.SEKALI_STREAM),
     readiness: new ReadinessCheck(pool, broker, () => gate.isClosing),

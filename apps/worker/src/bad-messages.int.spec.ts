@@ -1,14 +1,14 @@
 /** One bad message harms nobody: it becomes a dead letter with its reason, its neighbours are stored. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream } from '@nats-io/jetstream';
-import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import { createTestSystem, type TestSystem } from '#testing';
 import {
   type ConsumerFixture,
+  ledgerBecomes,
   ledgerOf,
   publishEvent,
-  readLedger,
   startConsumer,
-} from './consumer-fixture.js';
+} from './test/consumer-fixture.js';
 
 let system: TestSystem;
 let consumer: ConsumerFixture | undefined;
@@ -22,16 +22,6 @@ afterEach(async () => {
   consumer = undefined;
   await system.dispose();
 });
-
-async function settled(count: number): Promise<void> {
-  await waitFor(
-    async () => {
-      const { stored, duplicates, deadLetters } = await readLedger(system.pool);
-      return stored + duplicates + deadLetters >= count;
-    },
-    { withinMs: 30_000, describe: `${count} messages settled` },
-  );
-}
 
 async function deadLetters(): Promise<{ topic: string; event_id: string | null; reason: string }[]> {
   const { rows } = await system.pool.query<{ topic: string; event_id: string | null; reason: string }>(
@@ -63,8 +53,7 @@ describe('bad messages', () => {
     await raw('or$ders', '{}');
     await publishEvent(system, { id: 'good-2' });
     consumer = await startConsumer(system.environment, { settings: { batchWaitMs: 50 } });
-    await settled(8);
-    expect(await readLedger(system.pool)).toEqual(ledgerOf(2, 0, 0, 6));
+    await ledgerBecomes(system, ledgerOf(2, 0, 0, 6));
     expect(await deadLetters()).toEqual([
       { topic: 'orders', event_id: null, reason: 'not_json' },
       { topic: 'orders', event_id: null, reason: 'not_utf8' },
@@ -89,8 +78,7 @@ describe('bad messages', () => {
         await transaction.query(refuseBad, [fresh.map(({ event }) => event.payload)]);
       },
     });
-    await settled(100);
-    expect(await readLedger(system.pool)).toEqual(ledgerOf(98, 0, 0, 2));
+    await ledgerBecomes(system, ledgerOf(98, 0, 0, 2));
     expect(await deadLetters()).toEqual([
       { topic: 'orders', event_id: 'e17', reason: 'refused_by_store' },
       { topic: 'orders', event_id: 'e71', reason: 'refused_by_store' },
@@ -110,8 +98,7 @@ describe('bad messages', () => {
         return Promise.reject(new TypeError('a defect in the effect'));
       },
     });
-    await settled(5);
-    expect(await readLedger(system.pool)).toEqual(ledgerOf(4, 0, 0, 1));
+    await ledgerBecomes(system, ledgerOf(4, 0, 0, 1));
     expect(await deadLetters()).toEqual([{ topic: 'orders', event_id: 'e3', reason: 'effect_failed' }]);
     const [first = 0, second = 0, third = 0, ...more] = attempts;
     expect(more).toEqual([]);
@@ -128,7 +115,6 @@ describe('bad messages', () => {
     consumer = await startConsumer(system.environment, {
       afterStoring: () => (++failures < 3 ? Promise.reject(new Error('not yet')) : Promise.resolve()),
     });
-    await settled(1);
-    expect(await readLedger(system.pool)).toEqual(ledgerOf(1));
+    await ledgerBecomes(system, ledgerOf(1));
   });
 });

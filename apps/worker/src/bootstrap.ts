@@ -8,7 +8,7 @@ import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { connectBroker } from '#broker';
-import type { WorkerSettings } from '#config';
+import { SettingsError, type WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import { ErrorPassage, type PullConsumerOptions, PullConsumerStrategy } from '#idempotent-consumer';
 import { createLogger, type Logger, NestLogger } from '#observability';
@@ -18,7 +18,7 @@ import { transportOptions } from './transport-options.js';
 
 const STOP_MS_MAX = 12_000;
 
-/** Changes the transport before it starts: how a test takes a protection out. */
+/** Changes the transport before it starts: how a test or the judge takes a protection out. */
 export type TransportChange = (
   options: PullConsumerOptions<SekaliEvent>,
   connection: NatsConnection,
@@ -65,6 +65,15 @@ export async function runWorker(
   await listening;
   process.send?.({ type: 'ready' });
   logger.info('ready');
+}
+
+/** Ends a worker that could not start: a wrong environment is told in its own words, a defect with its stack. */
+export function endWith(error: unknown): never {
+  const expected = error instanceof SettingsError;
+  process.stderr.write(
+    `worker: ${expected || !(error instanceof Error) ? String(error) : (error.stack ?? error.message)}\n`,
+  );
+  process.exit(1);
 }
 
 /** The way out: once, in order, within a bound. */

@@ -9,7 +9,7 @@ import {
   publishEvent,
   readLedger,
   startConsumer,
-} from './consumer-fixture.js';
+} from './test/consumer-fixture.js';
 
 let system: TestCluster;
 let manager: JetStreamManager;

@@ -3,11 +3,11 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import {
   type ConsumerFixture,
+  ledgerBecomes,
   ledgerOf,
   publishEvent,
-  readLedger,
   startConsumer,
-} from './consumer-fixture.js';
+} from './test/consumer-fixture.js';
 
 let system: TestSystem;
 const consumers: ConsumerFixture[] = [];
@@ -27,24 +27,12 @@ async function start(options?: Parameters<typeof startConsumer>[1]): Promise<Con
   return consumer;
 }
 
-async function settledAs(expected: ReturnType<typeof ledgerOf>): Promise<void> {
-  const total = expected.stored + expected.duplicates + expected.deadLetters;
-  await waitFor(
-    async () => {
-      const { stored, duplicates, deadLetters } = await readLedger(system.pool);
-      return stored + duplicates + deadLetters >= total;
-    },
-    { withinMs: 30_000, describe: `${total} messages settled` },
-  );
-  expect(await readLedger(system.pool)).toEqual(expected);
-}
-
 describe('deduplication', () => {
   it('stores one of the duplicates in one batch and names the sequence that came first', async () => {
     const first = await publishEvent(system, { id: 'a' });
     for (let n = 0; n < 4; n++) await publishEvent(system, { id: 'a' });
     await start({ settings: { batchWaitMs: 50 } });
-    await settledAs(ledgerOf(1, 4));
+    await ledgerBecomes(system, ledgerOf(1, 4));
     const { rows } = await system.pool.query<{ first: number }>(
       'SELECT DISTINCT first_seq::int AS first FROM sekali.duplicate',
     );
@@ -54,7 +42,7 @@ describe('deduplication', () => {
   it('finds duplicates across batches', async () => {
     await start({ settings: { batchSize: 1 } });
     for (let n = 0; n < 30; n++) await publishEvent(system, { id: `e${n % 10}` });
-    await settledAs(ledgerOf(10, 20));
+    await ledgerBecomes(system, ledgerOf(10, 20));
   });
 
   it('finds duplicates across workers at the same moment, without a deadlock', async () => {
@@ -62,7 +50,7 @@ describe('deduplication', () => {
     // Each 1,600 messages are 200 events, sent eight times over: what the four have at hand at a time overlaps.
     const idOf = (n: number): string => `e${Math.floor(n / 1_600)}-${(n * 7) % 200}`;
     await Promise.all(Array.from({ length: 6_400 }, (_, n) => publishEvent(system, { id: idOf(n) })));
-    await settledAs(ledgerOf(800, 5_600));
+    await ledgerBecomes(system, ledgerOf(800, 5_600));
     const { rows } = await system.pool.query<{ deadlocks: number }>(
       'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
     );
@@ -83,14 +71,14 @@ describe('deduplication', () => {
       { withinMs: 10_000, describe: 'the broker has forgotten the message id' },
     );
     expect(second).toBe(2);
-    await settledAs(ledgerOf(1, 1));
+    await ledgerBecomes(system, ledgerOf(1, 1));
   });
 
   it('keeps the same id under two topics apart', async () => {
     await start();
     await publishEvent(system, { topic: 'orders', id: 'same' });
     await publishEvent(system, { topic: 'invoices', id: 'same' });
-    await settledAs(ledgerOf(2));
+    await ledgerBecomes(system, ledgerOf(2));
   });
 
   it('calls a duplicate with another payload a conflict, compared as JSON values, and keeps the first', async () => {
@@ -99,7 +87,7 @@ describe('deduplication', () => {
     await publishEvent(system, { id: 'a', payload: '{ "list": [1, 2], "n": 1.0 }' });
     await publishEvent(system, { id: 'a', payload: '{"n":2,"list":[1,2]}' });
     await publishEvent(system, { id: 'a', payload: '{"n":1,"list":[2,1]}' });
-    await settledAs(ledgerOf(1, 3, 2));
+    await ledgerBecomes(system, ledgerOf(1, 3, 2));
     const { rows } = await system.pool.query('SELECT payload FROM sekali.event');
     expect(rows).toEqual([{ payload: { n: 1, list: [1, 2] } }]);
     const conflicts = await system.pool.query(
@@ -114,7 +102,7 @@ describe('deduplication', () => {
   it('keeps numbers that JavaScript cannot hold', async () => {
     await start();
     await publishEvent(system, { id: 'big', payload: '{"n":12345678901234567890.123456789}' });
-    await settledAs(ledgerOf(1));
+    await ledgerBecomes(system, ledgerOf(1));
     const { rows } = await system.pool.query(`SELECT payload->>'n' AS n FROM sekali.event`);
     expect(rows).toEqual([{ n: '12345678901234567890.123456789' }]);
   });

@@ -16,7 +16,7 @@ import {
 import { createLogger } from '#observability';
 import { createInbox } from '#store';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
-import { ledgerOf, publishEvent, readLedger } from './consumer-fixture.js';
+import { ledgerOf, publishEvent, readLedger } from './test/consumer-fixture.js';
 import { EventRecorder } from './event-recorder.js';
 import { transportOptions } from './transport-options.js';
 

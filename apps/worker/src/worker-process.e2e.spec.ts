@@ -1,8 +1,14 @@
 /** Workers as processes that are killed, frozen, stopped, or end themselves over a message. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { jetstreamManager } from '@nats-io/jetstream';
 import { type App, createTestSystem, startApp, type TestSystem, waitFor } from '#testing';
-import { ledgerOf, publishEvent, readLedger } from './consumer-fixture.js';
+import {
+  ledgerBecomes,
+  ledgerOf,
+  nothingUnsettled,
+  publishEvent,
+  readLedger,
+  unsettled,
+} from './test/consumer-fixture.js';
 
 const ackWaitMs = 2_000;
 let system: TestSystem;
@@ -34,31 +40,6 @@ async function send(count: number, from = 0): Promise<void> {
   await Promise.all(Array.from({ length: count }, (_, n) => publishEvent(system, { id: `e${from + n}` })));
 }
 
-async function ledgerBecomes(expected: ReturnType<typeof ledgerOf>, withinMs = 40_000): Promise<void> {
-  const total = expected.stored + expected.duplicates + expected.deadLetters;
-  await waitFor(
-    async () => {
-      const { stored, duplicates, deadLetters } = await readLedger(system.pool);
-      return stored + duplicates + deadLetters >= total;
-    },
-    { withinMs, describe: `${total} messages settled` },
-  );
-  expect(await readLedger(system.pool)).toEqual(expected);
-}
-
-async function unsettled(): Promise<number> {
-  const manager = await jetstreamManager(system.connection, { checkAPI: false });
-  const info = await manager.consumers.info(system.streamName, system.consumerName);
-  return info.num_pending + info.num_ack_pending;
-}
-
-async function nothingUnsettled(): Promise<void> {
-  await waitFor(async () => (await unsettled()) === 0, {
-    withinMs: 30_000,
-    describe: 'every message acknowledged',
-  });
-}
-
 describe('a worker process', () => {
   it('that is killed before the commit leaves nothing behind; another one stores everything once', async () => {
     await send(100);
@@ -66,8 +47,8 @@ describe('a worker process', () => {
     expect(await killed.exited).toMatchObject({ signal: 'SIGKILL' });
     expect(await readLedger(system.pool)).toEqual(ledgerOf(0));
     await startWorker();
-    await ledgerBecomes(ledgerOf(100));
-    await nothingUnsettled();
+    await ledgerBecomes(system, ledgerOf(100));
+    await nothingUnsettled(system);
   });
 
   it('that is killed between commit and ack costs redeliveries that change nothing', async () => {
@@ -76,21 +57,21 @@ describe('a worker process', () => {
     expect(await killed.exited).toMatchObject({ signal: 'SIGKILL' });
     const committed = await readLedger(system.pool);
     expect(committed.stored).toBeGreaterThan(0);
-    expect(await unsettled()).toBe(100);
+    expect(await unsettled(system)).toBe(100);
     await startWorker();
-    await ledgerBecomes(ledgerOf(100));
-    await nothingUnsettled();
+    await ledgerBecomes(system, ledgerOf(100));
+    await nothingUnsettled(system);
     expect(await readLedger(system.pool)).toEqual(ledgerOf(100));
   });
 
   it('whose acks are lost gets redeliveries that change nothing', async () => {
     await send(50);
     await startWorker('lose-acks');
-    await ledgerBecomes(ledgerOf(50));
-    expect(await unsettled()).toBeGreaterThan(0);
+    await ledgerBecomes(system, ledgerOf(50));
+    expect(await unsettled(system)).toBeGreaterThan(0);
     // The redelivered ones are acknowledged, since only the first batch's acks were lost.
     await send(1, 50);
-    await nothingUnsettled();
+    await nothingUnsettled(system);
     expect(await readLedger(system.pool)).toEqual(ledgerOf(51));
   });
 
@@ -104,11 +85,11 @@ describe('a worker process', () => {
     frozen.kill('SIGSTOP');
     await startWorker();
     await load;
-    await ledgerBecomes(ledgerOf(2_000));
+    await ledgerBecomes(system, ledgerOf(2_000));
     frozen.kill('SIGCONT');
-    await nothingUnsettled();
+    await nothingUnsettled(system);
     await send(100, 2_000);
-    await ledgerBecomes(ledgerOf(2_100));
+    await ledgerBecomes(system, ledgerOf(2_100));
   });
 
   it('that a message kills again and again gives that message up, and no neighbour', async () => {
@@ -125,8 +106,8 @@ describe('a worker process', () => {
       }
     };
     const supervising = keepStarting();
-    await ledgerBecomes(ledgerOf(60, 0, 0, 1), 60_000);
-    await nothingUnsettled();
+    await ledgerBecomes(system, ledgerOf(60, 0, 0, 1), 60_000);
+    await nothingUnsettled(system);
     const { rows } = await system.pool.query('SELECT seq::int, event_id, reason FROM sekali.dead_letter');
     expect(rows).toEqual([{ seq: bad, event_id: 'bad', reason: 'process_ended' }]);
     const attempts = await system.pool.query('SELECT * FROM sekali.attempt');
@@ -150,9 +131,9 @@ describe('a worker process', () => {
     await load;
     expect(await readLedger(system.pool)).toEqual(atStop);
     // What it had committed is acknowledged: all that is left is what it never stored.
-    expect(await unsettled()).toBe(3_000 - atStop.stored);
+    expect(await unsettled(system)).toBe(3_000 - atStop.stored);
     await startWorker();
-    await ledgerBecomes(ledgerOf(3_000));
+    await ledgerBecomes(system, ledgerOf(3_000));
   });
 
   it('that is told to stop in the middle of an outage stops all the same', async () => {

@@ -1,6 +1,7 @@
 /** A consumer in the process of a test, put together as the worker does it, with an effect of the test's own. */
+import { expect } from '@jest/globals';
 import { type NatsConnection, nuid } from '@nats-io/nats-core';
-import { jetstream } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { Pool } from 'pg';
 import { connectBroker, STREAM_CREATED_METADATA } from '#broker';
 import { readWorkerSettings, type WorkerSettings } from '#config';
@@ -17,8 +18,9 @@ import {
   OutageGate,
 } from '#idempotent-consumer';
 import { createPool, insertEvents, streamIdOf } from '#store';
-import { eventDecoder } from './event-decoder.js';
-import { newEvent, payloadComparison } from './event-recorder.js';
+import { type TestSystem, waitFor } from '#testing';
+import { eventDecoder } from '../event-decoder.js';
+import { newEvent, payloadComparison } from '../event-recorder.js';
 
 /** What a test may change. */
 export interface ConsumerFixtureOptions {
@@ -178,4 +180,38 @@ export async function readLedger(pool: Pool): Promise<Ledger> {
 export function ledgerOf(stored: number, duplicates = 0, conflicts = 0, deadLetters = 0): Ledger {
   const counted = { stored, duplicates, conflicts, deadLetters };
   return { ...counted, events: stored, counted };
+}
+
+/** Waits until so many messages are settled, then expects exactly this. */
+export async function ledgerBecomes(
+  { pool }: Pick<TestSystem, 'pool'>,
+  expected: Ledger,
+  withinMs = 40_000,
+): Promise<void> {
+  const total = expected.stored + expected.duplicates + expected.deadLetters;
+  await waitFor(
+    async () => {
+      const { stored, duplicates, deadLetters } = await readLedger(pool);
+      return stored + duplicates + deadLetters >= total;
+    },
+    { withinMs, describe: `${total} messages settled` },
+  );
+  expect(await readLedger(pool)).toEqual(expected);
+}
+
+/** Messages that the consumer has not acknowledged, delivered or not. */
+export async function unsettled(
+  system: Pick<TestSystem, 'connection' | 'streamName' | 'consumerName'>,
+): Promise<number> {
+  const manager = await jetstreamManager(system.connection, { checkAPI: false });
+  const info = await manager.consumers.info(system.streamName, system.consumerName);
+  return info.num_pending + info.num_ack_pending;
+}
+
+/** Waits until every message is acknowledged. */
+export async function nothingUnsettled(system: Parameters<typeof unsettled>[0]): Promise<void> {
+  await waitFor(async () => (await unsettled(system)) === 0, {
+    withinMs: 30_000,
+    describe: 'every message acknowledged',
+  });
 }

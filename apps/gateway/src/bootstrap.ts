@@ -1,0 +1,37 @@
+/**
+ * The life of a gateway process.
+ *
+ * SIGTERM, SIGINT or the end of the parent let it finish what it accepted and end with 0; what keeps it from
+ * starting ends it with 1.
+ */
+import { type GatewaySettings, readGatewaySettings, SettingsError } from '#config';
+import { createLogger } from '#observability';
+import { Gateway, type PublisherChange } from './gateway.js';
+
+/** Runs a gateway until it is told to stop. Resolves when it listens. */
+export async function runGateway(change?: PublisherChange): Promise<void> {
+  const settings = settingsOrExit();
+  const logger = createLogger('gateway', settings.SEKALI_LOG_LEVEL);
+  const gateway = await Gateway.start(settings, logger, change).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`The gateway cannot start: ${reason}\n`);
+    process.exit(1);
+  });
+  const stop = (): void => {
+    logger.info('stopping');
+    void gateway.stop().then(() => process.exit(0));
+  };
+  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, stop);
+  logger.info({ url: gateway.url }, 'listening');
+  process.send?.({ type: 'ready', url: gateway.url });
+}
+
+function settingsOrExit(): GatewaySettings {
+  try {
+    return readGatewaySettings();
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
+}

@@ -1,0 +1,64 @@
+/** The gateway that is wrong on purpose is wrong in the way it says. */
+import { describe, expect, it } from '@jest/globals';
+import { jetstreamManager } from '@nats-io/jetstream';
+import type { PublishResponse } from '#contracts';
+import { type App, createTestSystem, startApp, waitFor } from '#testing';
+import { event } from './test/running-gateway.js';
+
+async function startJudged(
+  environment: Readonly<Record<string, string>>,
+  sabotage: string,
+  untilReady = true,
+): Promise<App> {
+  const programArguments = [sabotage];
+  return startApp('gateway', environment, { program: 'judged-gateway.js', programArguments, untilReady });
+}
+
+const post = (url: string, body: unknown): Promise<Response> =>
+  fetch(`${url}/publish`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+
+describe('the judged gateway', () => {
+  it('answer-before-puback: says that it has what the brokers cannot take', async () => {
+    const { environment } = await createTestSystem();
+    // Nobody listens on these subjects: the right gateway answers 503.
+    const app = await startJudged(
+      { ...environment, SEKALI_SUBJECT_PREFIX: 'nobody-listens' },
+      'answer-before-puback',
+    );
+    const answer = await post(app.url, [event('1'), event('2')]);
+    expect(answer.status).toBe(202);
+    expect((await answer.json()) as PublishResponse).toEqual({
+      accepted: 2,
+      duplicates: 0,
+      rejected: [],
+      results: [
+        { index: 0, topic: 'orders.created', event_id: '1', status: 'accepted' },
+        { index: 1, topic: 'orders.created', event_id: '2', status: 'accepted' },
+      ],
+    });
+    app.kill('SIGKILL');
+  });
+
+  it('answer-before-puback: publishes all the same, a little later', async () => {
+    const { environment, connection, streamName } = await createTestSystem();
+    const app = await startJudged(environment, 'answer-before-puback');
+    expect((await post(app.url, event('1'))).status).toBe(202);
+    const messages = async (): Promise<number> =>
+      (await jetstreamManager(connection)).streams.info(streamName).then(({ state }) => state.messages);
+    await waitFor(async () => (await messages()) === 1, { withinMs: 10_000, describe: 'the event' });
+    expect(await messages()).toBe(1);
+  });
+
+  it('ends with 2 at a sabotage that it does not know, and names those it does', async () => {
+    const { environment } = await createTestSystem();
+    const app = await startJudged(environment, 'answer-never', false);
+    expect(await app.exited).toMatchObject({ code: 2 });
+    expect(app.output()).toBe(
+      'judged-gateway: "answer-never" is no sabotage; there is answer-before-puback\n',
+    );
+  });
+});

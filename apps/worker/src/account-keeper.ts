@@ -1,0 +1,59 @@
+/**
+ * The effect of the consumer `accounts`: amounts are added up, an account a topic.
+ *
+ * It is the judge's own: a sum shows an effect that took place twice, or not at all, where a row that was merely
+ * written again would not. An amount that is added outside the transaction of the inbox does not come out.
+ */
+import { Controller } from '@nestjs/common';
+import { Ctx, Payload } from '@nestjs/microservices';
+import type { SekaliEvent } from '#contracts';
+import { BatchContext, type Message, OncePerEvent } from '#idempotent-consumer';
+import type { Queryable } from '#store';
+
+/** Name of the durable consumer that this effect belongs to. */
+export const ACCOUNTS_CONSUMER = 'accounts';
+
+const ACCOUNTS_LOCK = 7_365_100;
+
+// One query of several statements is one transaction. IF NOT EXISTS alone fails in one of two that come at once.
+const MAKE_ACCOUNTS = `
+SELECT pg_advisory_xact_lock(${ACCOUNTS_LOCK});
+CREATE SCHEMA IF NOT EXISTS chaos;
+CREATE TABLE IF NOT EXISTS chaos.account (
+  topic text COLLATE "C" PRIMARY KEY,
+  amount bigint NOT NULL,
+  events bigint NOT NULL
+)`;
+
+// Sorted, so that two workers take the rows in the same order and cannot deadlock.
+const ADD_AMOUNTS = `
+INSERT INTO chaos.account AS account (topic, amount, events)
+SELECT input.topic, sum(input.amount), count(*)
+FROM unnest($1::text[], $2::bigint[]) AS input (topic, amount)
+GROUP BY input.topic ORDER BY input.topic COLLATE "C"
+ON CONFLICT (topic) DO UPDATE SET
+  amount = account.amount + excluded.amount,
+  events = account.events + excluded.events`;
+
+/** Makes schema and table of the accounts, what is missing of them. Any number of workers may do it at once. */
+export async function makeAccounts(database: Queryable): Promise<void> {
+  await database.query(MAKE_ACCOUNTS);
+}
+
+/** Adds the amount of each event to the account of its topic. */
+@Controller()
+export class AccountKeeper {
+  @OncePerEvent(ACCOUNTS_CONSUMER)
+  async add(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
+    await context.transaction.query(ADD_AMOUNTS, [
+      fresh.map(({ topic }) => topic),
+      fresh.map(({ event }) => amountOf(event)),
+    ]);
+  }
+}
+
+/** @returns the payload's `amount`, or 0 where it is no whole number: such an event still counts as one */
+function amountOf({ payload }: SekaliEvent): number {
+  const { amount } = JSON.parse(payload) as { amount?: unknown };
+  return Number.isSafeInteger(amount) ? (amount as number) : 0;
+}

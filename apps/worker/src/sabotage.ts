@@ -1,0 +1,146 @@
+/**
+ * Ways for a worker to be wrong, one at a time: what the judge must find, or its verdicts mean nothing.
+ *
+ * Each stands for a mistake that is really made, and nothing else about the worker is changed.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { Controller, type Type } from '@nestjs/common';
+import { Ctx, Payload } from '@nestjs/microservices';
+import type { WorkerSettings } from '#config';
+import type { SekaliEvent } from '#contracts';
+import {
+  BatchContext,
+  BatchProcessor,
+  type Delivery,
+  type Message,
+  OncePerEvent,
+  type Outcome,
+  type PullConsumerOptions,
+} from '#idempotent-consumer';
+import { createPool, type Queryable } from '#store';
+import { AccountKeeper, ACCOUNTS_CONSUMER } from './account-keeper.js';
+import type { TransportChange } from './bootstrap.js';
+import { EventRecorder, STORE_CONSUMER } from './event-recorder.js';
+
+/** What is wrong with a worker. What is left out is as it should be. */
+export interface Sabotage {
+  /** Controllers in place of the right ones. */
+  readonly effects?: (settings: WorkerSettings) => Type[];
+  readonly transport?: TransportChange;
+}
+
+/** Every sabotage, by its name. */
+export const SABOTAGES: ReadonlyMap<string, Sabotage> = new Map<string, Sabotage>([
+  ['ack-before-commit', { transport: ackBeforeCommit }],
+  ['effect-outside-transaction', { effects: effectsOutsideTransaction }],
+  ['no-inbox', { transport: noInbox }],
+  ['drop-bad-batch', { transport: dropBadBatch }],
+]);
+
+const EFFECT_TO_COMMIT_MS = 50;
+const CONSUMERS = 2;
+const UNMAKE_LOCK = 7_365_101;
+
+/**
+ * The mistake: acknowledging a message when it arrives, as auto-ack does. Whoever dies before the commit has lost
+ * it. Only the first answer to a delivery leaves, so what the consumer answers later is not heard.
+ */
+function ackBeforeCommit(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions<SekaliEvent> {
+  return {
+    ...options,
+    decode: (delivery) => {
+      delivery.ack();
+      return options.decode(delivery);
+    },
+  };
+}
+
+/**
+ * The mistake: a handler that writes through a repository of its own instead of the transaction it was given. What
+ * it wrote stays when the keys do not, and the redelivery writes it again.
+ */
+function effectsOutsideTransaction(settings: WorkerSettings): Type[] {
+  // Not the worker's pool: its transactions would wait for connections that they hold themselves.
+  const outside = createPool({
+    url: settings.SEKALI_POSTGRES_URL,
+    name: 'sekali-worker',
+    connectionsMax: CONSUMERS * settings.SEKALI_BATCHES_IN_FLIGHT,
+    transactionMsMax: settings.SEKALI_TRANSACTION_MS_MAX,
+  });
+  const recorder = new EventRecorder();
+  const keeper = new AccountKeeper();
+
+  @Controller()
+  class EffectsOutsideTransaction {
+    @OncePerEvent(STORE_CONSUMER)
+    async record(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
+      await recorder.record(fresh, contextOn(outside, context));
+      await pause(EFFECT_TO_COMMIT_MS);
+    }
+
+    @OncePerEvent(ACCOUNTS_CONSUMER)
+    async add(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
+      await keeper.add(fresh, contextOn(outside, context));
+      await pause(EFFECT_TO_COMMIT_MS);
+    }
+  }
+  return [EffectsOutsideTransaction];
+}
+
+/** The same context, except that each statement commits by itself. */
+function contextOn(database: Queryable, { consumer, transaction }: BatchContext): BatchContext {
+  return new BatchContext(consumer, {
+    streamId: transaction.streamId,
+    query: (text, values) => database.query(text, values),
+  });
+}
+
+/**
+ * The mistake: a plain index on the key where a unique one belongs. `ON CONFLICT DO NOTHING` then meets no conflict,
+ * and every delivery takes effect. The constraints are gone for every worker of this database, and stay gone.
+ */
+function noInbox(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions<SekaliEvent> {
+  return {
+    ...options,
+    prepare: async (pattern) => {
+      await options.prepare(pattern);
+      await options.pool.query(withoutConstraints(options.tablesOf(pattern).key));
+    },
+  };
+}
+
+/** One query, hence one transaction; the lock is for workers that start at once. */
+function withoutConstraints(table: string): string {
+  const index = table.replace('.', '_');
+  return `
+SELECT pg_advisory_xact_lock(${UNMAKE_LOCK});
+DO $$
+DECLARE name text;
+BEGIN
+  FOR name IN SELECT conname FROM pg_constraint WHERE conrelid = '${table}'::regclass AND contype IN ('p', 'u') LOOP
+    EXECUTE format('ALTER TABLE ${table} DROP CONSTRAINT IF EXISTS %I', name);
+  END LOOP;
+END $$;
+CREATE INDEX IF NOT EXISTS ${index}_identity ON ${table} (topic, event_id);
+CREATE INDEX IF NOT EXISTS ${index}_sequence ON ${table} (stream_id, seq)`;
+}
+
+/**
+ * The mistake: one `try` around the reading of a whole batch, whose `catch` gives the batch up so that a message
+ * that cannot be read does not come again for ever. Its neighbours are acknowledged and stored nowhere.
+ */
+function dropBadBatch(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions<SekaliEvent> {
+  const { prototype } = BatchProcessor;
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- called below on the processor it is taken from
+  const process = prototype.process;
+  prototype.process = async function (
+    this: BatchProcessor<unknown>,
+    streamId: number,
+    deliveries: readonly Delivery[],
+  ): Promise<Map<number, Outcome>> {
+    const allGood = deliveries.every((delivery) => options.decode(delivery).ok);
+    if (allGood) return process.call(this, streamId, deliveries);
+    return new Map(deliveries.map(({ seq }) => [seq, { kind: 'settled' }]));
+  };
+  return options;
+}
