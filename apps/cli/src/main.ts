@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findRepositoryRoot } from '#local-cluster';
 import { auditCommand } from './audit/command.js';
+import { programCommand } from './program.js';
 import { shipCommand } from './ship/command.js';
 import { simulateCommand } from './simulate/command.js';
 import { registerUp } from './up/command.js';
@@ -17,6 +18,7 @@ const { version, description } = JSON.parse(
 
 const program = new Command('sekali')
   .description(description)
+  .enablePositionalOptions()
   .version(version, '-V, --version', 'print the version')
   .helpOption('-h, --help', 'print help; "sekali help <command>" explains one command')
   .showHelpAfterError('Run with --help to see what is possible.');
@@ -25,5 +27,8 @@ registerUp(program);
 program.addCommand(shipCommand());
 program.addCommand(simulateCommand());
 program.addCommand(auditCommand());
+program.addCommand(
+  programCommand('chaos', 'break the system on purpose, and prove that nothing was lost or done twice'),
+);
 
 await program.parseAsync();

@@ -1,0 +1,30 @@
+/** Asks `sekali audit`, as a process, for a second opinion. */
+import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
+import type { AuditOpinion } from './checker/evidence.js';
+import { builtProgram } from './system/repository.js';
+
+const AUDIT_MS_MAX = 300_000;
+const SAYS_LENGTH_MAX = 500;
+
+/** What it says of a system. An audit that does not end in time counts as one that could not tell. */
+export async function askAudit(
+  natsUrls: readonly string[],
+  postgresUrl: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<AuditOpinion> {
+  const addresses = ['--nats', natsUrls.join(','), '--postgres', postgresUrl];
+  const child = spawn(process.execPath, [builtProgram('cli'), 'audit', '--json', ...addresses], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: environment,
+    timeout: AUDIT_MS_MAX,
+    killSignal: 'SIGKILL',
+  });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  const [printed, complained, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  const says = complained.trim() || printed.replace(/\s+/g, ' ').trim();
+  return { exitCode: exitCode ?? 2, says: says.slice(0, SAYS_LENGTH_MAX) };
+}

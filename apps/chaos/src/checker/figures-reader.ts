@@ -1,0 +1,47 @@
+/** Reads `GET /stats` of every gateway for the checker. Whatever fails is told to the checker, and never thrown. */
+import type { StatsView } from '#contracts';
+import type { Checker } from './checker.js';
+import { errorLine, untilAnswered } from './patience.js';
+
+/** A gateway to ask. */
+export interface GatewayAddress {
+  readonly name: string;
+  /** `http://127.0.0.1:8080` */
+  readonly url: string;
+}
+
+const WITHIN_MS = 30_000;
+const ANSWER_MS_MAX = 5_000;
+
+/** Asks every gateway, one after the other. Never throws. */
+export async function readFigures(
+  gateways: readonly GatewayAddress[],
+  checker: Pick<Checker, 'gatewayFigures' | 'unreadable'>,
+  withinMs = WITHIN_MS,
+): Promise<void> {
+  for (const { name, url } of gateways) {
+    try {
+      checker.gatewayFigures({ gateway: name, stats: await untilAnswered(withinMs, () => askStats(url)) });
+    } catch (error) {
+      checker.unreadable('figures', `${name}: ${errorLine(error)}`);
+    }
+  }
+}
+
+async function askStats(url: string): Promise<StatsView> {
+  const response = await fetch(new URL('/stats', url), { signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+  if (!response.ok) throw new Error(`GET /stats answers ${response.status}`);
+  return asStats(await response.json());
+}
+
+/** Checks the shape only: whether the figures are right is for the checker to say. */
+function asStats(body: unknown): StatsView {
+  const stats = body as Partial<StatsView> | null;
+  const whole =
+    typeof stats?.received === 'number' &&
+    typeof stats.duplicates === 'object' &&
+    typeof stats.per_topic === 'object' &&
+    Array.isArray(stats.topics);
+  if (!whole) throw new Error('GET /stats answers with something else than figures');
+  return stats as StatsView;
+}

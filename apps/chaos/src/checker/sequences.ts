@@ -1,0 +1,93 @@
+/**
+ * What is known of each sequence of the stream: who was told it, what the stream has there, which rows name it.
+ *
+ * A sequence is an offset from the first one of the run, into packed columns; identities are indexes of `Identities`.
+ */
+import { Column } from './column.js';
+
+/** The stream has a message there, but it names no event. */
+export const UNNAMED = -2;
+
+/** All sequences that the run's messages can have. */
+export class Sequences {
+  /** Of the message that the stream has: identity, -1 for none, `UNNAMED`. */
+  readonly stream: Column;
+  readonly streamVariant: Column;
+  /** Of the message whose producer was told this sequence, and that it is no duplicate: identity, or -1. */
+  readonly told: Column;
+  /** -1 where two were told the same. */
+  readonly toldVariant: Column;
+  /** Kind of poison from 1 on, 0 for a valid event. */
+  readonly toldPoison: Column;
+  /** Of the row of the table of events: identity, or -1. */
+  readonly event: Column;
+  readonly eventVariant: Column;
+  /** Of the row of the table of keys. */
+  readonly key: Column;
+  /** Of the row of the table of duplicates. */
+  readonly duplicate: Column;
+  /** Offset of the first one that it names; -1 outside of the run. */
+  readonly duplicateFirst: Column;
+  /** Variant of the payload that was kept; -1 where none was. */
+  readonly duplicateVariant: Column;
+  /** 1 for a conflict. */
+  readonly conflict: Column;
+  /** Of the row of the table of dead letters; `UNNAMED` for one that names no event. */
+  readonly dead: Column;
+  /** Number of the reason, from 0 on. */
+  readonly deadReason: Column;
+  readonly length: number;
+
+  constructor(
+    private readonly firstSeq: number,
+    lastSeq: number,
+  ) {
+    this.length = Math.max(0, lastSeq - firstSeq + 1);
+    const numbers = (): Column => Column.ofNumbers(this.length);
+    const small = (): Column => Column.ofSmall(this.length);
+    [this.stream, this.streamVariant] = [numbers(), numbers()];
+    [this.told, this.toldVariant, this.toldPoison] = [numbers(), numbers(), small()];
+    [this.event, this.eventVariant, this.key] = [numbers(), numbers(), numbers()];
+    [this.duplicate, this.duplicateFirst, this.duplicateVariant] = [numbers(), numbers(), numbers()];
+    [this.conflict, this.dead, this.deadReason] = [small(), numbers(), small()];
+  }
+
+  /** The offset of a sequence; undefined for one that no message of the run can have. */
+  offset(seq: number): number | undefined {
+    const offset = seq - this.firstSeq;
+    return offset >= 0 && offset < this.length ? offset : undefined;
+  }
+
+  seq(offset: number): number {
+    return this.firstSeq + offset;
+  }
+
+  /** "1 to 100", for a report. */
+  get range(): string {
+    return `${this.firstSeq} to ${this.firstSeq + this.length - 1}`;
+  }
+
+  /** The identity of the message there, as the stream shows it or as its producer was told; -1 where neither does. */
+  messageAt(offset: number): number {
+    const shown = this.stream.get(offset);
+    return shown >= 0 ? shown : this.told.get(offset);
+  }
+
+  /** The variant of the message there; -1 where nobody knows. */
+  variantAt(offset: number): number {
+    const shown = this.streamVariant.get(offset);
+    return shown >= 0 ? shown : this.toldVariant.get(offset);
+  }
+
+  isStored(offset: number): boolean {
+    return this.event.get(offset) >= 0 || this.key.get(offset) >= 0;
+  }
+
+  isDuplicate(offset: number): boolean {
+    return this.duplicate.get(offset) >= 0;
+  }
+
+  isDead(offset: number): boolean {
+    return this.dead.get(offset) !== -1;
+  }
+}

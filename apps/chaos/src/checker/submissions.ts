@@ -1,0 +1,118 @@
+/**
+ * Reads the history: what was sent, and what its producers were told.
+ *
+ * Only operations that have not ended yet are kept; one that never ends counts as *info*.
+ */
+import type { Completion, EndedMessage, Invocation, Operation, SentMessage } from '../history/operation.js';
+import { poisonBit, poisonNumber, type CaseFile } from './case-file.js';
+import { MARK } from './identities.js';
+
+const UNANSWERED: EndedMessage = ['info', 0, 0];
+
+/** Turns the lines of a history into what is known of identities and sequences. */
+export class Submissions {
+  private readonly open = new Map<number, Invocation>();
+
+  constructor(private readonly file: CaseFile) {}
+
+  /** Takes the next line. */
+  take(line: Operation): void {
+    if (line.type === 'invoke') {
+      if (this.open.has(line.op)) this.file.miss('history', `operation ${line.op} began twice`);
+      this.open.set(line.op, line);
+    } else this.complete(line);
+  }
+
+  /** The history has no more lines. */
+  end(): void {
+    for (const invocation of this.open.values()) this.settle(invocation, []);
+    this.open.clear();
+  }
+
+  private complete(line: Completion): void {
+    const invocation = this.open.get(line.op);
+    if (invocation === undefined) {
+      this.file.miss('history', `operation ${line.op} ended, and had not begun`);
+      return;
+    }
+    this.open.delete(line.op);
+    if (line.messages.length !== invocation.messages.length) {
+      const { length } = invocation.messages;
+      this.file.miss(
+        'history',
+        `operation ${line.op} has ${length} messages and ${line.messages.length} ends`,
+      );
+    }
+    this.settle(invocation, line.messages);
+  }
+
+  private settle(invocation: Invocation, ends: readonly EndedMessage[]): void {
+    this.file.tally.operations++;
+    for (const [index, message] of invocation.messages.entries()) {
+      const end = ends[index] ?? UNANSWERED;
+      this.file.tally.sent++;
+      this.file.tally[end[0]]++;
+      if (message[3] === null) this.settleEvent(message, end);
+      else this.settlePoison(message, poisonNumber(message[3]), end);
+    }
+  }
+
+  private settleEvent([topic, eventId, variant]: SentMessage, [outcome, seq, duplicate]: EndedMessage): void {
+    const { identities } = this.file;
+    const identity = identities.indexOf(topic, eventId);
+    identities.send(identity, variant, outcome !== 'fail');
+    if (outcome === 'info') identities.marks.add(identity, MARK.unknown);
+    if (outcome !== 'ok') return;
+    identities.marks.add(identity, MARK.acknowledged);
+    this.place(identity, seq, { duplicate: duplicate === 1, variant, poison: 0 });
+  }
+
+  private settlePoison([topic, eventId]: SentMessage, kind: number, end: EndedMessage): void {
+    const [outcome, seq, duplicate] = end;
+    const { identities } = this.file;
+    const identity = identities.indexOf(topic, eventId);
+    if (outcome !== 'fail') identities.poisonPossible.add(identity, poisonBit(kind));
+    if (outcome !== 'ok') return;
+    this.file.tally.poison++;
+    identities.poisonAcknowledged.add(identity, poisonBit(kind));
+    this.place(identity, seq, { duplicate: duplicate === 1, variant: -1, poison: kind });
+  }
+
+  /** Notes which message is at a sequence, as its producer was told. */
+  private place(
+    identity: number,
+    seq: number,
+    message: { readonly duplicate: boolean; readonly variant: number; readonly poison: number },
+  ): void {
+    if (seq === 0) return;
+    const { identities, sequences } = this.file;
+    const offset = sequences.offset(seq);
+    if (offset === undefined) {
+      this.file.strays.push({ seq, identity, poison: message.poison > 0 });
+      return;
+    }
+    identities.acknowledgedAt.set(identity, offset);
+    const other = sequences.told.get(offset);
+    if (other >= 0 && other !== identity) {
+      this.file.violations.add(
+        'misplaced',
+        () => `sequence ${seq} was told for ${identities.name(other)} and for ${identities.name(identity)}`,
+      );
+      return;
+    }
+    // A duplicate is told the sequence of the message that came first, whose payload may be another.
+    if (message.duplicate) return;
+    sequences.toldVariant.set(
+      offset,
+      sameOrUnknown(other, sequences.toldVariant.get(offset), message.variant),
+    );
+    sequences.told.set(offset, identity);
+    sequences.toldPoison.set(offset, message.poison);
+    if (message.poison > 0) identities.marks.add(identity, MARK.poisonPlaced);
+  }
+}
+
+/** The variant of a message whose producer asked twice and was told of the same sequence each time. */
+function sameOrUnknown(other: number, known: number, variant: number): number {
+  return other < 0 || known === variant ? variant : -1;
+}

@@ -1,0 +1,56 @@
+/** Reads, for the sampler, how far the store has come. Every reading may fail while something is broken. */
+import { jetstreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
+import pg from 'pg';
+import { JUDGE_NAME } from './system/sql-door.js';
+
+const CONNECT_MS_MAX = 1_500;
+const QUERY_MS_MAX = 1_500;
+
+const SETTLED = `
+SELECT coalesce(sum(stored + duplicates + dead_letters), 0)::float8 AS settled
+FROM sekali.counter JOIN sekali.stream USING (stream_id) WHERE name = $1`;
+
+/** Where to look. */
+export interface GaugeScope {
+  readonly brokers: NatsConnection;
+  readonly postgresUrl: string;
+  readonly stream: string;
+  /** The durable consumer that stores. */
+  readonly consumer: string;
+}
+
+/** A connection of its own to Postgres, read-only; the brokers' is lent. */
+export class Gauge {
+  private readonly pool: pg.Pool;
+
+  constructor(private readonly scope: GaugeScope) {
+    this.pool = new pg.Pool({
+      connectionString: scope.postgresUrl,
+      application_name: JUDGE_NAME,
+      options: '-c default_transaction_read_only=on',
+      max: 1,
+      connectionTimeoutMillis: CONNECT_MS_MAX,
+      query_timeout: QUERY_MS_MAX,
+    });
+    // A connection that is cut while nobody uses it would end the process.
+    this.pool.on('error', () => undefined);
+  }
+
+  /** Messages that the store has settled, ever. @throws while Postgres does not answer */
+  async settled(): Promise<number> {
+    const { rows } = await this.pool.query<{ settled: number }>(SETTLED, [this.scope.stream]);
+    return rows[0]?.settled ?? 0;
+  }
+
+  /** Messages of the stream that the store has not acknowledged. @throws while the brokers do not answer */
+  async lag(): Promise<number> {
+    const manager = await jetstreamManager(this.scope.brokers, { checkAPI: false });
+    const info = await manager.consumers.info(this.scope.stream, this.scope.consumer);
+    return info.num_pending + info.num_ack_pending;
+  }
+
+  async close(): Promise<void> {
+    await this.pool.end();
+  }
+}

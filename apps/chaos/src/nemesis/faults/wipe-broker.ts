@@ -1,0 +1,64 @@
+/**
+ * A broker loses its disk, and comes back with an empty one.
+ *
+ *   all current ─▶ restarts held, SIGKILL ─▶ others lead, and are current ─▶ store emptied ─▶ released ─▶ all current
+ *
+ * The waits are what an operator owes a Raft group. The broker that goes may hold an acknowledged message that only one
+ * other has; back with an empty log before that other leads, it could vote for the third, and the message would be gone.
+ * That is a limit of the protocol and no fault of the system that is judged.
+ */
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Target } from '../../system/target.js';
+import { FaultNotApplicable, type Fault } from '../fault.js';
+import { pickRunning, processesOf, strike, untilAllRestarted } from '../victims.js';
+
+const CURRENT_BEFORE_MS_MAX = 10_000;
+const OTHERS_CURRENT_MS_MAX = 30_000;
+const CURRENT_AFTER_MS_MAX = 50_000;
+const CLUSTER_BROKERS_MIN = 3;
+
+/** Takes the store of one broker. */
+export const wipeBroker: Fault = {
+  name: 'wipe-broker',
+  what: 'one broker loses its disk and comes back with an empty one',
+  touches: ['brokers'],
+  holdMs: [1_000, 4_000],
+  applies: (target) => {
+    const brokers = processesOf(target, 'broker');
+    return brokers.length >= CLUSTER_BROKERS_MIN && brokers.every(({ name }) => target.brokerStore(name));
+  },
+  async start(target, random) {
+    await requireCurrent(target);
+    const victim = pickRunning(target, 'broker', random);
+    const { name } = victim.process;
+    const store = target.brokerStore(name);
+    if (store === undefined) throw new FaultNotApplicable(`the store of ${name} cannot be reached`);
+    const release = target.holdRestarts();
+    try {
+      strike(victim);
+      await target.untilReplicasCurrent(OTHERS_CURRENT_MS_MAX, name);
+      await empty(store);
+    } finally {
+      release();
+    }
+    const heal = async (): Promise<void> => {
+      await untilAllRestarted([victim]);
+      await target.untilReplicasCurrent(CURRENT_AFTER_MS_MAX);
+    };
+    return { detail: name, heal };
+  },
+};
+
+async function requireCurrent(target: Target): Promise<void> {
+  try {
+    await target.untilReplicasCurrent(CURRENT_BEFORE_MS_MAX);
+  } catch (error) {
+    throw new FaultNotApplicable('not every replica is current', { cause: error });
+  }
+}
+
+async function empty(directory: string): Promise<void> {
+  const entries = await readdir(directory);
+  await Promise.all(entries.map((entry) => rm(join(directory, entry), { recursive: true, force: true })));
+}

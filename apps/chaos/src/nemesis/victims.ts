@@ -1,0 +1,59 @@
+/** Whom a fault meets: a process that runs at this moment, by role or because it leads. */
+import type { Role, Target, TargetProcess } from '../system/target.js';
+import type { Random } from '../workload/random.js';
+import { FaultNotApplicable } from './fault.js';
+
+/** Less than the nemesis allows a healing, so that the message names the process. */
+const RESTARTED_MS_MAX = 50_000;
+
+/** A process and the run of it that was met. */
+export interface Victim {
+  readonly process: TargetProcess;
+  readonly pid: number;
+}
+
+/** All processes of a role. */
+export function processesOf(target: Target, role: Role): readonly TargetProcess[] {
+  return target.processes.filter((one) => one.role === role);
+}
+
+/** Those of a role that run now. */
+export function runningOf(target: Target, role: Role): Victim[] {
+  return processesOf(target, role).flatMap((process) =>
+    process.pid === undefined ? [] : [{ process, pid: process.pid }],
+  );
+}
+
+/** One of a role that runs now. Throws `FaultNotApplicable` when none does. */
+export function pickRunning(target: Target, role: Role, random: Random): Victim {
+  const running = runningOf(target, role);
+  if (running.length === 0) throw new FaultNotApplicable(`no ${role} runs`);
+  return random.pick(running);
+}
+
+/** The broker that leads. Throws `FaultNotApplicable` when nobody does, or it does not run. */
+export async function pickLeader(
+  target: Target,
+  what: 'stream' | { readonly consumer: string },
+): Promise<Victim> {
+  const leader = await target.leaderOf(what);
+  const victim = runningOf(target, 'broker').find(({ process }) => process.name === leader);
+  if (victim === undefined) throw new FaultNotApplicable('nobody leads at this moment');
+  return victim;
+}
+
+/** Sends a signal to that run and no other, SIGKILL if none is named. Throws `FaultNotApplicable` when it has ended by itself. */
+export function strike({ process, pid }: Victim, signal: NodeJS.Signals = 'SIGKILL'): void {
+  if (process.pid !== pid || !process.kill(signal))
+    throw new FaultNotApplicable(`${process.name} is gone already`);
+}
+
+/** Resolves when each runs again; throws, naming the first that does not. */
+export async function untilAllRestarted(victims: readonly Victim[]): Promise<void> {
+  await Promise.all(victims.map(({ process, pid }) => process.untilRestarted(pid, RESTARTED_MS_MAX)));
+}
+
+/** "nats-1 and nats-3". */
+export function namesOf(victims: readonly Victim[]): string {
+  return victims.map(({ process }) => process.name).join(' and ');
+}

@@ -1,0 +1,112 @@
+/** What the page's charts draw: the samples as columns, the faults in rows, the phases as spans. */
+import { tookHold } from './recovery.js';
+import type { Recovery, Sample, Timeline } from './timeline.js';
+
+/** A column of figures; null is a gap. */
+export type Column = readonly (number | null)[];
+
+/** A fault as it is drawn. Times are seconds since the load began. */
+export interface PageFault {
+  /** Its number in the table, from 1. */
+  readonly number: number;
+  readonly name: string;
+  readonly detail: string;
+  readonly from: number;
+  readonly to: number;
+  /** Which row of the chart of faults it stands in. */
+  readonly row: number;
+  readonly held: boolean;
+  readonly refusedMs: number;
+  readonly resumedMs: number | null;
+}
+
+/** A part of the run. Times are seconds since the load began. */
+export interface PagePhase {
+  readonly name: 'load' | 'heal' | 'drain';
+  readonly from: number;
+  readonly to: number;
+}
+
+/** All that the script of the page knows. Times are seconds since the load began, rates per second. */
+export interface PageData {
+  readonly at: readonly number[];
+  readonly sent: Column;
+  readonly acknowledged: Column;
+  readonly settled: Column;
+  readonly lag: Column;
+  readonly memoryMiB: Column;
+  /** The names of the rows of the chart of faults, from the top. */
+  readonly rows: readonly string[];
+  readonly faults: readonly PageFault[];
+  readonly phases: readonly PagePhase[];
+}
+
+/** The data of a run's page. */
+export function pageData(timeline: Timeline): PageData {
+  const { samples, recoveries } = timeline;
+  const { rows, rowOf } = faultRows(recoveries);
+  return {
+    at: samples.map(({ atMs }) => atMs / 1_000),
+    sent: rates(samples, ({ sent }) => sent),
+    acknowledged: rates(samples, ({ acknowledged }) => acknowledged),
+    settled: rates(samples, ({ settled }) => settled),
+    lag: samples.map(({ lag }) => lag),
+    memoryMiB: samples.map(({ judgeBytes }) => Math.round(judgeBytes / 104_857.6) / 10),
+    rows,
+    faults: recoveries.map(({ fault, refusedMs, resumedMs }, index) => ({
+      number: index + 1,
+      name: fault.name,
+      detail: fault.detail,
+      from: fault.startedAtMs / 1_000,
+      to: fault.healedAtMs / 1_000,
+      row: rowOf[index] ?? 0,
+      held: tookHold(fault),
+      refusedMs,
+      resumedMs,
+    })),
+    phases: phasesOf(timeline),
+  };
+}
+
+/** The parts of a run; there is no healing where every fault was over when the load ended. */
+export function phasesOf({ samples, recoveries, loadEndedAtMs, drainedAtMs }: Timeline): PagePhase[] {
+  const healed = Math.max(loadEndedAtMs, ...recoveries.map(({ fault }) => fault.healedAtMs));
+  const end = Math.max(healed, drainedAtMs ?? samples.at(-1)?.atMs ?? 0);
+  const phases: PagePhase[] = [
+    { name: 'load', from: 0, to: loadEndedAtMs / 1_000 },
+    { name: 'heal', from: loadEndedAtMs / 1_000, to: healed / 1_000 },
+    { name: 'drain', from: healed / 1_000, to: end / 1_000 },
+  ];
+  return phases.filter(({ from, to }) => to > from);
+}
+
+/** What a total grew by, per second, between each sample and the one before it; null where either is not known. */
+export function rates(samples: readonly Sample[], total: (sample: Sample) => number | null): Column {
+  return samples.map((sample, index) => {
+    const before = samples[index - 1];
+    const [then, now] = [before && total(before), total(sample)];
+    if (
+      before === undefined ||
+      then === undefined ||
+      then === null ||
+      now === null ||
+      sample.atMs <= before.atMs
+    )
+      return null;
+    return Math.round(((now - then) * 1_000) / (sample.atMs - before.atMs));
+  });
+}
+
+/** A row for each kind of fault by name, and further rows of that name where faults of one kind overlap. */
+function faultRows(recoveries: readonly Recovery[]): { rows: string[]; rowOf: number[] } {
+  const lanes: { readonly name: string; readonly lane: number; freeAtMs: number }[] = [];
+  const chosen = recoveries.map(({ fault: { name, startedAtMs, healedAtMs } }) => {
+    const own = lanes.filter((lane) => lane.name === name);
+    let lane = own.find(({ freeAtMs }) => freeAtMs <= startedAtMs);
+    if (!lane) lanes.push((lane = { name, lane: own.length, freeAtMs: 0 }));
+    lane.freeAtMs = healedAtMs;
+    return lane;
+  });
+  const ordered = [...lanes].sort((a, b) => a.name.localeCompare(b.name) || a.lane - b.lane);
+  return { rows: ordered.map(({ name }) => name), rowOf: chosen.map((lane) => ordered.indexOf(lane)) };
+}

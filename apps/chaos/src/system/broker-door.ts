@@ -1,0 +1,113 @@
+/**
+ * The judge's door to the brokers: who leads, and whether every replica has caught up.
+ *
+ * A question has two seconds. "Nobody answers" is an answer here, since faults are what makes it so.
+ */
+import { jetstreamManager, type ClusterInfo, type JetStreamManager, type PeerInfo } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
+import { connect } from '@nats-io/transport-node';
+import { describeError, until } from './deadline.js';
+import { JUDGE_NAME } from './sql-door.js';
+
+const REQUEST_MS_MAX = 2_000;
+const RECONNECT_WAIT_MS = 250;
+const LOOK_INTERVAL_MS = 250;
+/** Followers answer the leader every second: one silent for longer is stopped, whatever its last state was. */
+const SILENT_MS_MAX = 3_000;
+const NANOS_PER_MS = 1_000_000;
+
+/** Connects, and stays connected to any broker that answers. Throws when none does. */
+export async function connectToBrokers(urls: readonly string[]): Promise<NatsConnection> {
+  return connect({
+    servers: [...urls],
+    name: JUDGE_NAME,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RECONNECT_WAIT_MS,
+    timeout: REQUEST_MS_MAX,
+    // A paused broker says nothing: look for another one after four seconds.
+    pingInterval: 2_000,
+    maxPingOut: 2,
+    noAsyncTraces: true,
+  });
+}
+
+/** The API of JetStream, with a short time-out. */
+export async function brokerApi(connection: NatsConnection): Promise<JetStreamManager> {
+  return jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_MS_MAX });
+}
+
+/** A stream as the judge asks for it. */
+export class WatchedStream {
+  constructor(
+    private readonly connection: NatsConnection,
+    readonly name: string,
+    readonly consumers: readonly string[],
+  ) {}
+
+  /** The leader's server name; undefined when nobody leads, or nobody answers. */
+  async leaderOf(what: 'stream' | { readonly consumer: string }): Promise<string | undefined> {
+    try {
+      const api = await brokerApi(this.connection);
+      const { cluster } =
+        what === 'stream'
+          ? await api.streams.info(this.name)
+          : await api.consumers.info(this.name, what.consumer);
+      return cluster?.leader;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * Resolves when every replica is online and current. Throws `DeadlineError`, naming those that are not.
+   *
+   * @param except a broker that is known to be down and not waited for; it must not lead either
+   */
+  async untilReplicasCurrent(timeoutMs: number, except?: string): Promise<void> {
+    const look = async (): Promise<true> => {
+      const behind = await this.replicasBehind(except);
+      if (behind.length > 0) throw new Error(behind.join(', '));
+      return true;
+    };
+    const what = 'every replica to be current';
+    await until(look, { timeoutMs, what, intervalMs: LOOK_INTERVAL_MS });
+  }
+
+  private async replicasBehind(except: string | undefined): Promise<string[]> {
+    const api = await brokerApi(this.connection);
+    const { cluster, config } = await api.streams.info(this.name);
+    const behind = behindIn(`stream ${this.name}`, cluster, config.num_replicas, except);
+    for (const consumer of this.consumers) {
+      const what = `consumer ${consumer}`;
+      try {
+        const info = await api.consumers.info(this.name, consumer);
+        behind.push(...behindIn(what, info.cluster, config.num_replicas, except));
+      } catch (error) {
+        behind.push(`${what}: ${describeError(error)}`);
+      }
+    }
+    return behind;
+  }
+}
+
+/** What is not as it should be in one Raft group, a phrase each. */
+export function behindIn(
+  what: string,
+  cluster: ClusterInfo | undefined,
+  replicas: number,
+  except?: string,
+): string[] {
+  if (replicas === 1) return [];
+  if (cluster?.leader === undefined || cluster.leader === '') return [`${what}: nobody leads`];
+  if (cluster.leader === except) return [`${what}: ${except} still leads`];
+  const followers: readonly Partial<PeerInfo>[] = cluster.replicas ?? [];
+  if (followers.length !== replicas - 1) return [`${what}: ${followers.length + 1} of ${replicas} replicas`];
+  return followers
+    .filter((one) => one.name !== except && !isCurrent(one))
+    .map(({ name, lag = 0 }) => `${what}: ${name ?? 'one'} is not current (lag ${lag})`);
+}
+
+/** On the wire, what is zero or false is left out. */
+function isCurrent({ current, offline = false, lag = 0, active = 0 }: Partial<PeerInfo>): boolean {
+  return current === true && !offline && lag === 0 && active <= SILENT_MS_MAX * NANOS_PER_MS;
+}

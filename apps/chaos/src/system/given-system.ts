@@ -1,0 +1,84 @@
+/**
+ * A running system that somebody else started: addresses, and nothing more.
+ *
+ * There is no process to signal, no link to disturb and no store to wipe, so only the faults that an operator could
+ * cause by SQL or by the brokers' API apply.
+ */
+import type { NatsConnection } from '@nats-io/nats-core';
+import { connectToBrokers, WatchedStream } from './broker-door.js';
+import { runStatement } from './sql-door.js';
+import type { Link, Target, TargetProcess } from './target.js';
+
+/** Where it is. */
+export interface GivenSystemOptions {
+  readonly gatewayUrls: readonly string[];
+  readonly natsUrls: readonly string[];
+  /** With user and password. */
+  readonly postgresUrl: string;
+  readonly stream: string;
+  readonly consumers: readonly string[];
+}
+
+/** A system by its addresses. */
+export class GivenSystem implements Target {
+  readonly processes: readonly TargetProcess[] = [];
+
+  private constructor(
+    private readonly options: GivenSystemOptions,
+    readonly brokers: NatsConnection,
+    private readonly watched: WatchedStream,
+  ) {}
+
+  /** Connects to it. Throws when the brokers or Postgres do not answer. */
+  static async connect(options: GivenSystemOptions): Promise<GivenSystem> {
+    await runStatement(options.postgresUrl, 'SELECT 1');
+    const brokers = await connectToBrokers(options.natsUrls);
+    return new GivenSystem(options, brokers, new WatchedStream(brokers, options.stream, options.consumers));
+  }
+
+  get gatewayUrls(): readonly string[] {
+    return this.options.gatewayUrls;
+  }
+  get natsUrls(): readonly string[] {
+    return this.options.natsUrls;
+  }
+  get postgresUrl(): string {
+    return this.options.postgresUrl;
+  }
+  get stream(): string {
+    return this.options.stream;
+  }
+  get consumers(): readonly string[] {
+    return this.options.consumers;
+  }
+
+  link(): Link | undefined {
+    return undefined;
+  }
+
+  /** Nothing of it is ours to hold. */
+  holdRestarts(): () => void {
+    return () => undefined;
+  }
+
+  brokerStore(): string | undefined {
+    return undefined;
+  }
+
+  sql(statement: string, parameters: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
+    return runStatement(this.postgresUrl, statement, parameters);
+  }
+
+  leaderOf(what: 'stream' | { readonly consumer: string }): Promise<string | undefined> {
+    return this.watched.leaderOf(what);
+  }
+
+  untilReplicasCurrent(timeoutMs: number, except?: string): Promise<void> {
+    return this.watched.untilReplicasCurrent(timeoutMs, except);
+  }
+
+  /** Disconnects; the system goes on. */
+  async stop(): Promise<void> {
+    await this.brokers.close();
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * Decides which messages are poison, and of what kind.
+ *
+ * Over NATS the brokers acknowledge poison and the worker makes it a dead letter; over HTTP the gateway refuses it, in
+ * a strict batch together with its neighbours. So a strict batch gets at most one, seldom, and a lenient batch more
+ * than its share; over all ways together the share comes out about right.
+ */
+import type { Via } from '../history/operation.js';
+import type { Poison } from './message.js';
+import type { Random } from './random.js';
+
+/** HTTP has no subject that a body could contradict, and text that is no JSON refuses a lenient batch as a whole. */
+const KINDS: Readonly<Record<Via, readonly Poison[]>> = {
+  http: ['not_json', 'nul', 'missing_field'],
+  http_batch: ['not_json', 'nul', 'missing_field'],
+  http_lenient: ['nul', 'missing_field'],
+  nats: ['not_json', 'wrong_subject', 'nul', 'missing_field'],
+};
+
+/** Messages between two that are too large: each is a thousand times the size of another. */
+const TOO_LARGE_EVERY = 3_000;
+/** A strict batch is poisoned this many times as often as a single message is, whatever its length. */
+const STRICT_BATCH_FACTOR = 2;
+const LENIENT_FACTOR = 3;
+
+/** Hands out poison. */
+export class Poisoner {
+  private sinceTooLarge = 0;
+
+  /** @param share of poison among all messages, 0 to 1 */
+  constructor(
+    private readonly random: Random,
+    private readonly share: number,
+  ) {}
+
+  /** The kind of poison of each message of an operation; undefined for an event that is to be in order. */
+  choose(via: Via, count: number): (Poison | undefined)[] {
+    if (via === 'http_batch') {
+      const poisoned = this.random.chance(this.share * STRICT_BATCH_FACTOR)
+        ? this.random.between(0, count - 1)
+        : -1;
+      return Array.from({ length: count }, (_, index) => (index === poisoned ? this.kind(via) : this.pass()));
+    }
+    const share = via === 'http_lenient' ? this.share * LENIENT_FACTOR : this.share;
+    return Array.from({ length: count }, () => (this.random.chance(share) ? this.kind(via) : this.pass()));
+  }
+
+  private kind(via: Via): Poison {
+    if (this.sinceTooLarge >= TOO_LARGE_EVERY) {
+      this.sinceTooLarge = 0;
+      return 'too_large';
+    }
+    this.sinceTooLarge += 1;
+    return this.random.pick(KINDS[via]);
+  }
+
+  private pass(): undefined {
+    this.sinceTooLarge += 1;
+    return undefined;
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * A subcommand that is a program of its own: the judge, which must share no code with what it judges.
+ *
+ * It gets the rest of the command line as it is and prints its own help. Signals are passed on, and its exit code is
+ * ours.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { systemEnvironment } from '#config';
+import { findRepositoryRoot } from '#local-cluster';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** What a shell reports for a program that a signal has ended, when that signal is SIGKILL. */
+const EXIT_KILLED = 137;
+
+/** The command `name`, which runs `apps/<name>` with whatever follows it. */
+export function programCommand(name: string, summary: string): Command {
+  return new Command(name)
+    .summary(summary)
+    .description(`${summary}. "sekali ${name} --help" says more.`)
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .argument('[options...]')
+    .action(async (rest: string[]) => {
+      process.exit(await runProgram(join(findRepositoryRoot(), 'dist/apps', name, 'src/main.js'), rest));
+    });
+}
+
+async function runProgram(script: string, rest: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, [script, ...rest], { stdio: 'inherit', env: systemEnvironment() });
+  // From a terminal Ctrl-C reaches the child by itself; it takes two that follow so closely for one.
+  for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code ?? EXIT_KILLED;
+}
