@@ -137,7 +137,7 @@ function commandOf(options: ChaosOptions): string {
     ['--nodes', nodes],
     ...(sabotage === undefined ? [] : [['--sabotage', sabotage]]),
   ];
-  return `sekali chaos ${parts.flat().join(' ')}`;
+  return `npx sekali chaos ${parts.flat().join(' ')}`;
 }
 
 function say(report: RunReport, folder: ReportFolder): void {

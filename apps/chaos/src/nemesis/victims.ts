@@ -5,6 +5,12 @@ import { FaultNotApplicable } from './fault.js';
 
 /** Less than the nemesis allows a healing, so that the message names the process. */
 const RESTARTED_MS_MAX = 50_000;
+/** An election that was under way has ended by then. */
+const ELECTION_MS_MAX = 8_000;
+const LOOK_EVERY_MS = 200;
+
+/** What has a leader. */
+export type Led = 'stream' | { readonly consumer: string };
 
 /** A process and the run of it that was met. */
 export interface Victim {
@@ -31,14 +37,22 @@ export function pickRunning(target: Target, role: Role, random: Random): Victim 
   return random.pick(running);
 }
 
+/** Who leads, once an election that is under way has ended. Throws `FaultNotApplicable` when nobody does. */
+export async function currentLeader(target: Target, what: Led): Promise<string> {
+  const deadline = performance.now() + ELECTION_MS_MAX;
+  for (;;) {
+    const leader = await target.leaderOf(what);
+    if (leader !== undefined) return leader;
+    if (performance.now() > deadline) throw new FaultNotApplicable('nobody leads at this moment');
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}
+
 /** The broker that leads. Throws `FaultNotApplicable` when nobody does, or it does not run. */
-export async function pickLeader(
-  target: Target,
-  what: 'stream' | { readonly consumer: string },
-): Promise<Victim> {
-  const leader = await target.leaderOf(what);
+export async function pickLeader(target: Target, what: Led): Promise<Victim> {
+  const leader = await currentLeader(target, what);
   const victim = runningOf(target, 'broker').find(({ process }) => process.name === leader);
-  if (victim === undefined) throw new FaultNotApplicable('nobody leads at this moment');
+  if (victim === undefined) throw new FaultNotApplicable(`${leader}, which leads, does not run`);
   return victim;
 }
 

@@ -7,6 +7,9 @@ import { faultKindsOf, recoveryMaximaOf } from './recovery.js';
 import { verdictSentence, verdictWord, type RunReport } from './run-report.js';
 import type { RunDescription, Timeline } from './timeline.js';
 
+/** Of each violation; verdict.json has more of them. */
+const EXAMPLES_MAX = 5;
+
 type Colours = ReturnType<typeof pc.createColors>;
 
 /** How the text is written. */
@@ -32,12 +35,15 @@ export function summaryText(report: RunReport, style: SummaryStyle): string {
 function verdictLines(verdict: Verdict, colours: Colours): string {
   const word = verdictWord(verdict.valid);
   const paint = { VALID: colours.green, VIOLATED: colours.red, UNKNOWN: colours.yellow }[word];
-  const violations = verdict.violations.flatMap(({ name, count, examples }) => [
-    '',
-    `${colours.red(name)}, ${formatCount(count)} times: ${VIOLATIONS[name]}`,
-    ...examples.map((example) => `  ${printable(example)}`),
-    ...(count > examples.length ? [`  … and ${formatCount(count - examples.length)} more`] : []),
-  ]);
+  const violations = verdict.violations.flatMap(({ name, count, examples }) => {
+    const shown = examples.slice(0, EXAMPLES_MAX);
+    return [
+      '',
+      `${colours.red(name)}, ${formatCount(count)} times: ${VIOLATIONS[name]}`,
+      ...shown.map((example) => `  ${printable(example)}`),
+      ...(count > shown.length ? [`  … and ${formatCount(count - shown.length)} more`] : []),
+    ];
+  });
   const unknowns = verdict.unknowns.map((why) => `  ${colours.yellow('unknown:')} ${printable(why)}`);
   return [`${paint(colours.bold(word))}  ${verdictSentence(verdict)}`, ...unknowns, ...violations].join('\n');
 }

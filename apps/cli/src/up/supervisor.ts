@@ -7,6 +7,7 @@
  *
  * A process that lived for 30 s starts the waiting times afresh. After `close` nothing is started any more.
  */
+import { setTimeout as rest } from 'node:timers/promises';
 import type { ManagedProcess, ProcessExit } from '#local-cluster';
 import type { Reporter } from './reporter.js';
 
@@ -61,14 +62,20 @@ export class Supervisor {
 
   private async startAgain(component: Component): Promise<void> {
     const { signal } = this.closing;
-    try {
-      await component.spawn();
-      await component.untilReady({ signal });
-      if (component.process.pid !== undefined) this.reporter.restarted(component.name, component.process.pid);
-    } catch (error) {
-      // An end is reported, and followed by the next start, where it is noticed; what is left is a slow start.
-      if (!signal.aborted && component.process.pid !== undefined)
-        this.reporter.notice((error as Error).message);
+    const pid = await component.spawn().then(
+      () => component.process.pid,
+      () => undefined,
+    );
+    // An end is reported, and followed by the next start, where it is noticed; a slow start is waited for.
+    while (pid !== undefined && component.process.pid === pid && !signal.aborted) {
+      try {
+        await component.untilReady({ signal });
+        this.reporter.restarted(component.name, pid);
+        return;
+      } catch (error) {
+        if (!signal.aborted && component.process.pid === pid) this.reporter.notice((error as Error).message);
+        await rest(DELAY_MS_MIN, undefined, { signal }).catch(() => undefined);
+      }
     }
   }
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { lastWords, readReadyMessage } from './application.js';
 import { findClash, wantedPorts } from './plan.js';
-import { createReporter } from './reporter.js';
-import { nextDelayMs } from './supervisor.js';
+import { createReporter, type Reporter } from './reporter.js';
+import { type Component, nextDelayMs, Supervisor } from './supervisor.js';
 
 const options = {
   ephemeral: false,
@@ -22,6 +22,40 @@ describe('the wait before a restart', () => {
     for (let last: number | undefined, n = 0; n < 8; n += 1) waits.push((last = nextDelayMs(last, 100)));
     expect(waits).toEqual([250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
     expect(nextDelayMs(10_000, 30_000)).toBe(250);
+  });
+});
+
+describe('a process that was started again', () => {
+  it('is reported when it is ready, however long that takes', async () => {
+    let exited: (exit: { code: number; signal: null }) => void = () => undefined;
+    const said: string[] = [];
+    const reporter = {
+      exited: (name: string) => said.push(`${name} exited`),
+      notice: (text: string) => said.push(text),
+      restarted: (name: string, pid: number) => said.push(`${name} restarted as ${pid}`),
+    } as unknown as Reporter;
+    const process = {
+      pid: 1 as number | undefined,
+      onExit: (listener: typeof exited) => {
+        exited = listener;
+        return () => undefined;
+      },
+    };
+    let tries = 0;
+    const component = {
+      name: 'nats-1',
+      process,
+      spawn: () => Promise.resolve((process.pid = 2)),
+      untilReady: () =>
+        ++tries < 2 ? Promise.reject(new Error('not healthy after 30 s')) : Promise.resolve(),
+    } as unknown as Component;
+    const supervisor = new Supervisor(reporter);
+    supervisor.watch(component);
+    process.pid = undefined;
+    exited({ code: 1, signal: null });
+    while (said.length < 3) await new Promise((resolve) => setImmediate(resolve));
+    supervisor.close();
+    expect(said).toEqual(['nats-1 exited', 'not healthy after 30 s', 'nats-1 restarted as 2']);
   });
 });
 

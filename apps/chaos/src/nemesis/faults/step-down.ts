@@ -1,6 +1,7 @@
 /** A leader hands over in order, as in a rolling upgrade: what is under way meets somebody who does not lead any more. */
 import { until } from '../../system/deadline.js';
 import type { Target } from '../../system/target.js';
+import { currentLeader, type Led } from '../victims.js';
 import { FaultNotApplicable, type ActiveFault, type Fault } from '../fault.js';
 
 const REQUEST_MS_MAX = 3_000;
@@ -30,13 +31,8 @@ export const stepDownConsumerLeader: Fault = {
   },
 };
 
-async function stepDown(
-  target: Target,
-  what: 'stream' | { readonly consumer: string },
-  request: string,
-): Promise<ActiveFault> {
-  const before = await target.leaderOf(what);
-  if (before === undefined) throw new FaultNotApplicable('nobody leads at this moment');
+async function stepDown(target: Target, what: Led, request: string): Promise<ActiveFault> {
+  const before = await currentLeader(target, what);
   const answer = await target.brokers.request(`$JS.API.${request}`, '', { timeout: REQUEST_MS_MAX });
   const { error } = answer.json<{ error?: { description?: string } }>();
   if (error !== undefined)

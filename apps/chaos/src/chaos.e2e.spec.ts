@@ -1,0 +1,147 @@
+/**
+ * The judge must be able to say no: every sabotage, each wrong in one way, is found and named. And it says yes to the
+ * system as it is.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { VerdictFile } from './report/verdict-file.js';
+import { builtProgram } from './system/repository.js';
+
+const RUN_MS_MAX = 170_000;
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sekali-chaos-'));
+});
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function chaos(...args: readonly string[]): Promise<Ended> {
+  const child = spawn(process.execPath, [builtProgram('cli'), 'chaos', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: RUN_MS_MAX,
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  return { code, out, err };
+}
+
+/** A short run on one broker, so that there are no elections to wait for. */
+async function judged(
+  name: string,
+  minutes: number,
+  faults: string,
+  ...more: readonly string[]
+): Promise<Ended & { readonly verdict: VerdictFile; readonly report: string }> {
+  const out = join(folder, name);
+  const bounds = ['--nodes', '1', '--seed', '5', '--minutes', String(minutes), '--faults', faults];
+  const ended = await chaos(...bounds, '--json', '--out', out, ...more);
+  const last = ended.out.trim().split('\n').at(-1) ?? '';
+  const verdict = JSON.parse(last === '' ? '{}' : last) as VerdictFile;
+  return { ...ended, verdict, report: out };
+}
+
+describe('the judge', () => {
+  it(
+    'finds nothing wrong with the system as it is',
+    async () => {
+      const { code, err, verdict, report } = await judged('honest', 0.25, 'kill-worker');
+      expect(err).toBe('');
+      expect(verdict).toMatchObject({ event: 'verdict', valid: true, violations: [] });
+      expect(code).toBe(0);
+      expect(verdict.tally.conflicts).toBeGreaterThan(0);
+      expect(verdict.tally.deadLetters).toBeGreaterThan(0);
+      expect(readdirSync(report)).toEqual(
+        expect.arrayContaining(['history.jsonl', 'report.html', 'summary.txt', 'verdict.json', 'logs']),
+      );
+    },
+    RUN_MS_MAX,
+  );
+
+  it.each([
+    ['ack-before-commit', 0.4, 'kill-worker,stop-postgres', 'lost'],
+    ['effect-outside-transaction', 0.4, 'kill-worker,kill-postgres', 'duplicated'],
+    ['no-inbox', 0.2, 'none', 'duplicated'],
+    ['drop-bad-batch', 0.2, 'none', 'lost'],
+    ['answer-before-puback', 0.4, 'kill-gateway,fill-stream', 'lost'],
+  ])(
+    'catches %s',
+    async (sabotage, minutes, faults, violation) => {
+      const { code, verdict } = await judged(sabotage, minutes, faults, '--sabotage', sabotage);
+      expect(verdict.violations.map(({ name }) => name)).toContain(violation);
+      expect(verdict.valid).toBe(false);
+      expect(code).toBe(1);
+    },
+    RUN_MS_MAX,
+  );
+});
+
+describe('the command line', () => {
+  it.each([
+    [['--faults', 'kill-everybody'], 'no fault is called "kill-everybody"'],
+    [['--sabotage', 'sleep'], 'There is no sabotage "sleep"'],
+    [['--minutes', '0'], 'It must be more than 0'],
+    [['--nodes', '2'], '--nodes must be 1 or 3'],
+    [['--gateway', 'http://127.0.0.1:1'], 'needs all three'],
+    [['--wrong'], "unknown option '--wrong'"],
+  ])('refuses %j with 2', async (args, reason) => {
+    const { code, err } = await chaos(...args);
+    expect(err).toContain(reason);
+    expect(code).toBe(2);
+  });
+
+  it('refuses a folder that holds something, and an address where nobody answers', async () => {
+    const taken = await chaos('--out', process.cwd());
+    expect(taken.code).toBe(2);
+    expect(taken.err).toMatch(/^sekali chaos: .*not empty/);
+    const nobody = ['--gateway', 'http://127.0.0.1:1', '--nats', 'nats://127.0.0.1:1'];
+    const away = await chaos(
+      '--out',
+      join(folder, 'away'),
+      ...nobody,
+      '--postgres',
+      'postgres://a@127.0.0.1:1/a',
+    );
+    expect(away.code).toBe(2);
+    expect(away.err).toMatch(/ECONNREFUSED/);
+  });
+
+  it(
+    'stops everything on Ctrl-C',
+    async () => {
+      const out = join(folder, 'interrupted');
+      const child = spawn(
+        process.execPath,
+        [builtProgram('cli'), 'chaos', '--nodes', '1', '--json', '--out', out],
+        {
+          stdio: ['ignore', 'pipe', 'pipe'],
+        },
+      );
+      const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+      child.stderr.resume();
+      await new Promise<void>((resolve) => {
+        child.stdout.on('data', (chunk: Buffer) => {
+          if (chunk.toString().includes('"phase":"load"')) resolve();
+        });
+      });
+      child.kill('SIGINT');
+      expect(await ended).toBe(130);
+      expect(existsSync(join(out, 'verdict.json'))).toBe(false);
+      expect(existsSync(join(out, 'history.jsonl'))).toBe(true);
+    },
+    RUN_MS_MAX,
+  );
+});
