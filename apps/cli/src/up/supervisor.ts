@@ -67,13 +67,14 @@ export class Supervisor {
       () => undefined,
     );
     // An end is reported, and followed by the next start, where it is noticed; a slow start is waited for.
-    while (pid !== undefined && component.process.pid === pid && !signal.aborted) {
+    const stillStarting = (): boolean => component.process.pid === pid && !signal.aborted;
+    while (pid !== undefined && stillStarting()) {
       try {
         await component.untilReady({ signal });
         this.reporter.restarted(component.name, pid);
         return;
       } catch (error) {
-        if (!signal.aborted && component.process.pid === pid) this.reporter.notice((error as Error).message);
+        if (stillStarting()) this.reporter.notice((error as Error).message);
         await rest(DELAY_MS_MIN, undefined, { signal }).catch(() => undefined);
       }
     }
