@@ -1,11 +1,10 @@
 /** Reads, for the sampler, how far the store has come. Every reading may fail while something is broken. */
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
-import pg from 'pg';
-import { JUDGE_NAME } from './system/sql-door.js';
+import type pg from 'pg';
+import { readingPool } from './system/sql-door.js';
 
-const CONNECT_MS_MAX = 1_500;
-const QUERY_MS_MAX = 1_500;
+const ANSWER_MS_MAX = 1_500;
 
 const SETTLED = `
 SELECT coalesce(sum(stored + duplicates + dead_letters), 0)::float8 AS settled
@@ -25,16 +24,7 @@ export class Gauge {
   private readonly pool: pg.Pool;
 
   constructor(private readonly scope: GaugeScope) {
-    this.pool = new pg.Pool({
-      connectionString: scope.postgresUrl,
-      application_name: JUDGE_NAME,
-      options: '-c default_transaction_read_only=on',
-      max: 1,
-      connectionTimeoutMillis: CONNECT_MS_MAX,
-      query_timeout: QUERY_MS_MAX,
-    });
-    // A connection that is cut while nobody uses it would end the process.
-    this.pool.on('error', () => undefined);
+    this.pool = readingPool(scope.postgresUrl, ANSWER_MS_MAX);
   }
 
   /** Messages that the store has settled, ever. @throws while Postgres does not answer */

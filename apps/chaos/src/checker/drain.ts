@@ -5,8 +5,8 @@
  */
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
-import pg from 'pg';
-import { JUDGE_NAME } from '../system/sql-door.js';
+import type pg from 'pg';
+import { readingPool } from '../system/sql-door.js';
 import { errorLine } from './patience.js';
 
 /** Where to look. */
@@ -36,8 +36,7 @@ export interface DrainResult {
 
 const INTERVAL_MS = 250;
 const QUIET_MS = 2_000;
-const CONNECT_MS_MAX = 3_000;
-const QUERY_MS_MAX = 5_000;
+const ANSWER_MS_MAX = 5_000;
 
 // Redeliveries that are still counted mean that a worker is still at it.
 const MOVEMENT = `
@@ -47,15 +46,7 @@ FROM sekali.counter JOIN sekali.stream USING (stream_id) WHERE name = $1`;
 
 /** Waits for the drain. Never throws: what cannot be read yet is asked again until the time is up. */
 export async function untilDrained(scope: DrainScope, bounds: DrainBounds): Promise<DrainResult> {
-  const pool = new pg.Pool({
-    connectionString: scope.postgresUrl,
-    application_name: JUDGE_NAME,
-    options: '-c default_transaction_read_only=on',
-    max: 1,
-    connectionTimeoutMillis: CONNECT_MS_MAX,
-    query_timeout: QUERY_MS_MAX,
-  });
-  pool.on('error', () => undefined);
+  const pool = readingPool(scope.postgresUrl, ANSWER_MS_MAX);
   try {
     return await watch(scope, bounds, pool);
   } finally {

@@ -25,6 +25,25 @@ export function judgeClient(url: string): pg.Client {
   return client;
 }
 
+/**
+ * One connection for reading again and again, made anew when it breaks. The caller ends it.
+ *
+ * @param answerMsMax how long a connection, or a query, may take
+ */
+export function readingPool(url: string, answerMsMax: number): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: JUDGE_NAME,
+    options: '-c default_transaction_read_only=on',
+    max: 1,
+    connectionTimeoutMillis: answerMsMax,
+    query_timeout: answerMsMax,
+  });
+  // A connection that is cut while nobody uses it would end the judge.
+  pool.on('error', () => undefined);
+  return pool;
+}
+
 /** Runs one statement on a connection of its own. Throws what Postgres, or the way to it, says. */
 export async function runStatement(
   url: string,
