@@ -8,8 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { systemEnvironment } from '#config';
 import type { VerdictFile } from './report/verdict-file.js';
 import { builtProgram } from './system/repository.js';
+import { UpProcess } from './system/up-process.js';
 
 const RUN_MS_MAX = 170_000;
 
@@ -84,6 +86,46 @@ describe('the judge', () => {
       expect(verdict.violations.map(({ name }) => name)).toContain(violation);
       expect(verdict.valid).toBe(false);
       expect(code).toBe(1);
+    },
+    RUN_MS_MAX,
+  );
+});
+
+describe('a running system', () => {
+  it(
+    'is judged by its addresses, on topics of the run, beside what it had',
+    async () => {
+      const up = new UpProcess({
+        program: builtProgram('cli'),
+        args: ['--ephemeral', '--json', '--nodes', '1', '--workers', '1'],
+        environment: { ...systemEnvironment(), SEKALI_DUPLICATE_WINDOW_MS: '3000' },
+        logFolder: join(folder, 'given-logs'),
+      });
+      try {
+        const { gateway, nats, postgres } = await up.start();
+        const other = await fetch(`${gateway}/publish`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({
+            topic: 'orders',
+            event_id: '1',
+            timestamp: '2026-11-22T10:00:00Z',
+            source: 'shop',
+            payload: {},
+          }),
+        });
+        expect(other.status).toBe(202);
+        const addresses = ['--gateway', gateway, '--nats', nats.join(','), '--postgres', postgres];
+        const faults = ['--faults', 'cut-postgres-connections,kill-worker'];
+        const bounds = ['--minutes', '0.25', '--seed', '5', '--out', join(folder, 'given')];
+        const { code, out, err } = await chaos(...addresses, ...faults, ...bounds);
+        expect(err).toContain('kill-worker does not apply to this system.');
+        expect(err).toContain('cut-postgres-connections  healed');
+        expect(out).toMatch(/^VALID/);
+        expect(code).toBe(0);
+      } finally {
+        await up.stop();
+      }
     },
     RUN_MS_MAX,
   );

@@ -28,7 +28,8 @@ program.addCommand(shipCommand());
 program.addCommand(simulateCommand());
 program.addCommand(auditCommand());
 program.addCommand(
-  programCommand('chaos', 'break the system on purpose, and prove that nothing was lost or done twice'),
+  // A million messages are judged within it.
+  programCommand('chaos', 'break the system on purpose, and prove that nothing was lost or done twice', 256),
 );
 
 await program.parseAsync();

@@ -15,8 +15,12 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** What a shell reports for a program that a signal has ended, when that signal is SIGKILL. */
 const EXIT_KILLED = 137;
 
-/** The command `name`, which runs `apps/<name>` with whatever follows it. */
-export function programCommand(name: string, summary: string): Command {
+/**
+ * The command `name`, which runs `apps/<name>` with whatever follows it.
+ *
+ * @param heapMebibytesMax garbage beyond this is collected before more memory is taken
+ */
+export function programCommand(name: string, summary: string, heapMebibytesMax: number): Command {
   return new Command(name)
     .summary(summary)
     .description(`${summary}. "sekali ${name} --help" says more.`)
@@ -25,12 +29,13 @@ export function programCommand(name: string, summary: string): Command {
     .passThroughOptions()
     .argument('[options...]')
     .action(async (rest: string[]) => {
-      process.exit(await runProgram(join(findRepositoryRoot(), 'dist/apps', name, 'src/main.js'), rest));
+      const script = join(findRepositoryRoot(), 'dist/apps', name, 'src/main.js');
+      process.exit(await runProgram([`--max-old-space-size=${heapMebibytesMax}`, script, ...rest]));
     });
 }
 
-async function runProgram(script: string, rest: readonly string[]): Promise<number> {
-  const child = spawn(process.execPath, [script, ...rest], { stdio: 'inherit', env: systemEnvironment() });
+async function runProgram(args: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, args, { stdio: 'inherit', env: systemEnvironment() });
   // From a terminal Ctrl-C reaches the child by itself; it takes two that follow so closely for one.
   for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
   const [code] = (await once(child, 'exit')) as [number | null];
