@@ -31,5 +31,8 @@ program.addCommand(
   // A million messages are judged within it.
   programCommand('chaos', 'break the system on purpose, and prove that nothing was lost or done twice', 256),
 );
+program.addCommand(
+  programCommand('bench', 'measure the whole path against its ceilings, side by side', 2_048),
+);
 
 await program.parseAsync();

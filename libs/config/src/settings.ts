@@ -15,8 +15,8 @@ const token = (initial: string): z.ZodDefault<z.ZodString> =>
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 characters A-Z a-z 0-9 _ -')
     .default(initial);
 
-const urls = (initial: string, pattern: RegExp, example: string): z.ZodDefault<z.ZodString> =>
-  z.string().regex(pattern, `must look like ${example}`).default(initial);
+const urls = (initial: string, pattern: RegExp, form: string): z.ZodDefault<z.ZodString> =>
+  z.string().regex(pattern, `must be ${form}`).default(initial);
 /** `nats://user:password@host:4222`; the scheme and the port may be left out. */
 const BROKER = '(?:(?:nats|tls)://)?[^\\s,/]+';
 
@@ -25,7 +25,7 @@ export const connectionFields = {
   SEKALI_NATS_URLS: urls(
     'nats://127.0.0.1:4222',
     new RegExp(`^\\s*${BROKER}\\s*(?:,\\s*${BROKER}\\s*)*$`),
-    'nats://host:4222,nats://host:4223',
+    'addresses of brokers, such as nats://host:4222,nats://host:4223',
   ).describe('Brokers, joined by commas; any one of them is enough to begin with'),
   SEKALI_NATS_DISCOVERY: z
     .enum(['true', 'false'])
@@ -34,7 +34,7 @@ export const connectionFields = {
   SEKALI_POSTGRES_URL: urls(
     'postgres://sekali@127.0.0.1:5442/sekali',
     /^postgres(?:ql)?:\/\/\S+$/,
-    'postgres://user:password@host:5432/database',
+    'a Postgres URL, such as postgres://user:password@host:5432/database',
   ).describe('The database'),
   SEKALI_STREAM: token('EVENTS').describe('Name of the stream'),
   SEKALI_SUBJECT_PREFIX: token('events').describe('First token of every subject: `<prefix>.<topic>`'),
@@ -112,7 +112,9 @@ export const localClusterFields = {
 
 /** What clients on the command line need. */
 export const clientFields = {
-  SEKALI_GATEWAY_URL: urls('http://127.0.0.1:8080', /^https?:\/\/\S+$/, 'http://host:8080').describe(
-    'The gateway that commands talk to',
-  ),
+  SEKALI_GATEWAY_URL: urls(
+    'http://127.0.0.1:8080',
+    /^https?:\/\/\S+$/,
+    'an http URL, such as http://host:8080',
+  ).describe('The gateway that commands talk to'),
 };

@@ -1,0 +1,101 @@
+/**
+ * One round of a drain: a consumer that begins at the first message, one process that drains it, and its rate.
+ *
+ *   prepare tables ─▶ make consumer ─▶ watch ‖ start program ─▶ settled ─▶ stop program ─▶ check what it stored
+ *
+ * The program is a fresh process in every round, as after a deployment. The consumer is made as setup makes it, and is
+ * gone when the round is over, however it ends.
+ */
+import { jetstreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { Pool } from 'pg';
+import { ensureConsumer } from '#broker';
+import { readWorkerSettings } from '#config';
+import type { Role } from '../measurement.js';
+import type { Backlog } from '../stage/backlog.js';
+import { ConsumerProgress } from '../stage/consumer-progress.js';
+import type { Program } from '../stage/program.js';
+import type { ProgramEnvironment, Stage } from '../stage/stage.js';
+import { type Sample, steadyRate } from '../stage/steady-rate.js';
+
+/** Who drains. */
+export interface DrainSubject {
+  readonly role: Role;
+  /** For the table: "bare loop". */
+  readonly subject: string;
+  /** From `dist/apps`. */
+  readonly script: string;
+  readonly environment: ProgramEnvironment;
+  /** It is stopped when so many are settled. */
+  readonly messages: number;
+  /** Empties the tables. */
+  readonly prepare: () => Promise<void>;
+  /** Throws when what it stored is wrong. */
+  readonly check: () => Promise<void>;
+}
+
+/** Where a round takes place. */
+export interface DrainGround {
+  readonly stage: Stage;
+  readonly connection: NatsConnection;
+  readonly pool: Pool;
+  readonly backlog: Backlog;
+  /** Told what is settled while a round is on. */
+  readonly onProgress: (line: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Drains once. @returns messages a second in the steady part */
+export async function drainOnce(ground: DrainGround, drainer: DrainSubject): Promise<number> {
+  const { connection, backlog } = ground;
+  await drainer.prepare();
+  // So that no round pays for what the one before left to be written.
+  await ground.pool.query('CHECKPOINT');
+  const consumer = `drain-${drainer.role}`;
+  const manager = await jetstreamManager(connection, { checkAPI: false });
+  const { SEKALI_ACK_WAIT_MS: ackWaitMs, SEKALI_ACK_PENDING_MAX: ackPendingMax } = readWorkerSettings({});
+  const definition = { name: consumer, stream: backlog.stream, ackWaitMs, ackPendingMax };
+  await ensureConsumer(connection, definition, () => Promise.resolve(1));
+  try {
+    const samples = await runUntilSettled(ground, drainer, consumer);
+    await drainer.check();
+    return steadyRate(samples, drainer.messages);
+  } finally {
+    await manager.consumers.delete(backlog.stream, consumer);
+  }
+}
+
+/** Watched from before it is ready: a small backlog is drained by then. The program is gone when this ends. */
+async function runUntilSettled(
+  { stage, connection, backlog, onProgress, signal }: DrainGround,
+  drainer: DrainSubject,
+  consumer: string,
+): Promise<Sample[]> {
+  const progress = await ConsumerProgress.of(connection, { ...backlog, consumer });
+  const failed = new AbortController();
+  let program: Program | undefined;
+  const starting = stage.startProgram(consumer, drainer.script, [], {
+    SEKALI_STREAM: backlog.stream,
+    SEKALI_SUBJECT_PREFIX: backlog.subjectPrefix,
+    SEKALI_CONSUMER: consumer,
+    ...drainer.environment,
+  });
+  starting.then(
+    (started) => {
+      program = started;
+    },
+    (error: unknown) => {
+      failed.abort(error);
+    },
+  );
+  try {
+    return await progress.until(drainer.messages, {
+      requireAlive: () => program?.requireRunning(),
+      onSample: ({ settled }) => onProgress(`${drainer.subject}: ${settled} of ${drainer.messages}`),
+      signal: signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]),
+    });
+  } finally {
+    const started = await starting.catch(() => undefined);
+    await started?.stop();
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * How fast a backlog is drained: Sekali's worker, the bare loop that is its ceiling, and what users do today.
+ *
+ * All drain the same stream into the same Postgres, one process each, taking turns. Today's way takes one message at a
+ * time and is stopped after a part of the backlog: its rate is the same from beginning to end.
+ */
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { Pool } from 'pg';
+import { connectBroker } from '#broker';
+import { createPool } from '#store';
+import { type Group, interleave, type Series, type Target } from '../measurement.js';
+import type { Sizes } from '../sizes.js';
+import { type Backlog, fillBacklog } from '../stage/backlog.js';
+import { type BacklogPlan, eventsAmong } from '../stage/event-sequence.js';
+import type { ProgramEnvironment, Stage } from '../stage/stage.js';
+import { type DrainGround, drainOnce, type DrainSubject } from './drain-round.js';
+import { checkLedger, emptyLedger } from './ledger.js';
+import { checkPlainTable, emptyPlainTable } from './plain-table.js';
+
+/** The worker, from `dist/apps`. */
+export const WORKER_SCRIPT = 'worker/src/main.js';
+
+const TARGETS: readonly Target[] = [
+  { against: 'ceiling', atLeast: 0.85 },
+  { against: 'today', atLeast: 6 },
+];
+const DUPLICATE_TARGETS: readonly Target[] = [{ against: 'ceiling', atLeast: 0.7 }];
+
+/** Today's way handles so many messages at once: so many of what it was given may not be stored when it stops. */
+const TODAY_UNFINISHED_MAX = 100;
+/** Emptying and checking big tables takes its time. */
+const STATEMENT_MS_MAX = 1_800_000;
+
+/** What any drain can be told. */
+export interface DrainOptions {
+  /** Told how far the present round is. */
+  readonly onProgress?: (line: string) => void;
+  /** Told each value as it is measured; turn 0 of a subject is its warm-up. */
+  readonly onTurn?: (subject: string, round: number, value: number) => void;
+  /** Settings of the worker that are not the defaults, or flags of its node. */
+  readonly workerEnvironment?: ProgramEnvironment;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Measures the three of them on one backlog.
+ *
+ * @param options.duplicateShare share of the backlog that repeats an earlier event
+ * @throws when a program fails, or what it stored is not exactly what it was given
+ */
+export async function measureDrain(
+  stage: Stage,
+  sizes: Sizes,
+  options: DrainOptions & { readonly duplicateShare: number },
+): Promise<Group> {
+  const { duplicateShare } = options;
+  const plan = { messages: sizes.backlog, duplicateShare };
+  const series = await onGround(stage, plan, options, (ground) =>
+    takeTurns(ground, subjectsOf(ground, sizes, options), sizes.rounds, options),
+  );
+  const percent = Math.round(duplicateShare * 100);
+  return {
+    name: percent === 0 ? 'drain' : 'drain-duplicates',
+    what: `drain a backlog of ${sizes.backlog.toLocaleString('en')}, ${percent} % duplicates`,
+    series,
+    targets: percent === 0 ? TARGETS : DUPLICATE_TARGETS,
+  };
+}
+
+/** Fills the backlog, opens what a round needs, and closes it whatever happens. */
+export async function onGround<T>(
+  stage: Stage,
+  plan: BacklogPlan,
+  { onProgress = () => undefined, signal }: DrainOptions,
+  measure: (ground: DrainGround) => Promise<T>,
+): Promise<T> {
+  let connection: NatsConnection | undefined;
+  let pool: Pool | undefined;
+  try {
+    connection = await connectBroker(
+      { urls: stage.natsUrls.join(','), name: 'bench' },
+      { waitForFirst: false },
+    );
+    pool = openPool(stage.postgresUrl);
+    const backlog = await fillBacklog(connection, plan, {
+      onProgress: (messages) => {
+        onProgress(`filling the stream: ${messages} of ${plan.messages}`);
+      },
+      signal,
+    });
+    return await measure({ stage, connection, pool, backlog, onProgress, signal });
+  } finally {
+    await connection?.close();
+    await pool?.end();
+  }
+}
+
+/** A pool for preparing and checking, which no bound of a worker's transaction fits. */
+export function openPool(url: string): Pool {
+  return createPool({ url, name: 'bench', connectionsMax: 2, transactionMsMax: STATEMENT_MS_MAX });
+}
+
+/** Measures subjects in turn; their series come in the order of the subjects. */
+export async function takeTurns(
+  ground: DrainGround,
+  subjects: readonly DrainSubject[],
+  rounds: number,
+  { onTurn }: DrainOptions,
+): Promise<Series[]> {
+  const measured = subjects.map((one) => ({ one, measure: () => drainOnce(ground, one) }));
+  const values = await interleave(measured, rounds, ({ one }, round, value) => {
+    onTurn?.(one.subject, round, value);
+  });
+  return measured.map((key) => ({
+    role: key.one.role,
+    subject: key.one.subject,
+    unit: 'events/s',
+    values: values.get(key) ?? [],
+  }));
+}
+
+function subjectsOf(
+  { pool, backlog }: DrainGround,
+  sizes: Sizes,
+  { workerEnvironment = {} }: DrainOptions,
+): DrainSubject[] {
+  const plain = { environment: {}, prepare: () => emptyPlainTable(pool) };
+  const today = Math.min(sizes.backlogOneByOne, backlog.messages);
+  return [
+    {
+      role: 'ours',
+      subject: 'sekali worker',
+      script: WORKER_SCRIPT,
+      environment: workerEnvironment,
+      messages: backlog.messages,
+      prepare: () => emptyLedger(pool),
+      check: () => checkLedger(pool, backlog),
+    },
+    {
+      ...plain,
+      role: 'ceiling',
+      subject: 'bare loop',
+      script: 'bench/src/drain/bare-drain.js',
+      messages: backlog.messages,
+      check: () => checkPlainTable(pool, { rowsMin: backlog.events, rowsMax: backlog.events }),
+    },
+    {
+      ...plain,
+      role: 'today',
+      subject: 'Nest handler, one INSERT a message',
+      script: 'bench/src/drain/typical-drain.js',
+      messages: today,
+      check: () => checkPlainTable(pool, { rowsMin: todayRowsMin(backlog, today), rowsMax: backlog.events }),
+    },
+  ];
+}
+
+function todayRowsMin({ plan }: Backlog, messages: number): number {
+  return eventsAmong(plan, messages) - TODAY_UNFINISHED_MAX;
+}

@@ -1,0 +1,77 @@
+/**
+ * Sekali's tables before and after a round: emptied, then judged.
+ *
+ * A drain that loses or doubles a message must not have a figure, so after every round the rows are counted, and the
+ * counters compared with them.
+ */
+import type { Pool } from 'pg';
+import { counterFaults, streamIdOf, type Queryable } from '#store';
+import type { Backlog } from '../stage/backlog.js';
+
+const TABLES = [
+  'event',
+  'event_key',
+  'duplicate',
+  'dead_letter',
+  'attempt',
+  'counter',
+  'horizon',
+  'broker_duplicate',
+] as const;
+
+const EMPTY = `TRUNCATE ${TABLES.map((table) => `sekali.${table}`).join(', ')}`;
+
+/** Of the tables in which a row belongs to a stream. `VACUUM` takes what was deleted out of the indexes again. */
+const OF_STREAM = TABLES.filter((table) => table !== 'broker_duplicate');
+
+const TOTALS = `
+SELECT
+  (SELECT count(*) FROM sekali.event_key WHERE stream_id = $1)::float8 AS keys,
+  (SELECT count(*) FROM sekali.event WHERE stream_id = $1)::float8 AS events,
+  (SELECT count(*) FROM sekali.duplicate WHERE stream_id = $1)::float8 AS duplicates,
+  (SELECT count(*) FROM sekali.duplicate WHERE stream_id = $1 AND conflict)::float8 AS conflicts,
+  (SELECT count(*) FROM sekali.dead_letter WHERE stream_id = $1)::float8 AS "deadLetters"`;
+
+/** How many rows a stream has in each table of the ledger. */
+interface LedgerRows {
+  readonly keys: number;
+  readonly events: number;
+  readonly duplicates: number;
+  readonly conflicts: number;
+  readonly deadLetters: number;
+}
+
+/** Empties the whole ledger. */
+export async function emptyLedger(database: Queryable): Promise<void> {
+  await database.query(EMPTY);
+}
+
+/** Takes one stream out of the ledger and leaves the others in it. */
+export async function forgetStream(pool: Pool, backlog: Backlog): Promise<void> {
+  const streamId = await streamIdOf(pool, { name: backlog.stream, created: backlog.created });
+  for (const table of OF_STREAM) {
+    await pool.query(`DELETE FROM sekali.${table} WHERE stream_id = $1`, [streamId]);
+    await pool.query(`VACUUM sekali.${table}`);
+  }
+}
+
+/** Throws unless the ledger accounts for every message of a drained backlog, exactly. */
+export async function checkLedger(pool: Pool, backlog: Backlog): Promise<void> {
+  const streamId = await streamIdOf(pool, { name: backlog.stream, created: backlog.created });
+  const { rows } = await pool.query<LedgerRows & Record<string, unknown>>(TOTALS, [streamId]);
+  const expected: LedgerRows = {
+    keys: backlog.events,
+    events: backlog.events,
+    duplicates: backlog.messages - backlog.events,
+    conflicts: 0,
+    deadLetters: 0,
+  };
+  const [found, wanted] = [JSON.stringify(rows[0]), JSON.stringify(expected)];
+  if (found !== wanted) throw new Error(`the ledger of ${backlog.stream} is ${found} instead of ${wanted}`);
+  const faults = await counterFaults(pool, streamId, 1);
+  if (faults.length > 0) {
+    throw new Error(
+      `the counters of ${backlog.stream} are not what its rows are: ${JSON.stringify(faults[0])}`,
+    );
+  }
+}

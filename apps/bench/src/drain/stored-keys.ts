@@ -1,0 +1,84 @@
+/**
+ * Fills a database with events that were stored long ago: what a system holds after ten million of them.
+ *
+ * The rows are as the worker would have written them over the past week: a key, an event in the partition of its day,
+ * counters and the horizon, all of one stream. The audit would find nothing wrong with them.
+ */
+import type { Pool } from 'pg';
+import { ensurePartitions } from '#store';
+import { type IdForm, TOPICS } from '../stage/event-sequence.js';
+
+const KEYS_PER_STEP = 100_000;
+const DAYS = 6;
+const DAY_MS = 86_400_000;
+
+/**
+ * $1 stream, $2 first and $3 last sequence, $4 all keys, $5 topics, $6 when the first was stored, $7 when the last was.
+ * Both tables get their rows from the same series, so a key and its event agree to the microsecond.
+ */
+function insertSteps(ids: IdForm): string {
+  return `
+WITH series AS MATERIALIZED (
+  SELECT seq, md5(seq::text) AS random,
+    $6::timestamptz + ($7::timestamptz - $6::timestamptz) * (seq::float8 / $4) AS stored_at
+  FROM generate_series($2::bigint, $3::bigint) AS seq
+), stored AS MATERIALIZED (
+  SELECT seq, stored_at, random, ($5::text[])[1 + ('x' || substr(random, 1, 7))::bit(28)::int % cardinality($5)] AS topic,
+    ${idExpression(ids)} AS event_id
+  FROM series
+), keys AS (
+  INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest, stored_at)
+  SELECT topic, event_id, $1, seq, ('x' || substr(random, 1, 16))::bit(64)::bigint, stored_at FROM stored ORDER BY seq
+)
+INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at, stored_at)
+SELECT $1, seq, topic, event_id, 'checkout', stored_at - interval '1 second',
+  jsonb_build_object('number', seq, 'customer', 'c-' || seq % 100000, 'cents', seq % 999983, 'currency', 'EUR',
+    'note', repeat('benchmark ', 8)),
+  stored_at - interval '10 milliseconds', stored_at
+FROM stored ORDER BY seq`;
+}
+
+/** UUIDs as in a backlog (event-sequence.ts), of earlier times and other random parts. */
+function idExpression(ids: IdForm): string {
+  if (ids === 'random') return `md5('id' || seq::text)::uuid::text`;
+  const time = `lpad(to_hex((extract(epoch FROM stored_at) * 1000)::bigint), 12, '0')`;
+  return `substr(${time}, 1, 8) || '-' || substr(${time}, 9) || '-7' || substr(random, 1, 3)
+      || '-8' || substr(random, 4, 3) || '-' || substr(random, 7, 12)`;
+}
+
+const COUNT_TOPICS = `
+INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
+SELECT $1, topic, 0, count(*), 0, 0, 0, 0 FROM sekali.event_key WHERE stream_id = $1 GROUP BY topic`;
+
+const SET_HORIZON = `INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)`;
+
+/** What to fill in. */
+export interface StoredKeys {
+  /** The stream they came from, as `streamIdOf` numbers it; it must have no rows yet. */
+  readonly streamId: number;
+  /** How many: sequences 1 to this. */
+  readonly keys: number;
+  readonly ids?: IdForm | undefined;
+  readonly topics?: readonly string[];
+}
+
+/** Stores them and lets Postgres look at what it has. The database must have been set up. */
+export async function storeKeys(
+  pool: Pool,
+  { streamId, keys, ids = 'ordered', topics = TOPICS }: StoredKeys,
+  onProgress: (stored: number) => void = () => undefined,
+): Promise<void> {
+  const now = Date.now();
+  const since = new Date(now - DAYS * DAY_MS);
+  await ensurePartitions(pool, since);
+  const statement = insertSteps(ids);
+  for (let first = 1; first <= keys; first += KEYS_PER_STEP) {
+    const last = Math.min(first + KEYS_PER_STEP - 1, keys);
+    await pool.query(statement, [streamId, first, last, keys, topics, since, new Date(now)]);
+    onProgress(last);
+  }
+  await pool.query(COUNT_TOPICS, [streamId]);
+  await pool.query(SET_HORIZON, [streamId, keys]);
+  // What autovacuum would have done in a week; else it would begin in the middle of a measurement.
+  await pool.query('VACUUM ANALYZE');
+}

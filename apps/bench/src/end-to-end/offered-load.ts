@@ -1,0 +1,5 @@
+/** The program that offers events at a steady rate: sends what its order says, and reports. */
+import { carryOut } from '../http/program-run.js';
+import { openLoop } from './open-loop.js';
+
+await carryOut(openLoop);

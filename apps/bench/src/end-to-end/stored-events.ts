@@ -1,0 +1,53 @@
+/** The rows that a round of load ended as: when each was sent, and which transaction committed it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pool } from 'pg';
+import { allTopics } from '../http/event-body.js';
+
+const POLL_MS = 200;
+
+/** One row. */
+export interface StoredRow {
+  readonly sentAtUs: number;
+  /** The transaction that wrote it. */
+  readonly transaction: number;
+}
+
+const COUNT = `
+SELECT count(*)::float8 AS count FROM sekali.event
+WHERE topic = ANY($1) AND stream_id = (SELECT max(stream_id) FROM sekali.stream WHERE name = $2) AND seq > $3`;
+
+const ROWS = `
+SELECT (payload->>'sent_us')::float8 AS "sentAtUs", xmin::text::float8 AS transaction FROM sekali.event
+WHERE topic = ANY($1) AND stream_id = (SELECT max(stream_id) FROM sekali.stream WHERE name = $2) AND seq > $3`;
+
+/**
+ * Waits until the events after a sequence are stored, and reads them.
+ *
+ * @param expected how many they are
+ * @throws when there are not exactly so many within the time
+ */
+export async function storedAfter(
+  pool: Pool,
+  { stream, afterSeq, expected, withinMs }: StoredOptions,
+): Promise<StoredRow[]> {
+  const values = [allTopics(), stream, afterSeq];
+  const endsAt = performance.now() + withinMs;
+  for (;;) {
+    const { rows } = await pool.query<{ count: number }>(COUNT, values);
+    const count = rows[0]?.count ?? 0;
+    if (count === expected) break;
+    if (count > expected || performance.now() > endsAt) {
+      throw new Error(`${count} rows were stored of ${expected} events that the gateway accepted.`);
+    }
+    await sleep(POLL_MS);
+  }
+  return (await pool.query<StoredRow>(ROWS, values)).rows;
+}
+
+/** Which events, and for how long they are waited for. */
+export interface StoredOptions {
+  readonly stream: string;
+  readonly afterSeq: number;
+  readonly expected: number;
+  readonly withinMs: number;
+}

@@ -1,0 +1,72 @@
+/** The options of `sekali bench`. */
+import { Command, InvalidArgumentError } from 'commander';
+
+/** What can be measured, in the order in which it is. */
+export const GROUPS = ['http', 'drain', 'end-to-end', 'query', 'flat', 'memory'] as const;
+
+/** One of `GROUPS`. */
+export type GroupName = (typeof GROUPS)[number];
+
+/** What the user asked for. */
+export interface BenchOptions {
+  readonly only: readonly GroupName[];
+  readonly small: boolean;
+  readonly rounds: number | undefined;
+  readonly syncInterval: string | undefined;
+  readonly json: boolean;
+  /** Folder for bench.json and bench.svg; nothing is written when left out. */
+  readonly out: string | undefined;
+}
+
+const HELP = `
+Starts a system of its own and measures Sekali beside the same thing written as plainly as possible (the ceiling) and
+beside what users do today. Subjects of a group take turns, after a warm-up; what counts is the ratio of the medians,
+since absolute figures of a shared machine mean nothing. Run it on a machine that does nothing else.
+
+Groups:
+  http         POST /publish with 1, 100 and 1,000 events
+  drain        a backlog, without repeats and with 30 % of them
+  end-to-end   from the request to the committed row
+  query        a page of events, one event, the figures
+  flat         draining beside millions of stored keys
+  memory       of gateway and worker while events pass
+
+Examples:
+  sekali bench                          everything; about half an hour
+  sekali bench --only http,drain --rounds 3
+  sekali bench --small --json           only to see that it runs
+
+Exit codes:
+  0  measured; the table says which targets are reached     1  a subject did something wrong
+  2  it could not be measured                               130  interrupted`;
+
+/** Makes the command; `action` gets the checked options. */
+export function benchCommand(action: (options: BenchOptions) => Promise<void>): Command {
+  return new Command('sekali bench')
+    .description('Measures the whole path against its ceilings, side by side, in one run.')
+    .option('--only <groups>', `some of ${GROUPS.join(', ')}, joined by commas`, groups, GROUPS)
+    .option('--small', 'so little that the figures mean nothing', false)
+    .option('--rounds <count>', 'rounds of each subject, after a warm-up; 5 when left out', rounds)
+    .option('--sync-interval <duration>', 'how often the brokers call fsync: "always", or such as 1s')
+    .option('--out <folder>', 'where bench.json and bench.svg go')
+    .option('--json', 'print one JSON document instead of the table', false)
+    .addHelpText('after', HELP)
+    .allowExcessArguments(false)
+    .showHelpAfterError('(sekali bench --help says more)')
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+    .action(action);
+}
+
+function groups(text: string): readonly GroupName[] {
+  const asked = text.split(',').map((name) => name.trim());
+  const unknown = asked.filter((name) => !(GROUPS as readonly string[]).includes(name));
+  if (unknown.length > 0) throw new InvalidArgumentError(`There are ${GROUPS.join(', ')}.`);
+  return GROUPS.filter((name) => asked.includes(name));
+}
+
+function rounds(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > 50)
+    throw new InvalidArgumentError('It must be a whole number from 1 to 50.');
+  return value;
+}

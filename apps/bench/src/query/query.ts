@@ -1,0 +1,162 @@
+/**
+ * What a question to the gateway takes: beside the same SQL through the driver alone, and beside the same question to a
+ * gateway whose database holds next to nothing.
+ *
+ * One question at a time; a round's figure is the median of its answers.
+ */
+import type { Pool } from 'pg';
+import { Pool as HttpPool } from 'undici';
+import { eventPage, FIRST_POSITION, findEvent, storeTotals } from '#store';
+import { openPool } from '../drain/drain.js';
+import { fullDatabase } from '../drain/flat.js';
+import { interleave, median, type Group, type Role, type Series } from '../measurement.js';
+import type { Sizes } from '../sizes.js';
+import type { Stage } from '../stage/stage.js';
+
+/** What the database that holds next to nothing holds. */
+const FEW_KEYS = 10_000;
+const PAGE_SIZE = 1_000;
+const IDENTITIES = 500;
+/** "The same time": so much more is the machine's noise. */
+const FLAT_AT_MOST = 1.25;
+const STREAM = 'EVENTS';
+
+/** An event that is stored. */
+interface Identity {
+  readonly topic: string;
+  readonly eventId: string;
+}
+
+/** A question in its two forms. */
+interface Question {
+  readonly name: string;
+  readonly what: string;
+  readonly path: (identity: Identity) => string;
+  readonly ask: (pool: Pool, identity: Identity) => Promise<unknown>;
+}
+
+const QUESTIONS: readonly Question[] = [
+  {
+    name: 'query-page',
+    what: `GET /events, a page of ${PAGE_SIZE.toLocaleString('en')}`,
+    path: () => `/events?limit=${PAGE_SIZE}`,
+    ask: (pool) => eventPage(pool, {}, FIRST_POSITION, PAGE_SIZE, () => Promise.resolve(0)),
+  },
+  {
+    name: 'query-topic',
+    what: 'GET /events of a topic, a page of 100',
+    path: ({ topic }) => `/events?topic=${topic}&limit=100`,
+    ask: (pool, { topic }) => eventPage(pool, { topic }, FIRST_POSITION, 100, () => Promise.resolve(0)),
+  },
+  {
+    name: 'query-one',
+    what: 'GET /events/{topic}/{event_id}',
+    path: ({ topic, eventId }) => `/events/${topic}/${eventId}`,
+    ask: (pool, { topic, eventId }) => findEvent(pool, topic, eventId),
+  },
+  {
+    name: 'query-stats',
+    what: 'GET /stats',
+    path: () => '/stats',
+    ask: (pool) => storeTotals(pool, STREAM),
+  },
+];
+
+/** A database, its gateway, and some of what it holds. */
+interface Library {
+  readonly pool: Pool;
+  readonly http: HttpPool;
+  readonly identities: readonly Identity[];
+  close(): Promise<void>;
+}
+
+/** Measures every question: two groups each. Throws when an answer is not 200. */
+export async function measureQueries(
+  stage: Stage,
+  sizes: Sizes,
+  onProgress: (line: string) => void = () => undefined,
+): Promise<Group[]> {
+  const many = await openLibrary(stage, sizes.storedKeys, onProgress);
+  const few = await openLibrary(stage, Math.min(FEW_KEYS, sizes.storedKeys - 1), onProgress);
+  try {
+    const groups: Group[] = [];
+    for (const question of QUESTIONS) groups.push(...(await measureQuestion(question, many, few, sizes)));
+    return groups;
+  } finally {
+    await Promise.all([many.close(), few.close()]);
+  }
+}
+
+async function measureQuestion(
+  { name, what, path, ask }: Question,
+  many: Library,
+  few: Library,
+  sizes: Sizes,
+): Promise<Group[]> {
+  const subject = (label: string, turn: (index: number) => Promise<unknown>) => ({
+    label,
+    measure: () => medianMs(sizes.queriesPerRound, turn),
+  });
+  const subjects = [
+    subject('sekali gateway', (index) => get(many.http, path(pick(many, index)))),
+    subject('the same SQL through pg', (index) => ask(many.pool, pick(many, index))),
+    subject(`sekali gateway, ${FEW_KEYS.toLocaleString('en')} keys`, (index) =>
+      get(few.http, path(pick(few, index))),
+    ),
+  ];
+  const values = await interleave(subjects, sizes.rounds);
+  const series = (index: number, role: Role): Series => {
+    const one = subjects[index] as (typeof subjects)[number];
+    return { role, subject: one.label, unit: 'ms', values: values.get(one) ?? [] };
+  };
+  const keys = sizes.storedKeys.toLocaleString('en');
+  return [
+    { name, what: `${what}; ${keys} keys`, series: [series(0, 'ours'), series(1, 'ceiling')], targets: [] },
+    {
+      name: `${name}-flat`,
+      what: `the same, against ${FEW_KEYS.toLocaleString('en')} keys`,
+      series: [series(0, 'ours'), series(2, 'ceiling')],
+      targets: [{ against: 'ceiling', atMost: FLAT_AT_MOST }],
+    },
+  ];
+}
+
+async function openLibrary(stage: Stage, keys: number, onProgress: (line: string) => void): Promise<Library> {
+  const url = await fullDatabase(stage, keys, { onProgress });
+  const pool = openPool(url);
+  const gateway = await stage.startProgram(`gateway-${keys}`, 'gateway/src/main.js', [], {
+    SEKALI_HTTP_PORT: '0',
+    SEKALI_POSTGRES_URL: url,
+  });
+  const http = new HttpPool(gateway.url, { connections: 1 });
+  const { rows } = await pool.query<Identity>(
+    'SELECT topic, event_id AS "eventId" FROM sekali.event_key LIMIT $1',
+    [IDENTITIES],
+  );
+  const close = async (): Promise<void> => {
+    await http.close();
+    await gateway.stop();
+    await pool.end();
+  };
+  return { pool, http, identities: rows, close };
+}
+
+function pick({ identities }: Library, index: number): Identity {
+  return identities[index % identities.length] as Identity;
+}
+
+async function get(http: HttpPool, path: string): Promise<void> {
+  const { statusCode, body } = await http.request({ method: 'GET', path });
+  const text = await body.text();
+  if (statusCode !== 200) throw new Error(`GET ${path} answers ${statusCode}: ${text.slice(0, 200)}`);
+}
+
+async function medianMs(count: number, turn: (index: number) => Promise<unknown>): Promise<number> {
+  const timesMs: number[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const startedAt = performance.now();
+    await turn(index);
+    timesMs.push(performance.now() - startedAt);
+  }
+  return median(timesMs);
+}

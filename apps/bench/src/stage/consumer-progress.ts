@@ -1,0 +1,77 @@
+/**
+ * How far a durable consumer is, as the brokers see it: what was delivered and acknowledged, whoever did it.
+ *
+ * All subjects are watched in the same way and from outside, so none has to count itself. The time of a sample is the
+ * broker's own, taken with the figures: an answer that is late because the machine is busy does no harm.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { type ConsumerInfo, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { Sample } from './steady-rate.js';
+
+const POLL_MS = 75;
+const STALLED_MS_MAX = 60_000;
+
+/** Where the durable consumer is, and what there is for it. */
+export interface WatchedConsumer {
+  readonly stream: string;
+  readonly consumer: string;
+  /** Messages of the stream. */
+  readonly messages: number;
+}
+
+/** How to watch. */
+export interface WatchOptions {
+  /** Called before each look; throws when there is nothing to wait for any more. */
+  readonly requireAlive: () => void;
+  readonly onSample?: (sample: Sample) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Watches one durable consumer. */
+export class ConsumerProgress {
+  private constructor(
+    private readonly manager: JetStreamManager,
+    private readonly watched: WatchedConsumer,
+  ) {}
+
+  /** Prepares to watch. */
+  static async of(connection: NatsConnection, watched: WatchedConsumer): Promise<ConsumerProgress> {
+    return new ConsumerProgress(await jetstreamManager(connection, { checkAPI: false }), watched);
+  }
+
+  /**
+   * Looks until `target` messages are settled.
+   *
+   * @returns the samples, the first of them with nothing settled if it was called before the consumer was at work
+   * @throws what `requireAlive` throws, and when nothing is settled for a minute
+   */
+  async until(target: number, { requireAlive, onSample, signal }: WatchOptions): Promise<Sample[]> {
+    const samples: Sample[] = [];
+    let changedMs = performance.now();
+    for (;;) {
+      signal?.throwIfAborted();
+      requireAlive();
+      const sample = await this.look();
+      if (sample.settled !== samples.at(-1)?.settled) changedMs = performance.now();
+      samples.push(sample);
+      onSample?.(sample);
+      if (sample.settled >= target) return samples;
+      if (performance.now() - changedMs > STALLED_MS_MAX) {
+        throw new Error(
+          `${this.watched.consumer} has settled ${sample.settled} of ${target} and stands still`,
+        );
+      }
+      await pause(POLL_MS);
+    }
+  }
+
+  private async look(): Promise<Sample> {
+    const { stream, consumer, messages } = this.watched;
+    const info: ConsumerInfo = await this.manager.consumers.info(stream, consumer);
+    return {
+      atMs: info.ts === undefined ? Date.now() : Date.parse(info.ts),
+      settled: messages - info.num_pending - info.num_ack_pending,
+    };
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * The events of a backlog: which there are, in which order, and which of them are repeats.
+ *
+ * All of it follows from the plan alone, so a backlog is the same in every run, and how many different events its first
+ * messages hold can be counted without asking anyone. An event is 300 bytes of JSON; its topic is one of ten.
+ */
+
+/** Bytes of an event. */
+export const EVENT_BYTES = 300;
+
+/** The ten topics. */
+export const TOPICS = [
+  'orders.created',
+  'orders.paid',
+  'orders.shipped',
+  'orders.returned',
+  'users.joined',
+  'users.left',
+  'stock.counted',
+  'stock.moved',
+  'devices.seen',
+  'devices.lost',
+] as const;
+
+/**
+ * Form of the ids. `ordered` ones are UUIDs of version 7, which grow with time, as the event in the design has;
+ * `random` ones are of version 4, the hardest for an index: each falls on another page of it.
+ */
+export type IdForm = 'ordered' | 'random';
+
+/** What a backlog is made from. */
+export interface BacklogPlan {
+  readonly messages: number;
+  /** Share of messages that repeat an earlier event, from 0 to below 1. */
+  readonly duplicateShare: number;
+  /** `ordered` when left out. */
+  readonly ids?: IdForm | undefined;
+}
+
+/** One message of a backlog. */
+export interface PlannedMessage {
+  /** From 0. */
+  readonly index: number;
+  /** Number of the event, from 0 in order of first appearance. */
+  readonly event: number;
+  readonly isRepeat: boolean;
+}
+
+/** An event as it is published. */
+export interface PlannedEvent {
+  readonly topic: string;
+  readonly eventId: string;
+  /** The JSON text. */
+  readonly body: string;
+}
+
+/** When the first event took place; each of the others a millisecond after the one before. */
+const FIRST_EVENT_MS = Date.UTC(2026, 10, 22, 10);
+const FIELDS = { topic: 1, customer: 2, amount: 3, repeat: 4, earlier: 5, id: 6 } as const;
+const UINT32 = 2 ** 32;
+
+/** The messages of a plan, in order. A repeat is of any event before it, each as likely as the others. */
+export function* plannedMessages({ messages, duplicateShare }: BacklogPlan): Generator<PlannedMessage, void> {
+  let events = 0;
+  for (let index = 0; index < messages; index += 1) {
+    const isRepeat = events > 0 && draw(index, FIELDS.repeat) / UINT32 < duplicateShare;
+    const event = isRepeat ? draw(index, FIELDS.earlier) % events : events++;
+    yield { index, event, isRepeat };
+  }
+}
+
+/** How many different events are among the first `messages` of a plan. */
+export function eventsAmong(plan: BacklogPlan, messages: number): number {
+  let events = 0;
+  for (const { isRepeat } of plannedMessages({ ...plan, messages })) events += isRepeat ? 0 : 1;
+  return events;
+}
+
+/** The event with a number: the same whenever it is asked for. */
+export function plannedEvent(event: number, ids: IdForm = 'ordered'): PlannedEvent {
+  const topic = TOPICS[draw(event, FIELDS.topic) % TOPICS.length] as string;
+  const atMs = FIRST_EVENT_MS + event;
+  const eventId = eventIdOf(event, atMs, ids);
+  const customer = draw(event, FIELDS.customer) % 100_000;
+  const cents = draw(event, FIELDS.amount) % 1_000_000;
+  const head =
+    `{"topic":"${topic}","event_id":"${eventId}","timestamp":"${new Date(atMs).toISOString()}",` +
+    `"source":"checkout","payload":{"number":${event},"customer":"c-${customer}","cents":${cents},` +
+    `"currency":"EUR","note":"`;
+  const tail = '"}}';
+  return { topic, eventId, body: head.padEnd(EVENT_BYTES - tail.length, 'benchmark ') + tail };
+}
+
+function eventIdOf(event: number, atMs: number, ids: IdForm): string {
+  const random = [0, 1, 2, 3].map((part) => hex(draw(event, FIELDS.id + part), 8)).join('');
+  const [first, version] = ids === 'ordered' ? [hex(atMs, 12), '7'] : [random.slice(20), '4'];
+  return [
+    first.slice(0, 8),
+    first.slice(8),
+    version + random.slice(0, 3),
+    `8${random.slice(3, 6)}`,
+    random.slice(6, 18),
+  ].join('-');
+}
+
+function hex(value: number, digits: number): string {
+  return value.toString(16).padStart(digits, '0');
+}
+
+/** A number from 0 to 2³² − 1 that looks random and follows from its arguments (the last step of MurmurHash3). */
+function draw(index: number, field: number): number {
+  let mixed = Math.imul(index + 1, 0x9e3779b1) ^ Math.imul(field, 0x85ebca77);
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
+}

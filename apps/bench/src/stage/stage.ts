@@ -1,0 +1,224 @@
+/**
+ * The ephemeral system that everything is measured on: three brokers, one Postgres, set up, and whatever programs a
+ * measurement starts beside them.
+ *
+ *   start  brokers ‖ Postgres ─▶ setup          stop  programs ─▶ brokers ‖ Postgres ─▶ folder
+ *
+ * Promises: the data of all is in one temporary folder, and after `stop`, or a start that failed, neither a process
+ * nor a file is left. Programs run with the settings' defaults: a `.env` or a SEKALI_ variable of whoever runs the
+ * benchmark changes only which binaries are used.
+ */
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import pg from 'pg';
+import { type LocalClusterSettings, readLocalClusterSettings, systemEnvironment } from '#config';
+import {
+  type BrokerCluster,
+  findRepositoryRoot,
+  ManagedProcess,
+  type PostgresServer,
+  startBrokers,
+  startPostgres,
+} from '#local-cluster';
+import { Program } from './program.js';
+
+const SETUP_MS_MAX = 120_000;
+const REMOVE_RETRIES_MAX = 10;
+
+/** How to start a stage. */
+export interface StageOptions {
+  /** Where its own folder is made; the system's temporary directory when left out. */
+  readonly folder?: string | undefined;
+  /** How often the brokers call fsync: "always", or a duration such as "1s"; their own default when left out. */
+  readonly syncInterval?: string | undefined;
+  /** Gives up the start of the stage or of a program, and throws its reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Names and values for a program's environment. */
+export type ProgramEnvironment = Readonly<Record<string, string>>;
+
+/** The parts of a running stage. */
+interface StageParts {
+  readonly folder: string;
+  readonly brokers: BrokerCluster;
+  readonly postgres: PostgresServer;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A running system. See the head of this file. */
+export class Stage {
+  /** Where the parts are, for a program: SEKALI_NATS_URLS, SEKALI_POSTGRES_URL, SEKALI_HTTP_HOST. */
+  readonly environment: ProgramEnvironment;
+  private readonly programs = new Set<ManagedProcess>();
+  private readonly databases = new Set<string>();
+  private stopped: Promise<void> | undefined;
+
+  private constructor(private readonly parts: StageParts) {
+    this.environment = {
+      SEKALI_NATS_URLS: this.natsUrls.join(','),
+      SEKALI_POSTGRES_URL: this.postgresUrl,
+      SEKALI_HTTP_HOST: '127.0.0.1',
+    };
+  }
+
+  /** Starts brokers and Postgres and runs setup on them. Leaves nothing behind when it throws. */
+  static async start(options: StageOptions = {}): Promise<Stage> {
+    const binaries = readLocalClusterSettings();
+    const place = options.folder ?? realpathSync(tmpdir());
+    mkdirSync(place, { recursive: true });
+    const folder = mkdtempSync(join(place, 'sekali-bench-'));
+    // Postgres runs as another user when root runs the benchmark.
+    chmodSync(folder, 0o755);
+    let stage: Stage | undefined;
+    try {
+      stage = new Stage(await startParts(folder, binaries, options));
+      await stage.setUp(stage.postgresUrl);
+      return stage;
+    } catch (error) {
+      await stage?.stop();
+      removeFolder(folder);
+      throw error;
+    }
+  }
+
+  /** One URL per broker. */
+  get natsUrls(): readonly string[] {
+    return this.parts.brokers.urls;
+  }
+
+  /** The database that setup has prepared, as superuser. */
+  get postgresUrl(): string {
+    return this.parts.postgres.url;
+  }
+
+  /** Holds the logs, and what a measurement keeps only while it runs. */
+  get folder(): string {
+    return this.parts.folder;
+  }
+
+  /**
+   * Starts a program and resolves when it has said `{ type: 'ready' }`; it is stopped with the stage at the latest.
+   *
+   * @param name what it is called in messages and by its log; a name may be used again when the program has ended
+   * @param script a JavaScript file, from `dist/apps`: `worker/src/main.js`
+   * @param environment added to where the parts are, and stronger
+   * @throws when it ends first or is not ready within a minute, with what it wrote
+   */
+  async startProgram(
+    name: string,
+    script: string,
+    args: readonly string[] = [],
+    environment: ProgramEnvironment = {},
+  ): Promise<Program> {
+    const managed = this.processOf(name, script, args, environment);
+    this.programs.add(managed);
+    managed.onExit(() => this.programs.delete(managed));
+    return Program.start(managed, this.parts.signal);
+  }
+
+  /**
+   * A database of its own on the same server, set up; the same one for the same name.
+   *
+   * @returns its URL, and whether it was made by this call
+   */
+  async database(name: string): Promise<{ readonly url: string; readonly isNew: boolean }> {
+    const { href: url } = Object.assign(new URL(this.postgresUrl), { pathname: `/${name}` });
+    const isNew = !this.databases.has(name);
+    if (isNew) {
+      await this.createDatabase(name);
+      await this.setUp(url);
+      this.databases.add(name);
+    }
+    return { url, isNew };
+  }
+
+  /** Stops everything and removes the folder. Calling it again waits for the same end. */
+  async stop(): Promise<void> {
+    this.stopped ??= this.stopAll();
+    await this.stopped;
+  }
+
+  private async stopAll(): Promise<void> {
+    await Promise.all([...this.programs].map((program) => program.stop({ timeoutMs: 0 })));
+    await Promise.all([this.parts.brokers.stop(), this.parts.postgres.stop('immediate')]);
+    removeFolder(this.parts.folder);
+  }
+
+  private async createDatabase(name: string): Promise<void> {
+    const client = new pg.Client({ connectionString: this.postgresUrl });
+    await client.connect();
+    try {
+      await client.query(`CREATE DATABASE ${pg.escapeIdentifier(name)}`);
+    } finally {
+      await client.end();
+    }
+  }
+
+  private async setUp(postgresUrl: string): Promise<void> {
+    const setup = this.processOf('setup', 'setup/src/main.js', [], { SEKALI_POSTGRES_URL: postgresUrl });
+    const exit = await setup.runToEnd({ timeoutMs: SETUP_MS_MAX, signal: this.parts.signal });
+    if (exit?.code !== 0) throw new Error(`setup failed:\n  ${setup.logTail(5).join('\n  ')}`);
+  }
+
+  private processOf(
+    name: string,
+    script: string,
+    args: readonly string[],
+    environment: ProgramEnvironment,
+  ): ManagedProcess {
+    return new ManagedProcess({
+      name,
+      command: process.execPath,
+      args: [resolve(findRepositoryRoot(), 'dist/apps', script), ...args],
+      environment: { ...inheritedEnvironment(), ...this.environment, ...environment },
+      logFile: join(this.parts.folder, 'logs', `${name}.log`),
+      workingDirectory: this.parts.folder,
+      channel: true,
+    });
+  }
+}
+
+async function startParts(
+  folder: string,
+  binaries: LocalClusterSettings,
+  { syncInterval, signal }: StageOptions,
+): Promise<StageParts> {
+  const logDirectory = join(folder, 'logs');
+  const [brokers, postgres] = await Promise.allSettled([
+    startBrokers({
+      dataDirectory: join(folder, 'brokers'),
+      logDirectory,
+      nodes: 3,
+      serverBinary: binaries.SEKALI_NATS_SERVER,
+      syncInterval,
+      signal,
+    }),
+    startPostgres({
+      dataDirectory: join(folder, 'postgres'),
+      logDirectory,
+      binDirectory: binaries.SEKALI_POSTGRES_BIN,
+      signal,
+    }),
+  ]);
+  if (brokers.status === 'fulfilled' && postgres.status === 'fulfilled') {
+    return { folder, brokers: brokers.value, postgres: postgres.value, signal };
+  }
+  if (brokers.status === 'fulfilled') await brokers.value.stop();
+  if (postgres.status === 'fulfilled') await postgres.value.stop('immediate');
+  throw brokers.status === 'rejected' ? brokers.reason : (postgres as PromiseRejectedResult).reason;
+}
+
+/** Our environment but for our settings and for flags of this node, which are not the subjects'. */
+function inheritedEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(systemEnvironment()).filter(
+      ([name]) => !name.startsWith('SEKALI_') && name !== 'NODE_OPTIONS',
+    ),
+  );
+}
+
+function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true, maxRetries: REMOVE_RETRIES_MAX });
+}

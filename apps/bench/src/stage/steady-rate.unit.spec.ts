@@ -1,0 +1,34 @@
+import { describe, expect, it } from '@jest/globals';
+import { type Sample, steadyRate } from './steady-rate.js';
+
+const at = (atMs: number, settled: number): Sample => ({ atMs, settled });
+
+describe('steadyRate', () => {
+  it('is what was settled over the time it took', () => {
+    const samples = Array.from({ length: 11 }, (_, second) => at(second * 1_000, second * 100));
+    expect(steadyRate(samples, 1_000)).toBeCloseTo(100);
+  });
+
+  it('counts neither the start nor the end', () => {
+    const samples = [at(0, 0), at(5_000, 0), at(6_000, 100), at(7_000, 900), at(20_000, 1_000)];
+    expect(steadyRate(samples, 1_000)).toBeCloseTo(800);
+  });
+
+  it('finds moments between two samples', () => {
+    expect(steadyRate([at(0, 0), at(1_000, 500), at(3_000, 1_000)], 1_000)).toBeCloseTo(800 / 2.4);
+    expect(steadyRate([at(0, 0), at(500, 1_000)], 1_000)).toBeCloseTo(2_000);
+  });
+
+  it('counts only up to the total, though more was settled', () => {
+    expect(steadyRate([at(0, 0), at(1_000, 2_000)], 1_000)).toBeCloseTo(2_000);
+  });
+
+  it.each([
+    ['that end too early', [at(0, 0), at(1_000, 899)]],
+    ['that begin too late', [at(0, 100), at(1_000, 1_000)]],
+    ['without any time', [at(0, 0), at(0, 1_000)]],
+    ['of nothing', []],
+  ])('is an error of samples %s', (_, samples) => {
+    expect(() => steadyRate(samples, 1_000)).toThrow(/begin earlier|no rate/);
+  });
+});
