@@ -48,7 +48,14 @@ async function sabotaged(
   faults: string,
 ): Promise<{ readonly code: number | null; readonly verdict: VerdictFile }> {
   const bounds = ['--nodes', '1', '--seed', '5', '--minutes', String(minutes), '--faults', faults];
-  const { code, out } = await chaos(...bounds, '--json', '--out', join(folder, name), '--sabotage', name);
+  const { code, out } = await chaos(
+    ...bounds,
+    '--json',
+    '--out',
+    join(folder, `${name}-${faults}`),
+    '--sabotage',
+    name,
+  );
   const last = out.trim().split('\n').at(-1) ?? '';
   return { code, verdict: JSON.parse(last === '' ? '{}' : last) as VerdictFile };
 }
@@ -56,7 +63,8 @@ async function sabotaged(
 describe('the judge', () => {
   it.each([
     ['ack-before-commit', 0.4, 'kill-worker,stop-postgres', 'lost'],
-    ['effect-outside-transaction', 0.8, 'kill-worker', 'duplicated'],
+    // Told by the rows alone: a kill may miss the time between the effect and its commit.
+    ['effect-outside-transaction', 0.2, 'none', 'committed_apart'],
     ['no-inbox', 0.2, 'none', 'duplicated'],
     ['drop-bad-batch', 0.2, 'none', 'lost'],
     ['answer-before-puback', 0.4, 'kill-gateway,fill-stream', 'lost'],

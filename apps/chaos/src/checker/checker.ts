@@ -95,6 +95,11 @@ export class Checker {
     else violations.add('duplicated', () => `${identities.name(identity)}: another key, sequence ${row.seq}`);
   }
 
+  /** An event whose row is not of the transaction that its key is of. Told beside the rows themselves. */
+  committedApart({ topic, eventId, seq }: StoredKey): void {
+    this.file.violations.add('committed_apart', () => `sequence ${seq} (${topic} ${eventId})`);
+  }
+
   /** A row of the table of duplicates. */
   storedDuplicate(row: StoredDuplicate): void {
     const { identities, sequences } = this.file;

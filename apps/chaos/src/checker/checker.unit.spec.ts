@@ -283,6 +283,11 @@ describe('what is stored', () => {
     const apart = ordinary(({ keys }) => void (at(keys, 101).seq = 103));
     expect(found(apart)).toMatchObject({ key_without_event: 1 });
   });
+
+  it('is written by the transaction that writes its key', () => {
+    const run = ordinary(({ apart, keys }) => void apart.push(at(keys, 104)));
+    expect(found(run)).toEqual({ committed_apart: 1 });
+  });
 });
 
 describe('a sequence', () => {

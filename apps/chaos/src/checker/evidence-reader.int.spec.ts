@@ -164,6 +164,14 @@ describe('the evidence of a real system', () => {
     ]);
   });
 
+  it('shows an event that was written anew by another transaction', async () => {
+    await system.pool.query(`UPDATE sekali.event SET source = source WHERE event_id = 'e9'`);
+    const { violations } = await verdict();
+    expect(violations).toContainEqual(
+      expect.objectContaining({ name: 'committed_apart', examples: [expect.stringContaining('orders e9')] }),
+    );
+  });
+
   it('is never drained while a consumer has something left', async () => {
     await system.pool.query('ALTER TABLE sekali.event_key RENAME TO hidden');
     await jetstream(system.connection).publish(`${system.subjectPrefix}.other`, '{}');

@@ -37,6 +37,7 @@ export type RowChecker = Pick<
   Checker,
   | 'storedEvent'
   | 'storedKey'
+  | 'committedApart'
   | 'storedDuplicate'
   | 'storedDeadLetter'
   | 'topicCounters'
@@ -97,6 +98,7 @@ async function readSnapshot(client: pg.Client, scope: DatabaseScope, checker: Ro
   const mine = [streamId, scope.topicPrefix];
   await eachRow(client, EVENTS, mine, (row) => checker.storedEvent(row as StoredEvent));
   await eachRow(client, KEYS, mine, (row) => checker.storedKey(row as StoredKey));
+  await eachRow(client, APART, mine, (row) => checker.committedApart(row as StoredKey));
   await eachRow(client, DUPLICATES, mine, (row) =>
     checker.storedDuplicate(storedDuplicate(row as DuplicateRow)),
   );
@@ -117,6 +119,12 @@ FROM sekali.event WHERE stream_id = $1 AND starts_with(topic, $2)`;
 const KEYS = `
 SELECT seq::float8 AS seq, topic, event_id AS "eventId"
 FROM sekali.event_key WHERE stream_id = $1 AND starts_with(topic, $2)`;
+
+// Rows that are never updated bear the number of the transaction that made them.
+const APART = `
+SELECT key.seq::float8 AS seq, key.topic, key.event_id AS "eventId"
+FROM sekali.event stored JOIN sekali.event_key key USING (stream_id, seq)
+WHERE stream_id = $1 AND starts_with(key.topic, $2) AND stored.xmin <> key.xmin`;
 
 // A first one of another making of the stream is none of the run's sequences.
 const DUPLICATES = `

@@ -15,6 +15,7 @@ const SEEN_BY_AUDIT: readonly ViolationName[] = [
   'counted_twice',
   'counters_differ',
   'key_without_event',
+  'committed_apart',
 ];
 
 /** Compares the figures of every gateway with themselves, with the rows, and with those of the first gateway. */

@@ -18,6 +18,7 @@ export const VIOLATIONS = {
   dead_letter_unexpected: 'a dead letter was no poison',
   reason_wrong: 'a dead letter has a reason that does not fit its poison',
   key_without_event: 'a key has no event, or an event no key',
+  committed_apart: 'an event and its key come from two transactions',
   never_drained: 'messages were still unsettled when the time was up',
   audit_disagrees: 'sekali audit says otherwise',
 } as const;

@@ -45,6 +45,8 @@ export interface RunEvidence {
   readonly events: Mutable<StoredEvent>[];
   readonly keys: Mutable<StoredKey>[];
   readonly duplicates: Mutable<StoredDuplicate>[];
+  /** Events that come from another transaction than their keys. */
+  readonly apart: StoredKey[];
   readonly deadLetters: Mutable<StoredDeadLetter>[];
   counters: Mutable<TopicCounters>[];
   accounts: Mutable<Account>[];
@@ -76,7 +78,7 @@ export function saneRun(
       drained: true,
       accounting: true,
     },
-    ...{ history: [], stream: [], events: [], keys: [], duplicates: [], deadLetters: [] },
+    ...{ history: [], stream: [], events: [], keys: [], apart: [], duplicates: [], deadLetters: [] },
     ...{ counters: [], accounts: [], figures: [], audit: { exitCode: 0, says: 'whole' }, unreadable: [] },
   };
   const poison = submissions.flatMap((submission, index) => {
@@ -178,6 +180,7 @@ export function judge(run: RunEvidence): Verdict {
   for (const message of run.stream) checker.streamMessage(message);
   for (const row of run.events) checker.storedEvent(row);
   for (const row of run.keys) checker.storedKey(row);
+  for (const row of run.apart) checker.committedApart(row);
   for (const row of run.duplicates) checker.storedDuplicate(row);
   for (const row of run.deadLetters) checker.storedDeadLetter(row);
   for (const row of run.counters) checker.topicCounters(row);
