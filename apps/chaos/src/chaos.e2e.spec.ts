@@ -48,14 +48,7 @@ async function sabotaged(
   faults: string,
 ): Promise<{ readonly code: number | null; readonly verdict: VerdictFile }> {
   const bounds = ['--nodes', '1', '--seed', '5', '--minutes', String(minutes), '--faults', faults];
-  const { code, out } = await chaos(
-    ...bounds,
-    '--json',
-    '--out',
-    join(folder, `${name}-${faults}`),
-    '--sabotage',
-    name,
-  );
+  const { code, out } = await chaos(...bounds, '--json', '--out', join(folder, name), '--sabotage', name);
   const last = out.trim().split('\n').at(-1) ?? '';
   return { code, verdict: JSON.parse(last === '' ? '{}' : last) as VerdictFile };
 }

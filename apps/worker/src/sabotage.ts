@@ -37,8 +37,7 @@ export const SABOTAGES: ReadonlyMap<string, Sabotage> = new Map<string, Sabotage
   ['drop-bad-batch', { transport: dropBadBatch }],
 ]);
 
-/** Long beside the rest of a batch: whenever a worker that is busy is killed, it is killed in here. */
-const EFFECT_TO_COMMIT_MS = 200;
+const EFFECT_TO_COMMIT_MS = 50;
 const CONSUMERS = 2;
 const UNMAKE_LOCK = 7_365_101;
 
