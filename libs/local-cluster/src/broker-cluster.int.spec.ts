@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import {
+  jetstream,
+  jetstreamManager,
+  type JetStreamClient,
+  type JetStreamManager,
+  type StreamInfo,
+} from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { createServer, type Server } from 'node:net';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -62,9 +68,9 @@ describe('a broker cluster', () => {
     expect(victim.pid).not.toBe(pidBefore);
 
     await withClient(cluster, async ({ jsm }) => {
-      const info = await jsm.streams.info('S');
-      expect(info.state.messages).toBe(1);
-      const peers = [info.cluster?.leader, ...(info.cluster?.replicas ?? []).map((peer) => peer.name)];
+      const info = await streamOnceItHolds(jsm, 1);
+      expect(info?.state.messages).toBe(1);
+      const peers = [info?.cluster?.leader, ...(info?.cluster?.replicas ?? []).map((peer) => peer.name)];
       expect(peers).toContain('nats-2');
     });
   });
@@ -79,9 +85,7 @@ describe('a broker cluster', () => {
     const second = await start();
     expect(second.urls).not.toEqual(first.urls);
     await withClient(second, async ({ jsm }) => {
-      // Healthy nodes may still be electing a leader for the stream.
-      const info = await waitFor(() => jsm.streams.info('S').catch(() => undefined), { timeoutMs: 30_000 });
-      expect(info?.state.messages).toBe(1);
+      expect((await streamOnceItHolds(jsm, 1))?.state.messages).toBe(1);
     });
   });
 
@@ -118,6 +122,22 @@ describe('a broker cluster', () => {
     });
   });
 });
+
+/**
+ * Looks at the stream until it shows `messages`, for 30 s. Healthy nodes may still be electing a leader for it, and a
+ * new leader answers before it has applied all that its log has committed, that is, with too few.
+ *
+ * @returns what the last look saw; `undefined` when it could not be seen
+ */
+async function streamOnceItHolds(jsm: JetStreamManager, messages: number): Promise<StreamInfo | undefined> {
+  let seen: StreamInfo | undefined;
+  const look = async (): Promise<true | undefined> => {
+    seen = await jsm.streams.info('S').catch(() => undefined);
+    return seen?.state.messages === messages ? true : undefined;
+  };
+  await waitFor(look, { timeoutMs: 30_000 });
+  return seen;
+}
 
 function listen(port: number): Promise<Server> {
   return new Promise((resolve, reject) => {
