@@ -8,7 +8,7 @@ export default {
   testMatch: ['**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
-    '^#(contracts|config|observability|broker|store|idempotent-consumer|local-cluster|testing)$':
+    '^#(contracts|config|observability|pg-columns|broker|store|idempotent-consumer|local-cluster|testing)$':
       '<rootDir>/libs/$1/src/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

@@ -1,10 +1,12 @@
 /** Reads deliveries as events, by the same rules as the gateway. */
 import { hash } from 'node:crypto';
-import { decodeEvent, MESSAGE_ID_HEADER, type SekaliEvent, topicError, topicOf } from '#contracts';
+import { decodeEvent, type SekaliEvent, topicError, topicOf } from '#contracts';
 import type { Decoder } from '#idempotent-consumer';
 
 /** Under which dead letters are counted whose subject names no valid topic: nobody can have a topic like it. */
 export const INVALID_TOPIC = '(invalid)';
+
+const DIGEST_DIGITS = 16;
 
 /**
  * Makes the decoder of the worker.
@@ -14,12 +16,7 @@ export const INVALID_TOPIC = '(invalid)';
  */
 export function eventDecoder(subjectPrefix: string, eventBytesMax: number): Decoder<SekaliEvent> {
   return (delivery) => {
-    const messageId = delivery.header(MESSAGE_ID_HEADER);
-    const decoded = decodeEvent(
-      { subject: delivery.subject, data: delivery.data, messageId },
-      subjectPrefix,
-      eventBytesMax,
-    );
+    const decoded = decodeEvent(delivery, subjectPrefix, eventBytesMax);
     if (decoded.ok) {
       const { event } = decoded;
       return {
@@ -40,6 +37,7 @@ export function eventDecoder(subjectPrefix: string, eventBytesMax: number): Deco
   };
 }
 
+/** The first 64 bits of SHA-256. Asked for as hexadecimal text, which is made faster than a Buffer. */
 function digestOf(event: SekaliEvent): bigint {
-  return hash('sha256', event.payload, 'buffer').readBigInt64BE(0);
+  return BigInt.asIntN(64, BigInt(`0x${hash('sha256', event.payload, 'hex').slice(0, DIGEST_DIGITS)}`));
 }

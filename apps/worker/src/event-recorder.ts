@@ -26,5 +26,5 @@ export const payloadComparison: Pick<Effect<SekaliEvent>, 'findConflicts' | 'con
 
 /** The row of a message. */
 export function newEvent({ delivery, event }: Message<SekaliEvent>): NewEvent {
-  return { ...event, seq: delivery.seq, publishedAt: delivery.publishedAt };
+  return { seq: delivery.seq, publishedAt: delivery.publishedAt, event };
 }

@@ -234,12 +234,15 @@ export class Publisher {
     // It has left the stream since, by age or by hand, or it may not be looked at.
     if (stored === null) return 'same';
     if (stored.header.get(SUBMISSION_HEADER) === submission) return 'this';
-    const messageId = stored.header.get(MESSAGE_ID_HEADER);
-    const theirs = this.identityOf({ subject: stored.subject, data: stored.data, messageId });
+    const theirs = this.identityOf({
+      subject: stored.subject,
+      data: stored.data,
+      header: (name) => stored.header.get(name) || undefined,
+    });
     const ours = this.identityOf({
       subject: job.subject,
       data: Buffer.from(job.body),
-      messageId: job.messageId,
+      header: () => job.messageId,
     });
     const isSame = ours === undefined || ours === theirs;
     return isSame ? 'same' : 'another';

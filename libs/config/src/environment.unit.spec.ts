@@ -120,7 +120,7 @@ describe('settings', () => {
 describe('relations between settings', () => {
   it.each([
     ['SEKALI_ACK_WAIT_MS', { SEKALI_ACK_WAIT_MS: '8005' }, { SEKALI_ACK_WAIT_MS: '8006' }],
-    ['SEKALI_PREFETCH', { SEKALI_PREFETCH: '499' }, { SEKALI_PREFETCH: '500' }],
+    ['SEKALI_PREFETCH', { SEKALI_PREFETCH: '999' }, { SEKALI_PREFETCH: '1000' }],
     [
       'SEKALI_ACK_PENDING_MAX',
       { SEKALI_PREFETCH: '3000', SEKALI_ACK_PENDING_MAX: '2999' },

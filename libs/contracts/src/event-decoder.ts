@@ -15,8 +15,9 @@ import {
   unknownFieldErrors,
 } from './event.js';
 import { objectSpans } from './json-text.js';
-import { eventIdOf, topicOf } from './subject.js';
+import { eventIdOf, MESSAGE_ID_HEADER, topicOf } from './subject.js';
 import { canonicalTimestamp } from './timestamp.js';
+import { readWrittenEvent } from './written-event.js';
 
 /** Why a message is not an event. */
 export type PoisonReason = 'too_large' | 'not_utf8' | 'not_json' | 'invalid_event' | 'subject_mismatch';
@@ -36,8 +37,11 @@ export type Decoded =
 export interface RawMessage {
   readonly subject: string;
   readonly data: Uint8Array;
-  /** The value of `Nats-Msg-Id`, if it was sent. */
-  readonly messageId: string | undefined;
+  /**
+   * The value of a header, `undefined` where it was not sent. Asked for only when the body tells no id: taking headers
+   * apart costs as much as reading the body.
+   */
+  header(name: string): string | undefined;
 }
 
 const DETAIL_LENGTH_MAX = 2_000;
@@ -61,6 +65,8 @@ export function decodeEvent(message: RawMessage, prefix: string, eventBytesMax: 
   } catch {
     return poison('not_utf8', 'the body is not UTF-8');
   }
+  const written = readWrittenEvent(text, message.subject, prefix);
+  if (written !== undefined) return { ok: true, event: written };
   let body: unknown;
   try {
     body = JSON.parse(text);
@@ -81,10 +87,7 @@ function decodeBody(
 ): Decoded {
   const subjectTopic = topicOf(prefix, message.subject);
   const topic = Object.hasOwn(body, 'topic') ? body['topic'] : subjectTopic;
-  const eventId =
-    Object.hasOwn(body, 'event_id') || typeof topic !== 'string' || message.messageId === undefined
-      ? body['event_id']
-      : eventIdOf(topic, message.messageId);
+  const eventId = Object.hasOwn(body, 'event_id') ? body['event_id'] : idOfHeader(message, topic);
   const payload = objectSpans(text).members.get('payload');
   const payloadText = payload ? text.slice(payload.start, payload.end) : '';
   const errors: FieldError[] = unknownFieldErrors(Object.keys(body));
@@ -115,6 +118,11 @@ function decodeBody(
       payload: payloadText,
     },
   };
+}
+
+function idOfHeader(message: RawMessage, topic: unknown): string | undefined {
+  const messageId = message.header(MESSAGE_ID_HEADER);
+  return typeof topic === 'string' && messageId !== undefined ? eventIdOf(topic, messageId) : undefined;
 }
 
 /** The sentence quotes the message, so it is made storable: a dead letter that Postgres refuses would be lost. */

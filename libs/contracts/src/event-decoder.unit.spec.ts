@@ -21,7 +21,7 @@ interface Given {
 }
 
 function decodeBytes(data: Uint8Array, given: Given = {}): Decoded {
-  const message = { subject: given.subject ?? `events.${TOPIC}`, data, messageId: given.messageId };
+  const message = { subject: given.subject ?? `events.${TOPIC}`, data, header: () => given.messageId };
   return decodeEvent(message, 'events', given.bytesMax ?? EVENT_BYTES_MAX);
 }
 

@@ -78,7 +78,8 @@ export function payloadError(value: unknown, text: string): string | undefined {
   if (hasUnstorableCharacter(text)) {
     return 'payload must not hold \\u0000 or half of a surrogate pair: Postgres cannot store them';
   }
-  if (nestingDepth(text) > PAYLOAD_DEPTH_MAX)
+  // A level takes two characters: most payloads are too short to be too deep.
+  if (text.length > 2 * PAYLOAD_DEPTH_MAX && nestingDepth(text) > PAYLOAD_DEPTH_MAX)
     return `payload must not nest deeper than ${PAYLOAD_DEPTH_MAX} levels`;
   if (hasUnstorableNumber(text)) {
     return `payload must not hold a number longer than ${NUMBER_LENGTH_MAX} characters or with an exponent beyond ${NUMBER_EXPONENT_MAX}, nor exponents that add up to more than ${EXPONENTS_SUM_MAX}`;

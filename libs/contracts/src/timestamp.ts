@@ -8,6 +8,10 @@
 const ISO_8601 =
   /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,12}))?)?(?:([Zz])|([+-])(\d{2})(?::?(\d{2}))?)$/;
 
+/** The stored form, and that of `Date` with milliseconds; the ranges of month, day and hour are looked at besides. */
+const PLAIN = /^\d{4}-\d{2}-\d{2}T\d{2}:[0-5]\d:[0-5]\d\.\d{3}(?:\d{3})?Z$/;
+const CANONICAL_LENGTH = 27;
+
 const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /**
@@ -18,6 +22,7 @@ const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
  *   when the text is not such an instant, the date does not exist, or the year in UTC is not 0001 to 9999
  */
 export function canonicalTimestamp(text: string): string | undefined {
+  if (isPlain(text)) return text.length === CANONICAL_LENGTH ? text : `${text.slice(0, -1)}000Z`;
   const match = ISO_8601.exec(text);
   if (!match) return undefined;
   const [
@@ -50,6 +55,17 @@ export function canonicalTimestamp(text: string): string | undefined {
   if (utcYear < 1 || utcYear > 9999) return undefined;
   const whole = date.toISOString().slice(0, 19);
   return `${whole}.${fraction.slice(0, 6).padEnd(6, '0')}Z`;
+}
+
+/** Whether the text has the stored form, or that of `Date`, and is a day that every month has: how most of them come. */
+function isPlain(text: string): boolean {
+  if (!PLAIN.test(text)) return false;
+  const twoDigits = (at: number): number => text.charCodeAt(at) * 10 + text.charCodeAt(at + 1) - 528;
+  const month = twoDigits(5);
+  const day = twoDigits(8);
+  return (
+    month >= 1 && month <= 12 && day >= 1 && day <= 28 && twoDigits(11) <= 23 && !text.startsWith('0000')
+  );
 }
 
 function isLeapYear(year: number): boolean {

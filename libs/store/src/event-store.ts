@@ -1,17 +1,13 @@
 /** Storing events: the effect of the consumer `store`, one statement a batch. */
+import type { SekaliEvent } from '#contracts';
+import { bigintColumn, instantColumn, jsonbColumn, textColumn, timestampColumn } from '#pg-columns';
 import type { Queryable } from './queryable.js';
 
 /** One event to be stored. */
 export interface NewEvent {
   readonly seq: number;
-  readonly topic: string;
-  readonly eventId: string;
-  readonly source: string;
-  /** UTC with microseconds. */
-  readonly timestamp: string;
-  /** JSON text of an object. */
-  readonly payload: string;
   readonly publishedAt: Date;
+  readonly event: SekaliEvent;
 }
 
 const INSERT_EVENTS = `
@@ -27,13 +23,13 @@ export async function insertEvents(
   if (events.length === 0) return;
   await database.query(INSERT_EVENTS, [
     streamId,
-    events.map((event) => event.seq),
-    events.map((event) => event.topic),
-    events.map((event) => event.eventId),
-    events.map((event) => event.source),
-    events.map((event) => event.timestamp),
-    events.map((event) => event.payload),
-    events.map((event) => event.publishedAt.toISOString()),
+    bigintColumn(events.map(({ seq }) => seq)),
+    textColumn(events.map(({ event }) => event.topic)),
+    textColumn(events.map(({ event }) => event.eventId)),
+    textColumn(events.map(({ event }) => event.source)),
+    instantColumn(events.map(({ event }) => event.timestamp)),
+    jsonbColumn(events.map(({ event }) => event.payload)),
+    timestampColumn(events.map(({ publishedAt }) => publishedAt.getTime())),
   ]);
 }
 
@@ -53,14 +49,14 @@ WHERE stored.payload IS DISTINCT FROM candidate.payload`;
  */
 export async function findConflicts(
   database: Queryable,
-  events: readonly Pick<NewEvent, 'seq' | 'topic' | 'eventId' | 'payload'>[],
+  events: readonly Pick<NewEvent, 'seq' | 'event'>[],
 ): Promise<Set<number>> {
   if (events.length === 0) return new Set();
   const { rows } = await database.query<{ seq: number }>(FIND_CONFLICTS, [
-    events.map((event) => event.seq),
-    events.map((event) => event.topic),
-    events.map((event) => event.eventId),
-    events.map((event) => event.payload),
+    bigintColumn(events.map(({ seq }) => seq)),
+    textColumn(events.map(({ event }) => event.topic)),
+    textColumn(events.map(({ event }) => event.eventId)),
+    jsonbColumn(events.map(({ event }) => event.payload)),
   ]);
   return new Set(rows.map((row) => row.seq));
 }

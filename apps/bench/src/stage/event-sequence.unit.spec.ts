@@ -61,7 +61,7 @@ describe.each(['ordered', 'random'] as const)('an event with an id that is %s', 
       const data = Buffer.from(body);
       expect(data).toHaveLength(EVENT_BYTES);
       const decoded = decodeEvent(
-        { subject: `events.${topic}`, data, messageId: undefined },
+        { subject: `events.${topic}`, data, header: () => undefined },
         'events',
         1_024,
       );

@@ -17,7 +17,7 @@ function decode(sent: Message): ReturnType<typeof decodeEvent> {
   const raw = {
     subject: `events.${topic}`,
     data: Buffer.from(eventBody(sent, STARTED)),
-    messageId: `${topic}:${eventId}`,
+    header: () => `${topic}:${eventId}`,
   };
   return decodeEvent(raw, 'events', EVENT_BYTES_MAX);
 }

@@ -2,8 +2,10 @@
 import type { Msg } from '@nats-io/nats-core';
 import type { Delivery } from '../delivery.js';
 
-const ACK = '+ACK';
-const WORKING = '+WPI';
+const bytes = new TextEncoder();
+const ACK = bytes.encode('+ACK');
+const WORKING = bytes.encode('+WPI');
+const NANOSECONDS_DIGITS = 6;
 
 /**
  * `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<nanoseconds>.<pending>`, with
@@ -15,7 +17,7 @@ const TOKENS_OLD_FORM = 9;
 export class JetStreamDelivery implements Delivery {
   readonly seq: number;
   readonly deliveryCount: number;
-  readonly publishedAt: Date;
+  private readonly publishedMs: number;
   private answered = false;
 
   /** @throws when the message did not come from a consumer */
@@ -27,7 +29,12 @@ export class JetStreamDelivery implements Delivery {
     const first = tokens.length === TOKENS_OLD_FORM ? 4 : 6;
     this.deliveryCount = Number(tokens[first]);
     this.seq = Number(tokens[first + 1]);
-    this.publishedAt = new Date(Number(BigInt(tokens[first + 3] ?? '0') / 1_000_000n));
+    // Nanoseconds are no safe integer; cut as text they are milliseconds.
+    this.publishedMs = Number(tokens[first + 3]?.slice(0, -NANOSECONDS_DIGITS));
+  }
+
+  get publishedAt(): Date {
+    return new Date(this.publishedMs);
   }
 
   get subject(): string {
@@ -65,7 +72,7 @@ export class JetStreamDelivery implements Delivery {
     if (!this.answered) this.message.respond(WORKING);
   }
 
-  private answer(payload: string): void {
+  private answer(payload: string | Uint8Array): void {
     if (this.answered) return;
     this.answered = true;
     this.message.respond(payload);

@@ -114,9 +114,9 @@ export class PullSession {
   private receive(message: Msg): void {
     if (this.ended) return;
     this.heardMs = performance.now();
-    const code = message.headers?.code ?? 0;
-    if (code !== 0 && message.subject.startsWith(this.inbox)) {
-      this.receiveStatus(code, message.headers?.description ?? '', message.subject);
+    // A delivery bears its own subject. Its headers are left as they are: taking them apart would cost as much as the rest.
+    if (message.subject.startsWith(this.inbox)) {
+      this.receiveStatus(message.headers?.code ?? 0, message.headers?.description ?? '', message.subject);
       return;
     }
     this.deliveredMs = this.heardMs;

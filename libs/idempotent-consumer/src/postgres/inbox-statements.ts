@@ -18,7 +18,7 @@ export interface InboxTables {
 export interface InboxStatements {
   readonly begin: (streamId: number, exclusive: boolean) => string;
   readonly claim: string;
-  readonly lookAgain: string;
+  readonly recordRepeats: string;
   readonly recordDuplicates: string;
   readonly recordDeadLetters: string;
   readonly count: string;
@@ -44,31 +44,53 @@ export function inboxStatements(tables: InboxTables): InboxStatements {
   return { ...decisions(tables), ...records(tables), ...attempts(tables) };
 }
 
-function decisions(tables: InboxTables): Pick<InboxStatements, 'begin' | 'claim' | 'lookAgain'> {
+function decisions(tables: InboxTables): Pick<InboxStatements, 'begin' | 'claim' | 'recordRepeats'> {
   return {
     // A batch that may write dead letters excludes every other: a message that one worker stores while another
     // gives it up would otherwise be counted twice, since no constraint spans the tables.
     begin: (streamId, exclusive) =>
       `BEGIN; SELECT pg_advisory_xact_lock${exclusive ? '' : '_shared'}(hashtext('${tables.key}'), ${streamId})`,
 
+    // One row comes back, and the sequences only where some were not claimed: a row for each would cost more to read
+    // than the statement costs.
     claim: `
-INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest)
-SELECT input.topic, input.event_id, $1, input.seq, input.digest
-FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])
-  WITH ORDINALITY AS input (topic, event_id, seq, digest, position)
-WHERE NOT EXISTS (SELECT FROM ${tables.deadLetter} dead WHERE dead.stream_id = $1 AND dead.seq = input.seq)
-ORDER BY input.position
-ON CONFLICT DO NOTHING
-RETURNING seq::float8 AS seq`,
+WITH claimed AS (
+  INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest)
+  SELECT input.topic, input.event_id, $1, input.seq, input.digest
+  FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])
+    WITH ORDINALITY AS input (topic, event_id, seq, digest, position)
+  WHERE NOT EXISTS (SELECT FROM ${tables.deadLetter} dead WHERE dead.stream_id = $1 AND dead.seq = input.seq)
+  ORDER BY input.position
+  ON CONFLICT DO NOTHING
+  RETURNING seq
+)
+SELECT count(*)::integer AS count,
+  CASE WHEN count(*) < cardinality($4::bigint[]) THEN array_agg(seq)::text END AS seqs
+FROM claimed`,
 
     // A statement of its own: the snapshot of the claim does not see rows that it waited for.
-    lookAgain: `
-SELECT input.seq::float8 AS seq, key.digest::text AS digest,
-  dead.seq IS NOT NULL OR known.seq IS NOT NULL OR (key.stream_id = $1 AND key.seq = input.seq) AS settled
-FROM unnest($2::text[], $3::text[], $4::bigint[]) AS input (topic, event_id, seq)
-LEFT JOIN ${tables.key} key ON key.topic = input.topic AND key.event_id = input.event_id
-LEFT JOIN ${tables.duplicate} known ON known.stream_id = $1 AND known.seq = input.seq
-LEFT JOIN ${tables.deadLetter} dead ON dead.stream_id = $1 AND dead.seq = input.seq`,
+    recordRepeats: `
+WITH seen AS MATERIALIZED (
+  SELECT input.*, key.stream_id AS first_stream_id, key.seq AS first_seq, key.digest AS first_digest,
+    dead.seq IS NOT NULL OR known.seq IS NOT NULL OR (key.stream_id = $1 AND key.seq = input.seq) AS settled
+  FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[])
+    WITH ORDINALITY AS input (topic, event_id, seq, digest, published_at, position)
+  LEFT JOIN ${tables.key} key ON key.topic = input.topic AND key.event_id = input.event_id
+  LEFT JOIN ${tables.duplicate} known ON known.stream_id = $1 AND known.seq = input.seq
+  LEFT JOIN ${tables.deadLetter} dead ON dead.stream_id = $1 AND dead.seq = input.seq
+), recorded AS (
+  INSERT INTO ${tables.duplicate}
+    (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
+  SELECT $1, seq, topic, event_id, first_stream_id, first_seq, false, published_at
+  FROM seen WHERE settled IS NOT TRUE AND digest = first_digest
+  ORDER BY position
+  ON CONFLICT DO NOTHING
+  RETURNING seq
+)
+SELECT (SELECT array_agg(seq)::text FROM recorded) AS recorded,
+  array_agg(seq) FILTER (WHERE settled IS NOT TRUE AND digest <> first_digest)::text AS differing,
+  array_agg(seq) FILTER (WHERE settled IS NOT TRUE AND first_digest IS NULL)::text AS foreign
+FROM seen`,
   };
 }
 

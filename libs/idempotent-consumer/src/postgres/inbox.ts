@@ -10,6 +10,14 @@
  * Known in the literature as the idempotent receiver, or inbox, pattern.
  */
 import type { Pool } from 'pg';
+import {
+  bigintColumn,
+  booleanColumn,
+  jsonbColumn,
+  readBigints,
+  textColumn,
+  timestampColumn,
+} from '#pg-columns';
 import type { Message, Poison } from '../delivery.js';
 import type { Effect, Transaction } from '../effect.js';
 import type { Outcome } from '../outcome.js';
@@ -24,6 +32,11 @@ export class ForeignSequenceError extends Error {
     super(`sequences ${seqs.slice(0, 5).join(', ')} are known under other ids: the stream was made anew`);
   }
 }
+
+// Most outcomes are one of these three; nobody changes an outcome.
+const STORED: Outcome = { kind: 'stored' };
+const DUPLICATE: Outcome = { kind: 'duplicate', conflict: false };
+const SETTLED: Outcome = { kind: 'settled' };
 
 /** What to decide on together. A sequence occurs once. */
 export interface Batch<E> {
@@ -84,55 +97,49 @@ export class Inbox<E> {
     outcomes: Map<number, Outcome>,
   ): Promise<void> {
     if (messages.length === 0) return;
-    const { rows } = await transaction.query<{ seq: number }>(this.statements.claim, [
+    const { rows } = await transaction.query<{ count: number; seqs: string | null }>(this.statements.claim, [
       transaction.streamId,
-      messages.map((message) => message.topic),
-      messages.map((message) => message.eventId),
-      messages.map((message) => message.delivery.seq),
-      messages.map((message) => message.digest.toString()),
+      ...identityColumns(messages),
+      digestColumn(messages),
     ]);
-    for (const { seq } of rows) outcomes.set(seq, { kind: 'stored' });
-    const fresh = messages.filter((message) => outcomes.has(message.delivery.seq));
-    const others = messages.filter((message) => !outcomes.has(message.delivery.seq));
+    const claimed = rows[0] ?? { count: 0, seqs: null };
+    const isClaimed = claimed.count === messages.length ? undefined : new Set(readBigints(claimed.seqs));
+    const [fresh, others] = isClaimed ? divide(messages, isClaimed) : [messages, []];
+    for (const { delivery } of fresh) outcomes.set(delivery.seq, STORED);
     if (fresh.length > 0) await this.effect.apply(fresh, transaction);
-    if (others.length > 0) await this.lookAgain(transaction, others, outcomes);
+    if (others.length > 0) await this.recordRepeats(transaction, others, outcomes);
   }
 
-  private async lookAgain(
+  /** Of messages whose id was there already: what was settled before, what repeats, what differs, what is foreign. */
+  private async recordRepeats(
     transaction: Transaction,
     messages: readonly Message<E>[],
     outcomes: Map<number, Outcome>,
   ): Promise<void> {
-    const { rows } = await transaction.query<{ seq: number; digest: string | null; settled: boolean }>(
-      this.statements.lookAgain,
+    const { rows } = await transaction.query<Record<'recorded' | 'differing' | 'foreign', string | null>>(
+      this.statements.recordRepeats,
       [
         transaction.streamId,
-        messages.map((message) => message.topic),
-        messages.map((message) => message.eventId),
-        messages.map((message) => message.delivery.seq),
+        ...identityColumns(messages),
+        digestColumn(messages),
+        timestampColumn(messages.map((message) => message.delivery.publishedAt.getTime())),
       ],
     );
-    const known = new Map(rows.map((row) => [row.seq, row]));
-    const foreign = rows.filter((row) => !row.settled && row.digest === null).map((row) => row.seq);
-    if (foreign.length > 0) throw new ForeignSequenceError(foreign);
-    for (const row of rows) if (row.settled) outcomes.set(row.seq, { kind: 'settled' });
-    const repeats = messages.filter((message) => !outcomes.has(message.delivery.seq));
-    const differing = repeats.filter(
-      (message) => known.get(message.delivery.seq)?.digest !== message.digest.toString(),
-    );
-    await this.recordDuplicates(
-      transaction,
-      repeats,
-      await this.conflictsAmong(transaction, differing),
-      outcomes,
-    );
+    const { recorded = null, differing = null, foreign = null } = rows[0] ?? {};
+    if (foreign !== null) throw new ForeignSequenceError(readBigints(foreign));
+    // What is not named in the answer was settled before, by us or by another worker that we waited for.
+    for (const { delivery } of messages) outcomes.set(delivery.seq, SETTLED);
+    for (const seq of readBigints(recorded)) outcomes.set(seq, DUPLICATE);
+    if (differing === null) return;
+    const [candidates] = divide(messages, new Set(readBigints(differing)));
+    const conflicts = await this.conflictsAmong(transaction, candidates);
+    await this.recordDuplicates(transaction, candidates, conflicts, outcomes);
   }
 
   private async conflictsAmong(
     transaction: Transaction,
     differing: readonly Message<E>[],
   ): Promise<ReadonlySet<number>> {
-    if (differing.length === 0) return new Set();
     if (this.effect.findConflicts) return this.effect.findConflicts(differing, transaction);
     return new Set(differing.map((message) => message.delivery.seq));
   }
@@ -143,25 +150,21 @@ export class Inbox<E> {
     conflicts: ReadonlySet<number>,
     outcomes: Map<number, Outcome>,
   ): Promise<void> {
-    if (repeats.length === 0) return;
     const isConflict = (message: Message<E>): boolean => conflicts.has(message.delivery.seq);
     const { rows } = await transaction.query<{ seq: number }>(this.statements.recordDuplicates, [
       transaction.streamId,
-      repeats.map((message) => message.topic),
-      repeats.map((message) => message.eventId),
-      repeats.map((message) => message.delivery.seq),
-      repeats.map(isConflict),
-      repeats.map((message) => (isConflict(message) ? (this.effect.contentOf?.(message) ?? null) : null)),
-      repeats.map((message) => message.delivery.publishedAt.toISOString()),
+      ...identityColumns(repeats),
+      booleanColumn(repeats.map(isConflict)),
+      jsonbColumn(
+        repeats.map((message) => (isConflict(message) ? (this.effect.contentOf?.(message) ?? null) : null)),
+      ),
+      timestampColumn(repeats.map((message) => message.delivery.publishedAt.getTime())),
     ]);
+    // Not recorded by us: another worker recorded the same delivery while we waited for it.
     const recorded = new Set(rows.map((row) => row.seq));
     for (const message of repeats) {
       const { seq } = message.delivery;
-      // Not recorded by us: another worker recorded the same delivery while we waited for it.
-      outcomes.set(
-        seq,
-        recorded.has(seq) ? { kind: 'duplicate', conflict: isConflict(message) } : { kind: 'settled' },
-      );
+      if (recorded.has(seq)) outcomes.set(seq, { kind: 'duplicate', conflict: isConflict(message) });
     }
   }
 
@@ -210,6 +213,26 @@ export class Inbox<E> {
 /** Postgres keeps neither NUL nor half surrogate pairs; in a description they may be replaced. */
 function storableText(text: string): string {
   return text.toWellFormed().replaceAll('\u0000', '\uFFFD').slice(0, 4_000);
+}
+
+/** Topics, ids and sequences, as the first three arrays of a statement. */
+function identityColumns(messages: readonly Message<unknown>[]): Buffer[] {
+  return [
+    textColumn(messages.map((message) => message.topic)),
+    textColumn(messages.map((message) => message.eventId)),
+    bigintColumn(messages.map((message) => message.delivery.seq)),
+  ];
+}
+
+function digestColumn(messages: readonly Message<unknown>[]): Buffer {
+  return bigintColumn(messages.map((message) => message.digest));
+}
+
+/** @returns those whose sequence is in `seqs`, then the others, both in the order given */
+function divide<E>(messages: readonly Message<E>[], seqs: ReadonlySet<number>): [Message<E>[], Message<E>[]] {
+  const [inside, outside]: [Message<E>[], Message<E>[]] = [[], []];
+  for (const message of messages) (seqs.has(message.delivery.seq) ? inside : outside).push(message);
+  return [inside, outside];
 }
 
 function sortedByIdentity<E>(messages: readonly Message<E>[]): Message<E>[] {

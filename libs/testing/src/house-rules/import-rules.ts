@@ -7,9 +7,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'libs/contracts': [],
   'libs/config': [],
   'libs/observability': [],
-  'libs/idempotent-consumer': [],
+  'libs/pg-columns': [],
+  'libs/idempotent-consumer': ['libs/pg-columns'],
   'libs/broker': ['libs/contracts'],
-  'libs/store': ['libs/contracts'],
+  'libs/store': ['libs/contracts', 'libs/pg-columns'],
   'libs/local-cluster': ['libs/contracts'],
   // The judge shares nothing with what it judges.
   'apps/chaos': ['libs/contracts', 'libs/config'],
