@@ -96,7 +96,7 @@ describe('readWrittenEvent', () => {
             decode(text, `events.${topic}`),
             decode(spaced(text), `events.${topic}`),
           ];
-  X
+          expect(eventOf(written)).toEqual(eventOf(anyForm));
         },
       ),
       { numRuns: 2_000 },
