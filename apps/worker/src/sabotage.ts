@@ -12,10 +12,14 @@ import {
   BatchContext,
   BatchProcessor,
   type Delivery,
+  type Effect,
+  Inbox,
+  type InboxTables,
   type Message,
   OncePerEvent,
   type Outcome,
   type PullConsumerOptions,
+  type Transaction,
 } from '#idempotent-consumer';
 import { createPool, type Queryable } from '#store';
 import { AccountKeeper, ACCOUNTS_CONSUMER } from './account-keeper.js';
@@ -96,10 +100,23 @@ function contextOn(database: Queryable, { consumer, transaction }: BatchContext)
 }
 
 /**
- * The mistake: a plain index on the key where a unique one belongs. `ON CONFLICT DO NOTHING` then meets no conflict,
- * and every delivery takes effect. The constraints are gone for every worker of this database, and stay gone.
+ * The mistake: no inbox. Every delivery takes effect, and writes down that it did; the keys' constraints, which would
+ * refuse that, are gone for every worker of this database, and stay gone.
  */
 function noInbox(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions<SekaliEvent> {
+  const prototype = Inbox.prototype as unknown as { store: StoreStep };
+  prototype.store = async function (transaction, messages, outcomes) {
+    if (messages.length === 0) return;
+    await transaction.query(INSERT_KEYS(this.tables.key), [
+      transaction.streamId,
+      messages.map(({ topic }) => topic),
+      messages.map(({ eventId }) => eventId),
+      messages.map(({ delivery }) => delivery.seq),
+      messages.map(({ digest }) => digest.toString()),
+    ]);
+    await this.effect.apply(messages, transaction);
+    for (const { delivery } of messages) outcomes.set(delivery.seq, { kind: 'stored' });
+  };
   return {
     ...options,
     prepare: async (pattern) => {
@@ -108,6 +125,18 @@ function noInbox(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions
     },
   };
 }
+
+/** The step of an inbox that claims ids and applies the effect. */
+type StoreStep = (
+  this: { readonly tables: InboxTables; readonly effect: Effect<unknown> },
+  transaction: Transaction,
+  messages: readonly Message<unknown>[],
+  outcomes: Map<number, Outcome>,
+) => Promise<void>;
+
+const INSERT_KEYS = (table: string): string => `
+INSERT INTO ${table} (stream_id, topic, event_id, seq, digest)
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])`;
 
 /** One query, hence one transaction; the lock is for workers that start at once. */
 function withoutConstraints(table: string): string {

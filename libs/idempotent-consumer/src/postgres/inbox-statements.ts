@@ -17,6 +17,9 @@ export interface InboxTables {
 /** The statements, by what they do. */
 export interface InboxStatements {
   readonly begin: (streamId: number, exclusive: boolean) => string;
+  /** Fails with a unique violation when another transaction claims one of the ids at the same moment. */
+  readonly claimUnseen: string;
+  /** Waits for such a transaction, and leaves the id to it. */
   readonly claim: string;
   readonly recordRepeats: string;
   readonly recordDuplicates: string;
@@ -44,40 +47,35 @@ export function inboxStatements(tables: InboxTables): InboxStatements {
   return { ...decisions(tables), ...records(tables), ...attempts(tables) };
 }
 
-function decisions(tables: InboxTables): Pick<InboxStatements, 'begin' | 'claim' | 'recordRepeats'> {
+function decisions(
+  tables: InboxTables,
+): Pick<InboxStatements, 'begin' | 'claimUnseen' | 'claim' | 'recordRepeats'> {
   return {
     // A batch that may write dead letters excludes every other: a message that one worker stores while another
     // gives it up would otherwise be counted twice, since no constraint spans the tables.
     begin: (streamId, exclusive) =>
       `BEGIN; SELECT pg_advisory_xact_lock${exclusive ? '' : '_shared'}(hashtext('${tables.key}'), ${streamId})`,
 
-    // One row comes back, and the sequences only where some were not claimed: a row for each would cost more to read
-    // than the statement costs.
-    claim: `
-WITH claimed AS (
-  INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest)
-  SELECT input.topic, input.event_id, $1, input.seq, input.digest
-  FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])
-    WITH ORDINALITY AS input (topic, event_id, seq, digest, position)
-  WHERE NOT EXISTS (SELECT FROM ${tables.deadLetter} dead WHERE dead.stream_id = $1 AND dead.seq = input.seq)
-  ORDER BY input.position
-  ON CONFLICT DO NOTHING
-  RETURNING seq
-)
-SELECT count(*)::integer AS count,
-  CASE WHEN count(*) < cardinality($4::bigint[]) THEN array_agg(seq)::text END AS seqs
-FROM claimed`,
+    claimUnseen: claimStatement(tables, `AND ${seenBefore(tables)} IS NULL`, ''),
+    claim: claimStatement(tables, '', 'ON CONFLICT DO NOTHING'),
 
-    // A statement of its own: the snapshot of the claim does not see rows that it waited for.
+    // A statement of its own: the snapshot of the claim does not see rows that it waited for. Each row is looked up by
+    // itself: left to a join, the planner reads the whole table of keys while it is of a middling size.
     recordRepeats: `
 WITH seen AS MATERIALIZED (
   SELECT input.*, key.stream_id AS first_stream_id, key.seq AS first_seq, key.digest AS first_digest,
     dead.seq IS NOT NULL OR known.seq IS NOT NULL OR (key.stream_id = $1 AND key.seq = input.seq) AS settled
   FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[])
     WITH ORDINALITY AS input (topic, event_id, seq, digest, published_at, position)
-  LEFT JOIN ${tables.key} key ON key.topic = input.topic AND key.event_id = input.event_id
-  LEFT JOIN ${tables.duplicate} known ON known.stream_id = $1 AND known.seq = input.seq
-  LEFT JOIN ${tables.deadLetter} dead ON dead.stream_id = $1 AND dead.seq = input.seq
+  LEFT JOIN LATERAL (
+    SELECT * FROM ${tables.key} key WHERE key.topic = input.topic AND key.event_id = input.event_id LIMIT 1
+  ) key ON true
+  LEFT JOIN LATERAL (
+    SELECT seq FROM ${tables.duplicate} known WHERE known.stream_id = $1 AND known.seq = input.seq LIMIT 1
+  ) known ON true
+  LEFT JOIN LATERAL (
+    SELECT seq FROM ${tables.deadLetter} dead WHERE dead.stream_id = $1 AND dead.seq = input.seq LIMIT 1
+  ) dead ON true
 ), recorded AS (
   INSERT INTO ${tables.duplicate}
     (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
@@ -92,6 +90,31 @@ SELECT (SELECT array_agg(seq)::text FROM recorded) AS recorded,
   array_agg(seq) FILTER (WHERE settled IS NOT TRUE AND first_digest IS NULL)::text AS foreign
 FROM seen`,
   };
+}
+
+/**
+ * Claims ids for the messages of a batch. One row comes back, and the sequences only where some were not claimed: a row for
+ * each would cost more to read than the statement costs.
+ */
+function claimStatement(tables: InboxTables, condition: string, onConflict: string): string {
+  return `
+WITH claimed AS (
+  INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest)
+  SELECT input.topic, input.event_id, $1, input.seq, input.digest
+  FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])
+    WITH ORDINALITY AS input (topic, event_id, seq, digest, position)
+  WHERE NOT EXISTS (SELECT FROM ${tables.deadLetter} dead WHERE dead.stream_id = $1 AND dead.seq = input.seq) ${condition}
+  ORDER BY input.position ${onConflict}
+  RETURNING seq
+)
+SELECT count(*)::integer AS count,
+  CASE WHEN count(*) < cardinality($4::bigint[]) THEN array_agg(seq)::text END AS seqs
+FROM claimed`;
+}
+
+/** As a value, so that each row is looked up by itself: an anti-join would read the whole table where it seems cheap. */
+function seenBefore(tables: InboxTables): string {
+  return `(SELECT key.seq FROM ${tables.key} key WHERE key.topic = input.topic AND key.event_id = input.event_id)`;
 }
 
 function records(

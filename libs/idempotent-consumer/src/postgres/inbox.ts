@@ -7,6 +7,11 @@
  * row whatever is repeated. A failure leaves nothing behind. If the connection breaks during the commit, the
  * caller repeats the batch: what had been committed comes back as `settled`.
  *
+ * Two ways to claim. Nearly always no other transaction is after the same ids, and then looking whether an id is there and
+ * inserting it plainly costs half of `ON CONFLICT`, which inserts each row on approval (measured: 5 against 7.5 µs a row).
+ * Where another transaction gets there first the unique constraint says so, and the batch is decided once more by the way
+ * that waits. The constraint decides in both.
+ *
  * Known in the literature as the idempotent receiver, or inbox, pattern.
  */
 import type { Pool } from 'pg';
@@ -33,6 +38,11 @@ export class ForeignSequenceError extends Error {
   }
 }
 
+const UNIQUE_VIOLATION = '23505';
+
+/** See the head of this file. */
+type ClaimWay = 'unseen' | 'waiting';
+
 // Most outcomes are one of these three; nobody changes an outcome.
 const STORED: Outcome = { kind: 'stored' };
 const DUPLICATE: Outcome = { kind: 'duplicate', conflict: false };
@@ -52,18 +62,27 @@ export class Inbox<E> {
 
   constructor(
     private readonly pool: Pool,
-    tables: InboxTables,
+    private readonly tables: InboxTables,
     private readonly effect: Effect<E>,
   ) {
-    this.statements = inboxStatements(tables);
+    this.statements = inboxStatements(this.tables);
   }
 
   /** Decides on a batch and commits it. @returns the outcome of each sequence */
   async process(streamId: number, batch: Batch<E>): Promise<Map<number, Outcome>> {
+    try {
+      return await this.decide(streamId, batch, 'unseen');
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
+    }
+    return this.decide(streamId, batch, 'waiting');
+  }
+
+  private async decide(streamId: number, batch: Batch<E>, claim: ClaimWay): Promise<Map<number, Outcome>> {
     const begin = this.statements.begin(streamId, batch.poison.length > 0);
     return inTransaction(this.pool, streamId, begin, async (transaction) => {
       const outcomes = new Map<number, Outcome>();
-      await this.store(transaction, sortedByIdentity(batch.messages), outcomes);
+      await this.store(transaction, sortedByIdentity(batch.messages), outcomes, claim);
       await this.bury(transaction, batch.poison, outcomes);
       if (batch.suspects?.length)
         await transaction.query(this.statements.clearAttempts, [streamId, batch.suspects]);
@@ -95,19 +114,47 @@ export class Inbox<E> {
     transaction: Transaction,
     messages: readonly Message<E>[],
     outcomes: Map<number, Outcome>,
+    claim: ClaimWay,
   ): Promise<void> {
     if (messages.length === 0) return;
-    const { rows } = await transaction.query<{ count: number; seqs: string | null }>(this.statements.claim, [
+    const claimed = await this.claimIds(transaction, messages, claim);
+    const [fresh, others] = claimed.size === messages.length ? [messages, []] : divide(messages, claimed);
+    for (const { delivery } of fresh) outcomes.set(delivery.seq, STORED);
+    if (fresh.length > 0) await this.effect.apply(fresh, transaction);
+    if (others.length > 0) await this.recordRepeats(transaction, others, outcomes);
+  }
+
+  /** @returns the sequences of those messages that are the first of their id, and were not given up before */
+  private async claimIds(
+    transaction: Transaction,
+    messages: readonly Message<E>[],
+    way: ClaimWay,
+  ): Promise<ReadonlySet<number>> {
+    if (way === 'waiting') return this.claim(transaction, messages, this.statements.claim);
+    // Plainly inserted, an id may not occur twice in one statement.
+    const firsts = messages.filter((message, position) => !isSameEvent(message, messages[position - 1]));
+    const claimed = await this.claim(transaction, firsts, this.statements.claimUnseen);
+    if (claimed.size === firsts.length || firsts.length === messages.length) return claimed;
+    // The first of an id had been given up as a dead letter: one of those behind it may be the first then.
+    const left = repeatsOfUnclaimed(messages, claimed);
+    const more = left.length === 0 ? [] : await this.claim(transaction, left, this.statements.claim);
+    return new Set([...claimed, ...more]);
+  }
+
+  private async claim(
+    transaction: Transaction,
+    messages: readonly Message<E>[],
+    statement: string,
+  ): Promise<ReadonlySet<number>> {
+    const { rows } = await transaction.query<{ count: number; seqs: string | null }>(statement, [
       transaction.streamId,
       ...identityColumns(messages),
       digestColumn(messages),
     ]);
-    const claimed = rows[0] ?? { count: 0, seqs: null };
-    const isClaimed = claimed.count === messages.length ? undefined : new Set(readBigints(claimed.seqs));
-    const [fresh, others] = isClaimed ? divide(messages, isClaimed) : [messages, []];
-    for (const { delivery } of fresh) outcomes.set(delivery.seq, STORED);
-    if (fresh.length > 0) await this.effect.apply(fresh, transaction);
-    if (others.length > 0) await this.recordRepeats(transaction, others, outcomes);
+    const { count, seqs } = rows[0] ?? { count: 0, seqs: null };
+    return new Set(
+      count === messages.length ? messages.map(({ delivery }) => delivery.seq) : readBigints(seqs),
+    );
   }
 
   /** Of messages whose id was there already: what was settled before, what repeats, what differs, what is foreign. */
@@ -239,6 +286,19 @@ function sortedByIdentity<E>(messages: readonly Message<E>[]): Message<E>[] {
   return [...messages].sort(
     (a, b) => compare(a.topic, b.topic) || compare(a.eventId, b.eventId) || a.delivery.seq - b.delivery.seq,
   );
+}
+
+function isSameEvent(message: Message<unknown>, other: Message<unknown> | undefined): boolean {
+  return other?.eventId === message.eventId && other.topic === message.topic;
+}
+
+/** Of messages sorted by identity, those that repeat one before them where no one before them was claimed. */
+function repeatsOfUnclaimed<E>(messages: readonly Message<E>[], claimed: ReadonlySet<number>): Message<E>[] {
+  let [first] = messages;
+  return messages.filter((message) => {
+    if (!isSameEvent(message, first)) first = message;
+    return message !== first && !claimed.has(first?.delivery.seq ?? 0);
+  });
 }
 
 function compare(a: string, b: string): number {
