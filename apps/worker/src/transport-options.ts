@@ -12,6 +12,9 @@ import { eventDecoder } from './event-decoder.js';
 import { payloadComparison, STORE_CONSUMER } from './event-recorder.js';
 
 const RETRY_DELAY_MS = 1_000;
+/** Only large events reach these: a thousand of 256 KiB would be a statement of 256 MB. */
+const BATCH_BYTES_MAX = 8_388_608;
+const PREFETCH_BYTES_MAX = 33_554_432;
 
 /** What the worker's transport is made from, on a connection and a pool, which the caller closes after it. */
 export function transportOptions(
@@ -30,9 +33,11 @@ export function transportOptions(
     decode: eventDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX),
     settings: {
       batchSize: settings.SEKALI_BATCH_SIZE,
+      batchBytes: BATCH_BYTES_MAX,
       batchWaitMs: settings.SEKALI_BATCH_WAIT_MS,
       batchesInFlight: settings.SEKALI_BATCHES_IN_FLIGHT,
       prefetch: settings.SEKALI_PREFETCH,
+      prefetchBytes: PREFETCH_BYTES_MAX,
       isolateAfterDeliveries: settings.SEKALI_ISOLATE_AFTER_DELIVERIES,
       attemptsMax: settings.SEKALI_ATTEMPTS_MAX,
       retryDelayMs: RETRY_DELAY_MS,

@@ -8,14 +8,14 @@
  * Promise: effect, ledger row and count commit together; the ack is sent only after that. A crash between commit
  * and ack costs one redelivery, which the inbox turns into nothing.
  *
- * Bounds: at most `prefetch` deliveries are asked for or held, at most `batchesInFlight` transactions are open.
+ * Bounds: at most `prefetch` deliveries of `prefetchBytes` are asked for or held, at most `batchesInFlight` transactions are open.
  * Pulling needs no switch for outages: held deliveries fill the bound, are kept alive, and nothing more is asked.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { BatchProcessor } from './batch-processor.js';
 import type { Delivery } from './delivery.js';
-import { Intake } from './intake.js';
+import { type BatchBounds, Intake } from './intake.js';
 import type { ConsumerSight, DurableConsumer } from './jetstream/durable-consumer.js';
 import { PullSession } from './jetstream/pull-session.js';
 import type { OutageGate } from './outage-gate.js';
@@ -24,15 +24,13 @@ import { ForeignSequenceError } from './postgres/inbox.js';
 import { settle } from './settlement.js';
 
 /** Bounds of a consumer. */
-export interface ConsumerSettings {
-  /** Messages in one transaction, at most. */
-  readonly batchSize: number;
-  /** How long a batch that is not full waits for more. */
-  readonly batchWaitMs: number;
+export interface ConsumerSettings extends BatchBounds {
   /** Transactions at the same time. */
   readonly batchesInFlight: number;
   /** Deliveries held or asked for, at most. */
   readonly prefetch: number;
+  /** Bytes of their bodies, at most: large messages would fill the memory long before their number is reached. */
+  readonly prefetchBytes: number;
   /** After so many deliveries a message is processed alone. */
   readonly isolateAfterDeliveries: number;
 }
@@ -71,6 +69,7 @@ export class IdempotentConsumer<E> {
   private readonly stopping = new AbortController();
   private readonly slots = new Set<Promise<void>>();
   private readonly held = new Set<Delivery>();
+  private heldBytes = 0;
   private oldHeld = new Set<Delivery>();
   private era: Era | undefined;
   private session: PullSession | undefined;
@@ -179,6 +178,7 @@ export class IdempotentConsumer<E> {
       inboxPrefix,
       onDelivery: (delivery) => {
         this.held.add(delivery);
+        this.heldBytes += delivery.data.length;
         era.intake.add(delivery);
       },
       onPullEnded: () => {
@@ -205,7 +205,7 @@ export class IdempotentConsumer<E> {
   private enterEra(streamId: number, ackWaitMs: number): Era {
     if (this.era?.streamId === streamId) return this.era;
     this.endEra();
-    const intake = new Intake(this.settings.batchSize, this.settings.batchWaitMs);
+    const intake = new Intake(this.settings);
     const era: Era = { streamId, intake, over: new AbortController() };
     this.era = era;
     this.keepAliveTimer = setInterval(() => {
@@ -218,7 +218,7 @@ export class IdempotentConsumer<E> {
   private endEra(): void {
     clearInterval(this.keepAliveTimer);
     // Sequences of a stream that is no more: nobody waits for an answer.
-    for (const delivery of this.era?.intake.clear() ?? []) this.held.delete(delivery);
+    for (const delivery of this.era?.intake.clear() ?? []) this.letGo(delivery);
     this.era?.over.abort();
     this.era = undefined;
   }
@@ -228,12 +228,10 @@ export class IdempotentConsumer<E> {
     const isOver = (): boolean => signal.aborted;
     while (!isOver()) {
       const batch = await era.intake.take(signal);
-      const suspects = batch.filter(
-        (delivery) => delivery.deliveryCount > this.settings.isolateAfterDeliveries,
-      );
-      const others = batch.filter(
-        (delivery) => delivery.deliveryCount <= this.settings.isolateAfterDeliveries,
-      );
+      const isSuspect = ({ deliveryCount }: Delivery): boolean =>
+        deliveryCount > this.settings.isolateAfterDeliveries;
+      const suspects = batch.filter(isSuspect);
+      const others = suspects.length === 0 ? batch : batch.filter((delivery) => !isSuspect(delivery));
       if (others.length > 0) await this.workAside(era, others);
       if (suspects.length > 0) await Promise.all(this.slots);
       for (const suspect of suspects) {
@@ -280,12 +278,16 @@ export class IdempotentConsumer<E> {
   }
 
   private answer(delivery: Delivery, outcome: Outcome): void {
-    this.held.delete(delivery);
+    this.letGo(delivery);
     try {
       settle(delivery, outcome);
     } catch {
       // The connection is closed: the delivery comes again, and the inbox knows it.
     }
+  }
+
+  private letGo(delivery: Delivery): void {
+    if (this.held.delete(delivery)) this.heldBytes -= delivery.data.length;
   }
 
   /** Asked anew after every wait: the answer may have changed meanwhile. */
@@ -294,7 +296,9 @@ export class IdempotentConsumer<E> {
   }
 
   private pull(): void {
-    if (!this.stopping.signal.aborted) this.session?.request(this.settings.prefetch - this.held.size);
+    if (this.stopping.signal.aborted) return;
+    const { prefetch, prefetchBytes } = this.settings;
+    this.session?.request(prefetch - this.held.size, prefetchBytes - this.heldBytes);
   }
 
   /** Tells the broker of what has been held since the last call: an outage must not look like a dead worker. */

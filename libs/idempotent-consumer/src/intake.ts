@@ -1,46 +1,47 @@
 /**
  * Deliveries that wait for their transaction.
  *
- * A batch is taken as soon as it is full, or as soon as the oldest delivery has waited long enough. While
+ * A batch is taken as soon as it is full (of messages, or of bytes), or as soon as the oldest delivery has waited long enough. While
  * transactions are at work, deliveries gather here, so batches grow with the load and a lone event does not wait
  * for company.
  */
 import type { Delivery } from './delivery.js';
 
+/** When a batch is full, or has waited long enough. */
+export interface BatchBounds {
+  /** Messages in one transaction, at most. */
+  readonly batchSize: number;
+  /** Bytes of their bodies, at most; one that is larger goes alone. */
+  readonly batchBytes: number;
+  /** How long a batch that is not full waits for more. */
+  readonly batchWaitMs: number;
+}
+
 /** Deliveries in order of arrival. The bound is kept by whoever asks the broker for more. */
 export class Intake {
-  private waiting: { readonly delivery: Delivery; readonly arrivedMs: number }[] = [];
+  private waiting: Delivery[] = [];
+  /** When the oldest that waits came; behind a full batch, when that was taken. */
+  private sinceMs = 0;
+  private waitingBytes = 0;
   private wake: (() => void) | undefined;
 
-  constructor(
-    private readonly batchSize: number,
-    private readonly batchWaitMs: number,
-  ) {}
-
-  /** How many wait. */
-  get size(): number {
-    return this.waiting.length;
-  }
-
-  /** What waits, oldest first. */
-  deliveries(): Delivery[] {
-    return this.waiting.map(({ delivery }) => delivery);
-  }
+  constructor(private readonly bounds: BatchBounds) {}
 
   /** Takes a delivery in. */
   add(delivery: Delivery): void {
-    this.waiting.push({ delivery, arrivedMs: performance.now() });
-    if (this.waiting.length === 1 || this.waiting.length >= this.batchSize) this.wake?.();
+    this.waitingBytes += delivery.data.length;
+    if (this.waiting.push(delivery) === 1) this.sinceMs = performance.now();
+    if (this.waiting.length === 1 || this.isFull()) this.wake?.();
   }
 
   /** Waits for a batch. @returns at least one delivery and at most a batch, or none when `signal` is aborted */
   async take(signal: AbortSignal): Promise<Delivery[]> {
     while (!signal.aborted) {
-      const [oldest] = this.waiting;
       const waitMs =
-        oldest === undefined ? Infinity : oldest.arrivedMs + this.batchWaitMs - performance.now();
-      if (this.waiting.length >= this.batchSize || waitMs <= 0) {
-        return this.waiting.splice(0, this.batchSize).map(({ delivery }) => delivery);
+        this.waiting.length === 0 ? Infinity : this.sinceMs + this.bounds.batchWaitMs - performance.now();
+      if (this.isFull() || waitMs <= 0) {
+        this.sinceMs = performance.now();
+        return this.remove(this.batchLength());
       }
       await this.changed(waitMs, signal);
     }
@@ -49,7 +50,29 @@ export class Intake {
 
   /** Gives up everything that waits. */
   clear(): Delivery[] {
-    return this.waiting.splice(0).map(({ delivery }) => delivery);
+    return this.remove(this.waiting.length);
+  }
+
+  private isFull(): boolean {
+    return this.waiting.length >= this.bounds.batchSize || this.waitingBytes >= this.bounds.batchBytes;
+  }
+
+  /** One is always taken, however large. */
+  private batchLength(): number {
+    const { batchSize, batchBytes } = this.bounds;
+    let bytes = 0;
+    for (let length = 0; length < batchSize; length++) {
+      const delivery = this.waiting[length];
+      bytes += delivery?.data.length ?? Infinity;
+      if (bytes > batchBytes) return Math.max(1, length);
+    }
+    return batchSize;
+  }
+
+  private remove(count: number): Delivery[] {
+    const removed = this.waiting.splice(0, count);
+    for (const { data } of removed) this.waitingBytes -= data.length;
+    return removed;
   }
 
   private async changed(withinMs: number, signal: AbortSignal): Promise<void> {

@@ -86,9 +86,11 @@ export async function startConsumer(
 
 const DEFAULT_BOUNDS = {
   batchSize: 100,
+  batchBytes: 8_000_000,
   batchWaitMs: 5,
   batchesInFlight: 2,
   prefetch: 400,
+  prefetchBytes: 32_000_000,
   isolateAfterDeliveries: 3,
 };
 

@@ -5,13 +5,18 @@ import type { Delivery } from '../delivery.js';
 const bytes = new TextEncoder();
 const ACK = bytes.encode('+ACK');
 const WORKING = bytes.encode('+WPI');
-const NANOSECONDS_DIGITS = 6;
+/** Nanoseconds are no safe integer; without so many digits they are milliseconds. */
+const DIGITS_BELOW_MS = 6;
 
 /**
  * `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<nanoseconds>.<pending>`, with
  * `<domain>.<account>` before the stream in the newer form.
  */
-const TOKENS_OLD_FORM = 9;
+const DOTS_OLD_FORM = 8;
+const TOKENS_BEFORE_NUMBERS = 4;
+const TOKENS_BEFORE_NUMBERS_NEW_FORM = 6;
+const DOT = 0x2e;
+const DIGIT_0 = 0x30;
 
 /** One delivery of a pull consumer. */
 export class JetStreamDelivery implements Delivery {
@@ -22,15 +27,11 @@ export class JetStreamDelivery implements Delivery {
 
   /** @throws when the message did not come from a consumer */
   constructor(private readonly message: Msg) {
-    const tokens = (message.reply ?? '').split('.');
-    if (tokens[0] !== '$JS' || tokens[1] !== 'ACK' || tokens.length < TOKENS_OLD_FORM) {
-      throw new Error(`not a delivery of a JetStream consumer: reply ${message.reply ?? 'missing'}`);
-    }
-    const first = tokens.length === TOKENS_OLD_FORM ? 4 : 6;
-    this.deliveryCount = Number(tokens[first]);
-    this.seq = Number(tokens[first + 1]);
-    // Nanoseconds are no safe integer; cut as text they are milliseconds.
-    this.publishedMs = Number(tokens[first + 3]?.slice(0, -NANOSECONDS_DIGITS));
+    const numbers = new AckNumbers(message.reply ?? '');
+    this.deliveryCount = numbers.next();
+    this.seq = numbers.next();
+    numbers.next();
+    this.publishedMs = numbers.nextMilliseconds();
   }
 
   get publishedAt(): Date {
@@ -76,5 +77,41 @@ export class JetStreamDelivery implements Delivery {
     if (this.answered) return;
     this.answered = true;
     this.message.respond(payload);
+  }
+}
+
+/** Reads the numbers of a reply subject in place: a string for each token would be most of the garbage of a delivery. */
+class AckNumbers {
+  private at: number;
+
+  /** @throws when it is not the reply subject of a delivery */
+  constructor(private readonly reply: string) {
+    let dots = 0;
+    for (let at = 0; at < reply.length; at++) if (reply.charCodeAt(at) === DOT) dots++;
+    if (!reply.startsWith('$JS.ACK.') || dots < DOTS_OLD_FORM) {
+      throw new Error(`not a delivery of a JetStream consumer: reply ${reply || 'missing'}`);
+    }
+    let tokens = dots === DOTS_OLD_FORM ? TOKENS_BEFORE_NUMBERS : TOKENS_BEFORE_NUMBERS_NEW_FORM;
+    for (this.at = 0; tokens > 0; tokens--) this.at = reply.indexOf('.', this.at) + 1;
+  }
+
+  next(): number {
+    return this.read(this.end());
+  }
+
+  nextMilliseconds(): number {
+    return this.read(this.end() - DIGITS_BELOW_MS);
+  }
+
+  private end(): number {
+    const end = this.reply.indexOf('.', this.at);
+    return end < 0 ? this.reply.length : end;
+  }
+
+  private read(to: number): number {
+    let value = 0;
+    for (let at = this.at; at < to; at++) value = value * 10 + this.reply.charCodeAt(at) - DIGIT_0;
+    this.at = this.end() + 1;
+    return value;
   }
 }

@@ -4,6 +4,8 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import { PullSession } from './pull-session.js';
 
+const ROOM_BYTES = 10_000_000;
+
 let system: TestSystem;
 
 beforeAll(async () => {
@@ -17,12 +19,15 @@ afterAll(async () => {
 interface Watched {
   readonly session: PullSession;
   readonly seqs: number[];
+  /** How many pulls ran out. */
+  readonly ended: () => number;
   readonly lost: string[];
 }
 
 function open(consumer: string, stream = system.streamName): Watched {
   const seqs: number[] = [];
   const lost: string[] = [];
+  let ended = 0;
   const session = new PullSession(system.connection, {
     stream,
     consumer,
@@ -31,10 +36,12 @@ function open(consumer: string, stream = system.streamName): Watched {
       seqs.push(delivery.seq);
       delivery.ack();
     },
-    onPullEnded: () => undefined,
+    onPullEnded: () => {
+      ended += 1;
+    },
     onLost: (reason) => void lost.push(reason),
   });
-  return { session, seqs, lost };
+  return { session, seqs, lost, ended: () => ended };
 }
 
 async function reasonOf(watched: Watched, withinMs = 10_000): Promise<string | undefined> {
@@ -45,8 +52,8 @@ async function reasonOf(watched: Watched, withinMs = 10_000): Promise<string | u
 describe('a pull session', () => {
   it('never asks for more than there is room for, and tells what is still to come', async () => {
     const watched = open(system.consumerName);
-    watched.session.request(10);
-    watched.session.request(10);
+    watched.session.request(10, ROOM_BYTES);
+    watched.session.request(10, ROOM_BYTES);
     expect(watched.session.requested).toBe(10);
     for (let n = 0; n < 4; n++) await jetstream(system.connection).publish(`${system.subjectPrefix}.a`, '{}');
     await waitFor(() => watched.seqs.length === 4, { withinMs: 10_000, describe: 'four deliveries' });
@@ -56,23 +63,41 @@ describe('a pull session', () => {
     expect(watched.lost).toEqual([]);
   });
 
+  it('is given no more bytes than it asked for, and ends the pull there', async () => {
+    const body = new Uint8Array(400_000);
+    for (let n = 0; n < 8; n++)
+      await jetstream(system.connection).publish(`${system.subjectPrefix}.large`, body);
+    const watched = open(system.consumerName);
+    watched.session.request(100, 1_000_000);
+    expect(watched.session.requested).toBe(0);
+    watched.session.request(100, 2_500_000);
+    await waitFor(() => watched.ended() === 1, { withinMs: 10_000, describe: 'the pull to end' });
+    expect(watched.seqs.length).toBeLessThanOrEqual(6);
+    expect(watched.seqs.length).toBeGreaterThanOrEqual(5);
+    expect(watched.session.requested).toBe(0);
+    watched.session.request(100, ROOM_BYTES);
+    await waitFor(() => watched.seqs.length === 8, { withinMs: 10_000, describe: 'the rest' });
+    watched.session.close();
+    expect(watched.lost).toEqual([]);
+  });
+
   it('is lost when nobody answers', async () => {
     const watched = open('nobody', 'NOTHING');
-    watched.session.request(1);
+    watched.session.request(1, ROOM_BYTES);
     expect(await reasonOf(watched)).toMatch(/503|no responders/);
   });
 
   it('is lost when whoever took the request falls silent', async () => {
     const silent = system.connection.subscribe('$JS.API.CONSUMER.MSG.NEXT.SILENT.store');
     const watched = open('store', 'SILENT');
-    watched.session.request(1);
+    watched.session.request(1, ROOM_BYTES);
     expect(await reasonOf(watched)).toBe('heartbeats missed');
     silent.unsubscribe();
   });
 
   it('lives through idle time: heartbeats keep it', async () => {
     const watched = open(system.consumerName);
-    watched.session.request(5);
+    watched.session.request(5, ROOM_BYTES);
     await waitFor(() => watched.session.quietMs > 4_000, { withinMs: 10_000, describe: 'idle time' });
     expect(watched.lost).toEqual([]);
     watched.session.close();
@@ -81,7 +106,7 @@ describe('a pull session', () => {
   it('is lost when the consumer is deleted', async () => {
     const manager = await jetstreamManager(system.connection, { checkAPI: false });
     const watched = open(system.consumerName);
-    watched.session.request(5);
+    watched.session.request(5, ROOM_BYTES);
     await system.connection.flush();
     await manager.consumers.delete(system.streamName, system.consumerName);
     expect(await reasonOf(watched)).toMatch(/consumer deleted|heartbeats missed/i);

@@ -30,13 +30,23 @@ const HEARTBEAT_MS = 1_000;
 const SILENCE_MS_MAX = 2_500;
 const EXPIRES_MS = 20_000;
 const PULLS_MAX = 4;
+/** Asked for at least, so that a message of any size that the brokers take fits into it. */
+const PULL_BYTES_MIN = 2_097_152;
+
+const PULL_IS_FULL = /batch completed|exceeds maxbytes/i;
+
+/** What a pull still owes. */
+interface Pull {
+  messages: number;
+  bytes: number;
+}
 
 /** A running session. */
 export class PullSession {
   private readonly inbox: string;
   private readonly subscription: Subscription;
   /** What each pull still owes, oldest first: the server serves them in that order. */
-  private readonly pulls = new Map<string, number>();
+  private readonly pulls = new Map<string, Pull>();
   private pullCount = 0;
   private heardMs = performance.now();
   private deliveredMs = performance.now();
@@ -62,7 +72,13 @@ export class PullSession {
   /** Deliveries asked for that have not come yet. */
   get requested(): number {
     let sum = 0;
-    for (const owed of this.pulls.values()) sum += owed;
+    for (const { messages } of this.pulls.values()) sum += messages;
+    return sum;
+  }
+
+  private get requestedBytes(): number {
+    let sum = 0;
+    for (const { bytes } of this.pulls.values()) sum += bytes;
     return sum;
   }
 
@@ -75,16 +91,20 @@ export class PullSession {
    * Asks for more, when enough is missing to be worth a request.
    *
    * @param room how many deliveries may be under way or unsettled in all, less those that are here already
+   * @param roomBytes the same in bytes; the broker ends a pull at the message that would exceed it
    */
-  request(room: number): void {
+  request(room: number, roomBytes: number): void {
     if (this.ended || this.pulls.size >= PULLS_MAX) return;
     const missing = room - this.requested;
-    if (missing <= 0 || (this.pulls.size > 0 && missing < room / 4)) return;
+    const missingBytes = roomBytes - this.requestedBytes;
+    if (missing <= 0 || missingBytes < PULL_BYTES_MIN) return;
+    if (this.pulls.size > 0 && (missing < room / 4 || missingBytes < roomBytes / 4)) return;
     const reply = `${this.inbox}.${++this.pullCount}`;
     if (this.pulls.size === 0) this.heardMs = this.deliveredMs = performance.now();
-    this.pulls.set(reply, missing);
+    this.pulls.set(reply, { messages: missing, bytes: missingBytes });
     const body = JSON.stringify({
       batch: missing,
+      max_bytes: missingBytes,
       expires: nanos(EXPIRES_MS),
       idle_heartbeat: nanos(HEARTBEAT_MS),
     });
@@ -120,7 +140,7 @@ export class PullSession {
       return;
     }
     this.deliveredMs = this.heardMs;
-    this.credit();
+    this.credit(message.data.length);
     this.options.onDelivery(new JetStreamDelivery(message));
   }
 
@@ -128,15 +148,16 @@ export class PullSession {
     if (code === 100) return;
     this.pulls.delete(pull);
     // How an idle pull ends. Everything else is a doubt.
-    const ranOut = code === 404 || code === 408 || (code === 409 && /batch completed/i.test(description));
+    const ranOut = code === 404 || code === 408 || (code === 409 && PULL_IS_FULL.test(description));
     if (ranOut) this.options.onPullEnded();
     else this.lose(`${code} ${description || 'no responders'}`);
   }
 
-  private credit(): void {
-    for (const [pull, owed] of this.pulls) {
-      if (owed <= 1) this.pulls.delete(pull);
-      else this.pulls.set(pull, owed - 1);
+  private credit(bytes: number): void {
+    for (const [reply, pull] of this.pulls) {
+      pull.messages -= 1;
+      pull.bytes = Math.max(0, pull.bytes - bytes);
+      if (pull.messages === 0) this.pulls.delete(reply);
       return;
     }
   }
