@@ -29,6 +29,7 @@ import {
   SUBMISSION_HEADER,
   subjectOf,
 } from '#contracts';
+import { type Ack, AckInbox } from './ack-inbox.js';
 import { publishFailure, retryDelayMs, type UnavailableReason } from './publish-failure.js';
 import { WaitingLine } from './waiting-line.js';
 
@@ -59,33 +60,43 @@ export interface PublisherOptions {
   readonly budgetMs: number;
   /** How long one try waits for an answer. Default 3 s. */
   readonly tryMsMax?: number;
+  /** Bytes of the bodies of all that wait or are in flight, at most. Default 64 MiB. */
+  readonly heldBytesMax?: number;
+  /** Where the brokers' answers may come to; the client's own default when left out. */
+  readonly inboxPrefix?: string | undefined;
 }
 
 interface Job {
+  readonly event: Publication;
   readonly subject: string;
   readonly messageId: string;
-  readonly body: string;
   readonly deadline: number;
   readonly settle: (outcome: PublishOutcome) => void;
+  /** Those who asked for the same id meanwhile. */
+  readonly followers: ((outcome: PublishOutcome) => void)[];
 }
 
 const TRY_MS_MAX = 3_000;
 const LAST_TRY_MS_MIN = 100;
 const LOOK_MS_MAX = 2_000;
+/** Bytes of the bodies that are held, at most, unless an option says otherwise. */
+const HELD_BYTES_MAX = 67_108_864;
 /** Messages this process published, remembered to spare looking at them; about 10 MB. */
 const OWN_MAX = 50_000;
 
 /** See the head of this file. One per process and connection; it does not close the connection. */
 export class Publisher {
   private readonly client: JetStreamClient;
+  private readonly acks: AckInbox;
   private manager: Promise<JetStreamManager> | undefined;
   private readonly waiting = new WaitingLine<Job>();
-  /** The outcome of each message id that is on its way, for those who ask for the same one meanwhile. */
-  private readonly underway = new Map<string, Promise<PublishOutcome>>();
+  /** Each message id that is on its way: equal ids at the same moment become one publish. */
+  private readonly underway = new Map<string, Job>();
   /** The sequence under which a message id was stored by this process, oldest first. */
   private readonly own = new Map<string, number>();
   private inFlight = 0;
   private held = 0;
+  private heldBytes = 0;
   private stopAt = Number.POSITIVE_INFINITY;
   private submissions = 0;
   private readonly submissionPrefix = nuid.next().slice(-12);
@@ -95,6 +106,7 @@ export class Publisher {
     private readonly options: PublisherOptions,
   ) {
     this.client = jetstream(connection, { timeout: options.tryMsMax ?? TRY_MS_MAX });
+    this.acks = new AckInbox(connection, options.inboxPrefix);
   }
 
   /** How many publishes have not ended yet. */
@@ -104,8 +116,8 @@ export class Publisher {
 
   /** Publishes one event. Resolves with what became of it; never rejects. */
   async publish(event: Publication): Promise<PublishOutcome> {
-    if (!this.hold(1)) return this.noRoom();
-    return this.follow(event);
+    const [outcome] = await this.publishAll([event]);
+    return outcome ?? this.noRoom();
   }
 
   /**
@@ -115,8 +127,24 @@ export class Publisher {
    * @returns the outcomes in the order of the events; never rejects
    */
   async publishAll(events: readonly Publication[]): Promise<PublishOutcome[]> {
-    if (!this.hold(events.length)) return events.map(() => this.noRoom());
-    return Promise.all(events.map((event) => this.follow(event)));
+    if (events.length === 0) return [];
+    const bytes = events.reduce((sum, { body }) => sum + body.length, 0);
+    if (!this.hold(events.length, bytes)) return events.map(() => this.noRoom());
+    const deadline = Date.now() + this.options.budgetMs;
+    const outcomes = await new Promise<PublishOutcome[]>((resolve) => {
+      const settled = new Array<PublishOutcome>(events.length);
+      let left = events.length;
+      for (const [index, event] of events.entries()) {
+        this.follow(event, deadline, (outcome) => {
+          settled[index] = outcome;
+          this.held -= 1;
+          if (--left === 0) resolve(settled);
+        });
+      }
+      this.begin();
+    });
+    this.heldBytes -= bytes;
+    return outcomes;
   }
 
   /**
@@ -128,10 +156,14 @@ export class Publisher {
     this.stopAt = Math.min(this.stopAt, Date.now() + withinMs);
   }
 
-  private hold(count: number): boolean {
+  private hold(count: number, bytes: number): boolean {
+    const { inFlightMax, waitingMax, heldBytesMax = HELD_BYTES_MAX } = this.options;
     if (this.stopAt !== Number.POSITIVE_INFINITY) return false;
-    if (this.held + count > this.options.inFlightMax + this.options.waitingMax) return false;
+    if (this.held + count > inFlightMax + waitingMax) return false;
+    // What is larger by itself than all that may be held goes alone.
+    if (this.held > 0 && this.heldBytes + bytes > heldBytesMax) return false;
     this.held += count;
+    this.heldBytes += bytes;
     return true;
   }
 
@@ -140,38 +172,21 @@ export class Publisher {
   }
 
   /** Equal ids at the same moment become one publish: the brokers would refuse all but one of them (10158). */
-  private async follow(event: Publication): Promise<PublishOutcome> {
-    const deadline = Date.now() + this.options.budgetMs;
+  private follow(event: Publication, deadline: number, settle: (outcome: PublishOutcome) => void): void {
     const messageId = messageIdOf(event.topic, event.eventId);
-    try {
-      for (;;) {
-        const first = this.underway.get(messageId);
-        if (first === undefined) return await this.lead(event, messageId, deadline);
-        const outcome = await first;
-        if (outcome.status !== 'unavailable') return { status: 'duplicate', seq: outcome.seq };
-        if (Date.now() >= Math.min(deadline, this.stopAt)) return outcome;
-      }
-    } finally {
-      this.held -= 1;
+    const first = this.underway.get(messageId);
+    if (first === undefined) {
+      const subject = subjectOf(this.options.subjectPrefix, event.topic);
+      const job: Job = { event, subject, messageId, deadline, settle, followers: [] };
+      this.underway.set(messageId, job);
+      this.waiting.add(job);
+      return;
     }
-  }
-
-  private lead(event: Publication, messageId: string, deadline: number): Promise<PublishOutcome> {
-    const outcome = new Promise<PublishOutcome>((resolve) => {
-      this.waiting.add({
-        subject: subjectOf(this.options.subjectPrefix, event.topic),
-        messageId,
-        body: event.body,
-        deadline,
-        settle: (settled) => {
-          this.underway.delete(messageId);
-          resolve(settled);
-        },
-      });
+    first.followers.push((outcome) => {
+      if (outcome.status !== 'unavailable') settle({ status: 'duplicate', seq: outcome.seq });
+      else if (Date.now() >= Math.min(deadline, this.stopAt)) settle(outcome);
+      else this.follow(event, deadline, settle);
     });
-    this.underway.set(messageId, outcome);
-    this.begin();
-    return outcome;
   }
 
   private begin(): void {
@@ -179,39 +194,87 @@ export class Publisher {
       const job = this.waiting.take();
       if (job === undefined) return;
       this.inFlight += 1;
-      void this.run(job).then((outcome) => {
-        this.inFlight -= 1;
-        job.settle(outcome);
-        this.begin();
-      });
+      this.tryFirst(job);
     }
   }
 
-  private async run(job: Job): Promise<PublishOutcome> {
+  private end(job: Job, outcome: PublishOutcome): void {
+    this.inFlight -= 1;
+    this.underway.delete(job.messageId);
+    job.settle(outcome);
+    for (const follower of job.followers) follower(outcome);
+    this.begin();
+  }
+
+  /** Nearly every event is done after this; whatever is not plain is left to `goOn`. */
+  private tryFirst(job: Job): void {
     const submission = `${this.submissionPrefix}${(this.submissions += 1).toString(36)}`;
+    const goOn = (answer?: Ack | Error): void => {
+      void this.goOn(job, submission, answer).then((outcome) => {
+        this.end(job, outcome);
+      });
+    };
+    const leftMs = this.leftMs(job);
+    if (leftMs <= 0) {
+      goOn();
+      return;
+    }
+    const { subject, messageId, event } = job;
+    const headers = messageHeaders(messageId, submission);
+    try {
+      this.acks.publish({ subject, body: event.body, headers }, this.tryMs(leftMs), (answer) => {
+        if (answer instanceof Error) goOn(answer);
+        else if (!answer.duplicate) this.end(job, this.accepted(job, answer.seq));
+        else if (this.own.get(messageId) === answer.seq)
+          this.end(job, { status: 'duplicate', seq: answer.seq });
+        else goOn(answer);
+      });
+    } catch (error) {
+      goOn(asError(error));
+    }
+  }
+
+  /** @param begun the answer to the first try; left out when there was no time for one */
+  private async goOn(job: Job, submission: string, begun?: Ack | Error): Promise<PublishOutcome> {
     let { messageId } = job;
+    let answer = begun;
     for (let tries = 1; ; tries += 1) {
-      const leftMs = Math.min(job.deadline, this.stopAt) - Date.now();
-      if (leftMs <= 0) return unavailable(this.stopAt < job.deadline ? 'stopping' : 'no_answer');
-      try {
-        const timeout = Math.max(LAST_TRY_MS_MIN, Math.min(this.options.tryMsMax ?? TRY_MS_MAX, leftMs));
-        const ack = await this.client.publish(job.subject, job.body, {
-          headers: messageHeaders(messageId, submission),
-          timeout,
-        });
-        const first = ack.duplicate ? await this.firstOf(job, ack.seq, submission) : 'this';
-        if (first === 'another') {
-          messageId = `${job.messageId}#${submission}`;
-          continue;
-        }
-        if (first === 'this') this.remember(job.messageId, ack.seq);
-        return { status: first === 'this' ? 'accepted' : 'duplicate', seq: ack.seq };
-      } catch (error) {
-        const failure = publishFailure(error);
+      const leftMs = this.leftMs(job);
+      if (answer instanceof Error) {
+        const failure = publishFailure(answer);
         if (!failure.retry) return unavailable(failure.reason);
         await elapse(Math.min(retryDelayMs(failure.pace, tries), Math.max(0, leftMs)));
+        answer = undefined;
+        continue;
+      }
+      if (leftMs <= 0) return unavailable(this.stopAt < job.deadline ? 'stopping' : 'no_answer');
+      try {
+        answer ??= await this.client.publish(job.subject, job.event.body, {
+          headers: messageHeaders(messageId, submission),
+          timeout: this.tryMs(leftMs),
+        });
+        const first = answer.duplicate ? await this.firstOf(job, answer.seq, submission) : 'this';
+        if (first === 'this') return this.accepted(job, answer.seq);
+        if (first === 'same') return { status: 'duplicate', seq: answer.seq };
+        messageId = `${job.messageId}#${submission}`;
+        answer = undefined;
+      } catch (error) {
+        answer = asError(error);
       }
     }
+  }
+
+  private leftMs(job: Job): number {
+    return Math.min(job.deadline, this.stopAt) - Date.now();
+  }
+
+  private tryMs(leftMs: number): number {
+    return Math.max(LAST_TRY_MS_MIN, Math.min(this.options.tryMsMax ?? TRY_MS_MAX, leftMs));
+  }
+
+  private accepted(job: Job, seq: number): PublishOutcome {
+    this.remember(job.messageId, seq);
+    return { status: 'accepted', seq };
   }
 
   /**
@@ -241,7 +304,7 @@ export class Publisher {
     });
     const ours = this.identityOf({
       subject: job.subject,
-      data: Buffer.from(job.body),
+      data: Buffer.from(job.event.body),
       header: () => job.messageId,
     });
     const isSame = ours === undefined || ours === theirs;
@@ -272,6 +335,10 @@ function messageHeaders(messageId: string, submission: string): MsgHdrs {
 
 function unavailable(reason: UnavailableReason): PublishOutcome {
   return { status: 'unavailable', reason, retryable: reason !== 'too_large' && reason !== 'refused' };
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 function elapse(ms: number): Promise<void> {
