@@ -46,7 +46,7 @@ export function objectSpans(text: string, from = 0): ObjectSpans {
       continue;
     }
     const nameEnd = stringEnd(text, at);
-    const name = JSON.parse(text.slice(at, nameEnd)) as string;
+    const name = nameOf(text.slice(at + 1, nameEnd - 1));
     at = skipSpace(text, nameEnd);
     if (text.charCodeAt(at) === COLON) at++;
     const start = skipSpace(text, at);
@@ -128,6 +128,11 @@ export function hasUnstorableNumber(text: string): boolean {
     }
   }
   return false;
+}
+
+/** @param written between its quotes; without an escape it is its own characters */
+function nameOf(written: string): string {
+  return written.includes('\\') ? (JSON.parse(`"${written}"`) as string) : written;
 }
 
 function valueEnd(text: string, start: number): number {

@@ -75,26 +75,32 @@ export class Publishing {
 }
 
 function answer(checked: readonly Checked[], outcomes: readonly PublishOutcome[]): PublishResponse {
-  const remaining = outcomes.values();
-  const results = checked.map((event, index): PublishResult => {
-    const outcome = event.valid ? remaining.next().value : undefined;
-    return outcome === undefined ? invalidResult(event, index) : publishedResult(event, index, outcome);
-  });
-  const duplicates = results.filter((result) => result.status === 'duplicate').length;
-  return {
-    accepted: results.filter((result) => result.status === 'accepted').length + duplicates,
-    duplicates,
-    rejected: results.filter((result) => result.status === 'invalid'),
-    results,
-  };
+  const results: PublishResult[] = [];
+  const rejected: PublishResult[] = [];
+  let [accepted, duplicates, published] = [0, 0, 0];
+  for (const [index, event] of checked.entries()) {
+    const outcome = event.valid ? outcomes[published++] : undefined;
+    if (!event.valid || outcome === undefined) {
+      const result = invalidResult(event, index);
+      results.push(result);
+      rejected.push(result);
+      continue;
+    }
+    results.push(publishedResult(event, index, outcome));
+    if (outcome.status !== 'unavailable') accepted += 1;
+    if (outcome.status === 'duplicate') duplicates += 1;
+  }
+  return { accepted, duplicates, rejected, results };
 }
 
-function publishedResult(event: Checked, index: number, outcome: PublishOutcome): PublishResult {
-  const names = namesOf(event);
-  if (outcome.status !== 'unavailable') return { index, ...names, status: outcome.status, seq: outcome.seq };
+function publishedResult(event: Publication, index: number, outcome: PublishOutcome): PublishResult {
+  const { topic, eventId: event_id } = event;
+  if (outcome.status !== 'unavailable')
+    return { index, topic, event_id, status: outcome.status, seq: outcome.seq };
   return {
     index,
-    ...names,
+    topic,
+    event_id,
     status: 'unavailable',
     errors: [{ field: 'event', message: WHY[outcome.reason] }],
   };
