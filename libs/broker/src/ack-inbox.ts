@@ -15,23 +15,29 @@ import {
   type Subscription,
 } from '@nats-io/nats-core';
 
-/** What the brokers say of a message they have. */
+/** What the brokers say of what they have. */
 export interface Ack {
+  /** Sequence of the message; of several, of the last. */
   readonly seq: number;
   readonly duplicate: boolean;
+  /** How many were taken together; left out for one by itself. */
+  readonly count?: number;
 }
 
-/** A message on its way. */
+/** A message to be sent. */
 export interface Outgoing {
   readonly subject: string;
   readonly body: string;
   readonly headers: MsgHdrs;
 }
 
+/** Told once: the ack, a `JetStreamApiError`, a `TimeoutError` or a `NoRespondersError`. */
+export type OnAnswer = (answer: Ack | Error) => void;
+
 interface Pending {
   readonly subject: string;
   readonly endsAt: number;
-  readonly settle: (answer: Ack | Error) => void;
+  readonly onAnswer: OnAnswer;
 }
 
 const LOOK_EVERY_MS = 100;
@@ -54,13 +60,12 @@ export class AckInbox {
   }
 
   /**
-   * Publishes once and waits for the answer.
+   * Sends messages, and hears the answer to the last of them.
    *
-   * @param settle called once, and never before this returns: with the ack, a `JetStreamApiError`, a `TimeoutError`, a
-   *   `NoRespondersError`
+   * @param onAnswer never called before this returns
    * @throws what the client refuses at once: too large, closed
    */
-  publish(message: Outgoing, timeoutMs: number, settle: (answer: Ack | Error) => void): void {
+  send(messages: readonly Outgoing[], timeoutMs: number, onAnswer: OnAnswer): void {
     this.subscription ??= this.connection.subscribe(`${this.prefix}*`, {
       callback: (error, answer) => {
         // A subscription that was refused answers nobody; the publishes run out of time, and are tried otherwise.
@@ -68,9 +73,13 @@ export class AckInbox {
       },
     });
     const token = (this.count += 1).toString(36);
-    const { subject, body, headers } = message;
-    this.connection.publish(subject, body, { headers, reply: this.prefix + token });
-    this.pending.set(token, { subject, endsAt: performance.now() + timeoutMs, settle });
+    const last = messages.at(-1);
+    if (last === undefined) return;
+    for (const message of messages) {
+      const reply = message === last ? { reply: this.prefix + token } : {};
+      this.connection.publish(message.subject, message.body, { headers: message.headers, ...reply });
+    }
+    this.pending.set(token, { subject: last.subject, endsAt: performance.now() + timeoutMs, onAnswer });
     this.timer ??= setInterval(() => {
       this.look();
     }, LOOK_EVERY_MS);
@@ -81,15 +90,15 @@ export class AckInbox {
     const pending = this.pending.get(token);
     if (pending === undefined) return;
     this.pending.delete(token);
-    pending.settle(readAnswer(answer, pending.subject));
+    pending.onAnswer(readAnswer(answer, pending.subject));
   }
 
   private look(): void {
     const now = performance.now();
-    for (const [token, { endsAt, settle }] of this.pending) {
+    for (const [token, { endsAt, onAnswer }] of this.pending) {
       if (now < endsAt) continue;
       this.pending.delete(token);
-      settle(new errors.TimeoutError());
+      onAnswer(new errors.TimeoutError());
     }
     if (this.pending.size > 0) return;
     clearInterval(this.timer);
@@ -101,13 +110,15 @@ function readAnswer(answer: Msg, subject: string): Ack | Error {
   if (answer.data.length === 0 && answer.headers?.code === NO_RESPONDERS)
     return new errors.NoRespondersError(subject);
   try {
-    const { seq, duplicate, error } = answer.json<{
+    const { seq, duplicate, count, error } = answer.json<{
       seq?: unknown;
       duplicate?: unknown;
+      count?: unknown;
       error?: ConstructorParameters<typeof JetStreamApiError>[0];
     }>();
     if (error !== undefined) return new JetStreamApiError(error);
-    if (typeof seq === 'number') return { seq, duplicate: duplicate === true };
+    if (typeof seq === 'number')
+      return { seq, duplicate: duplicate === true, ...(typeof count === 'number' ? { count } : {}) };
   } catch {
     // Not JSON: as little an answer as none.
   }

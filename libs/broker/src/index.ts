@@ -1,6 +1,7 @@
 export { connectBroker, type BrokerAddress } from './connection.js';
 export { type UnavailableReason } from './publish-failure.js';
-export { Publisher, type Publication, type PublisherOptions, type PublishOutcome } from './publisher.js';
+export type { Publication, PublishOutcome } from './publish-job.js';
+export { Publisher, type PublisherOptions } from './publisher.js';
 export {
   consumerInfo,
   ensureConsumer,

@@ -3,7 +3,8 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { eventText, MESSAGE_ID_HEADER } from '#contracts';
 import { createTestCluster, waitFor, type TestCluster } from '#testing';
 import { connectBroker } from './connection.js';
-import { Publisher, type PublishOutcome } from './publisher.js';
+import type { PublishOutcome } from './publish-job.js';
+import { Publisher } from './publisher.js';
 
 const EVENTS = 4_000;
 /** Every tenth event is sent twice, one after the other. */

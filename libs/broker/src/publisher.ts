@@ -1,9 +1,9 @@
 /**
  * Publishes events to the stream so that each is there once, and says truthfully what became of it.
  *
- *   publish ─▶ waiting ─▶ in flight ─ack─▶ accepted | duplicate
- *      │                   │   ▲
- *      │ no room           │   └─ no answer: wait, same id again
+ *   publish ─▶ waiting ─▶ in flight, by itself or together ─▶ accepted | duplicate
+ *      │                   │
+ *      │ no room           │ not all taken together: each by itself (publish-tries.ts)
  *      ▼                   ▼
  *   unavailable        unavailable (budget spent, stream full)
  *
@@ -12,39 +12,18 @@
  * flight is bounded. `unavailable` does not say that the event is absent (an answer may have been lost), only
  * that sending it again with the same id is needed and safe.
  *
- * The brokers compare message ids only. A message that somebody published under an event's id without being that
- * event (not JSON, another id in its body) would swallow the real one: so what a "duplicate" is a duplicate of is
- * looked at, unless this process published it itself, and the event is published under a fresh message id if need be.
- *
- * A try whose answer was lost may have stored the event; the next is then told "duplicate" about our own
- * message. The submission header tells the two apart, so that duplicates are counted exactly.
+ * What waits while something is on its way is sent together, as one atomic batch (publish-together.ts): a lone event
+ * goes at once and by itself, and the more come, the more share one round of the brokers. Databases know it as group
+ * commit. When the brokers do not take a batch, each of its events goes by itself, with the same id, as if nothing had
+ * been; so a batch is only ever a shortcut, and what is said of each event does not depend on it.
  */
-import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
-import { headers, nuid, type MsgHdrs, type NatsConnection } from '@nats-io/nats-core';
-import {
-  decodeEvent,
-  MESSAGE_ID_HEADER,
-  messageIdOf,
-  type RawMessage,
-  SUBMISSION_HEADER,
-  subjectOf,
-} from '#contracts';
-import { type Ack, AckInbox } from './ack-inbox.js';
-import { publishFailure, retryDelayMs, type UnavailableReason } from './publish-failure.js';
+import { nuid, type NatsConnection } from '@nats-io/nats-core';
+import { messageIdOf, subjectOf } from '#contracts';
+import { AckInbox } from './ack-inbox.js';
+import { type Publication, type PublishJob, type PublishOutcome, unavailable } from './publish-job.js';
+import { PublishTogether } from './publish-together.js';
+import { PublishTries } from './publish-tries.js';
 import { WaitingLine } from './waiting-line.js';
-
-/** An event on its way: what it is called, and its JSON text. */
-export interface Publication {
-  readonly topic: string;
-  readonly eventId: string;
-  /** The message body: the event as JSON text. */
-  readonly body: string;
-}
-
-/** What became of one publish. */
-export type PublishOutcome =
-  | { readonly status: 'accepted' | 'duplicate'; readonly seq: number }
-  | { readonly status: 'unavailable'; readonly reason: UnavailableReason; readonly retryable: boolean };
 
 /** Where a publisher publishes, and its bounds. */
 export interface PublisherOptions {
@@ -58,6 +37,8 @@ export interface PublisherOptions {
   readonly waitingMax: number;
   /** How long one publish may take, waiting for its turn included. */
   readonly budgetMs: number;
+  /** Whether events may be sent together. Default true; streams that do not allow it are noticed. */
+  readonly together?: boolean;
   /** How long one try waits for an answer. Default 3 s. */
   readonly tryMsMax?: number;
   /** Bytes of the bodies of all that wait or are in flight, at most. Default 64 MiB. */
@@ -66,34 +47,16 @@ export interface PublisherOptions {
   readonly inboxPrefix?: string | undefined;
 }
 
-interface Job {
-  readonly event: Publication;
-  readonly subject: string;
-  readonly messageId: string;
-  readonly deadline: number;
-  readonly settle: (outcome: PublishOutcome) => void;
-  /** Those who asked for the same id meanwhile. */
-  readonly followers: ((outcome: PublishOutcome) => void)[];
-}
-
 const TRY_MS_MAX = 3_000;
-const LAST_TRY_MS_MIN = 100;
-const LOOK_MS_MAX = 2_000;
-/** Bytes of the bodies that are held, at most, unless an option says otherwise. */
 const HELD_BYTES_MAX = 67_108_864;
-/** Messages this process published, remembered to spare looking at them; about 10 MB. */
-const OWN_MAX = 50_000;
 
 /** See the head of this file. One per process and connection; it does not close the connection. */
 export class Publisher {
-  private readonly client: JetStreamClient;
-  private readonly acks: AckInbox;
-  private manager: Promise<JetStreamManager> | undefined;
-  private readonly waiting = new WaitingLine<Job>();
+  private readonly tries: PublishTries;
+  private readonly together: PublishTogether | undefined;
+  private readonly waiting = new WaitingLine<PublishJob>();
   /** Each message id that is on its way: equal ids at the same moment become one publish. */
-  private readonly underway = new Map<string, Job>();
-  /** The sequence under which a message id was stored by this process, oldest first. */
-  private readonly own = new Map<string, number>();
+  private readonly underway = new Map<string, PublishJob>();
   private inFlight = 0;
   private held = 0;
   private heldBytes = 0;
@@ -102,11 +65,14 @@ export class Publisher {
   private readonly submissionPrefix = nuid.next().slice(-12);
 
   constructor(
-    private readonly connection: NatsConnection,
+    connection: NatsConnection,
     private readonly options: PublisherOptions,
   ) {
-    this.client = jetstream(connection, { timeout: options.tryMsMax ?? TRY_MS_MAX });
-    this.acks = new AckInbox(connection, options.inboxPrefix);
+    const { stream, subjectPrefix, tryMsMax = TRY_MS_MAX, together = true } = options;
+    const acks = new AckInbox(connection, options.inboxPrefix);
+    const stopAt = (): number => this.stopAt;
+    this.tries = new PublishTries(connection, acks, { stream, subjectPrefix, tryMsMax, stopAt });
+    if (together) this.together = new PublishTogether(acks, this.tries);
   }
 
   /** How many publishes have not ended yet. */
@@ -177,7 +143,8 @@ export class Publisher {
     const first = this.underway.get(messageId);
     if (first === undefined) {
       const subject = subjectOf(this.options.subjectPrefix, event.topic);
-      const job: Job = { event, subject, messageId, deadline, settle, followers: [] };
+      const submission = `${this.submissionPrefix}${(this.submissions += 1).toString(36)}`;
+      const job: PublishJob = { event, subject, messageId, deadline, submission, settle, followers: [] };
       this.underway.set(messageId, job);
       this.waiting.add(job);
       return;
@@ -189,158 +156,71 @@ export class Publisher {
     });
   }
 
+  /** Sends of what waits as much as may be in flight; called whenever something waits or was answered. */
   private begin(): void {
-    while (this.inFlight < this.options.inFlightMax) {
-      const job = this.waiting.take();
-      if (job === undefined) return;
-      this.inFlight += 1;
-      this.tryFirst(job);
+    while (this.waiting.size > 0) {
+      const room = this.options.inFlightMax - this.inFlight;
+      if (room <= 0) return;
+      const hasCompany = this.inFlight > 0 || this.waiting.size > 1;
+      const together = hasCompany && this.together?.isWanted === true ? this.together : undefined;
+      if (together === undefined) {
+        const job = this.waiting.take();
+        if (job !== undefined) this.sendAlone(job);
+      } else if (together.hasRoom) {
+        this.sendTogether(together, room);
+      } else {
+        // What waits is sent with the next batch.
+        return;
+      }
     }
   }
 
-  private end(job: Job, outcome: PublishOutcome): void {
+  private sendAlone(job: PublishJob): void {
+    this.inFlight += 1;
+    this.tries.first(job, (outcome) => {
+      this.end(job, outcome);
+    });
+  }
+
+  private sendTogether(together: PublishTogether, room: number): void {
+    const jobs: PublishJob[] = [];
+    const apart: PublishJob[] = [];
+    let bytes = 0;
+    while (jobs.length + apart.length < room && jobs.length < together.sizeMax && bytes < together.bytesMax) {
+      const job = this.waiting.take();
+      if (job === undefined) break;
+      if (together.bears(job)) {
+        jobs.push(job);
+        bytes += job.event.body.length;
+      } else {
+        apart.push(job);
+      }
+    }
+    for (const job of apart) this.sendAlone(job);
+    if (jobs.length === 0) return;
+    this.inFlight += jobs.length;
+    together.send(jobs, (outcomes) => {
+      for (const [index, job] of jobs.entries()) {
+        const outcome = outcomes?.[index];
+        if (outcome !== undefined) this.finish(job, outcome);
+        else
+          this.tries.first(job, (later) => {
+            this.end(job, later);
+          });
+      }
+      this.begin();
+    });
+  }
+
+  private end(job: PublishJob, outcome: PublishOutcome): void {
+    this.finish(job, outcome);
+    this.begin();
+  }
+
+  private finish(job: PublishJob, outcome: PublishOutcome): void {
     this.inFlight -= 1;
     this.underway.delete(job.messageId);
     job.settle(outcome);
     for (const follower of job.followers) follower(outcome);
-    this.begin();
   }
-
-  /** Nearly every event is done after this; whatever is not plain is left to `goOn`. */
-  private tryFirst(job: Job): void {
-    const submission = `${this.submissionPrefix}${(this.submissions += 1).toString(36)}`;
-    const goOn = (answer?: Ack | Error): void => {
-      void this.goOn(job, submission, answer).then((outcome) => {
-        this.end(job, outcome);
-      });
-    };
-    const leftMs = this.leftMs(job);
-    if (leftMs <= 0) {
-      goOn();
-      return;
-    }
-    const { subject, messageId, event } = job;
-    const headers = messageHeaders(messageId, submission);
-    try {
-      this.acks.publish({ subject, body: event.body, headers }, this.tryMs(leftMs), (answer) => {
-        if (answer instanceof Error) goOn(answer);
-        else if (!answer.duplicate) this.end(job, this.accepted(job, answer.seq));
-        else if (this.own.get(messageId) === answer.seq)
-          this.end(job, { status: 'duplicate', seq: answer.seq });
-        else goOn(answer);
-      });
-    } catch (error) {
-      goOn(asError(error));
-    }
-  }
-
-  /** @param begun the answer to the first try; left out when there was no time for one */
-  private async goOn(job: Job, submission: string, begun?: Ack | Error): Promise<PublishOutcome> {
-    let { messageId } = job;
-    let answer = begun;
-    for (let tries = 1; ; tries += 1) {
-      const leftMs = this.leftMs(job);
-      if (answer instanceof Error) {
-        const failure = publishFailure(answer);
-        if (!failure.retry) return unavailable(failure.reason);
-        await elapse(Math.min(retryDelayMs(failure.pace, tries), Math.max(0, leftMs)));
-        answer = undefined;
-        continue;
-      }
-      if (leftMs <= 0) return unavailable(this.stopAt < job.deadline ? 'stopping' : 'no_answer');
-      try {
-        answer ??= await this.client.publish(job.subject, job.event.body, {
-          headers: messageHeaders(messageId, submission),
-          timeout: this.tryMs(leftMs),
-        });
-        const first = answer.duplicate ? await this.firstOf(job, answer.seq, submission) : 'this';
-        if (first === 'this') return this.accepted(job, answer.seq);
-        if (first === 'same') return { status: 'duplicate', seq: answer.seq };
-        messageId = `${job.messageId}#${submission}`;
-        answer = undefined;
-      } catch (error) {
-        answer = asError(error);
-      }
-    }
-  }
-
-  private leftMs(job: Job): number {
-    return Math.min(job.deadline, this.stopAt) - Date.now();
-  }
-
-  private tryMs(leftMs: number): number {
-    return Math.max(LAST_TRY_MS_MIN, Math.min(this.options.tryMsMax ?? TRY_MS_MAX, leftMs));
-  }
-
-  private accepted(job: Job, seq: number): PublishOutcome {
-    this.remember(job.messageId, seq);
-    return { status: 'accepted', seq };
-  }
-
-  /**
-   * What the broker has under the message id: this very submission, the same event sent before, or something that
-   * is not this event. Throws when nobody says; the try is then repeated.
-   */
-  private async firstOf(job: Job, seq: number, submission: string): Promise<'this' | 'same' | 'another'> {
-    if (this.own.get(job.messageId) === seq) return 'same';
-    // Through the leader: a replica asked directly may not have the message yet.
-    this.manager ??= jetstreamManager(this.connection, { checkAPI: false, timeout: LOOK_MS_MAX });
-    const stored = await (
-      await this.manager
-    ).streams
-      .getMessage(this.options.stream, { seq })
-      .catch((error: unknown) => {
-        if (publishFailure(error).retry) throw error;
-        // A producer that may only publish may not look: then the message id has to do.
-        return null;
-      });
-    // It has left the stream since, by age or by hand, or it may not be looked at.
-    if (stored === null) return 'same';
-    if (stored.header.get(SUBMISSION_HEADER) === submission) return 'this';
-    const theirs = this.identityOf({
-      subject: stored.subject,
-      data: stored.data,
-      header: (name) => stored.header.get(name) || undefined,
-    });
-    const ours = this.identityOf({
-      subject: job.subject,
-      data: Buffer.from(job.event.body),
-      header: () => job.messageId,
-    });
-    const isSame = ours === undefined || ours === theirs;
-    return isSame ? 'same' : 'another';
-  }
-
-  private identityOf(message: RawMessage): string | undefined {
-    const decoded = decodeEvent(message, this.options.subjectPrefix, Number.POSITIVE_INFINITY);
-    return decoded.ok ? messageIdOf(decoded.event.topic, decoded.event.eventId) : undefined;
-  }
-
-  private remember(messageId: string, seq: number): void {
-    if (this.own.size >= OWN_MAX) {
-      const [oldest] = this.own.keys();
-      if (oldest !== undefined) this.own.delete(oldest);
-    }
-    this.own.set(messageId, seq);
-  }
-}
-
-/** New for every try: the client writes into the headers it is given, and an old id in them loses the message. */
-function messageHeaders(messageId: string, submission: string): MsgHdrs {
-  const made = headers();
-  made.append(MESSAGE_ID_HEADER, messageId);
-  made.append(SUBMISSION_HEADER, submission);
-  return made;
-}
-
-function unavailable(reason: UnavailableReason): PublishOutcome {
-  return { status: 'unavailable', reason, retryable: reason !== 'too_large' && reason !== 'refused' };
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
-}
-
-function elapse(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

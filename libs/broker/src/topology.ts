@@ -67,6 +67,8 @@ export async function ensureStream(
     max_age: nanos(definition.ageSecondsMax * 1_000),
     duplicate_window: nanos(definition.duplicateWindowMs),
     allow_direct: true,
+    // Publishers send together what comes together: see publish-together.ts.
+    allow_atomic: true,
   };
   return whenAvailable(async () => {
     const manager = await jetstreamManager(connection, { checkAPI: false });

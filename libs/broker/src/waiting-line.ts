@@ -5,6 +5,11 @@ export class WaitingLine<T> {
   private items: (T | undefined)[] = [];
   private head = 0;
 
+  /** How many there are. */
+  get size(): number {
+    return this.items.length - this.head;
+  }
+
   /** Puts one at the end. */
   add(item: T): void {
     this.items.push(item);

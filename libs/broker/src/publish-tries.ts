@@ -1,0 +1,184 @@
+/**
+ * Takes one event to its outcome, by as many tries as it needs.
+ *
+ *   first ─ack──────────────────────────▶ accepted
+ *     └─anything else─▶ goOn ─look─────▶ duplicate | accepted (our own try, whose answer was lost)
+ *                        │ ▲ └─refused─▶ unavailable
+ *                        └─┘ wait, same id again, until the deadline
+ *
+ * The brokers compare message ids only. A message that somebody published under an event's id without being that
+ * event (not JSON, another id in its body) would swallow the real one: so what a "duplicate" is a duplicate of is
+ * looked at, unless this process published it itself, and the event is published under a fresh message id if need be.
+ *
+ * A try whose answer was lost may have stored the event; the next is then told "duplicate" about our own
+ * message. The submission header tells the two apart, so that duplicates are counted exactly.
+ */
+import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
+import { decodeEvent, messageIdOf, type RawMessage, SUBMISSION_HEADER } from '#contracts';
+import { type Ack, type AckInbox } from './ack-inbox.js';
+import { messageHeaders } from './message-headers.js';
+import { publishFailure, retryDelayMs } from './publish-failure.js';
+import { type PublishJob, type PublishOutcome, unavailable } from './publish-job.js';
+
+/** Where and for how long is tried. */
+export interface TryBounds {
+  readonly stream: string;
+  readonly subjectPrefix: string;
+  /** How long one try waits for an answer. */
+  readonly tryMsMax: number;
+  /** When everything is given up, by `Date.now()`; it may come nearer. */
+  readonly stopAt: () => number;
+}
+
+const LAST_TRY_MS_MIN = 100;
+const LOOK_MS_MAX = 2_000;
+/** Messages this process published, remembered to spare looking at them; about 10 MB. */
+const OWN_MAX = 50_000;
+
+/** See the head of this file. */
+export class PublishTries {
+  private readonly client: JetStreamClient;
+  private manager: Promise<JetStreamManager> | undefined;
+  /** The sequence under which a message id was stored by this process, oldest first. */
+  private readonly own = new Map<string, number>();
+
+  constructor(
+    private readonly connection: NatsConnection,
+    private readonly acks: AckInbox,
+    private readonly bounds: TryBounds,
+  ) {
+    this.client = jetstream(connection, { timeout: bounds.tryMsMax });
+  }
+
+  /** Whether this process has published the message id lately, so that it is a duplicate for certain. */
+  isOwn(messageId: string): boolean {
+    return this.own.has(messageId);
+  }
+
+  /** The outcome of an event of which the brokers have said that they took it. */
+  accepted(job: PublishJob, seq: number): PublishOutcome {
+    if (this.own.size >= OWN_MAX) {
+      const [oldest] = this.own.keys();
+      if (oldest !== undefined) this.own.delete(oldest);
+    }
+    this.own.set(job.messageId, seq);
+    return { status: 'accepted', seq };
+  }
+
+  /** Begins. @param end called once with the outcome, never before this returns */
+  first(job: PublishJob, end: (outcome: PublishOutcome) => void): void {
+    const goOn = (answer?: Ack | Error): void => {
+      void this.goOn(job, answer).then(end);
+    };
+    const leftMs = this.leftMs(job);
+    if (leftMs <= 0) {
+      goOn();
+      return;
+    }
+    const { subject, messageId, event, submission } = job;
+    try {
+      const message = { subject, body: event.body, headers: messageHeaders(messageId, submission) };
+      this.acks.send([message], this.tryMs(leftMs), (answer) => {
+        if (answer instanceof Error) goOn(answer);
+        else if (!answer.duplicate) end(this.accepted(job, answer.seq));
+        else if (this.own.get(messageId) === answer.seq) end({ status: 'duplicate', seq: answer.seq });
+        else goOn(answer);
+      });
+    } catch (error) {
+      goOn(asError(error));
+    }
+  }
+
+  /** How long a try of a job may wait for its answer. Not positive when there is no time left. */
+  tryMsOf(job: PublishJob): number {
+    const leftMs = this.leftMs(job);
+    return leftMs <= 0 ? leftMs : this.tryMs(leftMs);
+  }
+
+  /** @param begun the answer to the first try; left out when there was no time for one */
+  private async goOn(job: PublishJob, begun?: Ack | Error): Promise<PublishOutcome> {
+    let { messageId } = job;
+    let answer = begun;
+    for (let tries = 1; ; tries += 1) {
+      const leftMs = this.leftMs(job);
+      if (answer instanceof Error) {
+        const failure = publishFailure(answer);
+        if (!failure.retry) return unavailable(failure.reason);
+        await elapse(Math.min(retryDelayMs(failure.pace, tries), Math.max(0, leftMs)));
+        answer = undefined;
+        continue;
+      }
+      if (leftMs <= 0) return unavailable(this.bounds.stopAt() < job.deadline ? 'stopping' : 'no_answer');
+      try {
+        // Through the client here: it also hears that publishing is not permitted.
+        answer ??= await this.client.publish(job.subject, job.event.body, {
+          headers: messageHeaders(messageId, job.submission),
+          timeout: this.tryMs(leftMs),
+        });
+        const first = answer.duplicate ? await this.firstOf(job, answer.seq) : 'this';
+        if (first === 'this') return this.accepted(job, answer.seq);
+        if (first === 'same') return { status: 'duplicate', seq: answer.seq };
+        messageId = `${job.messageId}#${job.submission}`;
+        answer = undefined;
+      } catch (error) {
+        answer = asError(error);
+      }
+    }
+  }
+
+  /**
+   * What the broker has under the message id: this very submission, the same event sent before, or something that
+   * is not this event. Throws when nobody says; the try is then repeated.
+   */
+  private async firstOf(job: PublishJob, seq: number): Promise<'this' | 'same' | 'another'> {
+    if (this.own.get(job.messageId) === seq) return 'same';
+    // Through the leader: a replica asked directly may not have the message yet.
+    this.manager ??= jetstreamManager(this.connection, { checkAPI: false, timeout: LOOK_MS_MAX });
+    const stored = await (
+      await this.manager
+    ).streams
+      .getMessage(this.bounds.stream, { seq })
+      .catch((error: unknown) => {
+        if (publishFailure(error).retry) throw error;
+        // A producer that may only publish may not look: then the message id has to do.
+        return null;
+      });
+    // It has left the stream since, by age or by hand, or it may not be looked at.
+    if (stored === null) return 'same';
+    if (stored.header.get(SUBMISSION_HEADER) === job.submission) return 'this';
+    const theirs = this.identityOf({
+      subject: stored.subject,
+      data: stored.data,
+      header: (name) => stored.header.get(name) || undefined,
+    });
+    const ours = this.identityOf({
+      subject: job.subject,
+      data: Buffer.from(job.event.body),
+      header: () => job.messageId,
+    });
+    const isSame = ours === undefined || ours === theirs;
+    return isSame ? 'same' : 'another';
+  }
+
+  private identityOf(message: RawMessage): string | undefined {
+    const decoded = decodeEvent(message, this.bounds.subjectPrefix, Number.POSITIVE_INFINITY);
+    return decoded.ok ? messageIdOf(decoded.event.topic, decoded.event.eventId) : undefined;
+  }
+
+  private leftMs(job: PublishJob): number {
+    return Math.min(job.deadline, this.bounds.stopAt()) - Date.now();
+  }
+
+  private tryMs(leftMs: number): number {
+    return Math.max(LAST_TRY_MS_MIN, Math.min(this.bounds.tryMsMax, leftMs));
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+function elapse(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
