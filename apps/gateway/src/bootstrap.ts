@@ -25,6 +25,9 @@ export async function runGateway(publisher?: PublisherChange): Promise<void> {
   };
   for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, stop);
   logger.info({ url: gateway.url }, 'listening');
+  if (settings.SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS === 'true') {
+    logger.warn('everyone who reaches this address reads and writes everything');
+  }
   process.send?.({ type: 'ready', url: gateway.url });
 }
 
