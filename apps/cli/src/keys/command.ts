@@ -9,21 +9,8 @@ import {
   type ApiKeyScope,
 } from '#contracts';
 import { newCommand, ruledOption, runAction, type ExitCode } from '../command-error.js';
-import { addTargetOptions, type TargetOptions } from '../target.js';
+import { addTargetOptions } from '../target.js';
 import type * as Run from './run.js';
-
-/** What a key is made with. */
-export interface CreateOptions extends TargetOptions {
-  readonly name: string;
-  readonly scopes: readonly ApiKeyScope[];
-  readonly topics?: readonly string[];
-  readonly json?: boolean;
-}
-
-/** What the other two need. */
-export interface KeysOptions extends TargetOptions {
-  readonly json?: boolean;
-}
 
 const HELP = `
 A gateway that is not on a loopback address asks for a key: "Authorization: Bearer sekali_…". Scopes are publish
@@ -61,9 +48,9 @@ export function keysCommand(): Command {
     addTargetOptions(command.option('--json', 'print one JSON document'), ['postgres']);
     keys.addCommand(command);
   }
-  create.action((options: CreateOptions) => act('create', async (run) => run.createKey(options)));
-  list.action((options: KeysOptions) => act('list', async (run) => run.listKeys(options)));
-  revoke.action((keyId: string, options: KeysOptions) =>
+  create.action((options: Run.CreateOptions) => act('create', async (run) => run.createKey(options)));
+  list.action((options: Run.KeysOptions) => act('list', async (run) => run.listKeys(options)));
+  revoke.action((keyId: string, options: Run.KeysOptions) =>
     act('revoke', async (run) => run.revokeKey(keyId, options)),
   );
   return keys;

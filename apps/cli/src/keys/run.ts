@@ -1,5 +1,5 @@
 /** Makes, lists and revokes keys. A token is printed once, to standard output, and kept nowhere. */
-import { apiKeyHash, apiKeyIdOf, newApiKeyToken, type ApiKeyEntry } from '#contracts';
+import { apiKeyHash, apiKeyIdOf, newApiKeyToken, type ApiKeyEntry, type ApiKeyScope } from '#contracts';
 import {
   createPool,
   insertApiKeys,
@@ -11,7 +11,19 @@ import {
 import { CommandError, errorLine, type ExitCode } from '../command-error.js';
 import { columnTable, figureTable, notice, print, printJson } from '../output.js';
 import { findTarget, withoutPassword, type TargetOptions } from '../target.js';
-import type { CreateOptions, KeysOptions } from './command.js';
+
+/** What a key is made with. */
+export interface CreateOptions extends TargetOptions {
+  readonly name: string;
+  readonly scopes: readonly ApiKeyScope[];
+  readonly topics?: readonly string[];
+  readonly json?: boolean;
+}
+
+/** What the other two need. */
+export interface KeysOptions extends TargetOptions {
+  readonly json?: boolean;
+}
 
 const ANSWER_MS_MAX = 10_000;
 const UNDEFINED_TABLE = '42P01';
