@@ -22,7 +22,7 @@ import { type EventPublisher, Publishing } from './publish/publishing.js';
 import { takeJsonAsText } from './publish/json-body.js';
 import { protect } from './protections.js';
 import { RequestGate } from './request-gate.js';
-import { serverOptions } from './server-options.js';
+import { refuseExpectations, serverOptions } from './server-options.js';
 import { Statistics } from './stats/statistics.js';
 import { withinMs } from './within.js';
 
@@ -227,6 +227,7 @@ async function makeApp(
     bodyParser: false,
     abortOnError: false,
   });
+  refuseExpectations(app.getHttpServer());
   takeJsonAsText(adapter.getInstance());
   gate.guard(adapter.getInstance());
   await protect(adapter.getInstance(), settings, ring);

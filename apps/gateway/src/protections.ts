@@ -14,7 +14,7 @@ import { isLoopback } from './keys/door.js';
 import { askForKeys, letEveryoneIn } from './keys/key-guard.js';
 import type { KeyRing } from './keys/key-ring.js';
 import { problem, ProblemError } from './problems/problem-error.js';
-import { REQUEST_ID_HEADER, returnRequestIds } from './request-identity.js';
+import { REQUEST_ID_HEADER, identifyRequests } from './request-identity.js';
 
 /** Requests a second of one key, where keys are asked for and nothing else is set. */
 const REQUESTS_PER_SECOND = 1_000;
@@ -28,7 +28,7 @@ export async function protect(
   settings: GatewaySettings,
   ring: KeyRing | undefined,
 ): Promise<void> {
-  returnRequestIds(server);
+  identifyRequests(server);
   const isLocal = ring === undefined && isLoopback(settings.SEKALI_HTTP_HOST);
   if (!isLocal) await addSecurityHeaders(server, settings);
   if (settings.SEKALI_HTTP_CORS_ORIGINS !== undefined) {

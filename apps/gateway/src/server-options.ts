@@ -1,10 +1,11 @@
 /** How the HTTP server is made; also what it answers where no route was reached. */
 import { readFileSync } from 'node:fs';
+import type { RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyHttpOptions, FastifyHttpsOptions } from 'fastify';
 import type { GatewaySettings } from '#config';
 import { plainProblem } from './problems/problem-error.js';
-import { requestProblem, sendProblem } from './problems/problem.filter.js';
+import { PROBLEM_TYPE, requestProblem, sendProblem } from './problems/problem.filter.js';
 import { requestIdOf } from './request-identity.js';
 
 /** An event id may be 256 characters of four bytes, each written as three characters. */
@@ -27,6 +28,8 @@ export function serverOptions(
     maxHeaderSize: HEAD_BYTES_MAX,
     headersTimeout: Math.ceil(arrivalMsMax / 6),
     connectionsCheckingInterval: CHECK_EVERY_MS,
+    // Asked for by a hook of ours: Node's own refusal has no body.
+    requireHostHeader: false,
     keepAlive: true,
     keepAliveInitialDelay: PROBE_AFTER_MS,
   };
@@ -54,6 +57,17 @@ function certificate(settings: GatewaySettings): { cert: Buffer; key: Buffer } |
     : { cert: readFileSync(cert), key: readFileSync(key) };
 }
 
+/** Answers what Node would answer by itself, without a body: a request that expects what nobody promises. */
+export function refuseExpectations(server: Pick<Server, 'on'>): void {
+  const refuse: RequestListener = (_request, response) => {
+    const text = JSON.stringify(plainProblem(417, 'The only expectation that is met is 100-continue.'));
+    const length = Buffer.byteLength(text);
+    const headers = { 'content-type': PROBLEM_TYPE, 'content-length': length, connection: 'close' };
+    response.writeHead(417, headers).end(text);
+  };
+  server.on('checkExpectation', refuse);
+}
+
 /** Bytes that are not HTTP: answered on the bare socket, for there is no request. */
 function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -65,7 +79,7 @@ function refuseUnreadable(error: Error & { code?: string }, socket: Socket): voi
   const body = plainProblem(status, 'The request is not HTTP that this server can read.');
   const text = JSON.stringify(body);
   socket.end(
-    `HTTP/1.1 ${status} ${body.title}\r\nContent-Type: application/problem+json; charset=utf-8\r\n` +
+    `HTTP/1.1 ${status} ${body.title}\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
       `Content-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
   );
 }

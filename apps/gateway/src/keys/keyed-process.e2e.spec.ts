@@ -1,11 +1,16 @@
 /** The gateway process with keys: how it ends without one, and that no token of its clients is ever written down. */
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it } from '@jest/globals';
 import { apiKeyHash, apiKeyIdOf, newApiKeyToken } from '#contracts';
 import { insertApiKeys } from '#store';
 import { createTestSystem, startApp, TcpProxy, waitFor } from '#testing';
 import { event } from '../test/running-gateway.js';
 
 const WITH_KEYS = { SEKALI_HTTP_KEYS_ON_LOOPBACK: 'true' };
+const proxies: TcpProxy[] = [];
+
+afterAll(async () => {
+  await Promise.all(proxies.map((proxy) => proxy.stop()));
+});
 
 describe('the gateway process', () => {
   it('ends with 1 on an address of the network when there is no key, unless everyone is to be let in', async () => {
@@ -25,6 +30,7 @@ describe('the gateway process', () => {
     const { environment, postgresUrl } = await createTestSystem();
     const address = new URL(postgresUrl);
     const proxy = await TcpProxy.start(Number(address.port));
+    proxies.push(proxy);
     address.port = String(proxy.port);
     proxy.hang();
     const app = await startApp('gateway', {
@@ -36,7 +42,6 @@ describe('the gateway process', () => {
     proxy.heal();
     expect(await app.exited).toMatchObject({ code: 1 });
     expect(app.output()).toContain('there is no active API key');
-    await proxy.stop();
   });
 
   it('writes no token into its log, whatever becomes of the request', async () => {

@@ -1,5 +1,5 @@
 /** The door with keys: who is let in, to what, and for how long. */
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it } from '@jest/globals';
 import { apiKeyHash, apiKeyIdOf, newApiKeyToken, type ApiKeyEntry, type EventView } from '#contracts';
 import { insertApiKeys, revokeApiKey, streamIdOf } from '#store';
 import { createTestSystem, TcpProxy, waitFor, type TestSystem } from '#testing';
@@ -7,6 +7,11 @@ import { event, problemOf, published, RunningGateway, type Answered } from '../t
 import { NoKeyError } from './key-ring.js';
 
 const WITH_KEYS = { SEKALI_HTTP_KEYS_ON_LOOPBACK: 'true' };
+const proxies: TcpProxy[] = [];
+
+afterAll(async () => {
+  await Promise.all(proxies.map((proxy) => proxy.stop()));
+});
 
 async function makeKey(system: TestSystem, given: Partial<ApiKeyEntry> = {}): Promise<string> {
   const token = newApiKeyToken();
@@ -238,6 +243,7 @@ describe('a gateway that asks for keys, at its start', () => {
     const token = await makeKey(system);
     const address = new URL(system.postgresUrl);
     const proxy = await TcpProxy.start(Number(address.port));
+    proxies.push(proxy);
     address.port = String(proxy.port);
     const environment = { ...system.environment, SEKALI_POSTGRES_URL: address.href };
     proxy.hang();
@@ -272,6 +278,5 @@ describe('a gateway that asks for keys, at its start', () => {
       { withinMs: 5_000, describe: 'two readings to fail' },
     );
     expect((await gateway.publish(event('3'), bearer(newApiKeyToken()))).status).toBe(401);
-    await proxy.stop();
   });
 });

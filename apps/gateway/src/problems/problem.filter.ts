@@ -7,6 +7,9 @@ import { allowedMethods } from './allowed-methods.js';
 import { REQUEST_ID_HEADER } from '../request-identity.js';
 import { plainProblem, problem, ProblemError, type AnswerHeaders } from './problem-error.js';
 
+/** The media type of every refusal. */
+export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
+
 interface Answer {
   readonly problem: Problem;
   readonly headers?: AnswerHeaders;
@@ -52,7 +55,7 @@ export function sendProblem(
     .code(body.status)
     .headers(headers)
     .header(REQUEST_ID_HEADER, id)
-    .header('content-type', 'application/problem+json; charset=utf-8')
+    .header('content-type', PROBLEM_TYPE)
     .send(JSON.stringify({ ...body, ...(instance === undefined ? {} : { instance }), request_id: id }));
 }
 
