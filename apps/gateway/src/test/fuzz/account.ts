@@ -15,11 +15,6 @@ export interface SentEvent {
   readonly payload: string;
 }
 
-/** A message of the stream that was not acknowledged to us by its sequence. */
-export type MessageReader = (
-  seq: number,
-) => Promise<{ subject: string; header: string | undefined; body: string } | undefined>;
-
 interface StoredRow {
   readonly seq: number;
   readonly topic: string;
@@ -46,8 +41,8 @@ export class Account {
     number,
     { readonly event: SentEvent | undefined; readonly mustBeStored: boolean }
   >();
-  /** By identity: what was sent and never answered. */
-  private readonly unread = new Map<string, SentEvent>();
+  /** By identity: what was sent, and whose answer nobody read. */
+  private readonly unread = new Map<string, SentEvent[]>();
   private readonly duplicates: string[] = [];
   readonly faults: string[] = [];
 
@@ -80,12 +75,21 @@ export class Account {
     this.acknowledged.set(seq, { event: messageEvent(topic, messageId, body), mustBeStored });
   }
 
-  /** Records events that were sent, perhaps in part, and whose answer nobody read. */
+  /** Records events that were sent, perhaps in part, and whose answer nobody read. They may be stored. */
   unanswered(body: string): void {
-    for (const event of eventsIn(body)) {
-      if (typeof event.topic === 'string' && typeof event.event_id === 'string')
-        this.unread.set(identity(event.topic, event.event_id), event);
-    }
+    for (const event of eventsIn(body)) this.mayBeStored(event);
+  }
+
+  /** Records a message that the stream may have, under a sequence that nobody told. */
+  unansweredMessage(topic: string, messageId: string | undefined, body: string): void {
+    const event = messageEvent(topic, messageId, body);
+    if (event !== undefined) this.mayBeStored(event);
+  }
+
+  private mayBeStored(event: SentEvent): void {
+    if (typeof event.topic !== 'string' || typeof event.event_id !== 'string') return;
+    const name = identity(event.topic, event.event_id);
+    this.unread.set(name, [...(this.unread.get(name) ?? []), event]);
   }
 
   /** Notes what should not have happened; the first ones are kept. */
@@ -99,14 +103,14 @@ export class Account {
    * @param lastSeq of the stream
    * @returns how many sequences ended in which way
    */
-  async check(pool: Pool, lastSeq: number, read: MessageReader): Promise<Record<string, number>> {
+  async check(pool: Pool, lastSeq: number): Promise<Record<string, number>> {
     const { rows: stored } = await pool.query<StoredRow>(STORED);
     const { rows: others } = await pool.query<{ seq: number; kind: string }>(OTHERS);
     const ends = new Map<number, string>(others.map(({ seq, kind }) => [seq, kind]));
     for (const row of stored) {
       if (ends.has(row.seq)) this.fault(`sequence ${row.seq} is stored and ${ends.get(row.seq) ?? ''}`);
       ends.set(row.seq, 'stored');
-      await this.checkRow(row, read);
+      this.checkRow(row);
     }
     if (ends.size !== stored.length + others.length) this.fault('a sequence has two ends');
     const counts: Record<string, number> = { stored: 0, duplicate: 0, 'dead letter': 0 };
@@ -123,26 +127,23 @@ export class Account {
     return counts;
   }
 
-  private async checkRow(row: StoredRow, read: MessageReader): Promise<void> {
+  private checkRow(row: StoredRow): void {
     if (!TOPIC.test(row.topic) || !TEXT.test(row.event_id) || !TEXT.test(row.source ?? '')) {
       this.fault(`a row that breaks the rules: ${JSON.stringify(row).slice(0, 500)}`);
     }
     const known = this.acknowledged.get(row.seq);
-    const sent = known === undefined ? await this.found(row, read) : known.event;
-    const isSame =
-      sent?.topic === row.topic &&
-      sent.event_id === row.event_id &&
-      sent.source === row.source &&
-      sent.payload === canonical(row.payload ?? '');
+    // What was refused has no sequence and is in neither: a row of it has nobody who sent it.
+    const sent =
+      known === undefined ? (this.unread.get(identity(row.topic, row.event_id)) ?? []) : [known.event];
+    const payload = canonical(row.payload ?? '');
+    const isSame = sent.some(
+      (event) =>
+        event?.topic === row.topic &&
+        event.event_id === row.event_id &&
+        event.source === row.source &&
+        event.payload === payload,
+    );
     if (!isSame) this.fault(`a row that nobody sent so: ${JSON.stringify({ row, sent }).slice(0, 1_000)}`);
-  }
-
-  /** What the stream holds at a sequence nobody told us: a request that was left, or a message without an answer. */
-  private async found(row: StoredRow, read: MessageReader): Promise<SentEvent | undefined> {
-    const left = this.unread.get(identity(row.topic, row.event_id));
-    if (left !== undefined) return left;
-    const message = await read(row.seq);
-    return message === undefined ? undefined : messageEvent(message.subject, message.header, message.body);
   }
 }
 
