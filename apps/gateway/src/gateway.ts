@@ -15,7 +15,7 @@ import { BrokerLink } from './broker-link.js';
 import { EventReader } from './events/event-reader.js';
 import { GatewayModule } from './gateway.module.js';
 import { ReadinessCheck } from './health/readiness.js';
-import { doorOf } from './keys/door.js';
+import { doorOf, isLocal } from './keys/door.js';
 import { KeyRing, type NoKeyError } from './keys/key-ring.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { type EventPublisher, Publishing } from './publish/publishing.js';
@@ -218,7 +218,7 @@ async function makeApp(
     readiness: new ReadinessCheck(pool, broker, {
       isStopping: () => gate.isClosing,
       // Anyone may ask for it, and an error may name an address or an account.
-      tellErrors: ring === undefined,
+      tellErrors: isLocal(settings),
     }),
   });
   const adapter = new FastifyAdapter(serverOptions(settings));

@@ -10,7 +10,7 @@ import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance } from 'fastify';
 import type { GatewaySettings } from '#config';
-import { isLoopback } from './keys/door.js';
+import { isLocal } from './keys/door.js';
 import { askForKeys, letEveryoneIn } from './keys/key-guard.js';
 import type { KeyRing } from './keys/key-ring.js';
 import { problem, ProblemError } from './problems/problem-error.js';
@@ -29,8 +29,7 @@ export async function protect(
   ring: KeyRing | undefined,
 ): Promise<void> {
   identifyRequests(server);
-  const isLocal = ring === undefined && isLoopback(settings.SEKALI_HTTP_HOST);
-  if (!isLocal) await addSecurityHeaders(server, settings);
+  if (!isLocal(settings)) await addSecurityHeaders(server, settings);
   if (settings.SEKALI_HTTP_CORS_ORIGINS !== undefined) {
     await allowOrigins(server, settings.SEKALI_HTTP_CORS_ORIGINS);
   }

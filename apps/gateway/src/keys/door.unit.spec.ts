@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { readGatewaySettings } from '#config';
-import { doorOf } from './door.js';
+import { doorOf, isLocal } from './door.js';
 
 const OPEN = 'SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS';
 
@@ -21,5 +21,13 @@ describe('the door', () => {
     [{ SEKALI_HTTP_TRUST_PROXY: 'loopback', [OPEN]: 'true' }, 'open'],
   ])('of %j is %s', (environment, door) => {
     expect(doorOf(readGatewaySettings(environment))).toBe(door);
+  });
+
+  it('is local only where it is open on loopback without a proxy', () => {
+    const local = (environment: Record<string, string>): boolean => isLocal(readGatewaySettings(environment));
+    expect(local({})).toBe(true);
+    expect(local({ SEKALI_HTTP_KEYS_ON_LOOPBACK: 'true' })).toBe(false);
+    expect(local({ SEKALI_HTTP_HOST: '0.0.0.0', [OPEN]: 'true' })).toBe(false);
+    expect(local({ SEKALI_HTTP_TRUST_PROXY: 'loopback', [OPEN]: 'true' })).toBe(false);
   });
 });

@@ -61,6 +61,8 @@ describe('a gateway that asks for keys', () => {
     }
     const open = ['/health', '/health/live', '/health/ready'];
     for (const path of open) expect((await gateway.get(path)).status).toBe(200);
+    const heads = ['/health/live', '/events', '/stats'].map((path) => gateway.get(path, { method: 'HEAD' }));
+    expect((await Promise.all(heads)).map(({ status }) => status)).toEqual([200, 401, 401]);
   });
 
   it('refuses every token that is not one of its keys, and tells a wrong one from none', async () => {
@@ -99,6 +101,7 @@ describe('a gateway that asks for keys', () => {
       (await gateway.get(path, { headers: bearer(token) })).status;
     const [publisher = '', reader = '', admin = ''] = tokens;
     expect((await gateway.publish(event('1'), bearer(publisher))).status).toBe(202);
+    expect((await gateway.get('/events', { method: 'HEAD', headers: bearer(reader) })).status).toBe(200);
     expect([await status(reader, '/events'), await status(reader, '/stats')]).toEqual([200, 200]);
     for (const token of [publisher, admin]) {
       for (const path of ['/events', '/events/a/1', '/stats']) expect(await status(token, path)).toBe(403);

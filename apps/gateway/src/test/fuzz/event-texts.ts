@@ -97,6 +97,17 @@ function hardPayload(way: number, size: number): string | undefined {
   ][way];
 }
 
+const NOT_UTF8 = [[0xff], [0xc3, 0x28], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xc0, 0xaf]];
+
+/** An event that would be valid, if some bytes of its source were UTF-8. */
+export const eventNotUtf8: fc.Arbitrary<Buffer> = fc
+  .tuple(validEvent, fc.constantFrom(...NOT_UTF8))
+  .map(([event, wrong]) => {
+    const text = Buffer.from(JSON.stringify(event));
+    const at = text.indexOf('"source":"') + 10;
+    return Buffer.concat([text.subarray(0, at), Buffer.from(wrong), text.subarray(at)]);
+  });
+
 /** Any JSON, with the words in it. */
 export const anyJson: fc.Arbitrary<string> = fc.oneof(
   fc.json({ maxDepth: 4 }),

@@ -1,7 +1,7 @@
 /** What is sent straight to the brokers: messages of a client, and bytes of the protocol that no client would send. */
 import fc from 'fast-check';
 import { messageIdOf } from '#contracts';
-import { anyJson, changedEvent, hardText, validEvent } from './event-texts.js';
+import { anyJson, changedEvent, eventNotUtf8, hardText, validEvent } from './event-texts.js';
 import { bytes, word } from './words.js';
 
 /** The kinds of input over NATS. */

@@ -56,8 +56,6 @@ const CHOSEN: readonly string[] = [
     '1e309',
     '9223372036854775808',
   ],
-  // Cursors: one that may have been given out, and some whose numbers are too large.
-  ...['MS4xLjU', 'MS45OTk5OTk5OTk5LjE', 'MS4xLjk5OTk5OTk5OTk5OTk5OTk', 'MS4wLjA', 'Mi4xLjE'],
   // Paths, templates, scripts, prototypes.
   ...[
     '../../etc/passwd',
