@@ -89,7 +89,7 @@ export const natsInputs: fc.Arbitrary<NatsInput> = fc.oneof(
   {
     weight: 120,
     arbitrary: fc
-      .tuple(subjectWord, bytes(200))
+      .tuple(fc.oneof(subjectWord, fc.constantFrom(...TOPICS)), fc.oneof(bytes(200), eventNotUtf8))
       .map(([topic, body]) => ({ kind: 'nats: random bytes' as const, topic, body, valid: false })),
   },
   { weight: 80, arbitrary: rawHeaders() },
