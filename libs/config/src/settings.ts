@@ -22,7 +22,7 @@ const urls = (initial: string, pattern: RegExp, form: string): z.ZodDefault<z.Zo
 const BROKER = '(?:(?:nats|tls)://)?[^\\s,/]+';
 
 const flag = z.enum(['true', 'false']).default('false');
-const file = z.string().min(1).optional();
+const filePath = z.string().min(1).optional();
 /** Words joined by commas, each of which must be right. */
 const listed = (isRight: (word: string) => boolean, form: string): z.ZodOptional<z.ZodString> =>
   z
@@ -92,7 +92,7 @@ export const streamFields = {
 
 /** What `setup` does beside. */
 export const setupFields = {
-  SEKALI_API_KEYS_FILE: file.describe(
+  SEKALI_API_KEYS_FILE: filePath.describe(
     'JSON list of keys to add, hashes only; those that are there, revoked or not, stay as they are',
   ),
 };
@@ -119,8 +119,8 @@ export const gatewayFields = {
   SEKALI_HTTP_REQUEST_MS_MAX: integer(1_000, 600_000, 60_000).describe(
     'How long a request may take to arrive; its head at most a sixth of that',
   ),
-  SEKALI_HTTP_TLS_CERT_FILE: file.describe('Certificate chain (PEM) to serve HTTPS with; needs the key'),
-  SEKALI_HTTP_TLS_KEY_FILE: file.describe('Private key (PEM) of the certificate'),
+  SEKALI_HTTP_TLS_CERT_FILE: filePath.describe('Certificate chain (PEM) to serve HTTPS with; needs the key'),
+  SEKALI_HTTP_TLS_KEY_FILE: filePath.describe('Private key (PEM) of the certificate'),
   SEKALI_HTTP_TRUST_PROXY: listed(
     isAddressRange,
     'IP addresses, ranges such as 10.0.0.0/8, loopback, linklocal or uniquelocal, joined by commas',
@@ -180,5 +180,5 @@ export const clientFields = {
     'an http URL, such as http://host:8080',
   ).describe('The gateway that commands talk to'),
   SEKALI_API_KEY: z.string().min(1).optional().describe('The key that commands send to it'),
-  SEKALI_API_KEY_FILE: file.describe('A file with that key'),
+  SEKALI_API_KEY_FILE: filePath.describe('A file with that key'),
 };
