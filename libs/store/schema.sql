@@ -1,5 +1,22 @@
 CREATE SCHEMA sekali;
 
+CREATE TABLE sekali.api_key (
+  key_id text COLLATE "C" NOT NULL,
+  name text NOT NULL,
+  scopes text[] NOT NULL,
+  topics text[],
+  hash text NOT NULL,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  revoked_at timestamp with time zone,
+  CONSTRAINT api_key_hash CHECK ((hash ~ '^[0-9a-f]{64}$'::text)),
+  CONSTRAINT api_key_id PRIMARY KEY (key_id),
+  CONSTRAINT api_key_scopes CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['publish'::text, 'read'::text, 'admin'::text]))),
+  CONSTRAINT api_key_topics CHECK ((cardinality(topics) > 0))
+);
+COMMENT ON TABLE sekali.api_key IS 'Rows stay after they are revoked, so that nothing brings a revoked key back';
+COMMENT ON COLUMN sekali.api_key.topics IS 'Topics, and prefixes that end in .>; null is all topics';
+COMMENT ON COLUMN sekali.api_key.hash IS 'SHA-256 of the whole token: 32 random bytes need no slow hash';
+
 CREATE TABLE sekali.attempt (
   stream_id integer NOT NULL,
   seq bigint NOT NULL,

@@ -32,7 +32,7 @@ export async function judge(
   const { accounting } = system;
   await readDatabase({ postgresUrl, stream, created: after.created, topicPrefix, accounting }, checker);
   await readFigures(
-    system.gatewayUrls.map((url) => ({ name: url, url })),
+    system.gatewayUrls.map((url) => ({ name: url, url, apiKey: system.apiKey })),
     checker,
   );
   if (system.alone) checker.auditOpinion(await askAudit(system.natsUrls, postgresUrl, systemEnvironment()));

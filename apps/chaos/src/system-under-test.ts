@@ -5,7 +5,7 @@
  * come after the duplicate window, a paused worker's messages are delivered again.
  */
 import { jetstreamManager } from '@nats-io/jetstream';
-import { readClientSettings } from '#config';
+import { readApiKey, readClientSettings } from '#config';
 import type { GivenAddresses } from './options.js';
 import { type Sabotage, SABOTAGES } from './options.js';
 import { GivenSystem } from './system/given-system.js';
@@ -17,6 +17,8 @@ import type { Target } from './system/target.js';
 export interface SystemUnderTest {
   readonly target: Target;
   readonly gatewayUrls: readonly string[];
+  /** The key that the gateways of a given system ask for: SEKALI_API_KEY, SEKALI_API_KEY_FILE. */
+  readonly apiKey?: string | undefined;
   readonly natsUrls: readonly string[];
   readonly subjectPrefix: string;
   readonly duplicateWindowMs: number;
@@ -100,6 +102,7 @@ export async function connectSystem(addresses: GivenAddresses): Promise<SystemUn
   return {
     target,
     gatewayUrls: addresses.gateways,
+    apiKey: readApiKey(settings),
     natsUrls: addresses.nats,
     subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
     duplicateWindowMs: config.duplicate_window / 1_000_000,

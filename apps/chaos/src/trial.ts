@@ -142,6 +142,7 @@ class Load {
     const random = new Random(options.seed);
     const doors = {
       gateways: system.gatewayUrls,
+      apiKey: system.apiKey,
       nats: system.natsUrls,
       subjectPrefix: system.subjectPrefix,
     };

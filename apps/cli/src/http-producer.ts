@@ -41,10 +41,14 @@ type Attempt =
 export class HttpProducer implements Producer {
   private readonly url: URL;
 
-  /** @throws `CommandError` (2) when the address is no HTTP URL */
+  /**
+   * @param apiKey sent where the gateway asks for one
+   * @throws `CommandError` (2) when the address is no HTTP URL
+   */
   constructor(
     gateway: string,
     private readonly patience: ProducerPatience,
+    private readonly apiKey?: string,
   ) {
     this.url = gatewayUrl(gateway, '/publish');
   }
@@ -105,7 +109,11 @@ export class HttpProducer implements Producer {
       response = await fetch(this.url, {
         method: 'POST',
         // Lenient: one line that the gateway refuses must not hold up its neighbours.
-        headers: { 'content-type': 'application/json', prefer: 'handling=lenient' },
+        headers: {
+          'content-type': 'application/json',
+          prefer: 'handling=lenient',
+          ...authorization(this.apiKey),
+        },
         body: JSON.stringify(events.map(wireEvent)),
         signal: AbortSignal.timeout(ANSWER_MS_MAX),
       });
@@ -118,12 +126,14 @@ export class HttpProducer implements Producer {
 }
 
 /** Asks the gateway for its figures. Throws `CommandError` (2) when it does not answer with them. */
-export async function fetchStats(gateway: string): Promise<StatsView> {
+export async function fetchStats(gateway: string, apiKey?: string): Promise<StatsView> {
   const url = gatewayUrl(gateway, '/stats');
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(PROBE_MS_MAX) });
-    const body = (await response.json()) as Partial<StatsView> | null;
+    const headers = authorization(apiKey);
+    const response = await fetch(url, { headers, signal: AbortSignal.timeout(PROBE_MS_MAX) });
+    const body = (await response.json()) as (Partial<StatsView> & { readonly detail?: unknown }) | null;
     if (response.ok && typeof body?.unique_processed === 'number') return body as StatsView;
+    if (isKeyRefusal(response.status)) throw keyError(url, response.status, body?.detail);
     throw new CommandError(
       `${url.href} answered ${response.status} and no figures: is that a gateway of sekali?`,
     );
@@ -154,6 +164,20 @@ function unreachable(gateway: string, error: unknown): CommandError {
   );
 }
 
+function authorization(apiKey: string | undefined): Record<string, string> {
+  return apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
+}
+
+function isKeyRefusal(status: number): boolean {
+  return status === 401 || status === 403;
+}
+
+function keyError(url: URL, status: number, detail: unknown): CommandError {
+  const why = typeof detail === 'string' ? `: ${detail}` : '';
+  const remedy = 'make a key with "sekali keys create" and name its file with --api-key-file';
+  return new CommandError(`${url.href} answered ${status}${why} (${remedy})`);
+}
+
 function gatewayUrl(gateway: string, path: string): URL {
   const base = URL.canParse(gateway) ? new URL(gateway) : undefined;
   if (!base || !/^https?:$/.test(base.protocol)) {
@@ -170,6 +194,7 @@ function readAttempt(response: Response, text: string, url: URL): Attempt {
   if (body && hasResults) return { kind: 'answered', body, retryAfterMs };
   const worthRepeating = response.status === 408 || response.status === 429 || response.status >= 500;
   if (worthRepeating) return { kind: 'unanswered', retryAfterMs };
+  if (isKeyRefusal(response.status)) throw keyError(url, response.status, body?.['detail']);
   const detail = typeof body?.['detail'] === 'string' ? `: ${body['detail']}` : '';
   throw new CommandError(`${url.href} answered ${response.status}${detail}`, 1);
 }

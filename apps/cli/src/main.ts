@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findRepositoryRoot } from '#local-cluster';
 import { auditCommand } from './audit/command.js';
+import { keysCommand } from './keys/command.js';
 import { programCommand } from './program.js';
 import { shipCommand } from './ship/command.js';
 import { simulateCommand } from './simulate/command.js';
@@ -27,6 +28,7 @@ registerUp(program);
 program.addCommand(shipCommand());
 program.addCommand(simulateCommand());
 program.addCommand(auditCommand());
+program.addCommand(keysCommand());
 program.addCommand(
   // A million messages are judged within it.
   programCommand('chaos', 'break the system on purpose, and prove that nothing was lost or done twice', 256),

@@ -14,13 +14,24 @@ export interface TargetOptions {
   readonly nats?: string;
   readonly postgres?: string;
   readonly gateway?: string;
+  readonly apiKeyFile?: string;
 }
 
 const DATA_DIRECTORY = '.sekali';
 
-/** Adds `--gateway`, `--nats` and `--postgres`, those that a command uses. */
-export function addTargetOptions(command: Command, uses: readonly (keyof TargetOptions)[]): Command {
-  if (uses.includes('gateway')) command.option('--gateway <url>', 'the gateway (SEKALI_GATEWAY_URL)');
+/** Adds `--gateway` (and the key for it), `--nats` and `--postgres`, those that a command uses. */
+export function addTargetOptions(
+  command: Command,
+  uses: readonly ('gateway' | 'nats' | 'postgres')[],
+): Command {
+  if (uses.includes('gateway')) {
+    command.option('--gateway <url>', 'the gateway (SEKALI_GATEWAY_URL)');
+    // Never the key itself: every process of the machine could read it in the list of processes.
+    command.option(
+      '--api-key-file <file>',
+      'a file with the key for it (SEKALI_API_KEY_FILE, SEKALI_API_KEY)',
+    );
+  }
   if (uses.includes('nats'))
     command.option('--nats <urls>', 'the brokers, joined by commas (SEKALI_NATS_URLS)');
   if (uses.includes('postgres')) command.option('--postgres <url>', 'the database (SEKALI_POSTGRES_URL)');
@@ -49,8 +60,11 @@ export function mergeTarget(
     SEKALI_GATEWAY_URL: options.gateway,
     SEKALI_NATS_URLS: options.nats,
     SEKALI_POSTGRES_URL: options.postgres,
+    SEKALI_API_KEY_FILE: options.apiKeyFile,
   };
-  return { ...local, ...present(environment), ...present(given) };
+  const merged = { ...local, ...present(environment), ...present(given) };
+  // A key in the environment would win over the file that was named.
+  return options.apiKeyFile === undefined ? merged : { ...merged, SEKALI_API_KEY: undefined };
 }
 
 /** A URL fit to be shown: without its password. */

@@ -32,6 +32,14 @@ describe('which system a command talks to', () => {
     });
   });
 
+  it('is entered with the key of an option before that of the environment', () => {
+    const environment = { SEKALI_API_KEY: 'k', SEKALI_API_KEY_FILE: '/set' };
+    expect(mergeTarget({}, environment, undefined)).toEqual(environment);
+    expect(mergeTarget({ apiKeyFile: '/given' }, environment, undefined)).toEqual({
+      SEKALI_API_KEY_FILE: '/given',
+    });
+  });
+
   it('is left to the defaults where nobody says anything', () => {
     expect(mergeTarget({}, { SEKALI_GATEWAY_URL: '' }, undefined)).toEqual({});
   });

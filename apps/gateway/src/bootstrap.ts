@@ -9,20 +9,25 @@ import { createLogger } from '#observability';
 import { Gateway, type PublisherChange } from './gateway.js';
 
 /** Runs a gateway until it is told to stop. Resolves when it listens. */
-export async function runGateway(change?: PublisherChange): Promise<void> {
+export async function runGateway(publisher?: PublisherChange): Promise<void> {
   const settings = settingsOrExit();
   const logger = createLogger('gateway', settings.SEKALI_LOG_LEVEL);
-  const gateway = await Gateway.start(settings, logger, change).catch((error: unknown) => {
+  const giveUp = (error: unknown): never => {
     const reason = error instanceof Error ? error.message : String(error);
     process.stderr.write(`The gateway cannot start: ${reason}\n`);
     process.exit(1);
-  });
+  };
+  const changes = { onNoKey: giveUp, ...(publisher !== undefined && { publisher }) };
+  const gateway = await Gateway.start(settings, logger, changes).catch(giveUp);
   const stop = (): void => {
     logger.info('stopping');
     void gateway.stop().then(() => process.exit(0));
   };
   for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.once(signal, stop);
   logger.info({ url: gateway.url }, 'listening');
+  if (settings.SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS === 'true') {
+    logger.warn('everyone who reaches this address reads and writes everything');
+  }
   process.send?.({ type: 'ready', url: gateway.url });
 }
 

@@ -10,21 +10,25 @@ import type { Pool } from 'pg';
 import type { GatewaySettings } from '#config';
 import { PUBLISH_EVENTS_MAX } from '#contracts';
 import { NestLogger, type Logger } from '#observability';
-import { BrokerDuplicates, createPool } from '#store';
+import { activeApiKeys, BrokerDuplicates, createPool } from '#store';
 import { BrokerLink } from './broker-link.js';
 import { EventReader } from './events/event-reader.js';
 import { GatewayModule } from './gateway.module.js';
 import { ReadinessCheck } from './health/readiness.js';
+import { doorOf, isLocal } from './keys/door.js';
+import { KeyRing, type NoKeyError } from './keys/key-ring.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { type EventPublisher, Publishing } from './publish/publishing.js';
 import { takeJsonAsText } from './publish/json-body.js';
+import { protect } from './protections.js';
 import { RequestGate } from './request-gate.js';
-import { serverOptions } from './server-options.js';
+import { refuseExpectations, serverOptions } from './server-options.js';
 import { Statistics } from './stats/statistics.js';
 import { withinMs } from './within.js';
 
 const DATABASE_CONNECTIONS_MAX = 8;
 const STATEMENT_MS_MAX = 10_000;
+const KEYS_MS_MAX = 2_000;
 const PUBLISH_MS_LEFT_MAX = 4_000;
 const ANSWERS_MS_MAX = 7_500;
 const COUNTS_MS_MAX = 1_000;
@@ -32,6 +36,13 @@ const CLOSE_MS_MAX = 1_000;
 
 /** Changes what takes events to the brokers: how the judge takes a protection out. */
 export type PublisherChange = (publisher: EventPublisher) => EventPublisher;
+
+/** What whoever starts a gateway may change of it. */
+export interface GatewayChanges {
+  readonly publisher?: PublisherChange;
+  /** Told when keys are asked for, the database answers for the first time after the start, and it holds none. */
+  readonly onNoKey?: (error: NoKeyError) => void;
+}
 
 /** A gateway that listens. */
 export class Gateway {
@@ -44,16 +55,24 @@ export class Gateway {
     private readonly gate: RequestGate,
     private readonly broker: BrokerLink,
     private readonly pool: Pool,
+    private readonly keys: Keys | undefined,
     private readonly duplicates: BrokerDuplicates,
     private readonly logger: Logger,
   ) {}
 
-  /** Starts listening, whether or not brokers and database answer. Rejects when the address cannot be taken. */
+  /**
+   * Starts listening, whether or not brokers and database answer. Where keys are asked for, nobody is let in before
+   * the database has told them.
+   *
+   * @throws when the address cannot be taken; `NoKeyError` when keys are asked for and there is none
+   */
   static async start(
     settings: GatewaySettings,
     logger: Logger,
-    change: PublisherChange = (publisher) => publisher,
+    { publisher: change = (publisher) => publisher, onNoKey = () => undefined }: GatewayChanges = {},
   ): Promise<Gateway> {
+    const keys = doorOf(settings) === 'open' ? undefined : new Keys(settings, logger, onNoKey);
+    await keys?.open();
     const pool = createPool({
       url: settings.SEKALI_POSTGRES_URL,
       name: 'sekali-gateway',
@@ -72,15 +91,16 @@ export class Gateway {
       publisher: change(broker),
       gate,
       duplicates,
+      ring: keys?.ring,
     });
     try {
       await app.listen(settings.SEKALI_HTTP_PORT, settings.SEKALI_HTTP_HOST);
     } catch (error) {
-      await pool.end();
+      await Promise.all([pool.end(), keys?.close()]);
       throw error;
     }
     void connectBrokers(broker, logger);
-    return new Gateway(await app.getUrl(), app, gate, broker, pool, duplicates, logger);
+    return new Gateway(await app.getUrl(), app, gate, broker, pool, keys, duplicates, logger);
   }
 
   /** See the head of this file. Repeatable; resolves when everything has ended. */
@@ -101,7 +121,7 @@ export class Gateway {
     await this.step(
       'closing',
       CLOSE_MS_MAX,
-      Promise.all([this.app.close(), this.broker.close(), this.pool.end()]),
+      Promise.all([this.app.close(), this.broker.close(), this.pool.end(), this.keys?.close()]),
     );
   }
 
@@ -109,6 +129,39 @@ export class Gateway {
     await withinMs(msMax, work).catch((error: unknown) => {
       this.logger.warn({ step: name, error: String(error) }, 'stopping went on without the end of a step');
     });
+  }
+}
+
+/** The keys, over a connection of their own: a revocation must not wait behind large pages. */
+class Keys {
+  private readonly pool: Pool;
+  readonly ring: KeyRing;
+
+  constructor(settings: GatewaySettings, logger: Logger, onNoKey: (error: NoKeyError) => void) {
+    const pool = createPool({
+      url: settings.SEKALI_POSTGRES_URL,
+      name: 'sekali-gateway-keys',
+      connectionsMax: 1,
+      transactionMsMax: KEYS_MS_MAX,
+    });
+    this.pool = pool;
+    this.ring = new KeyRing({
+      read: () => withinMs(KEYS_MS_MAX, activeApiKeys(pool)),
+      onOutage: (error) => logger.warn({ error: String(error) }, 'the API keys cannot be read yet'),
+      onNoKey,
+    });
+  }
+
+  async open(): Promise<void> {
+    await this.ring.open().catch(async (error: unknown) => {
+      await this.close();
+      throw error;
+    });
+  }
+
+  async close(): Promise<void> {
+    this.ring.close();
+    await this.pool.end();
   }
 }
 
@@ -142,12 +195,13 @@ interface Connections {
   readonly publisher: EventPublisher;
   readonly gate: RequestGate;
   readonly duplicates: BrokerDuplicates;
+  readonly ring: KeyRing | undefined;
 }
 
 async function makeApp(
   settings: GatewaySettings,
   logger: Logger,
-  { pool, broker, publisher, gate, duplicates }: Connections,
+  { pool, broker, publisher, gate, duplicates, ring }: Connections,
 ): Promise<NestFastifyApplication> {
   const bounds = {
     // A request that can never find room among those waiting is refused for its size, not for the moment.
@@ -161,16 +215,22 @@ async function makeApp(
     publishing: new Publishing(publisher, duplicates, bounds),
     events: new EventReader(pool, broker),
     statistics: new Statistics(pool, broker, settings.SEKALI_STREAM),
-    readiness: new ReadinessCheck(pool, broker, () => gate.isClosing),
+    readiness: new ReadinessCheck(pool, broker, {
+      isStopping: () => gate.isClosing,
+      // Anyone may ask for it, and an error may name an address or an account.
+      tellErrors: isLocal(settings),
+    }),
   });
-  const adapter = new FastifyAdapter(serverOptions(settings.SEKALI_BODY_BYTES_MAX));
+  const adapter = new FastifyAdapter(serverOptions(settings));
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     logger: new NestLogger(logger),
     bodyParser: false,
     abortOnError: false,
   });
+  refuseExpectations(app.getHttpServer());
   takeJsonAsText(adapter.getInstance());
   gate.guard(adapter.getInstance());
+  await protect(adapter.getInstance(), settings, ring);
   app.useGlobalFilters(new ProblemFilter(logger));
   return app;
 }

@@ -7,19 +7,27 @@ import {
   createDataSource,
   createPool,
   ensurePartitions,
+  insertApiKeys,
   runMigrations,
   settledHorizon,
   streamIdOf,
   type StoreAddress,
 } from '#store';
+import { readKeyFile } from './key-file.js';
 
 const WAIT_MS_MAX = 60_000;
 const RETRY_MS = 500;
 /** A migration may rewrite a table; this bounds one that hangs. */
 const MIGRATION_MS_MAX = 1_800_000;
 
-/** Runs the migrations and makes partitions ahead. Two setups at once wait for each other. */
+/**
+ * Runs the migrations, makes partitions ahead, and adds the API keys of the file that the settings name. Two setups at
+ * once wait for each other.
+ *
+ * @throws SettingsError when that file is wrong, before anything is changed
+ */
 export async function prepareDatabase(settings: SetupSettings, logger: Logger): Promise<void> {
+  const keys = readKeyFile(settings.SEKALI_API_KEYS_FILE);
   const address = storeAddress(settings, MIGRATION_MS_MAX);
   const deadline = Date.now() + WAIT_MS_MAX;
   for (;;) {
@@ -41,6 +49,8 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
   try {
     const made = await ensurePartitions(pool);
     if (made.length > 0) logger.info({ made }, 'partitions made');
+    const added = await insertApiKeys(pool, keys);
+    if (added.length > 0) logger.info({ added }, 'API keys added');
   } finally {
     await pool.end();
   }

@@ -10,6 +10,7 @@ import {
   connectionFields,
   gatewayFields,
   localClusterFields,
+  setupFields,
   streamFields,
   workerFields,
 } from './settings.js';
@@ -25,8 +26,27 @@ export class SettingsError extends Error {
   }
 }
 
-const setupSchema = z.object({ ...connectionFields, ...streamFields });
-const gatewaySchema = z.object({ ...connectionFields, ...gatewayFields });
+const setupSchema = z.object({ ...connectionFields, ...streamFields, ...setupFields });
+const gatewaySchema = z
+  .object({ ...connectionFields, ...gatewayFields })
+  .refine((s) => (s.SEKALI_HTTP_TLS_CERT_FILE === undefined) === (s.SEKALI_HTTP_TLS_KEY_FILE === undefined), {
+    path: ['SEKALI_HTTP_TLS_CERT_FILE'],
+    message: 'and SEKALI_HTTP_TLS_KEY_FILE go together: set both or none',
+    when: eachIsRight('SEKALI_HTTP_TLS_CERT_FILE', 'SEKALI_HTTP_TLS_KEY_FILE'),
+  })
+  .refine(
+    (s) =>
+      s.SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS === 'false' ||
+      s.SEKALI_HTTP_KEYS_ON_LOOPBACK === 'false',
+    {
+      path: ['SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS'],
+      message: 'asks for no keys and SEKALI_HTTP_KEYS_ON_LOOPBACK asks for them: set one of them',
+      when: eachIsRight(
+        'SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS',
+        'SEKALI_HTTP_KEYS_ON_LOOPBACK',
+      ),
+    },
+  );
 const workerSchema = z
   .object({ ...connectionFields, ...streamFields, ...workerFields })
   .refine((s) => s.SEKALI_ACK_WAIT_MS > s.SEKALI_BATCH_WAIT_MS + s.SEKALI_TRANSACTION_MS_MAX, {

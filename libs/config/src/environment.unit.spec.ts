@@ -14,6 +14,7 @@ import {
   connectionFields,
   gatewayFields,
   localClusterFields,
+  setupFields,
   streamFields,
   workerFields,
 } from './settings.js';
@@ -36,6 +37,8 @@ function problemsOf(read: () => unknown): readonly string[] {
   return [];
 }
 
+const gatewayProblems = (environment: Environment): readonly string[] =>
+  problemsOf(() => readGatewaySettings(environment));
 const workerProblems = (environment: Environment): readonly string[] =>
   problemsOf(() => readWorkerSettings(environment));
 
@@ -91,6 +94,27 @@ describe('settings', () => {
     expect(workerProblems({ [name]: value })).toEqual([]);
   });
 
+  it.each([
+    ['SEKALI_HTTP_CORS_ORIGINS', '*'],
+    ['SEKALI_HTTP_CORS_ORIGINS', 'https://a.example/'],
+    ['SEKALI_HTTP_CORS_ORIGINS', 'https://a.example,'],
+    ['SEKALI_HTTP_TRUST_PROXY', 'true'],
+    ['SEKALI_HTTP_TRUST_PROXY', '10.0.0.0/33'],
+    ['SEKALI_HTTP_TRUST_PROXY', 'proxy.example'],
+    ['SEKALI_HTTP_KEYS_ON_LOOPBACK', 'yes'],
+    ['SEKALI_HTTP_REQUESTS_PER_SECOND_MAX', '-1'],
+  ])('of the gateway are refused by name: %s=%s', (name, value) => {
+    expect(gatewayProblems({ [name]: value })).toEqual([expect.stringMatching(`^${name}: .`)]);
+  });
+
+  it.each([
+    ['SEKALI_HTTP_CORS_ORIGINS', 'https://a.example, http://localhost:3000'],
+    ['SEKALI_HTTP_TRUST_PROXY', '10.0.0.0/8, ::1, fd00::/8, loopback'],
+    ['SEKALI_HTTP_REQUESTS_PER_SECOND_MAX', '0'],
+  ])('of the gateway may be written so: %s=%s', (name, value) => {
+    expect(gatewayProblems({ [name]: value })).toEqual([]);
+  });
+
   it('that are wrong are all told at once, relations among them', () => {
     const problems = workerProblems({
       SEKALI_LOG_LEVEL: 'loud',
@@ -131,6 +155,19 @@ describe('relations between settings', () => {
     expect(workerProblems(right)).toEqual([]);
   });
 
+  it('bind a certificate to its key', () => {
+    const expected = [expect.stringMatching('^SEKALI_HTTP_TLS_CERT_FILE: ')];
+    expect(gatewayProblems({ SEKALI_HTTP_TLS_CERT_FILE: 'a' })).toEqual(expected);
+    expect(gatewayProblems({ SEKALI_HTTP_TLS_KEY_FILE: 'a' })).toEqual(expected);
+    expect(gatewayProblems({ SEKALI_HTTP_TLS_CERT_FILE: 'a', SEKALI_HTTP_TLS_KEY_FILE: 'b' })).toEqual([]);
+  });
+
+  it('do not ask for keys and for none', () => {
+    const open = { SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS: 'true' };
+    expect(gatewayProblems(open)).toEqual([]);
+    expect(gatewayProblems({ ...open, SEKALI_HTTP_KEYS_ON_LOOPBACK: 'true' })).toHaveLength(1);
+  });
+
   it('are not judged while a side of them is wrong by itself', () => {
     expect(workerProblems({ SEKALI_BATCH_SIZE: 'x', SEKALI_PREFETCH: '1' })).toEqual([
       expect.stringMatching('^SEKALI_BATCH_SIZE: '),
@@ -141,6 +178,7 @@ describe('relations between settings', () => {
 describe('every setting', () => {
   const groups = {
     connectionFields,
+    setupFields,
     streamFields,
     gatewayFields,
     workerFields,

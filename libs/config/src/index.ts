@@ -1,3 +1,4 @@
+export { readApiKey } from './api-key.js';
 export {
   readClientSettings,
   readGatewaySettings,
@@ -18,6 +19,7 @@ export {
   connectionFields,
   gatewayFields,
   localClusterFields,
+  setupFields,
   streamFields,
   workerFields,
 } from './settings.js';

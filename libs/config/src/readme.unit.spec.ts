@@ -7,6 +7,7 @@ import {
   connectionFields,
   gatewayFields,
   localClusterFields,
+  setupFields,
   streamFields,
   workerFields,
 } from './settings.js';
@@ -17,6 +18,7 @@ const TABLE = /<!-- settings -->\n([^]*?)<!-- \/settings -->/;
 const GROUPS: [string, Record<string, z.ZodType>][] = [
   ['all', connectionFields],
   ['setup, worker', streamFields],
+  ['setup', setupFields],
   ['gateway', gatewayFields],
   ['worker', workerFields],
   ['command line', clientFields],

@@ -4,6 +4,7 @@
  * The environment is read here and nowhere else. A program takes the group of settings it needs; all problems
  * of a group are reported together, and what comes back is frozen.
  */
+import { isIP } from 'node:net';
 import { z } from 'zod';
 
 const integer = (min: number, max: number, initial: number): z.ZodDefault<z.ZodCoercedNumber> =>
@@ -19,6 +20,30 @@ const urls = (initial: string, pattern: RegExp, form: string): z.ZodDefault<z.Zo
   z.string().regex(pattern, `must be ${form}`).default(initial);
 /** `nats://user:password@host:4222`; the scheme and the port may be left out. */
 const BROKER = '(?:(?:nats|tls)://)?[^\\s,/]+';
+
+const flag = z.enum(['true', 'false']).default('false');
+const filePath = z.string().min(1).optional();
+/** Words joined by commas, each of which must be right. */
+const listed = (isRight: (word: string) => boolean, form: string): z.ZodOptional<z.ZodString> =>
+  z
+    .string()
+    .refine((text) => text.split(',').every((word) => isRight(word.trim())), `must be ${form}`)
+    .optional();
+
+/** An origin as a browser sends it: no path, no slash at its end. */
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text;
+}
+
+/** `10.0.0.1`, `10.0.0.0/8`, or a name for such a range. */
+function isAddressRange(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true;
+  const [address = '', bits, ...rest] = text.split('/');
+  const version = isIP(address);
+  const isLength =
+    bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 6 ? 128 : 32));
+  return version !== 0 && isLength && rest.length === 0;
+}
 
 /** Where the parts find each other. */
 export const connectionFields = {
@@ -65,10 +90,47 @@ export const streamFields = {
   ),
 };
 
+/** What `setup` does beside. */
+export const setupFields = {
+  SEKALI_API_KEYS_FILE: filePath.describe(
+    'JSON list of keys to add, hashes only; those that are there, revoked or not, stay as they are',
+  ),
+};
+
 /** The gateway. */
 export const gatewayFields = {
   SEKALI_HTTP_HOST: text('127.0.0.1').describe('Address the gateway listens on'),
   SEKALI_HTTP_PORT: integer(0, 65_535, 8080).describe('Port the gateway listens on; 0 takes a free one'),
+  SEKALI_HTTP_KEYS_ON_LOOPBACK: flag.describe(
+    'Whether keys are asked for on a loopback address too; on any other they always are',
+  ),
+  SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS: flag.describe(
+    '`true` asks nobody for a key, on any address: whoever reaches the gateway reads and writes everything',
+  ),
+  SEKALI_HTTP_REQUESTS_PER_SECOND_MAX: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .optional()
+    .describe(
+      'Requests a second of one key at one gateway, 0 for no bound; left out: 1,000 with keys, no bound without (else by client address)',
+    ),
+  SEKALI_HTTP_REQUEST_MS_MAX: integer(1_000, 600_000, 60_000).describe(
+    'How long a request may take to arrive; its head at most a sixth of that',
+  ),
+  SEKALI_HTTP_TLS_CERT_FILE: filePath.describe('Certificate chain (PEM) to serve HTTPS with; needs the key'),
+  SEKALI_HTTP_TLS_KEY_FILE: filePath.describe('Private key (PEM) of the certificate'),
+  SEKALI_HTTP_TRUST_PROXY: listed(
+    isAddressRange,
+    'IP addresses, ranges such as 10.0.0.0/8, loopback, linklocal or uniquelocal, joined by commas',
+  ).describe(
+    'Proxies in front, whose X-Forwarded-For is believed: addresses, ranges or `loopback`, joined by commas; keys are then asked for on loopback too',
+  ),
+  SEKALI_HTTP_CORS_ORIGINS: listed(
+    isOrigin,
+    'origins such as https://example.org, without a path, joined by commas',
+  ).describe('Origins whose web pages may use the gateway, joined by commas; none when left out'),
   SEKALI_EVENT_BYTES_MAX: integer(1_024, 1_000_000, 262_144).describe('Bytes of one event'),
   SEKALI_BODY_BYTES_MAX: integer(1_024, 268_435_456, 16_777_216).describe('Bytes of one request'),
   SEKALI_PUBLISH_IN_FLIGHT_MAX: integer(1, 10_000, 512).describe(
@@ -117,4 +179,6 @@ export const clientFields = {
     /^https?:\/\/\S+$/,
     'an http URL, such as http://host:8080',
   ).describe('The gateway that commands talk to'),
+  SEKALI_API_KEY: z.string().min(1).optional().describe('The key that commands send to it'),
+  SEKALI_API_KEY_FILE: filePath.describe('A file with that key'),
 };

@@ -1,4 +1,18 @@
 export {
+  API_KEY_SCOPES,
+  API_KEY_TOPICS_MAX,
+  apiKeyEntryErrors,
+  apiKeyHash,
+  apiKeyIdError,
+  apiKeyIdOf,
+  apiKeyNameError,
+  coversTopic,
+  newApiKeyToken,
+  topicPatternError,
+  type ApiKeyEntry,
+  type ApiKeyScope,
+} from './api-key.js';
+export {
   EVENT_FIELDS,
   eventIdError,
   eventText,

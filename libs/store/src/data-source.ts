@@ -7,6 +7,7 @@
 import { DataSource } from 'typeorm';
 import pg from 'pg';
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
+import { ApiKeys1732320000000 } from './migrations/1732320000000-api-keys.js';
 
 /** How to reach the database, and how long anything may take there. */
 export interface StoreAddress {
@@ -21,7 +22,7 @@ export interface StoreAddress {
 const CONNECT_MS_MAX = 5_000;
 
 /** Every migration there is, oldest first. */
-export const migrations = [Initial1732233600000];
+export const migrations = [Initial1732233600000, ApiKeys1732320000000];
 
 /** A TypeORM data source on schema `sekali`. It is not connected yet: call `initialize()`. */
 export function createDataSource(address: StoreAddress): DataSource {

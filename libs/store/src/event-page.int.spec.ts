@@ -183,6 +183,44 @@ describe('a page of events', () => {
     expect(pages.flatMap(seqsOf)).toEqual(range(1, 70));
   });
 
+  it('of thousands of large events, asked for at once, ends early: no statement prints them all', async () => {
+    const { system, streamId } = await systemWithStream();
+    // Compressed to a hundredth: what is stored says little of what is printed.
+    const payload = JSON.stringify({ text: 'x'.repeat(243_000) });
+    await insert(system.pool, streamId, range(1, 2_400), { payload });
+    const plans: string[] = [];
+    const explaining: Queryable = {
+      query: async (text, values = []) => {
+        if (text.includes('payload_text')) {
+          const explained = await system.pool.query<Record<'QUERY PLAN', string>>(
+            `EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) ${text}`,
+            [...values],
+          );
+          plans.push(explained.rows.map((row) => row['QUERY PLAN']).join('\n'));
+        }
+        return system.pool.query(text, [...values]);
+      },
+    };
+    const first = await eventPage(explaining, {}, FIRST_POSITION, 10_000, NO_FLOOR);
+    expect(seqsOf(first)).toEqual(range(1, 138));
+    // The outermost window is the one over what was printed.
+    const printed = plans.map((plan) => Number(/WindowAgg \(actual rows=(\d+)/.exec(plan)?.[1]));
+    expect(printed.length).toBeGreaterThan(0);
+    expect(Math.max(...printed)).toBeLessThan(500);
+    const second = await eventPage(system.pool, {}, first.next ?? FIRST_POSITION, 10_000, NO_FLOOR);
+    expect(seqsOf(second)[0]).toBe(139);
+  });
+
+  it('of many small events is whole, however many statements it took', async () => {
+    const { system, streamId } = await systemWithStream();
+    await insert(system.pool, streamId, range(1, 3_500));
+    for (const limit of [150, 2_499, 2_500, 2_501, 3_499, 3_500, 10_000]) {
+      const page = await eventPage(system.pool, {}, FIRST_POSITION, limit, NO_FLOOR);
+      expect(seqsOf(page)).toEqual(range(1, Math.min(limit, 3_500)));
+      expect([limit, page.next?.seq]).toEqual([limit, limit < 3_500 ? limit : undefined]);
+    }
+  });
+
   it('is never read by a scan of the event table', async () => {
     const { system, streamId } = await systemWithStream();
     await insert(system.pool, streamId, range(1, 20_000), { topicOf: (seq) => `t${seq % 50}` });

@@ -46,6 +46,10 @@ export type AckFloor = (incarnation: { readonly name: string; readonly created: 
 
 /** Bytes of payload in one page, at most (a single event may be more): 10,000 large events would fill the memory. */
 const PAGE_BYTES_MAX = 33_554_432;
+/** Bytes that one statement may have to print: Postgres prints a page before it knows how many bytes it is. */
+const PRINTED_BYTES_MAX = 67_108_864;
+/** Events that one statement prints: in a number of few bytes there may be some hundred digits. */
+const PRINTED_MAX = 2_500;
 /** Events in a span of time that are looked up by time and then put in order; more are walked in order. */
 const SORTED_MAX = 20_000;
 /** Events that are looked at for one page, at most, where only some of them are wanted. */
@@ -73,20 +77,34 @@ const PAGE_SORTED = measuredPage(`
       SELECT * FROM (SELECT ${COLUMNS} FROM sekali.event WHERE ${CONDITIONS} OFFSET 0) few
       ORDER BY seq LIMIT $8`);
 
+/**
+ * Cut twice: by what may have to be printed, which is known from what is stored, so that large payloads beyond it are
+ * not; and by what was printed, at $9 bytes. The first event of a page, for which $10 is true, is always in it.
+ *
+ * Compressed, a byte stands for up to 90 (pglz: 273 bytes in a match of 3) or 255 (lz4).
+ */
 function measuredPage(page: string): string {
   return `
 SELECT stream_id, seq::float8 AS seq, topic, event_id, source, to_char("timestamp", ${INSTANT_FORMAT}) AS "timestamp",
   payload_text AS payload, to_char(published_at, ${INSTANT_FORMAT}) AS published_at,
   to_char(stored_at, ${INSTANT_FORMAT}) AS stored_at, found
 FROM (
-  SELECT *, count(*) OVER ()::integer AS found,
-    sum(octet_length(payload_text)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS bytes
+  SELECT *, sum(octet_length(payload_text)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS bytes
   FROM (
-    SELECT *, payload::text AS payload_text FROM (${page}
-    ) page
+    SELECT *, payload::text AS payload_text
+    FROM (
+      SELECT *, count(*) OVER ()::integer AS found, sum(bytes_max) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS most
+      FROM (
+        SELECT *, pg_column_size(payload)
+          * CASE pg_column_compression(payload) WHEN 'pglz' THEN 90 WHEN 'lz4' THEN 255 ELSE 1 END AS bytes_max
+        FROM (${page}
+        ) page
+      ) sized
+    ) summed
+    WHERE most <= ${PRINTED_BYTES_MAX} OR most = bytes_max
   ) printed
 ) measured
-WHERE bytes <= ${PAGE_BYTES_MAX} OR bytes = octet_length(payload_text)
+WHERE bytes <= $9 OR ($10 AND bytes = octet_length(payload_text))
 ORDER BY measured.seq`;
 }
 
@@ -182,26 +200,50 @@ async function readPage(
   const walkedMax = isTried ? WALKED_MAX : limit + 1;
   const end = isFew || !(isTried || isNamed) ? undefined : await walkEnd(database, filter, after, walkedMax);
   const statement = isFew || isNamed ? PAGE_SORTED : PAGE_WALKED;
-  const { rows } = await database.query<EventRow & { readonly found: number }>(statement, [
-    after.streamId,
-    after.seq,
-    end ?? Number.MAX_SAFE_INTEGER,
-    filter.topic ?? null,
-    filter.source ?? null,
-    filter.since ?? null,
-    filter.until ?? null,
-    limit + 1,
-  ]);
-  const events = rows.slice(0, limit).map(storedEvent);
+  const { events, isCut } = await printedEvents(database, statement, filter, after, end, limit);
   const last = events.at(-1);
-  if (last !== undefined && rows[0]?.found !== events.length) {
-    return { events, next: { streamId: last.streamId, seq: last.seq } };
-  }
+  if (last !== undefined && isCut) return { events, next: { streamId: last.streamId, seq: last.seq } };
   if (end === undefined) return { events };
   const next = { streamId: after.streamId, seq: end };
   return events.length === 0 && Date.now() < giveUpAt
     ? readPage(database, filter, next, limit, giveUpAt)
     : { events, next };
+}
+
+/** Up to `limit` events, printed some at a time until there are as many, or as many bytes. `isCut`: there are more. */
+async function printedEvents(
+  database: Queryable,
+  statement: string,
+  filter: EventFilter,
+  after: EventPosition,
+  end: number | undefined,
+  limit: number,
+): Promise<{ events: StoredEvent[]; isCut: boolean }> {
+  const events: StoredEvent[] = [];
+  let bytesLeft = PAGE_BYTES_MAX;
+  for (;;) {
+    const asked = Math.min(limit - events.length, PRINTED_MAX);
+    const { rows } = await database.query<EventRow & { readonly found: number }>(statement, [
+      after.streamId,
+      events.at(-1)?.seq ?? after.seq,
+      end ?? Number.MAX_SAFE_INTEGER,
+      filter.topic ?? null,
+      filter.source ?? null,
+      filter.since ?? null,
+      filter.until ?? null,
+      asked + 1,
+      bytesLeft,
+      events.length === 0,
+    ]);
+    const taken = rows.slice(0, asked).map(storedEvent);
+    const found = rows[0]?.found;
+    // Nothing, where the statement before found more: the next event has no room in the page.
+    if (found === undefined) return { events, isCut: events.length > 0 };
+    events.push(...taken);
+    if (found === taken.length) return { events, isCut: false };
+    bytesLeft -= taken.reduce((sum, event) => sum + Buffer.byteLength(event.payload), 0);
+    if (events.length === limit || bytesLeft <= 0) return { events, isCut: true };
+  }
 }
 
 async function isFewInTime(database: Queryable, filter: EventFilter): Promise<boolean> {

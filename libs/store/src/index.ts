@@ -1,3 +1,4 @@
+export { activeApiKeys, insertApiKeys, listApiKeys, revokeApiKey, type ListedApiKey } from './api-keys.js';
 export { counterFaults, ledgerStreams, type CounterFault, type LedgerStream } from './audit-counters.js';
 export {
   ledgerChunks,

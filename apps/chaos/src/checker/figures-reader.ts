@@ -8,6 +8,8 @@ export interface GatewayAddress {
   readonly name: string;
   /** `http://127.0.0.1:8080` */
   readonly url: string;
+  /** The key it asks for, if it does. */
+  readonly apiKey?: string | undefined;
 }
 
 const WITHIN_MS = 30_000;
@@ -19,17 +21,23 @@ export async function readFigures(
   checker: Pick<Checker, 'gatewayFigures' | 'unreadable'>,
   withinMs = WITHIN_MS,
 ): Promise<void> {
-  for (const { name, url } of gateways) {
+  for (const gateway of gateways) {
+    const { name } = gateway;
     try {
-      checker.gatewayFigures({ gateway: name, stats: await untilAnswered(withinMs, () => askStats(url)) });
+      checker.gatewayFigures({
+        gateway: name,
+        stats: await untilAnswered(withinMs, () => askStats(gateway)),
+      });
     } catch (error) {
       checker.unreadable('figures', `${name}: ${errorLine(error)}`);
     }
   }
 }
 
-async function askStats(url: string): Promise<StatsView> {
-  const response = await fetch(new URL('/stats', url), { signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+async function askStats({ url, apiKey }: GatewayAddress): Promise<StatsView> {
+  const headers: Record<string, string> = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
+  const signal = AbortSignal.timeout(ANSWER_MS_MAX);
+  const response = await fetch(new URL('/stats', url), { headers, signal });
   if (!response.ok) throw new Error(`GET /stats answers ${response.status}`);
   return asStats(await response.json());
 }

@@ -13,6 +13,8 @@ export interface HttpProducerOptions {
   readonly via: Exclude<Via, 'nats'>;
   /** URLs, at least one. */
   readonly gateways: readonly string[];
+  /** The key that the gateways ask for, if they do. */
+  readonly apiKey?: string | undefined;
   readonly runStartedAtMs: number;
   /** Of an answer; 25,000 when left out, since a gateway tries for 18,000. */
   readonly timeoutMs?: number;
@@ -35,7 +37,7 @@ export class HttpProducer implements Producer {
   }
 
   async send(messages: readonly Message[]): Promise<Answer> {
-    const { via, gateways, timeoutMs = TIMEOUT_MS } = this.options;
+    const { via, gateways, apiKey, timeoutMs = TIMEOUT_MS } = this.options;
     const lenient = via === 'http_lenient';
     try {
       const response = await fetch(new URL('/publish', this.random.pick(gateways)), {
@@ -43,6 +45,7 @@ export class HttpProducer implements Producer {
         headers: {
           'content-type': 'application/json',
           ...(lenient ? { prefer: 'handling=lenient' } : {}),
+          ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
         },
         body: this.body(messages),
         signal: AbortSignal.timeout(timeoutMs),

@@ -20,6 +20,8 @@ export interface Lane {
 export interface Doors {
   /** URLs of the gateways, at least one. */
   readonly gateways: readonly string[];
+  /** The key that the gateways ask for, if they do. */
+  readonly apiKey?: string | undefined;
   /** URLs of the brokers. */
   readonly nats: readonly string[];
   /** First token of every subject, `events`. */
@@ -68,10 +70,10 @@ export async function closeLanes(lanes: readonly Lane[]): Promise<void> {
 async function openProducer(
   via: Via,
   name: string,
-  { gateways, nats, subjectPrefix }: Doors,
+  { gateways, apiKey, nats, subjectPrefix }: Doors,
   runStartedAtMs: number,
   random: Random,
 ): Promise<Producer> {
-  if (via !== 'nats') return new HttpProducer({ name, via, gateways, runStartedAtMs }, random);
+  if (via !== 'nats') return new HttpProducer({ name, via, gateways, apiKey, runStartedAtMs }, random);
   return NatsProducer.connect({ name, urls: nats, subjectPrefix, runStartedAtMs });
 }

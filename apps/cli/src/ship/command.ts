@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
+import { readApiKey, type ClientSettings } from '#config';
 import { sourceError, topicError } from '#contracts';
 import {
   CommandError,
@@ -104,7 +105,7 @@ async function runShip(paths: readonly string[], options: ShipOptions): Promise<
   await probeGateway(target.SEKALI_GATEWAY_URL);
   const interruption = new Interruption(() => process.exit(130), { underNpm: false });
   try {
-    const result = await shipFiles(files, options, target.SEKALI_GATEWAY_URL, interruption.signal);
+    const result = await shipFiles(files, options, target, interruption.signal);
     await (options.json ? printJson(shippingDocument(result)) : print(shippingReport(result)));
     if (!isComplete(result)) return result.interrupted && !options.follow ? 130 : 1;
     // Following has no other end than Ctrl-C.
@@ -117,14 +118,19 @@ async function runShip(paths: readonly string[], options: ShipOptions): Promise<
 async function shipFiles(
   files: readonly LogFile[],
   options: ShipOptions,
-  gateway: string,
+  target: ClientSettings,
   signal: AbortSignal,
 ): Promise<ShippingResult> {
+  const gateway = target.SEKALI_GATEWAY_URL;
   const startedAt = performance.now();
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const progress = new Progress('shipping', bytes, 'bytes');
   let accepted = 0;
-  const producer = new HttpProducer(gateway, { giveUpMs: options.giveUp * 1_000, signal });
+  const producer = new HttpProducer(
+    gateway,
+    { giveUpMs: options.giveUp * 1_000, signal },
+    readApiKey(target),
+  );
   const inFlight = new InFlight(options.concurrency);
   const shipments = files.map(({ path, name }) => {
     const topic = options.topic ?? topicForFile(name);

@@ -1,7 +1,7 @@
 /** `sekali simulate`: its options and its exit code. */
 import { randomInt } from 'node:crypto';
 import { Option, type Command } from 'commander';
-import type { ClientSettings } from '#config';
+import { readApiKey, type ClientSettings } from '#config';
 import { sourceError } from '#contracts';
 import {
   CommandError,
@@ -102,7 +102,7 @@ async function runSimulate(options: SimulateOptions): Promise<ExitCode> {
     throw new CommandError('--past-window needs --via nats: over HTTP the gateway gives the message ids');
   }
   const target = findTarget(options);
-  const before = await fetchStats(target.SEKALI_GATEWAY_URL);
+  const before = await fetchStats(target.SEKALI_GATEWAY_URL, readApiKey(target));
   if (before.in_flight > 0)
     notice(`${before.in_flight} messages are in flight already: the figures may not add up`);
   const interruption = new Interruption(() => process.exit(130), { underNpm: false });
@@ -149,8 +149,9 @@ async function simulate(
   const sent: SentFigures = { events, repeats, ...sending };
   const account = (stats: typeof before): ReturnType<typeof accountFor> =>
     accountFor(sent, changeBetween(before, stats), via, options.run !== undefined);
+  const apiKey = readApiKey(target);
   const digested = await digest(
-    target.SEKALI_GATEWAY_URL,
+    () => fetchStats(target.SEKALI_GATEWAY_URL, apiKey),
     options.giveUp * 1_000,
     signal,
     (stats) => account(stats).exact,
@@ -174,7 +175,8 @@ async function openProducer(
   signal: AbortSignal,
 ): Promise<Producer> {
   const patience = { giveUpMs: options.giveUp * 1_000, signal };
-  if (options.via === 'http') return new HttpProducer(target.SEKALI_GATEWAY_URL, patience);
+  if (options.via === 'http')
+    return new HttpProducer(target.SEKALI_GATEWAY_URL, patience, readApiKey(target));
   const inFlightMax = Math.min(512, options.batch * options.concurrency);
   return NatsProducer.connect({
     ...patience,

@@ -5,7 +5,6 @@
  *      └──── Ctrl-C, or an event given up ─▶ what is on its way ends ─▶ figures
  */
 import type { StatsView } from '#contracts';
-import { fetchStats } from '../http-producer.js';
 import { InFlight } from '../in-flight.js';
 import { pause, type OutgoingEvent, type Producer, type SendOutcome } from '../producer.js';
 
@@ -78,9 +77,11 @@ const GATEWAY_TOTALS_LAG_MS = 3_000;
 /**
  * Waits until nothing is in flight, then a moment longer while `isExplained` is false: gateways write what they
  * saw dropped several times a second, not at once.
+ *
+ * @param readStats asks the gateway; its failures are tried again until the time is up
  */
 export async function digest(
-  gateway: string,
+  readStats: () => Promise<StatsView>,
   withinMs: number,
   signal: AbortSignal,
   isExplained: (stats: StatsView) => boolean,
@@ -92,9 +93,7 @@ export async function digest(
     const elapsedMs = performance.now() - startedAt;
     const mayMiss = elapsedMs < withinMs && !signal.aborted;
     // A gateway that is being restarted is asked again; only at the end is its silence an answer.
-    const stats: StatsView | undefined = mayMiss
-      ? await fetchStats(gateway).catch(() => last)
-      : await fetchStats(gateway);
+    const stats: StatsView | undefined = mayMiss ? await readStats().catch(() => last) : await readStats();
     last = stats;
     if (stats?.in_flight === 0) settledMs ??= elapsedMs;
     else settledMs = undefined;

@@ -1,11 +1,12 @@
 /** Answers questions about stored events. */
 import { STREAM_CREATED_METADATA } from '#broker';
-import { eventIdError, topicError } from '#contracts';
+import { coversTopic, eventIdError, topicError } from '#contracts';
 import { eventPage, findEvent, type AckFloor, type Queryable } from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { databaseAnswer } from '../database-answer.js';
+import { requireTopic, type Access } from '../keys/access.js';
 import { problem, ProblemError, type AnswerHeaders } from '../problems/problem-error.js';
-import { nextLink, readEventQuery } from './event-query.js';
+import { nextLink, readEventQuery, type EventQuery } from './event-query.js';
 import { eventArrayText, eventViewText, identityOf } from './event-text.js';
 
 /** JSON text with the headers that go with it. */
@@ -25,23 +26,33 @@ export class EventReader {
     private readonly broker: Pick<BrokerLink, 'consumer'>,
   ) {}
 
-  /** One page. Throws a 400 problem for a wrong query, a 503 problem when the database does not answer. */
-  async page(queryString: string): Promise<Answer> {
-    const query = readEventQuery(queryString);
+  /**
+   * One page. A key that covers only some topics gets the events of these; where it covers more than one, the others
+   * are left out of each page, which is then shorter.
+   *
+   * @throws ProblemError 400 for a wrong query, 403 for a topic that the key does not cover, 503 when the database
+   *   does not answer
+   */
+  async page(queryString: string, access: Access): Promise<Answer> {
+    const query = forTopics(readEventQuery(queryString), access);
     if (!query.possible) return { text: '[]', headers: {} };
     const page = await databaseAnswer(
       PAGE_MS_MAX,
       eventPage(this.database, query.filter, query.after, query.limit, this.ackFloor),
     );
-    const text = eventArrayText(page.events);
+    const text = eventArrayText(page.events.filter((event) => coversTopic(access.topics, event.topic)));
     if (page.next === undefined) return { text, headers: {} };
     const link = nextLink(query, page.next);
     return { text, headers: page.isWaiting === true ? { link, 'retry-after': '1' } : { link } };
   }
 
-  /** One event, by the URL as it was sent. Throws 404 when it is unknown, 410 when its payload was dropped. */
-  async one(url: string): Promise<Answer> {
+  /**
+   * One event, by the URL as it was sent. Throws 404 when it is unknown, 410 when its payload was dropped, 403 when
+   * the key does not cover its topic.
+   */
+  async one(url: string, access: Access): Promise<Answer> {
     const identity = identityOf(url);
+    if (identity !== undefined) requireTopic(access, identity.topic);
     if (
       identity === undefined ||
       topicError(identity.topic) !== undefined ||
@@ -80,6 +91,16 @@ export class EventReader {
     if (consumer?.config.metadata?.[STREAM_CREATED_METADATA] !== created) return 0;
     return consumer.ack_floor.stream_seq;
   };
+}
+
+/** Asks for a topic that the key covers, or for its only one. */
+function forTopics(query: EventQuery, access: Access): EventQuery {
+  const { topic } = query.filter;
+  if (topic !== undefined) requireTopic(access, topic);
+  const [only, ...others] = access.topics ?? [];
+  // The whole stream would be read for the few events of one topic.
+  if (topic !== undefined || only === undefined || others.length > 0 || only.endsWith('>')) return query;
+  return { ...query, filter: { ...query.filter, topic: only } };
 }
 
 function unknownEvent(detail: string): ProblemError {

@@ -1,6 +1,11 @@
 import { Controller, Get, Inject } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import type { RouteAccess } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import { ReadinessCheck } from './readiness.js';
+
+/** Whoever watches the process has no key, and must not be told to slow down. */
+const FOR_EVERYONE: RouteAccess & { readonly rateLimit: false } = { scope: 'none', rateLimit: false };
 
 /** `GET /health`, `/health/live`, `/health/ready`. */
 @Controller('health')
@@ -9,6 +14,7 @@ export class HealthController {
 
   /** A summary for people: always 200 while the process answers; `status` says how it goes. */
   @Get()
+  @RouteConfig(FOR_EVERYONE)
   async summary(): Promise<object> {
     const { ready, components } = await this.readiness.check();
     return { status: ready ? 'ok' : 'degraded', uptime_seconds: Math.floor(process.uptime()), components };
@@ -16,12 +22,14 @@ export class HealthController {
 
   /** The process answers. A failing dependency is no reason to start it anew. */
   @Get('live')
+  @RouteConfig(FOR_EVERYONE)
   live(): object {
     return { status: 'ok' };
   }
 
   /** Whether requests should be sent here: 200, or a 503 problem that names the parts that fail. */
   @Get('ready')
+  @RouteConfig(FOR_EVERYONE)
   async ready(): Promise<object> {
     const { ready, components } = await this.readiness.check();
     if (ready) return { status: 'ok', components };

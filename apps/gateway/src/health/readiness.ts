@@ -23,27 +23,45 @@ export interface Readiness {
 
 const PART_MS_MAX = 3_000;
 
+/** What the check needs to know beside. */
+export interface ReadinessOptions {
+  readonly isStopping: () => boolean;
+  /** Whether the errors of servers are told as they are; they may name addresses and accounts. */
+  readonly tellErrors: boolean;
+}
+
 /** See the head of this file. */
 export class ReadinessCheck {
+  private asking: Promise<Readiness> | undefined;
+
   constructor(
     private readonly database: Queryable,
     private readonly broker: Pick<BrokerLink, 'ping' | 'stream' | 'consumer'>,
-    private readonly isStopping: () => boolean,
+    private readonly options: ReadinessOptions,
   ) {}
 
-  /** Asks all parts at once. Never rejects. */
+  /** Asks all parts at once; callers at the same moment share the questions. Never rejects. */
   async check(): Promise<Readiness> {
+    this.asking ??= this.ask().finally(() => (this.asking = undefined));
+    return this.asking;
+  }
+
+  private async ask(): Promise<Readiness> {
+    const { tellErrors } = this.options;
     const [broker, stream, consumer, database, schema] = await Promise.all([
-      state(async () => this.broker.ping().then(() => undefined)),
-      state(async () => ((await this.broker.stream()) ? undefined : 'the stream does not exist: run setup')),
-      state(async () =>
+      state(tellErrors, async () => this.broker.ping().then(() => undefined)),
+      state(tellErrors, async () =>
+        (await this.broker.stream()) ? undefined : 'the stream does not exist: run setup',
+      ),
+      state(tellErrors, async () =>
         (await this.broker.consumer()) ? undefined : 'the consumer does not exist: run setup',
       ),
-      state(async () => this.database.query('SELECT 1').then(() => undefined)),
-      state(async () => this.missingMigrations()),
+      state(tellErrors, async () => this.database.query('SELECT 1').then(() => undefined)),
+      state(tellErrors, async () => this.missingMigrations()),
     ]);
     const components = { broker, stream, consumer, database, schema };
-    const ready = !this.isStopping() && Object.values(components).every((part) => part.status === 'ok');
+    const ready =
+      !this.options.isStopping() && Object.values(components).every((part) => part.status === 'ok');
     return { ready, components };
   }
 
@@ -54,11 +72,12 @@ export class ReadinessCheck {
 }
 
 /** @param ask resolves with what is wrong, `undefined` when nothing is */
-async function state(ask: () => Promise<string | undefined>): Promise<ComponentState> {
+async function state(tellErrors: boolean, ask: () => Promise<string | undefined>): Promise<ComponentState> {
   try {
     const fault = await withinMs(PART_MS_MAX, ask());
     return fault === undefined ? { status: 'ok' } : { status: 'failed', detail: fault };
   } catch (error) {
+    if (!tellErrors) return { status: 'failed', detail: 'it does not answer' };
     // Some errors of the network say nothing but their code.
     const { message, code } = error as { message?: string; code?: string };
     return {

@@ -4,7 +4,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Problem } from '#contracts';
 import type { Logger } from '#observability';
 import { allowedMethods } from './allowed-methods.js';
+import { REQUEST_ID_HEADER } from '../request-identity.js';
 import { plainProblem, problem, ProblemError, type AnswerHeaders } from './problem-error.js';
+
+/** The media type of every refusal. */
+export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 
 interface Answer {
   readonly problem: Problem;
@@ -24,13 +28,15 @@ export class ProblemFilter implements ExceptionFilter {
 
   private answerTo(error: unknown, request: FastifyRequest): Answer {
     if (error instanceof ProblemError) {
-      if (error.cause instanceof Error) this.logger.warn({ error: error.cause.message }, error.message);
+      if (error.cause instanceof Error)
+        this.logger.warn({ request_id: request.id, error: error.cause.message }, error.message);
       return error;
     }
     const status = statusOf(error);
     if (status === 404) return missingRoute(request);
     if (status !== undefined && status < 500) return { problem: requestProblem(status, error) };
-    this.logger.error({ error: error instanceof Error ? error.stack : String(error) }, 'request failed');
+    const told = error instanceof Error ? error.stack : String(error);
+    this.logger.error({ request_id: request.id, error: told }, 'request failed');
     return { problem: plainProblem(500, 'This is a fault of the gateway; its log says more.') };
   }
 }
@@ -44,11 +50,13 @@ export function sendProblem(
 ): void {
   if (reply.sent) return;
   const instance = url?.split('?', 1)[0];
+  const { id } = reply.request;
   void reply
     .code(body.status)
     .headers(headers)
-    .header('content-type', 'application/problem+json; charset=utf-8')
-    .send(JSON.stringify(instance === undefined ? body : { ...body, instance }));
+    .header(REQUEST_ID_HEADER, id)
+    .header('content-type', PROBLEM_TYPE)
+    .send(JSON.stringify({ ...body, ...(instance === undefined ? {} : { instance }), request_id: id }));
 }
 
 /** What the server itself refused: a body it cannot take, an address it cannot read. */

@@ -1,5 +1,7 @@
-import { Body, Controller, Headers, Inject, Post, Res } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
+import { Body, Controller, Headers, Inject, Post, Req, Res } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { accessOf, type RouteAccess } from '../keys/access.js';
 import { textOf } from './json-body.js';
 import { prefersLenient } from './publish-request.js';
 import { Publishing } from './publishing.js';
@@ -10,12 +12,14 @@ export class PublishController {
   constructor(@Inject(Publishing) private readonly publishing: Publishing) {}
 
   @Post()
+  @RouteConfig({ scope: 'publish' } satisfies RouteAccess)
   async publish(
+    @Req() request: FastifyRequest,
     @Body() body: unknown,
     @Headers('prefer') prefer: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const answer = await this.publishing.publish(textOf(body), prefersLenient(prefer));
+    const answer = await this.publishing.publish(textOf(body), prefersLenient(prefer), accessOf(request));
     await reply
       .code(202)
       .headers(answer.headers)

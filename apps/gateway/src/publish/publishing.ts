@@ -9,7 +9,9 @@ import { setImmediate } from 'node:timers/promises';
 import type { Publication, PublishOutcome, UnavailableReason } from '#broker';
 import type { PublishResponse, PublishResult } from '#contracts';
 import type { BrokerDuplicates } from '#store';
+import type { Access } from '../keys/access.js';
 import { problem, ProblemError, type AnswerHeaders } from '../problems/problem-error.js';
+import { withinTopics } from './publish-permission.js';
 import { checkCandidate, readCandidates, type Checked } from './publish-request.js';
 
 /** What takes events to the brokers: see `Publisher`. */
@@ -40,12 +42,17 @@ export class Publishing {
    *
    * @param text the body
    * @param lenient whether valid events are published although others are not
+   * @param access what the key may publish to
    * @returns once the brokers have all of them
    * @throws ProblemError for everything else, with the results where something was tried
    */
-  async publish(text: string, lenient: boolean): Promise<{ body: PublishResponse; headers: AnswerHeaders }> {
+  async publish(
+    text: string,
+    lenient: boolean,
+    access: Pick<Access, 'topics'>,
+  ): Promise<{ body: PublishResponse; headers: AnswerHeaders }> {
     const headers = lenient ? PREFERENCE_APPLIED : {};
-    const checked = await this.check(text);
+    const checked = withinTopics(await this.check(text), access.topics, lenient);
     const valid = checked.filter((event) => event.valid);
     if (valid.length === 0 || (valid.length < checked.length && !lenient)) throw refused(checked, headers);
     const outcomes = await this.publisher.publishAll(valid);

@@ -1,0 +1,81 @@
+/** `sekali keys`: its subcommands and their exit codes. */
+import { InvalidArgumentError, type Command } from 'commander';
+import {
+  API_KEY_SCOPES,
+  API_KEY_TOPICS_MAX,
+  apiKeyIdError,
+  apiKeyNameError,
+  topicPatternError,
+  type ApiKeyScope,
+} from '#contracts';
+import { newCommand, ruledOption, runAction, type ExitCode } from '../command-error.js';
+import { addTargetOptions } from '../target.js';
+import type * as Run from './run.js';
+
+const HELP = `
+A gateway that is not on a loopback address asks for a key: "Authorization: Bearer sekali_…". Scopes are publish
+(POST /publish), read (GET /events, /stats) and admin; none includes another. A key with topics publishes to and
+reads these alone. Gateways take a new key, and refuse a revoked one, within three seconds.
+
+The database keeps the SHA-256 of a token: it is shown once, and cannot be shown again.
+
+Examples:
+  sekali keys create --name checkout --scopes publish --topics orders.created,logs.>
+  sekali keys create --name ops --scopes publish,read,admin --json | jq -r .token > key
+  sekali keys list
+  sekali keys revoke 0123456789abcdef
+
+Exit codes:
+  0  done     1  there is no such key     2  the database cannot be reached, or has no schema yet`;
+
+/** The command, to be added to the program. */
+export function keysCommand(): Command {
+  const keys = newCommand('keys')
+    .summary('make, list and revoke the keys of the gateway')
+    .description('Makes, lists and revokes API keys, in the database.')
+    .addHelpText('after', HELP);
+  const create = newCommand('create')
+    .description('makes a key and prints its token, once')
+    .requiredOption('--name <name>', 'what it is for', ruledOption(apiKeyNameError))
+    .requiredOption('--scopes <list>', `${API_KEY_SCOPES.join(', ')}, joined by commas`, scopeList)
+    .option('--topics <list>', 'topics, and prefixes as logs.>, joined by commas (default: all)', topicList);
+  const list = newCommand('list').description('lists every key there ever was, without tokens');
+  const revoke = newCommand('revoke')
+    .description('revokes a key, for good')
+    .argument('<key id>', 'the part between the underscores of its token', ruledOption(apiKeyIdError));
+  for (const command of [create, list, revoke]) {
+    command.showHelpAfterError(`(sekali keys ${command.name()} --help says more)`);
+    addTargetOptions(command.option('--json', 'print one JSON document'), ['postgres']);
+    keys.addCommand(command);
+  }
+  create.action((options: Run.CreateOptions) => act('create', async (run) => run.createKey(options)));
+  list.action((options: Run.KeysOptions) => act('list', async (run) => run.listKeys(options)));
+  revoke.action((keyId: string, options: Run.KeysOptions) =>
+    act('revoke', async (run) => run.revokeKey(keyId, options)),
+  );
+  return keys;
+}
+
+async function act(name: string, action: (run: typeof Run) => Promise<ExitCode>): Promise<void> {
+  // Only now: loading what talks to the database takes longer than all the rest of the program.
+  await runAction(`keys ${name}`, async () => action(await import('./run.js')));
+}
+
+function scopeList(value: string): ApiKeyScope[] {
+  const known: readonly string[] = API_KEY_SCOPES;
+  const scopes = [...new Set(value.split(',').map((scope) => scope.trim()))];
+  if (!scopes.every((scope) => known.includes(scope))) {
+    throw new InvalidArgumentError(`They must be of ${API_KEY_SCOPES.join(', ')}.`);
+  }
+  return scopes as ApiKeyScope[];
+}
+
+function topicList(value: string): string[] {
+  const topics = [...new Set(value.split(',').map((topic) => topic.trim()))];
+  const wrong = topics.map(topicPatternError).find((error) => error !== undefined);
+  if (wrong !== undefined) throw new InvalidArgumentError(`${wrong}.`);
+  if (topics.length > API_KEY_TOPICS_MAX) {
+    throw new InvalidArgumentError(`There may be ${API_KEY_TOPICS_MAX} at most.`);
+  }
+  return topics;
+}

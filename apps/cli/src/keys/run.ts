@@ -1,0 +1,121 @@
+/** Makes, lists and revokes keys. A token is printed once, to standard output, and kept nowhere. */
+import { apiKeyHash, apiKeyIdOf, newApiKeyToken, type ApiKeyEntry, type ApiKeyScope } from '#contracts';
+import {
+  createPool,
+  insertApiKeys,
+  listApiKeys,
+  revokeApiKey,
+  type ListedApiKey,
+  type Queryable,
+} from '#store';
+import { CommandError, errorLine, type ExitCode } from '../command-error.js';
+import { columnTable, figureTable, notice, print, printJson } from '../output.js';
+import { findTarget, withoutPassword, type TargetOptions } from '../target.js';
+
+/** What a key is made with. */
+export interface CreateOptions extends TargetOptions {
+  readonly name: string;
+  readonly scopes: readonly ApiKeyScope[];
+  readonly topics?: readonly string[];
+  readonly json?: boolean;
+}
+
+/** What the other two need. */
+export interface KeysOptions extends TargetOptions {
+  readonly json?: boolean;
+}
+
+const ANSWER_MS_MAX = 10_000;
+const UNDEFINED_TABLE = '42P01';
+
+/** Makes a key and prints its token. Throws `CommandError` (2) when the database does not take it. */
+export async function createKey(options: CreateOptions): Promise<ExitCode> {
+  const token = newApiKeyToken();
+  const entry: ApiKeyEntry = {
+    key_id: apiKeyIdOf(token) ?? '',
+    name: options.name,
+    scopes: options.scopes,
+    topics: options.topics ?? null,
+    hash: apiKeyHash(token),
+  };
+  const added = await withDatabase(options, (database) => insertApiKeys(database, [entry]));
+  // Two of 2⁶⁴ ids are the same sooner or later; then the token would be another key's.
+  if (added.length === 0) throw new CommandError('the id that was drawn is taken: try again');
+  const { key_id, name, scopes, topics } = entry;
+  if (options.json) {
+    await printJson({ key_id, name, scopes, topics, token });
+    return 0;
+  }
+  await print(
+    figureTable([
+      ['key id', key_id],
+      ['name', name],
+      ['scopes', scopes.join(', ')],
+      ['topics', topicsText(topics)],
+    ]),
+  );
+  await print(`\n${token}`);
+  notice('\nThis token is shown once: keep it now. Gateways take it within three seconds.');
+  return 0;
+}
+
+/** Lists every key. */
+export async function listKeys(options: KeysOptions): Promise<ExitCode> {
+  const keys = await withDatabase(options, listApiKeys);
+  if (options.json) {
+    await printJson(keys);
+  } else if (keys.length === 0) {
+    await print('There is no key. Make one with "sekali keys create".');
+  } else {
+    const rows = keys.map((key) => [
+      key.key_id,
+      key.name,
+      key.scopes.join(', '),
+      topicsText(key.topics),
+      day(key.created_at),
+      key.revoked_at === null ? '' : day(key.revoked_at),
+    ]);
+    await print(columnTable(['key id', 'name', 'scopes', 'topics', 'made', 'revoked'], rows));
+  }
+  return 0;
+}
+
+/** Revokes a key. 1 when there is none of this id; repeating it is no mistake. */
+export async function revokeKey(keyId: string, options: KeysOptions): Promise<ExitCode> {
+  const revoked: ListedApiKey | undefined = await withDatabase(options, (database) =>
+    revokeApiKey(database, keyId),
+  );
+  if (revoked === undefined) throw new CommandError(`there is no key ${keyId}: see "sekali keys list"`, 1);
+  if (options.json) await printJson(revoked);
+  else await print(`${keyId} (${revoked.name}) is revoked. Gateways refuse it within three seconds.`);
+  return 0;
+}
+
+async function withDatabase<T>(
+  options: TargetOptions,
+  work: (database: Queryable) => Promise<T>,
+): Promise<T> {
+  const url = findTarget(options).SEKALI_POSTGRES_URL;
+  const pool = createPool({ url, name: 'sekali-keys', connectionsMax: 1, transactionMsMax: ANSWER_MS_MAX });
+  try {
+    return await work(pool);
+  } catch (error) {
+    const where = `the database at ${withoutPassword(url)}`;
+    const message =
+      (error as { code?: unknown }).code === UNDEFINED_TABLE
+        ? `${where} has no table of keys yet: run setup ("sekali up" does it)`
+        : `${where} does not answer as it should: ${errorLine(error)}`;
+    throw new CommandError(message, 2, { cause: error });
+  } finally {
+    // Not awaited: a connection that hangs would hold up the answer that it hangs.
+    void pool.end().catch(() => undefined);
+  }
+}
+
+function topicsText(topics: readonly string[] | null): string {
+  return topics?.join(', ') ?? 'all';
+}
+
+function day(instant: Date): string {
+  return instant.toISOString().slice(0, 16).replace('T', ' ');
+}

@@ -1,0 +1,72 @@
+/**
+ * Asks every request for its key, before its body is read.
+ *
+ * What a route needs stands beside it (`@RouteConfig({ scope: … })`). A route that says nothing needs `admin`: one
+ * that is forgotten is closed. An address where nothing is needs any key, so that nobody finds out what is there.
+ */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ApiKeyScope } from '#contracts';
+import { problem, ProblemError, unavailableError } from '../problems/problem-error.js';
+import { OPEN_ACCESS, type Access, type RouteAccess } from './access.js';
+import type { KeyRing } from './key-ring.js';
+
+const BEARER = /^Bearer +(\S+) *$/i;
+
+/** Lets everyone do everything. */
+export function letEveryoneIn(server: FastifyInstance): void {
+  server.decorateRequest('access', { getter: () => OPEN_ACCESS });
+}
+
+/** Puts the guard before every route of a server. */
+export function askForKeys(server: FastifyInstance, ring: KeyRing): void {
+  server.decorateRequest('access', null);
+  server.addHook('onRequest', (request, _reply, next) => {
+    try {
+      request.access = admit(request, ring);
+      next();
+    } catch (error) {
+      next(error as ProblemError);
+    }
+  });
+}
+
+function admit(request: FastifyRequest, ring: KeyRing): Access | null {
+  const needed = neededScope(request);
+  if (needed === 'none') return null;
+  if (!ring.isKnown) throw unavailableError('database', undefined);
+  const token = tokenOf(request);
+  if (token === undefined) {
+    throw refused('Bearer realm="sekali"', 'Send an API key: Authorization: Bearer sekali_…');
+  }
+  const access = ring.find(token);
+  if (access === undefined) {
+    throw refused(
+      'Bearer realm="sekali", error="invalid_token"',
+      'The API key is not one of this system, or was revoked.',
+    );
+  }
+  if (needed !== undefined && !access.scopes.includes(needed)) {
+    const detail = `This needs a key with the scope ${needed}; the one sent has ${access.scopes.join(', ')}.`;
+    throw new ProblemError(problem('missing-scope', 403, detail, { scope: needed }), {
+      'www-authenticate': `Bearer realm="sekali", error="insufficient_scope", scope="${needed}"`,
+    });
+  }
+  return access;
+}
+
+/** `undefined`: any key will do. */
+function neededScope(request: FastifyRequest): ApiKeyScope | 'none' | undefined {
+  if (request.is404) return undefined;
+  return (request.routeOptions.config as RouteAccess).scope ?? 'admin';
+}
+
+function tokenOf({ headers }: FastifyRequest): string | undefined {
+  const bearer = BEARER.exec(headers.authorization ?? '')?.[1];
+  if (bearer !== undefined) return bearer;
+  const key = headers['x-api-key'];
+  return typeof key === 'string' && key !== '' ? key : undefined;
+}
+
+function refused(challenge: string, detail: string): ProblemError {
+  return new ProblemError(problem('no-key', 401, detail), { 'www-authenticate': challenge });
+}

@@ -1,0 +1,77 @@
+/**
+ * What stands between the network and the routes, in the order in which a request meets it:
+ *
+ *   request id ─▶ security headers ─▶ CORS ─▶ key ─▶ rate ─▶ route
+ *
+ * A gateway that is open on loopback has the first alone: the others would cost every request and guard nothing.
+ */
+import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyInstance } from 'fastify';
+import type { GatewaySettings } from '#config';
+import { isLocal } from './keys/door.js';
+import { askForKeys, letEveryoneIn } from './keys/key-guard.js';
+import type { KeyRing } from './keys/key-ring.js';
+import { problem, ProblemError } from './problems/problem-error.js';
+import { REQUEST_ID_HEADER, identifyRequests } from './request-identity.js';
+
+/** Requests a second of one key, where keys are asked for and nothing else is set. */
+const REQUESTS_PER_SECOND = 1_000;
+const PREFLIGHT_SECONDS = 600;
+/** Keys or addresses whose requests are counted at a time; the one unused longest is forgotten first. */
+const COUNTED_MAX = 10_000;
+
+/** Puts all of it before the routes of a server. @param ring `undefined` where no keys are asked for */
+export async function protect(
+  server: FastifyInstance,
+  settings: GatewaySettings,
+  ring: KeyRing | undefined,
+): Promise<void> {
+  identifyRequests(server);
+  if (!isLocal(settings)) await addSecurityHeaders(server, settings);
+  if (settings.SEKALI_HTTP_CORS_ORIGINS !== undefined) {
+    await allowOrigins(server, settings.SEKALI_HTTP_CORS_ORIGINS);
+  }
+  if (ring === undefined) letEveryoneIn(server);
+  else askForKeys(server, ring);
+  const most = settings.SEKALI_HTTP_REQUESTS_PER_SECOND_MAX ?? (ring === undefined ? 0 : REQUESTS_PER_SECOND);
+  if (most > 0) await boundRate(server, most);
+}
+
+async function addSecurityHeaders(server: FastifyInstance, settings: GatewaySettings): Promise<void> {
+  // Behind plain HTTP neither would lead a browser anywhere. A proxy that terminates TLS sets them itself.
+  const isHttps = settings.SEKALI_HTTP_TLS_CERT_FILE !== undefined;
+  await server.register(helmet, {
+    strictTransportSecurity: isHttps,
+    contentSecurityPolicy: { directives: isHttps ? {} : { upgradeInsecureRequests: null } },
+  });
+}
+
+async function allowOrigins(server: FastifyInstance, origins: string): Promise<void> {
+  await server.register(cors, {
+    origin: origins.split(',').map((origin) => origin.trim()),
+    methods: ['GET', 'HEAD', 'POST'],
+    allowedHeaders: ['authorization', 'content-type', 'prefer', 'x-api-key', REQUEST_ID_HEADER],
+    exposedHeaders: [
+      ...['link', 'preference-applied', 'retry-after', REQUEST_ID_HEADER],
+      ...['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'],
+    ],
+    maxAge: PREFLIGHT_SECONDS,
+  });
+}
+
+/** Counts by key, else by address, in this process alone: two gateways let twice as much through. */
+async function boundRate(server: FastifyInstance, requestsPerSecondMax: number): Promise<void> {
+  await server.register(rateLimit, {
+    max: requestsPerSecondMax,
+    timeWindow: 1_000,
+    cache: COUNTED_MAX,
+    enableDraftSpec: true,
+    keyGenerator: (request) => request.access?.keyId ?? request.ip,
+    errorResponseBuilder: () => {
+      const detail = `One key may send ${requestsPerSecondMax} requests a second here. One request may hold many events.`;
+      return new ProblemError(problem('too-many-requests', 429, detail));
+    },
+  });
+}

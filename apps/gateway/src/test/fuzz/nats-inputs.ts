@@ -1,0 +1,135 @@
+/** What is sent straight to the brokers: messages of a client, and bytes of the protocol that no client would send. */
+import fc from 'fast-check';
+import { messageIdOf } from '#contracts';
+import { anyJson, changedEvent, eventNotUtf8, hardText, validEvent } from './event-texts.js';
+import { bytes, word } from './words.js';
+
+/** The kinds of input over NATS. */
+export type NatsKind =
+  | 'nats: valid'
+  | 'nats: one thing wrong'
+  | 'nats: another subject'
+  | 'nats: any JSON'
+  | 'nats: deep and large'
+  | 'nats: random bytes'
+  | 'nats: raw headers';
+
+/** One input. */
+export interface NatsInput {
+  readonly kind: NatsKind;
+  /** What follows the prefix in the subject. */
+  readonly topic: string;
+  readonly messageId?: string;
+  readonly body: Buffer;
+  /** The header block as bytes, sent without a client that would mend it. */
+  readonly headers?: Buffer;
+  /** It is an event, so it must be stored, or be a duplicate. */
+  readonly valid: boolean;
+}
+
+const OWN_HEADERS = [
+  'Nats-Msg-Id',
+  'nats-msg-id',
+  'Nats-Rollup',
+  'Nats-Expected-Stream',
+  'Nats-Expected-Last-Sequence',
+  'Nats-TTL',
+];
+const MORE_HEADERS = [
+  'Nats-Schedule',
+  'Nats-Batch-Id',
+  'Nats-Batch-Sequence',
+  'Nats-Batch-Commit',
+  'Nats-Incr',
+  'Status',
+  'Sekali-Submission',
+  '',
+];
+
+const TOPICS = ['orders.created', 'a', 'logs.web', 'x'.repeat(64)];
+
+/** A token of a subject cannot hold white space or control characters; all else the brokers take. */
+const subjectWord = word.map((text) => {
+  const token = text.toWellFormed().replace(/[\p{Cc}\p{Z}\ufeff]/gu, '');
+  return token.slice(0, 500).replace(/^\.+|\.+$|\.(?=\.)/g, '') || 'empty';
+});
+
+/** How often each kind comes, in a thousand. */
+export const natsInputs: fc.Arbitrary<NatsInput> = fc.oneof(
+  {
+    weight: 300,
+    arbitrary: validEvent.map((event) =>
+      message('nats: valid', event['topic'] as string, JSON.stringify(event), event),
+    ),
+  },
+  {
+    weight: 250,
+    arbitrary: fc
+      .tuple(fc.constantFrom(...TOPICS), changedEvent)
+      .map(([topic, text]) => message('nats: one thing wrong', topic, text)),
+  },
+  {
+    weight: 100,
+    arbitrary: fc
+      .tuple(subjectWord, validEvent)
+      .map(([topic, event]) => message('nats: another subject', topic, JSON.stringify(event))),
+  },
+  {
+    weight: 100,
+    arbitrary: fc
+      .tuple(fc.constantFrom(...TOPICS), anyJson)
+      .map(([topic, text]) => message('nats: any JSON', topic, text)),
+  },
+  {
+    weight: 50,
+    arbitrary: fc
+      .tuple(fc.constantFrom(...TOPICS), hardText)
+      .map(([topic, text]) => message('nats: deep and large', topic, text)),
+  },
+  {
+    weight: 120,
+    arbitrary: fc
+      .tuple(fc.oneof(subjectWord, fc.constantFrom(...TOPICS)), fc.oneof(bytes(200), eventNotUtf8))
+      .map(([topic, body]) => ({ kind: 'nats: random bytes' as const, topic, body, valid: false })),
+  },
+  { weight: 80, arbitrary: rawHeaders() },
+);
+
+function message(
+  kind: NatsKind,
+  topic: string,
+  text: string,
+  event?: Readonly<Record<string, unknown>>,
+): NatsInput {
+  const valid = event !== undefined;
+  const id = valid ? { messageId: messageIdOf(topic, event['event_id'] as string) } : {};
+  return { kind, topic, body: Buffer.from(text), valid, ...id };
+}
+
+function rawHeaders(): fc.Arbitrary<NatsInput> {
+  const lines = fc
+    .array(
+      fc.tuple(
+        fc.constantFrom(...OWN_HEADERS, ...MORE_HEADERS),
+        fc.oneof(word, fc.constantFrom('all', '1', '0')),
+      ),
+      { maxLength: 4 },
+    )
+    .map((pairs) =>
+      Buffer.from(`NATS/1.0\r\n${pairs.map(([name, value]) => `${name}: ${value}`).join('\r\n')}\r\n\r\n`),
+    );
+  const block = fc.oneof(
+    lines,
+    lines,
+    lines,
+    bytes(60),
+    fc.constantFrom(Buffer.from('NATS/1.0'), Buffer.from('NATS/1.0 503\r\n\r\n')),
+  );
+  return fc.tuple(fc.constantFrom(...TOPICS), block, validEvent).map(([topic, headers, event]) => ({
+    kind: 'nats: raw headers',
+    topic,
+    headers,
+    body: Buffer.from(JSON.stringify({ ...event, topic })),
+    valid: false,
+  }));
+}

@@ -1,0 +1,126 @@
+/**
+ * API keys: what a token looks like, what it may do, and what is kept of it.
+ *
+ *   sekali_0123456789abcdef_<43 characters of base64url>
+ *          └ key id: names  └ secret: 32 random bytes
+ *
+ * Kept is the SHA-256 of the whole token and nothing more. A slow hash guards passwords, which can be guessed; 32
+ * random bytes cannot, and a fast one costs a request a microsecond.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { topicError } from './event.js';
+
+/** What a key may be for. None includes another: an operator's key has all three. */
+export const API_KEY_SCOPES = ['publish', 'read', 'admin'] as const;
+
+/** One of them. */
+export type ApiKeyScope = (typeof API_KEY_SCOPES)[number];
+
+/** A key as it is kept and handed over in files, named as on the wire. */
+export interface ApiKeyEntry {
+  /** 16 lowercase hexadecimal characters. */
+  readonly key_id: string;
+  /** For people: 1 to 128 characters. */
+  readonly name: string;
+  readonly scopes: readonly ApiKeyScope[];
+  /** Topics, and `prefix.>` for every topic below a prefix; `null` is all topics. */
+  readonly topics: readonly string[] | null;
+  /** SHA-256 of the token, 64 lowercase hexadecimal characters. */
+  readonly hash: string;
+}
+
+/** Topics and prefixes of one key, at most: each costs a comparison an event. */
+export const API_KEY_TOPICS_MAX = 100;
+
+const TOKEN = /^sekali_([0-9a-f]{16})_[A-Za-z0-9_-]{43}$/;
+const KEY_ID = /^[0-9a-f]{16}$/;
+const HASH = /^[0-9a-f]{64}$/;
+// eslint-disable-next-line no-control-regex -- finding control characters is the purpose
+const NAME = /^[^\u0000-\u001f\u007f-\u009f]{1,128}$/u;
+const BELOW = '.>';
+const ENTRY_FIELDS = ['key_id', 'name', 'scopes', 'topics', 'hash'];
+
+/** Draws a token that nobody can guess. It is known to nobody but the caller. */
+export function newApiKeyToken(): string {
+  return `sekali_${randomBytes(8).toString('hex')}_${randomBytes(32).toString('base64url')}`;
+}
+
+/** The key id in a token, `undefined` when the text has not the form of one. */
+export function apiKeyIdOf(token: string): string | undefined {
+  return TOKEN.exec(token)?.[1];
+}
+
+/** What is kept of a token: its SHA-256, 64 lowercase hexadecimal characters. */
+export function apiKeyHash(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}
+
+/** Says what is wrong with the id of a key, or `undefined` when nothing is. */
+export function apiKeyIdError(value: unknown): string | undefined {
+  return typeof value === 'string' && KEY_ID.test(value)
+    ? undefined
+    : 'a key id is 16 characters of 0-9 a-f, the part between the underscores of its token';
+}
+
+/** Says what is wrong with the name of a key, or `undefined` when nothing is. */
+export function apiKeyNameError(value: unknown): string | undefined {
+  return typeof value === 'string' && NAME.test(value) && value.isWellFormed()
+    ? undefined
+    : 'a name is 1 to 128 characters without control characters';
+}
+
+/** Says what is wrong with a list of scopes, or `undefined` when nothing is. */
+export function apiKeyScopesError(value: unknown): string | undefined {
+  const known: readonly unknown[] = API_KEY_SCOPES;
+  const isRight =
+    Array.isArray(value) &&
+    value.length > 0 &&
+    new Set(value).size === value.length &&
+    value.every((scope) => known.includes(scope));
+  return isRight ? undefined : `scopes are one or more of ${API_KEY_SCOPES.join(', ')}, each once`;
+}
+
+/** Says what is wrong with one entry of a list of topics, or `undefined` when nothing is. */
+export function topicPatternError(value: unknown): string | undefined {
+  const topic = typeof value === 'string' && value.endsWith(BELOW) ? value.slice(0, -BELOW.length) : value;
+  return topicError(topic) === undefined
+    ? undefined
+    : 'a topic of a key is a topic, or a topic followed by ".>" for every topic below it';
+}
+
+/** Says what is wrong with the topics of a key, or `undefined` when nothing is. */
+export function apiKeyTopicsError(value: unknown): string | undefined {
+  if (value === null) return undefined;
+  if (!Array.isArray(value) || value.length === 0 || value.length > API_KEY_TOPICS_MAX) {
+    return `topics are null, which is all of them, or a list of 1 to ${API_KEY_TOPICS_MAX}`;
+  }
+  return value.map(topicPatternError).find((error) => error !== undefined);
+}
+
+/** Every rule that a value of a key file breaks, none when it is an `ApiKeyEntry`. Never repeats a value. */
+export function apiKeyEntryErrors(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return ['a key is a JSON object'];
+  const entry = value as Readonly<Record<string, unknown>>;
+  const hash = entry['hash'];
+  return [
+    apiKeyIdError(entry['key_id']),
+    apiKeyNameError(entry['name']),
+    apiKeyScopesError(entry['scopes']),
+    apiKeyTopicsError(entry['topics']),
+    typeof hash === 'string' && HASH.test(hash)
+      ? undefined
+      : 'a hash is 64 characters of 0-9 a-f, the SHA-256 of the token',
+    Object.keys(entry).every((name) => ENTRY_FIELDS.includes(name))
+      ? undefined
+      : `a key has ${ENTRY_FIELDS.join(', ')} and nothing more`,
+  ].filter((error) => error !== undefined);
+}
+
+/** Whether a list of topics covers a topic. `null` covers all. */
+export function coversTopic(topics: readonly string[] | null, topic: string): boolean {
+  if (topics === null) return true;
+  return topics.some((pattern) =>
+    // Without the ">": "a.>" covers "a.b", and neither "a" nor "ab".
+    pattern.endsWith(BELOW) ? topic.startsWith(pattern.slice(0, -1)) : pattern === topic,
+  );
+}
