@@ -20,6 +20,7 @@ import { type Ack, type AckInbox } from './ack-inbox.js';
 import { messageHeaders } from './message-headers.js';
 import { publishFailure, retryDelayMs } from './publish-failure.js';
 import { type PublishJob, type PublishOutcome, unavailable } from './publish-job.js';
+import { RecentSequences } from './recent-sequences.js';
 
 /** Where and for how long is tried. */
 export interface TryBounds {
@@ -33,15 +34,13 @@ export interface TryBounds {
 
 const LAST_TRY_MS_MIN = 100;
 const LOOK_MS_MAX = 2_000;
-/** Messages this process published, remembered to spare looking at them; about 10 MB. */
-const OWN_MAX = 50_000;
 
 /** See the head of this file. */
 export class PublishTries {
   private readonly client: JetStreamClient;
   private manager: Promise<JetStreamManager> | undefined;
-  /** The sequence under which a message id was stored by this process, oldest first. */
-  private readonly own = new Map<string, number>();
+  /** What this process published lately, remembered to spare looking at it. */
+  private readonly own = new RecentSequences();
 
   constructor(
     private readonly connection: NatsConnection,
@@ -53,16 +52,12 @@ export class PublishTries {
 
   /** Whether this process has published the message id lately, so that it is a duplicate for certain. */
   isOwn(messageId: string): boolean {
-    return this.own.has(messageId);
+    return this.own.sequenceOf(messageId) !== undefined;
   }
 
   /** The outcome of an event of which the brokers have said that they took it. */
   accepted(job: PublishJob, seq: number): PublishOutcome {
-    if (this.own.size >= OWN_MAX) {
-      const [oldest] = this.own.keys();
-      if (oldest !== undefined) this.own.delete(oldest);
-    }
-    this.own.set(job.messageId, seq);
+    this.own.add(job.messageId, seq);
     return { status: 'accepted', seq };
   }
 
@@ -82,7 +77,7 @@ export class PublishTries {
       this.acks.send([message], this.tryMs(leftMs), (answer) => {
         if (answer instanceof Error) goOn(answer);
         else if (!answer.duplicate) end(this.accepted(job, answer.seq));
-        else if (this.own.get(messageId) === answer.seq) end({ status: 'duplicate', seq: answer.seq });
+        else if (this.own.sequenceOf(messageId) === answer.seq) end({ status: 'duplicate', seq: answer.seq });
         else goOn(answer);
       });
     } catch (error) {
@@ -132,7 +127,7 @@ export class PublishTries {
    * is not this event. Throws when nobody says; the try is then repeated.
    */
   private async firstOf(job: PublishJob, seq: number): Promise<'this' | 'same' | 'another'> {
-    if (this.own.get(job.messageId) === seq) return 'same';
+    if (this.own.sequenceOf(job.messageId) === seq) return 'same';
     // Through the leader: a replica asked directly may not have the message yet.
     this.manager ??= jetstreamManager(this.connection, { checkAPI: false, timeout: LOOK_MS_MAX });
     const stored = await (
