@@ -4,7 +4,8 @@
  * Publishing and consuming each take a connection of their own, so that a flood of deliveries cannot hold up
  * the acknowledgements a publisher waits for.
  */
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { readFile } from 'node:fs/promises';
+import { connect, nkeyAuthenticator, type NatsConnection, type TlsOptions } from '@nats-io/transport-node';
 
 /** How to reach the brokers. */
 export interface BrokerAddress {
@@ -14,6 +15,33 @@ export interface BrokerAddress {
   readonly discovery?: boolean;
   /** What the connection is called in the brokers' monitoring. */
   readonly name: string;
+  /** File with the seed of the NKey to sign in with. */
+  readonly nkeyFile?: string | undefined;
+  /** File with the authority that the brokers' certificates must come from; with it there is no connection without TLS. */
+  readonly caFile?: string | undefined;
+  /** First tokens of the subjects that answers come to, when the user may not subscribe to `_INBOX.>`. */
+  readonly inboxPrefix?: string | undefined;
+}
+
+/** The settings that say how the brokers are reached, as libs/config reads them. */
+export interface BrokerSettings {
+  readonly SEKALI_NATS_URLS: string;
+  readonly SEKALI_NATS_DISCOVERY: 'true' | 'false';
+  readonly SEKALI_NATS_NKEY_FILE?: string | undefined;
+  readonly SEKALI_NATS_CA_FILE?: string | undefined;
+  readonly SEKALI_NATS_INBOX_PREFIX: string;
+}
+
+/** How a program that is called `name` reaches the brokers. */
+export function brokerAddress(settings: BrokerSettings, name: string): BrokerAddress {
+  return {
+    urls: settings.SEKALI_NATS_URLS,
+    discovery: settings.SEKALI_NATS_DISCOVERY === 'true',
+    name,
+    nkeyFile: settings.SEKALI_NATS_NKEY_FILE,
+    caFile: settings.SEKALI_NATS_CA_FILE,
+    inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
+  };
 }
 
 const RECONNECT_WAIT_MS = 250;
@@ -25,7 +53,7 @@ const CONNECT_MS_MAX = 2_000;
  * Connects, and stays connected: a lost connection is retried for ever, on each of the brokers in turn.
  *
  * @param options.waitForFirst keep trying until the first connection stands, instead of failing when none does
- * @throws when no broker answers and `waitForFirst` is not set
+ * @throws when no broker answers and `waitForFirst` is not set, or when a file of the address cannot be read
  */
 export async function connectBroker(
   address: BrokerAddress,
@@ -45,5 +73,18 @@ export async function connectBroker(
     maxPingOut: 2,
     // Stack traces for every request cost more than the request.
     noAsyncTraces: true,
+    ...(address.inboxPrefix !== undefined && { inboxPrefix: address.inboxPrefix }),
+    ...(await credentials(address)),
   });
+}
+
+async function credentials(
+  address: BrokerAddress,
+): Promise<{ authenticator?: ReturnType<typeof nkeyAuthenticator>; tls?: TlsOptions }> {
+  const { nkeyFile, caFile } = address;
+  const seed = nkeyFile === undefined ? undefined : (await readFile(nkeyFile, 'utf8')).trim();
+  return {
+    ...(seed !== undefined && { authenticator: nkeyAuthenticator(Buffer.from(seed)) }),
+    ...(caFile !== undefined && { tls: { ca: await readFile(caFile, 'utf8') } }),
+  };
 }

@@ -1,4 +1,4 @@
-export { connectBroker, type BrokerAddress } from './connection.js';
+export { brokerAddress, connectBroker, type BrokerAddress, type BrokerSettings } from './connection.js';
 export { type UnavailableReason } from './publish-failure.js';
 export { Publisher, type Publication, type PublisherOptions, type PublishOutcome } from './publisher.js';
 export {
