@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { headers } from '@nats-io/nats-core';
 import { createUser } from '@nats-io/nkeys';
-import { connectBroker } from '#broker';
+import { type BrokerAddress, connectBroker } from '#broker';
 import { drawFreePorts, findRepositoryRoot } from '#local-cluster';
 import {
   createTestSystem,
@@ -240,14 +240,13 @@ describe('a connection', () => {
 
   it('to a broker without TLS is refused by a program that knows an authority', async () => {
     const urls = sharedServers().natsUrls.join(',');
-    const attempt = connectBroker({ ...cluster.addressOf('gateway'), urls }, { waitForFirst: false });
-    await expect(attempt).rejects.toThrow(/tls/i);
+    expect(await refusalOf({ ...cluster.addressOf('gateway'), urls })).toMatch(/tls/i);
   });
 
   it('to a broker of another deployment is refused by the program', async () => {
     const other = await makeSecrets(join(cluster.secrets, 'other'));
     const address = { ...cluster.addressOf('gateway'), caFile: join(other, 'ca.crt') };
-    await expect(connectBroker(address, { waitForFirst: false })).rejects.toThrow(/certificate/i);
+    expect(await refusalOf(address)).toMatch(/certificate/i);
   });
 
   it.each<[string, () => string | undefined]>([
@@ -255,9 +254,20 @@ describe('a connection', () => {
     ['with a key that nobody knows', () => unknownKey()],
   ])('%s is refused by the broker', async (_, nkeyFile) => {
     const address = { ...cluster.addressOf('gateway'), nkeyFile: nkeyFile() };
-    await expect(connectBroker(address, { waitForFirst: false })).rejects.toThrow(/authorization violation/i);
+    expect(await refusalOf(address)).toMatch(/authorization violation/i);
   });
 });
+
+/** Why there is no connection. */
+async function refusalOf(address: BrokerAddress): Promise<string> {
+  try {
+    const connection = await connectBroker(address, { waitForFirst: false });
+    await connection.close();
+    return 'connected';
+  } catch (error) {
+    return String(error);
+  }
+}
 
 function unknownKey(): string {
   const file = join(cluster.secrets, 'unknown.nkey');
