@@ -258,6 +258,33 @@ describe('a connection', () => {
   });
 });
 
+describe('a program', () => {
+  it('that the brokers do not know says so and ends, although it waits for brokers that do not answer', async () => {
+    const environment = { ...environmentOf('setup'), SEKALI_NATS_NKEY_FILE: unknownKey() };
+    await expect(startApp('setup', environment)).rejects.toThrow(/authorization violation/i);
+  });
+
+  it('that the brokers forgot for a while is connected again when they know it', async () => {
+    await as('worker', async (connection) => {
+      let refusals = 0;
+      void (async () => {
+        for await (const status of connection.status()) {
+          if (status.type === 'error' && status.error.name === 'AuthorizationError') refusals += 1;
+        }
+      })();
+      const stranger = createUser().getPublicKey();
+      cluster.changeUsers((text) => text.replace(/^WORKER_NKEY: .*$/m, `WORKER_NKEY: ${stranger}`));
+      await waitFor(() => refusals > 3, { withinMs: 20_000, describe: 'each broker to refuse the worker' });
+      cluster.changeUsers((text) => text);
+      await waitFor(() => maySend(connection, '$JS.API.CONSUMER.INFO.EVENTS.store'), {
+        withinMs: 20_000,
+        describe: 'the worker to be connected again',
+      });
+      expect(connection.isClosed()).toBe(false);
+    });
+  });
+});
+
 /** Why there is no connection. */
 async function refusalOf(address: BrokerAddress): Promise<string> {
   try {

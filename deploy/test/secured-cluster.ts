@@ -3,7 +3,7 @@
  * `npm run secrets`. Only ports, folders and addresses are given on the command line.
  */
 import { execFile } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -134,6 +134,17 @@ export class SecuredCluster {
       peers: () => routesOf(monitorPort),
       log: () => readFileSync(managed.logFile, 'utf8'),
     };
+  }
+
+  /** Changes the text of nats-users.conf on every broker, which reads it at once. */
+  changeUsers(change: (text: string) => string): void {
+    const users = change(readFileSync(join(this.secrets, 'nats-users.conf'), 'utf8'));
+    for (const { name } of this.brokers) {
+      const file = join(this.folder, name, 'secrets/nats-users.conf');
+      rmSync(file);
+      writeFileSync(file, users);
+      this.processes.find((managed) => managed.name === name)?.kill('SIGHUP');
+    }
   }
 
   /** Ends the brokers and removes what they wrote. */

@@ -5,7 +5,14 @@
  * the acknowledgements a publisher waits for.
  */
 import { readFile } from 'node:fs/promises';
-import { connect, nkeyAuthenticator, type NatsConnection, type TlsOptions } from '@nats-io/transport-node';
+import {
+  connect,
+  errors,
+  nkeyAuthenticator,
+  type NatsConnection,
+  type NodeConnectionOptions,
+  type TlsOptions,
+} from '@nats-io/transport-node';
 
 /** How to reach the brokers. */
 export interface BrokerAddress {
@@ -53,13 +60,14 @@ const CONNECT_MS_MAX = 2_000;
  * Connects, and stays connected: a lost connection is retried for ever, on each of the brokers in turn.
  *
  * @param options.waitForFirst keep trying until the first connection stands, instead of failing when none does
- * @throws when no broker answers and `waitForFirst` is not set, or when a file of the address cannot be read
+ * @throws when no broker answers and `waitForFirst` is not set; when the brokers refuse who we are; when a file of the
+ *   address cannot be read
  */
 export async function connectBroker(
   address: BrokerAddress,
   options: { readonly waitForFirst: boolean },
 ): Promise<NatsConnection> {
-  return connect({
+  const connectionOptions: NodeConnectionOptions = {
     servers: address.urls.split(',').map((url) => url.trim()),
     name: address.name,
     ignoreClusterUpdates: address.discovery === false,
@@ -67,7 +75,8 @@ export async function connectBroker(
     maxReconnectAttempts: -1,
     reconnectTimeWait: RECONNECT_WAIT_MS,
     timeout: CONNECT_MS_MAX,
-    waitOnFirstConnect: options.waitForFirst,
+    // The default closes it for good when two brokers in a row do not know us, as while keys are being replaced.
+    ignoreAuthErrorAbort: true,
     // A peer that vanished without a word (power, network) is noticed after two missed answers.
     pingInterval: PING_INTERVAL_MS,
     maxPingOut: 2,
@@ -75,7 +84,16 @@ export async function connectBroker(
     noAsyncTraces: true,
     ...(address.inboxPrefix !== undefined && { inboxPrefix: address.inboxPrefix }),
     ...(await credentials(address)),
-  });
+  };
+  for (;;) {
+    try {
+      return await connect(connectionOptions);
+    } catch (error) {
+      // Not left to the client: it would also wait, without a word, for brokers that do not know us.
+      if (!options.waitForFirst || error instanceof errors.AuthorizationError) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RECONNECT_WAIT_MS));
+    }
+  }
 }
 
 async function credentials(
