@@ -38,7 +38,10 @@ function countByService(containers: readonly Container[]): Record<string, number
 
 /** Unequal events that are stored. */
 async function stored(service = 'gateway-1'): Promise<number> {
-  const answer = await fetch(`${await project.gatewayUrl(service)}/stats`);
+  const token = readFileSync(join(project.secrets, 'api-key-reader'), 'utf8').trim();
+  const answer = await fetch(`${await project.gatewayUrl(service)}/stats`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
   return ((await answer.json()) as { unique_processed: number }).unique_processed;
 }
 
