@@ -18,9 +18,11 @@ const DAYS_LEFT_MIN = 60;
 const PASSWORDS = ['postgres-superuser-password', 'postgres-password'];
 const NATS_USERS = ['producer', 'gateway', 'worker', 'setup', 'monitoring', 'system'];
 const API_KEYS = [
-  { name: 'producer', scopes: ['publish'], mode: MOUNTED },
-  { name: 'reader', scopes: ['read'], mode: KEPT },
-  { name: 'admin', scopes: ['publish', 'read', 'admin'], mode: KEPT },
+  { name: 'producer', scopes: ['publish'], topics: null, mode: KEPT },
+  { name: 'reader', scopes: ['read'], topics: null, mode: KEPT },
+  { name: 'admin', scopes: ['publish', 'read', 'admin'], topics: null, mode: KEPT },
+  // The producers of the demo compare what they sent with the figures, which a producer need not see.
+  { name: 'demo', scopes: ['publish', 'read'], topics: ['simulated.>'], mode: MOUNTED },
 ];
 const CERTIFICATES = [
   ...['nats-1', 'nats-2', 'nats-3'].map((name) => ({
@@ -104,7 +106,7 @@ function publicKeys(folder) {
 /** What `setup` imports: a hash for each key. Records of others in the file are left as they are. */
 function apiKeyRecords(folder) {
   const present = folder.has('api-keys.json') ? JSON.parse(folder.read('api-keys.json')) : [];
-  const ours = API_KEYS.map(({ name, scopes }) => {
+  const ours = API_KEYS.map(({ name, scopes, topics }) => {
     const token = folder.read(`api-key-${name}`);
     const hash = createHash('sha256').update(token).digest('hex');
     return (
@@ -112,7 +114,7 @@ function apiKeyRecords(folder) {
         key_id: token.split('_')[1],
         name,
         scopes,
-        topics: null,
+        topics,
         hash,
       }
     );

@@ -60,7 +60,7 @@ interface ApiKeyRecord {
   readonly key_id: string;
   readonly name: string;
   readonly scopes: string[];
-  readonly topics: null;
+  readonly topics: string[] | null;
   readonly hash: string;
 }
 const apiKeys = (): ApiKeyRecord[] => JSON.parse(read('api-keys.json')) as ApiKeyRecord[];
@@ -78,7 +78,13 @@ describe('the secrets', () => {
     expect(modeOf('.')).toBe('700');
     expect(mounted.filter((name) => modeOf(name) !== '444')).toEqual([]);
     const kept = readdirSync(folder).filter((name) => modeOf(name) !== '444');
-    expect(kept.sort()).toEqual(['api-key-admin', 'api-key-reader', 'ca.key', 'nats-system.nkey']);
+    expect(kept.sort()).toEqual([
+      'api-key-admin',
+      'api-key-producer',
+      'api-key-reader',
+      'ca.key',
+      'nats-system.nkey',
+    ]);
   });
 
   it('are never printed', async () => {
@@ -148,13 +154,18 @@ describe('the secrets', () => {
 describe('an API key', () => {
   it('is known by its hash and may do what its name says', async () => {
     await makeSecrets();
-    const scopes = { producer: ['publish'], reader: ['read'], admin: ['publish', 'read', 'admin'] };
+    const allowed = {
+      producer: { scopes: ['publish'], topics: null },
+      reader: { scopes: ['read'], topics: null },
+      admin: { scopes: ['publish', 'read', 'admin'], topics: null },
+      demo: { scopes: ['publish', 'read'], topics: ['simulated.>'] },
+    };
     expect(apiKeys()).toEqual(
-      Object.entries(scopes).map(([name, allowed]) => {
+      Object.entries(allowed).map(([name, rights]) => {
         const token = read(`api-key-${name}`);
         const [, id] = /^sekali_([0-9a-f]{16})_[A-Za-z0-9_-]{43}$/.exec(token) ?? [];
         const hash = createHash('sha256').update(token).digest('hex');
-        return { key_id: id, name, scopes: allowed, topics: null, hash };
+        return { key_id: id, name, ...rights, hash };
       }),
     );
   });
