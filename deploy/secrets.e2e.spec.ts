@@ -158,7 +158,7 @@ describe('an API key', () => {
       producer: { scopes: ['publish'], topics: null },
       reader: { scopes: ['read'], topics: null },
       admin: { scopes: ['publish', 'read', 'admin'], topics: null },
-      demo: { scopes: ['publish', 'read'], topics: ['simulated.>'] },
+      demo: { scopes: ['publish', 'read'], topics: null },
     };
     expect(apiKeys()).toEqual(
       Object.entries(allowed).map(([name, rights]) => {
