@@ -4,8 +4,10 @@
  */
 export default {
   testEnvironment: 'node',
-  roots: ['<rootDir>/apps', '<rootDir>/libs'],
+  roots: ['<rootDir>/apps', '<rootDir>/deploy', '<rootDir>/libs'],
   testMatch: ['**/*.spec.ts'],
+  // It needs Docker: npm run test:compose.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/deploy/compose\\.e2e\\.spec\\.ts$'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^#(contracts|config|observability|pg-columns|broker|store|idempotent-consumer|local-cluster|testing)$':

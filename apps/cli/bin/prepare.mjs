@@ -45,6 +45,15 @@ export async function prepare() {
   });
 }
 
+/** Installs the dependencies when they are missing, for a program that needs no build. Throws `PrepareError`. */
+export async function prepareDependencies() {
+  requireNode();
+  if (isInstalled()) return;
+  await alone(async () => {
+    if (!isInstalled()) await installDependencies();
+  });
+}
+
 /** Runs a program of this folder: prints a failure as one line and ends with code 1. */
 export async function main(program) {
   try {

@@ -12,6 +12,7 @@ import {
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import {
+  type BrokerAddress,
   connectBroker,
   consumerInfo,
   Publisher,
@@ -24,8 +25,7 @@ import { withinMs } from './within.js';
 
 /** Where the brokers are, and which stream and consumer this is about. */
 export interface BrokerLinkOptions {
-  readonly urls: string;
-  readonly discovery: boolean;
+  readonly address: BrokerAddress;
   readonly consumer: string;
   readonly publisher: PublisherOptions;
 }
@@ -50,15 +50,10 @@ export class BrokerLink {
    * @param onFailure told of each try that failed
    */
   async connect(onFailure: (error: unknown) => void): Promise<void> {
-    const address = {
-      urls: this.options.urls,
-      discovery: this.options.discovery,
-      name: 'sekali-gateway',
-    };
     while (!this.closed) {
       try {
         // Not left to the client: its own waiting for the first connection cannot be ended.
-        await this.begin(await connectBroker(address, { waitForFirst: false }));
+        await this.begin(await connectBroker(this.options.address, { waitForFirst: false }));
         return;
       } catch (error) {
         onFailure(error);

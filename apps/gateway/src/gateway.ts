@@ -7,6 +7,7 @@
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Pool } from 'pg';
+import { brokerAddress } from '#broker';
 import type { GatewaySettings } from '#config';
 import { PUBLISH_EVENTS_MAX } from '#contracts';
 import { NestLogger, type Logger } from '#observability';
@@ -176,8 +177,7 @@ async function connectBrokers(broker: BrokerLink, logger: Logger): Promise<void>
 
 function brokerOptions(settings: GatewaySettings): ConstructorParameters<typeof BrokerLink>[0] {
   return {
-    urls: settings.SEKALI_NATS_URLS,
-    discovery: settings.SEKALI_NATS_DISCOVERY === 'true',
+    address: brokerAddress(settings, 'sekali-gateway'),
     consumer: settings.SEKALI_CONSUMER,
     publisher: {
       stream: settings.SEKALI_STREAM,

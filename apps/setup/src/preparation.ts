@@ -1,6 +1,6 @@
 /** The two halves of the preparation. Each waits for its store, then makes what is missing. */
 import type { SetupSettings } from '#config';
-import { connectBroker, ensureConsumer, ensureStream } from '#broker';
+import { brokerAddress, connectBroker, ensureConsumer, ensureStream } from '#broker';
 import { isUnavailable } from '#idempotent-consumer';
 import type { Logger } from '#observability';
 import {
@@ -58,14 +58,7 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
 
 /** Makes the stream and the consumer. A consumer that has to be made begins where the database ends. */
 export async function prepareBroker(settings: SetupSettings, logger: Logger): Promise<void> {
-  const connection = await connectBroker(
-    {
-      urls: settings.SEKALI_NATS_URLS,
-      name: 'setup',
-      discovery: settings.SEKALI_NATS_DISCOVERY === 'true',
-    },
-    { waitForFirst: true },
-  );
+  const connection = await connectBroker(brokerAddress(settings, 'setup'), { waitForFirst: true });
   const pool = createPool(storeAddress(settings, MIGRATION_MS_MAX));
   try {
     const stream = await ensureStream(connection, {

@@ -7,7 +7,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
-import { connectBroker } from '#broker';
+import { brokerAddress, connectBroker } from '#broker';
 import { SettingsError, type WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import { ErrorPassage, type PullConsumerOptions, PullConsumerStrategy } from '#idempotent-consumer';
@@ -40,14 +40,7 @@ export async function runWorker(
     transactionMsMax: settings.SEKALI_TRANSACTION_MS_MAX,
   });
   logger.info('connecting to the brokers');
-  const connection = await connectBroker(
-    {
-      urls: settings.SEKALI_NATS_URLS,
-      name: 'worker',
-      discovery: settings.SEKALI_NATS_DISCOVERY === 'true',
-    },
-    { waitForFirst: true },
-  );
+  const connection = await connectBroker(brokerAddress(settings, 'worker'), { waitForFirst: true });
   const options = change(transportOptions(settings, connection, pool, logger), connection);
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, {
     strategy: new PullConsumerStrategy(options),

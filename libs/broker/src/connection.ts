@@ -4,7 +4,15 @@
  * Publishing and consuming each take a connection of their own, so that a flood of deliveries cannot hold up
  * the acknowledgements a publisher waits for.
  */
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { readFile } from 'node:fs/promises';
+import {
+  connect,
+  errors,
+  nkeyAuthenticator,
+  type NatsConnection,
+  type NodeConnectionOptions,
+  type TlsOptions,
+} from '@nats-io/transport-node';
 
 /** How to reach the brokers. */
 export interface BrokerAddress {
@@ -14,6 +22,33 @@ export interface BrokerAddress {
   readonly discovery?: boolean;
   /** What the connection is called in the brokers' monitoring. */
   readonly name: string;
+  /** File with the seed of the NKey to sign in with. */
+  readonly nkeyFile?: string | undefined;
+  /** File with the authority that the brokers' certificates must come from; with it there is no connection without TLS. */
+  readonly caFile?: string | undefined;
+  /** First tokens of the subjects that answers come to, when the user may not subscribe to `_INBOX.>`. */
+  readonly inboxPrefix?: string | undefined;
+}
+
+/** The settings that say how the brokers are reached, as libs/config reads them. */
+export interface BrokerSettings {
+  readonly SEKALI_NATS_URLS: string;
+  readonly SEKALI_NATS_DISCOVERY: 'true' | 'false';
+  readonly SEKALI_NATS_NKEY_FILE?: string | undefined;
+  readonly SEKALI_NATS_CA_FILE?: string | undefined;
+  readonly SEKALI_NATS_INBOX_PREFIX: string;
+}
+
+/** How a program that is called `name` reaches the brokers. */
+export function brokerAddress(settings: BrokerSettings, name: string): BrokerAddress {
+  return {
+    urls: settings.SEKALI_NATS_URLS,
+    discovery: settings.SEKALI_NATS_DISCOVERY === 'true',
+    name,
+    nkeyFile: settings.SEKALI_NATS_NKEY_FILE,
+    caFile: settings.SEKALI_NATS_CA_FILE,
+    inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
+  };
 }
 
 const RECONNECT_WAIT_MS = 250;
@@ -25,13 +60,14 @@ const CONNECT_MS_MAX = 2_000;
  * Connects, and stays connected: a lost connection is retried for ever, on each of the brokers in turn.
  *
  * @param options.waitForFirst keep trying until the first connection stands, instead of failing when none does
- * @throws when no broker answers and `waitForFirst` is not set
+ * @throws when no broker answers and `waitForFirst` is not set; when the brokers refuse who we are; when a file of the
+ *   address cannot be read
  */
 export async function connectBroker(
   address: BrokerAddress,
   options: { readonly waitForFirst: boolean },
 ): Promise<NatsConnection> {
-  return connect({
+  const connectionOptions: NodeConnectionOptions = {
     servers: address.urls.split(',').map((url) => url.trim()),
     name: address.name,
     ignoreClusterUpdates: address.discovery === false,
@@ -39,11 +75,34 @@ export async function connectBroker(
     maxReconnectAttempts: -1,
     reconnectTimeWait: RECONNECT_WAIT_MS,
     timeout: CONNECT_MS_MAX,
-    waitOnFirstConnect: options.waitForFirst,
+    // The default closes it for good when two brokers in a row do not know us, as while keys are being replaced.
+    ignoreAuthErrorAbort: true,
     // A peer that vanished without a word (power, network) is noticed after two missed answers.
     pingInterval: PING_INTERVAL_MS,
     maxPingOut: 2,
     // Stack traces for every request cost more than the request.
     noAsyncTraces: true,
-  });
+    ...(address.inboxPrefix !== undefined && { inboxPrefix: address.inboxPrefix }),
+    ...(await credentials(address)),
+  };
+  for (;;) {
+    try {
+      return await connect(connectionOptions);
+    } catch (error) {
+      // Not left to the client: it would also wait, without a word, for brokers that do not know us.
+      if (!options.waitForFirst || error instanceof errors.AuthorizationError) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RECONNECT_WAIT_MS));
+    }
+  }
+}
+
+async function credentials(
+  address: BrokerAddress,
+): Promise<{ authenticator?: ReturnType<typeof nkeyAuthenticator>; tls?: TlsOptions }> {
+  const { nkeyFile, caFile } = address;
+  const seed = nkeyFile === undefined ? undefined : (await readFile(nkeyFile, 'utf8')).trim();
+  return {
+    ...(seed !== undefined && { authenticator: nkeyAuthenticator(Buffer.from(seed)) }),
+    ...(caFile !== undefined && { tls: { ca: await readFile(caFile, 'utf8') } }),
+  };
 }

@@ -3,6 +3,7 @@
  *
  * `.env` in the current directory is read first; what the environment itself says wins over it.
  */
+import { readFileSync } from 'node:fs';
 import { config as loadDotenv } from 'dotenv';
 import { z } from 'zod';
 import {
@@ -127,5 +128,21 @@ function parse<S extends z.ZodType>(schema: S, environment: Environment): Readon
   if (!result.success) {
     throw new SettingsError(result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   }
-  return Object.freeze(result.data);
+  return Object.freeze(withPassword(result.data as z.infer<S> & DatabaseSettings));
+}
+
+interface DatabaseSettings {
+  readonly SEKALI_POSTGRES_URL?: string;
+  readonly SEKALI_POSTGRES_PASSWORD_FILE?: string | undefined;
+}
+
+/** Puts the password from its file into the URL: whoever connects needs to know of one place only. */
+function withPassword<T extends DatabaseSettings>(settings: T): T {
+  const { SEKALI_POSTGRES_URL: address, SEKALI_POSTGRES_PASSWORD_FILE: file } = settings;
+  if (address === undefined || file === undefined || !URL.canParse(address)) return settings;
+  const url = new URL(address);
+  if (url.password !== '') return settings;
+  // An editor ends a file with a line break, which is not part of the password.
+  url.password = encodeURIComponent(readFileSync(file, 'utf8').replace(/\r?\n$/, ''));
+  return { ...settings, SEKALI_POSTGRES_URL: url.href };
 }

@@ -1,4 +1,7 @@
-import { describe, expect, it } from '@jest/globals';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   readClientSettings,
   readGatewaySettings,
@@ -82,6 +85,7 @@ describe('settings', () => {
     ['SEKALI_NATS_URLS', 'foo bar'],
     ['SEKALI_NATS_URLS', 'http://127.0.0.1:4222'],
     ['SEKALI_NATS_URLS', 'nats://one:4222,,nats://two:4222'],
+    ['SEKALI_NATS_INBOX_PREFIX', '_INBOX.>'],
     ['SEKALI_POSTGRES_URL', 'mysql://localhost/sekali'],
   ])('are refused by name: %s=%s', (name, value) => {
     expect(workerProblems({ [name]: value })).toEqual([expect.stringMatching(`^${name}: .`)]);
@@ -139,6 +143,53 @@ describe('settings', () => {
     const error = new SettingsError(['A: b', 'C: d']);
     expect(error.message).toBe('Wrong settings:\n  A: b\n  C: d');
   });
+});
+
+describe('a secret in a file', () => {
+  let folder: string;
+  let file: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'sekali-settings-'));
+    file = join(folder, 'password');
+    writeFileSync(file, 'p@ss/w:rd% é\n');
+  });
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  it.each(
+    Object.keys(READERS).filter((reader) => reader !== 'local cluster') as Exclude<
+      keyof typeof READERS,
+      'local cluster'
+    >[],
+  )('becomes the password of the database for %s', (reader) => {
+    const settings = READERS[reader]({
+      SEKALI_POSTGRES_URL: 'postgres://me@db:5432/sekali?sslmode=require',
+      SEKALI_POSTGRES_PASSWORD_FILE: file,
+    });
+    const url = new URL(settings.SEKALI_POSTGRES_URL);
+    expect(decodeURIComponent(url.password)).toBe('p@ss/w:rd% é');
+    url.password = '';
+    expect(url.href).toBe('postgres://me@db:5432/sekali?sslmode=require');
+  });
+
+  it('does not replace a password that stands in the URL', () => {
+    const address = 'postgres://me:mine@db:5432/sekali';
+    const settings = readWorkerSettings({
+      SEKALI_POSTGRES_URL: address,
+      SEKALI_POSTGRES_PASSWORD_FILE: file,
+    });
+    expect(settings.SEKALI_POSTGRES_URL).toBe(address);
+  });
+
+  it.each(['SEKALI_POSTGRES_PASSWORD_FILE', 'SEKALI_NATS_NKEY_FILE', 'SEKALI_NATS_CA_FILE'])(
+    'must be readable: %s',
+    (name) => {
+      expect(workerProblems({ [name]: file })).toEqual([]);
+      const missing = join(folder, 'missing');
+      expect(workerProblems({ [name]: missing })).toEqual([`${name}: ${missing} cannot be read (ENOENT)`]);
+    },
+  );
 });
 
 describe('relations between settings', () => {

@@ -4,6 +4,7 @@
  * The environment is read here and nowhere else. A program takes the group of settings it needs; all problems
  * of a group are reported together, and what comes back is frozen.
  */
+import { accessSync, constants } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 
@@ -18,6 +19,21 @@ const token = (initial: string): z.ZodDefault<z.ZodString> =>
 
 const urls = (initial: string, pattern: RegExp, form: string): z.ZodDefault<z.ZodString> =>
   z.string().regex(pattern, `must be ${form}`).default(initial);
+/** A file that this process can read. Which secret it holds is not read here, but where it is used. */
+const file = (): z.ZodOptional<z.ZodString> =>
+  z
+    .string()
+    .superRefine((path, context) => {
+      try {
+        accessSync(path, constants.R_OK);
+      } catch (error) {
+        context.addIssue({
+          code: 'custom',
+          message: `${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`,
+        });
+      }
+    })
+    .optional();
 /** `nats://user:password@host:4222`; the scheme and the port may be left out. */
 const BROKER = '(?:(?:nats|tls)://)?[^\\s,/]+';
 
@@ -56,11 +72,23 @@ export const connectionFields = {
     .enum(['true', 'false'])
     .default('true')
     .describe('Whether brokers that the listed ones name are used too; `false` behind a proxy or NAT'),
+  SEKALI_NATS_NKEY_FILE: file().describe(
+    'File with the seed of the NKey by which the brokers know this program',
+  ),
+  SEKALI_NATS_CA_FILE: file().describe(
+    'File with the certificates (PEM) of the authority that signed those of the brokers; with it a connection without TLS is refused',
+  ),
+  SEKALI_NATS_INBOX_PREFIX: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/, 'must be tokens of A-Z a-z 0-9 _ -, joined by dots')
+    .default('_INBOX')
+    .describe('Where the brokers send answers to: what the user may subscribe to, without `.>`'),
   SEKALI_POSTGRES_URL: urls(
     'postgres://sekali@127.0.0.1:5442/sekali',
     /^postgres(?:ql)?:\/\/\S+$/,
     'a Postgres URL, such as postgres://user:password@host:5432/database',
   ).describe('The database'),
+  SEKALI_POSTGRES_PASSWORD_FILE: file().describe('File with the password, for a URL that has none'),
   SEKALI_STREAM: token('EVENTS').describe('Name of the stream'),
   SEKALI_SUBJECT_PREFIX: token('events').describe('First token of every subject: `<prefix>.<topic>`'),
   SEKALI_CONSUMER: token('store').describe('Name of the durable consumer that stores events'),

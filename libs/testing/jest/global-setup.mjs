@@ -46,7 +46,7 @@ export default async function globalSetup({ rootDir, testPathPatterns }) {
 
 function needsServers(rootDir, testPathPatterns) {
   const isMatch = testPathPatterns.toExecutor({ rootDir });
-  return ['apps', 'libs'].some((part) =>
+  return ['apps', 'deploy', 'libs'].some((part) =>
     readdirSync(join(rootDir, part), { recursive: true })
       .map((path) => join(rootDir, part, path))
       .some((path) => /\.(?:int|e2e)\.spec\.ts$/.test(path) && (!isMatch.isSet() || isMatch.isMatch(path))),

@@ -19,7 +19,7 @@ let streamId: number;
 
 beforeEach(async () => {
   system = await createTestSystem({ replicas: 1 });
-  brokers = await BrokerView.open(system.natsUrls.join(','), 5_000);
+  brokers = await BrokerView.open({ urls: system.natsUrls.join(','), name: 'audit' }, 5_000);
   streamId = await streamIdOf(system.pool, { name: system.streamName, created: await created() });
 });
 afterEach(async () => {

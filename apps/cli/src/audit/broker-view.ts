@@ -11,7 +11,13 @@ import {
   type StreamInfo,
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
-import { connectBroker, consumerInfo, jetStreamErrorCode, STREAM_CREATED_METADATA } from '#broker';
+import {
+  type BrokerAddress,
+  connectBroker,
+  consumerInfo,
+  jetStreamErrorCode,
+  STREAM_CREATED_METADATA,
+} from '#broker';
 import { CommandError, errorLine } from '../command-error.js';
 import { withoutPassword } from '../target.js';
 import type { SequenceRange } from './range-tally.js';
@@ -49,14 +55,14 @@ export class BrokerView {
    * @param answerWithinMs how long an answer is asked for again before it counts as none
    * @throws `CommandError` (2) when no broker answers
    */
-  static async open(urls: string, answerWithinMs: number): Promise<BrokerView> {
+  static async open(address: BrokerAddress, answerWithinMs: number): Promise<BrokerView> {
     try {
-      const connection = await connectBroker({ urls, name: 'sekali-audit' }, { waitForFirst: false });
+      const connection = await connectBroker(address, { waitForFirst: false });
       const manager = await jetstreamManager(connection, { checkAPI: false });
       return new BrokerView(connection, manager, answerWithinMs);
     } catch (error) {
       throw new CommandError(
-        `no broker answers at ${withoutPassword(urls)} (${errorLine(error)}): is the system running? --nats names another`,
+        `no broker answers at ${withoutPassword(address.urls)} (${errorLine(error)}): is the system running? --nats names another`,
         2,
         { cause: error },
       );

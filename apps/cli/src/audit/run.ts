@@ -1,4 +1,5 @@
 /** Runs `sekali audit`: its connections, its bounds in time and its exit code. */
+import { brokerAddress } from '#broker';
 import { createPool } from '#store';
 import { CommandError, errorLine, type ExitCode } from '../command-error.js';
 import { print, printJson } from '../output.js';
@@ -76,7 +77,7 @@ async function connected<T>(
   signal: AbortSignal,
   work: (brokers: BrokerView, pool: ReturnType<typeof createPool>) => Promise<T>,
 ): Promise<T> {
-  const brokers = await BrokerView.open(target.SEKALI_NATS_URLS, BROKER_ANSWER_MS_MAX);
+  const brokers = await BrokerView.open(brokerAddress(target, 'sekali-audit'), BROKER_ANSWER_MS_MAX);
   try {
     const pool = createPool({
       url: target.SEKALI_POSTGRES_URL,

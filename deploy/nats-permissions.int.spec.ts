@@ -1,0 +1,395 @@
+/** What the brokers of a deployment let each user do, and nothing else; and that the programs need no more. */
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { headers } from '@nats-io/nats-core';
+import { createUser } from '@nats-io/nkeys';
+import { type BrokerAddress, connectBroker } from '#broker';
+import { drawFreePorts, findRepositoryRoot } from '#local-cluster';
+import {
+  createTestSystem,
+  sharedServers,
+  startApp,
+  waitFor,
+  type BrokerConnection,
+  type TestSystem,
+} from '#testing';
+import { makeSecrets, type NatsUser, SecuredCluster } from './test/secured-cluster.js';
+
+const START_MS_MAX = 90_000;
+const ANSWER_MS_MAX = 1_000;
+
+/** What somebody might send to the brokers, by what it would do. Each is harmless where it is allowed. */
+const SENDINGS = {
+  'publish an event': 'events.orders',
+  'publish under another prefix': 'others.orders',
+  'look at the stream': '$JS.API.STREAM.INFO.EVENTS',
+  'look at the consumer': '$JS.API.CONSUMER.INFO.EVENTS.store',
+  'look at the account': '$JS.API.INFO',
+  'list streams': '$JS.API.STREAM.LIST',
+  'read a message': '$JS.API.STREAM.MSG.GET.EVENTS',
+  'read a message from a replica': '$JS.API.DIRECT.GET.EVENTS',
+  'read the last of a subject': '$JS.API.DIRECT.GET.EVENTS.events.orders',
+  'make the stream': '$JS.API.STREAM.CREATE.EVENTS',
+  'make another stream': '$JS.API.STREAM.CREATE.OTHERS',
+  'change the stream': '$JS.API.STREAM.UPDATE.EVENTS',
+  'delete the stream': '$JS.API.STREAM.DELETE.EVENTS',
+  'empty the stream': '$JS.API.STREAM.PURGE.EVENTS',
+  'delete a message': '$JS.API.STREAM.MSG.DELETE.EVENTS',
+  'copy the stream out': '$JS.API.STREAM.SNAPSHOT.EVENTS',
+  'copy a stream in': '$JS.API.STREAM.RESTORE.EVENTS',
+  'move the leader of the stream': '$JS.API.STREAM.LEADER.STEPDOWN.EVENTS',
+  'make or change the consumer': '$JS.API.CONSUMER.CREATE.EVENTS.store',
+  'make or change the consumer, the older way': '$JS.API.CONSUMER.DURABLE.CREATE.EVENTS.store',
+  'make another consumer': '$JS.API.CONSUMER.CREATE.EVENTS.others',
+  'make a consumer without a name': '$JS.API.CONSUMER.CREATE.EVENTS',
+  'delete the consumer': '$JS.API.CONSUMER.DELETE.EVENTS.store',
+  'pause the consumer': '$JS.API.CONSUMER.PAUSE.EVENTS.store',
+  'take a delivery': '$JS.API.CONSUMER.MSG.NEXT.EVENTS.store',
+  'acknowledge a delivery': '$JS.ACK.EVENTS.store.1.1.1.1.0',
+  'acknowledge a delivery, the newer way': '$JS.ACK.hub.account.EVENTS.store.1.1.1.1.0',
+  "acknowledge another consumer's delivery": '$JS.ACK.EVENTS.others.1.1.1.1.0',
+  'ask the servers': '$SYS.REQ.SERVER.PING',
+};
+
+/** What somebody might listen to. */
+const LISTENINGS = [
+  '>',
+  'events.>',
+  'events.orders',
+  '$JS.>',
+  '$JS.API.>',
+  '$JS.ACK.>',
+  '$JS.EVENT.ADVISORY.>',
+  '$SYS.>',
+  '_INBOX.>',
+  '_INBOX_producer.>',
+  '_INBOX_gateway.>',
+  '_INBOX_worker.>',
+  '_INBOX_setup.>',
+  '_INBOX_monitoring.>',
+];
+
+const MAY: Record<Exclude<NatsUser, 'system'>, (keyof typeof SENDINGS)[]> = {
+  producer: ['publish an event'],
+  gateway: ['publish an event', 'look at the stream', 'look at the consumer', 'read a message'],
+  worker: [
+    'look at the consumer',
+    'take a delivery',
+    'acknowledge a delivery',
+    'acknowledge a delivery, the newer way',
+  ],
+  setup: [
+    'look at the stream',
+    'look at the consumer',
+    'make the stream',
+    'change the stream',
+    'make or change the consumer',
+    'make or change the consumer, the older way',
+  ],
+  monitoring: ['look at the stream', 'look at the consumer'],
+};
+const USERS = Object.keys(MAY) as (keyof typeof MAY)[];
+
+let cluster: SecuredCluster;
+let system: TestSystem;
+/** What a program gets that runs as a user. */
+let environmentOf: (user: NatsUser) => Record<string, string>;
+
+beforeAll(async () => {
+  cluster = await SecuredCluster.start();
+  system = await createTestSystem();
+  environmentOf = (user) => ({
+    ...cluster.environmentOf(user),
+    SEKALI_POSTGRES_URL: system.postgresUrl,
+    SEKALI_HTTP_PORT: '0',
+  });
+  await startApp('setup', environmentOf('setup'));
+}, START_MS_MAX);
+
+afterAll(async () => {
+  await cluster.stop();
+});
+
+async function as<T>(user: NatsUser, work: (connection: BrokerConnection) => Promise<T>): Promise<T> {
+  const connection = await connectBroker(cluster.addressOf(user), { waitForFirst: false });
+  try {
+    return await work(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+const isViolation = (error: unknown): boolean => {
+  const { name, cause } = error as { name?: string; cause?: { name?: string } };
+  return name === 'PermissionViolationError' || cause?.name === 'PermissionViolationError';
+};
+
+/** Whether the brokers take a message, whatever they answer to what it says. */
+async function maySend(connection: BrokerConnection, subject: string): Promise<boolean> {
+  // Empty requests: those that are allowed are refused for what they lack, or find nothing.
+  const body = subject.includes('MSG.NEXT') ? '{"batch":1,"no_wait":true}' : '{}';
+  return connection.request(subject, body, { timeout: ANSWER_MS_MAX }).then(
+    () => true,
+    (error: unknown) => !isViolation(error),
+  );
+}
+
+async function mayListen(connection: BrokerConnection, subject: string): Promise<boolean> {
+  let refused = false;
+  const subscription = connection.subscribe(subject, {
+    callback: (error) => {
+      refused ||= isViolation(error);
+    },
+  });
+  // The broker says no before it answers this.
+  await connection.flush();
+  subscription.unsubscribe();
+  return !refused;
+}
+
+describe.each(USERS)('the user %s', (user) => {
+  it('may send this, and nothing else', async () => {
+    const allowed = await as(user, async (connection) => {
+      const seen = [];
+      for (const [name, subject] of Object.entries(SENDINGS)) {
+        if (await maySend(connection, subject)) seen.push(name);
+      }
+      return seen;
+    });
+    expect(allowed).toEqual(MAY[user]);
+  });
+
+  it('hears its own answers, and nothing else', async () => {
+    const allowed = await as(user, async (connection) => {
+      const seen = [];
+      for (const subject of LISTENINGS) if (await mayListen(connection, subject)) seen.push(subject);
+      return seen;
+    });
+    expect(allowed).toEqual([`_INBOX_${user}.>`]);
+  });
+});
+
+describe('the answer to a publish, which goes wherever its sender says,', () => {
+  it.each([
+    '$JS.API.STREAM.PURGE.EVENTS',
+    '$JS.API.STREAM.DELETE.EVENTS',
+    '$JS.API.STREAM.MSG.DELETE.EVENTS',
+    '$JS.API.STREAM.UPDATE.EVENTS',
+    '$JS.API.CONSUMER.DELETE.EVENTS.store',
+    '$JS.API.CONSUMER.PAUSE.EVENTS.store',
+    '$JS.ACK.EVENTS.store.1.1.1.1.0',
+  ])('does no harm at %s', async (reply) => {
+    const before = await stateOfStream();
+    const stored = await as('producer', async (connection) => {
+      connection.publish('events.orders', 'not an event', { reply });
+      const ack = await connection.request('events.orders', 'not an event', { timeout: 5_000 });
+      return ack.json<{ seq: number }>().seq;
+    });
+    expect(await stateOfStream()).toEqual({
+      ...before,
+      // The brokers do not even take a publish that would acknowledge a delivery.
+      messages: before.messages + (reply.startsWith('$JS.ACK') ? 1 : 2),
+      lastSeq: stored,
+    });
+  });
+});
+
+interface StreamState {
+  readonly created: string;
+  readonly messages: number;
+  readonly lastSeq: number;
+  readonly subjects: string[];
+  /** Of the consumer. */
+  readonly paused: boolean;
+  readonly ackFloor: number;
+}
+
+async function stateOfStream(): Promise<StreamState> {
+  return as('monitoring', async (connection) => {
+    const manager = await jetstreamManager(connection, { checkAPI: false });
+    const { created, state, config } = await manager.streams.info('EVENTS');
+    const consumer = await manager.consumers.info('EVENTS', 'store');
+    return {
+      created,
+      messages: state.messages,
+      lastSeq: state.last_seq,
+      subjects: config.subjects,
+      paused: consumer.paused === true,
+      ackFloor: consumer.ack_floor.stream_seq,
+    };
+  });
+}
+
+describe('a connection', () => {
+  it('without TLS is ended before it is heard', async () => {
+    const socket = connectTcp(cluster.brokers[0]?.port ?? 0, '127.0.0.1');
+    let heard = '';
+    socket.on('data', (chunk) => (heard += chunk.toString())).on('error', () => undefined);
+    await waitFor(() => heard.includes('\r\n'), { withinMs: 5_000, describe: 'the greeting of the broker' });
+    socket.write('CONNECT {"verbose":true}\r\nPING\r\n');
+    await once(socket, 'close');
+    expect(JSON.parse(heard.replace(/^INFO |\r\n[^]*$/g, ''))).toMatchObject({ tls_required: true });
+    expect(heard).not.toMatch(/\+OK|PONG/);
+  });
+
+  it('to a broker without TLS is refused by a program that knows an authority', async () => {
+    const urls = sharedServers().natsUrls.join(',');
+    expect(await refusalOf({ ...cluster.addressOf('gateway'), urls })).toMatch(/tls/i);
+  });
+
+  it('to a broker of another deployment is refused by the program', async () => {
+    const other = await makeSecrets(join(cluster.secrets, 'other'));
+    const address = { ...cluster.addressOf('gateway'), caFile: join(other, 'ca.crt') };
+    expect(await refusalOf(address)).toMatch(/certificate/i);
+  });
+
+  it.each<[string, () => string | undefined]>([
+    ['without a key', () => undefined],
+    ['with a key that nobody knows', () => unknownKey()],
+  ])('%s is refused by the broker', async (_, nkeyFile) => {
+    const address = { ...cluster.addressOf('gateway'), nkeyFile: nkeyFile() };
+    expect(await refusalOf(address)).toMatch(/authorization violation/i);
+  });
+});
+
+describe('a program', () => {
+  it('that the brokers do not know says so and ends, although it waits for brokers that do not answer', async () => {
+    const environment = { ...environmentOf('setup'), SEKALI_NATS_NKEY_FILE: unknownKey() };
+    await expect(startApp('setup', environment)).rejects.toThrow(/authorization violation/i);
+  });
+
+  it('that the brokers forgot for a while is connected again when they know it', async () => {
+    await as('worker', async (connection) => {
+      let refusals = 0;
+      void (async () => {
+        for await (const status of connection.status()) {
+          if (status.type === 'error' && status.error.name === 'AuthorizationError') refusals += 1;
+        }
+      })();
+      const stranger = createUser().getPublicKey();
+      cluster.changeUsers((text) => text.replace(/^WORKER_NKEY: .*$/m, `WORKER_NKEY: ${stranger}`));
+      await waitFor(() => refusals > 3, { withinMs: 20_000, describe: 'each broker to refuse the worker' });
+      cluster.changeUsers((text) => text);
+      await waitFor(() => maySend(connection, '$JS.API.CONSUMER.INFO.EVENTS.store'), {
+        withinMs: 20_000,
+        describe: 'the worker to be connected again',
+      });
+      expect(connection.isClosed()).toBe(false);
+    });
+  });
+});
+
+/** Why there is no connection. */
+async function refusalOf(address: BrokerAddress): Promise<string> {
+  try {
+    const connection = await connectBroker(address, { waitForFirst: false });
+    await connection.close();
+    return 'connected';
+  } catch (error) {
+    return String(error);
+  }
+}
+
+function unknownKey(): string {
+  const file = join(cluster.secrets, 'unknown.nkey');
+  writeFileSync(file, createUser().getSeed());
+  return file;
+}
+
+describe('a broker', () => {
+  it.each<[string, (others: string) => string]>([
+    ['of another deployment', (others) => join(others, 'nats-3')],
+    ['that shows the certificate of a gateway', () => join(cluster.secrets, 'gateway')],
+  ])('%s cannot join', async (what, certificateOf) => {
+    const others = await makeSecrets(join(cluster.secrets, 'others'));
+    const [first] = cluster.brokers;
+    if (first === undefined) throw new Error('there is no broker');
+    const before = first.log().length;
+    const [routePort] = (await drawFreePorts(1)) as [number];
+    const intruder = await cluster.startBroker({
+      name: `nats-${what.length}`,
+      routePort,
+      routePorts: [first.routePort],
+      certificate: certificateOf(others),
+    });
+    await waitFor(() => first.log().slice(before).includes('TLS route handshake error'), {
+      withinMs: 15_000,
+      describe: 'the intruder to be turned away',
+    });
+    expect(await first.peers()).toEqual(['nats-2', 'nats-3']);
+    expect(await intruder.peers()).toEqual([]);
+  });
+});
+
+interface Statistics {
+  readonly unique_processed: number;
+  readonly duplicate_dropped: number;
+  readonly in_flight: number;
+}
+
+describe('the whole way', () => {
+  it('works with exactly these users', async () => {
+    const logsBefore = cluster.brokers.map((broker) => broker.log().length);
+    const [gateway] = await Promise.all([
+      startApp('gateway', environmentOf('gateway')),
+      startApp('worker', environmentOf('worker')),
+    ]);
+    const event = (id: string): object => ({
+      topic: 'orders.created',
+      event_id: id,
+      timestamp: '2026-11-22T10:00:00Z',
+      source: 'test',
+      payload: { id },
+    });
+    await waitFor(async () => (await fetch(`${gateway.url}/health/ready`)).ok, {
+      withinMs: 10_000,
+      describe: 'the gateway to reach the brokers',
+    });
+    await publishOverHttp(gateway.url, [event('a'), event('b'), event('a')]);
+    await as('producer', async (connection) => {
+      const named = headers();
+      named.set('Nats-Msg-Id', 'orders.created:b#again');
+      const ack = await connection.request('events.orders.created', JSON.stringify(event('b')), {
+        timeout: 5_000,
+        headers: named,
+      });
+      expect(ack.json()).toMatchObject({ stream: 'EVENTS' });
+    });
+    // Also the duplicate of the brokers: to tell what it is a duplicate of, a gateway reads the message.
+    await publishOverHttp(gateway.url, [event('b')]);
+    await waitFor(
+      async () => {
+        const stats = await statsOf(gateway.url);
+        return stats.unique_processed === 2 && stats.duplicate_dropped === 3 && stats.in_flight === 0;
+      },
+      { withinMs: 20_000, describe: 'two events to be stored and three repeats dropped' },
+    );
+    const program = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
+    const audit = await promisify(execFile)(process.execPath, [program, 'audit', '--json'], {
+      env: { PATH: process.env['PATH'], ...environmentOf('monitoring') },
+    });
+    expect(JSON.parse(audit.stdout)).toMatchObject({ verdict: 'whole' });
+    // Nobody even tried more than it may.
+    const logs = cluster.brokers.map((broker, index) => broker.log().slice(logsBefore[index]));
+    expect(logs.join('')).not.toMatch(/violation/i);
+  });
+});
+
+async function statsOf(url: string): Promise<Statistics> {
+  return (await (await fetch(`${url}/stats`)).json()) as Statistics;
+}
+
+async function publishOverHttp(url: string, events: object[]): Promise<void> {
+  const answer = await fetch(`${url}/publish`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(events),
+  });
+  expect(answer.status).toBe(202);
+}

@@ -1,0 +1,172 @@
+/**
+ * docker-compose.yml as a project of its own, with secrets of its own and free ports, beside whatever else runs.
+ *
+ * A container is killed through its process. `docker kill` will not do: Docker takes it for the operator's wish, and
+ * does not start that container again.
+ */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { findRepositoryRoot } from '#local-cluster';
+import { waitFor } from '#testing';
+import { makeSecrets } from './secured-cluster.js';
+
+const OUTPUT_BYTES_MAX = 16 * 1024 ** 2;
+
+/** What `docker inspect` tells of a container, as far as it is looked at here. */
+export interface Container {
+  readonly Name: string;
+  readonly RestartCount: number;
+  readonly State: {
+    readonly Status: string;
+    readonly ExitCode: number;
+    readonly Pid: number;
+    readonly OOMKilled: boolean;
+    readonly Health?: { readonly Status: string };
+  };
+  readonly Config: {
+    readonly User: string;
+    readonly Env: string[];
+    readonly Labels: Record<string, string>;
+  };
+  readonly HostConfig: {
+    readonly ReadonlyRootfs: boolean;
+    readonly Privileged: boolean;
+    readonly CapDrop: string[] | null;
+    readonly CapAdd: string[] | null;
+    readonly SecurityOpt: string[] | null;
+    readonly Memory: number;
+    readonly RestartPolicy: { readonly Name: string };
+    readonly LogConfig: { readonly Type: string; readonly Config: Record<string, string> };
+  };
+  readonly NetworkSettings: {
+    readonly Ports: Record<string, { readonly HostIp: string; readonly HostPort: string }[] | null>;
+    readonly Networks: Record<string, unknown>;
+  };
+}
+
+/** How a command ended. */
+export interface Ended {
+  readonly code: number;
+  readonly output: string;
+}
+
+/** A project. `remove` it. */
+export class ComposedProject {
+  private constructor(
+    readonly name: string,
+    private readonly folder: string,
+    readonly secrets: string,
+  ) {}
+
+  /** Makes its secrets; starts nothing. */
+  static async make(): Promise<ComposedProject> {
+    const folder = mkdtempSync(join(tmpdir(), 'sekali-compose-'));
+    const secrets = await makeSecrets(join(folder, 'secrets'));
+    return new ComposedProject(`sekali-test-${randomBytes(3).toString('hex')}`, folder, secrets);
+  }
+
+  /** Runs `docker compose`, with the producers of the demo. Throws when that fails. */
+  async compose(...args: string[]): Promise<string> {
+    const ended = await this.tryCompose(args, { SEKALI_SECRETS: this.secrets });
+    if (ended.code !== 0) {
+      throw new Error(`docker compose ${args.join(' ')} ended with ${ended.code}:\n${ended.output}`);
+    }
+    return ended.output;
+  }
+
+  /** The same, with an environment of choice; `.env` of the clone is left out. */
+  async tryCompose(args: readonly string[], environment: Record<string, string>): Promise<Ended> {
+    const file = join(findRepositoryRoot(), 'docker-compose.yml');
+    const project = ['compose', '--env-file', '/dev/null', '--profile', 'demo', '-p', this.name, '-f', file];
+    const inherited = Object.entries(process.env).filter(([name]) => !/^(?:SEKALI|COMPOSE)_/.test(name));
+    return runDocker([...project, ...args], {
+      ...Object.fromEntries(inherited),
+      GATEWAY_1_PORT: '0',
+      GATEWAY_2_PORT: '0',
+      ...environment,
+    });
+  }
+
+  /** Every container, also those that have ended. */
+  async containers(): Promise<Container[]> {
+    const ids = (await this.compose('ps', '--all', '--quiet')).split('\n').filter(Boolean);
+    const { output } = await runDocker(['inspect', ...ids]);
+    return JSON.parse(output) as Container[];
+  }
+
+  /** The containers of one service. */
+  async containersOf(service: string): Promise<Container[]> {
+    return (await this.containers()).filter((container) => serviceOf(container) === service);
+  }
+
+  /** Ends the process of a container with SIGKILL, as a crash would; resolves when Docker has started it again. */
+  async crash(service: string, withinMs: number): Promise<void> {
+    const [victim] = await this.containersOf(service);
+    if (victim === undefined) throw new Error(`there is no container of ${service}`);
+    const script = `process.kill(${victim.State.Pid}, 'SIGKILL')`;
+    const killed = await runDocker([
+      ...['run', '--rm', '--pid', 'host', '--user', '0', '--network', 'none', '--no-healthcheck'],
+      ...['sekali', 'node', '-e', script],
+    ]);
+    if (killed.code !== 0) throw new Error(`${victim.Name} could not be killed: ${killed.output}`);
+    await waitFor(
+      async () => {
+        const again = (await this.containersOf(service)).find(({ Name }) => Name === victim.Name);
+        return again?.RestartCount === victim.RestartCount + 1 && again.State.Pid !== victim.State.Pid;
+      },
+      { withinMs, intervalMs: 250, describe: `Docker to start ${victim.Name} again` },
+    );
+  }
+
+  /** Resolves when every container that should run does, and is healthy where that can be told. */
+  async whole(withinMs: number): Promise<void> {
+    await waitFor(
+      async () => {
+        const ill = (await this.containers()).filter((container) => !isWell(container));
+        if (ill.length > 0)
+          throw new Error(ill.map(({ Name, State }) => `${Name} ${State.Status}`).join(', '));
+        return true;
+      },
+      { withinMs, intervalMs: 500, describe: 'every container to run and be healthy' },
+    );
+  }
+
+  /** Where a gateway listens on this machine. */
+  async gatewayUrl(service: string): Promise<string> {
+    return `http://${(await this.compose('port', service, '8080')).trim()}`;
+  }
+
+  /** Stops and removes all of it, volumes and secrets too. */
+  async remove(): Promise<void> {
+    await this.compose('down', '--volumes', '--timeout', '5');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Which service a container belongs to. */
+export function serviceOf(container: Container): string {
+  return container.Config.Labels['com.docker.compose.service'] ?? '';
+}
+
+/** Runs the docker client; a failure is an answer too. */
+export async function runDocker(args: readonly string[], env = process.env): Promise<Ended> {
+  try {
+    const { stdout } = await promisify(execFile)('docker', args, { env, maxBuffer: OUTPUT_BYTES_MAX });
+    return { code: 0, output: stdout };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: unknown; stdout: string; stderr: string };
+    if (typeof code !== 'number') throw error;
+    return { code, output: `${stdout}${stderr}` };
+  }
+}
+
+function isWell({ State, Config }: Container): boolean {
+  if (Config.Labels['com.docker.compose.service'] === 'setup') {
+    return State.Status === 'exited' && State.ExitCode === 0;
+  }
+  return State.Status === 'running' && (State.Health?.Status ?? 'healthy') === 'healthy';
+}
