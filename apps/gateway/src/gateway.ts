@@ -185,6 +185,8 @@ function brokerOptions(settings: GatewaySettings): ConstructorParameters<typeof 
       inFlightMax: settings.SEKALI_PUBLISH_IN_FLIGHT_MAX,
       waitingMax: settings.SEKALI_PUBLISH_WAITING_MAX,
       budgetMs: settings.SEKALI_PUBLISH_BUDGET_MS,
+      together: settings.SEKALI_PUBLISH_TOGETHER === 'true',
+      inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
     },
   };
 }

@@ -164,6 +164,10 @@ export const gatewayFields = {
   SEKALI_PUBLISH_IN_FLIGHT_MAX: integer(1, 10_000, 512).describe(
     'Publishes of one gateway that wait for the brokers',
   ),
+  SEKALI_PUBLISH_TOGETHER: z
+    .enum(['true', 'false'])
+    .default('true')
+    .describe('Whether events that come together are sent to the brokers as one atomic batch'),
   SEKALI_PUBLISH_WAITING_MAX: integer(1, 1_000_000, 20_000).describe(
     'Events of one gateway that may wait for their turn; more are refused with 503',
   ),
