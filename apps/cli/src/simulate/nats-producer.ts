@@ -48,6 +48,7 @@ export class NatsProducer implements Producer {
         subjectPrefix: options.subjectPrefix,
         inFlightMax: options.inFlightMax,
         waitingMax: options.waitingMax,
+        inboxPrefix: options.address.inboxPrefix,
         budgetMs: Math.min(TRY_BUDGET_MS, Math.max(1_000, options.giveUpMs)),
       });
       return new NatsProducer(connection, publisher, options);
