@@ -227,7 +227,7 @@ export class IdempotentConsumer<E> {
     const signal = AbortSignal.any([era.over.signal, this.stopping.signal]);
     const isOver = (): boolean => signal.aborted;
     while (!isOver()) {
-      const batch = await era.intake.take(signal);
+      const batch = await era.intake.take(signal, () => this.slots.size === 0);
       const isSuspect = ({ deliveryCount }: Delivery): boolean =>
         deliveryCount > this.settings.isolateAfterDeliveries;
       const suspects = batch.filter(isSuspect);

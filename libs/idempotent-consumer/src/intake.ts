@@ -1,9 +1,9 @@
 /**
  * Deliveries that wait for their transaction.
  *
- * A batch is taken as soon as it is full (of messages, or of bytes), or as soon as the oldest delivery has waited long enough. While
- * transactions are at work, deliveries gather here, so batches grow with the load and a lone event does not wait
- * for company.
+ * A lone event, when nothing is at work and nothing was just before, does not wait for company. Else a batch is taken as
+ * soon as it is full (of messages, or of bytes), or the oldest delivery has waited long enough. While transactions are at work,
+ * deliveries gather here, so batches grow with the load.
  */
 import type { Delivery } from './delivery.js';
 
@@ -22,6 +22,7 @@ export class Intake {
   private waiting: Delivery[] = [];
   /** When the oldest that waits came; behind a full batch, when that was taken. */
   private sinceMs = 0;
+  private takenMs = -Infinity;
   private waitingBytes = 0;
   private wake: (() => void) | undefined;
 
@@ -34,13 +35,17 @@ export class Intake {
     if (this.waiting.length === 1 || this.isFull()) this.wake?.();
   }
 
-  /** Waits for a batch. @returns at least one delivery and at most a batch, or none when `signal` is aborted */
-  async take(signal: AbortSignal): Promise<Delivery[]> {
+  /**
+   * Waits for a batch.
+   *
+   * @param isIdle whether nothing is at work
+   * @returns at least one delivery and at most a batch, or none when `signal` is aborted
+   */
+  async take(signal: AbortSignal, isIdle: () => boolean = () => false): Promise<Delivery[]> {
     while (!signal.aborted) {
-      const waitMs =
-        this.waiting.length === 0 ? Infinity : this.sinceMs + this.bounds.batchWaitMs - performance.now();
+      const waitMs = this.waitMs(isIdle);
       if (this.isFull() || waitMs <= 0) {
-        this.sinceMs = performance.now();
+        this.sinceMs = this.takenMs = performance.now();
         return this.remove(this.batchLength());
       }
       await this.changed(waitMs, signal);
@@ -51,6 +56,14 @@ export class Intake {
   /** Gives up everything that waits. */
   clear(): Delivery[] {
     return this.remove(this.waiting.length);
+  }
+
+  private waitMs(isIdle: () => boolean): number {
+    if (this.waiting.length === 0) return Infinity;
+    const now = performance.now();
+    const { batchWaitMs } = this.bounds;
+    const isLone = isIdle() && now - this.takenMs > batchWaitMs;
+    return isLone ? 0 : this.sinceMs + batchWaitMs - now;
   }
 
   private isFull(): boolean {

@@ -52,6 +52,13 @@ describe('intake', () => {
     await expect(intake.take(never)).resolves.toHaveLength(1);
   });
 
+  it('does not let it wait at all while nothing is at work', async () => {
+    const intake = new Intake(BOUNDS);
+    const taken = intake.take(never, () => true);
+    intake.add(delivery(1));
+    await expect(taken).resolves.toHaveLength(1);
+  });
+
   it('wakes up for an event that comes while it waits', async () => {
     const intake = new Intake({ ...BOUNDS, batchSize: 2, batchWaitMs: 0 });
     const taken = intake.take(never);
