@@ -28,9 +28,13 @@ export interface PublishingBounds {
 const PREFERENCE_APPLIED = { 'preference-applied': 'handling=lenient' };
 /** Events validated in one go; between two goes other requests get their turn. */
 const VALIDATED_AT_ONCE = 200;
+/** Characters of a request that is validated whatever else is: it is done before another gets its turn. */
+const SMALL_LENGTH_MAX = 65_536;
 
 /** See the head of this file. */
 export class Publishing {
+  private lastLarge: Promise<unknown> = Promise.resolve();
+
   constructor(
     private readonly publisher: EventPublisher,
     private readonly duplicates: Pick<BrokerDuplicates, 'add'>,
@@ -63,7 +67,15 @@ export class Publishing {
     return { body, headers };
   }
 
+  /** Large requests one after the other: parsed at the same time they would take many times their size. */
   private async check(text: string): Promise<Checked[]> {
+    if (text.length <= SMALL_LENGTH_MAX) return this.checkNow(text);
+    const turn = this.lastLarge.then(() => this.checkNow(text));
+    this.lastLarge = turn.catch(() => undefined);
+    return turn;
+  }
+
+  private async checkNow(text: string): Promise<Checked[]> {
     const candidates = readCandidates(text, this.bounds.eventsMax);
     const checked: Checked[] = [];
     for (const candidate of candidates) {
