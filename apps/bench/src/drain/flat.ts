@@ -37,7 +37,7 @@ export async function measureFlat(stage: Stage, sizes: Sizes, options: FlatOptio
   try {
     const plan = { messages: sizes.backlog, duplicateShare: 0, ids };
     const series = await onGround(stage, plan, options, (ground) =>
-      takeTurns(ground, subjectsOf(ground, { pool: full, url }, sizes, options), sizes.rounds, options),
+      takeTurns(ground, subjectsOf(ground, { pool: full, url }, sizes, options), sizes, options),
     );
     return {
       name: 'flat',

@@ -12,6 +12,7 @@ import { fullDatabase } from '../drain/flat.js';
 import { interleave, median, type Group, type Role, type Series } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
 import type { Stage } from '../stage/stage.js';
+import { WrongSubjectError } from '../wrong-subject.js';
 
 /** What the database that holds next to nothing holds. */
 const FEW_KEYS = 10_000;
@@ -70,17 +71,24 @@ interface Library {
   close(): Promise<void>;
 }
 
+/** Told while it happens. */
+interface QueryOptions {
+  readonly onTurn?: (subject: string, round: number, value: number) => void;
+  readonly onProgress?: (doing: string) => void;
+}
+
 /** Measures every question: two groups each. Throws when an answer is not 200. */
 export async function measureQueries(
   stage: Stage,
   sizes: Sizes,
-  onProgress: (line: string) => void = () => undefined,
+  { onTurn, onProgress = () => undefined }: QueryOptions = {},
 ): Promise<Group[]> {
   const many = await openLibrary(stage, sizes.storedKeys, onProgress);
   const few = await openLibrary(stage, Math.min(FEW_KEYS, sizes.storedKeys - 1), onProgress);
   try {
     const groups: Group[] = [];
-    for (const question of QUESTIONS) groups.push(...(await measureQuestion(question, many, few, sizes)));
+    for (const question of QUESTIONS)
+      groups.push(...(await measureQuestion(question, [many, few], sizes, onTurn)));
     return groups;
   } finally {
     await Promise.all([many.close(), few.close()]);
@@ -89,9 +97,9 @@ export async function measureQueries(
 
 async function measureQuestion(
   { name, what, path, ask }: Question,
-  many: Library,
-  few: Library,
+  [many, few]: readonly [Library, Library],
   sizes: Sizes,
+  onTurn: QueryOptions['onTurn'],
 ): Promise<Group[]> {
   const subject = (label: string, turn: (index: number) => Promise<unknown>) => ({
     label,
@@ -104,7 +112,9 @@ async function measureQuestion(
       get(few.http, path(pick(few, index))),
     ),
   ];
-  const values = await interleave(subjects, sizes.rounds);
+  const values = await interleave(subjects, sizes, ({ label }, round, value: number) =>
+    onTurn?.(`${name}: ${label}`, round, value),
+  );
   const series = (index: number, role: Role): Series => {
     const one = subjects[index] as (typeof subjects)[number];
     return { role, subject: one.label, unit: 'ms', values: values.get(one) ?? [] };
@@ -148,7 +158,9 @@ function pick({ identities }: Library, index: number): Identity {
 async function get(http: HttpPool, path: string): Promise<void> {
   const { statusCode, body } = await http.request({ method: 'GET', path });
   const text = await body.text();
-  if (statusCode !== 200) throw new Error(`GET ${path} answers ${statusCode}: ${text.slice(0, 200)}`);
+  if (statusCode !== 200) {
+    throw new WrongSubjectError(`GET ${path} answers ${statusCode}: ${text.slice(0, 200)}`);
+  }
 }
 
 async function medianMs(count: number, turn: (index: number) => Promise<unknown>): Promise<number> {
