@@ -41,7 +41,7 @@ export async function measureFlat(stage: Stage, sizes: Sizes, options: FlatOptio
     );
     return {
       name: 'flat',
-      what: `drain with ${sizes.storedKeys.toLocaleString('en')} keys stored, against an empty database`,
+      what: `drain beside ${sizes.storedKeys.toLocaleString('en')} stored keys`,
       series,
       targets: [{ against: 'ceiling', atLeast: 0.8 }],
     };

@@ -104,7 +104,7 @@ async function measure(
   if (usual === undefined) throw new Error('There is no stage to measure on.');
   return durable.map((one, index) => ({
     name: `${name}-${SYNC_INTERVALS[index + 1] ?? ''}`,
-    what: `${what}: ${one.subject}, against the default`,
+    what: `${one.subject}: ${what}`,
     series: [
       seriesOf({ ...one, role: 'ours' }, one.turns),
       seriesOf({ ...usual, role: 'ceiling' }, usual.turns),
