@@ -6,9 +6,9 @@
  */
 import { type Group, median, type Series, type Target } from './measurement.js';
 
-const WIDTH = 900;
-const LEFT = 350;
-const RIGHT = 190;
+const WIDTH = 960;
+const LEFT = 430;
+const RIGHT = 210;
 const TOP = 52;
 const BAR = 12;
 const GAP = 3;
@@ -45,7 +45,7 @@ function legend(): string[] {
   const entries = [
     [COLOURS.ours, 'Sekali', 0],
     [COLOURS.today, 'what users do today', 75],
-    [COLOURS.target, 'target', 225],
+    [COLOURS.target, 'target', 235],
   ] as const;
   return entries.map(([colour, text, offset]) => {
     const x = LEFT + offset;

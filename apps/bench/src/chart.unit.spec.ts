@@ -26,8 +26,8 @@ const fast = group('fast', 'requests/s', { ours: 700, ceiling: 100 }, []);
 /** Ends of bars, from left to right in order of drawing, as a share of the ceiling. */
 function shares(svg: string): number[] {
   const ceiling = Number(/<line x1="([\d.]+)"/.exec(svg)?.[1]);
-  const bars = [...svg.matchAll(/<rect x="350" y="\d+" width="([\d.]+)"/g)].map(([, width]) => Number(width));
-  return bars.slice(1).map((width) => Math.round((width / (ceiling - 350)) * 100) / 100);
+  const bars = [...svg.matchAll(/<rect x="430" y="\d+" width="([\d.]+)"/g)].map(([, width]) => Number(width));
+  return bars.slice(1).map((width) => Math.round((width / (ceiling - 430)) * 100) / 100);
 }
 
 describe('the chart', () => {
