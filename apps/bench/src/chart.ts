@@ -1,58 +1,100 @@
-/** The README's chart: for each group how far Sekali and today's way reach, as a share of the ceiling. SVG, from the JSON. */
-import { type Group, median } from './measurement.js';
+/**
+ * The README's chart: how fast Sekali and today's way are as a share of the ceiling, and the target. SVG, from the JSON.
+ *
+ * Times are turned round, so that longer is always better. Drawn are rates, and times that have a target as a ratio.
+ * Its colours are legible on light and on dark ground.
+ */
+import { type Group, median, type Series, type Target } from './measurement.js';
 
-const WIDTH = 760;
-const LEFT = 250;
-const BAR = 13;
-const GAP = 4;
-const GROUP_GAP = 18;
-const TOP = 44;
-const RIGHT = 60;
-/** A bar that is longer than this share of the ceiling is cut, and says by its figure how long it is. */
+const WIDTH = 960;
+const LEFT = 430;
+const RIGHT = 210;
+const TOP = 52;
+const BAR = 12;
+const GAP = 3;
+const GROUP_GAP = 14;
+/** A bar that is longer than this share of the ceiling is cut; its figure says how long it is. */
 const SHARE_MAX = 1.5;
 
-/** Draws the groups that have a ceiling and are rates. Legible on light and on dark ground. */
+const TEXT = '#737b85';
+const COLOURS = { ours: '#2f81f7', today: '#9aa1a9', target: '#c2690a' } as const;
+
+/** Draws the groups in their order. */
 export function ratioChart(groups: readonly Group[]): string {
-  const drawn = groups.filter((group) => ceilingOf(group) !== undefined && isRate(group));
+  const drawn = groups.filter((group) => ceilingOf(group) !== undefined && isDrawn(group));
   let y = TOP;
   const parts = drawn.map((group) => {
     const text = drawGroup(group, y);
-    y += group.series.filter(({ role }) => role !== 'ceiling').length * (BAR + GAP) + GROUP_GAP;
+    y += barsOf(group).length * (BAR + GAP) + GROUP_GAP;
     return text;
   });
-  const at = xOf(1);
+  const at = xOf(1).toFixed(1);
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y + 6}" width="${WIDTH}" role="img" font-family="system-ui, sans-serif" font-size="12" fill="#808790">`,
-    '<title>Rates as a share of the same thing written as plainly as possible</title>',
-    `<text x="${at}" y="18" text-anchor="middle">ceiling = 1</text>`,
-    `<line x1="${at}" x2="${at}" y1="26" y2="${y - 6}" stroke="#808790" stroke-dasharray="3 3"/>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" width="${WIDTH}" height="${y}" role="img" font-family="system-ui, sans-serif" font-size="12" fill="${TEXT}">`,
+    '<title>Speed as a share of the same thing written as plainly as possible</title>',
+    ...legend(),
+    `<text x="${at}" y="42" text-anchor="middle">ceiling = 1</text>`,
+    `<line x1="${at}" x2="${at}" y1="46" y2="${y - 6}" stroke="${TEXT}" stroke-dasharray="3 3"/>`,
     ...parts,
     '</svg>',
     '',
   ].join('\n');
 }
 
-function drawGroup(group: Group, top: number): string {
-  const ceiling = ceilingOf(group) ?? Number.NaN;
-  const bars = group.series.filter(({ role }) => role !== 'ceiling');
-  const lines = bars.map(({ role, subject, values }, index) => {
-    const share = median(values) / ceiling;
-    const y = top + index * (BAR + GAP);
-    const end = xOf(Math.min(share, SHARE_MAX));
-    const colour = role === 'ours' ? '#2f81f7' : '#a0a7b0';
-    return [
-      `<rect x="${LEFT}" y="${y}" width="${(end - LEFT).toFixed(1)}" height="${BAR}" rx="2" fill="${colour}"/>`,
-      `<text x="${(end + 5).toFixed(1)}" y="${y + BAR - 2}">${share.toFixed(2)} ${escape(subject)}</text>`,
-    ].join('');
+function legend(): string[] {
+  const entries = [
+    [COLOURS.ours, 'Sekali', 0],
+    [COLOURS.today, 'what users do today', 75],
+    [COLOURS.target, 'target', 235],
+  ] as const;
+  return entries.map(([colour, text, offset]) => {
+    const x = LEFT + offset;
+    const width = text === 'target' ? 3 : 12;
+    return `<rect x="${x}" y="10" width="${width}" height="12" rx="1" fill="${colour}"/><text x="${x + width + 6}" y="20">${text}</text>`;
   });
-  return [
-    `<text x="${LEFT - 10}" y="${top + BAR - 2}" text-anchor="end">${escape(group.what)}</text>`,
-    ...lines,
-  ].join('\n');
 }
 
-function isRate(group: Group): boolean {
-  return group.series.every(({ unit }) => unit.endsWith('/s'));
+function drawGroup(group: Group, top: number): string {
+  const ceiling = ceilingOf(group) ?? Number.NaN;
+  const bars = barsOf(group).map((series, index) => drawBar(series, ceiling, top + index * (BAR + GAP)));
+  const marks = group.targets
+    .filter(({ against }) => against === 'ceiling')
+    .map((target) => {
+      const x = xOf(Math.min(shareOf(target), SHARE_MAX)) - 1.5;
+      return `<rect x="${x.toFixed(1)}" y="${top - 3}" width="3" height="${BAR + 6}" rx="1" fill="${COLOURS.target}"/>`;
+    });
+  const label = `<text x="${LEFT - 10}" y="${top + BAR - 2}" text-anchor="end">${escape(group.what)}</text>`;
+  return [label, ...bars, ...marks].join('\n');
+}
+
+function drawBar({ role, subject, unit, values }: Series, ceiling: number, y: number): string {
+  const ratio = median(values) / ceiling;
+  const share = isRate(unit) ? ratio : 1 / ratio;
+  const end = xOf(Math.min(share, SHARE_MAX));
+  const colour = role === 'ours' ? COLOURS.ours : COLOURS.today;
+  // Beyond the target's mark, which would otherwise cross the text.
+  const textX = Math.max(end, xOf(1)) + 8;
+  return [
+    `<rect x="${LEFT}" y="${y}" width="${(end - LEFT).toFixed(1)}" height="${BAR}" rx="2" fill="${colour}"/>`,
+    `<text x="${textX.toFixed(1)}" y="${y + BAR - 2}">${share.toFixed(2)} ${escape(subject)}</text>`,
+  ].join('');
+}
+
+/** What was reached as speed: 1.25 times as long is 0.8 as fast. */
+function shareOf({ atLeast, atMost }: Target): number {
+  return atLeast ?? 1 / (atMost ?? Number.NaN);
+}
+
+function isDrawn({ series, targets }: Group): boolean {
+  return targets.some(({ against }) => against === 'ceiling') || series.every(({ unit }) => isRate(unit));
+}
+
+function isRate(unit: Series['unit']): boolean {
+  return unit.endsWith('/s');
+}
+
+function barsOf(group: Group): readonly Series[] {
+  return group.series.filter(({ role }) => role !== 'ceiling');
 }
 
 function ceilingOf(group: Group): number | undefined {

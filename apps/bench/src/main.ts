@@ -1,12 +1,13 @@
 /** The benchmark's process: `sekali bench`. */
-import { WrongSubjectError } from './http/subjects.js';
+import { setMaxListeners } from 'node:events';
+import { exitCodeOf } from './exit-code.js';
 import { benchCommand } from './options.js';
 import { runBench } from './run.js';
 
-const EXIT_INTERRUPTED = 130;
-
 await benchCommand(async (options) => {
   const interrupted = new AbortController();
+  // Every program of three systems listens to it.
+  setMaxListeners(0, interrupted.signal);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       interrupted.abort(new Error('interrupted'));
@@ -16,9 +17,9 @@ await benchCommand(async (options) => {
     await runBench(options, interrupted.signal);
     process.exit(0);
   } catch (error) {
-    if (interrupted.signal.aborted) process.exit(EXIT_INTERRUPTED);
+    const { aborted } = interrupted.signal;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`sekali bench: ${text}\n`);
-    process.exit(error instanceof WrongSubjectError ? 1 : 2);
+    process.stderr.write(`sekali bench: ${aborted ? 'interrupted' : text}\n`);
+    process.exit(exitCodeOf(error, aborted));
   }
 }).parseAsync();

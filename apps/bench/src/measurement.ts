@@ -4,6 +4,8 @@
  * Absolute figures of a shared machine mean nothing: subjects of one group take turns (A B C A B C …), and what counts is
  * the ratio of their medians in the same run.
  */
+import type { Sizes } from './sizes.js';
+import type { ProcessorUs } from './stage/processor-time.js';
 
 /** Who is measured: Sekali, the same thing written as plainly as possible, and what users do today. */
 export type Role = 'ours' | 'ceiling' | 'today';
@@ -19,6 +21,14 @@ export interface Series {
   readonly unit: Unit;
   /** One value a round, in the order taken; the warm-up is not among them. */
   readonly values: readonly number[];
+  /** Processor time of an event in microseconds, one a round, where it was measured (rates, on Linux). */
+  readonly processorUs?: readonly ProcessorUs[];
+}
+
+/** What one turn gave. */
+export interface Measured {
+  readonly value: number;
+  readonly processorUs?: ProcessorUs | undefined;
 }
 
 /** What ours has to reach, as a ratio of medians. */
@@ -80,20 +90,40 @@ export function reaches(group: Group, target: Target): boolean | undefined {
   return found >= (target.atLeast ?? 0) && found <= (target.atMost ?? Number.POSITIVE_INFINITY);
 }
 
-/** Takes the subjects' turns: a warm-up each, then `rounds` rounds, one subject after the other. */
-export async function interleave<T extends { readonly measure: () => Promise<number> }>(
-  subjects: readonly T[],
-  rounds: number,
-  onValue: (subject: T, round: number, value: number) => void = () => undefined,
-): Promise<Map<T, number[]>> {
-  const values = new Map<T, number[]>(subjects.map((subject) => [subject, []]));
-  for (let round = 0; round <= rounds; round += 1) {
+/** One who takes turns with others. */
+export interface Turns<V> {
+  readonly measure: () => Promise<V>;
+}
+
+/** Takes the subjects' turns: the warm-ups, then the rounds that count, one subject after the other. */
+export async function interleave<V, T extends Turns<V>>(
+  subjects: readonly (T & Turns<V>)[],
+  { warmUps, rounds }: Pick<Sizes, 'warmUps' | 'rounds'>,
+  /** Rounds below 1 are warm-ups. */
+  onValue: (subject: T, round: number, value: V) => void = () => undefined,
+): Promise<Map<T, V[]>> {
+  const values = new Map<T, V[]>(subjects.map((subject) => [subject, []]));
+  for (let round = 1 - warmUps; round <= rounds; round += 1) {
     for (const subject of subjects) {
       const value = await subject.measure();
-      // Round 0 is the warm-up.
       if (round > 0) values.get(subject)?.push(value);
       onValue(subject, round, value);
     }
   }
   return values;
+}
+
+/** The series of one subject, from what `interleave` gave for it. */
+export function seriesOf(
+  { role, subject, unit }: Pick<Series, 'role' | 'subject' | 'unit'>,
+  turns: readonly Measured[] = [],
+): Series {
+  const processorUs = turns.flatMap((turn) => turn.processorUs ?? []);
+  return {
+    role,
+    subject,
+    unit,
+    values: turns.map(({ value }) => value),
+    ...(processorUs.length > 0 && { processorUs }),
+  };
 }

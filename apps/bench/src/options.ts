@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 
 /** What can be measured, in the order in which it is. */
-export const GROUPS = ['http', 'drain', 'end-to-end', 'query', 'flat', 'memory'] as const;
+export const GROUPS = ['http', 'drain', 'end-to-end', 'query', 'flat', 'memory', 'durability'] as const;
 
 /** One of `GROUPS`. */
 export type GroupName = (typeof GROUPS)[number];
@@ -30,6 +30,7 @@ Groups:
   query        a page of events, one event, the figures
   flat         draining beside millions of stored keys
   memory       of gateway and worker while events pass
+  durability   the brokers' fsync by default, every second and always
 
 Examples:
   sekali bench                          everything; about half an hour
@@ -47,7 +48,10 @@ export function benchCommand(action: (options: BenchOptions) => Promise<void>): 
     .option('--only <groups>', `some of ${GROUPS.join(', ')}, joined by commas`, groups, GROUPS)
     .option('--small', 'so little that the figures mean nothing', false)
     .option('--rounds <count>', 'rounds of each subject, after a warm-up; 5 when left out', rounds)
-    .option('--sync-interval <duration>', 'how often the brokers call fsync: "always", or such as 1s')
+    .option(
+      '--sync-interval <duration>',
+      'how often the brokers call fsync: "always", or such as 1s; not for durability',
+    )
     .option('--out <folder>', 'where bench.json and bench.svg go')
     .option('--json', 'print one JSON document instead of the table', false)
     .addHelpText('after', HELP)

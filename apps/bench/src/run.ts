@@ -1,103 +1,112 @@
 /**
- * A run: one stage after the other, the groups that were asked for, a table, a document and a chart.
+ * A run: one act after the other, the groups that were asked for, a table, a document and a chart.
  *
- * Each group gets a stage of its own, so that none inherits what another has stored. Progress goes to stderr.
+ * An interruption ends it at once: whatever is being measured is left to itself, and its stages are stopped.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { type Act, ACTS, type Measure, type Tell } from './acts.js';
 import { ratioChart } from './chart.js';
-import { measureDrain } from './drain/drain.js';
-import { measureFlat } from './drain/flat.js';
-import { measureEndToEnd } from './end-to-end/end-to-end.js';
-import { measureMemory } from './end-to-end/memory.js';
-import { measureHttpBatch, measureHttpSingle } from './http/http.js';
+import type { BenchDocument, Machine } from './document.js';
 import type { Group } from './measurement.js';
-import type { BenchOptions, GroupName } from './options.js';
-import { measureQueries } from './query/query.js';
+import { type BenchOptions, GROUPS } from './options.js';
+import { Progress } from './progress.js';
 import { FULL, SMALL, type Sizes } from './sizes.js';
 import { Stage } from './stage/stage.js';
-import { resultTable } from './table.js';
+import { resultText } from './table.js';
 
-/** What a run leaves behind: bench.json. */
-export interface BenchDocument {
-  readonly startedAt: string;
-  readonly machine: {
-    readonly cpu: string;
-    readonly cores: number;
-    readonly memoryBytes: number;
-    readonly node: string;
-  };
-  readonly syncInterval: string;
-  readonly sizes: Sizes;
-  readonly groups: readonly Group[];
-}
-
-/** Told while it happens. */
-interface Tell {
-  readonly onTurn: (subject: string, round: number, value: number) => void;
-  readonly onProgress: (line: string) => void;
-}
-type Measure = (stage: Stage, sizes: Sizes, tell: Tell) => Promise<readonly Group[]>;
-
-const END_TO_END_RATES = [100, 1_000, 5_000] as const;
-
-const MEASURES: Readonly<Record<GroupName, readonly Measure[]>> = {
-  http: [
-    async (stage, sizes, { onTurn }) => [await measureHttpSingle(stage, sizes, onTurn)],
-    async (stage, sizes, { onTurn }) => [await measureHttpBatch(stage, sizes, 100, onTurn)],
-    async (stage, sizes, { onTurn }) => [await measureHttpBatch(stage, sizes, 1_000, onTurn)],
-  ],
-  drain: [0, 0.3].map((duplicateShare): Measure => async (stage, sizes, tell) => [
-    await measureDrain(stage, sizes, { duplicateShare, ...tell }),
-  ]),
-  'end-to-end': END_TO_END_RATES.map((rate): Measure => async (stage, sizes, { onTurn }) => [
-    await measureEndToEnd(stage, sizes, rate, onTurn),
-  ]),
-  query: [(stage, sizes, { onProgress }) => measureQueries(stage, sizes, onProgress)],
-  flat: [async (stage, sizes, tell) => [await measureFlat(stage, sizes, tell)]],
-  memory: [async (stage, sizes, { onProgress }) => [await measureMemory(stage, sizes, onProgress)]],
-};
+const DEFAULT_SYNC_INTERVAL = '2m';
 
 /** Measures and prints. Throws when a subject did something wrong, or the system cannot be started. */
 export async function runBench(options: BenchOptions, signal: AbortSignal): Promise<void> {
   const startedAt = new Date();
   const chosen = options.small ? SMALL : FULL;
   const sizes: Sizes = { ...chosen, rounds: options.rounds ?? chosen.rounds };
+  const progress = new Progress(process.stderr);
   const groups: Group[] = [];
-  for (const name of options.only) {
-    signal.throwIfAborted();
-    const stage = await Stage.start({ syncInterval: options.syncInterval, signal });
-    try {
-      for (const measure of MEASURES[name]) groups.push(...(await measure(stage, sizes, tell)));
-    } finally {
-      await stage.stop();
+  try {
+    for (const act of ACTS) {
+      for await (const group of playAct(act, options, { sizes, progress, signal })) groups.push(group);
     }
+  } catch (error) {
+    // Half an hour of figures is worth reading even when the rest is missing.
+    if (groups.length > 0) progress.line(resultText(groups));
+    throw error;
+  } finally {
+    progress.stop();
   }
   const document: BenchDocument = {
     startedAt: startedAt.toISOString(),
+    seconds: Math.round((Date.now() - startedAt.getTime()) / 1_000),
     machine: machine(),
-    syncInterval: options.syncInterval ?? '2m',
+    syncInterval: options.syncInterval ?? DEFAULT_SYNC_INTERVAL,
     sizes,
     groups,
   };
-  const text = options.json ? JSON.stringify(document, null, 2) : resultTable(groups);
-  process.stdout.write(`${text}\n`);
   if (options.out !== undefined) await write(options.out, document);
+  const text = options.json ? JSON.stringify(document, null, 2) : resultText(groups);
+  process.stdout.write(`${text}\n`);
 }
 
-const tell: Tell = {
-  onTurn: (subject, round, value) => {
-    const which = round === 0 ? 'warm-up' : `round ${round}`;
-    const figure = value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
-    process.stderr.write(`${which.padEnd(9)} ${subject.padEnd(40)} ${figure}\n`);
-  },
-  onProgress: progressLine,
-};
+interface Circumstances {
+  readonly sizes: Sizes;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
 
-/** The moving line of a terminal; elsewhere it would only fill a file. */
-function progressLine(line: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[2K${line}\r`);
+/** The groups of an act that were asked for, each as soon as it is measured. Its stages are gone when it ends. */
+async function* playAct(
+  act: Act,
+  options: BenchOptions,
+  { sizes, progress, signal }: Circumstances,
+): AsyncGenerator<Group, void> {
+  const names = GROUPS.filter((name) => options.only.includes(name) && act.groups[name] !== undefined);
+  if (names.length === 0) return;
+  progress.part(`${names.join(', ')}: starting brokers and Postgres`);
+  const stages = await startStages(act.syncIntervals ?? [options.syncInterval], signal);
+  const tell: Tell = { onTurn: progress.turn, onProgress: progress.now };
+  try {
+    for (const name of names) {
+      progress.part(name);
+      const measures: readonly Measure[] = act.groups[name] ?? [];
+      for (const measure of measures) yield* await unlessInterrupted(measure(stages, sizes, tell), signal);
+    }
+  } finally {
+    await Promise.all(stages.map((stage) => stage.stop()));
+  }
+}
+
+/** Starts them together. Leaves none when one cannot be started. */
+async function startStages(
+  syncIntervals: readonly (string | undefined)[],
+  signal: AbortSignal,
+): Promise<[Stage, ...Stage[]]> {
+  const starts = await Promise.allSettled(
+    syncIntervals.map((syncInterval) => Stage.start({ syncInterval, signal })),
+  );
+  const stages = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
+  const failed = starts.find((start) => start.status === 'rejected');
+  if (failed === undefined) return stages as [Stage, ...Stage[]];
+  await Promise.all(stages.map((stage) => stage.stop()));
+  throw failed.reason;
+}
+
+/** What `work` gives; throws as soon as the signal is given, whatever `work` does then. */
+async function unlessInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = (): void => undefined;
+  const interrupted = new Promise<never>((_, reject) => {
+    stop = () => {
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) stop();
+  });
+  try {
+    return await Promise.race([work, interrupted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 async function write(folder: string, document: BenchDocument): Promise<void> {
@@ -106,7 +115,7 @@ async function write(folder: string, document: BenchDocument): Promise<void> {
   await writeFile(join(folder, 'bench.svg'), ratioChart(document.groups));
 }
 
-function machine(): BenchDocument['machine'] {
+function machine(): Machine {
   const [first] = cpus();
   return {
     cpu: first?.model.trim() ?? 'unknown',

@@ -2,14 +2,20 @@
 
 /** The sizes of one run. */
 export interface Sizes {
-  /** Rounds of each subject, after a warm-up. */
+  /** Rounds that do not count, so that code is compiled and caches are filled. */
+  readonly warmUps: number;
+  /** Rounds of each subject after that. */
   readonly rounds: number;
   /** Messages of the backlog that is drained. */
   readonly backlog: number;
   /** Messages of it for a subject that takes one at a time. */
   readonly backlogOneByOne: number;
+  /** Messages of the backlog that is drained with each durability. */
+  readonly durabilityBacklog: number;
   /** How long one round of HTTP load lasts, in milliseconds. */
   readonly httpRoundMs: number;
+  /** Connections of a load of many events a request. */
+  readonly batchConnections: number;
   /** How long one round of end-to-end load lasts, in milliseconds. */
   readonly endToEndRoundMs: number;
   /** Keys that are stored before the queries are measured. */
@@ -22,11 +28,14 @@ export interface Sizes {
 
 /** The real thing. */
 export const FULL: Sizes = {
+  warmUps: 1,
   rounds: 5,
   backlog: 200_000,
   backlogOneByOne: 20_000,
-  httpRoundMs: 5_000,
-  endToEndRoundMs: 8_000,
+  durabilityBacklog: 30_000,
+  httpRoundMs: 4_000,
+  batchConnections: 8,
+  endToEndRoundMs: 6_000,
   storedKeys: 10_000_000,
   queriesPerRound: 100,
   memoryMessages: 1_000_000,
@@ -34,11 +43,14 @@ export const FULL: Sizes = {
 
 /** For the tests: it runs through, and its figures mean nothing. */
 export const SMALL: Sizes = {
+  warmUps: 0,
   rounds: 1,
   backlog: 3_000,
-  backlogOneByOne: 600,
+  backlogOneByOne: 400,
+  durabilityBacklog: 1_000,
   httpRoundMs: 400,
-  endToEndRoundMs: 1_000,
+  batchConnections: 1,
+  endToEndRoundMs: 700,
   storedKeys: 5_000,
   queriesPerRound: 5,
   memoryMessages: 5_000,

@@ -1,4 +1,4 @@
-/** The result as a table for people: medians, spreads, ratios, and whether each target was reached. */
+/** The result as tables for people: medians, spreads, ratios, whether each target was reached; and processor time. */
 import Table from 'cli-table3';
 import {
   type Bound,
@@ -11,15 +11,23 @@ import {
   type Target,
 } from './measurement.js';
 
-const HEAD = ['', 'sekali', 'ceiling', 'ratio', 'today', 'ratio', 'target'];
+const CHARS = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
+const STYLE = { head: [], border: [], 'padding-left': 1, 'padding-right': 1 };
+
+/** All of it: the table of all groups, that of processor time where it was measured, and the notes. */
+export function resultText(groups: readonly Group[]): string {
+  const costs = groups.flatMap((group) => costRows(group));
+  const notes = groups.flatMap((group) => (group.notes ?? []).map((note) => `${group.name}: ${note}`));
+  return [resultTable(groups), ...(costs.length > 0 ? [costTable(costs)] : []), ...notes].join('\n');
+}
 
 /** One table of all groups. */
 export function resultTable(groups: readonly Group[]): string {
   const table = new Table({
-    head: HEAD,
+    head: ['', 'sekali', 'ceiling', 'ratio', 'today', 'ratio', 'target'],
     colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'left'],
-    chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
-    style: { head: [], border: [], 'padding-left': 1, 'padding-right': 1 },
+    chars: CHARS,
+    style: STYLE,
   });
   for (const group of groups) {
     table.push([
@@ -29,38 +37,76 @@ export function resultTable(groups: readonly Group[]): string {
       ratioText(ratio(group, 'ceiling')),
       figureOf(group, 'today'),
       ratioText(ratio(group, 'today')),
-      [
-        ...group.targets.map((target) => targetText(group, target)),
-        ...(group.bounds ?? []).map(boundText),
-      ].join('\n'),
+      verdictsOf(group).join('\n'),
     ]);
   }
   return table.toString();
 }
 
-/** "≥ 0.85 × ceiling: reached". */
-export function targetText(group: Group, target: Target): string {
-  const bound = target.atLeast === undefined ? `≤ ${target.atMost ?? ''}` : `≥ ${target.atLeast}`;
-  const reached = reaches(group, target);
-  return `${bound} × ${target.against}: ${reached === undefined ? 'not measured' : reached ? 'reached' : 'MISSED'}`;
+/** What became of each target and bound of a group: "≥ 0.85 × ceiling: reached". */
+export function verdictsOf(group: Group): readonly string[] {
+  return [
+    ...group.targets.map((target) => targetText(group, target)),
+    ...(group.bounds ?? []).map(boundText),
+  ];
 }
 
-/** "p99: 81 of at most 150 ms: reached". */
-export function boundText({ what, unit, found, atMost }: Bound): string {
-  return `${what}: ${figure(found)} of at most ${atMost} ${unit}: ${found <= atMost ? 'reached' : 'MISSED'}`;
-}
-
-function figureOf(group: Group, role: Series['role']): string {
+/** "1,234 events/s ±3 %": the median, and half of how far the rounds lie apart. */
+export function figureOf(group: Group, role: Series['role']): string {
   const series = group.series.find((one) => one.role === role);
   if (series === undefined) return '–';
   return `${figure(median(series.values))} ${series.unit} ±${Math.round((spread(series.values) * 100) / 2)} %`;
 }
 
+/** "0.85", or a dash where there is none. */
+export function ratioText(value: number | undefined): string {
+  return value === undefined || Number.isNaN(value) ? '–' : value.toFixed(2);
+}
+
+/** Rows of processor time: group, subject, program, brokers, Postgres, and all together; µs an event. */
+export function costRows(group: Group): readonly (readonly string[])[] {
+  return group.series.flatMap(({ subject, processorUs = [] }) => {
+    if (processorUs.length === 0) return [];
+    const parts = (['program', 'brokers', 'postgres'] as const).map((part) =>
+      median(processorUs.map((round) => round[part])),
+    );
+    const all = median(processorUs.map(({ program, brokers, postgres }) => program + brokers + postgres));
+    return [[group.what, subject, ...[...parts, all].map(figure)]];
+  });
+}
+
+/** What the columns of `costRows` are. */
+export const COST_HEAD = [
+  'processor time, µs an event',
+  '',
+  'program',
+  'brokers',
+  'Postgres',
+  'all',
+] as const;
+
+function costTable(rows: readonly (readonly string[])[]): string {
+  const table = new Table({
+    head: [...COST_HEAD],
+    colAligns: ['left', 'left', 'right', 'right', 'right', 'right'],
+    chars: CHARS,
+    style: STYLE,
+  });
+  table.push(...rows.map((row) => [...row]));
+  return table.toString();
+}
+
+function targetText(group: Group, target: Target): string {
+  const bound = target.atLeast === undefined ? `≤ ${target.atMost ?? ''}` : `≥ ${target.atLeast}`;
+  const reached = reaches(group, target);
+  return `${bound} × ${target.against}: ${reached === undefined ? 'not measured' : reached ? 'reached' : 'MISSED'}`;
+}
+
+function boundText({ what, unit, found, atMost }: Bound): string {
+  return `${what}: ${figure(found)} of at most ${atMost} ${unit}: ${found <= atMost ? 'reached' : 'MISSED'}`;
+}
+
 function figure(value: number): string {
   if (Number.isNaN(value)) return '?';
   return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
-}
-
-function ratioText(value: number | undefined): string {
-  return value === undefined || Number.isNaN(value) ? '–' : value.toFixed(2);
 }

@@ -11,12 +11,12 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
 import { ensureConsumer } from '#broker';
 import { readWorkerSettings } from '#config';
-import type { Role } from '../measurement.js';
+import type { Measured, Role } from '../measurement.js';
 import type { Backlog } from '../stage/backlog.js';
 import { ConsumerProgress } from '../stage/consumer-progress.js';
 import type { Program } from '../stage/program.js';
 import type { ProgramEnvironment, Stage } from '../stage/stage.js';
-import { type Sample, steadyRate } from '../stage/steady-rate.js';
+import { type Sample, steadyProcessorUs, steadyRate } from '../stage/steady-rate.js';
 
 /** Who drains. */
 export interface DrainSubject {
@@ -45,8 +45,8 @@ export interface DrainGround {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Drains once. @returns messages a second in the steady part */
-export async function drainOnce(ground: DrainGround, drainer: DrainSubject): Promise<number> {
+/** Drains once. @returns messages a second in the steady part, and what one cost */
+export async function drainOnce(ground: DrainGround, drainer: DrainSubject): Promise<Measured> {
   const { connection, backlog } = ground;
   await drainer.prepare();
   // So that no round pays for what the one before left to be written.
@@ -59,7 +59,10 @@ export async function drainOnce(ground: DrainGround, drainer: DrainSubject): Pro
   try {
     const samples = await runUntilSettled(ground, drainer, consumer);
     await drainer.check();
-    return steadyRate(samples, drainer.messages);
+    return {
+      value: steadyRate(samples, drainer.messages),
+      processorUs: steadyProcessorUs(samples, drainer.messages),
+    };
   } finally {
     await manager.consumers.delete(backlog.stream, consumer);
   }
@@ -92,6 +95,7 @@ async function runUntilSettled(
     return await progress.until(drainer.messages, {
       requireAlive: () => program?.requireRunning(),
       onSample: ({ settled }) => onProgress(`${drainer.subject}: ${settled} of ${drainer.messages}`),
+      processorMs: () => stage.processorMs(program),
       signal: signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]),
     });
   } finally {

@@ -8,7 +8,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
 import { connectBroker } from '#broker';
 import { createPool } from '#store';
-import { type Group, interleave, type Series, type Target } from '../measurement.js';
+import { type Group, interleave, type Measured, type Series, seriesOf, type Target } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
 import { type Backlog, fillBacklog } from '../stage/backlog.js';
 import { type BacklogPlan, eventsAmong } from '../stage/event-sequence.js';
@@ -56,7 +56,7 @@ export async function measureDrain(
   const { duplicateShare } = options;
   const plan = { messages: sizes.backlog, duplicateShare };
   const series = await onGround(stage, plan, options, (ground) =>
-    takeTurns(ground, subjectsOf(ground, sizes, options), sizes.rounds, options),
+    takeTurns(ground, subjectsOf(ground, sizes, options), sizes, options),
   );
   const percent = Math.round(duplicateShare * 100);
   return {
@@ -104,19 +104,14 @@ export function openPool(url: string): Pool {
 export async function takeTurns(
   ground: DrainGround,
   subjects: readonly DrainSubject[],
-  rounds: number,
+  sizes: Sizes,
   { onTurn }: DrainOptions,
 ): Promise<Series[]> {
   const measured = subjects.map((one) => ({ one, measure: () => drainOnce(ground, one) }));
-  const values = await interleave(measured, rounds, ({ one }, round, value) => {
+  const values = await interleave(measured, sizes, ({ one }, round, { value }: Measured) => {
     onTurn?.(one.subject, round, value);
   });
-  return measured.map((key) => ({
-    role: key.one.role,
-    subject: key.one.subject,
-    unit: 'events/s',
-    values: values.get(key) ?? [],
-  }));
+  return measured.map((key) => seriesOf({ ...key.one, unit: 'events/s' }, values.get(key)));
 }
 
 function subjectsOf(

@@ -37,11 +37,11 @@ export async function measureFlat(stage: Stage, sizes: Sizes, options: FlatOptio
   try {
     const plan = { messages: sizes.backlog, duplicateShare: 0, ids };
     const series = await onGround(stage, plan, options, (ground) =>
-      takeTurns(ground, subjectsOf(ground, { pool: full, url }, sizes, options), sizes.rounds, options),
+      takeTurns(ground, subjectsOf(ground, { pool: full, url }, sizes, options), sizes, options),
     );
     return {
       name: 'flat',
-      what: `drain with ${sizes.storedKeys.toLocaleString('en')} keys stored, against an empty database`,
+      what: `drain beside ${sizes.storedKeys.toLocaleString('en')} stored keys`,
       series,
       targets: [{ against: 'ceiling', atLeast: 0.8 }],
     };

@@ -7,6 +7,7 @@
 import type { Pool } from 'pg';
 import { counterFaults, streamIdOf, type Queryable } from '#store';
 import type { Backlog } from '../stage/backlog.js';
+import { WrongSubjectError } from '../wrong-subject.js';
 
 const TABLES = [
   'event',
@@ -67,10 +68,12 @@ export async function checkLedger(pool: Pool, backlog: Backlog): Promise<void> {
     deadLetters: 0,
   };
   const [found, wanted] = [JSON.stringify(rows[0]), JSON.stringify(expected)];
-  if (found !== wanted) throw new Error(`the ledger of ${backlog.stream} is ${found} instead of ${wanted}`);
+  if (found !== wanted) {
+    throw new WrongSubjectError(`the ledger of ${backlog.stream} is ${found} instead of ${wanted}`);
+  }
   const faults = await counterFaults(pool, streamId, 1);
   if (faults.length > 0) {
-    throw new Error(
+    throw new WrongSubjectError(
       `the counters of ${backlog.stream} are not what its rows are: ${JSON.stringify(faults[0])}`,
     );
   }

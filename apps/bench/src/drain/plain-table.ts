@@ -4,6 +4,7 @@
  * No ledger, no counters, no index to read by: whatever a drain into it costs, it cannot cost less and drop repeats.
  */
 import type { Queryable } from '#store';
+import { WrongSubjectError } from '../wrong-subject.js';
 
 const MAKE = `
 CREATE TABLE IF NOT EXISTS public.plain_event (
@@ -54,7 +55,7 @@ export async function checkPlainTable(
   const { rows } = await database.query<{ rows: number }>(COUNT);
   const found = rows[0]?.rows ?? 0;
   if (found >= expected.rowsMin && found <= expected.rowsMax) return;
-  throw new Error(
+  throw new WrongSubjectError(
     `plain_event holds ${found} rows instead of ${expected.rowsMin} to ${expected.rowsMax}: what was measured did not do its work`,
   );
 }

@@ -9,11 +9,12 @@ import { Ground } from '../http/ground.js';
 import type { OnTurn } from '../http/http.js';
 import { quantile } from '../http/latencies.js';
 import { runToReport } from '../http/program-run.js';
-import { leadIn, newIdPrefix, WrongSubjectError } from '../http/subjects.js';
+import { leadIn, newIdPrefix } from '../http/subjects.js';
 import { interleave, median, type Bound, type Group, type Series } from '../measurement.js';
 import type { Program } from '../stage/program.js';
 import type { Stage } from '../stage/stage.js';
 import type { Sizes } from '../sizes.js';
+import { WrongSubjectError } from '../wrong-subject.js';
 import { CommitWatch } from './commit-watch.js';
 import type { OfferOrder, OfferReport } from './offer.js';
 import { PartsAlone } from './parts-alone.js';
@@ -69,11 +70,10 @@ export async function measureEndToEnd(
     const pubAck = { subject: 'PubAck alone', measure: () => parts.pubAckMs(partMs) };
     const insert = { subject: 'one-row insert alone', measure: () => parts.insertMs(partMs) };
     try {
-      const values = await interleave([whole, pubAck, insert], sizes.rounds, ({ subject }, round, value) =>
+      const values = await interleave([whole, pubAck, insert], sizes, ({ subject }, round, value) =>
         onTurn(subject, round, value),
       );
-      // The first is the warm-up.
-      return seriesOf(rounds.slice(1), values.get(pubAck) ?? [], values.get(insert) ?? []);
+      return seriesOf(rounds.slice(sizes.warmUps), values.get(pubAck) ?? [], values.get(insert) ?? []);
     } finally {
       await parts.close();
     }

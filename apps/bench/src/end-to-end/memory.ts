@@ -11,11 +11,12 @@ import { readGatewaySettings } from '#config';
 import { Ground } from '../http/ground.js';
 import type { LoadOrder, LoadReport } from '../http/load-order.js';
 import { runToReport } from '../http/program-run.js';
-import { newIdPrefix, WrongSubjectError } from '../http/subjects.js';
+import { newIdPrefix } from '../http/subjects.js';
 import type { Bound, Group, Series } from '../measurement.js';
 import type { Program } from '../stage/program.js';
 import type { Stage } from '../stage/stage.js';
 import type { Sizes } from '../sizes.js';
+import { WrongSubjectError } from '../wrong-subject.js';
 import { canReadMemory, peakMemoryMb } from './process-memory.js';
 
 const RESIDENT_MB_MAX = 250;
@@ -143,7 +144,8 @@ async function untilSettled({ stage, gauge }: Ground, events: number): Promise<v
   for (;;) {
     const unsettled = await gauge.unsettled(consumer);
     if (unsettled === 0) return;
-    if (performance.now() > endsAt) throw new Error(`The worker left ${unsettled} events unsettled.`);
+    if (performance.now() > endsAt)
+      throw new WrongSubjectError(`The worker left ${unsettled} events unsettled.`);
     await sleep(POLL_MS);
   }
 }

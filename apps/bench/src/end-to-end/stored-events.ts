@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { allTopics } from '../http/event-body.js';
+import { WrongSubjectError } from '../wrong-subject.js';
 
 const POLL_MS = 200;
 
@@ -37,7 +38,9 @@ export async function storedAfter(
     const count = rows[0]?.count ?? 0;
     if (count === expected) break;
     if (count > expected || performance.now() > endsAt) {
-      throw new Error(`${count} rows were stored of ${expected} events that the gateway accepted.`);
+      throw new WrongSubjectError(
+        `${count} rows were stored of ${expected} events that the gateway accepted.`,
+      );
     }
     await sleep(POLL_MS);
   }

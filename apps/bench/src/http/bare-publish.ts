@@ -31,17 +31,20 @@ await carryOut(async (order: PublishOrder): Promise<PublishReport> => {
       const number = numbers.next();
       const topic = topicOfNumber(number);
       body.write(0, number);
+      const sentAt = performance.now();
       await client.publish(`${settings.SEKALI_SUBJECT_PREFIX}.${topic}`, body.bytes, {
         msgID: `${topic}:${eventIdOfNumber(order.idPrefix, number)}`,
       });
-      window.counts(performance.now());
+      window.counts(sentAt, performance.now());
     }
     different += numbers.different;
   };
 
+  const before = process.cpuUsage();
   const lanes = Array.from({ length: settings.SEKALI_PUBLISH_IN_FLIGHT_MAX }, (_, index) => lane(index));
   await Promise.all(lanes);
   const eventsPerSecond = window.ratePerSecond(performance.now());
+  const { user, system } = process.cpuUsage(before);
   await connection.close();
-  return { eventsPerSecond, differentAccepted: different };
+  return { eventsPerSecond, differentAccepted: different, processorMs: (user + system) / 1_000 };
 });

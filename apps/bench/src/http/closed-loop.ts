@@ -47,7 +47,7 @@ class Tally {
 
   accepted(sentAt: number, now: number, different: number): void {
     this.differentAccepted += different;
-    if (this.window.counts(now)) this.latencies.push(now - sentAt);
+    if (this.window.counts(sentAt, now)) this.latencies.push(now - sentAt);
   }
 
   turnedAway(): void {

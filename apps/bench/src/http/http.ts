@@ -4,7 +4,7 @@
  *
  * All programs of a group run from its beginning to its end and are idle when it is not their turn.
  */
-import { interleave, type Group, type Series, type Target } from '../measurement.js';
+import { interleave, type Group, type Measured, type Series, seriesOf, type Target } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
 import type { Program } from '../stage/program.js';
 import type { Stage } from '../stage/stage.js';
@@ -12,8 +12,9 @@ import { Ground } from './ground.js';
 import { checkedSubject, httpTurn, inStream, inTable, publishTurn, type Subject } from './subjects.js';
 
 /** Connections of the load: enough that none of the subjects waits for it. */
-const SINGLE_CONNECTIONS = 64;
-const BATCH_CONNECTIONS = 8;
+export const SINGLE_CONNECTIONS = 64;
+/** The largest requests that are measured. */
+export const BATCH_EVENTS_MAX = 1_000;
 
 const SINGLE_TARGETS: readonly Target[] = [{ against: 'ceiling', atLeast: 0.75 }];
 const BATCH_TARGETS: readonly Target[] = [{ against: 'ceiling', atLeast: 1 }];
@@ -39,10 +40,7 @@ export async function measureHttpSingle(
     const bare = await ground.program('bare-http', 'bench/src/http/bare-http.js');
     const typical = await ground.program('typical-http', 'bench/src/http/typical-http.js');
     const stream = inStream(ground.gauge);
-    const turn =
-      ({ url }: Program) =>
-      () =>
-        httpTurn(stage, { ...load, url }, unit);
+    const turn = (program: Program) => () => httpTurn(stage, { ...load, program }, unit);
     const subjects = [
       checkedSubject({ role: 'ours', subject: 'sekali gateway', unit }, stream, turn(gateway)),
       checkedSubject({ role: 'ceiling', subject: 'bare Fastify + js.publish', unit }, stream, turn(bare)),
@@ -52,7 +50,7 @@ export async function measureHttpSingle(
         turn(typical),
       ),
     ];
-    return takeTurns(subjects, sizes.rounds, onTurn);
+    return takeTurns(subjects, sizes, onTurn);
   });
   return { name: 'http-single', what: 'HTTP, one event a request', series, targets: SINGLE_TARGETS };
 }
@@ -66,36 +64,31 @@ export async function measureHttpBatch(
 ): Promise<Group> {
   const unit = 'events/s';
   const durationMs = sizes.httpRoundMs;
-  const load = { connections: BATCH_CONNECTIONS, eventsPerRequest: batchSize, durationMs };
+  const load = { connections: sizes.batchConnections, eventsPerRequest: batchSize, durationMs };
   const series = await Ground.whileOpen(stage, async (ground) => {
     const gateway = await ground.gateway();
     const typical = await ground.program('typical-http', 'bench/src/http/typical-http.js');
     const stream = inStream(ground.gauge);
     const subjects = [
       checkedSubject({ role: 'ours', subject: 'sekali gateway', unit }, stream, () =>
-        httpTurn(stage, { ...load, url: gateway.url, path: '/publish' }, unit),
+        httpTurn(stage, { ...load, program: gateway, path: '/publish' }, unit),
       ),
       checkedSubject({ role: 'ceiling', subject: 'bare client, bounded js.publish', unit }, stream, () =>
         publishTurn(stage, durationMs),
       ),
       checkedSubject({ role: 'today', subject: 'Nest + TypeORM save', unit }, inTable(ground.pool), () =>
-        httpTurn(stage, { ...load, url: typical.url, path: '/publish/batch' }, unit),
+        httpTurn(stage, { ...load, program: typical, path: '/publish/batch' }, unit),
       ),
     ];
-    return takeTurns(subjects, sizes.rounds, onTurn);
+    return takeTurns(subjects, sizes, onTurn);
   });
   const what = `HTTP, ${batchSize.toLocaleString('en')} events a request`;
   return { name: `http-batch-${batchSize}`, what, series, targets: BATCH_TARGETS };
 }
 
-async function takeTurns(subjects: readonly Subject[], rounds: number, onTurn: OnTurn): Promise<Series[]> {
-  const values = await interleave(subjects, rounds, ({ subject }, round, value) =>
+async function takeTurns(subjects: readonly Subject[], sizes: Sizes, onTurn: OnTurn): Promise<Series[]> {
+  const values = await interleave(subjects, sizes, ({ subject }, round, { value }: Measured) =>
     onTurn(subject, round, value),
   );
-  return subjects.map((one) => ({
-    role: one.role,
-    subject: one.subject,
-    unit: one.unit,
-    values: values.get(one) ?? [],
-  }));
+  return subjects.map((one) => seriesOf(one, values.get(one)));
 }

@@ -42,4 +42,7 @@ export interface LoadReport {
 export type PublishOrder = Pick<LoadOrder, 'repeatShare' | 'idPrefix' | 'leadInMs' | 'durationMs'>;
 
 /** What the client without HTTP saw. */
-export type PublishReport = Pick<LoadReport, 'eventsPerSecond' | 'differentAccepted'>;
+export interface PublishReport extends Pick<LoadReport, 'eventsPerSecond' | 'differentAccepted'> {
+  /** Processor time it used while it published, in milliseconds. */
+  readonly processorMs: number;
+}

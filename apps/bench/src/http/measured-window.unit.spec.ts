@@ -2,36 +2,55 @@ import { performance } from 'node:perf_hooks';
 import { describe, expect, it } from '@jest/globals';
 import { MeasuredWindow } from './measured-window.js';
 
+/** Open from 100 s to 300 s; moments in seconds since it was made. */
+function windowAt(): { counts: (sent: number, answered: number) => boolean; rate: (now: number) => number } {
+  const start = performance.now();
+  const window = new MeasuredWindow({ leadInMs: 100_000, durationMs: 200_000 });
+  return {
+    counts: (sent, answered) => window.counts(start + sent * 1_000, start + answered * 1_000),
+    rate: (now) => window.ratePerSecond(start + now * 1_000),
+  };
+}
+
 describe('MeasuredWindow', () => {
-  it('opens with the first answer after the lead-in and counts what follows until its end', () => {
-    const start = performance.now();
-    const window = new MeasuredWindow({ leadInMs: 100_000, durationMs: 200_000 });
-    const counted = [50_000, 150_000, 250_000, 340_000, 360_000].map((ms) => window.counts(start + ms));
-    expect(counted).toStrictEqual([false, false, true, true, false]);
-    expect(window.ratePerSecond(start + 360_000)).toBeCloseTo(0.01, 5);
+  it('counts what was sent and answered in it', () => {
+    const { counts, rate } = windowAt();
+    expect([counts(20, 90), counts(110, 120), counts(200, 290), counts(301, 310)]).toStrictEqual([
+      false,
+      true,
+      true,
+      false,
+    ]);
+    expect(rate(400)).toBeCloseTo(2 / 200, 5);
   });
 
-  it('stays open for an answer that is late', () => {
-    const start = performance.now();
-    const window = new MeasuredWindow({ leadInMs: 0, durationMs: 100_000 });
-    expect(window.isClosed(start + 1_000_000)).toBe(false);
-    window.counts(start + 50_000);
-    expect(window.isClosed(start + 200_000)).toBe(false);
-    expect(window.counts(start + 250_000)).toBe(true);
-    expect(window.isClosed(start + 250_001)).toBe(true);
-    expect(window.ratePerSecond(start + 300_000)).toBeCloseTo(0.005, 5);
+  it('counts a request that reaches over its edges by the part inside', () => {
+    const { counts, rate } = windowAt();
+    expect([counts(80, 120), counts(280, 320)]).toStrictEqual([true, true]);
+    expect(rate(400)).toBeCloseTo(1 / 200, 5);
   });
 
-  it('has no rate without an answer', () => {
-    const window = new MeasuredWindow({ leadInMs: 0, durationMs: 1 });
-    expect(window.ratePerSecond(performance.now() + 10)).toBe(0);
+  it('gives requests longer than itself their true rate', () => {
+    const { counts, rate } = windowAt();
+    // Four connections, each request takes 400 s: one in a hundred seconds.
+    for (let connection = 0; connection < 4; connection += 1) counts(0, 400);
+    expect(rate(400)).toBeCloseTo(1 / 100, 5);
   });
 
   it('that ends before its time divides by the time it took', () => {
+    const { counts, rate } = windowAt();
+    counts(100, 150);
+    expect(rate(150)).toBeCloseTo(1 / 50, 5);
+  });
+
+  it('closes at its time', () => {
     const start = performance.now();
-    const window = new MeasuredWindow({ leadInMs: 0, durationMs: 1_000_000 });
-    window.counts(start + 50_000);
-    window.counts(start + 100_000);
-    expect(window.ratePerSecond(start + 100_000)).toBeCloseTo(0.02, 5);
+    const window = new MeasuredWindow({ leadInMs: 100, durationMs: 200 });
+    expect([299, 301].map((ms) => window.isClosed(start + ms))).toStrictEqual([false, true]);
+  });
+
+  it('has no rate without an answer', () => {
+    expect(windowAt().rate(400)).toBe(0);
+    expect(windowAt().rate(50)).toBe(0);
   });
 });

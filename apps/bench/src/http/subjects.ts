@@ -6,8 +6,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
-import type { Series, Unit } from '../measurement.js';
+import type { Measured, Series, Unit } from '../measurement.js';
+import { perEventUs, type ProcessorMs, type ProcessorUs, usedBetween } from '../stage/processor-time.js';
+import type { Program } from '../stage/program.js';
 import type { Stage } from '../stage/stage.js';
+import { WrongSubjectError } from '../wrong-subject.js';
 import type { LoadOrder, LoadReport, PublishOrder, PublishReport } from './load-order.js';
 import { runToReport } from './program-run.js';
 import type { StreamGauge } from './stream-gauge.js';
@@ -17,16 +20,12 @@ import { TYPICAL_TABLE } from './typical-table.js';
 const LEAD_IN_SHARE = 0.2;
 const LEAD_IN_MS_MAX = 1_000;
 
-/** A subject did not do what it said; its figure would be worth nothing. */
-export class WrongSubjectError extends Error {
-  override readonly name = 'WrongSubjectError';
-}
-
 /** What a subject did in one turn. */
 export interface Turn {
   readonly figure: number;
   /** Different events it accepted. */
   readonly accepted: number;
+  readonly processorUs?: ProcessorUs | undefined;
 }
 
 /** One that takes turns with others: see `interleave`. */
@@ -34,12 +33,13 @@ export interface Subject {
   readonly role: Series['role'];
   readonly subject: string;
   readonly unit: Unit;
-  readonly measure: () => Promise<number>;
+  readonly measure: () => Promise<Measured>;
 }
 
 /** What is sent over HTTP, and over how many connections. */
 export interface HttpLoad {
-  readonly url: string;
+  /** Who is sent it. */
+  readonly program: Program;
   readonly path: string;
   readonly connections: number;
   readonly eventsPerRequest: number;
@@ -65,35 +65,41 @@ export function checkedSubject(
     measure: async () => {
       await destination.clear();
       const before = await destination.count();
-      const { figure, accepted } = await turn();
+      const { figure, accepted, processorUs } = await turn();
       const grown = (await destination.count()) - before;
       if (grown !== accepted) {
         throw new WrongSubjectError(`${name.subject} accepted ${accepted} events, but ${grown} were found.`);
       }
       if (!(figure > 0)) throw new WrongSubjectError(`${name.subject} did nothing in its turn.`);
-      return figure;
+      return { value: figure, processorUs };
     },
   };
 }
 
 /** One turn of HTTP load. Throws `WrongSubjectError` when a request ended with anything but 2xx. */
 export async function httpTurn(stage: Stage, load: HttpLoad, unit: Unit): Promise<Turn> {
+  const { program, ...amount } = load;
+  const { url } = program;
   const order: LoadOrder = {
-    ...load,
+    ...amount,
+    url,
     repeatShare: 0,
     idPrefix: newIdPrefix(),
     leadInMs: leadIn(load.durationMs),
   };
+  const before = stage.processorMs(program);
   const report = await runToReport<LoadReport>(stage, 'load', 'bench/src/http/load.js', order);
+  const processorUs = eventCost(before, stage.processorMs(program), report.differentAccepted);
   const { failed, refused, firstFailure } = report;
   if (failed + refused > 0) {
     throw new WrongSubjectError(
-      `${load.url} failed ${failed} requests (${firstFailure ?? 'none'}) and refused ${refused}.`,
+      `${program.name} failed ${failed} requests (${firstFailure ?? 'none'}) and refused ${refused}.`,
     );
   }
   return {
     figure: unit === 'requests/s' ? report.requestsPerSecond : report.eventsPerSecond,
     accepted: report.differentAccepted,
+    processorUs,
   };
 }
 
@@ -105,13 +111,30 @@ export async function publishTurn(stage: Stage, durationMs: number): Promise<Tur
     leadInMs: leadIn(durationMs),
     durationMs,
   };
+  const before = stage.processorMs();
   const report = await runToReport<PublishReport>(
     stage,
     'bare-publish',
     'bench/src/http/bare-publish.js',
     order,
   );
-  return { figure: report.eventsPerSecond, accepted: report.differentAccepted };
+  const after = stage.processorMs();
+  // It has ended by now, and tells its own part.
+  const processorUs = eventCost(
+    before,
+    after && { ...after, program: report.processorMs },
+    report.differentAccepted,
+  );
+  return { figure: report.eventsPerSecond, accepted: report.differentAccepted, processorUs };
+}
+
+/** All that a turn took, over all that it brought, lead-in included. */
+function eventCost(
+  before: ProcessorMs | undefined,
+  after: ProcessorMs | undefined,
+  events: number,
+): ProcessorUs | undefined {
+  return before && after && events > 0 ? perEventUs(usedBetween(before, after), events) : undefined;
 }
 
 /** The stream, emptied before each turn: what five rounds publish would fill the disk. */

@@ -12,6 +12,7 @@ import { fullDatabase } from '../drain/flat.js';
 import { interleave, median, type Group, type Role, type Series } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
 import type { Stage } from '../stage/stage.js';
+import { WrongSubjectError } from '../wrong-subject.js';
 
 /** What the database that holds next to nothing holds. */
 const FEW_KEYS = 10_000;
@@ -38,13 +39,13 @@ interface Question {
 const QUESTIONS: readonly Question[] = [
   {
     name: 'query-page',
-    what: `GET /events, a page of ${PAGE_SIZE.toLocaleString('en')}`,
+    what: `GET /events, ${PAGE_SIZE.toLocaleString('en')} of all`,
     path: () => `/events?limit=${PAGE_SIZE}`,
     ask: (pool) => eventPage(pool, {}, FIRST_POSITION, PAGE_SIZE, () => Promise.resolve(0)),
   },
   {
     name: 'query-topic',
-    what: 'GET /events of a topic, a page of 100',
+    what: 'GET /events, 100 of a topic',
     path: ({ topic }) => `/events?topic=${topic}&limit=100`,
     ask: (pool, { topic }) => eventPage(pool, { topic }, FIRST_POSITION, 100, () => Promise.resolve(0)),
   },
@@ -64,34 +65,47 @@ const QUESTIONS: readonly Question[] = [
 
 /** A database, its gateway, and some of what it holds. */
 interface Library {
+  readonly keys: number;
   readonly pool: Pool;
   readonly http: HttpPool;
   readonly identities: readonly Identity[];
   close(): Promise<void>;
 }
 
+/** Told while it happens. */
+interface QueryOptions {
+  readonly onTurn?: (subject: string, round: number, value: number) => void;
+  readonly onProgress?: (doing: string) => void;
+}
+
 /** Measures every question: two groups each. Throws when an answer is not 200. */
 export async function measureQueries(
   stage: Stage,
   sizes: Sizes,
-  onProgress: (line: string) => void = () => undefined,
+  { onTurn, onProgress = () => undefined }: QueryOptions = {},
 ): Promise<Group[]> {
   const many = await openLibrary(stage, sizes.storedKeys, onProgress);
-  const few = await openLibrary(stage, Math.min(FEW_KEYS, sizes.storedKeys - 1), onProgress);
+  const few = await openLibrary(stage, fewKeys(sizes), onProgress);
   try {
     const groups: Group[] = [];
-    for (const question of QUESTIONS) groups.push(...(await measureQuestion(question, many, few, sizes)));
+    for (const question of QUESTIONS)
+      groups.push(...(await measureQuestion(question, [many, few], sizes, onTurn)));
     return groups;
   } finally {
     await Promise.all([many.close(), few.close()]);
   }
 }
 
+/** A small run has less than that in its big database. */
+function fewKeys({ storedKeys }: Sizes): number {
+  return Math.min(FEW_KEYS, Math.floor(storedKeys / 2));
+}
+
 async function measureQuestion(
   { name, what, path, ask }: Question,
-  many: Library,
-  few: Library,
+  [many, few]: readonly [Library, Library],
   sizes: Sizes,
+  onTurn: QueryOptions['onTurn'],
 ): Promise<Group[]> {
   const subject = (label: string, turn: (index: number) => Promise<unknown>) => ({
     label,
@@ -100,11 +114,13 @@ async function measureQuestion(
   const subjects = [
     subject('sekali gateway', (index) => get(many.http, path(pick(many, index)))),
     subject('the same SQL through pg', (index) => ask(many.pool, pick(many, index))),
-    subject(`sekali gateway, ${FEW_KEYS.toLocaleString('en')} keys`, (index) =>
+    subject(`sekali gateway, ${few.keys.toLocaleString('en')} keys`, (index) =>
       get(few.http, path(pick(few, index))),
     ),
   ];
-  const values = await interleave(subjects, sizes.rounds);
+  const values = await interleave(subjects, sizes, ({ label }, round, value: number) =>
+    onTurn?.(`${name}: ${label}`, round, value),
+  );
   const series = (index: number, role: Role): Series => {
     const one = subjects[index] as (typeof subjects)[number];
     return { role, subject: one.label, unit: 'ms', values: values.get(one) ?? [] };
@@ -114,7 +130,7 @@ async function measureQuestion(
     { name, what: `${what}; ${keys} keys`, series: [series(0, 'ours'), series(1, 'ceiling')], targets: [] },
     {
       name: `${name}-flat`,
-      what: `the same, against ${FEW_KEYS.toLocaleString('en')} keys`,
+      what: `${what}; ${keys} keys against ${few.keys.toLocaleString('en')}`,
       series: [series(0, 'ours'), series(2, 'ceiling')],
       targets: [{ against: 'ceiling', atMost: FLAT_AT_MOST }],
     },
@@ -138,7 +154,7 @@ async function openLibrary(stage: Stage, keys: number, onProgress: (line: string
     await gateway.stop();
     await pool.end();
   };
-  return { pool, http, identities: rows, close };
+  return { keys, pool, http, identities: rows, close };
 }
 
 function pick({ identities }: Library, index: number): Identity {
@@ -148,7 +164,9 @@ function pick({ identities }: Library, index: number): Identity {
 async function get(http: HttpPool, path: string): Promise<void> {
   const { statusCode, body } = await http.request({ method: 'GET', path });
   const text = await body.text();
-  if (statusCode !== 200) throw new Error(`GET ${path} answers ${statusCode}: ${text.slice(0, 200)}`);
+  if (statusCode !== 200) {
+    throw new WrongSubjectError(`GET ${path} answers ${statusCode}: ${text.slice(0, 200)}`);
+  }
 }
 
 async function medianMs(count: number, turn: (index: number) => Promise<unknown>): Promise<number> {

@@ -7,6 +7,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ConsumerInfo, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
+import type { ProcessorMs } from './processor-time.js';
 import type { Sample } from './steady-rate.js';
 
 const POLL_MS = 75;
@@ -25,6 +26,8 @@ export interface WatchOptions {
   /** Called before each look; throws when there is nothing to wait for any more. */
   readonly requireAlive: () => void;
   readonly onSample?: (sample: Sample) => void;
+  /** What was used of the processor so far; part of each sample. */
+  readonly processorMs?: () => ProcessorMs | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -46,13 +49,16 @@ export class ConsumerProgress {
    * @returns the samples, the first of them with nothing settled if it was called before the consumer was at work
    * @throws what `requireAlive` throws, and when nothing is settled for a minute
    */
-  async until(target: number, { requireAlive, onSample, signal }: WatchOptions): Promise<Sample[]> {
+  async until(
+    target: number,
+    { requireAlive, onSample, processorMs, signal }: WatchOptions,
+  ): Promise<Sample[]> {
     const samples: Sample[] = [];
     let changedMs = performance.now();
     for (;;) {
       signal?.throwIfAborted();
       requireAlive();
-      const sample = await this.look();
+      const sample = { ...(await this.look()), processorMs: processorMs?.() };
       if (sample.settled !== samples.at(-1)?.settled) changedMs = performance.now();
       samples.push(sample);
       onSample?.(sample);

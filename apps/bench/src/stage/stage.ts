@@ -21,6 +21,7 @@ import {
   startBrokers,
   startPostgres,
 } from '#local-cluster';
+import { canReadProcessorTime, processorMs, type ProcessorMs } from './processor-time.js';
 import { Program } from './program.js';
 
 const SETUP_MS_MAX = 120_000;
@@ -112,6 +113,8 @@ export class Stage {
     args: readonly string[] = [],
     environment: ProgramEnvironment = {},
   ): Promise<Program> {
+    this.parts.signal?.throwIfAborted();
+    if (this.stopped !== undefined) throw new Error(`${name} is not started on a stage that was stopped.`);
     const managed = this.processOf(name, script, args, environment);
     this.programs.add(managed);
     managed.onExit(() => this.programs.delete(managed));
@@ -132,6 +135,18 @@ export class Stage {
       this.databases.add(name);
     }
     return { url, isNew };
+  }
+
+  /** Processor time used so far; of no program when `program` is left out. Undefined where the system does not tell. */
+  processorMs(program?: Program): ProcessorMs | undefined {
+    if (!canReadProcessorTime) return undefined;
+    const of = (pid: number | undefined): number => (pid === undefined ? 0 : processorMs(pid));
+    const { brokers, postgres } = this.parts;
+    return {
+      program: of(program?.process.pid),
+      postgres: of(postgres.pid),
+      brokers: brokers.nodes.reduce((sum, node) => sum + of(node.pid), 0),
+    };
   }
 
   /** Stops everything and removes the folder. Calling it again waits for the same end. */

@@ -1,9 +1,10 @@
 /**
- * The rate of a drain, from samples of how much was settled when.
+ * The rate of a drain, from samples of how much was settled when, and what an event cost in processor time.
  *
  * Only the steady part counts: before a tenth of it is settled a process starts and its code is not compiled yet, after
  * nine tenths the last batch is not full.
  */
+import { perEventUs, type ProcessorMs, type ProcessorUs, usedBetween } from './processor-time.js';
 
 const FROM_SHARE = 0.1;
 const TO_SHARE = 0.9;
@@ -12,6 +13,8 @@ const TO_SHARE = 0.9;
 export interface Sample {
   readonly atMs: number;
   readonly settled: number;
+  /** Processor time used by then, where the system tells. */
+  readonly processorMs?: ProcessorMs | undefined;
 }
 
 /**
@@ -21,19 +24,40 @@ export interface Sample {
  * @throws when the samples do not reach that far, or show no time passing
  */
 export function steadyRate(samples: readonly Sample[], total: number): number {
-  const fromMs = reachedAtMs(samples, total * FROM_SHARE);
-  const toMs = reachedAtMs(samples, total * TO_SHARE);
-  const rate = (total * (TO_SHARE - FROM_SHARE) * 1_000) / (toMs - fromMs);
-  if (!Number.isFinite(rate) || rate <= 0) throw new Error(`no rate between ${fromMs} and ${toMs} ms`);
+  const [from, to] = steadyPart(samples, total);
+  const rate = (total * (TO_SHARE - FROM_SHARE) * 1_000) / (to.atMs - from.atMs);
+  if (!Number.isFinite(rate) || rate <= 0) throw new Error(`no rate between ${from.atMs} and ${to.atMs} ms`);
   return rate;
 }
 
-function reachedAtMs(samples: readonly Sample[], settled: number): number {
+/** Processor time of a message in the same part. Undefined where the samples do not tell. Throws as `steadyRate`. */
+export function steadyProcessorUs(samples: readonly Sample[], total: number): ProcessorUs | undefined {
+  const [from, to] = steadyPart(samples, total);
+  if (from.processorMs === undefined || to.processorMs === undefined) return undefined;
+  return perEventUs(usedBetween(from.processorMs, to.processorMs), total * (TO_SHARE - FROM_SHARE));
+}
+
+function steadyPart(samples: readonly Sample[], total: number): [from: Sample, to: Sample] {
+  return [whenReached(samples, total * FROM_SHARE), whenReached(samples, total * TO_SHARE)];
+}
+
+function whenReached(samples: readonly Sample[], settled: number): Sample {
   const index = samples.findIndex((sample) => sample.settled >= settled);
   const [before, after] = [samples[index - 1], samples[index]];
   if (before === undefined || after === undefined) {
     throw new Error(`the samples do not pass ${settled} settled messages: begin earlier, or end later`);
   }
   const share = (settled - before.settled) / (after.settled - before.settled);
-  return before.atMs + share * (after.atMs - before.atMs);
+  const between = (one: number, other: number): number => one + share * (other - one);
+  const [first, second] = [before.processorMs, after.processorMs];
+  return {
+    atMs: between(before.atMs, after.atMs),
+    settled,
+    processorMs: first &&
+      second && {
+        program: between(first.program, second.program),
+        postgres: between(first.postgres, second.postgres),
+        brokers: between(first.brokers, second.brokers),
+      },
+  };
 }

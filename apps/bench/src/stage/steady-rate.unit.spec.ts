@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Sample, steadyRate } from './steady-rate.js';
+import { type Sample, steadyProcessorUs, steadyRate } from './steady-rate.js';
 
 const at = (atMs: number, settled: number): Sample => ({ atMs, settled });
 
@@ -21,6 +21,18 @@ describe('steadyRate', () => {
 
   it('counts only up to the total, though more was settled', () => {
     expect(steadyRate([at(0, 0), at(1_000, 2_000)], 1_000)).toBeCloseTo(2_000);
+  });
+
+  it('tells what a message cost in processor time, in the same part', () => {
+    const samples = [0, 500, 1_000].map((settled) => ({
+      ...at(settled * 2, settled),
+      processorMs: { program: settled * 0.1, postgres: 7 + settled * 0.05, brokers: 9 },
+    }));
+    const us = steadyProcessorUs(samples, 1_000);
+    expect(us?.program).toBeCloseTo(100);
+    expect(us?.postgres).toBeCloseTo(50);
+    expect(us?.brokers).toBeCloseTo(0);
+    expect(steadyProcessorUs([at(0, 0), at(1, 1_000)], 1_000)).toBeUndefined();
   });
 
   it.each([

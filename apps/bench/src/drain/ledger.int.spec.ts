@@ -1,0 +1,80 @@
+/** The judge of a drain must be able to say no: each way of being wrong is found. */
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import type pg from 'pg';
+import { streamIdOf } from '#store';
+import { createTestSystem } from '#testing';
+import type { Backlog } from '../stage/backlog.js';
+import { WrongSubjectError } from '../wrong-subject.js';
+import { checkLedger, emptyLedger, forgetStream } from './ledger.js';
+import { checkPlainTable, emptyPlainTable, INSERT_ONE } from './plain-table.js';
+import { storeKeys } from './stored-keys.js';
+
+const MESSAGES = 60;
+const backlog: Backlog = {
+  plan: { messages: MESSAGES, duplicateShare: 0 },
+  stream: 'BACKLOG',
+  created: '2026-11-22T10:00:00Z',
+  subjectPrefix: 'backlog',
+  messages: MESSAGES,
+  events: MESSAGES,
+};
+let pool: pg.Pool;
+
+beforeAll(async () => {
+  ({ pool } = await createTestSystem());
+});
+
+async function drained(): Promise<void> {
+  await emptyLedger(pool);
+  const streamId = await streamIdOf(pool, { name: backlog.stream, created: backlog.created });
+  await storeKeys(pool, { streamId, keys: MESSAGES });
+}
+
+describe('the ledger of a drain', () => {
+  it('is right when every message is accounted for', async () => {
+    await drained();
+    await expect(checkLedger(pool, backlog)).resolves.toBeUndefined();
+  });
+
+  it.each([
+    ['a lost event', 'DELETE FROM sekali.event WHERE seq = 7', 'the ledger'],
+    ['a lost key', 'DELETE FROM sekali.event_key WHERE seq = 7', 'the ledger'],
+    [
+      'a counter one too high',
+      'UPDATE sekali.counter SET stored = stored + 1 WHERE topic = (SELECT min(topic) FROM sekali.counter)',
+      'the counters',
+    ],
+  ])('is wrong with %s', async (_, sabotage, reason) => {
+    await drained();
+    const { rowCount } = await pool.query(sabotage);
+    expect(rowCount).toBe(1);
+    const checked = checkLedger(pool, backlog);
+    await expect(checked).rejects.toThrow(WrongSubjectError);
+    await expect(checked).rejects.toThrow(reason);
+  });
+
+  it('is wrong with more messages than it has rows', async () => {
+    await drained();
+    const more = { ...backlog, messages: MESSAGES + 1 };
+    await expect(checkLedger(pool, more)).rejects.toThrow(WrongSubjectError);
+  });
+
+  it('forgets one stream and keeps the others', async () => {
+    await drained();
+    const other = await streamIdOf(pool, { name: 'OTHER', created: backlog.created });
+    await storeKeys(pool, { streamId: other, keys: 30, ids: 'random' });
+    await forgetStream(pool, backlog);
+    const { rows } = await pool.query('SELECT DISTINCT stream_id::int AS id FROM sekali.event');
+    expect(rows).toStrictEqual([{ id: other }]);
+  });
+});
+
+describe('the table of the other subjects', () => {
+  it('must have as many rows as it was given different events', async () => {
+    await emptyPlainTable(pool);
+    await pool.query(INSERT_ONE, ['orders', '1', 'shop', new Date(0), {}]);
+    await expect(checkPlainTable(pool, { rowsMin: 1, rowsMax: 1 })).resolves.toBeUndefined();
+    await expect(checkPlainTable(pool, { rowsMin: 2, rowsMax: 3 })).rejects.toThrow(WrongSubjectError);
+    await expect(checkPlainTable(pool, { rowsMin: 0, rowsMax: 0 })).rejects.toThrow(WrongSubjectError);
+  });
+});
