@@ -1,6 +1,14 @@
 /** The two halves of the preparation. Each waits for its store, then makes what is missing. */
 import type { SetupSettings } from '#config';
-import { brokerAddress, connectBroker, ensureConsumer, ensureStream } from '#broker';
+import { jetstreamManager } from '@nats-io/jetstream';
+import {
+  brokerAddress,
+  connectBroker,
+  ensureConsumer,
+  ensureStream,
+  streamInfo,
+  type StreamIncarnation,
+} from '#broker';
 import { isUnavailable } from '#idempotent-consumer';
 import type { Logger } from '#observability';
 import {
@@ -8,6 +16,8 @@ import {
   createPool,
   ensurePartitions,
   insertApiKeys,
+  ledgerLastSequence,
+  type Queryable,
   runMigrations,
   settledHorizon,
   streamIdOf,
@@ -19,6 +29,14 @@ const WAIT_MS_MAX = 60_000;
 const RETRY_MS = 500;
 /** A migration may rewrite a table; this bounds one that hangs. */
 const MIGRATION_MS_MAX = 1_800_000;
+const STALE_ANSWER_MS_MAX = 5_000;
+
+type BrokerConnection = Awaited<ReturnType<typeof connectBroker>>;
+
+/** The two stores do not belong together, and whoever restored them has to decide. */
+export class OlderStreamError extends Error {
+  override readonly name = 'OlderStreamError';
+}
 
 /**
  * Runs the migrations, makes partitions ahead, and adds the API keys of the file that the settings name. Two setups at
@@ -69,6 +87,7 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
       ageSecondsMax: settings.SEKALI_STREAM_AGE_SECONDS_MAX,
       duplicateWindowMs: settings.SEKALI_DUPLICATE_WINDOW_MS,
     });
+    await refuseOlderStream(connection, pool, { name: settings.SEKALI_STREAM, created: stream.created });
     const consumer = await ensureConsumer(
       connection,
       {
@@ -77,12 +96,40 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
         ackWaitMs: settings.SEKALI_ACK_WAIT_MS,
         ackPendingMax: settings.SEKALI_ACK_PENDING_MAX,
       },
-      async (incarnation) => (await settledHorizon(pool, await streamIdOf(pool, incarnation))) + 1,
+      async (incarnation, firstSeq) =>
+        (await settledHorizon(pool, await streamIdOf(pool, incarnation), firstSeq - 1)) + 1,
     );
     logger.info({ stream: stream.config.name, consumer: consumer.name }, 'stream and consumer are ready');
   } finally {
     await pool.end();
     await connection.close();
+  }
+}
+
+/**
+ * A stream that ends before the ledger does was brought back from a backup that is older than the database. Its next
+ * messages would come under sequences that others have, and no worker could store one of them.
+ */
+async function refuseOlderStream(
+  connection: BrokerConnection,
+  pool: Queryable,
+  incarnation: StreamIncarnation,
+): Promise<void> {
+  const known = await ledgerLastSequence(pool, await streamIdOf(pool, incarnation));
+  const manager = await jetstreamManager(connection, { checkAPI: false });
+  const deadline = Date.now() + STALE_ANSWER_MS_MAX;
+  for (;;) {
+    // Asked after the database. A broker that has just lost the leadership may still answer, with an older state.
+    const last = (await streamInfo(manager, incarnation.name))?.state.last_seq ?? 0;
+    if (last >= known) return;
+    if (Date.now() > deadline) {
+      throw new OlderStreamError(
+        `the stream ${incarnation.name} ends at ${last}, but the database has its sequence ${known}: the brokers were ` +
+          'restored from a backup older than that of the database; give them empty volumes, or restore an older ' +
+          'backup of the database (deploy/README.md)',
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }
 
