@@ -126,7 +126,10 @@ export async function forgetConsumer(
 ): Promise<ConsumerInfo | undefined> {
   return whenAvailable(async () => {
     const manager = await jetstreamManager(connection, { checkAPI: false });
-    const existing = await consumerInfo(manager, consumer);
+    // Brokers that were given empty volumes have not even a stream.
+    const existing = await consumerInfo(manager, consumer).catch((error: unknown) =>
+      absent(error, STREAM_NOT_FOUND),
+    );
     if (existing) await manager.consumers.delete(consumer.stream, consumer.name);
     return existing;
   });
@@ -161,7 +164,10 @@ function absent(error: unknown, code: number): undefined {
 const AVAILABLE_WITHIN_MS = 60_000;
 const RETRY_MS = 500;
 
-/** Definitions the brokers will never accept fail at once; a cluster without a leader is waited for. */
+/**
+ * Definitions the brokers will never accept fail at once, and so does what this user may not do; a cluster without a
+ * leader is waited for.
+ */
 async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + AVAILABLE_WITHIN_MS;
   for (;;) {
@@ -170,8 +176,13 @@ async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
     } catch (error) {
       const status = (error as { status?: unknown }).status;
       const refused = jetStreamErrorCode(error) !== undefined && status !== 503;
-      if (refused || Date.now() > deadline) throw error;
+      if (refused || isForbidden(error) || Date.now() > deadline) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
+}
+
+function isForbidden(error: unknown): boolean {
+  const { name, cause } = (error ?? {}) as { name?: unknown; cause?: { name?: unknown } };
+  return name === 'PermissionViolationError' || cause?.name === 'PermissionViolationError';
 }
