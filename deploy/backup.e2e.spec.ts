@@ -138,6 +138,8 @@ describe('a database that is restored from a backup', () => {
     async () => {
       first = new SteadyProducer(() => [gateway.url]);
       await moreIsStored();
+      // A gateway that has just started may not have reached the brokers yet.
+      const refusedAtFirst = first.refusals;
       await backUpPostgres('postgres-1');
       const before = await stored();
       expect(await moreIsStored()).toBeGreaterThan(before);
@@ -147,7 +149,7 @@ describe('a database that is restored from a backup', () => {
       await first.stop();
       await expectWhole(first);
       // Neither the copy nor the loss was seen by producers: what they send waits in the stream.
-      expect(first.refusals).toBe(0);
+      expect(first.refusals).toBe(refusedAtFirst);
     },
     3 * MINUTE_MS,
   );

@@ -16,6 +16,7 @@ import {
   createPool,
   ensurePartitions,
   insertApiKeys,
+  isLockTimeout,
   ledgerLastSequence,
   type Queryable,
   runMigrations,
@@ -52,7 +53,9 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
     const dataSource = createDataSource(address);
     try {
       await dataSource.initialize();
-      const applied = await runMigrations(dataSource);
+      const applied = await runMigrations(dataSource, (error) => {
+        logger.warn({ reason: String(error) }, 'somebody holds a table that a migration needs; trying again');
+      });
       logger.info({ applied }, applied.length > 0 ? 'schema migrated' : 'schema is current');
       break;
     } catch (error) {
@@ -65,12 +68,22 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
   }
   const pool = createPool(address);
   try {
-    const made = await ensurePartitions(pool);
-    if (made.length > 0) logger.info({ made }, 'partitions made');
+    await makePartitions(pool, logger);
     const added = await insertApiKeys(pool, keys);
     if (added.length > 0) logger.info({ added }, 'API keys added');
   } finally {
     await pool.end();
+  }
+}
+
+/** A backup that reads the tables for hours must not hold up the start: workers make partitions, too, a week ahead. */
+async function makePartitions(pool: Parameters<typeof ensurePartitions>[0], logger: Logger): Promise<void> {
+  try {
+    const made = await ensurePartitions(pool);
+    if (made.length > 0) logger.info({ made }, 'partitions made');
+  } catch (error) {
+    if (!isLockTimeout(error)) throw error;
+    logger.warn({ reason: String(error) }, 'somebody reads the events; workers will make the partitions');
   }
 }
 
