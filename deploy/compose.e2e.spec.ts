@@ -37,12 +37,16 @@ function countByService(containers: readonly Container[]): Record<string, number
 }
 
 /** Unequal events that are stored. */
-async function stored(service = 'gateway-1'): Promise<number> {
+async function stored(): Promise<number> {
+  return (await figures()).unique_processed;
+}
+
+async function figures(service = 'gateway-1'): Promise<{ unique_processed: number; in_flight: number }> {
   const token = readFileSync(join(project.secrets, 'api-key-reader'), 'utf8').trim();
   const answer = await fetch(`${await project.gatewayUrl(service)}/stats`, {
     headers: { authorization: `Bearer ${token}` },
   });
-  return ((await answer.json()) as { unique_processed: number }).unique_processed;
+  return (await answer.json()) as { unique_processed: number; in_flight: number };
 }
 
 /** Resolves when events that are sent from now on are stored: both producers, gateways, brokers and Postgres work. */
@@ -205,11 +209,65 @@ describe('while producers run', () => {
   );
 });
 
+describe('while producers run, a user', () => {
+  const idsByService = async (): Promise<Map<string, string>> =>
+    new Map((await project.containers()).map(({ Name, Id }) => [Name, Id]));
+
+  it(
+    'makes every container anew, one service after the other',
+    inOrder(async () => {
+      const before = await idsByService();
+      await project.script('rolling-restart.sh');
+      await project.whole(WHOLE_MS_MAX);
+      const after = await idsByService();
+      const kept = [...after].filter(([name, id]) => before.get(name) === id).map(([name]) => name);
+      expect(kept.filter((name) => !/-(?:postgres|setup|producer)/.test(name))).toEqual([]);
+      expect(await project.containersOf('worker')).toHaveLength(4);
+      await expectFlow();
+    }),
+    6 * MINUTE_MS,
+  );
+
+  it(
+    'backs the database up, loses it, and gets back what was stored since, too',
+    inOrder(async () => {
+      const folder = project.folderFor('backup');
+      await project.script('backup.sh', folder);
+      await expectFlow();
+      const before = await stored();
+      await project.script('restore.sh', folder);
+      await project.whole(WHOLE_MS_MAX);
+      await waitFor(async () => (await stored()) > before, {
+        withinMs: 2 * MINUTE_MS,
+        intervalMs: 500,
+        describe: `more events to be stored than the ${before} before the restore`,
+      });
+    }),
+    6 * MINUTE_MS,
+  );
+});
+
 describe('in the end', () => {
+  it(
+    'all volumes can be replaced by a backup of them',
+    inOrder(async () => {
+      await project.compose('stop', 'producer-http', 'producer-nats');
+      await waitFor(async () => (await figures()).in_flight === 0, {
+        withinMs: MINUTE_MS,
+        describe: 'everything to be stored',
+      });
+      const before = await stored();
+      const folder = project.folderFor('backup-of-all');
+      await project.script('backup.sh', folder, '--brokers');
+      await project.script('restore.sh', folder, '--brokers');
+      expect(await stored()).toBe(before);
+    }),
+    6 * MINUTE_MS,
+  );
+
   it(
     'every message is accounted for exactly once',
     inOrder(async () => {
-      await project.compose('stop', 'producer-http', 'producer-nats');
       const audit = await project.compose(
         'run',
         '--rm',

@@ -1,16 +1,14 @@
 /** What the brokers of a deployment let each user do, and nothing else; and that the programs need no more. */
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { headers } from '@nats-io/nats-core';
 import { createUser } from '@nats-io/nkeys';
 import { type BrokerAddress, connectBroker } from '#broker';
-import { drawFreePorts, findRepositoryRoot } from '#local-cluster';
+import { drawFreePorts } from '#local-cluster';
 import {
   createTestSystem,
   sharedServers,
@@ -19,6 +17,7 @@ import {
   type BrokerConnection,
   type TestSystem,
 } from '#testing';
+import { sekali } from './test/command-line.js';
 import { makeSecrets, type NatsUser, SecuredCluster } from './test/secured-cluster.js';
 
 const START_MS_MAX = 90_000;
@@ -73,6 +72,7 @@ const LISTENINGS = [
   '_INBOX_worker.>',
   '_INBOX_setup.>',
   '_INBOX_monitoring.>',
+  '_INBOX_recovery.>',
 ];
 
 const MAY: Record<Exclude<NatsUser, 'system'>, (keyof typeof SENDINGS)[]> = {
@@ -93,6 +93,7 @@ const MAY: Record<Exclude<NatsUser, 'system'>, (keyof typeof SENDINGS)[]> = {
     'make or change the consumer, the older way',
   ],
   monitoring: ['look at the stream', 'look at the consumer'],
+  recovery: ['look at the consumer', 'delete the consumer'],
 };
 const USERS = Object.keys(MAY) as (keyof typeof MAY)[];
 
@@ -133,7 +134,12 @@ const isViolation = (error: unknown): boolean => {
 /** Whether the brokers take a message, whatever they answer to what it says. */
 async function maySend(connection: BrokerConnection, subject: string): Promise<boolean> {
   // Empty requests: those that are allowed are refused for what they lack, or find nothing.
-  const body = subject.includes('MSG.NEXT') ? '{"batch":1,"no_wait":true}' : '{}';
+  // A deletion is refused for what it has too much.
+  const body = subject.includes('MSG.NEXT')
+    ? '{"batch":1,"no_wait":true}'
+    : subject.includes('CONSUMER.DELETE')
+      ? '{"not":"empty"}'
+      : '{}';
   return connection.request(subject, body, { timeout: ANSWER_MS_MAX }).then(
     () => true,
     (error: unknown) => !isViolation(error),
@@ -370,14 +376,28 @@ describe('the whole way', () => {
       },
       { withinMs: 20_000, describe: 'two events to be stored and three repeats dropped' },
     );
-    const program = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
-    const audit = await promisify(execFile)(process.execPath, [program, 'audit', '--json'], {
-      env: { PATH: process.env['PATH'], ...environmentOf('monitoring') },
-    });
-    expect(JSON.parse(audit.stdout)).toMatchObject({ verdict: 'whole' });
+    const audit = await sekali(environmentOf('monitoring'), 'audit', '--json');
+    expect(JSON.parse(audit.output)).toMatchObject({ verdict: 'whole' });
     // Nobody even tried more than it may.
     const logs = cluster.brokers.map((broker, index) => broker.log().slice(logsBefore[index]));
     expect(logs.join('')).not.toMatch(/violation/i);
+  });
+
+  it('begins again with the user who may forget the consumer, and no other', async () => {
+    const consumer = async (): Promise<string> =>
+      as('monitoring', async (connection) => {
+        const manager = await jetstreamManager(connection, { checkAPI: false });
+        return (await manager.consumers.info('EVENTS', 'store')).created;
+      });
+    const before = await consumer();
+    expect(await sekali(environmentOf('setup'), 'rewind')).toMatchObject({ code: 2 });
+    expect(await consumer()).toBe(before);
+    const database = { SEKALI_POSTGRES_URL: '' };
+    expect(await sekali({ ...environmentOf('recovery'), ...database }, 'rewind')).toMatchObject({ code: 0 });
+    await startApp('setup', environmentOf('setup'));
+    expect(await consumer()).not.toBe(before);
+    const audit = await sekali(environmentOf('monitoring'), 'audit', '--wait', '30', '--json');
+    expect(JSON.parse(audit.output)).toMatchObject({ verdict: 'whole', in_flight: { count: 0 } });
   });
 });
 

@@ -18,6 +18,7 @@ const OUTPUT_BYTES_MAX = 16 * 1024 ** 2;
 
 /** What `docker inspect` tells of a container, as far as it is looked at here. */
 export interface Container {
+  readonly Id: string;
   readonly Name: string;
   readonly RestartCount: number;
   readonly State: {
@@ -82,13 +83,32 @@ export class ComposedProject {
   async tryCompose(args: readonly string[], environment: Record<string, string>): Promise<Ended> {
     const file = join(findRepositoryRoot(), 'docker-compose.yml');
     const project = ['compose', '--env-file', '/dev/null', '--profile', 'demo', '-p', this.name, '-f', file];
+    return runDocker([...project, ...args], this.environment(environment));
+  }
+
+  private environment(more: Record<string, string>): NodeJS.ProcessEnv {
     const inherited = Object.entries(process.env).filter(([name]) => !/^(?:SEKALI|COMPOSE)_/.test(name));
-    return runDocker([...project, ...args], {
-      ...Object.fromEntries(inherited),
-      GATEWAY_1_PORT: '0',
-      GATEWAY_2_PORT: '0',
-      ...environment,
-    });
+    return { ...Object.fromEntries(inherited), GATEWAY_1_PORT: '0', GATEWAY_2_PORT: '0', ...more };
+  }
+
+  /**
+   * Runs a script of deploy/ as a user of the project would, who has it in the folder of docker-compose.yml. Throws
+   * when it fails.
+   */
+  async script(name: string, ...args: string[]): Promise<void> {
+    const root = findRepositoryRoot();
+    const environment = {
+      ...this.environment({ SEKALI_SECRETS: this.secrets }),
+      COMPOSE_PROJECT_NAME: this.name,
+      COMPOSE_ENV_FILES: '/dev/null',
+    };
+    const { code, output } = await run(join(root, 'deploy', name), args, environment, root);
+    if (code !== 0) throw new Error(`${name} ended with ${code}:\n${output}`);
+  }
+
+  /** A folder of the project's own, which `remove` removes. */
+  folderFor(name: string): string {
+    return join(this.folder, name);
   }
 
   /** Every container, also those that have ended. */
@@ -154,8 +174,17 @@ export function serviceOf(container: Container): string {
 
 /** Runs the docker client; a failure is an answer too. */
 export async function runDocker(args: readonly string[], env = process.env): Promise<Ended> {
+  return run('docker', args, env);
+}
+
+async function run(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  cwd?: string,
+): Promise<Ended> {
   try {
-    const { stdout } = await promisify(execFile)('docker', args, { env, maxBuffer: OUTPUT_BYTES_MAX });
+    const { stdout } = await promisify(execFile)(command, args, { env, cwd, maxBuffer: OUTPUT_BYTES_MAX });
     return { code: 0, output: stdout };
   } catch (error) {
     const { code, stdout, stderr } = error as { code: unknown; stdout: string; stderr: string };

@@ -15,7 +15,7 @@ const HEALTHY_WITHIN_MS = 30_000;
 const STOP_WITHIN_MS = 10_000;
 
 /** The NATS users of a deployment. */
-export type NatsUser = 'producer' | 'gateway' | 'worker' | 'setup' | 'monitoring' | 'system';
+export type NatsUser = 'producer' | 'gateway' | 'worker' | 'setup' | 'monitoring' | 'recovery' | 'system';
 
 /** One broker. */
 export interface SecuredBroker {

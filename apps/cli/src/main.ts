@@ -8,6 +8,7 @@ import { keysCommand } from './keys/command.js';
 import { programCommand } from './program.js';
 import { shipCommand } from './ship/command.js';
 import { simulateCommand } from './simulate/command.js';
+import { rewindCommand } from './rewind/command.js';
 import { registerUp } from './up/command.js';
 
 const { version, description } = JSON.parse(
@@ -29,6 +30,7 @@ program.addCommand(shipCommand());
 program.addCommand(simulateCommand());
 program.addCommand(auditCommand());
 program.addCommand(keysCommand());
+program.addCommand(rewindCommand());
 program.addCommand(
   // A million messages are judged within it.
   programCommand('chaos', 'break the system on purpose, and prove that nothing was lost or done twice', 256),

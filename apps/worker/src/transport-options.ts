@@ -58,9 +58,9 @@ export function transportOptions(
           ackPendingMax: settings.SEKALI_ACK_PENDING_MAX,
         },
         // Below the horizon everything is settled; a consumer with an inbox of its own begins at the beginning.
-        async (incarnation) =>
+        async (incarnation, firstSeq) =>
           pattern === STORE_CONSUMER
-            ? (await settledHorizon(pool, await streamIdOf(pool, incarnation))) + 1
+            ? (await settledHorizon(pool, await streamIdOf(pool, incarnation), firstSeq - 1)) + 1
             : 1,
       );
     },

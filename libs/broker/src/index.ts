@@ -6,6 +6,7 @@ export {
   consumerInfo,
   ensureConsumer,
   ensureStream,
+  forgetConsumer,
   jetStreamErrorCode,
   STREAM_CREATED_METADATA,
   streamInfo,

@@ -80,12 +80,13 @@ export async function ensureStream(
 /**
  * Makes the consumer, or changes an existing one to the definition. Repeatable.
  *
- * @param startSequence where a consumer that has to be made begins; everything below must be settled
+ * @param startSequence where a consumer that has to be made begins; everything below must be settled. It is told the
+ *   first sequence that the stream still has
  */
 export async function ensureConsumer(
   connection: NatsConnection,
   definition: ConsumerDefinition,
-  startSequence: (incarnation: StreamIncarnation) => Promise<number>,
+  startSequence: (incarnation: StreamIncarnation, firstSeq: number) => Promise<number>,
 ): Promise<ConsumerInfo> {
   return whenAvailable(async () => {
     const manager = await jetstreamManager(connection, { checkAPI: false });
@@ -93,7 +94,10 @@ export async function ensureConsumer(
     const limits = { ack_wait: nanos(definition.ackWaitMs), max_ack_pending: definition.ackPendingMax };
     const existing = await consumerInfo(manager, definition);
     if (existing) return manager.consumers.update(definition.stream, definition.name, limits);
-    const first = await startSequence({ name: definition.stream, created: stream.created });
+    const first = await startSequence(
+      { name: definition.stream, created: stream.created },
+      stream.state.first_seq,
+    );
     const config: Partial<ConsumerConfig> = {
       ...limits,
       durable_name: definition.name,
@@ -107,6 +111,27 @@ export async function ensureConsumer(
         : { deliver_policy: DeliverPolicy.All }),
     };
     return manager.consumers.add(definition.stream, config);
+  });
+}
+
+/**
+ * Deletes the consumer, and with it the knowledge of how far it has read. Repeatable. Whoever makes it again, setup or
+ * a worker that may, lets it begin where the database ends.
+ *
+ * @returns what it was, `undefined` when there was none
+ */
+export async function forgetConsumer(
+  connection: NatsConnection,
+  consumer: Pick<ConsumerDefinition, 'name' | 'stream'>,
+): Promise<ConsumerInfo | undefined> {
+  return whenAvailable(async () => {
+    const manager = await jetstreamManager(connection, { checkAPI: false });
+    // Brokers that were given empty volumes have not even a stream.
+    const existing = await consumerInfo(manager, consumer).catch((error: unknown) =>
+      absent(error, STREAM_NOT_FOUND),
+    );
+    if (existing) await manager.consumers.delete(consumer.stream, consumer.name);
+    return existing;
   });
 }
 
@@ -139,7 +164,10 @@ function absent(error: unknown, code: number): undefined {
 const AVAILABLE_WITHIN_MS = 60_000;
 const RETRY_MS = 500;
 
-/** Definitions the brokers will never accept fail at once; a cluster without a leader is waited for. */
+/**
+ * Definitions the brokers will never accept fail at once, and so does what this user may not do; a cluster without a
+ * leader is waited for.
+ */
 async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + AVAILABLE_WITHIN_MS;
   for (;;) {
@@ -148,8 +176,13 @@ async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
     } catch (error) {
       const status = (error as { status?: unknown }).status;
       const refused = jetStreamErrorCode(error) !== undefined && status !== 503;
-      if (refused || Date.now() > deadline) throw error;
+      if (refused || isForbidden(error) || Date.now() > deadline) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
+}
+
+function isForbidden(error: unknown): boolean {
+  const { name, cause } = (error ?? {}) as { name?: unknown; cause?: { name?: unknown } };
+  return name === 'PermissionViolationError' || cause?.name === 'PermissionViolationError';
 }

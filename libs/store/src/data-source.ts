@@ -6,6 +6,7 @@
  */
 import { DataSource } from 'typeorm';
 import pg from 'pg';
+import { LOCK_MS_MAX } from './lock-bound.js';
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
 import { ApiKeys1732320000000 } from './migrations/1732320000000-api-keys.js';
 
@@ -24,7 +25,10 @@ const CONNECT_MS_MAX = 5_000;
 /** Every migration there is, oldest first. */
 export const migrations = [Initial1732233600000, ApiKeys1732320000000];
 
-/** A TypeORM data source on schema `sekali`. It is not connected yet: call `initialize()`. */
+/**
+ * A TypeORM data source on schema `sekali`, for changing it: it waits for no lock longer than `LOCK_MS_MAX`. It is not
+ * connected yet: call `initialize()`.
+ */
 export function createDataSource(address: StoreAddress): DataSource {
   return new DataSource({
     type: 'postgres',
@@ -36,7 +40,7 @@ export function createDataSource(address: StoreAddress): DataSource {
     migrations,
     migrationsTableName: 'migration',
     logging: false,
-    extra: connectionBounds(address),
+    extra: connectionBounds(address, ` -c lock_timeout=${LOCK_MS_MAX}`),
   });
 }
 
@@ -54,7 +58,7 @@ export function createPool(address: StoreAddress): pg.Pool {
   return pool;
 }
 
-function connectionBounds(address: StoreAddress): pg.ClientConfig {
+function connectionBounds(address: StoreAddress, furtherOptions = ''): pg.ClientConfig {
   return {
     keepAlive: true,
     // The client's own clock: a black-holed connection gives no answer at all.
@@ -62,6 +66,6 @@ function connectionBounds(address: StoreAddress): pg.ClientConfig {
     statement_timeout: address.transactionMsMax,
     // A process stopped in mid-transaction must not keep its locks.
     idle_in_transaction_session_timeout: address.transactionMsMax,
-    options: `-c transaction_timeout=${address.transactionMsMax} -c timezone=UTC`,
+    options: `-c transaction_timeout=${address.transactionMsMax} -c timezone=UTC${furtherOptions}`,
   };
 }

@@ -272,6 +272,14 @@ describe('the settled horizon', () => {
     expect(await settledHorizon(system.pool, streamId, 7)).toBe(8);
   });
 
+  it('keeps nothing that only the ack floor says: a restored database would forget what it has to read again', async () => {
+    const { system, streamId } = await systemWithStream();
+    await insert(system.pool, streamId, range(1, 3));
+    expect(await settledHorizon(system.pool, streamId, 500)).toBe(500);
+    expect(await keptHorizon(system.pool, streamId)).toBe(3);
+    expect(await settledHorizon(system.pool, streamId)).toBe(3);
+  });
+
   it('never goes back, and walks over more than one step', async () => {
     const { system, streamId } = await systemWithStream();
     await insert(system.pool, streamId, range(1, 25_000));

@@ -10,6 +10,8 @@
 import type { Queryable } from './queryable.js';
 
 const SEQUENCES_PER_STEP = 10_000;
+/** A kept horizon that lags far behind the floor catches up over many calls; none of them waits for all of it. */
+const CATCH_UP_STEPS_MAX = 20;
 
 const KEPT_HORIZON = `SELECT seq::float8 AS seq FROM sekali.horizon WHERE stream_id = $1`;
 
@@ -39,24 +41,28 @@ export async function keptHorizon(database: Queryable, streamId: number): Promis
 
 /**
  * The largest sequence up to which every sequence of one making of a stream is stored, a duplicate or a dead
- * letter. Keeps what it found, so that the next call begins there.
+ * letter. Keeps how far rows show it, so that the next call begins there.
  *
  * @param floor sequences up to here count as settled: the consumer's ack floor. A message that left the stream
- *   before it was consumed has no row and never gets one; without the floor it would hold the horizon for ever
+ *   before it was consumed has no row and never gets one; without the floor it would hold the horizon for ever.
+ *   It is believed in this call only: a database that was restored from a backup is behind the ack floor, and a
+ *   kept horizon that is not shown by rows would hide from a new consumer what has to be read again
  */
 export async function settledHorizon(database: Queryable, streamId: number, floor = 0): Promise<number> {
   const kept = await keptHorizon(database, streamId);
-  let horizon = Math.max(kept, floor);
-  for (;;) {
-    const { rows } = await database.query<{ unbroken: number }>(STEP, [
-      streamId,
-      horizon,
-      SEQUENCES_PER_STEP,
-    ]);
+  const shown = await walk(database, streamId, kept, floor > kept ? CATCH_UP_STEPS_MAX : Infinity);
+  if (shown > kept) await database.query(KEEP_HORIZON, [streamId, shown]);
+  return shown < floor ? walk(database, streamId, floor, Infinity) : shown;
+}
+
+/** @returns how far rows go on without a gap */
+async function walk(database: Queryable, streamId: number, from: number, stepsMax: number): Promise<number> {
+  let at = from;
+  for (let steps = 0; steps < stepsMax; steps++) {
+    const { rows } = await database.query<{ unbroken: number }>(STEP, [streamId, at, SEQUENCES_PER_STEP]);
     const unbroken = rows[0]?.unbroken ?? 0;
-    horizon += unbroken;
-    if (unbroken === SEQUENCES_PER_STEP) continue;
-    if (horizon > kept) await database.query(KEEP_HORIZON, [streamId, horizon]);
-    return horizon;
+    at += unbroken;
+    if (unbroken < SEQUENCES_PER_STEP) break;
   }
+  return at;
 }

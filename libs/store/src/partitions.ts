@@ -6,6 +6,7 @@
  * partition is moved when its own is made.
  */
 import type { Pool } from 'pg';
+import { LOCK_MS_MAX } from './lock-bound.js';
 
 const DAYS_AHEAD = 7;
 const DAY_MS = 86_400_000;
@@ -21,6 +22,7 @@ WHERE inhparent = 'sekali.event'::regclass`;
  *
  * @param now the database's clock decides which partition a row goes to; ours only decides which are made ahead
  * @returns the names of those that were made
+ * @throws an error that `isLockTimeout` knows, when somebody reads the table for long; another time will do
  */
 export async function ensurePartitions(pool: Pool, now = new Date()): Promise<string[]> {
   const { rows } = await pool.query<{ name: string }>(EXISTING);
@@ -42,6 +44,7 @@ async function makePartition(pool: Pool, name: string, day: string): Promise<voi
   const client = await pool.connect();
   try {
     await client.query('BEGIN');
+    await client.query(`SET LOCAL lock_timeout = ${LOCK_MS_MAX}`);
     await client.query('SELECT pg_advisory_xact_lock($1)', [PARTITION_LOCK]);
     const { rows } = await client.query('SELECT to_regclass($1) AS found', [name]);
     if ((rows[0] as { found: string | null }).found === null) {

@@ -1,0 +1,36 @@
+/** `sekali rewind`: its options and its help. */
+import type { Command } from 'commander';
+import { newCommand, runAction } from '../command-error.js';
+import { addTargetOptions } from '../target.js';
+import type { RewindOptions } from './run.js';
+
+const HELP = `
+For a database that was restored from a backup: messages that the consumer had acknowledged since are in the
+stream, but not in the database. This deletes the consumer. Setup, or a worker that may, makes it again where the
+database ends, and everything from there on is delivered again. What the database has changes nothing.
+
+Do it while the database is stopped, before the backup is put in its place: until then a worker would make the
+consumer where the old database ends, and readers would be told that the messages in between are settled.
+
+Examples:
+  sekali rewind
+  docker compose run --rm rewind
+
+Exit codes:
+  0  done, or there is no consumer     2  the brokers do not answer, or do not allow it`;
+
+/** The command, to be added to the program. */
+export function rewindCommand(): Command {
+  const command = newCommand('rewind')
+    .summary('have everything delivered again that a restored database lacks')
+    .description('Forgets how far the consumer has read, so that it begins again where the database ends.')
+    .option('--stream <name>', 'the stream (SEKALI_STREAM)')
+    .option('--consumer <name>', 'the consumer (SEKALI_CONSUMER)')
+    .addHelpText('after', HELP);
+  return addTargetOptions(command, ['nats']).action(async (options: RewindOptions) => {
+    await runAction('rewind', async () => {
+      const { runRewind } = await import('./run.js');
+      return runRewind(options);
+    });
+  });
+}

@@ -1,0 +1,107 @@
+/** A database of the version before, with rows in it, is brought up to date while workers store and a producer sends. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Pool } from 'pg';
+import type { MigrationInterface } from 'typeorm';
+import { createDataSource, createPool, pendingMigrations, runMigrations } from '#store';
+import { createTestSystem, startApp, waitFor, type App, type TestSystem } from '#testing';
+import { sekali } from './test/command-line.js';
+import { SteadyProducer } from './test/steady-producer.js';
+
+const MINUTE_MS = 60_000;
+const EVENTS_BETWEEN = 400;
+/** A migration waits for a lock for two seconds at most; the rest is for a busy machine. */
+const STORING_PAUSED_MS_MAX = 6_000;
+
+let system: TestSystem;
+/** On the old database. */
+let environment: Record<string, string>;
+let pool: Pool;
+
+beforeAll(async () => {
+  system = await createTestSystem();
+  const database = `${new URL(system.postgresUrl).pathname.slice(1)}_old`;
+  await system.pool.query(`CREATE DATABASE ${database} TEMPLATE template0`);
+  const url = new URL(system.postgresUrl);
+  url.pathname = `/${database}`;
+  environment = { ...system.environment, SEKALI_POSTGRES_URL: url.href };
+  const address = { url: url.href, name: 'test', connectionsMax: 2, transactionMsMax: 30_000 };
+  const dataSource = createDataSource(address);
+  const [first] = dataSource.options.migrations as (new () => MigrationInterface)[];
+  if (first === undefined) throw new Error('there is no migration');
+  await dataSource.setOptions({ migrations: [first] }).initialize();
+  await runMigrations(dataSource);
+  await dataSource.destroy();
+  pool = createPool(address);
+});
+
+afterAll(async () => {
+  await pool.end();
+});
+
+async function stored(): Promise<number> {
+  const { rows } = await pool.query<{ count: number }>('SELECT count(*)::int AS count FROM sekali.event_key');
+  return rows[0]?.count ?? 0;
+}
+
+async function moreIsStored(): Promise<void> {
+  const before = await stored();
+  await waitFor(async () => (await stored()) > before + EVENTS_BETWEEN, {
+    withinMs: MINUTE_MS,
+    describe: `${EVENTS_BETWEEN} more events to be stored`,
+  });
+}
+
+/** Looks at the store until told to stop. @returns the longest time without an event more, in milliseconds */
+function watchStoring(): () => Promise<number> {
+  const stopping = new AbortController();
+  const watching = (async (): Promise<number> => {
+    let [count, since, longestMs] = [await stored(), performance.now(), 0];
+    while (!stopping.signal.aborted) {
+      const now = await stored();
+      longestMs = Math.max(longestMs, performance.now() - since);
+      if (now > count) [count, since] = [now, performance.now()];
+    }
+    return longestMs;
+  })();
+  return () => {
+    stopping.abort();
+    return watching;
+  };
+}
+
+async function startAll(): Promise<App[]> {
+  return Promise.all([
+    startApp('gateway', environment),
+    startApp('worker', environment),
+    startApp('worker', environment),
+  ]);
+}
+
+describe('a database of the version before', () => {
+  it(
+    'is used by workers and gateways as it is, and migrated while they work',
+    async () => {
+      const [gateway] = await startAll();
+      expect(await pendingMigrations(pool)).not.toEqual([]);
+      const producer = new SteadyProducer(() => [gateway?.url ?? '']);
+      await moreIsStored();
+      // A gateway that has just started may not have reached the brokers yet.
+      const refusedAtFirst = producer.refusals;
+      const storing = watchStoring();
+      await startApp('setup', environment);
+      expect(await pendingMigrations(pool)).toEqual([]);
+      await moreIsStored();
+      expect(await storing()).toBeLessThan(STORING_PAUSED_MS_MAX);
+      await producer.stop();
+      expect(producer.refusals).toBe(refusedAtFirst);
+      const { code, output } = await sekali(environment, 'audit', '--wait', '60', '--json');
+      expect({ code, audit: JSON.parse(output) as unknown }).toMatchObject({
+        code: 0,
+        audit: { verdict: 'whole', stored: producer.accepted, duplicates: 0, dead_letters: 0, counters: [] },
+      });
+      const stats = await fetch(`${gateway?.url ?? ''}/stats`);
+      expect(await stats.json()).toMatchObject({ unique_processed: producer.accepted, in_flight: 0 });
+    },
+    2 * MINUTE_MS,
+  );
+});

@@ -1,0 +1,83 @@
+/**
+ * A producer that retries: it sends the same events until a gateway has them, and goes to the next gateway when one
+ * refuses or does not answer. It notes how long nobody took anything.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+
+const EVENTS_PER_REQUEST = 20;
+const PAUSE_MS = 20;
+/** Longer than a gateway tries by itself. */
+const ANSWER_MS_MAX = 25_000;
+const TOPICS = ['orders', 'payments', 'logs.app'];
+
+/** Counts what was acknowledged. Stop it. */
+export class SteadyProducer {
+  /** Unequal events that a gateway said it has. */
+  accepted = 0;
+  /** The longest time between two acknowledgements. */
+  longestGapMs = 0;
+  /** Answers that were not 202, and requests without any. */
+  refusals = 0;
+  private readonly stopping = new AbortController();
+  private readonly running: Promise<void>;
+  private lastAcceptedAt = performance.now();
+
+  /** @param gateways asked anew for each request: one that was restarted may listen elsewhere */
+  constructor(
+    private readonly gateways: () => readonly string[],
+    private readonly prefix = 'e',
+  ) {
+    this.running = this.run();
+  }
+
+  /** Resolves when what was begun is acknowledged. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    for (let tries = 0, numbered = 0; !this.stopping.signal.aborted; numbered += EVENTS_PER_REQUEST) {
+      const body = JSON.stringify(
+        Array.from({ length: EVENTS_PER_REQUEST }, (_, n) => eventOf(this.prefix, numbered + n)),
+      );
+      while (!(await this.isTaken(body, tries++))) {
+        this.refusals++;
+        await pause(PAUSE_MS);
+      }
+      this.accepted += EVENTS_PER_REQUEST;
+      const now = performance.now();
+      this.longestGapMs = Math.max(this.longestGapMs, now - this.lastAcceptedAt);
+      this.lastAcceptedAt = now;
+      await pause(PAUSE_MS);
+    }
+  }
+
+  private async isTaken(body: string, tries: number): Promise<boolean> {
+    const gateways = this.gateways();
+    const url = gateways[tries % gateways.length];
+    if (url === undefined) return false;
+    try {
+      const response = await fetch(`${url}/publish`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+        signal: AbortSignal.timeout(ANSWER_MS_MAX),
+      });
+      await response.arrayBuffer();
+      return response.status === 202;
+    } catch {
+      return false;
+    }
+  }
+}
+
+function eventOf(prefix: string, number: number): unknown {
+  return {
+    topic: TOPICS[number % TOPICS.length],
+    event_id: `${prefix}-${number}`,
+    timestamp: '2026-11-22T10:00:00Z',
+    source: 'steady',
+    payload: { number },
+  };
+}

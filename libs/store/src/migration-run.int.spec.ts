@@ -1,0 +1,120 @@
+/** Changes of the schema beside programs at work: whoever waits for a lock makes all behind it wait. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { createTestSystem, waitFor, type TestSystem } from '#testing';
+import { createDataSource } from './data-source.js';
+import { isLockTimeout, LOCK_MS_MAX } from './lock-bound.js';
+import { runMigrations } from './migration-run.js';
+import { ensurePartitions } from './partitions.js';
+
+let system: TestSystem;
+
+beforeAll(async () => {
+  system = await createTestSystem();
+});
+
+afterAll(async () => {
+  await system.dispose();
+});
+
+/** The next version's, as it could be. */
+class Next1900000000000 implements MigrationInterface {
+  readonly name = 'Next1900000000000';
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query('ALTER TABLE sekali.event_key ADD COLUMN note text');
+  }
+  down(): Promise<void> {
+    return Promise.reject(new Error('forward only'));
+  }
+}
+
+/** Reads a table in a transaction that stays open, as a backup does. @returns what ends it */
+async function readLong(table: string): Promise<() => Promise<void>> {
+  const client = await system.pool.connect();
+  await client.query('BEGIN');
+  await client.query(`SELECT FROM ${table}`);
+  return async () => {
+    await client.query('COMMIT');
+    client.release();
+  };
+}
+
+/** Inserts one row after the other until told to stop. @returns the longest that one took, in milliseconds */
+function insertSteadily(statement: string): () => Promise<number> {
+  const stopping = new AbortController();
+  const running = (async (): Promise<number> => {
+    let longestMs = 0;
+    for (let seq = 1; !stopping.signal.aborted; seq++) {
+      const startedAt = performance.now();
+      await system.pool.query(statement, [seq]);
+      longestMs = Math.max(longestMs, performance.now() - startedAt);
+    }
+    return longestMs;
+  })();
+  return () => {
+    stopping.abort();
+    return running;
+  };
+}
+
+async function someoneWaitsFor(lockMode: string): Promise<boolean> {
+  const { rowCount } = await system.pool.query(
+    `SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
+     WHERE NOT granted AND mode = $1 AND datname = current_database()`,
+    [lockMode],
+  );
+  return (rowCount ?? 0) > 0;
+}
+
+const waits = { withinMs: 20_000, intervalMs: 5 };
+/** For the insert itself, and for a busy machine. */
+const MARGIN_MS = 2_000;
+
+describe('a migration that needs a table which a backup reads', () => {
+  it('lets inserts pass, and is applied when the backup is done', async () => {
+    const dataSource = createDataSource({
+      url: system.postgresUrl,
+      name: 'test',
+      connectionsMax: 2,
+      transactionMsMax: 60_000,
+    });
+    dataSource.setOptions({ migrations: [...(dataSource.options.migrations as []), Next1900000000000] });
+    await dataSource.initialize();
+    const end = await readLong('sekali.event_key');
+    const inserting = insertSteadily(
+      `INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest) VALUES ('t', $1::text, 1, $1::bigint, 0)`,
+    );
+    let givenUp = 0;
+    const migrating = runMigrations(dataSource, () => {
+      givenUp++;
+    });
+    await waitFor(() => someoneWaitsFor('AccessExclusiveLock'), {
+      ...waits,
+      describe: 'the migration to wait',
+    });
+    await waitFor(() => givenUp > 0, { ...waits, describe: 'the migration to give up for now' });
+    await end();
+    expect(await migrating).toEqual(['Next1900000000000']);
+    expect(await inserting()).toBeLessThan(LOCK_MS_MAX + MARGIN_MS);
+    expect((await system.pool.query('SELECT note FROM sekali.event_key LIMIT 1')).rows).toEqual([
+      { note: null },
+    ]);
+    await dataSource.destroy();
+  });
+});
+
+describe('a partition that is made while a backup reads', () => {
+  it('is left for another time, and lets inserts pass', async () => {
+    const tomorrow = new Date(Date.now() + 8 * 86_400_000);
+    const end = await readLong('sekali.event_default');
+    const inserting = insertSteadily(
+      `INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at)
+       VALUES (1, $1::bigint, 't', $1::text, 's', now(), '{}', now())`,
+    );
+    const failure = await ensurePartitions(system.pool, tomorrow).catch((error: unknown) => error);
+    expect(isLockTimeout(failure)).toBe(true);
+    expect(await inserting()).toBeLessThan(LOCK_MS_MAX + MARGIN_MS);
+    await end();
+    expect((await ensurePartitions(system.pool, tomorrow)).length).toBeGreaterThan(0);
+  });
+});
