@@ -5,7 +5,7 @@
  * The stream is one of its own with the real one's definition, so that no worker reads what is published here.
  */
 import { performance } from 'node:perf_hooks';
-import { jetstream } from '@nats-io/jetstream';
+import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
 import { connectBroker, ensureStream } from '#broker';
@@ -13,6 +13,7 @@ import { readGatewaySettings, readSetupSettings } from '#config';
 import { EventBody, eventIdOfNumber, topicOfNumber } from '../http/event-body.js';
 import { quantile } from '../http/latencies.js';
 import { newIdPrefix } from '../http/subjects.js';
+import { PUBLISH_TRIES_MAX } from '../stage/backlog.js';
 import type { Stage } from '../stage/stage.js';
 
 const STREAM = 'BENCH_ALONE';
@@ -31,11 +32,14 @@ export class PartsAlone {
   private number = 0;
   private readonly idPrefix = newIdPrefix();
   private readonly body = new EventBody(this.idPrefix, 1, 'object');
+  private readonly client: JetStreamClient;
 
   private constructor(
     private readonly connection: NatsConnection,
     private readonly pool: Pool,
-  ) {}
+  ) {
+    this.client = jetstream(connection);
+  }
 
   /** Makes the stream and the table. @param pool stays the caller's */
   static async on(stage: Stage, pool: Pool): Promise<PartsAlone> {
@@ -51,20 +55,14 @@ export class PartsAlone {
       duplicateWindowMs: settings.SEKALI_DUPLICATE_WINDOW_MS,
     });
     await pool.query(MAKE_TABLE);
-    return new PartsAlone(connection, pool);
+    const parts = new PartsAlone(connection, pool);
+    await parts.publish(PUBLISH_TRIES_MAX);
+    return parts;
   }
 
   /** The median time, in milliseconds, from publishing to the PubAck. */
   async pubAckMs(durationMs: number): Promise<number> {
-    const client = jetstream(this.connection);
-    return medianMs(durationMs, async () => {
-      const number = (this.number += 1);
-      const topic = topicOfNumber(number);
-      this.body.write(0, number);
-      await client.publish(`${SUBJECT_PREFIX}.${topic}`, this.body.bytes, {
-        msgID: `${topic}:${eventIdOfNumber(this.idPrefix, number)}`,
-      });
-    });
+    return medianMs(durationMs, () => this.publish(1));
   }
 
   /** The median time, in milliseconds, of inserting one row and committing it. */
@@ -83,6 +81,16 @@ export class PartsAlone {
 
   async close(): Promise<void> {
     await this.connection.close();
+  }
+
+  private async publish(triesMax: number): Promise<void> {
+    const number = (this.number += 1);
+    const topic = topicOfNumber(number);
+    this.body.write(0, number);
+    await this.client.publish(`${SUBJECT_PREFIX}.${topic}`, this.body.bytes, {
+      msgID: `${topic}:${eventIdOfNumber(this.idPrefix, number)}`,
+      retries: triesMax,
+    });
   }
 }
 

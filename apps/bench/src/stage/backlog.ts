@@ -14,6 +14,8 @@ import { type BacklogPlan, eventsAmong, plannedEvent, plannedMessages } from './
 const IN_FLIGHT_MAX = 1_000;
 /** Generous: on brokers that sync always, a thousand in flight take a while. */
 const PUBLISH_MS_MAX = 30_000;
+/** Nobody answers for a moment after a stream was made, or its leader has changed. The id makes trying again safe. */
+export const PUBLISH_TRIES_MAX = 10;
 const TOLD_EVERY = 10_000;
 const BYTES_PER_MESSAGE_MAX = 1_024;
 
@@ -98,7 +100,11 @@ async function publishAll(
       signal?.throwIfAborted();
       const { topic, eventId, body } = plannedEvent(event, plan.ids);
       const messageId = messageIdOf(topic, isRepeat ? `${eventId}#${index}` : eventId);
-      await client.publish(subjectOf(prefix, topic), body, { msgID: messageId, timeout: PUBLISH_MS_MAX });
+      await client.publish(subjectOf(prefix, topic), body, {
+        msgID: messageId,
+        timeout: PUBLISH_MS_MAX,
+        retries: PUBLISH_TRIES_MAX,
+      });
       published += 1;
       if (published % TOLD_EVERY === 0) onProgress(published);
     }
