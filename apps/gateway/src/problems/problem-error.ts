@@ -39,6 +39,7 @@ const TITLES = {
   'unknown-event': 'There is no such event',
   'payload-dropped': 'The payload was dropped by age',
   'not-published': 'The brokers do not have every event',
+  busy: 'The gateway has more to read than it may hold',
   unavailable: 'A part of the system does not answer',
   'not-ready': 'This gateway cannot do its work now',
   stopping: 'This gateway is stopping',

@@ -55,6 +55,26 @@ describe('POST /publish', () => {
     expect(await bodiesIn(system)).toHaveLength(1);
   });
 
+  it('refuses large requests that come faster than they are read, and takes all of the others', async () => {
+    const { system, gateway } = await start();
+    const padding = { text: 'x'.repeat(250) };
+    const batches = Array.from({ length: 24 }, (_, n) =>
+      Array.from({ length: 3_000 }, (__, m) => event(`${n}-${m}`, { payload: padding })),
+    );
+    const answers = await Promise.all(batches.map((batch) => gateway.publish(batch)));
+    const taken = answers.filter(({ status }) => status === 202);
+    const refused = answers.filter(({ status }) => status === 503);
+    expect(taken.length + refused.length).toBe(24);
+    expect(taken.length).toBeGreaterThan(0);
+    // Others may have been read, and find no room among those that wait for the brokers.
+    const types = refused.map((answer) => problemOf(answer).type);
+    expect(types).toContain('urn:sekali:problem:busy');
+    expect(refused.every((answer) => answer.headers.has('retry-after'))).toBe(true);
+    const manager = await jetstreamManager(system.connection, { checkAPI: false });
+    const { state } = await manager.streams.info(system.streamName);
+    expect(state.messages).toBe(taken.length * 3_000);
+  });
+
   it('hands on payloads character for character', async () => {
     const { system, gateway } = await start();
     const payload = '{"n":12345678901234567890,"huge":1e300,"__proto__":{"x":[1.10]},"s":"\\u00e9\\n ü"}';

@@ -30,10 +30,13 @@ const PREFERENCE_APPLIED = { 'preference-applied': 'handling=lenient' };
 const VALIDATED_AT_ONCE = 200;
 /** Characters of a request that is validated whatever else is: it is done before another gets its turn. */
 const SMALL_LENGTH_MAX = 65_536;
+/** Characters of all larger requests that wait for it, at most; one by itself may be larger. */
+const LARGE_LENGTH_MAX = 8_388_608;
 
 /** See the head of this file. */
 export class Publishing {
   private lastLarge: Promise<unknown> = Promise.resolve();
+  private largeLength = 0;
 
   constructor(
     private readonly publisher: EventPublisher,
@@ -70,9 +73,15 @@ export class Publishing {
   /** Large requests one after the other: parsed at the same time they would take many times their size. */
   private async check(text: string): Promise<Checked[]> {
     if (text.length <= SMALL_LENGTH_MAX) return this.checkNow(text);
+    if (this.largeLength > 0 && this.largeLength + text.length > LARGE_LENGTH_MAX) throw busy();
+    this.largeLength += text.length;
     const turn = this.lastLarge.then(() => this.checkNow(text));
     this.lastLarge = turn.catch(() => undefined);
-    return turn;
+    try {
+      return await turn;
+    } finally {
+      this.largeLength -= text.length;
+    }
   }
 
   private async checkNow(text: string): Promise<Checked[]> {
@@ -91,6 +100,11 @@ export class Publishing {
       if (event !== undefined && outcome.status === 'duplicate') this.duplicates.add(event.topic);
     }
   }
+}
+
+function busy(): ProblemError {
+  const detail = 'Too many large requests wait here; nothing of this one was published. Send it again.';
+  return new ProblemError(problem('busy', 503, detail), { 'retry-after': '1' });
 }
 
 function answer(checked: readonly Checked[], outcomes: readonly PublishOutcome[]): PublishResponse {
