@@ -66,6 +66,7 @@ describe('the command line', () => {
     ['no gateway, ship', ['ship', 'a.log'], 2, 'no gateway answers'],
     ['no gateway, simulate', ['simulate'], 2, 'no gateway answers'],
     ['no broker, audit', ['audit'], 2, 'no broker answers'],
+    ['no broker, rewind', ['rewind'], 2, 'the brokers at'],
   ])('answers %s with one clear line', async (_name, args, code, message) => {
     const ended = await sekali(...args);
     expect(ended.stderr).toContain(message);
@@ -76,7 +77,7 @@ describe('the command line', () => {
     expect(ended.code).toBe(code);
   });
 
-  it.each(['audit', 'simulate', 'ship'])('explains %s, with examples and exit codes', async (command) => {
+  it.each(['audit', 'simulate', 'ship', 'rewind'])('explains %s, with examples and exit codes', async (command) => {
     const { code, stdout } = await sekali(command, '--help');
     expect(code).toBe(0);
     expect(stdout).toContain('Examples:');

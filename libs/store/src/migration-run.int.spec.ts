@@ -1,5 +1,5 @@
 /** Changes of the schema beside programs at work: whoever waits for a lock makes all behind it wait. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { createTestSystem, waitFor, type TestSystem } from '#testing';
 import { createDataSource } from './data-source.js';
@@ -11,6 +11,12 @@ let system: TestSystem;
 
 beforeAll(async () => {
   system = await createTestSystem();
+});
+
+/** What a test that failed would leave behind; each may be done twice. */
+const endings: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const end of endings.splice(0)) await end().catch(() => undefined);
 });
 
 afterAll(async () => {
@@ -33,10 +39,16 @@ async function readLong(table: string): Promise<() => Promise<void>> {
   const client = await system.pool.connect();
   await client.query('BEGIN');
   await client.query(`SELECT FROM ${table}`);
-  return async () => {
-    await client.query('COMMIT');
-    client.release();
+  let ended = false;
+  const end = async (): Promise<void> => {
+    if (ended) return;
+    ended = true;
+    await client.query('COMMIT').finally(() => {
+      client.release();
+    });
   };
+  endings.push(end);
+  return end;
 }
 
 /** Inserts one row after the other until told to stop. @returns the longest that one took, in milliseconds */
@@ -51,10 +63,12 @@ function insertSteadily(statement: string): () => Promise<number> {
     }
     return longestMs;
   })();
-  return () => {
+  const stop = (): Promise<number> => {
     stopping.abort();
     return running;
   };
+  endings.push(() => stop().catch(() => undefined));
+  return stop;
 }
 
 async function someoneWaitsFor(lockMode: string): Promise<boolean> {
@@ -88,6 +102,7 @@ describe('a migration that needs a table which a backup reads', () => {
     const migrating = runMigrations(dataSource, () => {
       givenUp++;
     });
+    endings.push(() => migrating.then(() => dataSource.destroy()));
     await waitFor(() => someoneWaitsFor('AccessExclusiveLock'), {
       ...waits,
       describe: 'the migration to wait',
@@ -99,7 +114,6 @@ describe('a migration that needs a table which a backup reads', () => {
     expect((await system.pool.query('SELECT note FROM sekali.event_key LIMIT 1')).rows).toEqual([
       { note: null },
     ]);
-    await dataSource.destroy();
   });
 });
 
