@@ -147,7 +147,8 @@ export class PullSession {
   private receiveStatus(code: number, description: string, pull: string): void {
     if (code === 100) return;
     this.pulls.delete(pull);
-    // How an idle pull ends. Everything else is a doubt.
+    // How a pull ends that is idle, or full. The word of it may overtake its last deliveries; those are then booked on the
+    // next pull, so that for a moment as much again as one pull may be here. Everything else is a doubt.
     const ranOut = code === 404 || code === 408 || (code === 409 && PULL_IS_FULL.test(description));
     if (ranOut) this.options.onPullEnded();
     else this.lose(`${code} ${description || 'no responders'}`);
