@@ -77,10 +77,13 @@ describe('the command line', () => {
     expect(ended.code).toBe(code);
   });
 
-  it.each(['audit', 'simulate', 'ship', 'rewind'])('explains %s, with examples and exit codes', async (command) => {
-    const { code, stdout } = await sekali(command, '--help');
-    expect(code).toBe(0);
-    expect(stdout).toContain('Examples:');
-    expect(stdout).toContain('Exit codes:');
-  });
+  it.each(['audit', 'simulate', 'ship', 'rewind'])(
+    'explains %s, with examples and exit codes',
+    async (command) => {
+      const { code, stdout } = await sekali(command, '--help');
+      expect(code).toBe(0);
+      expect(stdout).toContain('Examples:');
+      expect(stdout).toContain('Exit codes:');
+    },
+  );
 });
