@@ -1,8 +1,8 @@
 /** What the README says of a run: where it was measured, every group, and processor time. Markdown, from bench.json. */
 import type { BenchDocument } from './document.js';
-import { type Group, ratio } from './measurement.js';
+import type { Group } from './measurement.js';
 import { FULL } from './sizes.js';
-import { COST_HEAD, costRows, figureOf, ratioText, verdictsOf } from './table.js';
+import { COST_HEAD, costRows, GROUP_HEAD, groupRow } from './table.js';
 
 const GIB = 1024 ** 3;
 
@@ -12,8 +12,8 @@ export function readmeSection(document: BenchDocument): string {
     whereAndWhen(document),
     '',
     ...markdownTable(
-      ['', 'sekali', 'ceiling', 'ratio', 'today', 'ratio', 'target'],
-      document.groups.map(groupRow),
+      GROUP_HEAD,
+      document.groups.map((group) => groupRow(group, '<br>')),
     ),
     '',
     ...markdownTable(COST_HEAD, document.groups.flatMap(measuredCosts)),
@@ -30,18 +30,6 @@ function whereAndWhen({ startedAt, machine, sizes }: BenchDocument): string {
   return sizes.backlog < FULL.backlog
     ? `${text} **A small run: it shows what is measured, its figures mean nothing.**`
     : text;
-}
-
-function groupRow(group: Group): string[] {
-  return [
-    group.what,
-    figureOf(group, 'ours'),
-    figureOf(group, 'ceiling'),
-    ratioText(ratio(group, 'ceiling')),
-    figureOf(group, 'today'),
-    ratioText(ratio(group, 'today')),
-    verdictsOf(group).join('<br>'),
-  ];
 }
 
 /** The default durability is in two groups; its cost is told once. */

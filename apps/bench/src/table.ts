@@ -21,26 +21,32 @@ export function resultText(groups: readonly Group[]): string {
   return [resultTable(groups), ...(costs.length > 0 ? [costTable(costs)] : []), ...notes].join('\n');
 }
 
+/** What stands in the cells of `groupRow`. */
+export const GROUP_HEAD = ['', 'sekali', 'ceiling', 'ratio', 'today', 'ratio', 'target'] as const;
+
 /** One table of all groups. */
 export function resultTable(groups: readonly Group[]): string {
   const table = new Table({
-    head: ['', 'sekali', 'ceiling', 'ratio', 'today', 'ratio', 'target'],
+    head: [...GROUP_HEAD],
     colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'left'],
     chars: CHARS,
     style: STYLE,
   });
-  for (const group of groups) {
-    table.push([
-      group.what,
-      figureOf(group, 'ours'),
-      figureOf(group, 'ceiling'),
-      ratioText(ratio(group, 'ceiling')),
-      figureOf(group, 'today'),
-      ratioText(ratio(group, 'today')),
-      verdictsOf(group).join('\n'),
-    ]);
-  }
+  for (const group of groups) table.push(groupRow(group, '\n'));
   return table.toString();
+}
+
+/** The cells of a group. @param lineBreak between its verdicts */
+export function groupRow(group: Group, lineBreak: string): string[] {
+  return [
+    group.what,
+    figureOf(group, 'ours'),
+    figureOf(group, 'ceiling'),
+    ratioText(ratio(group, 'ceiling')),
+    figureOf(group, 'today'),
+    ratioText(ratio(group, 'today')),
+    verdictsOf(group).join(lineBreak),
+  ];
 }
 
 /** What became of each target and bound of a group: "≥ 0.85 × ceiling: reached". */
@@ -52,14 +58,14 @@ export function verdictsOf(group: Group): readonly string[] {
 }
 
 /** "1,234 events/s ±3 %": the median, and half of how far the rounds lie apart. */
-export function figureOf(group: Group, role: Series['role']): string {
+function figureOf(group: Group, role: Series['role']): string {
   const series = group.series.find((one) => one.role === role);
   if (series === undefined) return '–';
   return `${figure(median(series.values))} ${series.unit} ±${Math.round((spread(series.values) * 100) / 2)} %`;
 }
 
 /** "0.85", or a dash where there is none. */
-export function ratioText(value: number | undefined): string {
+function ratioText(value: number | undefined): string {
   return value === undefined || Number.isNaN(value) ? '–' : value.toFixed(2);
 }
 

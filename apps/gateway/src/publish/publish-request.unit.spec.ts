@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { ProblemError } from '../problems/problem-error.js';
+import { EventDto } from './event.dto.js';
 import { checkCandidate, prefersLenient, readCandidates, type Checked } from './publish-request.js';
 
 const EVENT_BYTES_MAX = 262_144;
@@ -26,6 +28,37 @@ function refusal(text: string, eventsMax = 10_000): { status: number; detail: st
   }
   return { status: 202, detail: undefined };
 }
+
+describe('the short way past the rules', () => {
+  it('accepts exactly what the decorators accept', () => {
+    const other = fc.oneof(fc.constantFrom<unknown>('', 'a b', '\u0000', 5, null, [], {}), fc.jsonValue());
+    const member = (right: unknown): fc.Arbitrary<unknown> =>
+      fc.oneof({ weight: 6, arbitrary: fc.constant(right) }, { weight: 1, arbitrary: other });
+    const value = fc.record(
+      {
+        topic: member('orders.created'),
+        event_id: member('1'),
+        timestamp: member('2026-11-22T10:00:00Z'),
+        source: member('checkout'),
+        payload: member({ total: 1 }),
+      },
+      { requiredKeys: ['topic', 'event_id', 'timestamp', 'source'] },
+    );
+    const more = fc.oneof(
+      { weight: 6, arbitrary: fc.constant({}) },
+      { weight: 1, arbitrary: fc.constant({ x: 1 }) },
+    );
+    fc.assert(
+      fc.property(value, more, (members, unknownMembers) => {
+        const body = { ...members, ...unknownMembers };
+        const payload = members.payload === undefined ? '' : JSON.stringify(members.payload);
+        const errors = new EventDto(body, payload).validate();
+        expect(check(JSON.stringify(body)).map(({ valid }) => valid)).toEqual([errors.length === 0]);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
 
 const fieldsOf = (checked: Checked | undefined): string[] =>
   checked === undefined || checked.valid ? [] : checked.errors.map((error) => error.field);
