@@ -7,7 +7,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
-import { brokerAddress, connectBroker } from '#broker';
+import { brokerAddress, MovableConnection } from '#broker';
 import { SettingsError, type WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import { ErrorPassage, type PullConsumerOptions, PullConsumerStrategy } from '#idempotent-consumer';
@@ -40,8 +40,15 @@ export async function runWorker(
     transactionMsMax: settings.SEKALI_TRANSACTION_MS_MAX,
   });
   logger.info('connecting to the brokers');
-  const connection = await connectBroker(brokerAddress(settings, 'worker'), { waitForFirst: true });
-  const options = change(transportOptions(settings, connection, pool, logger), connection);
+  const movable = await MovableConnection.open(brokerAddress(settings, 'worker'), { waitForFirst: true });
+  const { connection } = movable;
+  const options = change(
+    {
+      ...transportOptions(settings, connection, pool, logger),
+      moveTo: (broker, signal) => movable.moveTo(broker, signal),
+    },
+    connection,
+  );
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, {
     strategy: new PullConsumerStrategy(options),
     logger: new NestLogger(logger),

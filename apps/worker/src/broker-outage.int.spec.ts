@@ -137,6 +137,29 @@ describe('an outage of brokers', () => {
     expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
   });
 
+  it('follows the leader of the consumer to its broker, at the start and whenever it moves', async () => {
+    consumer = await startConsumer(system.environment);
+    const isThere = async (): Promise<boolean> =>
+      consumer?.connection.info?.server_name === (await leaderOf('consumer'));
+    await waitFor(isThere, { withinMs: 10_000, describe: 'the connection is with the leader' });
+    for (let round = 0; round < 2; round++) {
+      const before = await leaderOf('consumer');
+      await system.connection.request(
+        `$JS.API.CONSUMER.LEADER.STEPDOWN.${system.streamName}.${system.consumerName}`,
+        undefined,
+        { timeout: 5_000 },
+      );
+      await waitFor(async () => (await leaderOf('consumer')) !== before, {
+        withinMs: 10_000,
+        describe: 'another leader',
+      });
+      await waitFor(isThere, { withinMs: 10_000, describe: 'the connection is with the new leader' });
+      await send(20);
+      await storedAtLeast(sent, RESUMES_WITHIN_MS);
+    }
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
+  });
+
   it('looks again when messages wait and none is delivered, though heartbeats come', async () => {
     await manager.consumers.pause(system.streamName, system.consumerName, new Date(Date.now() + 3_600_000));
     consumer = await startConsumer(system.environment);

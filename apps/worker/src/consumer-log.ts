@@ -16,6 +16,10 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
       case 'session-lost':
         log.warn({ reason: event.reason }, 'pulling interrupted; looking at the consumer again');
         return;
+      case 'moved':
+        if (event.reached) log.info({ broker: event.broker }, "connected to the consumer's leader");
+        else log.warn({ broker: event.broker }, "the consumer's leader was not met; staying where we are");
+        return;
       case 'divided':
         log.warn({ size: event.size, reason: String(event.error) }, 'batch refused; dividing it');
         return;

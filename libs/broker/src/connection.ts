@@ -11,6 +11,7 @@ import {
   nkeyAuthenticator,
   type NatsConnection,
   type NodeConnectionOptions,
+  type ReconnectToServerHandler,
   type TlsOptions,
 } from '@nats-io/transport-node';
 
@@ -51,6 +52,12 @@ export function brokerAddress(settings: BrokerSettings, name: string): BrokerAdd
   };
 }
 
+/** How to connect. */
+export interface ConnectOptions {
+  readonly waitForFirst: boolean;
+  readonly choose?: ReconnectToServerHandler;
+}
+
 const RECONNECT_WAIT_MS = 250;
 const PING_INTERVAL_MS = 2_000;
 /** A frozen broker takes a connection and says nothing; the default would wait 20 s for it. */
@@ -60,12 +67,13 @@ const CONNECT_MS_MAX = 2_000;
  * Connects, and stays connected: a lost connection is retried for ever, on each of the brokers in turn.
  *
  * @param options.waitForFirst keep trying until the first connection stands, instead of failing when none does
+ * @param options.choose which address to try next; the client chooses when it is left out or answers `null`
  * @throws when no broker answers and `waitForFirst` is not set; when the brokers refuse who we are; when a file of the
  *   address cannot be read
  */
 export async function connectBroker(
   address: BrokerAddress,
-  options: { readonly waitForFirst: boolean },
+  options: ConnectOptions,
 ): Promise<NatsConnection> {
   const connectionOptions: NodeConnectionOptions = {
     servers: address.urls.split(',').map((url) => url.trim()),
@@ -82,6 +90,7 @@ export async function connectBroker(
     maxPingOut: 2,
     // Stack traces for every request cost more than the request.
     noAsyncTraces: true,
+    ...(options.choose && { reconnectToServer: options.choose }),
     ...(address.inboxPrefix !== undefined && { inboxPrefix: address.inboxPrefix }),
     ...(await credentials(address)),
   };

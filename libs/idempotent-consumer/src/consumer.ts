@@ -38,6 +38,8 @@ export interface ConsumerSettings extends BatchBounds {
 /** What a consumer works with. */
 export interface ConsumerParts<E> {
   readonly connection: NatsConnection;
+  /** Takes the connection to a broker, to follow the consumer's leader. Left out where others use the connection too. */
+  readonly moveTo?: MoveConnection | undefined;
   readonly durable: DurableConsumer;
   readonly processor: BatchProcessor<E>;
   readonly gate: OutageGate;
@@ -47,6 +49,9 @@ export interface ConsumerParts<E> {
   readonly recreate: () => Promise<void>;
   readonly observe: Observer;
 }
+
+/** Takes a connection to a broker by its name, until `signal` is aborted. @returns whether it is there */
+export type MoveConnection = (broker: string, signal: AbortSignal) => Promise<boolean>;
 
 /** The time during which sequences mean the same: one making of the stream. */
 interface Era {
@@ -60,6 +65,11 @@ const REOPEN_MS_MAX = 2_000;
 const LOOK_EVERY_MS = 2_000;
 /** Quiet for so long although messages wait: the session is dead without having said so. */
 const STALLED_MS = 4_000;
+/** A move waits so long for what is held, and takes so long at most: events can flow over any broker. */
+const MOVE_MS_MAX = 2_000;
+/** A leader that was not met, as behind an address of one broker only, is not sought again for so long. */
+const MOVE_AGAIN_MS = 60_000;
+const HELD_POLL_MS = 10;
 const BATCH_FAILED_DELAY_MS = 5_000;
 /** An outage that begins while we stop is not waited out. */
 const STOP_GRACE_MS = 6_000;
@@ -73,6 +83,8 @@ export class IdempotentConsumer<E> {
   private oldHeld = new Set<Delivery>();
   private era: Era | undefined;
   private session: PullSession | undefined;
+  /** The leader that was not met last, and when. */
+  private unmet: { readonly leader: string; readonly atMs: number } | undefined;
   private running: Promise<void> | undefined;
   private working: Promise<void> | undefined;
   private keepAliveTimer: NodeJS.Timeout | undefined;
@@ -114,7 +126,7 @@ export class IdempotentConsumer<E> {
   private async run(onFirstSession: () => void): Promise<void> {
     for (let failures = 0; !this.isStopping(); failures++) {
       try {
-        const sight = await this.seeConsumer();
+        const sight = await this.seeConsumerNearby();
         const { stream: name } = this.parts.durable.address;
         const incarnation = { name, created: sight.streamCreated };
         const streamId = await this.parts.gate.pass(() => this.parts.streamIdOf(incarnation));
@@ -135,6 +147,39 @@ export class IdempotentConsumer<E> {
       const delayMs = Math.min(REOPEN_MS * 2 ** Math.min(failures, 5), REOPEN_MS_MAX);
       await pause(delayMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);
     }
+  }
+
+  /** Looks at the consumer, and from its leader when the connection can be taken there. */
+  private async seeConsumerNearby(): Promise<ConsumerSight> {
+    const sight = await this.seeConsumer();
+    const { leader } = sight;
+    const { moveTo } = this.parts;
+    if (leader === undefined || !moveTo || !(await this.mayMoveTo(leader))) return sight;
+    const patience = new AbortController();
+    const timer = setTimeout(() => {
+      patience.abort();
+    }, MOVE_MS_MAX);
+    const signal = AbortSignal.any([patience.signal, this.stopping.signal]);
+    const reached = await moveTo(leader, signal).finally(() => {
+      clearTimeout(timer);
+    });
+    this.unmet = reached ? undefined : { leader, atMs: performance.now() };
+    this.parts.observe({ type: 'moved', broker: leader, reached });
+    // Also to be sure that the connection stands: a pull that is sent before would be lost.
+    return this.seeConsumer();
+  }
+
+  /** Not while acks are owed: those sent during a move would be lost, and their messages delivered again. */
+  private async mayMoveTo(leader: string): Promise<boolean> {
+    const { connection, gate } = this.parts;
+    if (connection.info?.server_name === leader) return false;
+    if (this.unmet?.leader === leader && performance.now() - this.unmet.atMs < MOVE_AGAIN_MS) return false;
+    const beganMs = performance.now();
+    while (this.held.size > 0) {
+      if (gate.isOut || this.isStopping() || performance.now() - beganMs > MOVE_MS_MAX) return false;
+      await pause(HELD_POLL_MS);
+    }
+    return !this.isStopping();
   }
 
   private async seeConsumer(): Promise<ConsumerSight> {

@@ -17,6 +17,8 @@ export type Outcome =
 export type ConsumerEvent =
   | { readonly type: 'session-opened'; readonly stream: string; readonly created: string }
   | { readonly type: 'session-lost'; readonly reason: string }
+  /** The connection was taken to the broker that leads the consumer, or it could not be. */
+  | { readonly type: 'moved'; readonly broker: string; readonly reached: boolean }
   /** The transaction is committed and nothing is acknowledged yet. */
   | { readonly type: 'committed'; readonly seqs: readonly number[] }
   | { readonly type: 'divided'; readonly size: number; readonly error: unknown }

@@ -3,7 +3,7 @@ import { expect } from '@jest/globals';
 import { type NatsConnection, nuid } from '@nats-io/nats-core';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { Pool } from 'pg';
-import { connectBroker, STREAM_CREATED_METADATA } from '#broker';
+import { MovableConnection, STREAM_CREATED_METADATA } from '#broker';
 import { readWorkerSettings, type WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import {
@@ -47,10 +47,11 @@ export async function startConsumer(
   options: ConsumerFixtureOptions = {},
 ): Promise<ConsumerFixture> {
   const settings = readWorkerSettings(environment);
-  const connection = await connectBroker(
+  const movable = await MovableConnection.open(
     { urls: settings.SEKALI_NATS_URLS, name: 'fixture' },
     { waitForFirst: true },
   );
+  const { connection } = movable;
   const { attemptsMax = 3, retryDelayMs = 100, transactionMsMax = 5_000, ...bounds } = options.settings ?? {};
   const pool = createPool({
     url: settings.SEKALI_POSTGRES_URL,
@@ -66,6 +67,7 @@ export async function startConsumer(
   const consumer = new IdempotentConsumer(
     {
       connection,
+      moveTo: (broker, signal) => movable.moveTo(broker, signal),
       durable: durableOf(connection, settings),
       processor: new BatchProcessor(inbox, decode, gate, { attemptsMax, retryDelayMs }, observe),
       gate,

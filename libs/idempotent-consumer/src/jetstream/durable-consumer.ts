@@ -21,6 +21,8 @@ export interface ConsumerSight {
   /** Messages that no worker has been given yet. */
   readonly pending: number;
   readonly ackWaitMs: number;
+  /** Name of the broker that leads it, when there is more than one and they have agreed on it. */
+  readonly leader: string | undefined;
 }
 
 const ANSWER_MS_MAX = 2_000;
@@ -53,6 +55,7 @@ export class DurableConsumer {
       created: info.created,
       pending: info.num_pending,
       ackWaitMs: (info.config.ack_wait ?? 30e9) / 1e6,
+      leader: info.cluster?.leader,
     };
   }
 }

@@ -19,7 +19,7 @@ import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import type { Pool } from 'pg';
 import { lastValueFrom, type Observable, throwError } from 'rxjs';
 import { BatchProcessor } from '../batch-processor.js';
-import { type ConsumerSettings, IdempotentConsumer } from '../consumer.js';
+import { type ConsumerSettings, IdempotentConsumer, type MoveConnection } from '../consumer.js';
 import type { Decoder, Message } from '../delivery.js';
 import type { Effect } from '../effect.js';
 import { DurableConsumer } from '../jetstream/durable-consumer.js';
@@ -32,6 +32,8 @@ import { BatchContext } from './batch-context.js';
 /** What all consumers of a process share. */
 export interface PullConsumerOptions<E> {
   readonly connection: NatsConnection;
+  /** Takes the connection to a broker. Left out where anybody but these consumers uses it. */
+  readonly moveTo?: MoveConnection;
   readonly pool: Pool;
   /** First tokens of the subjects that deliveries come to; `_INBOX` when left out. */
   readonly inboxPrefix?: string;
@@ -112,6 +114,8 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     return new IdempotentConsumer(
       {
         connection,
+        // Two would take it away from each other: their leaders need not be the same.
+        moveTo: this.messageHandlers.size === 1 ? this.pullOptions.moveTo : undefined,
         durable: new DurableConsumer(connection, {
           stream,
           consumer: this.pullOptions.durableOf(name),
