@@ -25,7 +25,7 @@ beforeAll(async () => {
   url.pathname = `/${database}`;
   environment = { ...system.environment, SEKALI_POSTGRES_URL: url.href };
   const address = { url: url.href, name: 'test', connectionsMax: 2, transactionMsMax: 30_000 };
-  const dataSource = createDataSource(address);
+  const dataSource = await createDataSource(address);
   const [first] = dataSource.options.migrations as (new () => MigrationInterface)[];
   if (first === undefined) throw new Error('there is no migration');
   await dataSource.setOptions({ migrations: [first] }).initialize();

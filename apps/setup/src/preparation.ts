@@ -50,7 +50,7 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
   const address = storeAddress(settings, MIGRATION_MS_MAX);
   const deadline = Date.now() + WAIT_MS_MAX;
   for (;;) {
-    const dataSource = createDataSource(address);
+    const dataSource = await createDataSource(address);
     try {
       await dataSource.initialize();
       const applied = await runMigrations(dataSource, (error) => {

@@ -43,7 +43,7 @@ describe('a move', () => {
     giveUp.abort();
     expect(await moving).toBe(false);
     let heard = false;
-    movable.connection.subscribe('stands', { callback: () => (heard = true) });
+    movable.connection.subscribe('stands', { callback: () => void (heard = true) });
     const stands = (): boolean => {
       movable.connection.publish('stands');
       return heard;

@@ -1,3 +1,3 @@
-export { boundHeapGrowth } from './heap.js';
+export { boundHeapGrowth, HEAP_ARGUMENTS } from './heap.js';
 export { createLogger, type Logger } from './logger.js';
 export { NestLogger } from './nest-logger.js';

@@ -1,11 +1,11 @@
 /**
- * The way into Postgres: TypeORM for the schema and for reading, a bare pool for the hot path.
+ * The way into Postgres: TypeORM for the schema, a bare pool for everything else.
  *
  * Every connection carries its own bounds. A statement that hangs, a transaction that a stopped process left
  * open, or a peer that vanished must each end by themselves, or the rows they hold stay locked.
  */
-import { DataSource } from 'typeorm';
 import pg from 'pg';
+import type { DataSource } from 'typeorm';
 import { LOCK_MS_MAX } from './lock-bound.js';
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
 import { ApiKeys1732320000000 } from './migrations/1732320000000-api-keys.js';
@@ -29,7 +29,9 @@ export const migrations = [Initial1732233600000, ApiKeys1732320000000];
  * A TypeORM data source on schema `sekali`, for changing it: it waits for no lock longer than `LOCK_MS_MAX`. It is not
  * connected yet: call `initialize()`.
  */
-export function createDataSource(address: StoreAddress): DataSource {
+export async function createDataSource(address: StoreAddress): Promise<DataSource> {
+  // Loaded where the schema is changed, and only there: gateways and workers would hold 30 MB of it for nothing.
+  const { DataSource } = await import('typeorm');
   return new DataSource({
     type: 'postgres',
     url: address.url,

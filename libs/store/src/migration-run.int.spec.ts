@@ -86,7 +86,7 @@ const MARGIN_MS = 2_000;
 
 describe('a migration that needs a table which a backup reads', () => {
   it('lets inserts pass, and is applied when the backup is done', async () => {
-    const dataSource = createDataSource({
+    const dataSource = await createDataSource({
       url: system.postgresUrl,
       name: 'test',
       connectionsMax: 2,

@@ -12,7 +12,7 @@
  *   leaves an invalid index) and ends with `RESET lock_timeout`.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { type DataSource, MigrationExecutor } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { isLockTimeout } from './lock-bound.js';
 
 const MIGRATION_LOCK = 7_365_000;
@@ -48,6 +48,7 @@ export async function runMigrations(
 }
 
 async function migrate(dataSource: DataSource, onLocked: (error: unknown) => void): Promise<string[]> {
+  const { MigrationExecutor } = await import('typeorm');
   const pending = await new MigrationExecutor(dataSource).getPendingMigrations();
   const deadline = Date.now() + TRY_MS_MAX;
   for (;;) {

@@ -48,7 +48,7 @@ describe('the schema', () => {
     const url = new URL(system.postgresUrl);
     url.pathname = `/${empty}`;
     const address = { url: url.href, name: 'test', connectionsMax: 2, transactionMsMax: 30_000 };
-    const sources = [createDataSource(address), createDataSource(address), createDataSource(address)];
+    const sources = await Promise.all([1, 2, 3].map(() => createDataSource(address)));
     await Promise.all(sources.map((source) => source.initialize()));
     const applied = await Promise.all(sources.map((source) => runMigrations(source)));
     await Promise.all(sources.map((source) => source.destroy()));

@@ -43,7 +43,8 @@ async function createTemplate(client: pg.Client, serverUrl: string): Promise<voi
 
 async function migrate(url: string): Promise<void> {
   const address: StoreAddress = { url, name: 'test', connectionsMax: 2, transactionMsMax: MIGRATION_MS_MAX };
-  const dataSource = await createDataSource(address).initialize();
+  const dataSource = await createDataSource(address);
+  await dataSource.initialize();
   try {
     await runMigrations(dataSource);
   } finally {

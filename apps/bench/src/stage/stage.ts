@@ -21,9 +21,12 @@ import {
   startBrokers,
   startPostgres,
 } from '#local-cluster';
+import { HEAP_ARGUMENTS } from '#observability';
 import { canReadProcessorTime, processorMs, type ProcessorMs } from './processor-time.js';
 import { Program } from './program.js';
 
+/** Started as `up` and Compose start them. */
+const DEPLOYED: ReadonlySet<string> = new Set(['gateway/src/main.js', 'worker/src/main.js']);
 const SETUP_MS_MAX = 120_000;
 const REMOVE_RETRIES_MAX = 10;
 
@@ -183,10 +186,11 @@ export class Stage {
     args: readonly string[],
     environment: ProgramEnvironment,
   ): ManagedProcess {
+    const nodeArguments = DEPLOYED.has(script) ? HEAP_ARGUMENTS : [];
     return new ManagedProcess({
       name,
       command: process.execPath,
-      args: [resolve(findRepositoryRoot(), 'dist/apps', script), ...args],
+      args: [...nodeArguments, resolve(findRepositoryRoot(), 'dist/apps', script), ...args],
       environment: { ...inheritedEnvironment(), ...this.environment, ...environment },
       logFile: join(this.parts.folder, 'logs', `${name}.log`),
       workingDirectory: this.parts.folder,

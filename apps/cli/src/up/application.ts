@@ -4,6 +4,7 @@
  * It says `{ type: 'ready', url? }` over its channel when it works, and drains and ends by itself when the channel
  * closes, so that not even `kill -9` of `up` leaves it running.
  */
+import { HEAP_ARGUMENTS } from '#observability';
 import { LocalClusterError, ManagedProcess, waitFor } from '#local-cluster';
 import { describeExit } from './reporter.js';
 
@@ -32,7 +33,7 @@ export class Application {
     this.process = new ManagedProcess({
       name: options.name,
       command: process.execPath,
-      args: [options.script],
+      args: [...HEAP_ARGUMENTS, options.script],
       environment: options.environment,
       logFile: options.logFile,
       channel: true,
