@@ -1,11 +1,12 @@
 /**
  * The way most messages come: as `eventText` writes them, or with the same members in the same order and no white space.
  *
- * Such a text is read by its known parts. Only the payload is parsed, to see that it is JSON; its characters stay as they
- * are. Whatever is not exactly so, or breaks a rule, is left to the decoder, which reads anything and can say what is
+ * Such a text is read by its known parts. The payload is only looked at, to see that it is JSON; its characters stay as
+ * they are. Whatever is not exactly so, or breaks a rule, is left to the decoder, which reads anything and can say what is
  * wrong: this answers with a valid event or not at all, and must never accept what the decoder would refuse.
  */
 import { eventIdError, payloadError, sourceError, topicError, type SekaliEvent } from './event.js';
+import { plainObjectEnd } from './plain-payload.js';
 import { canonicalTimestamp } from './timestamp.js';
 
 const TOPIC = '{"topic":"';
@@ -37,7 +38,8 @@ export function readWrittenEvent(text: string, subject: string, prefix: string):
   const timestamp = canonicalTimestamp(text.slice(timestampFrom, timestampTo));
   const source = text.slice(sourceFrom, sourceTo);
   // The brace that opens the payload belongs to it; the last one closes the event.
-  const payload = text.slice(sourceTo + PAYLOAD.length, -1);
+  const payloadFrom = sourceTo + PAYLOAD.length;
+  const payload = text.slice(payloadFrom, -1);
   const isValid =
     timestamp !== undefined &&
     // With an escape in it a string is not its own characters.
@@ -50,7 +52,7 @@ export function readWrittenEvent(text: string, subject: string, prefix: string):
     subject.startsWith(prefix) &&
     subject.charAt(prefix.length) === '.' &&
     subject.endsWith(topic) &&
-    isValidPayload(payload);
+    (plainObjectEnd(text, payloadFrom) === text.length - 1 || isValidPayload(payload));
   return isValid ? { topic, eventId, timestamp, source, payload } : undefined;
 }
 

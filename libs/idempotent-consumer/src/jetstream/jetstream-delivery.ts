@@ -22,6 +22,8 @@ const DIGIT_0 = 0x30;
 export class JetStreamDelivery implements Delivery {
   readonly seq: number;
   readonly deliveryCount: number;
+  /** Kept: the client cuts it out of what it received whenever it is asked, and its length is asked for again and again. */
+  readonly data: Uint8Array;
   private readonly publishedMs: number;
   private answered = false;
 
@@ -32,6 +34,7 @@ export class JetStreamDelivery implements Delivery {
     this.seq = numbers.next();
     numbers.next();
     this.publishedMs = numbers.nextMilliseconds();
+    this.data = message.data;
   }
 
   get publishedAt(): Date {
@@ -40,10 +43,6 @@ export class JetStreamDelivery implements Delivery {
 
   get subject(): string {
     return this.message.subject;
-  }
-
-  get data(): Uint8Array {
-    return this.message.data;
   }
 
   header(name: string): string | undefined {

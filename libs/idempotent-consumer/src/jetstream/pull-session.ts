@@ -140,8 +140,9 @@ export class PullSession {
       return;
     }
     this.deliveredMs = this.heardMs;
-    this.credit(message.data.length);
-    this.options.onDelivery(new JetStreamDelivery(message));
+    const delivery = new JetStreamDelivery(message);
+    this.credit(delivery.data.length);
+    this.options.onDelivery(delivery);
   }
 
   private receiveStatus(code: number, description: string, pull: string): void {
