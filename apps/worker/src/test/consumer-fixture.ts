@@ -30,6 +30,8 @@ export interface ConsumerFixtureOptions {
   /** Runs in the transaction, after the events were stored. */
   readonly afterStoring?: Effect<SekaliEvent>['apply'];
   readonly recreate?: () => Promise<void>;
+  /** Hears what the consumer tells from its first moment on, before it has started. */
+  readonly observe?: (event: ConsumerEvent) => void;
 }
 
 /** A running consumer. */
@@ -60,7 +62,10 @@ export async function startConsumer(
     transactionMsMax,
   });
   const told: ConsumerEvent[] = [];
-  const observe = (event: ConsumerEvent): void => void told.push(event);
+  const observe = (event: ConsumerEvent): void => {
+    told.push(event);
+    options.observe?.(event);
+  };
   const gate = new OutageGate(observe);
   const inbox = new Inbox(pool, inboxTables('sekali', 'store'), effectWith(options.afterStoring));
   const decode = eventDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX);
