@@ -21,12 +21,10 @@ import {
   startBrokers,
   startPostgres,
 } from '#local-cluster';
-import { HEAP_ARGUMENTS } from '#observability';
+import { WORKER_HEAP_ARGUMENTS } from '#observability';
 import { canReadProcessorTime, processorMs, type ProcessorMs } from './processor-time.js';
 import { Program } from './program.js';
 
-/** Started as `up` and Compose start them. */
-const DEPLOYED: ReadonlySet<string> = new Set(['gateway/src/main.js', 'worker/src/main.js']);
 const SETUP_MS_MAX = 120_000;
 const REMOVE_RETRIES_MAX = 10;
 
@@ -186,7 +184,8 @@ export class Stage {
     args: readonly string[],
     environment: ProgramEnvironment,
   ): ManagedProcess {
-    const nodeArguments = DEPLOYED.has(script) ? HEAP_ARGUMENTS : [];
+    // As `up` and Compose start it.
+    const nodeArguments = script === 'worker/src/main.js' ? WORKER_HEAP_ARGUMENTS : [];
     return new ManagedProcess({
       name,
       command: process.execPath,

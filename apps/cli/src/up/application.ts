@@ -4,7 +4,6 @@
  * It says `{ type: 'ready', url? }` over its channel when it works, and drains and ends by itself when the channel
  * closes, so that not even `kill -9` of `up` leaves it running.
  */
-import { HEAP_ARGUMENTS } from '#observability';
 import { LocalClusterError, ManagedProcess, waitFor } from '#local-cluster';
 import { describeExit } from './reporter.js';
 
@@ -17,6 +16,8 @@ export interface ApplicationOptions {
   readonly name: string;
   /** The JavaScript file. */
   readonly script: string;
+  /** For Node itself. */
+  readonly nodeArguments?: readonly string[];
   readonly environment: NodeJS.ProcessEnv;
   readonly logFile: string;
 }
@@ -33,7 +34,7 @@ export class Application {
     this.process = new ManagedProcess({
       name: options.name,
       command: process.execPath,
-      args: [...HEAP_ARGUMENTS, options.script],
+      args: [...(options.nodeArguments ?? []), options.script],
       environment: options.environment,
       logFile: options.logFile,
       channel: true,

@@ -15,6 +15,7 @@ import {
   type BrokerNode,
   type PostgresServer,
 } from '#local-cluster';
+import { WORKER_HEAP_ARGUMENTS } from '#observability';
 import { Application, runToEnd } from './application.js';
 import type { PortPlan } from './plan.js';
 import type { ReadyReport, Reporter } from './reporter.js';
@@ -184,6 +185,7 @@ export class LocalSystem {
     const application = new Application({
       name,
       script: this.options.scripts[kind],
+      ...(kind === 'worker' && { nodeArguments: WORKER_HEAP_ARGUMENTS }),
       environment: { ...this.environment(), ...extra },
       logFile: join(this.options.logDirectory, `${name}.log`),
     });
