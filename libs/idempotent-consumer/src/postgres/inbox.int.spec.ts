@@ -1,7 +1,8 @@
 /** The inbox against a model: whatever is delivered how often, together with what, every sequence ends once. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { createTestSystem, type TestSystem } from '#testing';
+import pg from 'pg';
+import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import type { Delivery, Message } from '../delivery.js';
 import { ForeignSequenceError, Inbox } from './inbox.js';
 import { inboxTables } from './inbox-statements.js';
@@ -19,8 +20,8 @@ afterAll(async () => {
 });
 
 /** An inbox whose effect leaves a row that no constraint protects: applied twice, it is there twice. */
-function makeInbox(): Inbox<string> {
-  return new Inbox(system.pool, inboxTables('sekali', 'store'), {
+function makeInbox(pool = system.pool): Inbox<string> {
+  return new Inbox(pool, inboxTables('sekali', 'store'), {
     apply: async (fresh, transaction) => {
       await transaction.query('INSERT INTO applied SELECT $1, unnest($2::bigint[])', [
         transaction.streamId,
@@ -80,6 +81,13 @@ async function figures(streamId: number): Promise<Figures> {
   return row;
 }
 
+async function isAnyoneWaiting(): Promise<boolean> {
+  const { rows } = await system.pool.query(
+    `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+  );
+  return rows.length > 0;
+}
+
 describe('the inbox', () => {
   it('ends every sequence once, however deliveries are repeated, batched and spread over workers', async () => {
     const sends = fc.array(
@@ -93,10 +101,10 @@ describe('the inbox', () => {
       minLength: 1,
       maxLength: 16,
     });
-    const first = makeInbox();
-    const second = makeInbox();
     await fc.assert(
       fc.asyncProperty(sends, batches, async (sent, orders) => {
+        // New ones: after a race an inbox goes another way for a while.
+        const [first, second] = [makeInbox(), makeInbox()];
         const streamId = ++streams + 1_000;
         const messages = sent.map(({ id, content }, index) =>
           message(index + 1, `${streamId}-${id}`, content),
@@ -158,6 +166,33 @@ describe('the inbox', () => {
     const again = await inbox.process(streamId, batch);
     expect([...again.values()].map(({ kind }) => kind)).toEqual(['settled', 'settled', 'settled', 'settled']);
     expect(await figures(streamId)).toEqual(before);
+  });
+
+  it('decides a batch twice when it lost a race for an id, and those that lose one soon after only once', async () => {
+    const pool = new pg.Pool({ connectionString: system.postgresUrl, max: 1 });
+    let transactions = 0;
+    pool.on('acquire', () => transactions++);
+    const inbox = makeInbox(pool);
+    const streamId = ++streams + 1_000;
+    const counts: number[] = [];
+    for (let seq = 1; seq <= 3; seq++) {
+      const id = `${streamId}-${seq}`;
+      const other = await system.pool.connect();
+      await other.query('BEGIN');
+      await other.query(
+        `INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest) VALUES ('t', $1, $2, $3, 0)`,
+        [id, streamId, 100 + seq],
+      );
+      transactions = 0;
+      const deciding = inbox.process(streamId, { messages: [message(seq, id)], poison: [] });
+      await waitFor(isAnyoneWaiting, { withinMs: 10_000, describe: 'the inbox waits for the other' });
+      await other.query('COMMIT');
+      other.release();
+      expect(await deciding).toEqual(new Map([[seq, { kind: 'duplicate', conflict: false }]]));
+      counts.push(transactions);
+    }
+    await pool.end();
+    expect(counts).toEqual([2, 1, 1]);
   });
 
   it('refuses a sequence that it knows under another id: the stream was made anew', async () => {
