@@ -7,6 +7,20 @@
  *
  * All of them expect text that `JSON.parse` has accepted; on other text their answer means nothing.
  */
+import {
+  BACKSLASH,
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COLON,
+  COMMA,
+  isDigit,
+  isSpace,
+  MINUS,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  skipSpace,
+} from './json-characters.js';
 import { EXPONENTS_SUM_MAX, NUMBER_EXPONENT_MAX, NUMBER_LENGTH_MAX } from './limits.js';
 
 /** Where a value stands in a text: `text.slice(start, end)` is the value. */
@@ -20,18 +34,6 @@ export interface ObjectSpans {
   readonly members: Map<string, Span>;
   readonly end: number;
 }
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-const MINUS = 0x2d;
-const DIGIT_0 = 0x30;
-const DIGIT_9 = 0x39;
 
 /** Finds each member of the object that begins at or after `from`. */
 export function objectSpans(text: string, from = 0): ObjectSpans {
@@ -117,7 +119,7 @@ export function hasUnstorableNumber(text: string): boolean {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
       at = stringEnd(text, at) - 1;
-    } else if (code === MINUS || (code >= DIGIT_0 && code <= DIGIT_9)) {
+    } else if (code === MINUS || isDigit(code)) {
       const end = scalarEnd(text, at);
       if (end - at > NUMBER_LENGTH_MAX) return true;
       const exponent = /[eE](.*)$/.exec(text.slice(at, end))?.[1];
@@ -166,14 +168,4 @@ function scalarEnd(text: string, start: number): number {
     at++;
   }
   return at;
-}
-
-function skipSpace(text: string, from: number): number {
-  let at = from;
-  while (isSpace(text.charCodeAt(at))) at++;
-  return at;
-}
-
-function isSpace(code: number): boolean {
-  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
 }

@@ -6,23 +6,27 @@
  * is rare (`\u` escapes, characters beyond the basic plane, exponents, deep nesting) is not plain; whoever asks reads such
  * a payload the long way. So this may say no to a valid payload, and must never say yes to another.
  */
+import {
+  BACKSLASH,
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COLON,
+  COMMA,
+  isDigit,
+  isSpace,
+  MINUS,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  skipSpace,
+} from './json-characters.js';
 import { NUMBER_LENGTH_MAX } from './limits.js';
 
 /** Levels that fit into the bits of a small integer. */
 const DEPTH_MAX = 30;
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-const MINUS = 0x2d;
 const DOT = 0x2e;
 const DIGIT_0 = 0x30;
-const DIGIT_9 = 0x39;
 const SPACE = 0x20;
 const SURROGATES_FROM = 0xd800;
 const SURROGATES_TO = 0xdfff;
@@ -99,14 +103,9 @@ export function plainObjectEnd(text: string, from: number): number {
   return NONE;
 }
 
-function isSpace(code: number): boolean {
-  return code === SPACE || code === 0x0a || code === 0x0d || code === 0x09;
-}
-
 /** @returns the index behind the colon that follows a name */
 function afterColon(text: string, from: number): number {
-  let at = from;
-  while (isSpace(text.charCodeAt(at))) at++;
+  const at = skipSpace(text, from);
   return text.charCodeAt(at) === COLON ? at + 1 : NONE;
 }
 
@@ -150,8 +149,4 @@ function afterDigits(text: string, from: number): number {
   let at = from;
   while (isDigit(text.charCodeAt(at))) at++;
   return at;
-}
-
-function isDigit(code: number): boolean {
-  return code >= DIGIT_0 && code <= DIGIT_9;
 }

@@ -99,7 +99,7 @@ describe('plainObjectEnd', () => {
     fc.assert(
       fc.property(objects, (text) => {
         const isRare = /[eE][+-]?\d|\\u|[\ud800-\udfff]/.test(text);
-        expect(isPlain(text)).toBe(!isRare || isPlain(text));
+        expect(isRare || isPlain(text)).toBe(true);
       }),
     );
   });

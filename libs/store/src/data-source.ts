@@ -30,7 +30,7 @@ export const migrations = [Initial1732233600000, ApiKeys1732320000000];
  * connected yet: call `initialize()`.
  */
 export async function createDataSource(address: StoreAddress): Promise<DataSource> {
-  // Loaded where the schema is changed, and only there: gateways and workers would hold 30 MB of it for nothing.
+  // Loaded where the schema is changed, and only there: gateways and workers would hold 11 MB of it for nothing.
   const { DataSource } = await import('typeorm');
   return new DataSource({
     type: 'postgres',
