@@ -2,7 +2,7 @@
  * A connection that can be taken to a broker by its name.
  *
  * The broker that leads a consumer sends its deliveries and takes its acks. Over any other broker each of them takes one
- * more step, which costs the brokers a third more processor time.
+ * more step: in a drain it cost the brokers 20 instead of 14 µs of processor time an event.
  *
  * Addresses do not tell which broker is behind them, so names are learned by connecting. The client's own rotation is no
  * help: it skips addresses that were used a moment ago. It lets its choice be changed, though, at every try.
