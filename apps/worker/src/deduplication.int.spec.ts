@@ -57,6 +57,28 @@ describe('deduplication', () => {
     expect(rows).toEqual([{ deadlocks: 0 }]);
   });
 
+  it('takes repeats close behind each other into later batches, without having them delivered again', async () => {
+    const consumer = await start({
+      settings: { batchSize: 10, prefetch: 60, batchesInFlight: 2 },
+      // Slow, so that the next batch begins before it has ended.
+      afterStoring: async (_, transaction) => {
+        await transaction.query('SELECT pg_sleep(0.01)');
+      },
+    });
+    // Three of every ten repeat one of the ten before them.
+    const idOf = (n: number): string => `e${n % 10 < 3 ? n - 5 : n}`;
+    for (let n = 10; n < 610; n++) await publishEvent(system, { id: idOf(n) });
+    await ledgerBecomes(system, ledgerOf(423, 177));
+    const { rows } = await system.pool.query(
+      'SELECT sum(redelivered)::int AS redelivered FROM sekali.counter',
+    );
+    expect(rows).toEqual([{ redelivered: 0 }]);
+    const committed = consumer.told.flatMap((event) => (event.type === 'committed' ? [event.seqs] : []));
+    const hasGap = (seqs: readonly number[]): boolean => Math.max(...seqs) - Math.min(...seqs) >= seqs.length;
+    expect(committed.some(hasGap)).toBe(true);
+    expect(committed.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: 600 }, (_, n) => n + 1));
+  });
+
   it('remembers ids after the duplicate window has passed', async () => {
     await system.dispose();
     system = await createTestSystem({ duplicateWindowMs: 100 });

@@ -39,13 +39,14 @@ export class BatchProcessor<E> {
   /**
    * Processes deliveries together.
    *
-   * @returns the outcome of each sequence
+   * @returns the outcome of each sequence; those that are `postponed` belong into a later call
    * @throws `StoppedError` when stopped during an outage, `ForeignSequenceError` when the stream was made anew;
    *   then nothing may be acknowledged
    */
   async process(streamId: number, deliveries: readonly Delivery[]): Promise<Map<number, Outcome>> {
     const outcomes = await this.settleTogether(streamId, this.decodeAll(deliveries));
-    this.observe({ type: 'committed', seqs: [...outcomes.keys()] });
+    const committed = [...outcomes].filter(([, { kind }]) => kind !== 'postponed');
+    this.observe({ type: 'committed', seqs: committed.map(([seq]) => seq) });
     return outcomes;
   }
 

@@ -19,7 +19,7 @@ import { type BatchBounds, Intake } from './intake.js';
 import type { ConsumerSight, DurableConsumer } from './jetstream/durable-consumer.js';
 import { PullSession } from './jetstream/pull-session.js';
 import type { OutageGate } from './outage-gate.js';
-import type { Observer, Outcome } from './outcome.js';
+import type { Observer, Outcome, Postponed } from './outcome.js';
 import { ForeignSequenceError } from './postgres/inbox.js';
 import { settle } from './settlement.js';
 
@@ -281,7 +281,8 @@ export class IdempotentConsumer<E> {
       if (suspects.length > 0) await Promise.all(this.slots);
       for (const suspect of suspects) {
         if (isOver()) this.answer(suspect, { kind: 'retry', delayMs: 1 });
-        else await this.work([suspect], () => this.parts.processor.processSuspect(era.streamId, suspect));
+        else
+          await this.work(era, [suspect], () => this.parts.processor.processSuspect(era.streamId, suspect));
       }
     }
   }
@@ -293,7 +294,9 @@ export class IdempotentConsumer<E> {
       for (const delivery of batch) this.answer(delivery, { kind: 'retry', delayMs: 1 });
       return;
     }
-    const slot = this.work(batch, () => this.parts.processor.process(era.streamId, batch)).finally(() => {
+    const process = (): Promise<ReadonlyMap<number, Outcome>> =>
+      this.parts.processor.process(era.streamId, batch);
+    const slot = this.work(era, batch, process).finally(() => {
       this.slots.delete(slot);
     });
     this.slots.add(slot);
@@ -301,16 +304,16 @@ export class IdempotentConsumer<E> {
 
   /** Never rejects: whatever happens, every delivery gets an answer. */
   private async work(
+    era: Era,
     batch: readonly Delivery[],
     process: () => Promise<ReadonlyMap<number, Outcome>>,
   ): Promise<void> {
     try {
       const outcomes = await process();
       for (const delivery of batch) {
-        this.answer(
-          delivery,
-          outcomes.get(delivery.seq) ?? { kind: 'retry', delayMs: BATCH_FAILED_DELAY_MS },
-        );
+        const outcome = outcomes.get(delivery.seq) ?? { kind: 'retry', delayMs: BATCH_FAILED_DELAY_MS };
+        if (outcome.kind === 'postponed') this.postpone(era, delivery);
+        else this.answer(delivery, outcome);
       }
     } catch (error) {
       const stopped = this.parts.gate.isStopped(error);
@@ -322,7 +325,13 @@ export class IdempotentConsumer<E> {
     this.pull();
   }
 
-  private answer(delivery: Delivery, outcome: Outcome): void {
+  private postpone(era: Era, delivery: Delivery): void {
+    if (this.isStopping()) this.answer(delivery, { kind: 'retry', delayMs: 1 });
+    else if (era.over.signal.aborted) this.letGo(delivery);
+    else era.intake.add(delivery);
+  }
+
+  private answer(delivery: Delivery, outcome: Exclude<Outcome, Postponed>): void {
     this.letGo(delivery);
     try {
       settle(delivery, outcome);

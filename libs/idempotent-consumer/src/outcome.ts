@@ -1,6 +1,6 @@
 /** How a delivery can end, and what a consumer tells about itself. */
 
-/** The end of one delivery. Every one of them is settled in settlement.ts, and nowhere else. */
+/** What becomes of one delivery. Every end of one is settled in settlement.ts, and nowhere else. */
 export type Outcome =
   /** First of its id: the effect is committed. */
   | { readonly kind: 'stored' }
@@ -11,7 +11,13 @@ export type Outcome =
   /** Recorded as a dead letter. */
   | { readonly kind: 'dead-letter'; readonly reason: string }
   /** Not settled: deliver it again later. */
-  | { readonly kind: 'retry'; readonly delayMs: number };
+  | { readonly kind: 'retry'; readonly delayMs: number }
+  | Postponed;
+
+/** Not decided, and nothing to tell the broker: another batch at work here decides on its id, so it goes into a later one. */
+export interface Postponed {
+  readonly kind: 'postponed';
+}
 
 /** What happens inside a consumer, for logs, metrics and tests. Called synchronously; it must not throw. */
 export type ConsumerEvent =

@@ -5,10 +5,10 @@
  * `settled`. Plain acks suffice: a lost one costs the same.
  */
 import type { Delivery } from './delivery.js';
-import type { Outcome } from './outcome.js';
+import type { Outcome, Postponed } from './outcome.js';
 
 /** Answers the broker for one delivery. */
-export function settle(delivery: Delivery, outcome: Outcome): void {
+export function settle(delivery: Delivery, outcome: Exclude<Outcome, Postponed>): void {
   switch (outcome.kind) {
     case 'stored':
     case 'duplicate':

@@ -17,7 +17,9 @@ export interface InboxTables {
 /** The statements, by what they do. */
 export interface InboxStatements {
   readonly begin: (streamId: number, exclusive: boolean) => string;
-  /** Fails with a unique violation when another transaction claims one of the ids at the same moment. */
+  /** Fails with a unique violation when one of the ids is there already, or another transaction is claiming it. */
+  readonly claimPlainly: string;
+  /** Leaves out what is there already. Fails when another transaction claims one of the ids at the same moment. */
   readonly claimUnseen: string;
   /** Waits for such a transaction, and leaves the id to it. */
   readonly claim: string;
@@ -49,13 +51,14 @@ export function inboxStatements(tables: InboxTables): InboxStatements {
 
 function decisions(
   tables: InboxTables,
-): Pick<InboxStatements, 'begin' | 'claimUnseen' | 'claim' | 'recordRepeats'> {
+): Pick<InboxStatements, 'begin' | 'claimPlainly' | 'claimUnseen' | 'claim' | 'recordRepeats'> {
   return {
     // A batch that may write dead letters excludes every other: a message that one worker stores while another
     // gives it up would otherwise be counted twice, since no constraint spans the tables.
     begin: (streamId, exclusive) =>
       `BEGIN; SELECT pg_advisory_xact_lock${exclusive ? '' : '_shared'}(hashtext('${tables.key}'), ${streamId})`,
 
+    claimPlainly: claimStatement(tables, '', ''),
     claimUnseen: claimStatement(tables, `AND ${seenBefore(tables)} IS NULL`, ''),
     claim: claimStatement(tables, '', 'ON CONFLICT DO NOTHING'),
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import pg from 'pg';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import type { Delivery, Message } from '../delivery.js';
+import type { Outcome } from '../outcome.js';
 import { ForeignSequenceError, Inbox } from './inbox.js';
 import { inboxTables } from './inbox-statements.js';
 
@@ -20,15 +21,36 @@ afterAll(async () => {
 });
 
 /** An inbox whose effect leaves a row that no constraint protects: applied twice, it is there twice. */
-function makeInbox(pool = system.pool): Inbox<string> {
+function makeInbox(
+  pool = system.pool,
+  hold: (seqs: readonly number[]) => Promise<void> = () => Promise.resolve(),
+): Inbox<string> {
   return new Inbox(pool, inboxTables('sekali', 'store'), {
     apply: async (fresh, transaction) => {
+      const seqs = fresh.map(({ delivery }) => delivery.seq);
       await transaction.query('INSERT INTO applied SELECT $1, unnest($2::bigint[])', [
         transaction.streamId,
-        fresh.map(({ delivery }) => delivery.seq),
+        seqs,
       ]);
+      await hold(seqs);
     },
   });
+}
+
+/** Has an inbox decide on a message whose id another transaction claims at the same moment, and gets. */
+async function loseRace(inbox: Inbox<string>, streamId: number, seq: number): Promise<Outcome | undefined> {
+  const id = `${streamId}-race-${seq}`;
+  const other = await system.pool.connect();
+  await other.query('BEGIN');
+  await other.query(
+    `INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest) VALUES ('t', $1, $2, $3, 0)`,
+    [id, streamId, 1_000 + seq],
+  );
+  const deciding = inbox.process(streamId, { messages: [message(seq, id)], poison: [] });
+  await waitFor(isAnyoneWaiting, { withinMs: 10_000, describe: 'the inbox waits for the other' });
+  await other.query('COMMIT');
+  other.release();
+  return (await deciding).get(seq);
 }
 
 function delivery(seq: number, deliveryCount = 1): Delivery {
@@ -168,31 +190,67 @@ describe('the inbox', () => {
     expect(await figures(streamId)).toEqual(before);
   });
 
-  it('decides a batch twice when it lost a race for an id, and those that lose one soon after only once', async () => {
+  it('decides a batch twice when it lost a race for an id, until it waits for whoever else is after one', async () => {
     const pool = new pg.Pool({ connectionString: system.postgresUrl, max: 1 });
     let transactions = 0;
     pool.on('acquire', () => transactions++);
     const inbox = makeInbox(pool);
     const streamId = ++streams + 1_000;
     const counts: number[] = [];
-    for (let seq = 1; seq <= 3; seq++) {
-      const id = `${streamId}-${seq}`;
-      const other = await system.pool.connect();
-      await other.query('BEGIN');
-      await other.query(
-        `INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest) VALUES ('t', $1, $2, $3, 0)`,
-        [id, streamId, 100 + seq],
-      );
+    for (let seq = 1; seq <= 4; seq++) {
       transactions = 0;
-      const deciding = inbox.process(streamId, { messages: [message(seq, id)], poison: [] });
-      await waitFor(isAnyoneWaiting, { withinMs: 10_000, describe: 'the inbox waits for the other' });
-      await other.query('COMMIT');
-      other.release();
-      expect(await deciding).toEqual(new Map([[seq, { kind: 'duplicate', conflict: false }]]));
+      expect(await loseRace(inbox, streamId, seq)).toEqual({ kind: 'duplicate', conflict: false });
       counts.push(transactions);
     }
     await pool.end();
-    expect(counts).toEqual([2, 1, 1]);
+    expect(counts).toEqual([2, 2, 2, 1]);
+  });
+
+  it('leaves to a later batch what another batch of its own is deciding on, and does not wait for it', async () => {
+    let goOn = (): void => undefined;
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    const holdsAt = 100;
+    const inbox = makeInbox(system.pool, (seqs) => (seqs.includes(holdsAt) ? held : Promise.resolve()));
+    const streamId = ++streams + 1_000;
+    for (const seq of [1, 2]) await loseRace(inbox, streamId, seq);
+    const of = (seq: number, id: string): Message<string> => message(seq, `${streamId}-${id}`);
+    const batch = { messages: [of(holdsAt, 'a'), of(101, 'b')], poison: [] };
+    const first = inbox.process(streamId, batch);
+    const second = await inbox.process(streamId, {
+      messages: [of(102, 'a'), of(103, 'c'), of(104, 'd')],
+      poison: [],
+    });
+    expect(second).toEqual(
+      new Map([
+        [103, { kind: 'stored' }],
+        [104, { kind: 'stored' }],
+        [102, { kind: 'postponed' }],
+      ]),
+    );
+    goOn();
+    await first;
+    // The races left two keys of others, which nobody counted, and two repeats.
+    expect(await figures(streamId)).toMatchObject({ ledger: 8, sequences: 8, counted: 6, stored: 6 });
+    const later = await inbox.process(streamId, { messages: [of(102, 'a')], poison: [] });
+    expect(later).toEqual(new Map([[102, { kind: 'duplicate', conflict: false }]]));
+    expect(await figures(streamId)).toMatchObject({ ledger: 9, sequences: 9, counted: 7, stored: 6 });
+  });
+
+  it('tells a unique constraint of the effect from a claim that was refused', async () => {
+    const pool = new pg.Pool({ connectionString: system.postgresUrl, max: 1 });
+    await pool.query('CREATE TABLE only_once (seq bigint PRIMARY KEY)');
+    let transactions = 0;
+    pool.on('acquire', () => transactions++);
+    const inbox = new Inbox<string>(pool, inboxTables('sekali', 'store'), {
+      apply: async (_, transaction) => {
+        await transaction.query('INSERT INTO only_once VALUES (1), (1)');
+      },
+    });
+    const streamId = ++streams + 1_000;
+    const refused = inbox.process(streamId, { messages: [message(1, `${streamId}-a`)], poison: [] });
+    await expect(refused).rejects.toMatchObject({ table: 'only_once' });
+    await pool.end();
+    expect(transactions).toBe(1);
   });
 
   it('refuses a sequence that it knows under another id: the stream was made anew', async () => {
