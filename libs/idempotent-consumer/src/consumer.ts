@@ -109,8 +109,7 @@ export class IdempotentConsumer<E> {
   async stop(): Promise<void> {
     this.stopping.abort();
     this.session?.close();
-    for (const delivery of this.era?.intake.clear() ?? [])
-      this.answer(delivery, { kind: 'retry', delayMs: 1 });
+    for (const delivery of this.era?.intake.clear() ?? []) this.handBack(delivery);
     const graceMs = this.parts.gate.isOut ? 0 : STOP_GRACE_MS;
     const outOfPatience = setTimeout(() => {
       this.parts.gate.stop();
@@ -280,7 +279,7 @@ export class IdempotentConsumer<E> {
       if (others.length > 0) await this.workAside(era, others);
       if (suspects.length > 0) await Promise.all(this.slots);
       for (const suspect of suspects) {
-        if (isOver()) this.answer(suspect, { kind: 'retry', delayMs: 1 });
+        if (isOver()) this.handBack(suspect);
         else
           await this.work(era, [suspect], () => this.parts.processor.processSuspect(era.streamId, suspect));
       }
@@ -291,7 +290,7 @@ export class IdempotentConsumer<E> {
   private async workAside(era: Era, batch: readonly Delivery[]): Promise<void> {
     while (this.slots.size >= this.settings.batchesInFlight) await Promise.race(this.slots);
     if (this.stopping.signal.aborted) {
-      for (const delivery of batch) this.answer(delivery, { kind: 'retry', delayMs: 1 });
+      for (const delivery of batch) this.handBack(delivery);
       return;
     }
     const process = (): Promise<ReadonlyMap<number, Outcome>> =>
@@ -326,9 +325,14 @@ export class IdempotentConsumer<E> {
   }
 
   private postpone(era: Era, delivery: Delivery): void {
-    if (this.isStopping()) this.answer(delivery, { kind: 'retry', delayMs: 1 });
+    if (this.isStopping()) this.handBack(delivery);
     else if (era.over.signal.aborted) this.letGo(delivery);
     else era.intake.add(delivery);
+  }
+
+  /** So that another worker gets it at once. */
+  private handBack(delivery: Delivery): void {
+    this.answer(delivery, { kind: 'retry', delayMs: 1 });
   }
 
   private answer(delivery: Delivery, outcome: Exclude<Outcome, Postponed>): void {
