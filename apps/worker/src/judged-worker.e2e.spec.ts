@@ -63,11 +63,11 @@ async function accountsSettled(count: number): Promise<void> {
   );
 }
 
-/** Holds every batch of the store up between its effect and its commit, while `work` goes on. */
+/** Holds every batch of the store up at its claim, long before its COMMIT is sent, while `work` goes on. */
 async function beforeTheCommit(work: () => Promise<void>): Promise<void> {
   const client = await system.pool.connect();
   try {
-    await client.query('BEGIN; LOCK TABLE sekali.counter IN EXCLUSIVE MODE');
+    await client.query('BEGIN; LOCK TABLE sekali.event_key IN EXCLUSIVE MODE');
     await work();
   } finally {
     await client.query('ROLLBACK');

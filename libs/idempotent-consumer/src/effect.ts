@@ -16,7 +16,7 @@ export interface Transaction {
 export interface Effect<E> {
   /**
    * Applies the effect of events that were never applied before, all of them through `transaction`. It commits
-   * with the inbox or not at all. When it throws, the batch is divided until the event it cannot bear stands
+   * with the inbox or not at all; a batch that is rolled back, whatever for, is applied anew. When it throws, the batch is divided until the event it cannot bear stands
    * alone; an error of class 22, 23 or 54 in Postgres makes that one a dead letter.
    */
   apply(fresh: readonly Message<E>[], transaction: Transaction): Promise<void>;

@@ -53,6 +53,8 @@ export function createPool(address: StoreAddress): pg.Pool {
     application_name: address.name,
     max: address.connectionsMax,
     connectionTimeoutMillis: CONNECT_MS_MAX,
+    // Statements that a caller does not wait for one by one go out together.
+    pipeline: true,
     ...connectionBounds(address),
   });
   // An idle connection that breaks is replaced at the next use; without a listener it would end the process.

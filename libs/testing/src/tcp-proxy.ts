@@ -9,16 +9,20 @@ export class TcpProxy {
   private constructor(
     private readonly server: Server,
     readonly port: number,
+    private readonly onSent: (bytes: Buffer) => void,
   ) {}
 
-  /** Starts a proxy to a port of this machine. */
-  static async start(targetPort: number): Promise<TcpProxy> {
+  /** Starts a proxy to a port of this machine. @param onSent told what clients send */
+  static async start(
+    targetPort: number,
+    onSent: (bytes: Buffer) => void = () => undefined,
+  ): Promise<TcpProxy> {
     const holder: { proxy?: TcpProxy } = {};
     const server = createServer((near) => holder.proxy?.join(near, targetPort));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
-    holder.proxy = new TcpProxy(server, address.port);
+    holder.proxy = new TcpProxy(server, address.port, onSent);
     return holder.proxy;
   }
 
@@ -62,7 +66,10 @@ export class TcpProxy {
       this.pairs.delete(pair);
     };
     for (const socket of [near, far]) socket.on('error', end).on('close', end);
-    near.on('data', (bytes) => far.write(bytes));
+    near.on('data', (bytes) => {
+      this.onSent(bytes);
+      far.write(bytes);
+    });
     far.on('data', (bytes) => near.write(bytes));
     if (this.silent) {
       near.pause();

@@ -1,7 +1,7 @@
 /**
  * The inbox: decides, in one transaction with the effect, what every message of a batch is.
  *
- *   claim ids ─▶ apply the effect to the new ones ─▶ look again at the others ─▶ count ─▶ COMMIT
+ *   claim ids ─▶ apply the effect to the new ones, look again at the others ─▶ count, COMMIT
  *
  * Promise: the effect, the ledger row and the count of a message commit together, and a message has one ledger
  * row whatever is repeated. A failure leaves nothing behind. If the connection breaks during the commit, the
@@ -26,10 +26,11 @@ import type { Message, Poison } from '../delivery.js';
 import type { Effect, Transaction } from '../effect.js';
 import type { Outcome } from '../outcome.js';
 import { Caution, type ClaimWay } from './caution.js';
+import { divide, firstsAndRepeats, repeatsOfUnclaimed, sortedByIdentity } from './identity-order.js';
 import { IdsAtWork } from './ids-at-work.js';
 import { inboxStatements, type InboxStatements, type InboxTables } from './inbox-statements.js';
 import { type Tally, tally } from './tally.js';
-import { inTransaction } from './transaction.js';
+import { inTransaction, type Statement, together } from './transaction.js';
 
 /** The sequence is known under another identity: it belongs to another making of the stream. */
 export class ForeignSequenceError extends Error {
@@ -38,6 +39,9 @@ export class ForeignSequenceError extends Error {
     super(`sequences ${seqs.slice(0, 5).join(', ')} are known under other ids: the stream was made anew`);
   }
 }
+
+/** An id was taken to be new whose message had been given up as a dead letter. */
+class NotAllNewError extends Error {}
 
 const UNIQUE_VIOLATION = '23505';
 
@@ -90,6 +94,7 @@ export class Inbox<E> {
 
   /** An effect may have unique constraints of its own. */
   private isClaimRefused(error: unknown): boolean {
+    if (error instanceof NotAllNewError) return true;
     const { code, schema, table } = error as { code?: unknown; schema?: string; table?: string };
     return code === UNIQUE_VIOLATION && `${schema}.${table}` === this.tables.key;
   }
@@ -115,8 +120,7 @@ export class Inbox<E> {
       await this.bury(transaction, batch.poison, outcomes);
       if (batch.suspects?.length)
         await transaction.query(this.statements.clearAttempts, [streamId, batch.suspects]);
-      await this.count(transaction, tally(batch, outcomes));
-      return outcomes;
+      return { result: outcomes, last: this.count(streamId, tally(batch, outcomes)) };
     });
   }
 
@@ -146,24 +150,48 @@ export class Inbox<E> {
     way: ClaimWay,
   ): Promise<void> {
     if (messages.length === 0) return;
+    if (way === 'plain') return this.storeAsNew(transaction, messages, outcomes);
     const claimed = await this.claimIds(transaction, messages, way);
     const [fresh, others] = claimed.size === messages.length ? [messages, []] : divide(messages, claimed);
+    await this.settle(transaction, fresh, others, outcomes);
+  }
+
+  /** Takes every id to be new, so that nothing needs to wait for the claim's answer. It refuses the batch where one is not. */
+  private async storeAsNew(
+    transaction: Transaction,
+    messages: readonly Message<E>[],
+    outcomes: Map<number, Outcome>,
+  ): Promise<void> {
+    const [firsts, others] = firstsAndRepeats(messages);
+    const [claimed] = await together([
+      this.claim(transaction, firsts, this.statements.claimPlainly),
+      this.settle(transaction, firsts, others, outcomes),
+    ]);
+    if (claimed.size < firsts.length) throw new NotAllNewError();
+  }
+
+  private async settle(
+    transaction: Transaction,
+    fresh: readonly Message<E>[],
+    others: readonly Message<E>[],
+    outcomes: Map<number, Outcome>,
+  ): Promise<void> {
     for (const { delivery } of fresh) outcomes.set(delivery.seq, STORED);
-    if (fresh.length > 0) await this.effect.apply(fresh, transaction);
-    if (others.length > 0) await this.recordRepeats(transaction, others, outcomes);
+    await together([
+      fresh.length > 0 ? this.effect.apply(fresh, transaction) : Promise.resolve(),
+      others.length > 0 ? this.recordRepeats(transaction, others, outcomes) : Promise.resolve(),
+    ]);
   }
 
   /** @returns the sequences of those messages that are the first of their id, and were not given up before */
   private async claimIds(
     transaction: Transaction,
     messages: readonly Message<E>[],
-    way: ClaimWay,
+    way: Exclude<ClaimWay, 'plain'>,
   ): Promise<ReadonlySet<number>> {
     if (way === 'waiting') return this.claim(transaction, messages, this.statements.claim);
-    // Plainly inserted, an id may not occur twice in one statement.
-    const firsts = messages.filter((message, position) => !isSameEvent(message, messages[position - 1]));
-    const statement = way === 'plain' ? this.statements.claimPlainly : this.statements.claimUnseen;
-    const claimed = await this.claim(transaction, firsts, statement);
+    const [firsts] = firstsAndRepeats(messages);
+    const claimed = await this.claim(transaction, firsts, this.statements.claimUnseen);
     if (claimed.size === firsts.length || firsts.length === messages.length) return claimed;
     // The first of an id had been given up as a dead letter: one of those behind it may be the first then.
     const left = repeatsOfUnclaimed(messages, claimed);
@@ -273,17 +301,18 @@ export class Inbox<E> {
     }
   }
 
-  private async count(transaction: Transaction, rows: readonly Tally[]): Promise<void> {
-    if (rows.length === 0) return;
-    await transaction.query(this.statements.count, [
-      transaction.streamId,
+  private count(streamId: number, rows: readonly Tally[]): Statement | undefined {
+    if (rows.length === 0) return undefined;
+    const values = [
+      streamId,
       rows.map((row) => row.topic),
       rows.map((row) => row.stored),
       rows.map((row) => row.duplicates),
       rows.map((row) => row.conflicts),
       rows.map((row) => row.deadLetters),
       rows.map((row) => row.redelivered),
-    ]);
+    ];
+    return { text: this.statements.count, values };
   }
 }
 
@@ -309,42 +338,4 @@ function identityColumns(messages: readonly Message<unknown>[]): Buffer[] {
 
 function digestColumn(messages: readonly Message<unknown>[]): Buffer {
   return bigintColumn(messages.map((message) => message.digest));
-}
-
-/** @returns those whose sequence is in `seqs`, then the others, both in the order given */
-function divide<E>(messages: readonly Message<E>[], seqs: ReadonlySet<number>): [Message<E>[], Message<E>[]] {
-  const [inside, outside]: [Message<E>[], Message<E>[]] = [[], []];
-  for (const message of messages) (seqs.has(message.delivery.seq) ? inside : outside).push(message);
-  return [inside, outside];
-}
-
-/** By topic, id and sequence; topics are few, so they are told apart once and not in every comparison. */
-function sortedByIdentity<E>(messages: readonly Message<E>[]): Message<E>[] {
-  const topics = new Map<string, Message<E>[]>();
-  for (const message of messages) {
-    const those = topics.get(message.topic);
-    if (those) those.push(message);
-    else topics.set(message.topic, [message]);
-  }
-  const sorted = [...topics].sort(([a], [b]) => compare(a, b)).map(([, those]) => those);
-  for (const those of sorted)
-    those.sort((a, b) => compare(a.eventId, b.eventId) || a.delivery.seq - b.delivery.seq);
-  return sorted.flat();
-}
-
-function isSameEvent(message: Message<unknown>, other: Message<unknown> | undefined): boolean {
-  return other?.eventId === message.eventId && other.topic === message.topic;
-}
-
-/** Of messages sorted by identity, those that repeat one before them where no one before them was claimed. */
-function repeatsOfUnclaimed<E>(messages: readonly Message<E>[], claimed: ReadonlySet<number>): Message<E>[] {
-  let [first] = messages;
-  return messages.filter((message) => {
-    if (!isSameEvent(message, first)) first = message;
-    return message !== first && !claimed.has(first?.delivery.seq ?? 0);
-  });
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -1,0 +1,125 @@
+/** Statements that are sent together: whichever of them fails, none stays. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { createPool } from '#store';
+import { createTestSystem, TcpProxy, type TestSystem, waitFor } from '#testing';
+import type { Transaction } from '../effect.js';
+import { inTransaction, type Statement, together } from './transaction.js';
+
+const UNIQUE_VIOLATION = '23505';
+
+let system: TestSystem;
+
+beforeAll(async () => {
+  system = await createTestSystem();
+  await system.pool.query('CREATE TABLE kept (n int PRIMARY KEY)');
+});
+
+afterAll(async () => {
+  await system.dispose();
+});
+
+beforeEach(async () => {
+  await system.pool.query('TRUNCATE kept');
+});
+
+function keep(n: number): Statement {
+  return { text: 'INSERT INTO kept VALUES ($1)', values: [n] };
+}
+
+async function kept(): Promise<number[]> {
+  const { rows } = await system.pool.query<{ n: number }>('SELECT n FROM kept ORDER BY n');
+  return rows.map(({ n }) => n);
+}
+
+/** Runs `work`, and sends `last` with the commit. */
+function run<T>(
+  work: (query: (statement: Statement) => Promise<unknown>) => Promise<T>,
+  { begin = 'BEGIN', last }: { begin?: string; last?: Statement } = {},
+): Promise<T> {
+  return inTransaction(system.pool, 1, begin, async (transaction: Transaction) => ({
+    result: await work(({ text, values }) => transaction.query(text, values)),
+    last,
+  }));
+}
+
+describe('a transaction', () => {
+  it('commits what was sent together, and what goes with the commit', async () => {
+    const work = (query: (statement: Statement) => Promise<unknown>): Promise<unknown> =>
+      together([query(keep(1)), query(keep(2))]);
+    await run(work, { last: keep(3) });
+    expect(await kept()).toEqual([1, 2, 3]);
+  });
+
+  it('sends what is not waited for while Postgres is still busy with what came before', async () => {
+    let sent = '';
+    const url = new URL(system.postgresUrl);
+    const proxy = await TcpProxy.start(Number(url.port), (bytes) => {
+      sent += bytes.toString('latin1');
+    });
+    url.host = `127.0.0.1:${proxy.port}`;
+    const pool = createPool({ url: url.href, name: 'pipeline', connectionsMax: 1, transactionMsMax: 20_000 });
+    const other = await system.pool.connect();
+    await other.query('SELECT pg_advisory_lock(1)');
+    const running = inTransaction(pool, 1, 'BEGIN', async (transaction) => {
+      const locked = transaction.query('SELECT pg_advisory_xact_lock(1)');
+      return {
+        result: await together([locked, transaction.query('SELECT $1 AS second', [1])]),
+        last: undefined,
+      };
+    });
+    try {
+      await waitFor(() => sent.includes('AS second'), { withinMs: 10_000, describe: 'the second is sent' });
+    } finally {
+      await other.query('SELECT pg_advisory_unlock(1)');
+      other.release();
+      await running;
+      await pool.end();
+      await proxy.stop();
+    }
+  });
+
+  it('sends nothing before it is open: behind a BEGIN that failed a statement would commit by itself', async () => {
+    await expect(run((query) => query(keep(1)), { begin: 'BEGIN NOTHING' })).rejects.toThrow('syntax error');
+    expect(await kept()).toEqual([]);
+  });
+
+  it('keeps nothing when one of those sent together fails, and tells of that one, in whatever order', async () => {
+    await system.pool.query('INSERT INTO kept VALUES (1)');
+    const orders: readonly (readonly [number, number])[] = [
+      [1, 2],
+      [2, 1],
+    ];
+    for (const [one, other] of orders) {
+      const both = run((query) => {
+        const first = query(keep(one));
+        // Listed the other way round than they are sent.
+        return together([query(keep(other)), first]);
+      });
+      await expect(both).rejects.toMatchObject({ code: UNIQUE_VIOLATION });
+      expect(await kept()).toEqual([1]);
+    }
+  });
+
+  it('keeps nothing when what goes with the commit fails', async () => {
+    await expect(run((query) => query(keep(1)), { last: keep(1) })).rejects.toMatchObject({
+      code: UNIQUE_VIOLATION,
+    });
+    expect(await kept()).toEqual([]);
+  });
+
+  it('fails when a statement failed and nobody said so: its COMMIT rolled back', async () => {
+    const hushed = run((query) => query({ text: 'SELECT 1 / 0', values: [] }).catch(() => undefined));
+    await expect(hushed).rejects.toThrow('the effect kept quiet');
+  });
+
+  it('gives connections back in order, whatever failed', async () => {
+    for (let round = 0; round < 10; round++) {
+      await expect(run((query) => together([query(keep(0)), query(keep(0))]))).rejects.toThrow(
+        'duplicate key',
+      );
+      await run((query) => query(keep(round + 1)));
+    }
+    expect(await kept()).toHaveLength(10);
+    expect(system.pool.waitingCount).toBe(0);
+  });
+});
