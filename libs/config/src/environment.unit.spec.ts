@@ -195,7 +195,7 @@ describe('a secret in a file', () => {
 describe('relations between settings', () => {
   it.each([
     ['SEKALI_ACK_WAIT_MS', { SEKALI_ACK_WAIT_MS: '8005' }, { SEKALI_ACK_WAIT_MS: '8006' }],
-    ['SEKALI_PREFETCH', { SEKALI_PREFETCH: '999' }, { SEKALI_PREFETCH: '1000' }],
+    ['SEKALI_PREFETCH', { SEKALI_PREFETCH: '1999' }, { SEKALI_PREFETCH: '2000' }],
     [
       'SEKALI_ACK_PENDING_MAX',
       { SEKALI_PREFETCH: '3000', SEKALI_ACK_PENDING_MAX: '2999' },

@@ -179,10 +179,10 @@ export const gatewayFields = {
 /** The worker. */
 export const workerFields = {
   SEKALI_EVENT_BYTES_MAX: gatewayFields.SEKALI_EVENT_BYTES_MAX,
-  SEKALI_BATCH_SIZE: integer(1, 5_000, 1_000).describe('Events in one transaction, at most'),
+  SEKALI_BATCH_SIZE: integer(1, 5_000, 2_000).describe('Events in one transaction, at most'),
   SEKALI_BATCH_WAIT_MS: integer(0, 1_000, 5).describe('How long a batch that is not full waits for more'),
   SEKALI_BATCHES_IN_FLIGHT: integer(1, 16, 2).describe('Transactions of one worker at a time'),
-  SEKALI_PREFETCH: integer(1, 50_000, 4_000).describe('Deliveries one worker asks for ahead'),
+  SEKALI_PREFETCH: integer(1, 50_000, 6_000).describe('Deliveries one worker asks for ahead'),
   SEKALI_TRANSACTION_MS_MAX: integer(100, 300_000, 8_000).describe('How long one transaction may take'),
   SEKALI_ISOLATE_AFTER_DELIVERIES: integer(1, 100, 3).describe(
     'After so many deliveries a message is processed alone, its attempts counted',

@@ -45,8 +45,9 @@ export class BatchProcessor<E> {
    */
   async process(streamId: number, deliveries: readonly Delivery[]): Promise<Map<number, Outcome>> {
     const outcomes = await this.settleTogether(streamId, this.decodeAll(deliveries));
-    const committed = [...outcomes].filter(([, { kind }]) => kind !== 'postponed');
-    this.observe({ type: 'committed', seqs: committed.map(([seq]) => seq) });
+    const seqs: number[] = [];
+    for (const [seq, { kind }] of outcomes) if (kind !== 'postponed') seqs.push(seq);
+    this.observe({ type: 'committed', seqs });
     return outcomes;
   }
 
@@ -73,11 +74,7 @@ export class BatchProcessor<E> {
   private decodeAll(deliveries: readonly Delivery[]): Batch<E> {
     const messages: Message<E>[] = [];
     const poison: Poison[] = [];
-    const seen = new Set<number>();
-    for (const delivery of deliveries) {
-      // Delivered twice into one batch: one of them decides, both are answered.
-      if (seen.has(delivery.seq)) continue;
-      seen.add(delivery.seq);
+    for (const delivery of eachSequenceOnce(deliveries)) {
       const decoded = this.decode(delivery);
       if (decoded.ok) messages.push(decoded.message);
       else poison.push(decoded.poison);
@@ -153,6 +150,13 @@ export class BatchProcessor<E> {
       this.observe({ type: 'dead-letter', seq: delivery.seq, reason, detail });
     }
   }
+}
+
+/** Of those delivered twice into one batch one decides; both are answered. */
+function eachSequenceOnce(deliveries: readonly Delivery[]): Iterable<Delivery> {
+  // Mostly they come in order, and can be told apart without being remembered.
+  const isAscending = deliveries.every(({ seq }, position) => seq > (deliveries[position - 1]?.seq ?? -1));
+  return isAscending ? deliveries : new Map(deliveries.map((delivery) => [delivery.seq, delivery])).values();
 }
 
 function describe(error: unknown): string {

@@ -10,9 +10,11 @@ export interface NewEvent {
   readonly event: SekaliEvent;
 }
 
+/** As a list of values the arrays are walked side by side; as a table, each would be written down first. */
 const INSERT_EVENTS = `
 INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at)
-SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::jsonb[], $8::timestamptz[])`;
+SELECT $1::integer, unnest($2::bigint[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]),
+  unnest($6::timestamptz[]), unnest($7::jsonb[]), unnest($8::timestamptz[])`;
 
 /** Stores events, in the caller's transaction. Fails as a whole when Postgres refuses one of them. */
 export async function insertEvents(

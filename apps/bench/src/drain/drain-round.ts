@@ -11,6 +11,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
 import { ensureConsumer } from '#broker';
 import { readWorkerSettings } from '#config';
+import type { BrokerNode } from '#local-cluster';
 import type { Measured, Role } from '../measurement.js';
 import type { Backlog } from '../stage/backlog.js';
 import { ConsumerProgress } from '../stage/consumer-progress.js';
@@ -26,6 +27,11 @@ export interface DrainSubject {
   /** From `dist/apps`. */
   readonly script: string;
   readonly environment: ProgramEnvironment;
+  /**
+   * Which broker its client is given: how many behind the one that leads the consumer, asked anew in every round. A client
+   * that knows all takes any of them, and the rate of a drain depends on which. Left out: it knows all.
+   */
+  readonly brokersFromLeader?: () => number;
   /** It is stopped when so many are settled. */
   readonly messages: number;
   /** Empties the tables. */
@@ -57,7 +63,8 @@ export async function drainOnce(ground: DrainGround, drainer: DrainSubject): Pro
   const definition = { name: consumer, stream: backlog.stream, ackWaitMs, ackPendingMax };
   await ensureConsumer(connection, definition, () => Promise.resolve(1));
   try {
-    const samples = await runUntilSettled(ground, drainer, consumer);
+    const { cluster } = await manager.consumers.info(backlog.stream, consumer);
+    const samples = await runUntilSettled(ground, placed(ground.stage, drainer, cluster?.leader), consumer);
     await drainer.check();
     return {
       value: steadyRate(samples, drainer.messages),
@@ -66,6 +73,14 @@ export async function drainOnce(ground: DrainGround, drainer: DrainSubject): Pro
   } finally {
     await manager.consumers.delete(backlog.stream, consumer);
   }
+}
+
+function placed(stage: Stage, drainer: DrainSubject, leader: string | undefined): DrainSubject {
+  if (drainer.brokersFromLeader === undefined) return drainer;
+  const leading = stage.brokers.findIndex(({ name }) => name === leader);
+  if (leading < 0) throw new Error(`no broker is called ${leader}, which leads the consumer`);
+  const { url } = stage.brokers[(leading + drainer.brokersFromLeader()) % stage.brokers.length] as BrokerNode;
+  return { ...drainer, environment: { ...drainer.environment, SEKALI_NATS_URLS: url } };
 }
 
 /** Watched from before it is ready: a small backlog is drained by then. The program is gone when this ends. */

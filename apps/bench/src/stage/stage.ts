@@ -15,6 +15,7 @@ import pg from 'pg';
 import { type LocalClusterSettings, readLocalClusterSettings, systemEnvironment } from '#config';
 import {
   type BrokerCluster,
+  type BrokerNode,
   findRepositoryRoot,
   ManagedProcess,
   type PostgresServer,
@@ -88,6 +89,11 @@ export class Stage {
   /** One URL per broker. */
   get natsUrls(): readonly string[] {
     return this.parts.brokers.urls;
+  }
+
+  /** The brokers, in the order of their URLs. */
+  get brokers(): readonly BrokerNode[] {
+    return this.parts.brokers.nodes;
   }
 
   /** The database that setup has prepared, as superuser. */

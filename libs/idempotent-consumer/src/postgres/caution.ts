@@ -37,7 +37,7 @@ export class Caution {
     this.left = KEPT_BATCHES;
   }
 
-  /** Told that a batch was decided, and whether ids of it were there already. */
+  /** Told that a batch was decided, and, of one in the way `looking`, whether ids of it were there already. */
   wasEnough(way: ClaimWay, hadRepeats: boolean): void {
     if (way !== this.way || way === 'plain') return;
     // Without looking, each of these would have been refused.

@@ -83,7 +83,7 @@ export class Inbox<E> {
       const { way } = this.caution;
       try {
         const outcomes = await this.decide(streamId, batch, way);
-        this.caution.wasEnough(way, hasRepeats(outcomes));
+        this.caution.wasEnough(way, way === 'looking' && hasRepeats(outcomes));
         return outcomes;
       } catch (error) {
         if (way === 'waiting' || !this.isClaimRefused(error)) throw error;
@@ -152,7 +152,8 @@ export class Inbox<E> {
     if (messages.length === 0) return;
     if (way === 'plain') return this.storeAsNew(transaction, messages, outcomes);
     const claimed = await this.claimIds(transaction, messages, way);
-    const [fresh, others] = claimed.size === messages.length ? [messages, []] : divide(messages, claimed);
+    const isAllNew = claimed.length === messages.length;
+    const [fresh, others] = isAllNew ? [messages, []] : divide(messages, new Set(claimed));
     await this.settle(transaction, fresh, others, outcomes);
   }
 
@@ -167,7 +168,7 @@ export class Inbox<E> {
       this.claim(transaction, firsts, this.statements.claimPlainly),
       this.settle(transaction, firsts, others, outcomes),
     ]);
-    if (claimed.size < firsts.length) throw new NotAllNewError();
+    if (claimed.length < firsts.length) throw new NotAllNewError();
   }
 
   private async settle(
@@ -188,31 +189,29 @@ export class Inbox<E> {
     transaction: Transaction,
     messages: readonly Message<E>[],
     way: Exclude<ClaimWay, 'plain'>,
-  ): Promise<ReadonlySet<number>> {
+  ): Promise<readonly number[]> {
     if (way === 'waiting') return this.claim(transaction, messages, this.statements.claim);
     const [firsts] = firstsAndRepeats(messages);
     const claimed = await this.claim(transaction, firsts, this.statements.claimUnseen);
-    if (claimed.size === firsts.length || firsts.length === messages.length) return claimed;
+    if (claimed.length === firsts.length || firsts.length === messages.length) return claimed;
     // The first of an id had been given up as a dead letter: one of those behind it may be the first then.
-    const left = repeatsOfUnclaimed(messages, claimed);
+    const left = repeatsOfUnclaimed(messages, new Set(claimed));
     const more = left.length === 0 ? [] : await this.claim(transaction, left, this.statements.claim);
-    return new Set([...claimed, ...more]);
+    return [...claimed, ...more];
   }
 
   private async claim(
     transaction: Transaction,
     messages: readonly Message<E>[],
     statement: string,
-  ): Promise<ReadonlySet<number>> {
+  ): Promise<readonly number[]> {
     const { rows } = await transaction.query<{ count: number; seqs: string | null }>(statement, [
       transaction.streamId,
       ...identityColumns(messages),
       digestColumn(messages),
     ]);
     const { count, seqs } = rows[0] ?? { count: 0, seqs: null };
-    return new Set(
-      count === messages.length ? messages.map(({ delivery }) => delivery.seq) : readBigints(seqs),
-    );
+    return count === messages.length ? messages.map(({ delivery }) => delivery.seq) : readBigints(seqs);
   }
 
   /** Of messages whose id was there already: what was settled before, what repeats, what differs, what is foreign. */
