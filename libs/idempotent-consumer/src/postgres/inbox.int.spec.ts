@@ -170,6 +170,38 @@ describe('the inbox', () => {
     expect(await figures(streamId)).toMatchObject({ ledger: rounds, sequences: rounds, counted: rounds });
   });
 
+  it('stores the repeat of a message that had been given up, in every way of claiming', async () => {
+    for (const way of ['plain', 'looking', 'apart', 'waiting'] as const) {
+      const inbox = makeInbox();
+      // It stays at a way that was not enough for the one before.
+      for (const before of ['plain', 'looking', 'apart'] as const) {
+        if (before === way) break;
+        inbox['caution'].wasNotEnough(before);
+      }
+      const streamId = ++streams + 1_000;
+      const given = { delivery: delivery(1), topic: 't', reason: 'effect_failed', detail: '' };
+      await inbox.process(streamId, { messages: [], poison: [given] });
+      const messages = [
+        message(1, `${streamId}-a`),
+        message(2, `${streamId}-a`),
+        message(3, `${streamId}-b`),
+      ];
+      const outcomes = await inbox.process(streamId, { messages, poison: [] });
+      expect([...outcomes].sort()).toEqual([
+        [1, { kind: 'settled' }],
+        [2, { kind: 'stored' }],
+        [3, { kind: 'stored' }],
+      ]);
+      expect(await figures(streamId)).toMatchObject({
+        ledger: 3,
+        sequences: 3,
+        stored: 2,
+        applied: 2,
+        counted: 3,
+      });
+    }
+  });
+
   it('answers a repeated batch with "settled" and changes nothing', async () => {
     const inbox = makeInbox();
     const streamId = ++streams + 1_000;

@@ -164,11 +164,11 @@ export class Inbox<E> {
     outcomes: Map<number, Outcome>,
   ): Promise<void> {
     const [firsts, others] = firstsAndRepeats(messages);
-    const [claimed] = await together([
-      this.claim(transaction, firsts, this.statements.claimPlainly),
-      this.settle(transaction, firsts, others, outcomes),
-    ]);
-    if (claimed.length < firsts.length) throw new NotAllNewError();
+    const claiming = this.claim(transaction, firsts, this.statements.claimPlainly).then((claimed) => {
+      if (claimed.length < firsts.length) throw new NotAllNewError();
+    });
+    // If it fails, that is why, whatever comes of the rest.
+    await together([claiming, this.settle(transaction, firsts, others, outcomes)]);
   }
 
   private async settle(
