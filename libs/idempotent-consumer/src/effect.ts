@@ -15,9 +15,12 @@ export interface Transaction {
 /** The effect of a consumer. */
 export interface Effect<E> {
   /**
-   * Applies the effect of events that were never applied before, all of them through `transaction`. It commits
-   * with the inbox or not at all; a batch that is rolled back, whatever for, is applied anew. When it throws, the batch is divided until the event it cannot bear stands
-   * alone; an error of class 22, 23 or 54 in Postgres makes that one a dead letter.
+   * Applies the effect of events, all of it through `transaction`, which commits with the inbox or not at all. None of them
+   * took effect before, or the transaction is rolled back: ids are claimed while this is at work, and where one proves to
+   * be there already, this is called anew with the others.
+   *
+   * When it throws, the batch is divided until the event it cannot bear stands alone; an error of class 22, 23 or 54 in
+   * Postgres makes that one a dead letter.
    */
   apply(fresh: readonly Message<E>[], transaction: Transaction): Promise<void>;
 

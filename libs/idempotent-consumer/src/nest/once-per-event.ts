@@ -2,8 +2,8 @@
 import { EventPattern } from '@nestjs/microservices';
 
 /**
- * Marks the method that applies the effect of a durable consumer. It is called with `Message<E>[]`, events that
- * it was never called with before, and a `BatchContext`.
+ * Marks the method that applies the effect of a durable consumer. It is called with `Message<E>[]` and a `BatchContext`, as
+ * `Effect.apply`: what it does through the context's transaction is kept once for each event.
  *
  * @param consumer the pattern that names the durable consumer
  */

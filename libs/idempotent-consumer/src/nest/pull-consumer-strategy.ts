@@ -2,8 +2,8 @@
  * A Nest transport: durable pull consumers whose handlers take effect once per event.
  *
  * The pattern of an `@OncePerEvent('name')` handler names the durable consumer it serves. The handler is
- * called with a batch of events that were never handled before and a `BatchContext`; what it writes through
- * `context.transaction` commits together with the inbox. To add a consumer is to add one such class.
+ * called with a batch of events and a `BatchContext`; what it writes through `context.transaction` commits together with
+ * the inbox, once for each event. To add a consumer is to add one such class.
  *
  *   @Controller()
  *   class Totals {
