@@ -6,7 +6,9 @@ import type { Decoder } from '#idempotent-consumer';
 /** Under which dead letters are counted whose subject names no valid topic: nobody can have a topic like it. */
 export const INVALID_TOPIC = '(invalid)';
 
-const DIGEST_DIGITS = 16;
+const DIGEST_BYTES = 8;
+const digestBytes = new Uint8Array(DIGEST_BYTES);
+const digestView = new DataView(digestBytes.buffer);
 
 /**
  * Makes the decoder of the worker.
@@ -37,7 +39,9 @@ export function eventDecoder(subjectPrefix: string, eventBytesMax: number): Deco
   };
 }
 
-/** The first 64 bits of SHA-256. Asked for as hexadecimal text, which is made faster than a Buffer. */
+/** The first 64 bits of SHA-256, signed. As text with a character a byte they come sooner than as a Buffer or hexadecimal. */
 function digestOf(event: SekaliEvent): bigint {
-  return BigInt.asIntN(64, BigInt(`0x${hash('sha256', event.payload, 'hex').slice(0, DIGEST_DIGITS)}`));
+  const text = hash('sha256', event.payload, 'binary');
+  for (let at = 0; at < DIGEST_BYTES; at++) digestBytes[at] = text.charCodeAt(at);
+  return digestView.getBigInt64(0);
 }

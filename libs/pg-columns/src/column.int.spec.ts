@@ -64,6 +64,15 @@ describe('a column', () => {
     );
   });
 
+  it('of ASCII is received, short and long', async () => {
+    const ascii = fc.string({ unit: 'binary-ascii', maxLength: 600 }).filter((text) => !text.includes('\0'));
+    await expectReceived(
+      'text',
+      fc.oneof(ascii, fc.constantFrom('', 'a'.repeat(255), 'b'.repeat(256))),
+      textColumn,
+    );
+  });
+
   it('of whole numbers is received, up to the largest', async () => {
     await expectReceived('bigint', fc.maxSafeInteger(), bigintColumn);
     await expectReceived(

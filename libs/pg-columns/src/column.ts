@@ -25,10 +25,11 @@ const JSONB_VERSION = 1;
 const TWO_TO_32 = 4_294_967_296;
 /** Postgres counts from 2000-01-01. */
 const EPOCH_MS = 946_684_800_000;
+const lengthCharacters = Array.from({ length: 256 }, (_, length) => charactersOf(length));
 
 /** A `text[]`. Each value must be well-formed and without `\0`, or Postgres refuses the statement. */
 export function textColumn(values: readonly (string | null)[]): Buffer {
-  return stringColumn(TYPE_TEXT, values, undefined);
+  return asciiColumn(TYPE_TEXT, values) ?? stringColumn(TYPE_TEXT, values, undefined);
 }
 
 /** A `jsonb[]`, from JSON texts. Postgres refuses the statement over a text that is not JSON. */
@@ -64,6 +65,31 @@ export function booleanColumn(values: readonly boolean[]): Buffer {
     at = column.writeUInt8(value ? 1 : 0, at);
   }
   return column;
+}
+
+/**
+ * The same column of short ASCII texts, which topics, ids and sources mostly are, in half the time: their lengths are put
+ * between them as characters, and all of it is written at once. `undefined` where one of them is not ASCII, or null.
+ */
+function asciiColumn(type: number, values: readonly (string | null)[]): Buffer | undefined {
+  const pieces: string[] = [];
+  let bytes = 0;
+  for (const value of values) {
+    if (value === null) return undefined;
+    pieces.push(lengthCharacters[value.length] ?? charactersOf(value.length), value);
+    bytes += LENGTH_BYTES + value.length;
+  }
+  // Of ASCII alone each character is a byte.
+  const text = values.join('');
+  if (Buffer.byteLength(text) !== text.length) return undefined;
+  const column = head(type, values.length, bytes, false);
+  column.write(pieces.join(''), HEAD_BYTES, 'latin1');
+  return column;
+}
+
+/** A length in its four bytes, each as the character of its number. */
+function charactersOf(length: number): string {
+  return String.fromCharCode(length >>> 24, (length >>> 16) & 0xff, (length >>> 8) & 0xff, length & 0xff);
 }
 
 function stringColumn(type: number, values: readonly (string | null)[], version: number | undefined): Buffer {

@@ -17,7 +17,10 @@ export interface InboxTables {
 /** The statements, by what they do. */
 export interface InboxStatements {
   readonly begin: (streamId: number, exclusive: boolean) => string;
-  /** Fails with a unique violation when one of the ids is there already, or another transaction is claiming it. */
+  /**
+   * Fails with a unique violation when one of the ids is there already, or another transaction is claiming it. Gives no row
+   * back: what was claimed is known from how many there are.
+   */
   readonly claimPlainly: string;
   /** Leaves out what is there already. Fails when another transaction claims one of the ids at the same moment. */
   readonly claimUnseen: string;
@@ -58,7 +61,7 @@ function decisions(
     begin: (streamId, exclusive) =>
       `BEGIN; SELECT pg_advisory_xact_lock${exclusive ? '' : '_shared'}(hashtext('${tables.key}'), ${streamId})`,
 
-    claimPlainly: claimStatement(tables, '', ''),
+    claimPlainly: insertKeys(tables, '', ''),
     claimUnseen: claimStatement(tables, `AND ${seenBefore(tables)} IS NULL`, ''),
     claim: claimStatement(tables, '', 'ON CONFLICT DO NOTHING'),
 
@@ -101,18 +104,22 @@ FROM seen`,
  */
 function claimStatement(tables: InboxTables, condition: string, onConflict: string): string {
   return `
-WITH claimed AS (
-  INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest)
-  SELECT input.topic, input.event_id, $1, input.seq, input.digest
-  FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])
-    WITH ORDINALITY AS input (topic, event_id, seq, digest, position)
-  WHERE NOT EXISTS (SELECT FROM ${tables.deadLetter} dead WHERE dead.stream_id = $1 AND dead.seq = input.seq) ${condition}
-  ORDER BY input.position ${onConflict}
+WITH claimed AS (${insertKeys(tables, condition, onConflict)}
   RETURNING seq
 )
 SELECT count(*)::integer AS count,
   CASE WHEN count(*) < cardinality($4::bigint[]) THEN array_agg(seq)::text END AS seqs
 FROM claimed`;
+}
+
+function insertKeys(tables: InboxTables, condition: string, onConflict: string): string {
+  return `
+  INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest)
+  SELECT input.topic, input.event_id, $1, input.seq, input.digest
+  FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])
+    WITH ORDINALITY AS input (topic, event_id, seq, digest, position)
+  WHERE NOT EXISTS (SELECT FROM ${tables.deadLetter} dead WHERE dead.stream_id = $1 AND dead.seq = input.seq) ${condition}
+  ORDER BY input.position ${onConflict}`;
 }
 
 /** As a value, so that each row is looked up by itself: an anti-join would read the whole table where it seems cheap. */

@@ -164,11 +164,12 @@ export class Inbox<E> {
     outcomes: Map<number, Outcome>,
   ): Promise<void> {
     const [firsts, others] = firstsAndRepeats(messages);
-    const claiming = this.claim(transaction, firsts, this.statements.claimPlainly).then((claimed) => {
-      if (claimed.length < firsts.length) throw new NotAllNewError();
+    const claiming = transaction.query(this.statements.claimPlainly, claimColumns(transaction, firsts));
+    const claimed = claiming.then(({ rowCount }) => {
+      if (rowCount !== firsts.length) throw new NotAllNewError();
     });
     // If it fails, that is why, whatever comes of the rest.
-    await together([claiming, this.settle(transaction, firsts, others, outcomes)]);
+    await together([claimed, this.settle(transaction, firsts, others, outcomes)]);
   }
 
   private async settle(
@@ -205,11 +206,10 @@ export class Inbox<E> {
     messages: readonly Message<E>[],
     statement: string,
   ): Promise<readonly number[]> {
-    const { rows } = await transaction.query<{ count: number; seqs: string | null }>(statement, [
-      transaction.streamId,
-      ...identityColumns(messages),
-      digestColumn(messages),
-    ]);
+    const { rows } = await transaction.query<{ count: number; seqs: string | null }>(
+      statement,
+      claimColumns(transaction, messages),
+    );
     const { count, seqs } = rows[0] ?? { count: 0, seqs: null };
     return count === messages.length ? messages.map(({ delivery }) => delivery.seq) : readBigints(seqs);
   }
@@ -223,9 +223,7 @@ export class Inbox<E> {
     const { rows } = await transaction.query<Record<'recorded' | 'differing' | 'foreign', string | null>>(
       this.statements.recordRepeats,
       [
-        transaction.streamId,
-        ...identityColumns(messages),
-        digestColumn(messages),
+        ...claimColumns(transaction, messages),
         timestampColumn(messages.map((message) => message.delivery.publishedAt.getTime())),
       ],
     );
@@ -335,6 +333,7 @@ function identityColumns(messages: readonly Message<unknown>[]): Buffer[] {
   ];
 }
 
-function digestColumn(messages: readonly Message<unknown>[]): Buffer {
-  return bigintColumn(messages.map((message) => message.digest));
+/** What a claim, and the look at what was not claimed, begin with. */
+function claimColumns({ streamId }: Transaction, messages: readonly Message<unknown>[]): unknown[] {
+  return [streamId, ...identityColumns(messages), bigintColumn(messages.map((message) => message.digest))];
 }
