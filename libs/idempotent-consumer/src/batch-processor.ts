@@ -152,11 +152,13 @@ export class BatchProcessor<E> {
   }
 }
 
-/** Of those delivered twice into one batch one decides; both are answered. */
-function eachSequenceOnce(deliveries: readonly Delivery[]): Iterable<Delivery> {
+/** Of those delivered twice into one batch the first decides; both are answered. */
+function eachSequenceOnce(deliveries: readonly Delivery[]): readonly Delivery[] {
   // Mostly they come in order, and can be told apart without being remembered.
   const isAscending = deliveries.every(({ seq }, position) => seq > (deliveries[position - 1]?.seq ?? -1));
-  return isAscending ? deliveries : new Map(deliveries.map((delivery) => [delivery.seq, delivery])).values();
+  if (isAscending) return deliveries;
+  const seen = new Set<number>();
+  return deliveries.filter(({ seq }) => !seen.has(seq) && seen.add(seq));
 }
 
 function describe(error: unknown): string {

@@ -73,17 +73,16 @@ export function booleanColumn(values: readonly boolean[]): Buffer {
  */
 function asciiColumn(type: number, values: readonly (string | null)[]): Buffer | undefined {
   const pieces: string[] = [];
-  let bytes = 0;
   for (const value of values) {
     if (value === null) return undefined;
     pieces.push(lengthCharacters[value.length] ?? charactersOf(value.length), value);
-    bytes += LENGTH_BYTES + value.length;
   }
   // Of ASCII alone each character is a byte.
   const text = values.join('');
   if (Buffer.byteLength(text) !== text.length) return undefined;
-  const column = head(type, values.length, bytes, false);
-  column.write(pieces.join(''), HEAD_BYTES, 'latin1');
+  const written = pieces.join('');
+  const column = head(type, values.length, written.length, false);
+  column.write(written, HEAD_BYTES, 'latin1');
   return column;
 }
 

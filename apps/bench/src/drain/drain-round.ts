@@ -6,7 +6,7 @@
  * The program is a fresh process in every round, as after a deployment. The consumer is made as setup makes it, and is
  * gone when the round is over, however it ends.
  */
-import { jetstreamManager } from '@nats-io/jetstream';
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
 import { ensureConsumer } from '#broker';
@@ -63,8 +63,9 @@ export async function drainOnce(ground: DrainGround, drainer: DrainSubject): Pro
   const definition = { name: consumer, stream: backlog.stream, ackWaitMs, ackPendingMax };
   await ensureConsumer(connection, definition, () => Promise.resolve(1));
   try {
-    const { cluster } = await manager.consumers.info(backlog.stream, consumer);
-    const samples = await runUntilSettled(ground, placed(ground.stage, drainer, cluster?.leader), consumer);
+    const { brokersFromLeader: distance } = drainer;
+    const place = distance && (await placeOf(ground, manager, consumer, distance()));
+    const samples = await runUntilSettled(ground, drainer, consumer, place);
     await drainer.check();
     return {
       value: steadyRate(samples, drainer.messages),
@@ -75,12 +76,18 @@ export async function drainOnce(ground: DrainGround, drainer: DrainSubject): Pro
   }
 }
 
-function placed(stage: Stage, drainer: DrainSubject, leader: string | undefined): DrainSubject {
-  if (drainer.brokersFromLeader === undefined) return drainer;
-  const leading = stage.brokers.findIndex(({ name }) => name === leader);
-  if (leading < 0) throw new Error(`no broker is called ${leader}, which leads the consumer`);
-  const { url } = stage.brokers[(leading + drainer.brokersFromLeader()) % stage.brokers.length] as BrokerNode;
-  return { ...drainer, environment: { ...drainer.environment, SEKALI_NATS_URLS: url } };
+/** The settings of a client that knows one broker alone, so many behind the one that leads the consumer. */
+async function placeOf(
+  { stage: { brokers }, backlog }: DrainGround,
+  manager: JetStreamManager,
+  consumer: string,
+  distance: number,
+): Promise<ProgramEnvironment> {
+  const { cluster } = await manager.consumers.info(backlog.stream, consumer);
+  const leading = brokers.findIndex(({ name }) => name === cluster?.leader);
+  if (leading < 0) throw new Error(`no broker is called ${cluster?.leader}, which leads the consumer`);
+  const { url } = brokers[(leading + distance) % brokers.length] as BrokerNode;
+  return { SEKALI_NATS_URLS: url };
 }
 
 /** Watched from before it is ready: a small backlog is drained by then. The program is gone when this ends. */
@@ -88,6 +95,7 @@ async function runUntilSettled(
   { stage, connection, backlog, onProgress, signal }: DrainGround,
   drainer: DrainSubject,
   consumer: string,
+  place: ProgramEnvironment | undefined,
 ): Promise<Sample[]> {
   const progress = await ConsumerProgress.of(connection, { ...backlog, consumer });
   const failed = new AbortController();
@@ -97,6 +105,7 @@ async function runUntilSettled(
     SEKALI_SUBJECT_PREFIX: backlog.subjectPrefix,
     SEKALI_CONSUMER: consumer,
     ...drainer.environment,
+    ...place,
   });
   starting.then(
     (started) => {

@@ -2,8 +2,8 @@
  * How fast a backlog is drained: Sekali's worker, the bare loop that is its ceiling, and what users do today.
  *
  * All drain the same stream into the same Postgres, one process each, taking turns. The bare loop is placed by rule: left
- * to its client's choice of a broker, its rate moves by a fifth. Today's way takes one message at a
- * time and is stopped after a part of the backlog: its rate is the same from beginning to end.
+ * to its client's choice of a broker, its rate moves by a fifth. Today's way takes one message at a time and is stopped
+ * after a part of the backlog: its rate is the same from beginning to end.
  */
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';

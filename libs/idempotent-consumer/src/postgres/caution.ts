@@ -37,11 +37,11 @@ export class Caution {
     this.left = KEPT_BATCHES;
   }
 
-  /** Told that a batch was decided, and, of one in the way `looking`, whether ids of it were there already. */
-  wasEnough(way: ClaimWay, hadRepeats: boolean): void {
+  /** Told that a batch was decided. @param hadRepeats asked, where it matters, whether ids of it were there already */
+  wasEnough(way: ClaimWay, hadRepeats: () => boolean): void {
     if (way !== this.way || way === 'plain') return;
     // Without looking, each of these would have been refused.
-    if (way === 'looking' && hadRepeats) this.left = KEPT_BATCHES;
+    if (way === 'looking' && hadRepeats()) this.left = KEPT_BATCHES;
     else if (--this.left === 0) {
       this.level--;
       this.left = KEPT_BATCHES;

@@ -6,7 +6,7 @@ function batchesUntilChange(caution: Caution, hadRepeats: boolean, max = 1_000):
   const { way } = caution;
   for (let batches = 0; batches < max; batches++) {
     if (caution.way !== way) return batches;
-    caution.wasEnough(way, hadRepeats);
+    caution.wasEnough(way, () => hadRepeats);
   }
   return max;
 }

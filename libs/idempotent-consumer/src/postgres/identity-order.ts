@@ -29,14 +29,11 @@ export function sortedByIdentity<E>(messages: readonly Message<E>[]): Message<E>
 }
 
 /** Of messages sorted by identity, the first of each, and those behind it: inserted plainly, an id may not occur twice. */
-export function firstsAndRepeats<E>(
-  messages: readonly Message<E>[],
-): [readonly Message<E>[], readonly Message<E>[]] {
-  const isRepeat = (message: Message<E>, position: number): boolean =>
-    isSameEvent(message, messages[position - 1]);
-  const repeats = messages.filter(isRepeat);
-  if (repeats.length === 0) return [messages, repeats];
-  return [messages.filter((message, position) => !isRepeat(message, position)), repeats];
+export function firstsAndRepeats<E>(messages: readonly Message<E>[]): [Message<E>[], Message<E>[]] {
+  const [firsts, repeats]: [Message<E>[], Message<E>[]] = [[], []];
+  for (const [position, message] of messages.entries())
+    (isSameEvent(message, messages[position - 1]) ? repeats : firsts).push(message);
+  return [firsts, repeats];
 }
 
 /** Of messages sorted by identity, those that repeat one before them where no one before them was claimed. */

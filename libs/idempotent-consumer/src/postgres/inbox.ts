@@ -83,7 +83,7 @@ export class Inbox<E> {
       const { way } = this.caution;
       try {
         const outcomes = await this.decide(streamId, batch, way);
-        this.caution.wasEnough(way, way === 'looking' && hasRepeats(outcomes));
+        this.caution.wasEnough(way, () => hasRepeats(outcomes));
         return outcomes;
       } catch (error) {
         if (way === 'waiting' || !this.isClaimRefused(error)) throw error;
@@ -154,7 +154,7 @@ export class Inbox<E> {
     const claimed = await this.claimIds(transaction, messages, way);
     const isAllNew = claimed.length === messages.length;
     const [fresh, others] = isAllNew ? [messages, []] : divide(messages, new Set(claimed));
-    await this.settle(transaction, fresh, others, outcomes);
+    await this.applyAndRecord(transaction, fresh, others, outcomes);
   }
 
   /** Takes every id to be new, so that nothing needs to wait for the claim's answer. It refuses the batch where one is not. */
@@ -169,10 +169,10 @@ export class Inbox<E> {
       if (rowCount !== firsts.length) throw new NotAllNewError();
     });
     // If it fails, that is why, whatever comes of the rest.
-    await together([claimed, this.settle(transaction, firsts, others, outcomes)]);
+    await together([claimed, this.applyAndRecord(transaction, firsts, others, outcomes)]);
   }
 
-  private async settle(
+  private async applyAndRecord(
     transaction: Transaction,
     fresh: readonly Message<E>[],
     others: readonly Message<E>[],
