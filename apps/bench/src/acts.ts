@@ -2,12 +2,12 @@
  * What a run is made of: acts, each with a system of its own, so that none inherits what another has stored. Groups that
  * need the same millions of keys share an act; durability has three systems at once, of which one is at work.
  */
-import { measureDrain } from './drain/drain.js';
+import { DUPLICATE_SHARES, measureDrain } from './drain/drain.js';
 import { measureFlat } from './drain/flat.js';
 import { measureDurability, SYNC_INTERVALS } from './durability/durability.js';
 import { measureEndToEnd } from './end-to-end/end-to-end.js';
 import { measureMemory } from './end-to-end/memory.js';
-import { BATCH_EVENTS_MAX, measureHttpBatch, measureHttpSingle } from './http/http.js';
+import { BATCH_SIZES, measureHttpBatch, measureHttpSingle } from './http/http.js';
 import type { Group } from './measurement.js';
 import type { GroupName } from './options.js';
 import { measureQueries } from './query/query.js';
@@ -42,16 +42,15 @@ export const ACTS: readonly Act[] = [
     groups: {
       http: [
         async ([stage], sizes, { onTurn }) => [await measureHttpSingle(stage, sizes, onTurn)],
-        async ([stage], sizes, { onTurn }) => [await measureHttpBatch(stage, sizes, 100, onTurn)],
-        async ([stage], sizes, { onTurn }) => [
-          await measureHttpBatch(stage, sizes, BATCH_EVENTS_MAX, onTurn),
-        ],
+        ...BATCH_SIZES.map((size): Measure => async ([stage], sizes, { onTurn }) => [
+          await measureHttpBatch(stage, sizes, size, onTurn),
+        ]),
       ],
     },
   },
   {
     groups: {
-      drain: [0, 0.3].map((duplicateShare): Measure => async ([stage], sizes, tell) => [
+      drain: DUPLICATE_SHARES.map((duplicateShare): Measure => async ([stage], sizes, tell) => [
         await measureDrain(stage, sizes, { duplicateShare, ...tell }),
       ]),
     },

@@ -54,12 +54,12 @@ const GROUPS: Readonly<Record<string, { roles: string[]; targets?: unknown[]; bo
       'gateway, hammered',
     ],
   },
-  'durability-http-single-1s': { roles: TWO },
-  'durability-http-single-always': { roles: TWO },
-  'durability-http-batch-1000-1s': { roles: TWO },
-  'durability-http-batch-1000-always': { roles: TWO },
-  'durability-drain-1s': { roles: TWO },
-  'durability-drain-always': { roles: TWO },
+  ...Object.fromEntries(
+    ['http-single', 'http-batch-100', 'http-batch-1000', 'drain', 'drain-duplicates'].flatMap((load) => [
+      [`durability-${load}-1s`, { roles: TWO }],
+      [`durability-${load}-always`, { roles: TWO }],
+    ]),
+  ),
 };
 
 let folder: string;

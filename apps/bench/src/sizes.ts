@@ -32,7 +32,7 @@ export const FULL: Sizes = {
   rounds: 5,
   backlog: 200_000,
   backlogOneByOne: 20_000,
-  durabilityBacklog: 30_000,
+  durabilityBacklog: 100_000,
   httpRoundMs: 4_000,
   batchConnections: 8,
   endToEndRoundMs: 6_000,

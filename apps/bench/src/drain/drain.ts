@@ -29,6 +29,9 @@ import { checkPlainTable, emptyPlainTable } from './plain-table.js';
 /** The worker, from `dist/apps`. */
 export const WORKER_SCRIPT = 'worker/src/main.js';
 
+/** Shares of a backlog that repeat an earlier event: all are new, and what producers that retry would leave. */
+export const DUPLICATE_SHARES = [0, 0.3] as const;
+
 /** Where the worker takes its connection by itself. */
 const BARE_BESIDE_LEADER = "bare loop, beside its consumer's leader";
 
@@ -70,13 +73,16 @@ export async function measureDrain(
   const series = await onGround(stage, plan, options, (ground) =>
     takeTurns(ground, subjectsOf(ground, sizes, options), sizes, options),
   );
+  const targets = duplicateShare === 0 ? TARGETS : DUPLICATE_TARGETS;
+  return { ...drainLoad(plan), series, targets, notes: [besideLeader(series)] };
+}
+
+/** What draining such a backlog is called. */
+export function drainLoad({ messages, duplicateShare }: BacklogPlan): { name: string; what: string } {
   const percent = Math.round(duplicateShare * 100);
   return {
     name: percent === 0 ? 'drain' : 'drain-duplicates',
-    what: `drain a backlog of ${sizes.backlog.toLocaleString('en')}, ${percent} % duplicates`,
-    series,
-    targets: percent === 0 ? TARGETS : DUPLICATE_TARGETS,
-    notes: [besideLeader(series)],
+    what: `drain a backlog of ${messages.toLocaleString('en')}, ${percent} % duplicates`,
   };
 }
 

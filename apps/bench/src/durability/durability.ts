@@ -5,13 +5,14 @@
  * system with the default is the ceiling of the other two. Sizes are bounded, since syncing always is slow.
  */
 import { type DrainGround, drainOnce } from '../drain/drain-round.js';
-import { onGround, WORKER_SCRIPT } from '../drain/drain.js';
+import { drainLoad, DUPLICATE_SHARES, onGround, WORKER_SCRIPT } from '../drain/drain.js';
 import { checkLedger, emptyLedger } from '../drain/ledger.js';
 import { Ground } from '../http/ground.js';
-import { BATCH_EVENTS_MAX, SINGLE_CONNECTIONS } from '../http/http.js';
+import { BATCH_SIZES, httpLoad, SINGLE_CONNECTIONS } from '../http/http.js';
 import { checkedSubject, httpTurn, inStream } from '../http/subjects.js';
 import { type Group, interleave, type Measured, seriesOf, type Unit } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
+import type { BacklogPlan } from '../stage/event-sequence.js';
 import type { Stage } from '../stage/stage.js';
 
 /** The first is the brokers' own default. */
@@ -33,7 +34,7 @@ interface Load {
 }
 
 /**
- * Measures three loads: two groups each.
+ * Measures the loads of the HTTP and the drain groups: two groups each.
  *
  * @param stages one for each of `SYNC_INTERVALS`, in that order
  * @throws WrongSubjectError when what was accepted is not there
@@ -43,15 +44,16 @@ export async function measureDurability(
   sizes: Sizes,
   options: DurabilityOptions = {},
 ): Promise<Group[]> {
-  return [
-    ...(await measureHttp(stages, sizes, options)),
-    ...(await onGrounds(stages, sizes, options, (grounds) =>
-      measure({ ...DRAIN, turns: grounds.map(drainTurn) }, sizes, options),
-    )),
-  ];
+  const groups = await measureHttp(stages, sizes, options);
+  for (const duplicateShare of DUPLICATE_SHARES) {
+    const plan = { messages: sizes.durabilityBacklog, duplicateShare };
+    const ofDrain = await onGrounds(stages, plan, options, (grounds) =>
+      measure({ ...drainLoad(plan), unit: 'events/s', turns: grounds.map(drainTurn) }, sizes, options),
+    );
+    groups.push(...ofDrain);
+  }
+  return groups;
 }
-
-const DRAIN = { name: 'durability-drain', what: 'drain', unit: 'events/s' } as const;
 
 async function measureHttp(
   stages: readonly Stage[],
@@ -60,33 +62,24 @@ async function measureHttp(
 ): Promise<Group[]> {
   return withGrounds(stages, async (grounds) => {
     const gateways = await Promise.all(grounds.map((ground) => ground.gateway()));
-    const loadOf = (events: number, connections: number, unit: Unit): Load['turns'] =>
-      grounds.map((ground, index) => {
+    const groups: Group[] = [];
+    for (const eventsPerRequest of [1, ...BATCH_SIZES]) {
+      const about = httpLoad(eventsPerRequest);
+      const load = {
+        path: '/publish',
+        connections: eventsPerRequest === 1 ? SINGLE_CONNECTIONS : sizes.batchConnections,
+        eventsPerRequest,
+        durationMs: sizes.httpRoundMs,
+      };
+      const turns = grounds.map(({ stage, gauge }, index) => {
         const program = gateways[index] as (typeof gateways)[number];
-        const load = {
-          program,
-          path: '/publish',
-          connections,
-          eventsPerRequest: events,
-          durationMs: sizes.httpRoundMs,
-        };
-        const about = { role: 'ours', subject: subjectOf(index), unit } as const;
-        return checkedSubject(about, inStream(ground.gauge), () => httpTurn(ground.stage, load, unit))
-          .measure;
+        const subject = { role: 'ours', subject: subjectOf(index), unit: about.unit } as const;
+        const turn = () => httpTurn(stage, { ...load, program }, about.unit);
+        return checkedSubject(subject, inStream(gauge), turn).measure;
       });
-    const single: Load = {
-      name: 'durability-http-single',
-      what: 'HTTP, one event a request',
-      unit: 'requests/s',
-      turns: loadOf(1, SINGLE_CONNECTIONS, 'requests/s'),
-    };
-    const batch: Load = {
-      name: `durability-http-batch-${BATCH_EVENTS_MAX}`,
-      what: `HTTP, ${BATCH_EVENTS_MAX.toLocaleString('en')} events a request`,
-      unit: 'events/s',
-      turns: loadOf(BATCH_EVENTS_MAX, sizes.batchConnections, 'events/s'),
-    };
-    return [...(await measure(single, sizes, options)), ...(await measure(batch, sizes, options))];
+      groups.push(...(await measure({ ...about, turns }, sizes, options)));
+    }
+    return groups;
   });
 }
 
@@ -103,7 +96,7 @@ async function measure(
   const [usual, ...durable] = subjects.map((one) => ({ ...one, unit, turns: values.get(one) }));
   if (usual === undefined) throw new Error('There is no stage to measure on.');
   return durable.map((one, index) => ({
-    name: `${name}-${SYNC_INTERVALS[index + 1] ?? ''}`,
+    name: `durability-${name}-${SYNC_INTERVALS[index + 1] ?? ''}`,
     what: `${one.subject}: ${what}`,
     series: [
       seriesOf({ ...one, role: 'ours' }, one.turns),
@@ -144,15 +137,12 @@ async function withGrounds<T>(
 
 async function onGrounds<T>(
   stages: readonly Stage[],
-  sizes: Sizes,
+  plan: BacklogPlan,
   options: DurabilityOptions,
   work: (grounds: readonly DrainGround[]) => Promise<T>,
   opened: readonly DrainGround[] = [],
 ): Promise<T> {
   const [next, ...rest] = stages;
   if (next === undefined) return work(opened);
-  const plan = { messages: sizes.durabilityBacklog, duplicateShare: 0 };
-  return onGround(next, plan, options, (ground) =>
-    onGrounds(rest, sizes, options, work, [...opened, ground]),
-  );
+  return onGround(next, plan, options, (ground) => onGrounds(rest, plan, options, work, [...opened, ground]));
 }

@@ -4,7 +4,15 @@
  *
  * All programs of a group run from its beginning to its end and are idle when it is not their turn.
  */
-import { interleave, type Group, type Measured, type Series, seriesOf, type Target } from '../measurement.js';
+import {
+  interleave,
+  type Group,
+  type Measured,
+  type Series,
+  seriesOf,
+  type Target,
+  type Unit,
+} from '../measurement.js';
 import type { Sizes } from '../sizes.js';
 import type { Program } from '../stage/program.js';
 import type { Stage } from '../stage/stage.js';
@@ -13,8 +21,8 @@ import { checkedSubject, httpTurn, inStream, inTable, publishTurn, type Subject 
 
 /** Connections of the load: enough that none of the subjects waits for it. */
 export const SINGLE_CONNECTIONS = 64;
-/** The largest requests that are measured. */
-export const BATCH_EVENTS_MAX = 1_000;
+/** Events a request, of the loads with more than one. */
+export const BATCH_SIZES = [100, 1_000] as const;
 
 const SINGLE_TARGETS: readonly Target[] = [{ against: 'ceiling', atLeast: 0.75 }];
 const BATCH_TARGETS: readonly Target[] = [{ against: 'ceiling', atLeast: 1 }];
@@ -22,13 +30,25 @@ const BATCH_TARGETS: readonly Target[] = [{ against: 'ceiling', atLeast: 1 }];
 /** Told after every turn; round 0 is the warm-up. */
 export type OnTurn = (subject: string, round: number, value: number) => void;
 
+/** What a load of so many events a request is called, and counted in. */
+export function httpLoad(eventsPerRequest: number): { name: string; what: string; unit: Unit } {
+  if (eventsPerRequest === 1) {
+    return { name: 'http-single', what: 'HTTP, one event a request', unit: 'requests/s' };
+  }
+  return {
+    name: `http-batch-${eventsPerRequest}`,
+    what: `HTTP, ${eventsPerRequest.toLocaleString('en')} events a request`,
+    unit: 'events/s',
+  };
+}
+
 /** One event a request. Throws `WrongSubjectError` when what a subject accepted is not there. */
 export async function measureHttpSingle(
   stage: Stage,
   sizes: Sizes,
   onTurn: OnTurn = () => undefined,
 ): Promise<Group> {
-  const unit = 'requests/s';
+  const { unit, ...group } = httpLoad(1);
   const load = {
     path: '/publish',
     connections: SINGLE_CONNECTIONS,
@@ -52,7 +72,7 @@ export async function measureHttpSingle(
     ];
     return takeTurns(subjects, sizes, onTurn);
   });
-  return { name: 'http-single', what: 'HTTP, one event a request', series, targets: SINGLE_TARGETS };
+  return { ...group, series, targets: SINGLE_TARGETS };
 }
 
 /** `batchSize` events a request. Throws `WrongSubjectError` when what a subject accepted is not there. */
@@ -62,7 +82,7 @@ export async function measureHttpBatch(
   batchSize: number,
   onTurn: OnTurn = () => undefined,
 ): Promise<Group> {
-  const unit = 'events/s';
+  const { unit, ...group } = httpLoad(batchSize);
   const durationMs = sizes.httpRoundMs;
   const load = { connections: sizes.batchConnections, eventsPerRequest: batchSize, durationMs };
   const series = await Ground.whileOpen(stage, async (ground) => {
@@ -82,8 +102,7 @@ export async function measureHttpBatch(
     ];
     return takeTurns(subjects, sizes, onTurn);
   });
-  const what = `HTTP, ${batchSize.toLocaleString('en')} events a request`;
-  return { name: `http-batch-${batchSize}`, what, series, targets: BATCH_TARGETS };
+  return { ...group, series, targets: BATCH_TARGETS };
 }
 
 async function takeTurns(subjects: readonly Subject[], sizes: Sizes, onTurn: OnTurn): Promise<Series[]> {
