@@ -20,7 +20,7 @@ import { doorOf, isLocal } from './keys/door.js';
 import { KeyRing, type NoKeyError } from './keys/key-ring.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { type EventPublisher, Publishing } from './publish/publishing.js';
-import { takeJsonAsText } from './publish/json-body.js';
+import { JsonBodies } from './publish/json-body.js';
 import { protect } from './protections.js';
 import { RequestGate } from './request-gate.js';
 import { refuseExpectations, serverOptions } from './server-options.js';
@@ -230,7 +230,7 @@ async function makeApp(
     abortOnError: false,
   });
   refuseExpectations(app.getHttpServer());
-  takeJsonAsText(adapter.getInstance());
+  new JsonBodies(settings.SEKALI_BODY_BYTES_MAX).serve(adapter.getInstance());
   gate.guard(adapter.getInstance());
   await protect(adapter.getInstance(), settings, ring);
   app.useGlobalFilters(new ProblemFilter(logger));

@@ -1,3 +1,3 @@
-export { boundHeapGrowth, WORKER_HEAP_ARGUMENTS } from './heap.js';
+export { boundHeapGrowth, PROGRAM_ENVIRONMENT, WORKER_HEAP_ARGUMENTS } from './heap.js';
 export { createLogger, type Logger } from './logger.js';
 export { NestLogger } from './nest-logger.js';

@@ -22,7 +22,7 @@ import {
   startBrokers,
   startPostgres,
 } from '#local-cluster';
-import { WORKER_HEAP_ARGUMENTS } from '#observability';
+import { PROGRAM_ENVIRONMENT, WORKER_HEAP_ARGUMENTS } from '#observability';
 import { canReadProcessorTime, processorMs, type ProcessorMs } from './processor-time.js';
 import { Program } from './program.js';
 
@@ -196,7 +196,7 @@ export class Stage {
       name,
       command: process.execPath,
       args: [...nodeArguments, resolve(findRepositoryRoot(), 'dist/apps', script), ...args],
-      environment: { ...inheritedEnvironment(), ...this.environment, ...environment },
+      environment: { ...PROGRAM_ENVIRONMENT, ...inheritedEnvironment(), ...this.environment, ...environment },
       logFile: join(this.parts.folder, 'logs', `${name}.log`),
       workingDirectory: this.parts.folder,
       channel: true,

@@ -15,7 +15,7 @@ import {
   type BrokerNode,
   type PostgresServer,
 } from '#local-cluster';
-import { WORKER_HEAP_ARGUMENTS } from '#observability';
+import { PROGRAM_ENVIRONMENT, WORKER_HEAP_ARGUMENTS } from '#observability';
 import { Application, runToEnd } from './application.js';
 import type { PortPlan } from './plan.js';
 import type { ReadyReport, Reporter } from './reporter.js';
@@ -203,6 +203,7 @@ export class LocalSystem {
 
   private environment(): NodeJS.ProcessEnv {
     return {
+      ...PROGRAM_ENVIRONMENT,
       ...this.options.environment,
       SEKALI_NATS_URLS: this.brokers.map((broker) => broker.url).join(','),
       SEKALI_POSTGRES_URL: this.postgres?.url,

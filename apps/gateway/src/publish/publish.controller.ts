@@ -2,7 +2,7 @@ import { Body, Controller, Headers, Inject, Post, Req, Res } from '@nestjs/commo
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { accessOf, type RouteAccess } from '../keys/access.js';
-import { textOf } from './json-body.js';
+import { jsonBodyOf } from './json-body.js';
 import { prefersLenient } from './publish-request.js';
 import { Publishing } from './publishing.js';
 
@@ -19,7 +19,7 @@ export class PublishController {
     @Headers('prefer') prefer: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const answer = await this.publishing.publish(textOf(body), prefersLenient(prefer), accessOf(request));
+    const answer = await this.publishing.publish(jsonBodyOf(body), prefersLenient(prefer), accessOf(request));
     await reply
       .code(202)
       .headers(answer.headers)

@@ -11,6 +11,7 @@ import type { PublishResponse, PublishResult } from '#contracts';
 import type { BrokerDuplicates } from '#store';
 import type { Access } from '../keys/access.js';
 import { problem, ProblemError, type AnswerHeaders } from '../problems/problem-error.js';
+import type { JsonBody } from './json-body.js';
 import { withinTopics } from './publish-permission.js';
 import { checkCandidate, readCandidates, type Checked } from './publish-request.js';
 
@@ -28,15 +29,10 @@ export interface PublishingBounds {
 const PREFERENCE_APPLIED = { 'preference-applied': 'handling=lenient' };
 /** Events validated in one go; between two goes other requests get their turn. */
 const VALIDATED_AT_ONCE = 200;
-/** Characters of a request that is validated whatever else is: it is done before another gets its turn. */
-const SMALL_LENGTH_MAX = 65_536;
-/** Characters of all larger requests that wait for it, at most; one by itself may be larger. */
-const LARGE_LENGTH_MAX = 8_388_608;
 
 /** See the head of this file. */
 export class Publishing {
   private lastLarge: Promise<unknown> = Promise.resolve();
-  private largeLength = 0;
 
   constructor(
     private readonly publisher: EventPublisher,
@@ -47,19 +43,19 @@ export class Publishing {
   /**
    * Publishes the events of a request.
    *
-   * @param text the body
+   * @param request released as soon as its events were read
    * @param lenient whether valid events are published although others are not
    * @param access what the key may publish to
    * @returns once the brokers have all of them
    * @throws ProblemError for everything else, with the results where something was tried
    */
   async publish(
-    text: string,
+    request: JsonBody,
     lenient: boolean,
     access: Pick<Access, 'topics'>,
   ): Promise<{ body: PublishResponse; headers: AnswerHeaders }> {
     const headers = lenient ? PREFERENCE_APPLIED : {};
-    const checked = withinTopics(await this.check(text), access.topics, lenient);
+    const checked = withinTopics(await this.check(request), access.topics, lenient);
     const valid = checked.filter((event) => event.valid);
     if (valid.length === 0 || (valid.length < checked.length && !lenient)) throw refused(checked, headers);
     const outcomes = await this.publisher.publishAll(valid);
@@ -71,16 +67,14 @@ export class Publishing {
   }
 
   /** Large requests one after the other: parsed at the same time they would take many times their size. */
-  private async check(text: string): Promise<Checked[]> {
-    if (text.length <= SMALL_LENGTH_MAX) return this.checkNow(text);
-    if (this.largeLength > 0 && this.largeLength + text.length > LARGE_LENGTH_MAX) throw busy();
-    this.largeLength += text.length;
-    const turn = this.lastLarge.then(() => this.checkNow(text));
-    this.lastLarge = turn.catch(() => undefined);
+  private async check(request: JsonBody): Promise<Checked[]> {
     try {
+      if (!request.isLarge) return await this.checkNow(request.decode());
+      const turn = this.lastLarge.then(() => this.checkNow(request.decode()));
+      this.lastLarge = turn.catch(() => undefined);
       return await turn;
     } finally {
-      this.largeLength -= text.length;
+      request.release();
     }
   }
 
@@ -100,11 +94,6 @@ export class Publishing {
       if (event !== undefined && outcome.status === 'duplicate') this.duplicates.add(event.topic);
     }
   }
-}
-
-function busy(): ProblemError {
-  const detail = 'Too many large requests wait here; nothing of this one was published. Send it again.';
-  return new ProblemError(problem('busy', 503, detail), { 'retry-after': '1' });
 }
 
 function answer(checked: readonly Checked[], outcomes: readonly PublishOutcome[]): PublishResponse {

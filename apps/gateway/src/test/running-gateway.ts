@@ -37,12 +37,12 @@ export class RunningGateway {
     return { status: response.status, headers: response.headers, text: await response.text() };
   }
 
-  /** Publishes: text as it is, anything else as JSON. */
+  /** Publishes: text and bytes as they are, anything else as JSON. */
   async publish(body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answered> {
     return this.get('/publish', {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...headers },
-      body: typeof body === 'string' ? body : JSON.stringify(body),
+      body: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
     });
   }
 }

@@ -1,0 +1,81 @@
+import { connect, type Socket } from 'node:net';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { createTestSystem, waitFor } from '#testing';
+import { event, problemOf, RunningGateway } from '../test/running-gateway.js';
+
+/** As much as a gateway takes in one request, and more than there is room for beside another. */
+const ANNOUNCED_BYTES = 16_777_216;
+
+const sockets: Socket[] = [];
+
+afterEach(() => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+});
+
+/** Begins a request of `ANNOUNCED_BYTES` and sends so many of them. */
+async function begin({ gateway }: RunningGateway, sent: number): Promise<Socket> {
+  const { hostname, port } = new URL(gateway.url);
+  const socket = connect(Number(port), hostname);
+  sockets.push(socket);
+  socket.write(
+    `POST /publish HTTP/1.1\r\nHost: ${hostname}\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${ANNOUNCED_BYTES}\r\n\r\n`,
+  );
+  await new Promise((resolve) => socket.write(Buffer.alloc(sent, ' '), resolve));
+  return socket;
+}
+
+/** About a megabyte of events; their ids are the same each time. */
+const LARGE = Array.from({ length: 1_000 }, (_, n) =>
+  event(`large-${n}`, { payload: { text: 'x'.repeat(900) } }),
+);
+
+async function untilLargeIs(gateway: RunningGateway, status: number): Promise<void> {
+  await waitFor(async () => (await gateway.publish(LARGE)).status === status, {
+    withinMs: 20_000,
+    describe: `a large request to be answered with ${status}`,
+  });
+}
+
+describe('request bodies', () => {
+  it('take room while they arrive: other large ones are refused, small ones are not', async () => {
+    const { environment } = await createTestSystem();
+    const gateway = await RunningGateway.start(environment);
+    const arriving = await begin(gateway, ANNOUNCED_BYTES - 65_536);
+    await untilLargeIs(gateway, 503);
+    const refused = await gateway.publish(LARGE);
+    expect(problemOf(refused).type).toBe('urn:sekali:problem:busy');
+    expect(Object.fromEntries(refused.headers)).toMatchObject({
+      'retry-after': '1',
+      connection: 'keep-alive',
+    });
+    expect((await gateway.publish(event('small'))).status).toBe(202);
+    arriving.destroy();
+    await untilLargeIs(gateway, 202);
+  });
+
+  it('take none for what was only announced', async () => {
+    const { environment } = await createTestSystem();
+    const gateway = await RunningGateway.start(environment);
+    for (let n = 0; n < 5; n += 1) await begin(gateway, 1_000);
+    expect((await gateway.publish(LARGE)).status).toBe(202);
+  });
+
+  it('give their room back whatever became of them', async () => {
+    const { environment } = await createTestSystem();
+    const gateway = await RunningGateway.start(environment);
+    // Together they are more than there is room for.
+    const bodies = [
+      'x'.repeat(1_000_000),
+      JSON.stringify(LARGE.map((one) => ({ ...one, topic: '' }))),
+      Buffer.alloc(1_000_000, 0xff),
+    ];
+    const statuses = new Set<number>();
+    for (let n = 0; n < 60; n += 1) {
+      const { status } = await gateway.publish(bodies[n % bodies.length]);
+      statuses.add(status);
+    }
+    expect([...statuses].sort()).toStrictEqual([400, 422]);
+    expect((await gateway.publish(LARGE)).status).toBe(202);
+  });
+});
