@@ -53,10 +53,7 @@ describe('a broker cluster', () => {
     const cluster = await start();
     expect(cluster.nodes.map((node) => node.name)).toEqual(['nats-1', 'nats-2', 'nats-3']);
     expect(await cluster.metaLeader()).toMatch(/^nats-[123]$/);
-    await withClient(cluster, async ({ js, jsm }) => {
-      await jsm.streams.add({ name: 'S', subjects: ['s.>'], num_replicas: 3 });
-      await js.publish('s.1', 'kept');
-    });
+    await withClient(cluster, keepOne);
 
     const victim = cluster.node('nats-2');
     const pidBefore = victim.pid;
@@ -77,10 +74,7 @@ describe('a broker cluster', () => {
 
   it('keeps its data over a restart of all nodes on other ports', async () => {
     const first = await start();
-    await withClient(first, async ({ js, jsm }) => {
-      await jsm.streams.add({ name: 'S', subjects: ['s.>'], num_replicas: 3 });
-      await js.publish('s.1', 'kept');
-    });
+    await withClient(first, keepOne);
     await first.stop();
     const second = await start();
     expect(second.urls).not.toEqual(first.urls);
@@ -129,6 +123,25 @@ describe('a broker cluster', () => {
  *
  * @returns what the last look saw; `undefined` when it could not be seen
  */
+/**
+ * Makes a stream with one message. While a leader is being chosen the brokers answer no request, on a busy machine for
+ * longer than the client waits: both are asked again, as setup does, and may be repeated.
+ */
+async function keepOne({ js, jsm }: Client): Promise<void> {
+  let failure: unknown;
+  const ask = async (): Promise<true | undefined> => {
+    try {
+      await jsm.streams.add({ name: 'S', subjects: ['s.>'], num_replicas: 3 });
+      await js.publish('s.1', 'kept', { msgID: 'kept' });
+      return true;
+    } catch (error) {
+      failure = error;
+      return undefined;
+    }
+  };
+  if ((await waitFor(ask, { timeoutMs: 30_000 })) === undefined) throw failure;
+}
+
 async function streamOnceItHolds(jsm: JetStreamManager, messages: number): Promise<StreamInfo | undefined> {
   let seen: StreamInfo | undefined;
   const look = async (): Promise<true | undefined> => {
