@@ -118,12 +118,6 @@ describe('a broker cluster', () => {
 });
 
 /**
- * Looks at the stream until it shows `messages`, for 30 s. Healthy nodes may still be electing a leader for it, and a
- * new leader answers before it has applied all that its log has committed, that is, with too few.
- *
- * @returns what the last look saw; `undefined` when it could not be seen
- */
-/**
  * Makes a stream with one message. While a leader is being chosen the brokers answer no request, on a busy machine for
  * longer than the client waits: both are asked again, as setup does, and may be repeated.
  */
@@ -142,6 +136,12 @@ async function keepOne({ js, jsm }: Client): Promise<void> {
   if ((await waitFor(ask, { timeoutMs: 30_000 })) === undefined) throw failure;
 }
 
+/**
+ * Looks at the stream until it shows `messages`, for 30 s. Healthy nodes may still be electing a leader for it, and a
+ * new leader answers before it has applied all that its log has committed, that is, with too few.
+ *
+ * @returns what the last look saw; `undefined` when it could not be seen
+ */
 async function streamOnceItHolds(jsm: JetStreamManager, messages: number): Promise<StreamInfo | undefined> {
   let seen: StreamInfo | undefined;
   const look = async (): Promise<true | undefined> => {
