@@ -4,17 +4,13 @@
  * The gateway starts while no broker answers. Until the first connection stands, publishing is unavailable and
  * questions fail; from then on the connection is kept by itself.
  */
-import {
-  jetstreamManager,
-  type ConsumerInfo,
-  type JetStreamManager,
-  type StreamInfo,
-} from '@nats-io/jetstream';
+import type { ConsumerInfo, JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import {
   type BrokerAddress,
   connectBroker,
   consumerInfo,
+  jetStreamApi,
   Publisher,
   streamInfo,
   type Publication,
@@ -115,7 +111,7 @@ export class BrokerLink {
       return;
     }
     this.connection = connection;
-    this.manager = await jetstreamManager(connection, { checkAPI: false, timeout: ANSWER_MS_MAX });
+    this.manager = await jetStreamApi(connection, ANSWER_MS_MAX);
     this.publisher = new Publisher(connection, this.options.publisher);
     if (this.stopWithinMs !== undefined) this.publisher.stop(this.stopWithinMs);
   }

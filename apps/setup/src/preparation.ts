@@ -1,11 +1,11 @@
 /** The two halves of the preparation. Each waits for its store, then makes what is missing. */
 import type { SetupSettings } from '#config';
-import { jetstreamManager } from '@nats-io/jetstream';
 import {
   brokerAddress,
   connectBroker,
   ensureConsumer,
   ensureStream,
+  jetStreamApi,
   streamInfo,
   type StreamIncarnation,
 } from '#broker';
@@ -129,7 +129,7 @@ async function refuseOlderStream(
   incarnation: StreamIncarnation,
 ): Promise<void> {
   const known = await ledgerLastSequence(pool, await streamIdOf(pool, incarnation));
-  const manager = await jetstreamManager(connection, { checkAPI: false });
+  const manager = await jetStreamApi(connection);
   const deadline = Date.now() + STALE_ANSWER_MS_MAX;
   for (;;) {
     // Asked after the database. A broker that has just lost the leadership may still answer, with an older state.

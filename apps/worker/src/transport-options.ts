@@ -29,6 +29,7 @@ export function transportOptions(
     connection,
     pool,
     inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
+    apiPrefix: settings.SEKALI_NATS_API_PREFIX,
     stream: settings.SEKALI_STREAM,
     streamCreatedKey: STREAM_CREATED_METADATA,
     decode: eventDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX),

@@ -14,6 +14,7 @@ import {
   type ReconnectToServerHandler,
   type TlsOptions,
 } from '@nats-io/transport-node';
+import { setApiPrefix } from './jetstream-api.js';
 
 /** How to reach the brokers. */
 export interface BrokerAddress {
@@ -29,6 +30,8 @@ export interface BrokerAddress {
   readonly caFile?: string | undefined;
   /** First tokens of the subjects that answers come to, when the user may not subscribe to `_INBOX.>`. */
   readonly inboxPrefix?: string | undefined;
+  /** First tokens of the subjects of JetStream's API, when the account knows it by another name than `$JS.API`. */
+  readonly apiPrefix?: string | undefined;
 }
 
 /** The settings that say how the brokers are reached, as libs/config reads them. */
@@ -38,6 +41,7 @@ export interface BrokerSettings {
   readonly SEKALI_NATS_NKEY_FILE?: string | undefined;
   readonly SEKALI_NATS_CA_FILE?: string | undefined;
   readonly SEKALI_NATS_INBOX_PREFIX: string;
+  readonly SEKALI_NATS_API_PREFIX: string;
 }
 
 /** How a program that is called `name` reaches the brokers. */
@@ -49,6 +53,7 @@ export function brokerAddress(settings: BrokerSettings, name: string): BrokerAdd
     nkeyFile: settings.SEKALI_NATS_NKEY_FILE,
     caFile: settings.SEKALI_NATS_CA_FILE,
     inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
+    apiPrefix: settings.SEKALI_NATS_API_PREFIX,
   };
 }
 
@@ -96,7 +101,9 @@ export async function connectBroker(
   };
   for (;;) {
     try {
-      return await connect(connectionOptions);
+      const connection = await connect(connectionOptions);
+      if (address.apiPrefix !== undefined) setApiPrefix(connection, address.apiPrefix);
+      return connection;
     } catch (error) {
       // Not left to the client: it would also wait, without a word, for brokers that do not know us.
       if (!options.waitForFirst || error instanceof errors.AuthorizationError) throw error;

@@ -13,10 +13,11 @@
  * A try whose answer was lost may have stored the event; the next is then told "duplicate" about our own
  * message. The submission header tells the two apart, so that duplicates are counted exactly.
  */
-import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import { jetstream, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { decodeEvent, messageIdOf, type RawMessage, SUBMISSION_HEADER } from '#contracts';
 import { type Ack, type AckInbox } from './ack-inbox.js';
+import { jetStreamApi } from './jetstream-api.js';
 import { messageHeaders } from './message-headers.js';
 import { publishFailure, retryDelayMs } from './publish-failure.js';
 import { type PublishJob, type PublishOutcome, unavailable } from './publish-job.js';
@@ -129,7 +130,7 @@ export class PublishTries {
   private async firstOf(job: PublishJob, seq: number): Promise<'this' | 'same' | 'another'> {
     if (this.own.sequenceOf(job.messageId) === seq) return 'same';
     // Through the leader: a replica asked directly may not have the message yet.
-    this.manager ??= jetstreamManager(this.connection, { checkAPI: false, timeout: LOOK_MS_MAX });
+    this.manager ??= jetStreamApi(this.connection, LOOK_MS_MAX);
     const stored = await (
       await this.manager
     ).streams

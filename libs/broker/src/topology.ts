@@ -11,13 +11,13 @@ import {
   DeliverPolicy,
   DiscardPolicy,
   type JetStreamManager,
-  jetstreamManager,
   RetentionPolicy,
   StorageType,
   type StreamConfig,
   type StreamInfo,
 } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/nats-core';
+import { jetStreamApi } from './jetstream-api.js';
 
 /** What the stream is made from. */
 export interface StreamDefinition {
@@ -71,7 +71,7 @@ export async function ensureStream(
     allow_atomic: true,
   };
   return whenAvailable(async () => {
-    const manager = await jetstreamManager(connection, { checkAPI: false });
+    const manager = await jetStreamApi(connection);
     const existing = await streamInfo(manager, definition.name);
     return existing ? manager.streams.update(definition.name, config) : manager.streams.add(config);
   });
@@ -89,7 +89,7 @@ export async function ensureConsumer(
   startSequence: (incarnation: StreamIncarnation, firstSeq: number) => Promise<number>,
 ): Promise<ConsumerInfo> {
   return whenAvailable(async () => {
-    const manager = await jetstreamManager(connection, { checkAPI: false });
+    const manager = await jetStreamApi(connection);
     const stream = await manager.streams.info(definition.stream);
     const limits = { ack_wait: nanos(definition.ackWaitMs), max_ack_pending: definition.ackPendingMax };
     const existing = await consumerInfo(manager, definition);
@@ -125,7 +125,7 @@ export async function forgetConsumer(
   consumer: Pick<ConsumerDefinition, 'name' | 'stream'>,
 ): Promise<ConsumerInfo | undefined> {
   return whenAvailable(async () => {
-    const manager = await jetstreamManager(connection, { checkAPI: false });
+    const manager = await jetStreamApi(connection);
     // Brokers that were given empty volumes have not even a stream.
     const existing = await consumerInfo(manager, consumer).catch((error: unknown) =>
       absent(error, STREAM_NOT_FOUND),

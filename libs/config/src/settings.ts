@@ -83,6 +83,11 @@ export const connectionFields = {
     .regex(/^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/, 'must be tokens of A-Z a-z 0-9 _ -, joined by dots')
     .default('_INBOX')
     .describe('Where the brokers send answers to: what the user may subscribe to, without `.>`'),
+  SEKALI_NATS_API_PREFIX: z
+    .string()
+    .regex(/^\$?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/, 'must be tokens of A-Z a-z 0-9 _ -, joined by dots')
+    .default('$JS.API')
+    .describe("What this program's account on the brokers calls JetStream's API, without `.>`"),
   SEKALI_POSTGRES_URL: urls(
     'postgres://sekali@127.0.0.1:5442/sekali',
     /^postgres(?:ql)?:\/\/\S+$/,

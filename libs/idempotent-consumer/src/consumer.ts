@@ -215,11 +215,12 @@ export class IdempotentConsumer<E> {
   }
 
   private openSession(era: Era, onLost: (reason: string) => void): PullSession {
-    const { stream, consumer, inboxPrefix } = this.parts.durable.address;
+    const { stream, consumer, inboxPrefix, apiPrefix } = this.parts.durable.address;
     return new PullSession(this.parts.connection, {
       stream,
       consumer,
       inboxPrefix,
+      apiPrefix,
       onDelivery: (delivery) => {
         this.held.add(delivery);
         this.heldBytes += delivery.data.length;

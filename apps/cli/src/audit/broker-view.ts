@@ -4,17 +4,13 @@
  * During an election they answer with errors; such an answer is asked for again within a bound. What is not
  * there (no stream) is an answer, not an error.
  */
-import {
-  jetstreamManager,
-  type ConsumerInfo,
-  type JetStreamManager,
-  type StreamInfo,
-} from '@nats-io/jetstream';
+import type { ConsumerInfo, JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import {
   type BrokerAddress,
   connectBroker,
   consumerInfo,
+  jetStreamApi,
   jetStreamErrorCode,
   STREAM_CREATED_METADATA,
 } from '#broker';
@@ -58,7 +54,7 @@ export class BrokerView {
   static async open(address: BrokerAddress, answerWithinMs: number): Promise<BrokerView> {
     try {
       const connection = await connectBroker(address, { waitForFirst: false });
-      const manager = await jetstreamManager(connection, { checkAPI: false });
+      const manager = await jetStreamApi(connection);
       return new BrokerView(connection, manager, answerWithinMs);
     } catch (error) {
       throw new CommandError(

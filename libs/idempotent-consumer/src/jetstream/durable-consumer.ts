@@ -10,6 +10,8 @@ export interface DurableConsumerAddress {
   readonly streamCreatedKey: string;
   /** Prefix of the inboxes that this connection may subscribe to, when it is not `_INBOX`. */
   readonly inboxPrefix?: string;
+  /** What the account of this connection calls JetStream's API, when it is not `$JS.API`. */
+  readonly apiPrefix?: string;
 }
 
 /** What was seen. */
@@ -39,8 +41,12 @@ export class DurableConsumer {
 
   /** Asks the broker. @returns `undefined` when there is no such consumer; throws when nobody answers */
   async look(): Promise<ConsumerSight | undefined> {
-    this.manager ??= await jetstreamManager(this.connection, { checkAPI: false, timeout: ANSWER_MS_MAX });
-    const { stream, consumer, streamCreatedKey } = this.address;
+    const { stream, consumer, streamCreatedKey, apiPrefix } = this.address;
+    this.manager ??= await jetstreamManager(this.connection, {
+      checkAPI: false,
+      timeout: ANSWER_MS_MAX,
+      ...(apiPrefix !== undefined && { apiPrefix }),
+    });
     let info: ConsumerInfo;
     try {
       info = await this.manager.consumers.info(stream, consumer);

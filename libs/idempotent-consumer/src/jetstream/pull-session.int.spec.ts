@@ -38,6 +38,7 @@ function open(consumer: string, stream = system.streamName): Watched {
     stream,
     consumer,
     inboxPrefix: undefined,
+    apiPrefix: undefined,
     onDelivery: (delivery) => {
       seqs.push(delivery.seq);
       delivery.ack();

@@ -18,6 +18,8 @@ export interface PullSessionOptions {
   readonly consumer: string;
   /** Where answers come to, when the account allows only that; `_INBOX` otherwise. */
   readonly inboxPrefix: string | undefined;
+  /** What the account calls JetStream's API; `$JS.API` otherwise. */
+  readonly apiPrefix: string | undefined;
   readonly onDelivery: (delivery: JetStreamDelivery) => void;
   /** A pull ran out: whoever has room may ask again. */
   readonly onPullEnded: () => void;
@@ -44,6 +46,8 @@ interface Pull {
 /** A running session. */
 export class PullSession {
   private readonly inbox: string;
+  /** Where pulls are asked for. */
+  private readonly nextSubject: string;
   private readonly subscription: Subscription;
   /** What each pull still owes, oldest first: the server serves them in that order. */
   private readonly pulls = new Map<string, Pull>();
@@ -58,6 +62,8 @@ export class PullSession {
     private readonly options: PullSessionOptions,
   ) {
     this.inbox = createInbox(options.inboxPrefix);
+    const { apiPrefix = '$JS.API', stream, consumer } = options;
+    this.nextSubject = `${apiPrefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
     this.subscription = connection.subscribe(`${this.inbox}.*`, {
       callback: (error, message) => {
         if (error) this.lose(error.message);
@@ -108,9 +114,8 @@ export class PullSession {
       expires: nanos(EXPIRES_MS),
       idle_heartbeat: nanos(HEARTBEAT_MS),
     });
-    const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.options.stream}.${this.options.consumer}`;
     try {
-      this.connection.publish(subject, body, { reply });
+      this.connection.publish(this.nextSubject, body, { reply });
     } catch (error) {
       this.lose(String(error));
     }

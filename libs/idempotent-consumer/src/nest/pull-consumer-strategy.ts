@@ -37,6 +37,8 @@ export interface PullConsumerOptions<E> {
   readonly pool: Pool;
   /** First tokens of the subjects that deliveries come to; `_INBOX` when left out. */
   readonly inboxPrefix?: string;
+  /** First tokens of the subjects of JetStream's API; `$JS.API` when left out. */
+  readonly apiPrefix?: string;
   readonly stream: string;
   readonly streamCreatedKey: string;
   readonly decode: Decoder<E>;
@@ -102,8 +104,9 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     name: string,
     apply: (fresh: readonly Message<E>[], context: BatchContext) => Promise<void>,
   ): IdempotentConsumer<E> {
-    const { connection, pool, decode, settings, stream, streamCreatedKey, inboxPrefix, streamIdOf, prepare } =
+    const { connection, pool, decode, settings, stream, streamCreatedKey, streamIdOf, prepare } =
       this.pullOptions;
+    const { inboxPrefix, apiPrefix } = this.pullOptions;
     const observe = this.pullOptions.observerOf(name);
     const effect: Effect<E> = {
       ...this.pullOptions.comparisonOf(name),
@@ -121,6 +124,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
           consumer: this.pullOptions.durableOf(name),
           streamCreatedKey,
           ...(inboxPrefix !== undefined && { inboxPrefix }),
+          ...(apiPrefix !== undefined && { apiPrefix }),
         }),
         processor: new BatchProcessor(inbox, decode, gate, settings, observe),
         gate,
