@@ -16,7 +16,7 @@ const KEPT = 0o400;
 const DAYS_LEFT_MIN = 60;
 
 const PASSWORDS = ['postgres-superuser-password', 'postgres-password'];
-const NATS_USERS = ['producer', 'gateway', 'worker', 'setup', 'monitoring', 'recovery', 'system'];
+const NATS_USERS = ['producer', 'gateway', 'worker', 'setup', 'amend', 'monitoring', 'recovery', 'system'];
 const API_KEYS = [
   { name: 'producer', scopes: ['publish'], topics: null, mode: KEPT },
   { name: 'reader', scopes: ['read'], topics: null, mode: KEPT },

@@ -15,7 +15,8 @@ const HEALTHY_WITHIN_MS = 30_000;
 const STOP_WITHIN_MS = 10_000;
 
 /** The NATS users of a deployment. */
-export type NatsUser = 'producer' | 'gateway' | 'worker' | 'setup' | 'monitoring' | 'recovery' | 'system';
+export type NatsUser =
+  'producer' | 'gateway' | 'worker' | 'setup' | 'amend' | 'monitoring' | 'recovery' | 'system';
 
 /** One broker. */
 export interface SecuredBroker {
@@ -87,6 +88,7 @@ export class SecuredCluster {
       SEKALI_NATS_CA_FILE: join(this.secrets, 'ca.crt'),
       SEKALI_NATS_NKEY_FILE: join(this.secrets, `nats-${user}.nkey`),
       SEKALI_NATS_INBOX_PREFIX: `_INBOX_${user}`,
+      SEKALI_NATS_API_PREFIX: 'SEKALI.API',
     };
   }
 

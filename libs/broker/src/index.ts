@@ -11,6 +11,7 @@ export {
   forgetConsumer,
   jetStreamErrorCode,
   STREAM_CREATED_METADATA,
+  StreamDiffersError,
   streamInfo,
   type ConsumerDefinition,
   type StreamDefinition,

@@ -4,6 +4,7 @@
  * Retention is by limits, so that an event published before its consumer exists is kept and everything can be
  * read again. `discard: new` refuses publishers when the stream is full; nothing stored is dropped to make room.
  */
+import { isDeepStrictEqual } from 'node:util';
 import {
   AckPolicy,
   type ConsumerConfig,
@@ -51,7 +52,24 @@ export const STREAM_CREATED_METADATA = 'sekali.stream-created';
 const CONSUMER_NOT_FOUND = 10014;
 const STREAM_NOT_FOUND = 10059;
 
-/** Makes the stream, or changes an existing one to the definition. Repeatable. Waits for a leader up to a minute. */
+/** The stream is not as it is defined, and whoever found that out may not change it. */
+export class StreamDiffersError extends Error {
+  override readonly name = 'StreamDiffersError';
+  constructor(stream: string, fields: readonly string[], cause: unknown) {
+    super(
+      `the stream ${stream} differs from the settings in ${fields.join(', ')}, and this user may not change it: ` +
+        'run setup once as the user that may (docker compose run --rm amend), or put the settings back',
+      { cause },
+    );
+  }
+}
+
+/**
+ * Makes the stream, or changes an existing one to the definition; one that is right already is left alone. Repeatable.
+ * Waits for a leader up to a minute.
+ *
+ * @throws `StreamDiffersError` when it needs a change that the user of this connection may not make
+ */
 export async function ensureStream(
   connection: NatsConnection,
   definition: StreamDefinition,
@@ -73,7 +91,13 @@ export async function ensureStream(
   return whenAvailable(async () => {
     const manager = await jetStreamApi(connection);
     const existing = await streamInfo(manager, definition.name);
-    return existing ? manager.streams.update(definition.name, config) : manager.streams.add(config);
+    if (!existing) return manager.streams.add(config);
+    const different = differencesOf(existing.config, config);
+    if (different.length === 0) return existing;
+    return manager.streams.update(definition.name, config).catch((error: unknown) => {
+      if (!isForbidden(error)) throw error;
+      throw new StreamDiffersError(definition.name, different, error);
+    });
   });
 }
 
@@ -156,6 +180,13 @@ export function jetStreamErrorCode(error: unknown): number | undefined {
   return typeof code === 'number' ? code : undefined;
 }
 
+/** Names of the fields that are not as they should be. Those that the definition leaves open may be as they like. */
+function differencesOf(actual: StreamConfig, wanted: Partial<StreamConfig>): string[] {
+  return Object.entries(wanted)
+    .filter(([name, value]) => !isDeepStrictEqual(actual[name as keyof StreamConfig], value))
+    .map(([name]) => name);
+}
+
 function absent(error: unknown, code: number): undefined {
   if (jetStreamErrorCode(error) === code) return undefined;
   throw error;
@@ -176,7 +207,8 @@ async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
     } catch (error) {
       const status = (error as { status?: unknown }).status;
       const refused = jetStreamErrorCode(error) !== undefined && status !== 503;
-      if (refused || isForbidden(error) || Date.now() > deadline) throw error;
+      const forbidden = error instanceof StreamDiffersError || isForbidden(error);
+      if (refused || forbidden || Date.now() > deadline) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
