@@ -17,7 +17,7 @@ import {
 import { objectSpans } from './json-text.js';
 import { eventIdOf, MESSAGE_ID_HEADER, topicOf } from './subject.js';
 import { canonicalTimestamp } from './timestamp.js';
-import { readWrittenEvent } from './written-event.js';
+import { readWrittenMessage } from './written-event.js';
 
 /** Why a message is not an event. */
 export type PoisonReason = 'too_large' | 'not_utf8' | 'not_json' | 'invalid_event' | 'subject_mismatch';
@@ -65,7 +65,7 @@ export function decodeEvent(message: RawMessage, prefix: string, eventBytesMax: 
   } catch {
     return poison('not_utf8', 'the body is not UTF-8');
   }
-  const written = readWrittenEvent(text, message.subject, prefix);
+  const written = readWrittenMessage(text, message.subject, prefix);
   if (written !== undefined) return { ok: true, event: written };
   let body: unknown;
   try {

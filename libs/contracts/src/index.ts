@@ -27,12 +27,15 @@ export {
 } from './event.js';
 export { decodeEvent, type Decoded, type PoisonReason, type RawMessage } from './event-decoder.js';
 export type { EventView, Problem, PublishResponse, PublishResult, StatsView, TopicStats } from './http.js';
-export { arraySpans, objectSpans, type ObjectSpans, type Span } from './json-text.js';
+export { isSpace } from './json-characters.js';
+export { objectSpans, type ObjectSpans, type Span } from './json-text.js';
 export {
   EVENT_BYTES_MAX,
   EVENT_ID_LENGTH_MAX,
+  EVENT_NAMES_MAX,
   PAGE_SIZE_DEFAULT,
   PAGE_SIZE_MAX,
+  PAYLOAD_DEPTH_MAX,
   PUBLISH_EVENTS_MAX,
   SOURCE_LENGTH_MAX,
 } from './limits.js';
@@ -45,3 +48,5 @@ export {
   topicOf,
 } from './subject.js';
 export { canonicalTimestamp } from './timestamp.js';
+export { ValueScan } from './value-scan.js';
+export { readWrittenEvent } from './written-event.js';

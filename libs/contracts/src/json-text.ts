@@ -58,24 +58,6 @@ export function objectSpans(text: string, from = 0): ObjectSpans {
   }
 }
 
-/** Finds each element of the array that begins at or after `from`. */
-export function arraySpans(text: string, from = 0): Span[] {
-  const elements: Span[] = [];
-  let at = skipSpace(text, from) + 1;
-  for (;;) {
-    at = skipSpace(text, at);
-    const code = text.charCodeAt(at);
-    if (code === CLOSE_BRACKET || at >= text.length) return elements;
-    if (code === COMMA) {
-      at++;
-      continue;
-    }
-    const end = valueEnd(text, at);
-    elements.push({ start: at, end });
-    at = end;
-  }
-}
-
 /** How many levels of objects and arrays the text has: `1` is 0, `{}` is 1, `{"a":[]}` is 2. */
 export function nestingDepth(text: string): number {
   let depth = 0;

@@ -1,12 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import {
-  arraySpans,
-  hasUnstorableCharacter,
-  hasUnstorableNumber,
-  nestingDepth,
-  objectSpans,
-} from './json-text.js';
+import { hasUnstorableCharacter, hasUnstorableNumber, nestingDepth, objectSpans } from './json-text.js';
 import { NUMBER_EXPONENT_MAX, NUMBER_LENGTH_MAX } from './limits.js';
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
@@ -121,18 +115,6 @@ describe('objectSpans', () => {
     const { members, end } = objectSpans(text, 9);
     expect([...members.keys()]).toEqual(['b']);
     expect(text.slice(end)).toBe(']');
-  });
-});
-
-describe('arraySpans', () => {
-  it('finds the text of each element, whatever the white space and the escapes', () => {
-    fc.assert(
-      fc.property(fc.array(value), space, spelling, (array, lead, { gap, choices }) => {
-        const text = lead + spell(array, gap, choices);
-        const elements = arraySpans(text).map(({ start, end }) => JSON.parse(text.slice(start, end)) as Json);
-        expect(elements).toEqual(JSON.parse(text));
-      }),
-    );
   });
 });
 

@@ -12,6 +12,8 @@ export const SOURCE_LENGTH_MAX = 256;
 export const EVENT_BYTES_MAX = 262_144;
 /** Events in one `POST /publish`, at most. */
 export const PUBLISH_EVENTS_MAX = 10_000;
+/** Members of one event that are looked at; it has five, and one with more than this is refused without naming each. */
+export const EVENT_NAMES_MAX = 64;
 /** Levels of nesting in a payload, at most; Postgres' own JSON parser gives up some thousands deeper. */
 export const PAYLOAD_DEPTH_MAX = 500;
 /** Characters of one number in a payload, at most. */

@@ -16,7 +16,19 @@ const SOURCE = ',"source":"';
 const PAYLOAD = ',"payload":{';
 
 /** An event whose text has the written form, whose subject agrees and which breaks no rule; else `undefined`. */
-export function readWrittenEvent(text: string, subject: string, prefix: string): SekaliEvent | undefined {
+export function readWrittenMessage(text: string, subject: string, prefix: string): SekaliEvent | undefined {
+  const event = readWrittenEvent(text);
+  if (event === undefined) return undefined;
+  const isOfSubject =
+    subject.length === prefix.length + 1 + event.topic.length &&
+    subject.startsWith(prefix) &&
+    subject.charAt(prefix.length) === '.' &&
+    subject.endsWith(event.topic);
+  return isOfSubject ? event : undefined;
+}
+
+/** An event whose text has the written form and which breaks no rule; else `undefined`. */
+export function readWrittenEvent(text: string): SekaliEvent | undefined {
   const topicFrom = TOPIC.length;
   const topicTo = text.indexOf('"', topicFrom);
   const eventIdFrom = topicTo + 1 + EVENT_ID.length;
@@ -48,10 +60,6 @@ export function readWrittenEvent(text: string, subject: string, prefix: string):
     topicError(topic) === undefined &&
     eventIdError(eventId) === undefined &&
     sourceError(source) === undefined &&
-    subject.length === prefix.length + 1 + topic.length &&
-    subject.startsWith(prefix) &&
-    subject.charAt(prefix.length) === '.' &&
-    subject.endsWith(topic) &&
     (plainObjectEnd(text, payloadFrom) === text.length - 1 || isValidPayload(payload));
   return isValid ? { topic, eventId, timestamp, source, payload } : undefined;
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { eventText, type SekaliEvent } from './event.js';
 import { decodeEvent, type Decoded } from './event-decoder.js';
-import { readWrittenEvent } from './written-event.js';
+import { readWrittenMessage } from './written-event.js';
 
 const EVENT: SekaliEvent = {
   topic: 'orders.created',
@@ -13,7 +13,7 @@ const EVENT: SekaliEvent = {
 };
 
 const read = (text: string, subject = 'events.orders.created'): SekaliEvent | undefined =>
-  readWrittenEvent(text, subject, 'events');
+  readWrittenMessage(text, subject, 'events');
 
 function decode(text: string, subject: string): Decoded {
   return decodeEvent({ subject, data: Buffer.from(text), header: () => undefined }, 'events', 1_000_000);
@@ -27,7 +27,7 @@ function eventOf(decoded: Decoded): SekaliEvent | undefined {
 /** White space after the first brace changes no meaning, and is not the written form: the decoder reads it itself. */
 const spaced = (text: string): string => text.replace('{', '{ ');
 
-describe('readWrittenEvent', () => {
+describe('readWrittenMessage', () => {
   it('reads what eventText writes, the payload unchanged', () => {
     expect(read(eventText(EVENT))).toEqual(EVENT);
   });

@@ -1,30 +1,28 @@
 /**
- * From the text of a `POST /publish` to events that can be published, and reasons why others cannot.
+ * From an element of a `POST /publish` to an event that can be published, or to the reasons why it cannot.
  *
- * The text is parsed to know its values, and kept to take the payloads from: what JavaScript's numbers cannot
- * hold must reach Postgres as the producer wrote it.
+ * Its text, whose bounds were checked (request-scan.ts), is parsed to know its values, and kept to take the payload
+ * from: what JavaScript's numbers cannot hold must reach Postgres as the producer wrote it.
  */
 import {
-  arraySpans,
   canonicalTimestamp,
   EVENT_FIELDS,
   eventIdError,
   eventText,
   objectSpans,
   payloadError,
+  readWrittenEvent,
   sourceError,
   timestampError,
   topicError,
   type FieldError,
+  type SekaliEvent,
 } from '#contracts';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import { EventDto } from './event.dto.js';
+import type { Candidate } from './request-scan.js';
 
-/** One element of a request: its value, and where its text begins. */
-export interface Candidate {
-  readonly value: unknown;
-  readonly start: number;
-}
+const WRITTEN_LENGTH_MAX = 1_024;
 
 /** A candidate that may be published, or what is wrong with it. Names are given where they are valid. */
 export type Checked =
@@ -36,46 +34,42 @@ export type Checked =
       readonly errors: readonly FieldError[];
     };
 
-const FORMS = 'Send one event, an array of events, or {"events": [...]}.';
-
 /**
- * Finds the events in a request, in the order sent.
+ * Checks one event against every rule, and writes it as it is published.
  *
- * @throws ProblemError 400 when the text is not JSON, 422 when it is none of the three forms or empty, 413 when
- *   it has more than `eventsMax` events
+ * @param text of the whole request
+ * @param index of the event in it
+ * @throws ProblemError 400 when it is not JSON
  */
-export function readCandidates(text: string, eventsMax: number): Candidate[] {
-  const value = parse(text);
-  const batch = batchOf(value, text);
-  if (batch === undefined) return [{ value, start: 0 }];
-  if (batch.values.length === 0) {
-    throw new ProblemError(problem('invalid-body', 422, `The batch is empty. ${FORMS}`));
-  }
-  if (batch.values.length > eventsMax) {
-    const detail = `${batch.values.length} events, at most ${eventsMax} are taken in one request.`;
-    throw new ProblemError(problem('too-large', 413, detail));
-  }
-  const spans = arraySpans(text, batch.start);
-  return batch.values.map((element, index) => ({ value: element, start: spans[index]?.start ?? 0 }));
-}
-
-/** Checks one event against every rule, and writes it as it is published. */
-export function checkCandidate(candidate: Candidate, text: string, eventBytesMax: number): Checked {
-  const { value, start } = candidate;
+export function checkCandidate(
+  { start, end, flaw }: Candidate,
+  text: string,
+  index: number,
+  eventBytesMax: number,
+): Checked {
+  if (flaw !== undefined) return { valid: false, errors: [flaw] };
+  const written = text.slice(start, end);
+  // Most events: their parts are known without making anything of the payload. Long texts JSON.parse reads faster.
+  const event = written.length <= WRITTEN_LENGTH_MAX ? readWrittenEvent(written) : undefined;
+  if (event !== undefined) return asPublication(event, eventBytesMax);
+  const value = parse(written, index);
   if (!isObject(value))
     return { valid: false, errors: [{ field: 'event', message: 'an event must be a JSON object' }] };
-  const span = objectSpans(text, start).members.get('payload');
-  const payload = span ? text.slice(span.start, span.end) : '';
+  const span = objectSpans(written).members.get('payload');
+  const payload = span ? written.slice(span.start, span.end) : '';
   if (!isEvent(value, payload)) return whatIsWrong(value, payload);
   const { topic, event_id: eventId, source } = value;
-  const event = { topic, eventId, timestamp: canonicalTimestamp(value.timestamp) ?? '', source, payload };
+  const timestamp = canonicalTimestamp(value.timestamp) ?? '';
+  return asPublication({ topic, eventId, timestamp, source, payload }, eventBytesMax);
+}
+
+function asPublication(event: SekaliEvent, eventBytesMax: number): Checked {
+  const { topic, eventId } = event;
   const body = eventText(event);
   const bytes = Buffer.byteLength(body);
-  if (bytes > eventBytesMax) {
-    const message = `the event is ${bytes} bytes of JSON, at most ${eventBytesMax} are allowed`;
-    return { valid: false, topic, eventId, errors: [{ field: 'event', message }] };
-  }
-  return { valid: true, topic, eventId, body };
+  if (bytes <= eventBytesMax) return { valid: true, topic, eventId, body };
+  const message = `the event is ${bytes} bytes of JSON, at most ${eventBytesMax} are allowed`;
+  return { valid: false, topic, eventId, errors: [{ field: 'event', message }] };
 }
 
 /** An event that breaks no rule. */
@@ -115,27 +109,13 @@ export function prefersLenient(header: string | readonly string[] | undefined): 
   return preferences.some((preference) => /^\s*handling\s*=\s*"?lenient"?\s*(;|$)/i.test(preference));
 }
 
-function parse(text: string): unknown {
+function parse(text: string, index: number): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    const detail = error instanceof Error ? error.message : 'The body is not JSON.';
-    throw new ProblemError(problem('malformed-json', 400, detail));
+    const detail = error instanceof Error ? error.message : 'it is not JSON';
+    throw new ProblemError(problem('malformed-json', 400, `The event at index ${index}: ${detail}`));
   }
-}
-
-/** The elements of an array or of `{"events": […]}`, and where the array begins; `undefined` for a single event. */
-function batchOf(value: unknown, text: string): { values: readonly unknown[]; start: number } | undefined {
-  if (Array.isArray(value)) return { values: value, start: 0 };
-  if (!isObject(value)) throw new ProblemError(problem('invalid-body', 422, FORMS));
-  const events = Object.hasOwn(value, 'events') ? value['events'] : undefined;
-  if (!Array.isArray(events)) return undefined;
-  const others = Object.keys(value).filter((name) => name !== 'events');
-  if (others.length > 0) {
-    const detail = `Beside "events" nothing else is allowed: ${others.join(', ').slice(0, 200)}. ${FORMS}`;
-    throw new ProblemError(problem('invalid-body', 422, detail));
-  }
-  return { values: events, start: objectSpans(text).members.get('events')?.start ?? 0 };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

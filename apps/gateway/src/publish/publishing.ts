@@ -13,22 +13,18 @@ import type { Access } from '../keys/access.js';
 import { problem, ProblemError, type AnswerHeaders } from '../problems/problem-error.js';
 import type { JsonBody } from './json-body.js';
 import { withinTopics } from './publish-permission.js';
-import { checkCandidate, readCandidates, type Checked } from './publish-request.js';
+import { checkCandidate, type Checked } from './publish-request.js';
+import { scanRequest, type RequestBounds } from './request-scan.js';
 
 /** What takes events to the brokers: see `Publisher`. */
 export interface EventPublisher {
   publishAll(events: readonly Publication[]): Promise<PublishOutcome[]>;
 }
 
-/** The bounds of a request. */
-export interface PublishingBounds {
-  readonly eventsMax: number;
-  readonly eventBytesMax: number;
-}
-
 const PREFERENCE_APPLIED = { 'preference-applied': 'handling=lenient' };
-/** Events validated in one go; between two goes other requests get their turn. */
-const VALIDATED_AT_ONCE = 200;
+/** Events and characters validated in one go; between two goes other requests get their turn. */
+const EVENTS_AT_ONCE = 200;
+const CHARS_AT_ONCE = 524_288;
 
 /** See the head of this file. */
 export class Publishing {
@@ -37,7 +33,7 @@ export class Publishing {
   constructor(
     private readonly publisher: EventPublisher,
     private readonly duplicates: Pick<BrokerDuplicates, 'add'>,
-    private readonly bounds: PublishingBounds,
+    private readonly bounds: RequestBounds,
   ) {}
 
   /**
@@ -79,11 +75,16 @@ export class Publishing {
   }
 
   private async checkNow(text: string): Promise<Checked[]> {
-    const candidates = readCandidates(text, this.bounds.eventsMax);
+    const scan = scanRequest(text, this.bounds);
+    let step = scan.next();
+    for (; step.done !== true; step = scan.next()) await setImmediate();
     const checked: Checked[] = [];
-    for (const candidate of candidates) {
-      checked.push(checkCandidate(candidate, text, this.bounds.eventBytesMax));
-      if (checked.length % VALIDATED_AT_ONCE === 0) await setImmediate();
+    let pausedAt = 0;
+    for (const [index, candidate] of step.value.entries()) {
+      checked.push(checkCandidate(candidate, text, index, this.bounds.eventBytesMax));
+      if (checked.length % EVENTS_AT_ONCE !== 0 && candidate.end - pausedAt < CHARS_AT_ONCE) continue;
+      pausedAt = candidate.end;
+      await setImmediate();
     }
     return checked;
   }

@@ -1,0 +1,186 @@
+/**
+ * Finds the events in the text of a `POST /publish`, and what breaks a bound, before anything is parsed.
+ *
+ *   text ─▶ form (one event, array, {"events": […]}) ─▶ each element: where it ends, how deep, how many names
+ *
+ * Nothing is made of the text but one small record for each element, at most as many as a request may hold. What is
+ * found is parsed one by one afterwards, so what a request costs does not depend on what stands in it. The scan pauses
+ * every now and then: whoever drives it lets other requests have their turn.
+ */
+import { EVENT_NAMES_MAX, isSpace, PAYLOAD_DEPTH_MAX, ValueScan, type FieldError } from '#contracts';
+import { problem, ProblemError } from '../problems/problem-error.js';
+
+/** One element of a request: where its text is, and what forbids to parse it. */
+export interface Candidate {
+  readonly start: number;
+  readonly end: number;
+  readonly flaw?: FieldError;
+}
+
+/** The bounds of a request. */
+export interface RequestBounds {
+  readonly eventsMax: number;
+  readonly eventBytesMax: number;
+}
+
+/** A scan on its way: each `next()` goes some way on, the last one returns what was found. */
+export type RequestScan = Generator<undefined, readonly Candidate[]>;
+
+/** Characters looked at from one pause to the next: about a millisecond. */
+const CHARS_AT_ONCE = 262_144;
+/** What the four short members, names and some white space of an event may take; the rest is its payload. */
+const CHARS_BESIDE_PAYLOAD_MAX = 16_384;
+/** The event itself is a level. */
+const DEPTH_MAX = PAYLOAD_DEPTH_MAX + 1;
+
+const FORMS = 'Send one event, an array of events, or {"events": [...]}.';
+const EVENTS = 'events';
+const SCALAR_LENGTH_MAX = 1_000;
+const SCALAR_BEGINS = /^["\d\-tfn]/;
+
+/**
+ * Scans a request.
+ *
+ * @returns the elements in the order sent, at least one
+ * @throws ProblemError, from `next()`: 400 when brackets and commas are not those of JSON, 422 when it is none of the
+ *   three forms or empty, 413 when it has more than `eventsMax` events
+ */
+export function* scanRequest(text: string, bounds: RequestBounds): RequestScan {
+  const start = yield* afterSpace(text, 0);
+  const first = text.charAt(start);
+  if (first === '[') return yield* scanArray(text, start, true, bounds);
+  if (first !== '{') throw neither(text, first);
+  const array = yield* eventsArray(text, start);
+  if (array !== undefined) return yield* scanEvents(text, array, bounds);
+  const scan = new ValueScan(text);
+  yield* scanValue(scan, start);
+  if (scan.isCut) throw malformed('The JSON ends before it is complete.');
+  yield* requireEnd(text, scan.end);
+  return [candidate(scan, start, bounds)];
+}
+
+/** A text that is no object and no array: another value, or no JSON. A long one is judged by how it begins. */
+function neither(text: string, first: string): ProblemError {
+  if (text.length > SCALAR_LENGTH_MAX)
+    return SCALAR_BEGINS.test(first) ? refusedForm(FORMS) : malformed('The body is not JSON.');
+  try {
+    JSON.parse(text);
+    return refusedForm(FORMS);
+  } catch (error) {
+    return malformed(error instanceof Error ? error.message : 'The body is not JSON.');
+  }
+}
+
+/** Where the array of `{"events": […` begins; `undefined` when the object begins otherwise. */
+function* eventsArray(text: string, start: number): Generator<undefined, number | undefined> {
+  const nameAt = yield* afterSpace(text, start + 1);
+  const nameEnd = text.indexOf('"', nameAt + 1);
+  // Written with escapes it has six characters for each of its six.
+  if (text.charAt(nameAt) !== '"' || nameEnd === -1 || nameEnd - nameAt > 6 * EVENTS.length + 1)
+    return undefined;
+  if (!isEventsName(text.slice(nameAt, nameEnd + 1))) return undefined;
+  const colonAt = yield* afterSpace(text, nameEnd + 1);
+  const valueAt = yield* afterSpace(text, colonAt + 1);
+  return text.charAt(colonAt) === ':' && text.charAt(valueAt) === '[' ? valueAt : undefined;
+}
+
+function isEventsName(written: string): boolean {
+  try {
+    return JSON.parse(written) === EVENTS;
+  } catch {
+    return false;
+  }
+}
+
+function* scanEvents(text: string, array: number, bounds: RequestBounds): RequestScan {
+  const found = yield* scanArray(text, array, false, bounds);
+  // Behind the last element there is only the bracket that ends the array.
+  const bracket = yield* afterSpace(text, found.at(-1)?.end ?? 0);
+  const behind = yield* afterSpace(text, bracket + 1);
+  if (text.charAt(behind) === ',') throw refusedForm(`Beside one "events" nothing else is allowed. ${FORMS}`);
+  if (text.charAt(behind) !== '}') throw malformed(`Expected } at position ${behind}.`);
+  yield* requireEnd(text, behind + 1);
+  return found;
+}
+
+/** @param isAll whether the text has to end with the array */
+function* scanArray(
+  text: string,
+  array: number,
+  isAll: boolean,
+  { eventsMax, eventBytesMax }: RequestBounds,
+): RequestScan {
+  const scan = new ValueScan(text);
+  const found: Candidate[] = [];
+  let at = yield* afterSpace(text, array + 1);
+  if (text.charAt(at) === ']') throw refusedForm(`The batch is empty. ${FORMS}`);
+  let pauseAt = at + CHARS_AT_ONCE;
+  for (;;) {
+    if (found.length === eventsMax) throw tooMany(eventsMax);
+    scan.begin(at);
+    // A generator of its own only for the long ones: there may be ten thousand short ones.
+    if (!scan.advance(CHARS_AT_ONCE)) yield* scanValue(scan);
+    if (scan.isCut) throw malformed(`The JSON ends within the event at index ${found.length}.`);
+    found.push(candidate(scan, at, { eventsMax, eventBytesMax }));
+    at = yield* afterSpace(text, scan.end);
+    const separator = text.charAt(at);
+    if (separator === ']') break;
+    if (separator !== ',')
+      throw malformed(`Expected , or ] at position ${at}, behind the event at index ${found.length - 1}.`);
+    at = yield* afterSpace(text, at + 1);
+    if (at > pauseAt) {
+      pauseAt = at + CHARS_AT_ONCE;
+      yield;
+    }
+  }
+  if (isAll) yield* requireEnd(text, at + 1);
+  return found;
+}
+
+function* scanValue(scan: ValueScan, from?: number): Generator<undefined, void> {
+  if (from !== undefined) scan.begin(from);
+  while (!scan.advance(CHARS_AT_ONCE)) yield;
+}
+
+function* afterSpace(text: string, from: number): Generator<undefined, number> {
+  let at = from;
+  for (let pauseAt = from + CHARS_AT_ONCE; isSpace(text.charCodeAt(at)); at++) {
+    if (at < pauseAt) continue;
+    pauseAt += CHARS_AT_ONCE;
+    yield;
+  }
+  return at;
+}
+
+function candidate(scan: ValueScan, start: number, { eventBytesMax }: RequestBounds): Candidate {
+  const { end, depth, names } = scan;
+  const message = flawOf(end - start, depth, names, eventBytesMax);
+  return message === undefined ? { start, end } : { start, end, flaw: { field: 'event', message } };
+}
+
+function flawOf(chars: number, depth: number, names: number, eventBytesMax: number): string | undefined {
+  if (chars > eventBytesMax + CHARS_BESIDE_PAYLOAD_MAX)
+    return `the event is at least ${chars} bytes of JSON, at most ${eventBytesMax} are allowed`;
+  if (depth > DEPTH_MAX) return `an event must not nest deeper than ${DEPTH_MAX} levels`;
+  if (names > EVENT_NAMES_MAX)
+    return `the event has ${names} members; it has topic, event_id, timestamp, source, payload (put the rest into payload)`;
+  return undefined;
+}
+
+function* requireEnd(text: string, from: number): Generator<undefined, void> {
+  const at = yield* afterSpace(text, from);
+  if (at < text.length) throw malformed(`Expected the end of the JSON at position ${at}.`);
+}
+
+function malformed(detail: string): ProblemError {
+  return new ProblemError(problem('malformed-json', 400, detail));
+}
+
+function refusedForm(detail: string): ProblemError {
+  return new ProblemError(problem('invalid-body', 422, detail));
+}
+
+function tooMany(eventsMax: number): ProblemError {
+  const detail = `More than ${eventsMax} events; at most ${eventsMax} are taken in one request.`;
+  return new ProblemError(problem('too-large', 413, detail));
+}
