@@ -20,6 +20,8 @@ const STOP_TIMEOUT_MS = 10_000;
 const GIVE_UP_TIMEOUT_MS = 3_000;
 const PORT_ATTEMPTS_MAX = 5;
 const GIB = 1024 ** 3;
+/** Nodes tell each other this address, so that none finds a way around the proxies between them. */
+const NOWHERE = '127.0.0.1:1';
 
 /** How to start a cluster. */
 export interface BrokerClusterOptions {
@@ -45,6 +47,11 @@ export interface BrokerClusterOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told how many nodes are healthy whenever that changes. */
   readonly onProgress?: (healthyNodes: number) => void;
+  /**
+   * Where a node dials another whose route port is given: a proxy of the caller's, which can part the two. Left out, nodes
+   * dial each other directly. Asked again for every pair when ports are drawn again.
+   */
+  readonly routeVia?: ((from: string, to: string, routePort: number) => Promise<number>) | undefined;
   /** Gets the nodes before any is started, so that no start of one goes unseen. */
   readonly onNodes?: (nodes: readonly BrokerNode[]) => void;
 }
@@ -107,19 +114,36 @@ async function configureNodes(nodes: readonly BrokerNode[], options: BrokerClust
   const drawn = await drawFreePorts(nodes.length * 3);
   const routePorts = nodes.map(() => drawn.pop() as number);
   const clusterName = readClusterName(options.dataDirectory);
-  nodes.forEach((node, index) => {
+  for (const [index, node] of nodes.entries()) {
+    const routePort = routePorts[index] as number;
     node.configure({
       clusterName,
       clientPort: options.clientPorts?.[index] ?? (drawn.pop() as number),
       monitorPort: drawn.pop() as number,
-      routePort: routePorts[index] as number,
-      routePorts,
+      routePort,
+      routePorts: await dialledPorts(node, nodes, routePorts, options.routeVia),
+      advertisedRoute: options.routeVia && NOWHERE,
       payloadBytesMax: options.maxPayloadBytes ?? 1024 ** 2,
       fileStoreBytesMax: options.maxFileStoreBytes ?? 10 * GIB,
       memoryStoreBytesMax: GIB / 4,
       syncInterval: options.syncInterval,
     });
-  });
+  }
+}
+
+/** The ports at which one node finds all of them: its own directly, the others by way of `via`. */
+async function dialledPorts(
+  from: BrokerNode,
+  nodes: readonly BrokerNode[],
+  routePorts: readonly number[],
+  via: BrokerClusterOptions['routeVia'],
+): Promise<number[]> {
+  return Promise.all(
+    nodes.map(async (to, index) => {
+      const port = routePorts[index] as number;
+      return via === undefined || to === from ? port : via(from.name, to.name, port);
+    }),
+  );
 }
 
 /** Random, so that two clusters stay apart, and kept, because streams remember the name of their cluster. */

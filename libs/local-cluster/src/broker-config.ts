@@ -9,8 +9,10 @@ export interface BrokerConfig {
   readonly clientPort: number;
   readonly monitorPort: number;
   readonly routePort: number;
-  /** Route ports of all nodes, its own among them. A single one means no cluster. */
+  /** The ports at which it dials the nodes, its own among them. A single one means no cluster. */
   readonly routePorts: readonly number[];
+  /** What it tells the others to dial instead of its route port, where they must use only what they were given. */
+  readonly advertisedRoute?: string | undefined;
   readonly storeDirectory: string;
   readonly payloadBytesMax: number;
   readonly fileStoreBytesMax: number;
@@ -38,12 +40,15 @@ export function renderBrokerConfig(config: BrokerConfig): string {
   ].join('\n');
 }
 
-function clusterBlock({ clusterName, routePort, routePorts }: BrokerConfig): string[] {
+function clusterBlock({ clusterName, routePort, routePorts, advertisedRoute }: BrokerConfig): string[] {
   return [
     'cluster {',
     `  name: ${JSON.stringify(clusterName)}`,
     `  listen: "127.0.0.1:${routePort}"`,
     `  routes: [${routePorts.map((port) => `"nats://127.0.0.1:${port}"`).join(', ')}]`,
+    ...(advertisedRoute === undefined
+      ? []
+      : [`  advertise: ${JSON.stringify(advertisedRoute)}`, '  no_advertise: true']),
     '}',
   ];
 }

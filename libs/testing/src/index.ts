@@ -1,4 +1,5 @@
 export { startApp, type App, type AppName, type StartOptions } from './app-process.js';
+export { BrokerSplit, type SplitManner } from './broker-split.js';
 export { waitFor, type Met, type WaitOptions } from './condition.js';
 export { sharedServers, startOwnServers, type OwnServers, type ServerAddresses } from './servers.js';
 export {

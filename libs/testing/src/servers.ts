@@ -4,6 +4,7 @@ import { chmod } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startBrokers, startPostgres, type BrokerCluster, type PostgresServer } from '#local-cluster';
+import type { BrokerSplit } from './broker-split.js';
 
 /** Where they are. */
 export interface ServerAddresses {
@@ -34,12 +35,16 @@ export function sharedServers(): ServerAddresses {
   return JSON.parse(text) as ServerAddresses;
 }
 
-/** Starts three brokers (or `nodes`) and a Postgres for one test file. Takes some seconds. */
-export async function startOwnServers(nodes = 3): Promise<OwnServers> {
+/**
+ * Starts three brokers (or `nodes`) and a Postgres for one test file. Takes some seconds.
+ *
+ * @param split stands between the brokers, and ends with them
+ */
+export async function startOwnServers(nodes = 3, split?: BrokerSplit): Promise<OwnServers> {
   const folder = mkdtempSync(join(tmpdir(), 'sekali-servers-'));
   await chmod(folder, 0o755);
   const [brokers, postgres] = await Promise.all([
-    startBrokers({ dataDirectory: join(folder, 'brokers'), nodes }),
+    startBrokers({ dataDirectory: join(folder, 'brokers'), nodes, routeVia: split?.routeVia }),
     startPostgres({ dataDirectory: join(folder, 'postgres'), settings: POSTGRES_SETTINGS }),
   ]);
   return {
@@ -49,6 +54,7 @@ export async function startOwnServers(nodes = 3): Promise<OwnServers> {
     postgres,
     stop: async () => {
       await Promise.all([brokers.stop(), postgres.stop('immediate')]);
+      await split?.stop();
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };

@@ -1,10 +1,14 @@
-/** A TCP proxy that can let a connection hang: bytes stop, nothing is closed, as when a network goes silent. */
+/**
+ * A TCP proxy that can part its two sides: silently (bytes stop, nothing is closed, as when a network goes silent), or
+ * openly (every connection is broken, and so is each new one).
+ */
 import { createServer, connect, type Server, type Socket } from 'node:net';
 
 /** A running proxy on loopback. */
 export class TcpProxy {
   private readonly pairs = new Set<{ readonly near: Socket; readonly far: Socket }>();
   private silent = false;
+  private refusing = false;
 
   private constructor(
     private readonly server: Server,
@@ -35,9 +39,16 @@ export class TcpProxy {
     }
   }
 
+  /** From now on every connection is broken, those that come later too. */
+  refuse(): void {
+    this.refusing = true;
+    this.cut();
+  }
+
   /** Ends the connections that hung; new ones pass. */
   heal(): void {
     this.silent = false;
+    this.refusing = false;
     this.cut();
   }
 
@@ -57,6 +68,10 @@ export class TcpProxy {
   }
 
   private join(near: Socket, targetPort: number): void {
+    if (this.refusing) {
+      near.destroy();
+      return;
+    }
     const far = connect(targetPort, '127.0.0.1');
     const pair = { near, far };
     this.pairs.add(pair);

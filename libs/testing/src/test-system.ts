@@ -9,6 +9,7 @@ import type { Pool } from 'pg';
 import { connectBroker, ensureConsumer, ensureStream } from '#broker';
 import type { BrokerCluster, PostgresServer } from '#local-cluster';
 import { createPool } from '#store';
+import type { BrokerSplit } from './broker-split.js';
 import { atTheEnd } from './clean-up.js';
 import { sharedServers, startOwnServers, type ServerAddresses } from './servers.js';
 import { createDatabase, dropDatabase } from './test-database.js';
@@ -74,11 +75,16 @@ export async function createTestSystem(options: TestSystemOptions = {}): Promise
   return { ...system, dispose: onceAtTheEnd(remove) };
 }
 
+/** What a test may ask for on brokers of its own. */
+export interface TestClusterOptions extends TestSystemOptions {
+  readonly nodes?: 1 | 3 | 5;
+  /** Stands between the brokers and can part them. It ends with them. */
+  readonly split?: BrokerSplit;
+}
+
 /** Makes a system on three brokers (or `nodes`) and a Postgres of its own, for tests that break them. */
-export async function createTestCluster(
-  options: TestSystemOptions & { readonly nodes?: 1 | 3 | 5 } = {},
-): Promise<TestCluster> {
-  const servers = await startOwnServers(options.nodes);
+export async function createTestCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
+  const servers = await startOwnServers(options.nodes, options.split);
   const stop = onceAtTheEnd(() => servers.stop());
   const system = await prepare(servers, nameSystem(), { replicas: options.nodes ?? 3, ...options });
   const remove = async (): Promise<void> => {
