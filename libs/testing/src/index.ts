@@ -10,3 +10,4 @@ export {
   type TestSystemOptions,
 } from './test-system.js';
 export { TcpProxy } from './tcp-proxy.js';
+export { createRoles } from './test-roles.js';
