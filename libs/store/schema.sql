@@ -128,3 +128,88 @@ CREATE TABLE sekali.stream (
   CONSTRAINT stream_pkey PRIMARY KEY (stream_id)
 );
 COMMENT ON TABLE sekali.stream IS 'Each making of a stream: a sequence means nothing without it';
+
+CREATE OR REPLACE FUNCTION sekali.make_inbox(consumer text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2000'
+AS $function$
+DECLARE
+  made text;
+  model text;
+  permitted record;
+BEGIN
+  IF consumer IS NULL OR consumer !~ '^[a-z][a-z0-9_]{0,30}$' OR consumer = 'store' THEN
+    RAISE EXCEPTION '"%" cannot name an inbox: use 1 to 31 characters a-z 0-9 _, a letter first, not "store"', consumer
+      USING ERRCODE = '22023';
+  END IF;
+  PERFORM pg_advisory_xact_lock(7365002);
+  IF to_regclass(format('sekali.%I', consumer || '_attempt')) IS NULL AND
+     (SELECT count(*) FROM pg_class WHERE relnamespace = 'sekali'::regnamespace AND relkind = 'r' AND relname LIKE '%\_attempt') >= 100
+  THEN
+    RAISE EXCEPTION 'the inbox "%" is not made: there are 100 already', consumer USING ERRCODE = '54000';
+  END IF;
+  FOR made, model IN
+    SELECT consumer || suffix, model_table FROM (VALUES ('_key', 'event_key'), ('_duplicate', 'duplicate'),
+      ('_dead_letter', 'dead_letter'), ('_attempt', 'attempt'), ('_counter', 'counter')) AS family (suffix, model_table)
+  LOOP
+    CONTINUE WHEN to_regclass(format('sekali.%I', made)) IS NOT NULL;
+    EXECUTE format('CREATE TABLE sekali.%I (LIKE sekali.%I INCLUDING ALL)', made, model);
+    -- Who may do what with the model may do it with its likeness.
+    FOR permitted IN
+      SELECT pg_get_userbyid(grantee) AS role, privilege_type AS privilege
+      FROM pg_class, aclexplode(relacl)
+      WHERE oid = format('sekali.%I', model)::regclass AND grantee <> relowner AND grantee <> 0
+    LOOP
+      EXECUTE format('GRANT %s ON sekali.%I TO %I', permitted.privilege, made, permitted.role);
+    END LOOP;
+  END LOOP;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.make_partition(day date)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET lock_timeout TO '2000'
+AS $function$
+DECLARE
+  partition text := 'event_' || to_char(day, 'YYYYMMDD');
+  beginning timestamptz := day::timestamp AT TIME ZONE 'UTC';
+  ending timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+BEGIN
+  IF day IS NULL OR abs(day - current_date) > 62 THEN
+    RAISE EXCEPTION 'a partition for % is not made: it must be within 62 days of today', day USING ERRCODE = '22023';
+  END IF;
+  PERFORM pg_advisory_xact_lock(7365001);
+  IF to_regclass('sekali.' || partition) IS NOT NULL THEN RETURN false; END IF;
+  EXECUTE format('CREATE TABLE sekali.%I (LIKE sekali.event INCLUDING ALL)', partition);
+  LOCK TABLE sekali.event IN SHARE ROW EXCLUSIVE MODE;
+  -- Days that were made in another time zone reach into this one; it gets what they leave.
+  SELECT greatest(beginning, max(upper) FILTER (WHERE lower <= beginning)),
+    least(ending, min(lower) FILTER (WHERE lower > beginning))
+  INTO beginning, ending
+  FROM (
+    SELECT bounds[1]::timestamptz AS lower, bounds[2]::timestamptz AS upper
+    FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid,
+      regexp_match(pg_get_expr(relpartbound, c.oid), 'FROM \(''(.+)''\) TO \(''(.+)''\)') AS bounds
+    WHERE inhparent = 'sekali.event'::regclass
+  ) present
+  WHERE lower < ending AND upper > beginning;
+  IF beginning >= ending THEN
+    EXECUTE format('DROP TABLE sekali.%I', partition);
+    RETURN false;
+  END IF;
+  EXECUTE format(
+    'WITH moved AS (DELETE FROM sekali.event_default WHERE stored_at >= $1 AND stored_at < $2 RETURNING *) '
+      'INSERT INTO sekali.%I SELECT * FROM moved', partition)
+    USING beginning, ending;
+  EXECUTE format('ALTER TABLE sekali.event ATTACH PARTITION sekali.%I FOR VALUES FROM (%L) TO (%L)',
+    partition, beginning, ending);
+  RETURN true;
+END
+$function$;

@@ -12,6 +12,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmdirSync,
   rmSync,
   statSync,
@@ -83,10 +84,10 @@ function requirePlatform() {
   );
 }
 
-/** Whether a setting is given, in the environment or in `.env` of the current directory. */
+/** Whether a setting is given, in the environment or, when run in the clone, in its `.env`. No other folder's is read. */
 function isSet(name) {
   if (process.env[name]) return true;
-  const text = readText('.env');
+  const text = realpathSync('.') === realpathSync(root) ? readText('.env') : undefined;
   return text !== undefined && new RegExp(`^\\s*(export\\s+)?${name}\\s*=\\s*\\S`, 'm').test(text);
 }
 

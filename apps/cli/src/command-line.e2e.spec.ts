@@ -1,7 +1,7 @@
 /** The command line as a process: what it answers to wrong use. Needs the build; `npm test` sees to it. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { drawFreePorts, findRepositoryRoot } from '#local-cluster';
@@ -86,4 +86,43 @@ describe('the command line', () => {
       expect(stdout).toContain('Exit codes:');
     },
   );
+});
+
+describe('a folder that somebody else filled', () => {
+  it('does not choose where a command goes', async () => {
+    const [port] = await drawFreePorts(1);
+    const theirs = mkdtempSync(join(tmpdir(), 'sekali-theirs-'));
+    const evil = `127.0.0.1:${port}`;
+    const settings = {
+      SEKALI_GATEWAY_URL: `http://${evil}`,
+      SEKALI_NATS_URLS: evil,
+      SEKALI_NATS_SERVER: './evil',
+    };
+    const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+    writeFileSync(join(theirs, '.env'), lines.join('\n'));
+    writeFileSync(join(theirs, 'package.json'), '{"name":"sekali"}');
+    mkdirSync(join(theirs, '.sekali'));
+    const running = {
+      gateway: `http://${evil}`,
+      gateways: [],
+      nats: [evil],
+      postgres: `postgres://${evil}/x`,
+    };
+    writeFileSync(join(theirs, '.sekali', 'running.json'), JSON.stringify(running));
+    writeFileSync(
+      join(theirs, '.sekali', 'lock.json'),
+      JSON.stringify({ owner: { pid: 1, startedAt: null }, since: 'now', children: [] }),
+    );
+    const main = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
+    const environment = { PATH: process.env['PATH'], SEKALI_GATEWAY_URL: `http://${nobody}` };
+    const ended = await new Promise<string>((resolve) => {
+      const options = { cwd: theirs, env: environment, timeout: ENDS_WITHIN_MS };
+      execFile(process.execPath, [main, 'audit', '--timeout', '10'], options, (_error, stdout, stderr) => {
+        resolve(`${stdout}${stderr}`);
+      });
+    });
+    rmSync(theirs, { recursive: true });
+    expect(ended).not.toContain(evil);
+    expect(ended).toMatch(/^settings: .*\.env has settings and is not read/m);
+  });
 });

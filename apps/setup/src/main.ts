@@ -8,7 +8,11 @@ import 'reflect-metadata';
 import { StreamDiffersError } from '#broker';
 import { readSetupSettings, SettingsError, type SetupSettings } from '#config';
 import { createLogger } from '#observability';
+import { EncodingError, GrantsError } from '#store';
 import { OlderStreamError, prepareBroker, prepareDatabase } from './preparation.js';
+
+/** What its user can mend: told in one line, without a stack. */
+const EXPECTED = [SettingsError, OlderStreamError, StreamDiffersError, EncodingError, GrantsError];
 
 async function main(): Promise<void> {
   const settings: SetupSettings = readSetupSettings();
@@ -20,10 +24,7 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  const expected =
-    error instanceof SettingsError ||
-    error instanceof OlderStreamError ||
-    error instanceof StreamDiffersError;
+  const expected = EXPECTED.some((kind) => error instanceof kind);
   process.stderr.write(
     `setup: ${expected || !(error instanceof Error) ? String(error) : (error.stack ?? error.message)}\n`,
   );

@@ -15,10 +15,12 @@ import {
   createDataSource,
   createPool,
   ensurePartitions,
+  grantRights,
   insertApiKeys,
   isLockTimeout,
   ledgerLastSequence,
   type Queryable,
+  refuseOtherEncoding,
   runMigrations,
   settledHorizon,
   streamIdOf,
@@ -40,10 +42,11 @@ export class OlderStreamError extends Error {
 }
 
 /**
- * Runs the migrations, makes partitions ahead, and adds the API keys of the file that the settings name. Two setups at
- * once wait for each other.
+ * Runs the migrations, gives the programs' roles their rights, makes partitions ahead, and adds the API keys of the file
+ * that the settings name. Two setups at once wait for each other.
  *
- * @throws SettingsError when that file is wrong, before anything is changed
+ * @throws SettingsError when that file is wrong, EncodingError when the database is not UTF-8, before anything is changed
+ * @throws GrantsError when roles of the programs exist and the schema is another role's
  */
 export async function prepareDatabase(settings: SetupSettings, logger: Logger): Promise<void> {
   const keys = readKeyFile(settings.SEKALI_API_KEYS_FILE);
@@ -53,6 +56,7 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
     const dataSource = await createDataSource(address);
     try {
       await dataSource.initialize();
+      await refuseOtherEncoding(dataSource);
       const applied = await runMigrations(dataSource, (error) => {
         logger.warn({ reason: String(error) }, 'somebody holds a table that a migration needs; trying again');
       });
@@ -68,6 +72,8 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
   }
   const pool = createPool(address);
   try {
+    const granted = await grantRights(pool);
+    if (granted.length > 0) logger.info({ granted }, 'rights of the programs brought up to date');
     await makePartitions(pool, logger);
     const added = await insertApiKeys(pool, keys);
     if (added.length > 0) logger.info({ added }, 'API keys added');

@@ -1,11 +1,11 @@
 /**
  * Turns the environment into settings, all problems at once.
  *
- * `.env` in the current directory is read first; what the environment itself says wins over it.
+ * `.env` is read first where it may be (env-file.ts); what the environment itself says wins over it.
  */
 import { readFileSync } from 'node:fs';
-import { config as loadDotenv } from 'dotenv';
 import { z } from 'zod';
+import { readEnvFile } from './env-file.js';
 import {
   clientFields,
   connectionFields,
@@ -15,6 +15,7 @@ import {
   streamFields,
   workerFields,
 } from './settings.js';
+import { unknownSettings } from './unknown-settings.js';
 
 /** Where settings come from: `process.env`, or a map in tests. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -107,9 +108,18 @@ export function readLocalClusterSettings(environment = systemEnvironment()): Loc
 
 /** The environment of this process with `.env` beneath it, for reading settings and for handing on to children. */
 export function systemEnvironment(): Environment {
-  const fromFile: Record<string, string> = {};
-  loadDotenv({ quiet: true, processEnv: fromFile });
-  return { ...fromFile, ...process.env };
+  const { settings, notice } = readEnvFile(process.cwd());
+  if (notice !== undefined) sayOnce(notice);
+  return { ...settings, ...process.env };
+}
+
+const said = new Set<string>();
+
+/** On the error output: a program that writes JSON or a report to the other must not find this in it. */
+function sayOnce(notice: string): void {
+  if (said.has(notice)) return;
+  said.add(notice);
+  process.stderr.write(`settings: ${notice}\n`);
 }
 
 /**
@@ -124,16 +134,22 @@ function eachIsRight(...names: string[]): (payload: z.core.ParsePayload) => bool
 function parse<S extends z.ZodType>(schema: S, environment: Environment): Readonly<z.infer<S>> {
   // Blank means not set: `SEKALI_HTTP_PORT= ` in a file would otherwise be read as port 0.
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value?.trim() !== ''));
+  const { mistyped, foreign } = unknownSettings(given);
   const result = schema.safeParse(given);
-  if (!result.success) {
-    throw new SettingsError(result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
-  }
-  return Object.freeze(withPassword(result.data as z.infer<S> & DatabaseSettings));
+  const wrong = result.success ? [] : result.error.issues;
+  const problems = [...wrong.map((issue) => `${issue.path.join('.')}: ${issue.message}`), ...mistyped];
+  if (problems.length > 0) throw new SettingsError(problems);
+  for (const notice of foreign) sayOnce(notice);
+  return Object.freeze(withVerification(withPassword(result.data as z.infer<S> & DatabaseSettings)));
 }
+
+/** TLS, by a certificate of the authority that names the host. */
+const VERIFIED = 'verify-full';
 
 interface DatabaseSettings {
   readonly SEKALI_POSTGRES_URL?: string;
   readonly SEKALI_POSTGRES_PASSWORD_FILE?: string | undefined;
+  readonly SEKALI_POSTGRES_CA_FILE?: string | undefined;
 }
 
 /** Puts the password from its file into the URL: whoever connects needs to know of one place only. */
@@ -144,5 +160,21 @@ function withPassword<T extends DatabaseSettings>(settings: T): T {
   if (url.password !== '') return settings;
   // An editor ends a file with a line break, which is not part of the password.
   url.password = encodeURIComponent(readFileSync(file, 'utf8').replace(/\r?\n$/, ''));
+  return { ...settings, SEKALI_POSTGRES_URL: url.href };
+}
+
+/** Puts the authority into the URL as well, in the words that every client of Postgres knows. */
+function withVerification<T extends DatabaseSettings>(settings: T): T {
+  const { SEKALI_POSTGRES_URL: address, SEKALI_POSTGRES_CA_FILE: authority } = settings;
+  if (address === undefined || authority === undefined || !URL.canParse(address)) return settings;
+  const url = new URL(address);
+  const mode = url.searchParams.get('sslmode') ?? VERIFIED;
+  if (mode !== VERIFIED || url.searchParams.has('ssl')) {
+    throw new SettingsError([
+      `SEKALI_POSTGRES_URL: with SEKALI_POSTGRES_CA_FILE every connection is verified; leave "ssl" and "sslmode=${mode}" out`,
+    ]);
+  }
+  url.searchParams.set('sslmode', VERIFIED);
+  url.searchParams.set('sslrootcert', authority);
   return { ...settings, SEKALI_POSTGRES_URL: url.href };
 }

@@ -182,12 +182,44 @@ describe('a secret in a file', () => {
     expect(settings.SEKALI_POSTGRES_URL).toBe(address);
   });
 
-  it.each(['SEKALI_POSTGRES_PASSWORD_FILE', 'SEKALI_NATS_NKEY_FILE', 'SEKALI_NATS_CA_FILE'])(
-    'must be readable: %s',
-    (name) => {
-      expect(workerProblems({ [name]: file })).toEqual([]);
-      const missing = join(folder, 'missing');
-      expect(workerProblems({ [name]: missing })).toEqual([`${name}: ${missing} cannot be read (ENOENT)`]);
+  it.each([
+    'SEKALI_POSTGRES_PASSWORD_FILE',
+    'SEKALI_POSTGRES_CA_FILE',
+    'SEKALI_NATS_NKEY_FILE',
+    'SEKALI_NATS_CA_FILE',
+  ])('must be readable: %s', (name) => {
+    expect(workerProblems({ [name]: file })).toEqual([]);
+    const missing = join(folder, 'missing');
+    expect(workerProblems({ [name]: missing })).toEqual([`${name}: ${missing} cannot be read (ENOENT)`]);
+  });
+
+  it('of the database’s authority has every connection verified', () => {
+    const settings = readWorkerSettings({
+      SEKALI_POSTGRES_URL: 'postgres://me@db:5432/sekali?application_name=x',
+      SEKALI_POSTGRES_PASSWORD_FILE: file,
+      SEKALI_POSTGRES_CA_FILE: file,
+    });
+    const { searchParams, password } = new URL(settings.SEKALI_POSTGRES_URL);
+    expect(Object.fromEntries(searchParams)).toEqual({
+      application_name: 'x',
+      sslmode: 'verify-full',
+      sslrootcert: file,
+    });
+    expect(password).not.toBe('');
+  });
+
+  it.each(['sslmode=disable', 'sslmode=require', 'sslmode=no-verify', 'ssl=false'])(
+    'of the database’s authority is not given up by the URL: %s',
+    (query) => {
+      const environment = {
+        SEKALI_POSTGRES_URL: `postgres://me@db:5432/sekali?${query}`,
+        SEKALI_POSTGRES_CA_FILE: file,
+      };
+      expect(workerProblems(environment)).toEqual([
+        expect.stringMatching(
+          /^SEKALI_POSTGRES_URL: with SEKALI_POSTGRES_CA_FILE every connection is verified/,
+        ),
+      ]);
     },
   );
 });
@@ -243,6 +275,18 @@ describe('every setting', () => {
   it.each(all)('%s says what it is for', (name, field) => {
     expect(name).toMatch(/^SEKALI_[A-Z_]+$/);
     expect(field.description).toMatch(/\w/);
+  });
+});
+
+describe('a mistyped setting', () => {
+  it('is refused with the one that is meant, together with the other problems', () => {
+    expect(workerProblems({ SEKALI_NATS_URL: 'nats://x:1', SEKALI_LOG_LEVEL: 'loud' })).toEqual([
+      expect.stringMatching('^SEKALI_LOG_LEVEL: '),
+      'SEKALI_NATS_URL: there is no such setting; SEKALI_NATS_URLS is meant',
+    ]);
+    expect(
+      workerProblems({ SEKALI_HTTP_PORT: '1', SEKALI_SECRETS: 'x', SEKALI_SOMETHING_ELSE: 'x' }),
+    ).toEqual([]);
   });
 });
 

@@ -94,6 +94,9 @@ export const connectionFields = {
     'a Postgres URL, such as postgres://user:password@host:5432/database',
   ).describe('The database'),
   SEKALI_POSTGRES_PASSWORD_FILE: file().describe('File with the password, for a URL that has none'),
+  SEKALI_POSTGRES_CA_FILE: file().describe(
+    'File with the certificates (PEM) of the authority that signed that of the database; with it a connection without TLS, or to another name, is refused',
+  ),
   SEKALI_STREAM: token('EVENTS').describe('Name of the stream'),
   SEKALI_SUBJECT_PREFIX: token('events').describe('First token of every subject: `<prefix>.<topic>`'),
   SEKALI_CONSUMER: token('store').describe('Name of the durable consumer that stores events'),

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openDataDirectory } from './data-directory.js';
+import { openDataDirectory, readRunningSystem, type RunningSystem } from './data-directory.js';
 import type { LockRecord } from './data-directory-lock.js';
 import { identifyProcess, type ProcessIdentity } from './process-identity.js';
 
@@ -109,5 +109,39 @@ describe('a data directory', () => {
     writeFileSync(join(folder, 'layout.json'), '{');
     expect(() => directory.checkLayout({ postgresMajor: 18, nodes: 3 })).toThrow('it is damaged');
     directory.close();
+  });
+});
+
+describe('where a system runs', () => {
+  const system: RunningSystem = {
+    gateway: 'http://127.0.0.1:1',
+    gateways: ['http://127.0.0.1:1'],
+    nats: ['nats://127.0.0.1:2'],
+    postgres: 'postgres://127.0.0.1:3/sekali',
+    data: '/data',
+  };
+  const pretend = (owner: unknown): void => {
+    writeFileSync(lockFile, JSON.stringify({ owner, since: 'now', children: [] }));
+    writeFileSync(join(folder, 'running.json'), JSON.stringify(system));
+  };
+
+  it('is told while it runs', () => {
+    const directory = openDataDirectory(folder);
+    directory.recordRunning(system);
+    expect(readRunningSystem(folder)).toEqual(system);
+    directory.close();
+    expect(readRunningSystem(folder)).toBeUndefined();
+  });
+
+  it('is not believed where somebody else has written it down beforehand', async () => {
+    const ended = await endedProcess();
+    for (const owner of [ended, { pid: process.pid, startedAt: null }, { pid: 1, startedAt: 'boot/1' }]) {
+      pretend(owner);
+      expect(readRunningSystem(folder)).toBeUndefined();
+    }
+    rmSync(lockFile);
+    expect(readRunningSystem(folder)).toBeUndefined();
+    pretend(await startProcess());
+    expect(readRunningSystem(folder)).toEqual(system);
   });
 });

@@ -9,11 +9,20 @@
  * Promise: one user at a time, and never a second set of processes on the same files: the lock is taken over only
  * when its owner and every process recorded in it are gone. Every refusal is one line that says what to do.
  */
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
-import { takeLock, writeLock, type LockChild } from './data-directory-lock.js';
+import { parseLock, takeLock, writeLock, type LockChild } from './data-directory-lock.js';
 import { LocalClusterError } from './local-cluster-error.js';
-import { identifyProcess } from './process-identity.js';
+import { identifyProcess, isCertainlyRunning } from './process-identity.js';
 
 const FORMAT_VERSION = 1;
 const RUNNING_FILE = 'running.json';
@@ -89,10 +98,19 @@ export function openDataDirectory(directory: string): DataDirectory {
   };
 }
 
-/** Where the system on this data directory is; undefined when none has said so. */
+/**
+ * Where the system on this data directory is; undefined when none runs there.
+ *
+ * A folder that somebody else filled must not choose where commands, and the keys they send, go to. So the file is
+ * believed only when it is this user's and the process that holds the lock lives: nobody can know that beforehand.
+ */
 export function readRunningSystem(directory: string): RunningSystem | undefined {
+  const file = join(resolve(directory), RUNNING_FILE);
   try {
-    return JSON.parse(readFileSync(join(resolve(directory), RUNNING_FILE), 'utf8')) as RunningSystem;
+    const lock = parseLock(readFileSync(join(resolve(directory), 'lock.json'), 'utf8'));
+    if (lock === undefined || !isCertainlyRunning(lock.owner)) return undefined;
+    if (process.getuid !== undefined && statSync(file).uid !== process.getuid()) return undefined;
+    return JSON.parse(readFileSync(file, 'utf8')) as RunningSystem;
   } catch {
     return undefined;
   }

@@ -27,6 +27,11 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return identity.startedAt === null || startedAt === null || startedAt === identity.startedAt;
 }
 
+/** The same, for a record that somebody may have made up: a start that is not recorded, where it can be, is no proof. */
+export function isCertainlyRunning(identity: ProcessIdentity): boolean {
+  return isRunning(identity) && identity.startedAt === startOf(identity.pid);
+}
+
 function pidExists(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -11,9 +11,11 @@ export {
 export { missingTables, withAuditSnapshot } from './audit-snapshot.js';
 export { BrokerDuplicates, type BrokerDuplicatesOptions } from './broker-duplicates.js';
 export { createDataSource, createPool, type StoreAddress } from './data-source.js';
+export { EncodingError, refuseOtherEncoding } from './encoding.js';
 export { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
 export { findEvent, type EventPosition, type FoundEvent, type StoredEvent } from './event-queries.js';
 export { findConflicts, insertEvents, type NewEvent } from './event-store.js';
+export { grantRights, GrantsError, ROLES, type Program } from './grants.js';
 export { createInbox } from './inbox-tables.js';
 export { runMigrations } from './migration-run.js';
 export { keptHorizon, settledHorizon } from './horizon.js';

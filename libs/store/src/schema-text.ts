@@ -37,6 +37,9 @@ FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 WHERE i.indrelid = $1 AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid)
 ORDER BY c.relname`;
 
+const FUNCTIONS = `
+SELECT pg_get_functiondef(oid) AS definition FROM pg_proc WHERE pronamespace = 'sekali'::regnamespace ORDER BY proname`;
+
 interface Table {
   readonly id: number;
   readonly name: string;
@@ -61,6 +64,8 @@ export async function schemaText(database: Queryable): Promise<string> {
   const { rows: tables } = await database.query<Table>(TABLES);
   const parts = ['CREATE SCHEMA sekali;'];
   for (const table of tables) parts.push(await tableText(database, table));
+  const { rows: functions } = await database.query<{ definition: string }>(FUNCTIONS);
+  parts.push(...functions.map(({ definition }) => `${definition.trimEnd()};`));
   return `${parts.join('\n\n')}\n`;
 }
 

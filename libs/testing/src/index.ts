@@ -11,3 +11,4 @@ export {
   type TestSystemOptions,
 } from './test-system.js';
 export { TcpProxy } from './tcp-proxy.js';
+export { createRoles } from './test-roles.js';

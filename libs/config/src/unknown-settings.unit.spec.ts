@@ -1,0 +1,56 @@
+/** A name that is nearly a setting is a mistake; one that is nothing like any may be somebody else's. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import { unknownSettings } from './unknown-settings.js';
+
+const root = new URL('../../../', import.meta.url);
+
+describe('a variable that is no setting', () => {
+  it.each([
+    ['SEKALI_NATS_URL', 'SEKALI_NATS_URLS'],
+    ['SEKALI_HTTP_KEYS_ON_LOOPBAK', 'SEKALI_HTTP_KEYS_ON_LOOPBACK'],
+    ['SEKALI_LOGLEVEL', 'SEKALI_LOG_LEVEL'],
+    ['SEKALI_BATCH_SZIE', 'SEKALI_BATCH_SIZE'],
+    ['SEKALI_STREAM_REPLICAS_', 'SEKALI_STREAM_REPLICAS'],
+    ['SEKALI_SYNC_INTERVALL', 'SEKALI_SYNC_INTERVAL'],
+  ])('is refused when it is nearly one: %s', (name, meant) => {
+    expect(unknownSettings({ [name]: 'x' })).toEqual({
+      mistyped: [`${name}: there is no such setting; ${meant} is meant`],
+      foreign: [],
+    });
+  });
+
+  it.each([
+    ['SEKALI_HTTPS_KEYS_LOOPBACK', 'SEKALI_HTTP_KEYS_ON_LOOPBACK'],
+    ['SEKALI_POSTGRES', 'SEKALI_POSTGRES_URL'],
+  ])('is said, with the nearest one, when it may be another’s: %s', (name, nearest) => {
+    expect(unknownSettings({ [name]: 'x' })).toEqual({
+      mistyped: [],
+      foreign: [`${name} is no setting; the nearest is ${nearest}`],
+    });
+  });
+
+  it('is left alone when Kubernetes made it for a service of ours', () => {
+    const links = {
+      SEKALI_SERVICE_HOST: '10.0.0.1',
+      SEKALI_SERVICE_PORT: '80',
+      SEKALI_GATEWAY_SERVICE_PORT_HTTP: '80',
+      SEKALI_PORT: 'tcp://10.0.0.1:80',
+      SEKALI_GATEWAY_PORT_80_TCP_ADDR: '10.0.0.1',
+    };
+    expect(unknownSettings(links)).toEqual({ mistyped: [], foreign: [] });
+    expect(unknownSettings({ SEKALI_PORT: '8080' }).foreign).toHaveLength(1);
+  });
+});
+
+describe('a setting of another program of ours', () => {
+  it.each(['docker-compose.yml', '.env.example', 'README.md', 'deploy/README.md'])(
+    'is known, wherever %s names one',
+    (file) => {
+      const names = readFileSync(new URL(file, root), 'utf8').match(/\bSEKALI_[A-Z0-9_]*[A-Z0-9]\b/g) ?? [];
+      expect(names).not.toEqual([]);
+      const environment = Object.fromEntries(names.map((name) => [name, 'x']));
+      expect(unknownSettings(environment)).toEqual({ mistyped: [], foreign: [] });
+    },
+  );
+});

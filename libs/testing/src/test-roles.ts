@@ -1,0 +1,39 @@
+/** The roles of the programs, on a server of this run. Roles belong to a server, not to a database: all tests share them. */
+import pg from 'pg';
+import { ROLES, type Program } from '#store';
+
+const PASSWORD = 'of-a-test';
+const ROLES_LOCK = 7_365_101;
+
+/**
+ * Makes the roles that are missing; they may do nothing before setup, or `grantRights`, has given them their rights.
+ *
+ * @param url of a database, as superuser
+ * @returns the URL of the same database for each program
+ */
+export async function createRoles(url: string): Promise<Readonly<Record<Program, string>>> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query('SELECT pg_advisory_lock($1)', [ROLES_LOCK]);
+    for (const role of Object.values(ROLES)) {
+      const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [role]);
+      if (rowCount === 0) await client.query(`CREATE ROLE ${role} LOGIN PASSWORD '${PASSWORD}'`);
+    }
+  } finally {
+    await client.end();
+  }
+  return {
+    gateway: as(url, ROLES.gateway),
+    worker: as(url, ROLES.worker),
+    reader: as(url, ROLES.reader),
+    recovery: as(url, ROLES.recovery),
+  };
+}
+
+function as(address: string, role: string): string {
+  const url = new URL(address);
+  url.username = role;
+  url.password = PASSWORD;
+  return url.href;
+}
