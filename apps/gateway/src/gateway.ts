@@ -11,7 +11,7 @@ import { brokerAddress } from '#broker';
 import type { GatewaySettings } from '#config';
 import { PUBLISH_EVENTS_MAX } from '#contracts';
 import { NestLogger, type Logger } from '#observability';
-import { activeApiKeys, BrokerDuplicates, createPool } from '#store';
+import { activeApiKeys, areGivenUp, areStored, BrokerDuplicates, createPool } from '#store';
 import { BrokerLink } from './broker-link.js';
 import { EventReader } from './events/event-reader.js';
 import { GatewayModule } from './gateway.module.js';
@@ -80,7 +80,7 @@ export class Gateway {
       connectionsMax: DATABASE_CONNECTIONS_MAX,
       transactionMsMax: STATEMENT_MS_MAX,
     });
-    const broker = new BrokerLink(brokerOptions(settings));
+    const broker = new BrokerLink(brokerOptions(settings, pool));
     const gate = new RequestGate();
     const duplicates = new BrokerDuplicates(pool, {
       onError: (error) =>
@@ -175,7 +175,10 @@ async function connectBrokers(broker: BrokerLink, logger: Logger): Promise<void>
   logger.info('connected to the brokers');
 }
 
-function brokerOptions(settings: GatewaySettings): ConstructorParameters<typeof BrokerLink>[0] {
+function brokerOptions(
+  settings: GatewaySettings,
+  pool: Pool,
+): ConstructorParameters<typeof BrokerLink>[0] {
   return {
     address: brokerAddress(settings, 'sekali-gateway'),
     consumer: settings.SEKALI_CONSUMER,
@@ -187,6 +190,10 @@ function brokerOptions(settings: GatewaySettings): ConstructorParameters<typeof 
       budgetMs: settings.SEKALI_PUBLISH_BUDGET_MS,
       together: settings.SEKALI_PUBLISH_TOGETHER === 'true',
       inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
+      ledger: {
+        givenUp: (events) => areGivenUp(pool, settings.SEKALI_STREAM, events),
+        stored: (events) => areStored(pool, events),
+      },
     },
   };
 }

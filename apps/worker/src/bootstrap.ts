@@ -35,8 +35,8 @@ export async function runWorker(
   const pool = createPool({
     url: settings.SEKALI_POSTGRES_URL,
     name: 'sekali-worker',
-    // One a transaction, one for what stands between them.
-    connectionsMax: settings.SEKALI_BATCHES_IN_FLIGHT + 1,
+    // One a transaction, one for what is too slow to be among them, one for what stands between them.
+    connectionsMax: settings.SEKALI_BATCHES_IN_FLIGHT + 2,
     transactionMsMax: settings.SEKALI_TRANSACTION_MS_MAX,
   });
   logger.info('connecting to the brokers');

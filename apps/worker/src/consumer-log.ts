@@ -41,6 +41,21 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
       case 'outage-ended':
         log.info({ seconds: event.seconds }, 'Postgres is back');
         return;
+      case 'defect-began':
+        log.error(
+          { err: event.error },
+          'nothing can be stored, and no event is at fault: mend the schema, the privileges or the effect; all is kept and waits',
+        );
+        return;
+      case 'defect-continues':
+        log.error(
+          { seconds: event.seconds, err: event.error },
+          'still nothing can be stored; all is kept and waits',
+        );
+        return;
+      case 'defect-ended':
+        log.info({ seconds: event.seconds }, 'events are stored again');
+        return;
       default:
         event satisfies never;
     }

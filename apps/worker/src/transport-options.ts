@@ -43,6 +43,7 @@ export function transportOptions(
       isolateAfterDeliveries: settings.SEKALI_ISOLATE_AFTER_DELIVERIES,
       attemptsMax: settings.SEKALI_ATTEMPTS_MAX,
       retryDelayMs: RETRY_DELAY_MS,
+      slowRemedy: `raise SEKALI_TRANSACTION_MS_MAX (now ${settings.SEKALI_TRANSACTION_MS_MAX}), or find what makes it slow`,
     },
     durableOf,
     tablesOf: (pattern) => inboxTables('sekali', pattern),

@@ -1,4 +1,5 @@
 export { brokerAddress, connectBroker, type BrokerAddress, type BrokerSettings } from './connection.js';
+export type { EventLedger, SentEvent } from './duplicate-check.js';
 export { jetStreamApi } from './jetstream-api.js';
 export { MovableConnection } from './movable-connection.js';
 export { type UnavailableReason } from './publish-failure.js';

@@ -4,11 +4,14 @@
  *   first ─ack──────────────────────────▶ accepted
  *     └─anything else─▶ goOn ─look─────▶ duplicate | accepted (our own try, whose answer was lost)
  *                        │ ▲ └─refused─▶ unavailable
- *                        └─┘ wait, same id again, until the deadline
+ *                        ├─┘ wait, same id again, until the deadline
+ *                        └─ a duplicate of what nobody has: again, under a fresh message id
  *
  * The brokers compare message ids only. A message that somebody published under an event's id without being that
  * event (not JSON, another id in its body) would swallow the real one: so what a "duplicate" is a duplicate of is
  * looked at, unless this process published it itself, and the event is published under a fresh message id if need be.
+ * A message that has left the stream, or was given up, swallows its event in the same way (duplicate-check.ts). The fresh
+ * id is made from the sequence of the lost message, so that all who repeat the event add one message for each that is lost.
  *
  * A try whose answer was lost may have stored the event; the next is then told "duplicate" about our own
  * message. The submission header tells the two apart, so that duplicates are counted exactly.
@@ -17,6 +20,7 @@ import { jetstream, type JetStreamClient, type JetStreamManager } from '@nats-io
 import type { NatsConnection } from '@nats-io/nats-core';
 import { decodeEvent, messageIdOf, type RawMessage, SUBMISSION_HEADER } from '#contracts';
 import { type Ack, type AckInbox } from './ack-inbox.js';
+import { DuplicateCheck, type EventLedger, type SentEvent } from './duplicate-check.js';
 import { jetStreamApi } from './jetstream-api.js';
 import { messageHeaders } from './message-headers.js';
 import { publishFailure, retryDelayMs } from './publish-failure.js';
@@ -31,6 +35,8 @@ export interface TryBounds {
   readonly tryMsMax: number;
   /** When everything is given up, by `Date.now()`; it may come nearer. */
   readonly stopAt: () => number;
+  /** What is known of events beyond the stream. */
+  readonly ledger?: EventLedger | undefined;
 }
 
 const LAST_TRY_MS_MIN = 100;
@@ -42,6 +48,7 @@ export class PublishTries {
   private manager: Promise<JetStreamManager> | undefined;
   /** What this process published lately, remembered to spare looking at it. */
   private readonly own = new RecentSequences();
+  private readonly duplicates: DuplicateCheck;
 
   constructor(
     private readonly connection: NatsConnection,
@@ -49,6 +56,7 @@ export class PublishTries {
     private readonly bounds: TryBounds,
   ) {
     this.client = jetstream(connection, { timeout: bounds.tryMsMax });
+    this.duplicates = new DuplicateCheck(() => this.leader(), bounds.stream, bounds.ledger);
   }
 
   /** Whether this process has published the message id lately, so that it is a duplicate for certain. */
@@ -78,7 +86,6 @@ export class PublishTries {
       this.acks.send([message], this.tryMs(leftMs), (answer) => {
         if (answer instanceof Error) goOn(answer);
         else if (!answer.duplicate) end(this.accepted(job, answer.seq));
-        else if (this.own.sequenceOf(messageId) === answer.seq) end({ status: 'duplicate', seq: answer.seq });
         else goOn(answer);
       });
     } catch (error) {
@@ -114,8 +121,8 @@ export class PublishTries {
         });
         const first = answer.duplicate ? await this.firstOf(job, answer.seq) : 'this';
         if (first === 'this') return this.accepted(job, answer.seq);
-        if (first === 'same') return { status: 'duplicate', seq: answer.seq };
-        messageId = `${job.messageId}#${job.submission}`;
+        if (await this.isKept(job, answer.seq, first)) return { status: 'duplicate', seq: answer.seq };
+        messageId = `${job.messageId}#${first === 'another' ? job.submission : answer.seq}`;
         answer = undefined;
       } catch (error) {
         answer = asError(error);
@@ -123,25 +130,34 @@ export class PublishTries {
     }
   }
 
+  /** Whether the message that the brokers call the first is this event, and somebody has it. */
+  private async isKept(
+    { event: { topic, eventId } }: PublishJob,
+    seq: number,
+    first: 'same' | 'gone' | 'another',
+  ): Promise<boolean> {
+    const sent: SentEvent = { topic, eventId, seq };
+    if (first === 'another') return false;
+    return first === 'gone' ? this.duplicates.isStored(sent) : this.duplicates.isKept(sent);
+  }
+
   /**
-   * What the broker has under the message id: this very submission, the same event sent before, or something that
-   * is not this event. Throws when nobody says; the try is then repeated.
+   * What the broker has under the message id: this very submission, the same event sent before, nothing any more, or
+   * something that is not this event. Throws when nobody says; the try is then repeated.
    */
-  private async firstOf(job: PublishJob, seq: number): Promise<'this' | 'same' | 'another'> {
+  private async firstOf(job: PublishJob, seq: number): Promise<'this' | 'same' | 'gone' | 'another'> {
     if (this.own.sequenceOf(job.messageId) === seq) return 'same';
-    // Through the leader: a replica asked directly may not have the message yet.
-    this.manager ??= jetStreamApi(this.connection, LOOK_MS_MAX);
-    const stored = await (
-      await this.manager
-    ).streams
+    const manager = await this.leader();
+    const stored = await manager.streams
       .getMessage(this.bounds.stream, { seq })
       .catch((error: unknown) => {
         if (publishFailure(error).retry) throw error;
         // A producer that may only publish may not look: then the message id has to do.
-        return null;
+        return 'not-told' as const;
       });
-    // It has left the stream since, by age or by hand, or it may not be looked at.
-    if (stored === null) return 'same';
+    if (stored === 'not-told') return 'same';
+    // It has left the stream since, by age or by hand.
+    if (stored === null) return 'gone';
     if (stored.header.get(SUBMISSION_HEADER) === job.submission) return 'this';
     const theirs = this.identityOf({
       subject: stored.subject,
@@ -155,6 +171,12 @@ export class PublishTries {
     });
     const isSame = ours === undefined || ours === theirs;
     return isSame ? 'same' : 'another';
+  }
+
+  /** Questions go to the leader: a replica asked directly may not have the message yet. */
+  private async leader(): Promise<JetStreamManager> {
+    this.manager ??= jetStreamApi(this.connection, LOOK_MS_MAX);
+    return this.manager;
   }
 
   private identityOf(message: RawMessage): string | undefined {

@@ -7,7 +7,8 @@
  *      ▼                   ▼
  *   unavailable        unavailable (budget spent, stream full)
  *
- * Promises: `accepted` and `duplicate` are said only after a quorum of the brokers has the event; a publish is
+ * Promises: `accepted` and `duplicate` are said only after a quorum of the brokers has the event, and `duplicate` only
+ * while it is there or when it was stored; a publish is
  * never thrown away in silence and never throws for trouble with the brokers; what waits and what is in
  * flight is bounded. `unavailable` does not say that the event is absent (an answer may have been lost), only
  * that sending it again with the same id is needed and safe.
@@ -20,6 +21,7 @@
 import { nuid, type NatsConnection } from '@nats-io/nats-core';
 import { messageIdOf, subjectOf } from '#contracts';
 import { AckInbox } from './ack-inbox.js';
+import type { EventLedger } from './duplicate-check.js';
 import { type Publication, type PublishJob, type PublishOutcome, unavailable } from './publish-job.js';
 import { PublishTogether } from './publish-together.js';
 import { PublishTries } from './publish-tries.js';
@@ -45,6 +47,8 @@ export interface PublisherOptions {
   readonly heldBytesMax?: number;
   /** Where the brokers' answers may come to; the client's own default when left out. */
   readonly inboxPrefix?: string | undefined;
+  /** What is known of events beyond the stream; without it, what has left the stream is published again. */
+  readonly ledger?: EventLedger | undefined;
 }
 
 const TRY_MS_MAX = 3_000;
@@ -68,10 +72,10 @@ export class Publisher {
     connection: NatsConnection,
     private readonly options: PublisherOptions,
   ) {
-    const { stream, subjectPrefix, tryMsMax = TRY_MS_MAX, together = true } = options;
+    const { stream, subjectPrefix, tryMsMax = TRY_MS_MAX, together = true, ledger } = options;
     const acks = new AckInbox(connection, options.inboxPrefix);
     const stopAt = (): number => this.stopAt;
-    this.tries = new PublishTries(connection, acks, { stream, subjectPrefix, tryMsMax, stopAt });
+    this.tries = new PublishTries(connection, acks, { stream, subjectPrefix, tryMsMax, stopAt, ledger });
     if (together) this.together = new PublishTogether(acks, this.tries);
   }
 

@@ -3,8 +3,28 @@
  *
  *   process ─ok──────────────────────▶ outcomes
  *      ├─outage / contention─▶ wait ─▶ process again      (nothing is counted, nothing given up)
- *      └─refused / defect────▶ divide ▶ process each half
- *                                └─stands alone─▶ refused: dead letter · defect: retry, then dead letter
+ *      └─anything else─▶ does the store take a good message? (store-probe.ts)
+ *            ├─no──▶ a defect of the store: wait, said aloud, until it does ─▶ process again
+ *            └─yes─▶ divide ▶ process each half ▶ what stands alone is at fault
+ *
+ * What hits every message is no message's fault. Who is at fault is decided by what fails, and by the probe:
+ *
+ *   | a message fails alone with       | the probe passes              | the probe fails  | no good message is known     |
+ *   |----------------------------------|-------------------------------|------------------|------------------------------|
+ *   | its value (class 22, 54)         | once more, then dead letter   | wait             | once more, then dead letter  |
+ *   | a constraint (class 23)          | once more, then dead letter   | wait             | put back, nothing counted    |
+ *   | a time-out (57014, 25P03, 25P04) | counted; dead letter `too_slow`    | wait        | put back, nothing counted    |
+ *   | anything else (42…, P0001, a bug)| counted; dead letter `effect_failed` | wait      | put back, nothing counted    |
+ *
+ * "Once more" rules out a defect that was there for a moment: it would have to come back behind the probe. "Counted" is
+ * an attempt of `attemptsMax`, repeated with a growing delay. "Wait" pauses for 2 s at most, and holds the batch.
+ * The good message may itself have become bad, by a new constraint: while the probe fails, one message of the batch that
+ * was taken at random is tried by itself at each turn, and becomes the good one when it is stored. With no good message
+ * (the process has stored nothing yet) three are tried, and the batch is put back, so that others get their turn:
+ * a message is given up for what it may share with all others only after one of the others was stored.
+ *
+ * A batch that took too long is divided under an eighth of the time that it took. What does not get through under that
+ * is put back, and is processed alone and under the whole bound, one such message at a time (`isSlow`).
  *
  * A message delivered again and again without being settled is suspected of ending the process. It is processed
  * alone, with nothing else at work in this process, and the attempt is written down before it begins: attempts
@@ -13,8 +33,10 @@
 import type { Decoder, Delivery, Message, Poison } from './delivery.js';
 import type { Observer, Outcome } from './outcome.js';
 import type { OutageGate } from './outage-gate.js';
-import { classifyDatabaseError } from './postgres/sqlstate.js';
 import { type Batch, ForeignSequenceError, type Inbox } from './postgres/inbox.js';
+import { classifyDatabaseError, isAboutTheValue } from './postgres/sqlstate.js';
+import { SlowMessages } from './slow-messages.js';
+import { type StoreState, StoreProbe, waitsOutOutages } from './store-probe.js';
 
 /** Bounds of the processing. */
 export interface ProcessorSettings {
@@ -22,19 +44,46 @@ export interface ProcessorSettings {
   readonly attemptsMax: number;
   /** First delay before a message that failed alone is delivered again; it doubles. */
   readonly retryDelayMs: number;
+  /** What to do about a message that takes too long, for the detail of its dead letter. */
+  readonly slowRemedy?: string;
 }
 
 const RETRY_DELAY_MS_MAX = 60_000;
+/** Behind a pause for the store, which is what keeps the pace. */
+const PUT_BACK_MS = 1_000;
+/** Messages that are tried by themselves before a batch is put back. */
+const SAMPLES_WITHOUT_GOOD = 3;
+const SHARE_OF_SLOW = 8;
+const PART_MS_MIN = 100;
+const SLOW_REMEDY = 'raise the bound on a transaction, or make the effect faster';
 
-/** Takes batches to outcomes. Holds no state between batches. */
+type Outcomes = Map<number, Outcome>;
+
+/** A batch that was not committed, why, and after how long. */
+interface Failure {
+  readonly error: unknown;
+  readonly afterMs: number;
+}
+
+/** Takes batches to outcomes. Between batches it remembers a good message and the slow ones, no more. */
 export class BatchProcessor<E> {
+  private readonly probe: StoreProbe<E>;
+  private readonly slow = new SlowMessages();
+
   constructor(
     private readonly inbox: Inbox<E>,
     private readonly decode: Decoder<E>,
     private readonly gate: OutageGate,
     private readonly settings: ProcessorSettings,
     private readonly observe: Observer,
-  ) {}
+  ) {
+    this.probe = new StoreProbe(inbox, gate);
+  }
+
+  /** Whether a message took too long before: it is best processed alone, beside the batches of others. */
+  isSlow(streamId: number, seq: number): boolean {
+    return this.slow.has(streamId, seq);
+  }
 
   /**
    * Processes deliveries together.
@@ -43,7 +92,7 @@ export class BatchProcessor<E> {
    * @throws `StoppedError` when stopped during an outage, `ForeignSequenceError` when the stream was made anew;
    *   then nothing may be acknowledged
    */
-  async process(streamId: number, deliveries: readonly Delivery[]): Promise<Map<number, Outcome>> {
+  async process(streamId: number, deliveries: readonly Delivery[]): Promise<Outcomes> {
     const outcomes = await this.settleTogether(streamId, this.decodeAll(deliveries));
     const seqs: number[] = [];
     for (const [seq, { kind }] of outcomes) if (kind !== 'postponed') seqs.push(seq);
@@ -51,22 +100,33 @@ export class BatchProcessor<E> {
     return outcomes;
   }
 
-  /** Processes one suspect, alone. The caller sees to it that nothing else is at work. */
-  async processSuspect(streamId: number, delivery: Delivery): Promise<Map<number, Outcome>> {
+  /**
+   * Processes one suspect, alone. The caller sees to it that nothing else is at work.
+   *
+   * It never waits for the store while its attempt is open: a process that was ended meanwhile would be its fault.
+   */
+  async processSuspect(streamId: number, delivery: Delivery): Promise<Outcomes> {
     const { seq } = delivery;
-    const { started, finished } = await this.gate.pass(() => this.inbox.startAttempt(streamId, seq));
+    const begun = await this.bookkeeping(() => this.inbox.startAttempt(streamId, seq));
+    if (begun === undefined) return putBack([seq]);
     const batch = { ...this.decodeAll([delivery]), suspects: [seq] };
-    const endedTheProcess = started - 1 - finished;
+    const endedTheProcess = begun.started - 1 - begun.finished;
     const [message] = batch.messages;
-    const outcomes =
-      message && endedTheProcess >= this.settings.attemptsMax
-        ? await this.giveUp(
-            streamId,
-            message,
-            'process_ended',
-            `${endedTheProcess} attempts began and never ended`,
-          )
-        : await this.settleTogether(streamId, batch);
+    let outcomes: Outcomes | undefined;
+    try {
+      outcomes =
+        message && endedTheProcess >= this.settings.attemptsMax
+          ? await this.giveUp(
+              streamId,
+              message,
+              'process_ended',
+              `${endedTheProcess} attempts began and never ended`,
+            )
+          : await this.settleSuspect(streamId, batch);
+    } finally {
+      // Ended by an error, or by a stop: that is no end of the message's own. Best effort, the store may be out of reach.
+      if (outcomes === undefined) await this.inbox.withdrawAttempt(streamId, seq).catch(() => undefined);
+    }
     this.observe({ type: 'committed', seqs: [seq] });
     return outcomes;
   }
@@ -82,52 +142,167 @@ export class BatchProcessor<E> {
     return { messages, poison };
   }
 
-  private async settleTogether(streamId: number, batch: Batch<E>): Promise<Map<number, Outcome>> {
-    let failure: unknown;
+  /** Has the inbox decide once. @throws what no message can be the cause of */
+  private async attempt(streamId: number, messages: Batch<E>, msMax?: number): Promise<Outcomes | Failure> {
+    const batch = messages.suspects ? messages : { ...messages, suspects: redelivered(messages) };
+    let beganMs = performance.now();
+    const work = (): Promise<Outcomes> => {
+      beganMs = performance.now();
+      return this.inbox.process(streamId, batch, msMax);
+    };
     try {
-      const outcomes = await this.gate.pass(() => this.inbox.process(streamId, batch));
+      const outcomes = await this.gate.pass(work, waitsOutOutages());
+      this.probe.learn(batch.messages, outcomes);
       this.tellDeadLetters(batch.poison, outcomes);
       return outcomes;
     } catch (error) {
       if (this.gate.isStopped(error) || error instanceof ForeignSequenceError) throw error;
-      failure = error;
+      return { error, afterMs: performance.now() - beganMs };
     }
-    const [message, ...more] = batch.messages;
-    if (!message) throw failure;
-    if (more.length === 0 && batch.poison.length === 0) return this.settleAlone(streamId, message, failure);
-    this.observe({ type: 'divided', size: batch.messages.length, error: failure });
-    return this.settleHalves(streamId, batch);
   }
 
-  private async settleHalves(streamId: number, batch: Batch<E>): Promise<Map<number, Outcome>> {
+  private async settleTogether(streamId: number, batch: Batch<E>): Promise<Outcomes> {
+    for (let failures = 0; ; failures++) {
+      const tried = await this.attempt(streamId, batch);
+      if (tried instanceof Map) return tried;
+      const [message, ...more] = batch.messages;
+      if (!message) return this.settlePoison(streamId, batch.poison, tried.error);
+      const state = await this.probe.check(streamId);
+      if (more.length === 0 && batch.poison.length === 0)
+        return this.settleAlone(streamId, message, tried.error, state);
+      if (state === 'works') return this.divide(streamId, batch, tried);
+      const sampled = await this.sample(streamId, batch.messages, state);
+      if (sampled !== undefined) return this.settleRest(streamId, batch, sampled, tried);
+      await this.gate.waitForStore(tried.error, failures);
+      if (state === 'unknown') return putBack(sequencesOf(batch));
+    }
+  }
+
+  /** A part of a batch whose store was seen to work. @param msMax a bound for each transaction, shorter than the usual */
+  private async settlePart(streamId: number, part: Batch<E>, msMax: number | undefined): Promise<Outcomes> {
+    const tried = await this.attempt(streamId, part, msMax);
+    if (tried instanceof Map) return tried;
+    const [message, ...more] = part.messages;
+    if (!message) return this.settlePoison(streamId, part.poison, tried.error);
+    if (more.length > 0) return this.settleHalves(streamId, part, msMax);
+    if (msMax === undefined || classifyDatabaseError(tried.error) !== 'timeout')
+      return this.settleAlone(streamId, message, tried.error, await this.probe.check(streamId));
+    // It had less than its time. It gets all of it when it comes again.
+    this.slow.add(streamId, message.delivery.seq);
+    return putBack([message.delivery.seq]);
+  }
+
+  private async divide(streamId: number, batch: Batch<E>, { error, afterMs }: Failure): Promise<Outcomes> {
+    this.observe({ type: 'divided', size: batch.messages.length, error });
+    const isTimeout = classifyDatabaseError(error) === 'timeout';
+    const msMax = isTimeout ? Math.max(PART_MS_MIN, Math.round(afterMs / SHARE_OF_SLOW)) : undefined;
+    return this.settleHalves(streamId, batch, msMax);
+  }
+
+  private async settleHalves(
+    streamId: number,
+    batch: Batch<E>,
+    msMax: number | undefined,
+  ): Promise<Outcomes> {
     const middle = Math.ceil(batch.messages.length / 2);
     const parts: Batch<E>[] = [
       { ...batch, messages: batch.messages.slice(0, middle), poison: [] },
       { ...batch, messages: batch.messages.slice(middle), poison: [] },
       { ...batch, messages: [], poison: batch.poison },
     ];
-    const outcomes = new Map<number, Outcome>();
+    const outcomes: Outcomes = new Map();
     for (const part of parts) {
       if (part.messages.length + part.poison.length === 0) continue;
-      for (const [seq, outcome] of await this.settleTogether(streamId, part)) outcomes.set(seq, outcome);
+      for (const [seq, outcome] of await this.settlePart(streamId, part, msMax)) outcomes.set(seq, outcome);
     }
     return outcomes;
   }
 
+  /**
+   * Tries messages taken at random, each by itself, until one is stored.
+   *
+   * @returns its outcome; nothing settled where the batch is to be divided all the same; `undefined` when all failed
+   */
+  private async sample(
+    streamId: number,
+    messages: readonly Message<E>[],
+    state: StoreState,
+  ): Promise<Outcomes | undefined> {
+    const count = state === 'unknown' ? SAMPLES_WITHOUT_GOOD : 1;
+    for (const message of atRandom(messages, count)) {
+      const tried = await this.attempt(streamId, { messages: [message], poison: [] });
+      if (tried instanceof Map) return tried;
+      if (state === 'unknown' && isAboutTheValue(tried.error)) return new Map();
+    }
+    return undefined;
+  }
+
+  private async settleRest(
+    streamId: number,
+    batch: Batch<E>,
+    settled: Outcomes,
+    failure: Failure,
+  ): Promise<Outcomes> {
+    const messages = batch.messages.filter(({ delivery }) => !settled.has(delivery.seq));
+    const outcomes = await this.divide(streamId, { ...batch, messages }, failure);
+    for (const [seq, outcome] of settled) outcomes.set(seq, outcome);
+    return outcomes;
+  }
+
+  /** A message that failed alone, and what the probe said after that. */
   private async settleAlone(
     streamId: number,
     message: Message<E>,
-    error: unknown,
-  ): Promise<Map<number, Outcome>> {
-    const reason = describe(error);
-    if (classifyDatabaseError(error) === 'refused')
-      return this.giveUp(streamId, message, 'refused_by_store', reason);
+    failure: unknown,
+    stateThen: StoreState,
+  ): Promise<Outcomes> {
+    let [error, state] = [failure, stateThen];
+    for (let failures = 0; ; failures++) {
+      const isRefused = classifyDatabaseError(error) === 'refused';
+      const isItsOwn = state === 'works' || (state === 'unknown' && isAboutTheValue(error));
+      if (isItsOwn && !isRefused) return this.failAlone(streamId, message, error);
+      if (!isItsOwn) await this.gate.waitForStore(error, failures);
+      if (state === 'unknown' && !isItsOwn) return putBack([message.delivery.seq]);
+      const tried = await this.attempt(streamId, { messages: [message], poison: [] });
+      if (tried instanceof Map) return tried;
+      error = tried.error;
+      if (isItsOwn && classifyDatabaseError(error) === 'refused')
+        return this.giveUp(streamId, message, 'refused_by_store', describe(error));
+      state = await this.probe.check(streamId);
+    }
+  }
+
+  /** As alone, but what waits is put back and its attempt withdrawn. */
+  private async settleSuspect(streamId: number, batch: Batch<E>): Promise<Outcomes> {
+    const tried = await this.attempt(streamId, batch);
+    if (tried instanceof Map) return tried;
+    const [message] = batch.messages;
+    const state = message === undefined ? 'broken' : await this.probe.check(streamId);
+    if (message !== undefined && (state === 'works' || (state === 'unknown' && isAboutTheValue(tried.error))))
+      return this.settleAlone(streamId, message, tried.error, state);
+    const seqs = sequencesOf(batch);
+    for (const seq of seqs) await this.bookkeeping(() => this.inbox.withdrawAttempt(streamId, seq));
+    await this.gate.waitForStore(tried.error, 0);
+    return putBack(seqs);
+  }
+
+  /** An attempt of a message that fails by its own fault. */
+  private async failAlone(streamId: number, message: Message<E>, error: unknown): Promise<Outcomes> {
     const { seq } = message.delivery;
-    const attempts = await this.gate.pass(() => this.inbox.failAttempt(streamId, seq, reason));
+    const isSlow = classifyDatabaseError(error) === 'timeout';
+    if (isSlow) this.slow.add(streamId, seq);
+    const text = describe(error);
+    const attempts = await this.bookkeeping(() => this.inbox.failAttempt(streamId, seq, text));
+    if (attempts === undefined) return putBack([seq]);
     this.observe({ type: 'failed', seq, attempts, error });
-    if (attempts >= this.settings.attemptsMax) return this.giveUp(streamId, message, 'effect_failed', reason);
-    const delayMs = Math.min(this.settings.retryDelayMs * 2 ** (attempts - 1), RETRY_DELAY_MS_MAX);
-    return new Map([[seq, { kind: 'retry', delayMs }]]);
+    if (attempts < this.settings.attemptsMax) {
+      const delayMs = Math.min(this.settings.retryDelayMs * 2 ** (attempts - 1), RETRY_DELAY_MS_MAX);
+      return new Map([[seq, { kind: 'retry', delayMs }]]);
+    }
+    if (!isSlow) return this.giveUp(streamId, message, 'effect_failed', text);
+    const remedy = this.settings.slowRemedy ?? SLOW_REMEDY;
+    const detail = `${text}; it took too long in ${attempts} attempts, alone: ${remedy}`;
+    return this.giveUp(streamId, message, 'too_slow', detail);
   }
 
   private async giveUp(
@@ -135,13 +310,53 @@ export class BatchProcessor<E> {
     message: Message<E>,
     reason: string,
     detail: string,
-  ): Promise<Map<number, Outcome>> {
+  ): Promise<Outcomes> {
     const { delivery, topic, eventId } = message;
     const poison = [{ delivery, topic, eventId, reason, detail }];
-    const batch = { messages: [], poison, suspects: [delivery.seq] };
-    const outcomes = await this.gate.pass(() => this.inbox.process(streamId, batch));
-    this.tellDeadLetters(poison, outcomes);
+    const tried = await this.attempt(streamId, { messages: [], poison, suspects: [delivery.seq] });
+    if (!(tried instanceof Map)) return this.settlePoison(streamId, poison, tried.error);
+    this.slow.delete(streamId, delivery.seq);
+    return tried;
+  }
+
+  /** Dead letters that could not be written. One that Postgres refuses must not hold up the others, nor be lost. */
+  private async settlePoison(
+    streamId: number,
+    poison: readonly Poison[],
+    error: unknown,
+  ): Promise<Outcomes> {
+    if (poison.length > 1) return this.settleEachPoison(streamId, poison, error);
+    await this.gate.waitForStore(error, 0);
+    return putBack(poison.map(({ delivery }) => delivery.seq));
+  }
+
+  private async settleEachPoison(
+    streamId: number,
+    poison: readonly Poison[],
+    failure: unknown,
+  ): Promise<Outcomes> {
+    const outcomes: Outcomes = new Map();
+    let error = failure;
+    for (const one of poison) {
+      const tried = await this.attempt(streamId, { messages: [], poison: [one] });
+      if (!(tried instanceof Map)) error = tried.error;
+      const settled = tried instanceof Map ? tried : putBack([one.delivery.seq]);
+      for (const [seq, outcome] of settled) outcomes.set(seq, outcome);
+    }
+    const isAnyWritten = [...outcomes.values()].some(({ kind }) => kind !== 'retry');
+    if (!isAnyWritten) await this.gate.waitForStore(error, 0);
     return outcomes;
+  }
+
+  /** A statement about an attempt. @returns `undefined` when the store does not take it: then nothing may be concluded */
+  private async bookkeeping<T>(statement: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await this.gate.pass(statement);
+    } catch (error) {
+      if (this.gate.isStopped(error)) throw error;
+      await this.gate.waitForStore(error, 0);
+      return undefined;
+    }
   }
 
   private tellDeadLetters(poison: readonly Poison[], outcomes: ReadonlyMap<number, Outcome>): void {
@@ -150,6 +365,31 @@ export class BatchProcessor<E> {
       this.observe({ type: 'dead-letter', seq: delivery.seq, reason, detail });
     }
   }
+}
+
+function sequencesOf({ messages, poison }: Batch<unknown>): number[] {
+  return [...messages, ...poison].map(({ delivery }) => delivery.seq);
+}
+
+/** Those that may have failed before: the count of their attempts ends with their outcome. */
+function redelivered({ messages, poison }: Batch<unknown>): number[] {
+  const seqs: number[] = [];
+  for (const { delivery } of messages) if (delivery.deliveryCount > 1) seqs.push(delivery.seq);
+  for (const { delivery } of poison) if (delivery.deliveryCount > 1) seqs.push(delivery.seq);
+  return seqs;
+}
+
+function putBack(seqs: readonly number[]): Outcomes {
+  return new Map(seqs.map((seq) => [seq, { kind: 'retry', delayMs: PUT_BACK_MS }]));
+}
+
+/** Some of them, each once, in no order. */
+function atRandom<T>(all: readonly T[], count: number): T[] {
+  const left = [...all];
+  const taken: T[] = [];
+  while (taken.length < count && left.length > 0)
+    taken.push(...left.splice(Math.floor(Math.random() * left.length), 1));
+  return taken;
 }
 
 /** Of those delivered twice into one batch the first decides; both are answered. */

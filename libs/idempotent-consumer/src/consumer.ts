@@ -71,6 +71,8 @@ const MOVE_MS_MAX = 2_000;
 const MOVE_AGAIN_MS = 60_000;
 const HELD_POLL_MS = 10;
 const BATCH_FAILED_DELAY_MS = 5_000;
+/** Slow messages that wait here for their turn; more are delivered again later. */
+const LANE_MAX = 64;
 /** An outage that begins while we stop is not waited out. */
 const STOP_GRACE_MS = 6_000;
 
@@ -78,6 +80,9 @@ const STOP_GRACE_MS = 6_000;
 export class IdempotentConsumer<E> {
   private readonly stopping = new AbortController();
   private readonly slots = new Set<Promise<void>>();
+  /** What took too long before goes one after the other, beside the slots: it must not hold up all of them. */
+  private lane = Promise.resolve();
+  private laneLength = 0;
   private readonly held = new Set<Delivery>();
   private heldBytes = 0;
   private oldHeld = new Set<Delivery>();
@@ -116,7 +121,7 @@ export class IdempotentConsumer<E> {
     }, graceMs);
     await this.running;
     await this.working;
-    await Promise.all(this.slots);
+    await Promise.all([...this.slots, this.lane]);
     clearTimeout(outOfPatience);
     this.endEra();
     if (!this.parts.connection.isClosed()) await this.parts.connection.flush().catch(() => undefined);
@@ -272,7 +277,8 @@ export class IdempotentConsumer<E> {
     const signal = AbortSignal.any([era.over.signal, this.stopping.signal]);
     const isOver = (): boolean => signal.aborted;
     while (!isOver()) {
-      const batch = await era.intake.take(signal, () => this.slots.size === 0);
+      const taken = await era.intake.take(signal, () => this.slots.size === 0);
+      const batch = taken.filter((delivery) => !this.workInLane(era, delivery));
       const isSuspect = ({ deliveryCount }: Delivery): boolean =>
         deliveryCount > this.settings.isolateAfterDeliveries;
       const suspects = batch.filter(isSuspect);
@@ -285,6 +291,24 @@ export class IdempotentConsumer<E> {
           await this.work(era, [suspect], () => this.parts.processor.processSuspect(era.streamId, suspect));
       }
     }
+  }
+
+  /** Sees to a message that took too long before. @returns whether it is one */
+  private workInLane(era: Era, delivery: Delivery): boolean {
+    const { processor } = this.parts;
+    if (!processor.isSlow(era.streamId, delivery.seq)) return false;
+    if (this.laneLength >= LANE_MAX) {
+      this.answer(delivery, { kind: 'retry', delayMs: BATCH_FAILED_DELAY_MS });
+      return true;
+    }
+    this.laneLength += 1;
+    this.lane = this.lane.then(async () => {
+      if (this.isStopping()) this.handBack(delivery);
+      else if (era.over.signal.aborted) this.letGo(delivery);
+      else await this.work(era, [delivery], () => processor.process(era.streamId, [delivery]));
+      this.laneLength -= 1;
+    });
+    return true;
   }
 
   /** Waits for a free slot, then processes the batch in it. */

@@ -20,7 +20,8 @@ export interface Effect<E> {
    * be there already, this is called anew with the others.
    *
    * When it throws, the batch is divided until the event it cannot bear stands alone; an error of class 22, 23 or 54 in
-   * Postgres makes that one a dead letter.
+   * Postgres makes that one a dead letter. Whether the event is at fault or the store is found out by an event that took
+   * effect before: it is applied once more, under a sequence of its own, in a transaction that is always rolled back.
    */
   apply(fresh: readonly Message<E>[], transaction: Transaction): Promise<void>;
 

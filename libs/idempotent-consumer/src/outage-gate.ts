@@ -1,13 +1,13 @@
 /**
- * Waits out an outage of Postgres.
+ * Waits out what no message is at fault for: an outage of Postgres, and a defect of the store.
  *
  * An outage is not poison: whatever meets one is repeated until it goes through, with a growing pause, for as
  * long as it takes. Nothing is counted. All that wait share one outage, which is told once at its beginning and
- * once at its end.
+ * once at its end. A defect, which somebody has to mend, is told again and again while it lasts, ever more seldom.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Observer } from './outcome.js';
-import { classifyDatabaseError } from './postgres/sqlstate.js';
+import { classifyDatabaseError, isUnavailable } from './postgres/sqlstate.js';
 
 /** The consumer was stopped while it waited. */
 export class StoppedError extends Error {
@@ -20,43 +20,80 @@ export class StoppedError extends Error {
 const PAUSE_MS_MIN = 100;
 const PAUSE_MS_MAX = 2_000;
 const CONTENTION_PAUSE_MS = 20;
+const TELL_AGAIN_MS = 5_000;
+const TELL_AGAIN_MS_MAX = 300_000;
+
+interface Defect {
+  readonly beganMs: number;
+  tellAtMs: number;
+  tellAgainMs: number;
+}
 
 /** One gate for a consumer. */
 export class OutageGate {
   private readonly stopping = new AbortController();
   private outageBeganMs: number | undefined;
+  private defect: Defect | undefined;
 
   constructor(private readonly observe: Observer) {}
 
-  /** Whether Postgres was out of reach at the last try. */
+  /** Whether work waits: Postgres was out of reach at the last try, or the store refuses everything. */
   get isOut(): boolean {
-    return this.outageBeganMs !== undefined;
+    return this.outageBeganMs !== undefined || this.defect !== undefined;
   }
 
   /**
    * Runs `work`, again and again while Postgres is out of reach or others are at the same rows.
    *
    * @param work must bear being repeated after it was committed
+   * @param isWaitedOut which errors are repeated; by default all that no message can be the cause of
    * @throws what `work` throws for another reason, or `StoppedError`
    */
-  async pass<T>(work: () => Promise<T>): Promise<T> {
+  async pass<T>(
+    work: () => Promise<T>,
+    isWaitedOut: (error: unknown) => boolean = isUnavailable,
+  ): Promise<T> {
     for (let failures = 0; ; failures++) {
       try {
         const result = await work();
-        this.end();
+        this.endOutage();
         return result;
       } catch (error) {
-        const failure = classifyDatabaseError(error);
-        if (failure !== 'outage' && failure !== 'contention') {
-          this.end();
+        if (!isWaitedOut(error)) {
+          this.endOutage();
           throw error;
         }
-        if (failure === 'outage') this.begin(error);
-        await this.wait(
-          failure === 'contention' ? CONTENTION_PAUSE_MS : PAUSE_MS_MIN * 2 ** Math.min(failures, 5),
-        );
+        const isContention = classifyDatabaseError(error) === 'contention';
+        if (!isContention) this.beginOutage(error);
+        await this.wait(isContention ? CONTENTION_PAUSE_MS : pauseMs(failures));
       }
     }
+  }
+
+  /**
+   * Waits once, because the store is at fault and not a message, and says so.
+   *
+   * @param failures how often the caller has waited for it before
+   * @throws `StoppedError`
+   */
+  async waitForStore(error: unknown, failures: number): Promise<void> {
+    const now = Date.now();
+    if (this.defect === undefined) {
+      this.defect = { beganMs: now, tellAtMs: now + TELL_AGAIN_MS, tellAgainMs: TELL_AGAIN_MS };
+      this.observe({ type: 'defect-began', error });
+    } else if (now >= this.defect.tellAtMs) {
+      this.defect.tellAgainMs = Math.min(2 * this.defect.tellAgainMs, TELL_AGAIN_MS_MAX);
+      this.defect.tellAtMs = now + this.defect.tellAgainMs;
+      this.observe({ type: 'defect-continues', seconds: (now - this.defect.beganMs) / 1_000, error });
+    }
+    await this.wait(pauseMs(failures));
+  }
+
+  /** Says that the store took a message: no defect lasts. */
+  storeWorks(): void {
+    if (this.defect === undefined) return;
+    this.observe({ type: 'defect-ended', seconds: (Date.now() - this.defect.beganMs) / 1_000 });
+    this.defect = undefined;
   }
 
   /** Lets nothing wait any more: it ends with `StoppedError`. */
@@ -77,15 +114,19 @@ export class OutageGate {
     });
   }
 
-  private begin(error: unknown): void {
+  private beginOutage(error: unknown): void {
     if (this.outageBeganMs !== undefined) return;
     this.outageBeganMs = Date.now();
     this.observe({ type: 'outage-began', error });
   }
 
-  private end(): void {
+  private endOutage(): void {
     if (this.outageBeganMs === undefined) return;
     this.observe({ type: 'outage-ended', seconds: (Date.now() - this.outageBeganMs) / 1_000 });
     this.outageBeganMs = undefined;
   }
+}
+
+function pauseMs(failures: number): number {
+  return PAUSE_MS_MIN * 2 ** Math.min(failures, 5);
 }

@@ -33,7 +33,12 @@ export type ConsumerEvent =
   /** A whole batch failed for a reason that is nobody's message; it is delivered again. */
   | { readonly type: 'batch-failed'; readonly size: number; readonly error: unknown }
   | { readonly type: 'outage-began'; readonly error: unknown }
-  | { readonly type: 'outage-ended'; readonly seconds: number };
+  | { readonly type: 'outage-ended'; readonly seconds: number }
+  /** The store refuses every message alike, or nothing it took is known yet. All wait; nothing is given up. */
+  | { readonly type: 'defect-began'; readonly error: unknown }
+  /** Said at growing intervals while it lasts. */
+  | { readonly type: 'defect-continues'; readonly seconds: number; readonly error: unknown }
+  | { readonly type: 'defect-ended'; readonly seconds: number };
 
 /** Receives what happens inside a consumer. */
 export type Observer = (event: ConsumerEvent) => void;

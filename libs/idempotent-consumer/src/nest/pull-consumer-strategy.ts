@@ -18,7 +18,7 @@ import { Catch, type RpcExceptionFilter } from '@nestjs/common';
 import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import type { Pool } from 'pg';
 import { lastValueFrom, type Observable, throwError } from 'rxjs';
-import { BatchProcessor } from '../batch-processor.js';
+import { BatchProcessor, type ProcessorSettings } from '../batch-processor.js';
 import { type ConsumerSettings, IdempotentConsumer, type MoveConnection } from '../consumer.js';
 import type { Decoder, Message } from '../delivery.js';
 import type { Effect } from '../effect.js';
@@ -42,7 +42,7 @@ export interface PullConsumerOptions<E> {
   readonly stream: string;
   readonly streamCreatedKey: string;
   readonly decode: Decoder<E>;
-  readonly settings: ConsumerSettings & { readonly attemptsMax: number; readonly retryDelayMs: number };
+  readonly settings: ConsumerSettings & ProcessorSettings;
   /** The durable consumer of a pattern. */
   readonly durableOf: (pattern: string) => string;
   /** The tables of a consumer's inbox. */

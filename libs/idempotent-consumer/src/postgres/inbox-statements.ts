@@ -16,7 +16,8 @@ export interface InboxTables {
 
 /** The statements, by what they do. */
 export interface InboxStatements {
-  readonly begin: (streamId: number, exclusive: boolean) => string;
+  /** @param statementMsMax a bound for this transaction's statements and pauses, where it is not the connection's own */
+  readonly begin: (streamId: number, exclusive: boolean, statementMsMax?: number) => string;
   /**
    * Fails with a unique violation when one of the ids is there already, or another transaction is claiming it. Gives no row
    * back: what was claimed is known from how many there are.
@@ -32,6 +33,7 @@ export interface InboxStatements {
   readonly count: string;
   readonly startAttempt: string;
   readonly failAttempt: string;
+  readonly withdrawAttempt: string;
   readonly clearAttempts: string;
 }
 
@@ -58,8 +60,8 @@ function decisions(
   return {
     // A batch that may write dead letters excludes every other: a message that one worker stores while another
     // gives it up would otherwise be counted twice, since no constraint spans the tables.
-    begin: (streamId, exclusive) =>
-      `BEGIN; SELECT pg_advisory_xact_lock${exclusive ? '' : '_shared'}(hashtext('${tables.key}'), ${streamId})`,
+    begin: (streamId, exclusive, statementMsMax) =>
+      `BEGIN; ${boundedTo(statementMsMax)}SELECT pg_advisory_xact_lock${exclusive ? '' : '_shared'}(hashtext('${tables.key}'), ${streamId})`,
 
     claimPlainly: insertKeys(tables, '', ''),
     claimUnseen: claimStatement(tables, `AND ${seenBefore(tables)} IS NULL`, ''),
@@ -96,6 +98,11 @@ SELECT (SELECT array_agg(seq)::text FROM recorded) AS recorded,
   array_agg(seq) FILTER (WHERE settled IS NOT TRUE AND first_digest IS NULL)::text AS foreign
 FROM seen`,
   };
+}
+
+function boundedTo(ms: number | undefined): string {
+  if (ms === undefined) return '';
+  return `SET LOCAL statement_timeout = ${ms}; SET LOCAL idle_in_transaction_session_timeout = ${ms}; `;
 }
 
 /**
@@ -170,7 +177,7 @@ ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
 
 function attempts(
   tables: InboxTables,
-): Pick<InboxStatements, 'startAttempt' | 'failAttempt' | 'clearAttempts'> {
+): Pick<InboxStatements, 'startAttempt' | 'failAttempt' | 'withdrawAttempt' | 'clearAttempts'> {
   return {
     // An attempt that was open when Postgres itself went down says nothing about the message.
     startAttempt: `
@@ -186,6 +193,10 @@ ON CONFLICT (stream_id, seq) DO UPDATE SET
   started = GREATEST(attempt.started, attempt.finished + 1), finished = attempt.finished + 1,
   last_error = excluded.last_error, updated_at = now()
 RETURNING finished`,
+
+    withdrawAttempt: `
+UPDATE ${tables.attempt} SET started = GREATEST(finished, started - 1), updated_at = now()
+WHERE stream_id = $1 AND seq = $2`,
 
     clearAttempts: `DELETE FROM ${tables.attempt} WHERE stream_id = $1 AND seq = ANY($2::bigint[])`,
   };

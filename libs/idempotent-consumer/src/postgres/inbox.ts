@@ -13,6 +13,7 @@
  *
  * Known in the literature as the idempotent receiver, or inbox, pattern.
  */
+import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import {
   bigintColumn,
@@ -22,7 +23,7 @@ import {
   textColumn,
   timestampColumn,
 } from '#pg-columns';
-import type { Message, Poison } from '../delivery.js';
+import type { Delivery, Message, Poison } from '../delivery.js';
 import type { Effect, Transaction } from '../effect.js';
 import type { Outcome } from '../outcome.js';
 import { Caution, type ClaimWay } from './caution.js';
@@ -76,13 +77,18 @@ export class Inbox<E> {
   /**
    * Decides on a batch and commits it.
    *
+   * @param statementMsMax a bound on its statements, where it is not that of the pool's connections
    * @returns the outcome of each sequence; those that are `postponed` belong into a later batch
    */
-  async process(streamId: number, batch: Batch<E>): Promise<Map<number, Outcome>> {
+  async process(
+    streamId: number,
+    batch: Batch<E>,
+    statementMsMax?: number,
+  ): Promise<Map<number, Outcome>> {
     for (;;) {
       const { way } = this.caution;
       try {
-        const outcomes = await this.decide(streamId, batch, way);
+        const outcomes = await this.decide(streamId, batch, way, statementMsMax);
         this.caution.wasEnough(way, () => hasRepeats(outcomes));
         return outcomes;
       } catch (error) {
@@ -99,11 +105,16 @@ export class Inbox<E> {
     return code === UNIQUE_VIOLATION && `${schema}.${table}` === this.tables.key;
   }
 
-  private async decide(streamId: number, batch: Batch<E>, way: ClaimWay): Promise<Map<number, Outcome>> {
-    if (way !== 'apart' && way !== 'waiting') return this.decideOn(streamId, batch, way);
+  private async decide(
+    streamId: number,
+    batch: Batch<E>,
+    way: ClaimWay,
+    statementMsMax: number | undefined,
+  ): Promise<Map<number, Outcome>> {
+    if (way !== 'apart' && way !== 'waiting') return this.decideOn(streamId, batch, way, statementMsMax);
     const { taken, release } = this.idsAtWork.take(batch.messages);
     try {
-      const outcomes = await this.decideOn(streamId, { ...batch, messages: taken }, way);
+      const outcomes = await this.decideOn(streamId, { ...batch, messages: taken }, way, statementMsMax);
       for (const { delivery } of batch.messages)
         if (!outcomes.has(delivery.seq)) outcomes.set(delivery.seq, POSTPONED);
       return outcomes;
@@ -112,8 +123,13 @@ export class Inbox<E> {
     }
   }
 
-  private async decideOn(streamId: number, batch: Batch<E>, way: ClaimWay): Promise<Map<number, Outcome>> {
-    const begin = this.statements.begin(streamId, batch.poison.length > 0);
+  private async decideOn(
+    streamId: number,
+    batch: Batch<E>,
+    way: ClaimWay,
+    statementMsMax: number | undefined,
+  ): Promise<Map<number, Outcome>> {
+    const begin = this.statements.begin(streamId, batch.poison.length > 0, statementMsMax);
     return inTransaction(this.pool, streamId, begin, async (transaction) => {
       const outcomes = new Map<number, Outcome>();
       await this.store(transaction, sortedByIdentity(batch.messages), outcomes, way);
@@ -122,6 +138,29 @@ export class Inbox<E> {
         await transaction.query(this.statements.clearAttempts, [streamId, batch.suspects]);
       return { result: outcomes, last: this.count(streamId, tally(batch, outcomes)) };
     });
+  }
+
+  /**
+   * Goes the whole way with a message that was stored before, under an id and sequences that nothing has, and takes all of
+   * it back: it is stored, then repeated, then repeated with another digest, and counted.
+   *
+   * @throws what every message would meet now; nothing remains in either case
+   */
+  async rehearse(streamId: number, message: Message<E>): Promise<void> {
+    const [fresh, ...repeats] = rehearsalOf(message);
+    const begin = this.statements.begin(streamId, false);
+    const work = async (transaction: Transaction): Promise<{ result: undefined; last: undefined }> => {
+      const outcomes = new Map<number, Outcome>();
+      await this.claim(transaction, [fresh], this.statements.claim);
+      await this.applyAndRecord(transaction, [fresh], [], outcomes);
+      await this.recordRepeats(transaction, repeats, outcomes);
+      const counted = this.count(streamId, tally({ messages: [fresh, ...repeats], poison: [] }, outcomes));
+      if (counted) await transaction.query(counted.text, counted.values);
+      // What a commit would check is checked now.
+      await transaction.query('SET CONSTRAINTS ALL IMMEDIATE');
+      return { result: undefined, last: undefined };
+    };
+    await inTransaction(this.pool, streamId, begin, work, 'ROLLBACK');
   }
 
   /** Notes that a message is about to be processed alone. @returns attempts begun, and those of them that ended */
@@ -141,6 +180,11 @@ export class Inbox<E> {
       storableText(error),
     ]);
     return rows[0]?.finished ?? 1;
+  }
+
+  /** Takes back the start of an attempt that came to no end of the message's own, as when the store is at fault. */
+  async withdrawAttempt(streamId: number, seq: number): Promise<void> {
+    await this.pool.query(this.statements.withdrawAttempt, [streamId, seq]);
   }
 
   private async store(
@@ -311,6 +355,43 @@ export class Inbox<E> {
     ];
     return { text: this.statements.count, values };
   }
+}
+
+/** Beyond what any stream will reach, and still exact as a number of JavaScript's. */
+const REHEARSED_SEQ_MAX = Number.MAX_SAFE_INTEGER;
+const REHEARSALS_APART = 1_000_000_000;
+
+/** A message as new, as a repeat and as a repeat that differs, none of which anything knows. */
+function rehearsalOf<E>(message: Message<E>): [Message<E>, Message<E>, Message<E>] {
+  const eventId = `rehearsal-${randomUUID()}`;
+  const last = REHEARSED_SEQ_MAX - 3 * Math.floor(Math.random() * REHEARSALS_APART);
+  const copy = (seq: number, digest: bigint): Message<E> => ({
+    ...message,
+    eventId,
+    digest,
+    delivery: deliveryUnder(message.delivery, seq),
+  });
+  const { digest } = message;
+  return [copy(last - 2, digest), copy(last - 1, digest), copy(last, digest ^ 1n)];
+}
+
+/** The same delivery under another sequence, which answers the broker nothing: it was settled long ago. */
+function deliveryUnder(delivery: Delivery, seq: number): Delivery {
+  const nothing = (): undefined => undefined;
+  const { subject, data, deliveryCount, publishedAt } = delivery;
+  return {
+    seq,
+    subject,
+    data,
+    deliveryCount,
+    publishedAt,
+    header: (name) => delivery.header(name),
+    headersText: () => delivery.headersText(),
+    ack: nothing,
+    nak: nothing,
+    term: nothing,
+    working: nothing,
+  };
 }
 
 /** Whether an id was there before, or twice in the batch. */

@@ -1,28 +1,26 @@
 /**
  * What an error of Postgres, or of the way to it, means for the work that met it.
  *
- * The distinction decides whether a message is lost to a dead letter: an outage must never look like a bad row.
+ * The distinction decides whether a message is lost to a dead letter: an outage must never look like a bad row. Only an
+ * outage says by itself whose fault it is. Every other error may be the fault of one message or of the whole store, and
+ * batch-processor.ts finds out which.
  */
 
-/** `outage`: wait and repeat. `contention`: repeat at once. `refused`: the data will never be taken. `other`: a defect. */
-export type DatabaseFailure = 'outage' | 'contention' | 'refused' | 'other';
+/**
+ * `outage`: wait and repeat. `contention`: repeat at once. `refused`: the data is not taken. `timeout`: something took
+ * too long. `other`: a defect.
+ */
+export type DatabaseFailure = 'outage' | 'contention' | 'refused' | 'timeout' | 'other';
 
 // Serialization failure, deadlock, lock not available: somebody else was at it, nothing is wrong.
 const CONTENTION = new Set(['40001', '40P01', '55P03']);
-// Read-only, cancelled by a time-out of ours, terminated transactions, in recovery, a missing table while migrating.
-const OUTAGE = new Set([
-  '25006',
-  '25P02',
-  '25P03',
-  '25P04',
-  '57014',
-  '42P01',
-  '3D000',
-  '3F000',
-  '28P01',
-  '28000',
-]);
-const OUTAGE_CLASSES = new Set(['08', '53', '57', '58', 'XX', 'F0']);
+// Read-only, no such database, a login that is refused.
+const OUTAGE = new Set(['25006', '3D000', '28P01', '28000']);
+const OUTAGE_CLASSES = new Set(['08', '53', '57', '58', 'F0']);
+// A bound of ours was met: on a statement, on a pause within a transaction, on a transaction.
+const TIMEOUT = new Set(['57014', '25P03', '25P04']);
+// A table or a schema that is missing, as before the first migration.
+const MISSING = new Set(['42P01', '3F000']);
 // Data exception, integrity violation, program limit (nesting, index row size).
 const REFUSED_CLASSES = new Set(['22', '23', '54']);
 
@@ -58,6 +56,7 @@ export function classifyDatabaseError(error: unknown): DatabaseFailure {
   if (typeof code === 'string') {
     if (NETWORK_CODES.has(code)) return 'outage';
     if (CONTENTION.has(code)) return 'contention';
+    if (TIMEOUT.has(code)) return 'timeout';
     if (OUTAGE.has(code) || OUTAGE_CLASSES.has(code.slice(0, 2))) return 'outage';
     if (REFUSED_CLASSES.has(code.slice(0, 2))) return 'refused';
   }
@@ -68,8 +67,37 @@ export function classifyDatabaseError(error: unknown): DatabaseFailure {
   return typeof message === 'string' && CONNECTION_MESSAGES.test(message) ? 'outage' : 'other';
 }
 
-/** Whether an error means that the database cannot be used now, and waiting helps. */
+/**
+ * Whether an error means that the database cannot be used now, and waiting helps. For statements of the program's own,
+ * which no message can make fail: a schema that is missing and a bound that was met are waited out as well.
+ */
 export function isUnavailable(error: unknown): boolean {
   const failure = classifyDatabaseError(error);
-  return failure === 'outage' || failure === 'contention';
+  return failure === 'outage' || failure === 'contention' || failure === 'timeout' || isMissing(error);
+}
+
+/**
+ * Whether an error speaks of the value itself: class 22 is a value that is none, class 54 one that is too large. A
+ * constraint (class 23) does not: it may have been added by mistake.
+ */
+export function isAboutTheValue(error: unknown): boolean {
+  const sqlClass = sqlStateOf(error)?.slice(0, 2);
+  return sqlClass === '22' || sqlClass === '54';
+}
+
+/** Whether an error says that a row is there already. */
+export function isUniqueViolation(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  return state === '23505' || state === '23P01';
+}
+
+function isMissing(error: unknown): boolean {
+  return MISSING.has(sqlStateOf(error) ?? '');
+}
+
+function sqlStateOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const { driverError } = error as { driverError?: unknown };
+  const { code } = (driverError ?? error) as { code?: unknown };
+  return typeof code === 'string' ? code : undefined;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { classifyDatabaseError } from './sqlstate.js';
+import { classifyDatabaseError, isAboutTheValue, isUnavailable } from './sqlstate.js';
 
 function databaseError(code: string): Error {
   return Object.assign(new Error(`error ${code}`), { code, severity: 'ERROR' });
@@ -12,13 +12,31 @@ describe('what an error of Postgres means', () => {
     '57P01',
     '57P03',
     '25006',
-    '57014',
-    '25P04',
     'ECONNREFUSED',
     'ECONNRESET',
     'ETIMEDOUT',
   ])('%s is an outage: nobody is given up because of it', (code) => {
     expect(classifyDatabaseError(databaseError(code))).toBe('outage');
+  });
+
+  it.each(['57014', '25P03', '25P04'])('%s is a bound that was met: one message may be the cause', (code) => {
+    expect(classifyDatabaseError(databaseError(code))).toBe('timeout');
+    expect(isUnavailable(databaseError(code))).toBe(true);
+  });
+
+  it.each(['42P01', '3F000'])('%s is a defect, and waited out by statements of our own', (code) => {
+    expect(classifyDatabaseError(databaseError(code))).toBe('other');
+    expect(isUnavailable(databaseError(code))).toBe(true);
+  });
+
+  it.each(['42501', '42703', 'P0001', 'XX000'])('%s does not say whose fault it is', (code) => {
+    expect(classifyDatabaseError(databaseError(code))).toBe('other');
+    expect(isUnavailable(databaseError(code))).toBe(false);
+  });
+
+  it('takes a value that is none, or too large, for its own fault, and no constraint', () => {
+    const codes = ['22P05', '54000', '23502', '23514', '42703'];
+    expect(codes.filter((code) => isAboutTheValue(databaseError(code)))).toEqual(['22P05', '54000']);
   });
 
   it.each(['40001', '40P01', '55P03'])('%s is contention: repeat', (code) => {

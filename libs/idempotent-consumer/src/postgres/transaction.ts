@@ -14,6 +14,7 @@
  */
 import type { Pool, PoolClient, QueryResult, QueryResultRow } from 'pg';
 import type { Transaction } from '../effect.js';
+import { classifyDatabaseError } from './sqlstate.js';
 
 /** A statement whose answer nobody reads. */
 export interface Statement {
@@ -29,6 +30,7 @@ const IN_FAILED_TRANSACTION = '25P02';
  *
  * @param begin the statement that opens it, for example `BEGIN`; it may take locks as well
  * @param work gives its result, and the statement that goes to Postgres together with the commit, if any
+ * @param ending `ROLLBACK` takes back what went well, too
  * @throws whatever `work` or Postgres throws; then nothing of it remains, except when the connection broke during
  *   the commit: then it may have been committed, so `work` must bear being repeated
  */
@@ -37,24 +39,27 @@ export async function inTransaction<T>(
   streamId: number,
   begin: string,
   work: (transaction: Transaction) => Promise<{ readonly result: T; readonly last: Statement | undefined }>,
+  ending: 'COMMIT' | 'ROLLBACK' = 'COMMIT',
 ): Promise<T> {
   const client = await pool.connect();
   // A connection that breaks between two statements says so here; unheard, it would end the process.
   const broken: { error?: Error } = {};
   const onError = (error: Error): void => {
-    broken.error = error;
+    // The first says why; that the connection has ended follows.
+    broken.error ??= error;
   };
   client.on('error', onError);
   let discard = true;
   try {
     const opened = client.query(begin);
     const [{ result, last }] = await together([work(transactionOn(client, streamId, opened)), opened]);
-    await commit(client, last);
+    await end(client, last, ending);
     discard = false;
     return result;
   } catch (error) {
     discard = !(await rolledBack(client, error));
-    throw error;
+    // What ended the connection says more than the statement that found it ended.
+    throw classifyDatabaseError(broken.error) === 'timeout' ? broken.error : error;
   } finally {
     client.off('error', onError);
     client.release(discard || broken.error !== undefined);
@@ -79,11 +84,15 @@ function isEcho(error: unknown): boolean {
   return (error as { code?: unknown }).code === IN_FAILED_TRANSACTION;
 }
 
-async function commit(client: PoolClient, last: Statement | undefined): Promise<void> {
+async function end(
+  client: PoolClient,
+  last: Statement | undefined,
+  ending: 'COMMIT' | 'ROLLBACK',
+): Promise<void> {
   const sent = last ? client.query(last.text, last.values as unknown[]) : Promise.resolve();
-  const [, { command }] = await together([sent, client.query('COMMIT')]);
+  const [, { command }] = await together([sent, client.query(ending)]);
   // A transaction that failed is rolled back by a COMMIT, without an error.
-  if (command !== 'COMMIT') throw new Error('the transaction had failed, and the effect kept quiet about it');
+  if (command !== ending) throw new Error('the transaction had failed, and the effect kept quiet about it');
 }
 
 async function rolledBack(client: PoolClient, error: unknown): Promise<boolean> {

@@ -1,0 +1,64 @@
+/**
+ * Tells a defect of the store from the fault of a message: by the last message that the store took.
+ *
+ * That one is known to be good. It goes the whole way once more, under an id and sequences that nothing has, in a
+ * transaction that is always rolled back (`Inbox.rehearse`). Where it fails too, no other message is to blame.
+ * It is kept in memory, so a process that has not stored anything yet knows none.
+ */
+import type { Message } from './delivery.js';
+import type { OutageGate } from './outage-gate.js';
+import type { Outcome } from './outcome.js';
+import type { Inbox } from './postgres/inbox.js';
+import { classifyDatabaseError, isUniqueViolation } from './postgres/sqlstate.js';
+
+/** Whether the store takes a good message: it does, it does not, or no good message is known yet. */
+export type StoreState = 'works' | 'broken' | 'unknown';
+
+/** Others are rarely at the same rows for so many tries; then it is something about this work. */
+const CONTENTIONS_MAX = 250;
+
+/** See the head of this file. */
+export class StoreProbe<E> {
+  private good: Message<E> | undefined;
+
+  constructor(
+    private readonly inbox: Pick<Inbox<E>, 'rehearse'>,
+    private readonly gate: OutageGate,
+  ) {}
+
+  /** Learns from a batch that was committed. */
+  learn(messages: readonly Message<E>[], outcomes: ReadonlyMap<number, Outcome>): void {
+    for (let at = messages.length - 1; at >= 0; at--) {
+      const message = messages[at];
+      if (message === undefined || outcomes.get(message.delivery.seq)?.kind !== 'stored') continue;
+      this.good = message;
+      this.gate.storeWorks();
+      return;
+    }
+  }
+
+  /** Asks. An outage is waited out. @throws `StoppedError` */
+  async check(streamId: number): Promise<StoreState> {
+    const { good } = this;
+    if (good === undefined) return 'unknown';
+    try {
+      await this.gate.pass(() => this.inbox.rehearse(streamId, good), waitsOutOutages());
+    } catch (error) {
+      if (this.gate.isStopped(error)) throw error;
+      // An effect with a unique constraint of its own knows the good message: it went as far as it can go twice.
+      if (!isUniqueViolation(error)) return 'broken';
+    }
+    this.gate.storeWorks();
+    return 'works';
+  }
+}
+
+/** What is waited out where a message may be at fault, for one piece of work: outages, and others at the same rows. */
+export function waitsOutOutages(): (error: unknown) => boolean {
+  let contentions = 0;
+  return (error) => {
+    const failure = classifyDatabaseError(error);
+    if (failure === 'contention') return ++contentions <= CONTENTIONS_MAX;
+    return failure === 'outage';
+  };
+}
