@@ -6,6 +6,7 @@ import { readDatabase } from './checker/evidence-reader.js';
 import { readFigures } from './checker/figures-reader.js';
 import { readStream, readStreamState } from './checker/stream-reader.js';
 import type { Verdict } from './checker/verdict.js';
+import { stallsOf } from './flow.js';
 import { HistoryReader } from './history/history-reader.js';
 import type { SystemUnderTest } from './system-under-test.js';
 import type { TrialResult } from './trial.js';
@@ -26,11 +27,15 @@ export async function judge(
     alone: system.alone,
     drained: trial.drained,
     accounting: system.accounting,
+    lossWindows: trial.lossWindows,
+    notHealed: trial.notHealed,
+    stalls: stallsOf(trial),
   });
   for await (const operation of new HistoryReader(trial.historyFile)) checker.operation(operation);
   await readStream({ ...range, brokers, stream, subjectPrefix: system.subjectPrefix, topicPrefix }, checker);
   const { accounting } = system;
-  await readDatabase({ postgresUrl, stream, created: after.created, topicPrefix, accounting }, checker);
+  const rolledBack = trial.lossWindows.length > 0;
+  await readDatabase({ postgresUrl, stream, topicPrefix, accounting, rolledBack }, checker);
   await readFigures(
     system.gatewayUrls.map((url) => ({ name: url, url, apiKey: system.apiKey })),
     checker,

@@ -44,6 +44,7 @@ export async function runChaos(options: ChaosOptions, signal: AbortSignal): Prom
     system = await open(options, folder, progress, either, (what) => {
       lost.abort(new Error(`The system has ended by itself: ${what}`));
     });
+    for (const note of system.notes) progress.note(note);
     const report = await tryAndJudge(system, { options, folder, progress, startedAt, signal: either });
     await folder.write(report);
     progress.stop();
@@ -85,8 +86,10 @@ async function open(
     });
   }, 250);
   try {
-    const { nodes, sabotage } = options;
-    return await startSystem({ folder: folder.path, nodes, sabotage, signal, onLost });
+    const { nodes, sabotage, faults, minutes, rate } = options;
+    const prepare = [...new Set(faults.flatMap((fault) => fault.prepares ?? []))];
+    const messages = Math.ceil(minutes * 60 * rate);
+    return await startSystem({ folder: folder.path, nodes, sabotage, prepare, messages, signal, onLost });
   } finally {
     clearInterval(shown);
   }

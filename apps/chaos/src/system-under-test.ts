@@ -11,7 +11,7 @@ import { type Sabotage, SABOTAGES } from './options.js';
 import { GivenSystem } from './system/given-system.js';
 import { LocalSystem } from './system/local-system.js';
 import { builtProgram } from './system/repository.js';
-import type { Target } from './system/target.js';
+import type { Preparation, Target } from './system/target.js';
 
 /** A system, and what the judge has to know of it. */
 export interface SystemUnderTest {
@@ -26,6 +26,8 @@ export interface SystemUnderTest {
   readonly alone: boolean;
   /** Whether its workers keep the judge's accounts. */
   readonly accounting: boolean;
+  /** What it has not, although a fault needs it; a line each, for the user. */
+  readonly notes: readonly string[];
   stop(): Promise<void>;
 }
 
@@ -34,6 +36,10 @@ export interface StartOptions {
   readonly folder: string;
   readonly nodes: number;
   readonly sabotage: Sabotage | undefined;
+  /** What the chosen faults need. */
+  readonly prepare: readonly Preparation[];
+  /** How many messages will be sent, for the size of disks. */
+  readonly messages: number;
   readonly signal: AbortSignal;
   readonly onLost: (what: string) => void;
 }
@@ -43,6 +49,10 @@ const SUBJECT_PREFIX = 'events';
 const STORE = 'store';
 const ACCOUNTS = 'accounts';
 const DUPLICATE_WINDOW_MS = 5_000;
+/** A disk holds all messages of a run, and the logs of the Raft groups beside them; filling it takes as much memory. */
+const MESSAGE_BYTES = 3_072;
+const DISK_BYTES_MIN = 384 * 1024 ** 2;
+const DISK_BYTES_MAX = 3 * 1024 ** 3;
 
 const ENVIRONMENT = {
   SEKALI_STREAM: STREAM,
@@ -56,7 +66,7 @@ const ENVIRONMENT = {
 
 /** Starts a system of the judge's own. Throws, with the last words of what failed, when it cannot. */
 export async function startSystem(options: StartOptions): Promise<SystemUnderTest> {
-  const { folder, nodes, sabotage, signal, onLost } = options;
+  const { folder, nodes, sabotage, prepare, messages, signal, onLost } = options;
   const wrong = sabotage === undefined ? undefined : SABOTAGES[sabotage];
   const program = (app: 'worker' | 'gateway') => ({
     program: builtProgram(app, `judged-${app}`),
@@ -65,6 +75,8 @@ export async function startSystem(options: StartOptions): Promise<SystemUnderTes
   const target = await LocalSystem.start({
     folder,
     nodes,
+    prepare,
+    diskBytes: Math.min(DISK_BYTES_MAX, Math.max(DISK_BYTES_MIN, messages * MESSAGE_BYTES)),
     signal,
     onLost,
     stream: STREAM,
@@ -83,6 +95,7 @@ export async function startSystem(options: StartOptions): Promise<SystemUnderTes
     duplicateWindowMs: DUPLICATE_WINDOW_MS,
     alone: true,
     accounting: true,
+    notes: target.notes,
     stop: () => target.stop(),
   };
 }
@@ -108,6 +121,7 @@ export async function connectSystem(addresses: GivenAddresses): Promise<SystemUn
     duplicateWindowMs: config.duplicate_window / 1_000_000,
     alone: false,
     accounting: false,
+    notes: [],
     stop: () => target.stop(),
   };
 }

@@ -10,6 +10,7 @@ import { untilDrained } from './checker/drain.js';
 import { readStreamState, type StreamState } from './checker/stream-reader.js';
 import { Gauge } from './gauge.js';
 import { HistoryWriter } from './history/history-writer.js';
+import type { LossWindow } from './history/loss-window.js';
 import type { FaultRecord } from './nemesis/fault.js';
 import { Nemesis } from './nemesis/nemesis.js';
 import { planFaults } from './nemesis/schedule.js';
@@ -50,8 +51,14 @@ export interface TrialResult {
   readonly faults: readonly FaultRecord[];
   readonly samples: readonly Sample[];
   readonly acknowledgements: AcknowledgementGaps;
+  /** Those of each gateway alone, by its URL. */
+  readonly byGateway: ReadonlyMap<string, AcknowledgementGaps>;
   readonly loadEndedAtMs: number;
   readonly drained: boolean;
+  /** When the brokers were put back, by which acknowledgement may be lost. */
+  readonly lossWindows: readonly LossWindow[];
+  /** Faults that were not healed, although it was tried again at the end. */
+  readonly notHealed: readonly string[];
 }
 
 /** Carries it out. Throws when it was aborted, or when the history could not be written. */
@@ -89,8 +96,9 @@ export async function runTrial(trial: TrialOptions): Promise<TrialResult> {
     signal.throwIfAborted();
     if (!drained) trial.progress.note(`Not drained: ${seen}`);
     const samples = await sampler.stop();
-    const { acknowledgements } = load;
-    return { before, historyFile, faults, samples, acknowledgements, loadEndedAtMs, drained };
+    const { acknowledgements, byGateway, lossWindows, notHealed } = load;
+    const observed = { faults, samples, acknowledgements, byGateway, loadEndedAtMs };
+    return { before, historyFile, ...observed, drained, lossWindows, notHealed };
   } finally {
     clearInterval(shown);
     await sampler.stop().catch(() => undefined);
@@ -102,6 +110,8 @@ export async function runTrial(trial: TrialOptions): Promise<TrialResult> {
 /** The load and its faults. */
 class Load {
   readonly acknowledgements = new AcknowledgementGaps();
+  readonly byGateway = new Map<string, AcknowledgementGaps>();
+  notHealed: readonly string[] = [];
   workload: Workload | undefined;
   endedAtMs = 0;
   private nemesis: Nemesis | undefined;
@@ -113,6 +123,11 @@ class Load {
     private readonly history: HistoryWriter,
   ) {
     this.phase = { name: 'load', atMs: 0, totalMs: this.durationMs };
+    for (const url of trial.system.gatewayUrls) this.byGateway.set(url, new AcknowledgementGaps());
+  }
+
+  get lossWindows(): readonly LossWindow[] {
+    return this.nemesis?.lossWindows ?? [];
   }
 
   /** Milliseconds since the load began. */
@@ -203,8 +218,9 @@ class Load {
       },
       {
         ratePerSecond: options.rate,
-        onAcknowledged: (atMs) => {
+        onAcknowledged: (atMs, gateway) => {
           this.acknowledgements.acknowledged(atMs);
+          if (gateway !== undefined) this.byGateway.get(gateway)?.acknowledged(atMs);
         },
       },
     );
@@ -230,7 +246,7 @@ class Load {
   }
 
   private async heal(): Promise<void> {
-    const problems = (await this.nemesis?.healAll()) ?? [];
-    for (const problem of problems) this.trial.progress.note(`Not healed: ${problem}`);
+    this.notHealed = (await this.nemesis?.healAll()) ?? [];
+    for (const problem of this.notHealed) this.trial.progress.note(`Not healed: ${problem}`);
   }
 }

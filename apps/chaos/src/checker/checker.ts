@@ -17,6 +17,7 @@ import type {
   Account,
   AuditOpinion,
   GatewayFigures,
+  Placed,
   StoredDeadLetter,
   StoredDuplicate,
   StoredEvent,
@@ -72,7 +73,7 @@ export class Checker {
     const { identities, sequences, violations } = this.file;
     this.file.rowsOf(row.topic).stored++;
     const identity = identities.indexOf(row.topic, row.eventId);
-    const offset = this.enter('event', sequences.event, identity, row.seq);
+    const offset = this.enter('event', sequences.event, identity, row);
     if (identities.eventRows.increment(identity) === 0) identities.eventAt.set(identity, offset ?? -1);
     else
       violations.add('duplicated', () => `${identities.name(identity)}: another event, sequence ${row.seq}`);
@@ -90,7 +91,7 @@ export class Checker {
   storedKey(row: StoredKey): void {
     const { identities, sequences, violations } = this.file;
     const identity = identities.indexOf(row.topic, row.eventId);
-    const offset = this.enter('key', sequences.key, identity, row.seq);
+    const offset = this.enter('key', sequences.key, identity, row);
     if (identities.keyRows.increment(identity) === 0) identities.keyAt.set(identity, offset ?? -1);
     else violations.add('duplicated', () => `${identities.name(identity)}: another key, sequence ${row.seq}`);
   }
@@ -107,9 +108,9 @@ export class Checker {
     rows.duplicates++;
     if (row.conflict) rows.conflicts++;
     const identity = identities.indexOf(row.topic, row.eventId);
-    const offset = this.enter('duplicate', sequences.duplicate, identity, row.seq);
+    const offset = this.enter('duplicate', sequences.duplicate, identity, row);
     if (offset === undefined) return;
-    sequences.duplicateFirst.set(offset, sequences.offset(row.firstSeq) ?? -1);
+    sequences.duplicateFirst.set(offset, sequences.locate(row.firstSeq, row.firstIncarnation) ?? -1);
     sequences.duplicateVariant.set(offset, row.variant ?? -1);
     sequences.conflict.set(offset, Number(row.conflict));
   }
@@ -119,7 +120,7 @@ export class Checker {
     const { identities, sequences } = this.file;
     this.file.rowsOf(row.topic).deadLetters++;
     const identity = row.eventId === '' ? UNNAMED : identities.indexOf(row.topic, row.eventId);
-    const offset = this.enter('dead letter', sequences.dead, identity, row.seq);
+    const offset = this.enter('dead letter', sequences.dead, identity, row);
     if (offset !== undefined) sequences.deadReason.set(offset, this.file.reasonNumber(row.reason));
   }
 
@@ -160,25 +161,34 @@ export class Checker {
       judgeAccounts(file);
     }
     judgeFigures(file);
+    for (const fault of surroundings.notHealed ?? []) violations.add('not_healed', () => fault);
+    for (const stall of surroundings.stalls ?? []) violations.add('stalled', () => stall);
     if (!surroundings.drained && !violations.has(['never_drained']))
       violations.add('never_drained', () => 'the consumers had messages that were not acknowledged');
     const doubt = judgeAudit(file);
     const counts = countIdentities(file);
     const { stored, duplicates, conflicts, deadLetters } = file.allRows();
     const unknowns = [...file.missing(), ...(doubt === undefined ? [] : [doubt])];
-    if (counts.acknowledged + file.tally.poison === 0) unknowns.push('nothing was acknowledged');
+    if (counts.acknowledged + counts.exposed + file.tally.poison === 0)
+      unknowns.push('nothing was acknowledged');
     return {
       valid: violations.none ? (unknowns.length === 0 ? true : 'unknown') : false,
       violations: violations.list(),
       unknowns,
       tally: { ...file.tally, ...counts, stored, duplicates, conflicts, deadLetters },
+      ...(file.audit !== undefined && { audit: file.audit }),
     };
   }
 
   /** Enters a row at its sequence. @returns its offset, or undefined where the run has no such sequence */
-  private enter(what: string, column: Column, identity: number, seq: number): number | undefined {
+  private enter(
+    what: string,
+    column: Column,
+    identity: number,
+    { seq, incarnation }: Placed,
+  ): number | undefined {
     const { identities, sequences, violations } = this.file;
-    const offset = sequences.offset(seq);
+    const offset = sequences.locate(seq, incarnation);
     const name = identity >= 0 ? identities.name(identity) : 'no event id';
     if (offset === undefined) {
       violations.add(
@@ -188,7 +198,10 @@ export class Checker {
       return undefined;
     }
     if (column.get(offset) !== -1) {
-      violations.add('counted_twice', () => `sequence ${seq} (${name}): another ${what} beside the first`);
+      violations.add(
+        'counted_twice',
+        () => `${sequences.label(offset)} (${name}): another ${what} beside the first`,
+      );
     } else column.set(offset, identity);
     return offset;
   }

@@ -84,7 +84,9 @@ describe('a run in which nothing is wrong', () => {
       tally: {
         ...{ sent: 7, operations: 7, ok: 7, fail: 0, info: 0, acknowledged: 4, poison: 1 },
         ...{ unknownStored: 0, unknownNotStored: 0, stored: 4, duplicates: 2, conflicts: 1, deadLetters: 1 },
+        ...{ exposed: 0, exposedLost: 0 },
       },
+      audit: { exitCode: 0, says: 'whole' },
     });
   });
 
@@ -450,9 +452,17 @@ describe('a system that did not settle everything in time', () => {
     expect(found(uncounted(run))).toEqual({ never_drained: 2 });
   });
 
-  it('never drained, even if every row is there', () => {
-    expect(found(ordinary(({ surroundings }) => (surroundings.drained = false)))).toEqual({
-      never_drained: 1,
+  it.each([
+    ['never drained, even if every row is there', { drained: false }, 'never_drained'],
+    [
+      'not whole again after a fault',
+      { notHealed: ['fill-disk-of-one-broker: nats-2 is away'] },
+      'not_healed',
+    ],
+    ['silent although most brokers were together', { stalls: ['nothing was settled'] }, 'stalled'],
+  ])('%s', (_, surroundings, violation) => {
+    expect(found(ordinary((run) => Object.assign(run.surroundings, surroundings)))).toEqual({
+      [violation]: 1,
     });
   });
 });

@@ -22,12 +22,12 @@ import { errorLine, untilAnswered } from './patience.js';
 export interface DatabaseScope {
   readonly postgresUrl: string;
   readonly stream: string;
-  /** The instant of making of the stream, as the brokers tell it; the newest making where it is left out. */
-  readonly created?: string;
   /** Topics of the run begin with this. Empty: all of them. */
   readonly topicPrefix: string;
   /** Whether table `chaos.account` is to be read. */
   readonly accounting: boolean;
+  /** Whether the brokers were put back during the run, so that former incarnations have rows of it by right. */
+  readonly rolledBack?: boolean;
   /** How long to try to get in; 30 s when left out. */
   readonly withinMs?: number;
 }
@@ -85,16 +85,14 @@ async function openSnapshot(url: string): Promise<pg.Client> {
   }
 }
 
-const STREAM_ID = `
-SELECT stream_id AS id FROM sekali.stream
-WHERE name = $1 AND ($2::text IS NULL OR created = $2)
-ORDER BY stream_id DESC LIMIT 1`;
+// How an incarnation is told apart is the system's affair: the one that lasts was registered last.
+const STREAM_ID = `SELECT stream_id AS id FROM sekali.stream WHERE name = $1 ORDER BY stream_id DESC LIMIT 1`;
 
 async function readSnapshot(client: pg.Client, scope: DatabaseScope, checker: RowChecker): Promise<void> {
-  const { rows } = await client.query<{ id: number }>(STREAM_ID, [scope.stream, scope.created ?? null]);
+  const { rows } = await client.query<{ id: number }>(STREAM_ID, [scope.stream]);
   // A stream that no worker has seen yet has no number, and no rows.
   const streamId = rows[0]?.id ?? 0;
-  await tellStrangers(client, streamId, scope.topicPrefix, checker);
+  if (scope.rolledBack !== true) await tellStrangers(client, streamId, scope.topicPrefix, checker);
   const mine = [streamId, scope.topicPrefix];
   await eachRow(client, EVENTS, mine, (row) => checker.storedEvent(row as StoredEvent));
   await eachRow(client, KEYS, mine, (row) => checker.storedKey(row as StoredKey));
@@ -105,42 +103,44 @@ async function readSnapshot(client: pg.Client, scope: DatabaseScope, checker: Ro
   await eachRow(client, DEAD_LETTERS, mine, (row) =>
     checker.storedDeadLetter(storedDeadLetter(row as DeadLetterRow)),
   );
-  await eachRow(client, COUNTERS, mine, (row) => checker.topicCounters(row as TopicCounters));
+  await eachRow(client, COUNTERS, [scope.topicPrefix], (row) => checker.topicCounters(row as TopicCounters));
   if (scope.accounting) await readAccounts(client, scope.topicPrefix, checker);
 }
 
 const NUMBER_OF = (name: string): string =>
   `CASE jsonb_typeof(payload->'${name}') WHEN 'number' THEN (payload->>'${name}')::float8 ELSE -1 END`;
 
+// Where the row belongs to a former incarnation, its number.
+const PLACE = `seq::float8 AS seq, CASE WHEN stream_id <> $1 THEN stream_id END AS incarnation`;
+
 const EVENTS = `
-SELECT seq::float8 AS seq, topic, event_id AS "eventId", ${NUMBER_OF('variant')} AS variant, ${NUMBER_OF('amount')} AS amount
-FROM sekali.event WHERE stream_id = $1 AND starts_with(topic, $2)`;
+SELECT ${PLACE}, topic, event_id AS "eventId", ${NUMBER_OF('variant')} AS variant, ${NUMBER_OF('amount')} AS amount
+FROM sekali.event WHERE starts_with(topic, $2)`;
 
 const KEYS = `
-SELECT seq::float8 AS seq, topic, event_id AS "eventId"
-FROM sekali.event_key WHERE stream_id = $1 AND starts_with(topic, $2)`;
+SELECT ${PLACE}, topic, event_id AS "eventId"
+FROM sekali.event_key WHERE starts_with(topic, $2)`;
 
 // Rows that are never updated bear the number of the transaction that made them.
 const APART = `
-SELECT key.seq::float8 AS seq, key.topic, key.event_id AS "eventId"
+SELECT ${PLACE}, key.topic, key.event_id AS "eventId"
 FROM sekali.event stored JOIN sekali.event_key key USING (stream_id, seq)
-WHERE stream_id = $1 AND starts_with(key.topic, $2) AND stored.xmin <> key.xmin`;
+WHERE starts_with(key.topic, $2) AND stored.xmin <> key.xmin`;
 
-// A first one of another making of the stream is none of the run's sequences.
 const DUPLICATES = `
-SELECT seq::float8 AS seq, topic, event_id AS "eventId",
-  CASE WHEN first_stream_id = stream_id THEN first_seq ELSE 0 END::float8 AS "firstSeq", conflict,
+SELECT ${PLACE}, topic, event_id AS "eventId", first_seq::float8 AS "firstSeq",
+  CASE WHEN first_stream_id <> $1 THEN first_stream_id END AS "firstIncarnation", conflict,
   CASE WHEN payload IS NOT NULL THEN ${NUMBER_OF('variant')} END AS variant
-FROM sekali.duplicate WHERE stream_id = $1 AND starts_with(topic, $2)`;
+FROM sekali.duplicate WHERE starts_with(topic, $2)`;
 
 const DEAD_LETTERS = `
-SELECT seq::float8 AS seq, topic, event_id AS "eventId", reason, headers
-FROM sekali.dead_letter WHERE stream_id = $1 AND starts_with(topic, $2)`;
+SELECT ${PLACE}, topic, event_id AS "eventId", reason, headers
+FROM sekali.dead_letter WHERE starts_with(topic, $2)`;
 
 const COUNTERS = `
 SELECT topic, sum(stored)::float8 AS stored, sum(duplicates)::float8 AS duplicates,
   sum(conflicts)::float8 AS conflicts, sum(dead_letters)::float8 AS "deadLetters"
-FROM sekali.counter WHERE stream_id = $1 AND starts_with(topic, $2) GROUP BY topic`;
+FROM sekali.counter WHERE starts_with(topic, $1) GROUP BY topic`;
 
 const ACCOUNTS = `
 SELECT topic, sum(amount)::float8 AS sum, sum(events)::float8 AS events
@@ -151,7 +151,7 @@ SELECT (SELECT count(*) FROM sekali.event_key WHERE stream_id <> $1 AND starts_w
   + (SELECT count(*) FROM sekali.duplicate WHERE stream_id <> $1 AND starts_with(topic, $2))
   + (SELECT count(*) FROM sekali.dead_letter WHERE stream_id <> $1 AND starts_with(topic, $2)) AS rows`;
 
-/** Rows of another making of the stream cannot be compared with the sequences of this one. */
+/** Where nothing was put back, nobody knows why there should be another incarnation with rows of the run. */
 async function tellStrangers(
   client: pg.Client,
   streamId: number,
@@ -163,7 +163,10 @@ async function tellStrangers(
   const { rows } = await client.query<{ rows: string }>(STRANGERS, [streamId, topicPrefix]);
   const count = Number(rows[0]?.rows ?? 0);
   if (count > 0) {
-    checker.unreadable('database', `${count} rows of the run belong to another making of the stream`);
+    checker.unreadable(
+      'database',
+      `${count} rows of the run belong to another incarnation of the stream, although nothing was put back`,
+    );
   }
 }
 

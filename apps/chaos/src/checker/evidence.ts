@@ -2,10 +2,11 @@
  * What is read at the end, row by row: the stream, the tables, the figures. The checker takes nothing else but the
  * history.
  *
- * Only what belongs to the run is read: topics that begin with the run's prefix. Sequences are those of one
- * incarnation of the stream.
+ * Only what belongs to the run is read: topics that begin with the run's prefix. Sequences compare only within one
+ * incarnation of the stream: where a row names none, it belongs to the one in which the stream is at the end.
  */
 import type { PoisonReason, StatsView } from '#contracts';
+import type { LossWindow } from '../history/loss-window.js';
 import type { Poison } from '../workload/message.js';
 
 /** A message that the stream still has. */
@@ -18,9 +19,15 @@ export interface StreamMessage {
   readonly variant?: number;
 }
 
-/** A row of the table of events. */
-export interface StoredEvent {
+/** Where a row says that its message was. */
+export interface Placed {
   readonly seq: number;
+  /** Number of a former incarnation of the stream; null or left out for the one that lasts. */
+  readonly incarnation?: number | null;
+}
+
+/** A row of the table of events. */
+export interface StoredEvent extends Placed {
   readonly topic: string;
   readonly eventId: string;
   /** From the payload; -1 where the payload has none. */
@@ -30,26 +37,25 @@ export interface StoredEvent {
 }
 
 /** A row of the table of keys. */
-export interface StoredKey {
-  readonly seq: number;
+export interface StoredKey extends Placed {
   readonly topic: string;
   readonly eventId: string;
 }
 
 /** A row of the table of duplicates. */
-export interface StoredDuplicate {
-  readonly seq: number;
+export interface StoredDuplicate extends Placed {
   readonly topic: string;
   readonly eventId: string;
   readonly firstSeq: number;
+  /** The former incarnation of the first one; null or left out for the one that lasts. */
+  readonly firstIncarnation?: number | null;
   readonly conflict: boolean;
   /** Of the payload that was kept because it differs; undefined where none was kept. */
   readonly variant?: number;
 }
 
 /** A row of the table of dead letters. */
-export interface StoredDeadLetter {
-  readonly seq: number;
+export interface StoredDeadLetter extends Placed {
   readonly topic: string;
   /** As the message id says, or the row; empty where neither does. */
   readonly eventId: string;
@@ -101,6 +107,12 @@ export interface Surroundings {
   readonly drained: boolean;
   /** Whether the judge's own consumer ran, whose accounts must come out. */
   readonly accounting: boolean;
+  /** When the brokers were put back, and what they were told meanwhile may be lost; none where left out. */
+  readonly lossWindows?: readonly LossWindow[];
+  /** Faults after which the system was not whole again, a line each; none where left out. */
+  readonly notHealed?: readonly string[];
+  /** When nothing went on although most brokers were together, a line each; none where left out. */
+  readonly stalls?: readonly string[];
 }
 
 /** The reason that the system must give for a kind of poison. */

@@ -19,6 +19,10 @@ export const MARK = {
   dead: 16,
   /** A message of it was not settled when the time was up. */
   inFlight: 32,
+  /** A submission as a valid event may have been taken by brokers that were put back afterwards. */
+  exposed: 64,
+  /** Such a submission ended *ok*. */
+  exposedAcknowledged: 128,
 } as const;
 
 /** Variants that have a bit of their own; further ones are kept by name. */

@@ -8,14 +8,19 @@ export interface IdentityTally {
   acknowledged: number;
   unknownStored: number;
   unknownNotStored: number;
+  exposed: number;
+  exposedLost: number;
 }
 
-/** Counts the events that were acknowledged, and those of which nobody knew. */
+/** Counts the events that were acknowledged, those that could be lost, and those of which nobody knew. */
 export function countIdentities({ identities }: CaseFile): IdentityTally {
-  const tally = { acknowledged: 0, unknownStored: 0, unknownNotStored: 0 };
+  const tally = { acknowledged: 0, unknownStored: 0, unknownNotStored: 0, exposed: 0, exposedLost: 0 };
   for (let identity = 0; identity < identities.size; identity++) {
     if (identities.has(identity, MARK.acknowledged)) tally.acknowledged++;
-    else if (!identities.has(identity, MARK.unknown)) continue;
+    else if (identities.has(identity, MARK.exposedAcknowledged)) {
+      tally.exposed++;
+      if (identities.eventRows.get(identity) === 0) tally.exposedLost++;
+    } else if (!identities.has(identity, MARK.unknown)) continue;
     else if (identities.eventRows.get(identity) > 0) tally.unknownStored++;
     else tally.unknownNotStored++;
   }
@@ -50,8 +55,8 @@ function judgePair({ identities, sequences, violations }: CaseFile, identity: nu
   const [eventAt, keyAt] = [identities.eventAt.get(identity), identities.keyAt.get(identity)];
   if (events > 0 === keys > 0 && (events === 0 || eventAt === keyAt)) return;
   violations.add('key_without_event', () => {
-    const event = events === 0 ? 'no event' : `its event at sequence ${sequences.seq(eventAt)}`;
-    const key = keys === 0 ? 'no key' : `its key at sequence ${sequences.seq(keyAt)}`;
+    const event = events === 0 ? 'no event' : `its event at ${sequences.label(eventAt)}`;
+    const key = keys === 0 ? 'no key' : `its key at ${sequences.label(keyAt)}`;
     return `${identities.name(identity)}: ${event}, ${key}`;
   });
 }

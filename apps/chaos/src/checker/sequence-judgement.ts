@@ -17,7 +17,7 @@ export class SequenceJudgement {
   /** Looks at every sequence once. */
   judge(): void {
     const { sequences } = this.file;
-    for (let offset = 0; offset < sequences.length; offset++) {
+    for (let offset = 0; offset < sequences.size; offset++) {
       this.account(offset);
       this.place(offset);
       if (sequences.event.get(offset) >= 0) this.judgeEvent(offset);
@@ -41,6 +41,8 @@ export class SequenceJudgement {
       });
     }
     if (places > 0 || !this.belongs(offset)) return;
+    // A reader that takes up a new incarnation where it parts from the former one need not settle its beginning again.
+    if (sequences.isSettledBefore(offset, sequences.messageAt(offset))) return;
     if (this.isInFlight(offset)) {
       violations.add('never_drained', () => `${this.where(offset)}: in the stream, without a row`);
       const message = sequences.messageAt(offset);
@@ -84,7 +86,7 @@ export class SequenceJudgement {
       violations.add(
         'misplaced',
         () =>
-          `${what} at sequence ${sequences.seq(offset)} is ${identities.name(identity)}, the message there ${identities.name(message)}`,
+          `${what} at ${sequences.label(offset)} is ${identities.name(identity)}, the message there ${identities.name(message)}`,
       );
     }
   }
@@ -128,9 +130,9 @@ export class SequenceJudgement {
     const first = sequences.duplicateFirst.get(offset);
     if (first !== storedAt || storedAt < 0) {
       violations.add('first_not_kept', () => {
-        const named = first < 0 ? 'one outside of the run' : String(sequences.seq(first));
-        const stored = storedAt < 0 ? 'none' : String(sequences.seq(storedAt));
-        return `${this.where(offset)}: a duplicate of sequence ${named}; stored is ${stored}`;
+        const named = first < 0 ? 'one outside of the run' : sequences.label(first);
+        const stored = storedAt < 0 ? 'none' : sequences.label(storedAt);
+        return `${this.where(offset)}: a duplicate of ${named}; stored is ${stored}`;
       });
     }
     if (eventAt >= 0) this.judgeConflict(offset, sequences.eventVariant.get(eventAt));
@@ -167,6 +169,6 @@ export class SequenceJudgement {
     const named = [sequences.messageAt(offset), sequences.event.get(offset), sequences.duplicate.get(offset)];
     const identity = named.find((candidate) => candidate >= 0);
     const name = identity === undefined ? '' : ` (${identities.name(identity)})`;
-    return `sequence ${sequences.seq(offset)}${name}`;
+    return `${sequences.label(offset)}${name}`;
   }
 }

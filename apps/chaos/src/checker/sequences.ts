@@ -2,11 +2,20 @@
  * What is known of each sequence of the stream: who was told it, what the stream has there, which rows name it.
  *
  * A sequence is an offset from the first one of the run, into packed columns; identities are indexes of `Identities`.
+ *
+ *   0 … length                        length … size
+ *   the incarnation that the stream   rows of former incarnations, an offset each as they are met:
+ *   is in at the end                  the same sequence may come again in every one of them
  */
 import { Column } from './column.js';
 
 /** The stream has a message there, but it names no event. */
 export const UNNAMED = -2;
+
+interface FormerSequence {
+  readonly seq: number;
+  readonly incarnation: number;
+}
 
 /** All sequences that the run's messages can have. */
 export class Sequences {
@@ -36,7 +45,10 @@ export class Sequences {
   readonly dead: Column;
   /** Number of the reason, from 0 on. */
   readonly deadReason: Column;
+  /** How many sequences the incarnation has in which the stream is at the end. */
   readonly length: number;
+  private readonly former: FormerSequence[] = [];
+  private readonly formerOffsets = new Map<number, Map<number, number>>();
 
   constructor(
     private readonly firstSeq: number,
@@ -58,8 +70,41 @@ export class Sequences {
     return offset >= 0 && offset < this.length ? offset : undefined;
   }
 
+  /** As many as there are offsets, those of former incarnations among them. */
+  get size(): number {
+    return this.length + this.former.length;
+  }
+
+  /** The offset of a row; a new one for a sequence of a former incarnation that was not met before. */
+  locate(seq: number, incarnation: number | null = null): number | undefined {
+    if (incarnation === null) return this.offset(seq);
+    let offsets = this.formerOffsets.get(seq);
+    if (offsets === undefined) this.formerOffsets.set(seq, (offsets = new Map<number, number>()));
+    const known = offsets.get(incarnation);
+    if (known !== undefined) return known;
+    const offset = this.size;
+    offsets.set(incarnation, offset);
+    this.former.push({ seq, incarnation });
+    return offset;
+  }
+
+  /** Whether a row of a former incarnation says, at the same sequence, what became of this identity. */
+  isSettledBefore(offset: number, identity: number): boolean {
+    const offsets = this.formerOffsets.get(this.seq(offset));
+    if (offsets === undefined || identity < 0) return false;
+    return [...offsets.values()].some((other) =>
+      [this.event, this.duplicate, this.dead].some((column) => column.get(other) === identity),
+    );
+  }
+
   seq(offset: number): number {
-    return this.firstSeq + offset;
+    return this.former[offset - this.length]?.seq ?? this.firstSeq + offset;
+  }
+
+  /** "sequence 7", or "sequence 7 of incarnation 1" where it is a former one. */
+  label(offset: number): string {
+    const former = this.former[offset - this.length];
+    return `sequence ${this.seq(offset)}${former === undefined ? '' : ` of incarnation ${former.incarnation}`}`;
   }
 
   /** "1 to 100", for a report. */

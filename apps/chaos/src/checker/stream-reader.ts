@@ -27,8 +27,6 @@ export interface StreamScope {
 
 /** The stream as it is, for the surroundings of a checker. */
 export interface StreamState {
-  /** The instant of its making, as the brokers tell it. */
-  readonly created: string;
   readonly firstSeq: number;
   readonly lastSeq: number;
 }
@@ -47,7 +45,7 @@ export async function readStreamState(
     const manager = await jetstreamManager(brokers, { checkAPI: false });
     return manager.streams.info(stream);
   });
-  return { created: info.created, firstSeq: info.state.first_seq, lastSeq: info.state.last_seq };
+  return { firstSeq: info.state.first_seq, lastSeq: info.state.last_seq };
 }
 
 /** Reads the run's messages that the stream still has. Never throws. */

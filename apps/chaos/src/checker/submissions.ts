@@ -1,9 +1,11 @@
 /**
  * Reads the history: what was sent, and what its producers were told.
  *
- * Only operations that have not ended yet are kept; one that never ends counts as *info*.
+ * Only operations that have not ended yet are kept; one that never ends counts as *info*. What was told while the
+ * brokers were about to be put back is no evidence: not that an event is stored, and not of what a sequence holds.
  */
 import type { Completion, EndedMessage, Invocation, Operation, SentMessage } from '../history/operation.js';
+import { isExposed } from '../history/loss-window.js';
 import { poisonBit, poisonNumber, type CaseFile } from './case-file.js';
 import { MARK } from './identities.js';
 
@@ -25,7 +27,7 @@ export class Submissions {
 
   /** The history has no more lines. */
   end(): void {
-    for (const invocation of this.open.values()) this.settle(invocation, []);
+    for (const invocation of this.open.values()) this.settle(invocation, [], undefined);
     this.open.clear();
   }
 
@@ -43,37 +45,54 @@ export class Submissions {
         `operation ${line.op} has ${length} messages and ${line.messages.length} ends`,
       );
     }
-    this.settle(invocation, line.messages);
+    this.settle(invocation, line.messages, line.atMs);
   }
 
-  private settle(invocation: Invocation, ends: readonly EndedMessage[]): void {
+  private settle(invocation: Invocation, ends: readonly EndedMessage[], endedAtMs: number | undefined): void {
     this.file.tally.operations++;
+    const { lossWindows = [] } = this.file.surroundings;
+    const exposed = isExposed(lossWindows, invocation.atMs, endedAtMs);
     for (const [index, message] of invocation.messages.entries()) {
       const end = ends[index] ?? UNANSWERED;
       this.file.tally.sent++;
       this.file.tally[end[0]]++;
-      if (message[3] === null) this.settleEvent(message, end);
-      else this.settlePoison(message, poisonNumber(message[3]), end);
+      if (message[3] === null) this.settleEvent(message, end, exposed);
+      else this.settlePoison(message, poisonNumber(message[3]), end, exposed);
     }
   }
 
-  private settleEvent([topic, eventId, variant]: SentMessage, [outcome, seq, duplicate]: EndedMessage): void {
+  private settleEvent(
+    [topic, eventId, variant]: SentMessage,
+    [outcome, seq, duplicate]: EndedMessage,
+    exposed: boolean,
+  ): void {
     const { identities } = this.file;
     const identity = identities.indexOf(topic, eventId);
     identities.send(identity, variant, outcome !== 'fail');
     if (outcome === 'info') identities.marks.add(identity, MARK.unknown);
+    if (exposed && outcome !== 'fail') identities.marks.add(identity, MARK.exposed);
     if (outcome !== 'ok') return;
+    if (exposed) {
+      identities.marks.add(identity, MARK.exposedAcknowledged);
+      return;
+    }
     identities.marks.add(identity, MARK.acknowledged);
     this.place(identity, seq, { duplicate: duplicate === 1, variant, poison: 0 });
   }
 
-  private settlePoison([topic, eventId]: SentMessage, kind: number, end: EndedMessage): void {
+  private settlePoison(
+    [topic, eventId]: SentMessage,
+    kind: number,
+    end: EndedMessage,
+    exposed: boolean,
+  ): void {
     const [outcome, seq, duplicate] = end;
     const { identities } = this.file;
     const identity = identities.indexOf(topic, eventId);
     if (outcome !== 'fail') identities.poisonPossible.add(identity, poisonBit(kind));
     if (outcome !== 'ok') return;
     this.file.tally.poison++;
+    if (exposed) return;
     identities.poisonAcknowledged.add(identity, poisonBit(kind));
     this.place(identity, seq, { duplicate: duplicate === 1, variant: -1, poison: kind });
   }

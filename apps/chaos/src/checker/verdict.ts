@@ -1,4 +1,5 @@
 /** What the checker finds: the names of the violations, and the verdict. */
+import type { AuditOpinion } from './evidence.js';
 
 /** What can be wrong, and in what words it is reported. Each is a promise broken. */
 export const VIOLATIONS = {
@@ -20,6 +21,8 @@ export const VIOLATIONS = {
   key_without_event: 'a key has no event, or an event no key',
   committed_apart: 'an event and its key come from two transactions',
   never_drained: 'messages were still unsettled when the time was up',
+  not_healed: 'the system was not whole again after a fault',
+  stalled: 'nothing went on, although most of the brokers were together',
   audit_disagrees: 'sekali audit says otherwise',
 } as const;
 
@@ -47,6 +50,9 @@ export interface Tally {
   /** Events of which nobody knew, because every try ended *info*: so many were stored, so many not. */
   readonly unknownStored: number;
   readonly unknownNotStored: number;
+  /** Events that were acknowledged only while the brokers were about to be put back, and so many not stored. */
+  readonly exposed: number;
+  readonly exposedLost: number;
   readonly stored: number;
   readonly duplicates: number;
   readonly conflicts: number;
@@ -63,4 +69,6 @@ export interface Verdict {
   /** Why it is unknown; empty otherwise. */
   readonly unknowns: readonly string[];
   readonly tally: Tally;
+  /** What `sekali audit` said, where it was asked. */
+  readonly audit?: AuditOpinion;
 }

@@ -3,6 +3,7 @@ import type { Fault } from './fault.js';
 import { linkFaults } from './faults/disturb-link.js';
 import { cutPostgresConnections, readOnlyPostgres } from './faults/disturb-sessions.js';
 import { exhaustPostgres } from './faults/exhaust-postgres.js';
+import { diskFaults } from './faults/fill-disk.js';
 import { fillStream } from './faults/fill-stream.js';
 import { killAllBrokers, killTwoBrokers } from './faults/kill-brokers.js';
 import {
@@ -13,9 +14,12 @@ import {
   killWorker,
 } from './faults/kill-process.js';
 import { pauseBroker, pauseGateway, pauseStreamLeader, pauseWorker } from './faults/pause-process.js';
+import { rollBackBrokers, rollBackStream, rollBackTwoBrokers } from './faults/roll-back-brokers.js';
+import { splitFaults } from './faults/split-brokers.js';
 import { stepDownConsumerLeader, stepDownStreamLeader } from './faults/step-down.js';
 import { killPostgres, stopPostgres } from './faults/stop-postgres.js';
 import { wipeBroker } from './faults/wipe-broker.js';
+import { wipeTwoBrokers } from './faults/wipe-two-brokers.js';
 
 /** Every fault, in the order in which `--help` lists them. */
 export const catalogue: readonly Fault[] = [
@@ -33,6 +37,11 @@ export const catalogue: readonly Fault[] = [
   stepDownStreamLeader,
   stepDownConsumerLeader,
   wipeBroker,
+  wipeTwoBrokers,
+  rollBackBrokers,
+  rollBackStream,
+  rollBackTwoBrokers,
+  ...diskFaults,
   fillStream,
   killPostgres,
   stopPostgres,
@@ -40,6 +49,7 @@ export const catalogue: readonly Fault[] = [
   cutPostgresConnections,
   exhaustPostgres,
   ...linkFaults,
+  ...splitFaults,
 ];
 
 /** `--faults` names something that is no fault. */

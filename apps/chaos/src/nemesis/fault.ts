@@ -4,7 +4,8 @@
  * `start` resolves when the fault has taken hold, `heal` when what it did is undone (the system may still be busy with
  * recovering). A fault that cannot be applied now throws `FaultNotApplicable`, which the history of faults records.
  */
-import type { Target } from '../system/target.js';
+import type { LossWindow } from '../history/loss-window.js';
+import type { Preparation, Target } from '../system/target.js';
 import type { Random } from '../workload/random.js';
 
 /** What a fault disturbs. Two faults that touch the same part never overlap. */
@@ -15,6 +16,8 @@ export type Part =
 export interface ActiveFault {
   /** What was done to whom: "nats-2, which led the stream". */
   readonly detail: string;
+  /** Between which two moments of `performance.now()` an acknowledgement proves nothing; see loss-window.ts. */
+  readonly exposed?: { readonly fromAt: number; readonly untilAt: number };
   heal(): Promise<void>;
 }
 
@@ -27,6 +30,10 @@ export interface Fault {
   readonly touches: readonly Part[];
   /** How long it holds, in milliseconds, drawn evenly from this range. */
   readonly holdMs: readonly [min: number, max: number];
+  /** What has to be done to a system before the load, so that the fault is possible. */
+  readonly prepares?: Preparation;
+  /** Whether most brokers stay together, so that publishing and storing must go on while it holds. */
+  readonly goesOn?: boolean;
   /** Whether the target has what the fault needs. */
   applies(target: Target): boolean;
   start(target: Target, random: Random): Promise<ActiveFault>;
@@ -47,6 +54,10 @@ export interface FaultRecord {
   /** When `heal` was called, and when it had resolved. */
   readonly healingAtMs: number;
   readonly healedAtMs: number;
+  /** As the fault says: publishing and storing had to go on while it held. */
+  readonly goesOn?: boolean;
+  /** When what was acknowledged may be lost by it. */
+  readonly exposed?: LossWindow;
   /** Why it was not applied, or not healed as it should. */
   readonly problem?: string;
 }

@@ -12,6 +12,7 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeError, within } from '../system/deadline.js';
+import type { LossWindow } from '../history/loss-window.js';
 import type { LinkName, Target } from '../system/target.js';
 import { Random } from '../workload/random.js';
 import type { ActiveFault, Fault, FaultRecord } from './fault.js';
@@ -52,6 +53,7 @@ export class Nemesis {
   private readonly done: FaultRecord[] = [];
   private readonly running = new Set<Running>();
   private readonly unhealed = new Map<ActiveFault, Fault>();
+  private readonly windows: LossWindow[] = [];
 
   constructor(private readonly options: NemesisOptions) {
     mkdirSync(options.folder, { recursive: true });
@@ -60,6 +62,11 @@ export class Nemesis {
   /** What has happened, in the order of ends. */
   get records(): readonly FaultRecord[] {
     return this.done;
+  }
+
+  /** When what was acknowledged may be lost, by faults that took hold in time or too late. */
+  get lossWindows(): readonly LossWindow[] {
+    return this.windows;
   }
 
   /** Names of the faults that hold now, or are being started or healed. */
@@ -90,6 +97,7 @@ export class Nemesis {
     const { target } = this.options;
     for (const process of target.processes) process.kill('SIGCONT');
     for (const name of LINKS) target.link(name)?.heal();
+    target.routes?.heal();
     return this.healAgain([...this.unhealed.keys()]);
   }
 
@@ -107,13 +115,15 @@ export class Nemesis {
       return;
     }
     const { detail } = active;
+    const exposed = this.windowOf(active);
+    const facts = { ...(exposed && { exposed }), ...(fault.goesOn === true && { goesOn: true }) };
     const heldAtMs = clock();
     this.tell({ type: 'started', name: fault.name, detail, startedAtMs, heldAtMs });
     await rest(planned.holdMs, signal);
     const healingAtMs = clock();
     const problem = await this.heal(active, fault);
     const times = { startedAtMs, heldAtMs, healingAtMs, healedAtMs: clock() };
-    this.finish({ name: fault.name, detail, ...times, ...(problem !== undefined && { problem }) });
+    this.finish({ name: fault.name, detail, ...times, ...facts, ...(problem !== undefined && { problem }) });
   }
 
   private async start(fault: Fault, seed: number): Promise<ActiveFault> {
@@ -124,9 +134,26 @@ export class Nemesis {
       return await within(starting, this.options.startMsMax ?? START_MS_MAX, `${fault.name} to take hold`);
     } catch (error) {
       // One that takes hold after its time is healed at once; one that has failed is done already.
-      starting.then((late) => this.heal(late, fault)).catch(() => undefined);
+      starting
+        .then((late) => {
+          this.windowOf(late);
+          return this.heal(late, fault);
+        })
+        .catch(() => undefined);
       throw error;
     }
+  }
+
+  /** On the clock of the load, whole milliseconds outwards, since the history has whole ones. Notes it. */
+  private windowOf({ exposed }: ActiveFault): LossWindow | undefined {
+    if (exposed === undefined) return undefined;
+    const began = performance.now() - this.options.clock();
+    const window = {
+      fromMs: Math.floor(exposed.fromAt - began),
+      untilMs: Math.ceil(exposed.untilAt - began),
+    };
+    this.windows.push(window);
+    return window;
   }
 
   /** Says what went wrong; undefined when nothing did. */

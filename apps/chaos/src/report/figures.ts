@@ -36,6 +36,8 @@ export const TALLY_NAMES: Readonly<Record<keyof Tally, string>> = {
   acknowledged: 'events acknowledged',
   unknownStored: 'events of unknown outcome that were stored',
   unknownNotStored: 'events of unknown outcome that were not',
+  exposed: 'events acknowledged while brokers were about to go back',
+  exposedLost: 'of which not stored',
   stored: 'events stored',
   duplicates: 'duplicates',
   conflicts: 'of which conflicts',

@@ -55,6 +55,8 @@ const TALLY: RunReport['verdict']['tally'] = {
   acknowledged: 90_000,
   unknownStored: 1_234,
   unknownNotStored: 56,
+  exposed: 4_200,
+  exposedLost: 321,
   stored: 91_234,
   duplicates: 28_000,
   conflicts: 77,

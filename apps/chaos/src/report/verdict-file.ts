@@ -10,6 +10,7 @@ export interface VerdictFile {
   readonly unknowns: readonly string[];
   readonly violations: readonly Violation[];
   readonly tally: Tally;
+  readonly audit: Verdict['audit'] | null;
   readonly run: RunDescription;
   readonly recovery: RecoveryMaxima;
   readonly faultKinds: readonly FaultKind[];
@@ -26,6 +27,7 @@ export function verdictFile({ run, verdict, timeline, judgeBytesMax }: RunReport
     unknowns: verdict.unknowns,
     violations: verdict.violations,
     tally: verdict.tally,
+    audit: verdict.audit ?? null,
     run,
     recovery: recoveryMaximaOf(timeline),
     faultKinds: faultKindsOf(timeline.recoveries),

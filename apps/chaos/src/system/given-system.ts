@@ -7,7 +7,7 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import { connectToBrokers, WatchedStream } from './broker-door.js';
 import { runStatement } from './sql-door.js';
-import type { Link, Target, TargetProcess } from './target.js';
+import type { BrokerDisk, Link, Target, TargetProcess } from './target.js';
 
 /** Where it is. */
 export interface GivenSystemOptions {
@@ -22,6 +22,7 @@ export interface GivenSystemOptions {
 /** A system by its addresses. */
 export class GivenSystem implements Target {
   readonly processes: readonly TargetProcess[] = [];
+  readonly routes = undefined;
 
   private constructor(
     private readonly options: GivenSystemOptions,
@@ -63,6 +64,14 @@ export class GivenSystem implements Target {
 
   brokerStore(): string | undefined {
     return undefined;
+  }
+
+  brokerDisk(): BrokerDisk | undefined {
+    return undefined;
+  }
+
+  connectionsOf(): Promise<number> {
+    return Promise.reject(new Error('the monitoring of a given system is out of reach'));
   }
 
   sql(statement: string, parameters: readonly unknown[] = []): Promise<Record<string, unknown>[]> {

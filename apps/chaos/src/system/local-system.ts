@@ -1,8 +1,8 @@
 /**
  * The system under test on this machine: `sekali up --ephemeral`, and applications of the judge's own beside it.
  *
- *   start   up ─ready─▶ links ─▶ gateway-p1 ‖ worker-p1 ‖ worker-p2 ─▶ judged
- *   stop    wake everything ─▶ applications ─▶ links ─▶ up, or whatever of it is left
+ *   start   up ─ready─▶ brokers prepared ─▶ links ─▶ gateway-p1 ‖ worker-p1 ‖ worker-p2 ─▶ judged
+ *   stop    wake everything ─▶ applications ─▶ links ─▶ up, or whatever of it is left ─▶ routes, disks
  *
  * Promise: `stop` leaves no process, may be called at any time and more than once; a `start` that fails or is aborted
  * has stopped what it had started. Logs of all processes are in `<folder>/logs` afterwards.
@@ -13,15 +13,25 @@ import { systemEnvironment } from '#config';
 import { connectToBrokers, WatchedStream } from './broker-door.js';
 import { brokerStoreIn } from './broker-store.js';
 import type { OwnProcess } from './own-process.js';
+import { countConnections, prepareBrokers, type PreparedBrokers } from './prepared-brokers.js';
 import { makeApplications, type Program } from './proxied-applications.js';
 import { builtProgram } from './repository.js';
 import { runStatement } from './sql-door.js';
-import type { Link, LinkName, Target, TargetProcess } from './target.js';
+import type {
+  BrokerDisk,
+  BrokerRoutes,
+  Link,
+  LinkName,
+  Preparation,
+  Target,
+  TargetProcess,
+} from './target.js';
 import type { TcpLink } from './tcp-link.js';
 import { UpProcess, type UpReady } from './up-process.js';
 
 const APPLICATION_READY_MS_MAX = 60_000;
 const APPLICATION_STOP_MS = 12_000;
+const DISK_BYTES = 384 * 1024 ** 2;
 
 /** What a system is made from. */
 export interface LocalSystemOptions {
@@ -31,6 +41,10 @@ export interface LocalSystemOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Brokers: 1, 3 or 5. Default 3. */
   readonly nodes?: number;
+  /** What is done to the brokers before anything else is started. Default nothing. */
+  readonly prepare?: readonly Preparation[];
+  /** Size of each broker's disk, where they get their own. Default 384 MiB. */
+  readonly diskBytes?: number;
   /** Ordinary workers of `up`. Default 0: the judge's own do the work. */
   readonly workers?: number;
   /** The judge's own workers. Default: the built apps/worker, judged-worker. */
@@ -51,6 +65,7 @@ export interface LocalSystemOptions {
 interface Parts {
   readonly up: UpProcess;
   readonly ready: UpReady;
+  readonly prepared: PreparedBrokers;
   readonly links: readonly TcpLink[];
   readonly own: readonly OwnProcess[];
   readonly gatewayUrls: readonly string[];
@@ -85,6 +100,14 @@ export class LocalSystem implements Target {
     const undo: (() => Promise<unknown>)[] = [() => up.stop()];
     try {
       const ready = await up.start(signal);
+      const prepared = await prepareBrokers({
+        data: ready.data,
+        brokers: up.processes.filter(({ role }) => role === 'broker'),
+        wanted: options.prepare ?? [],
+        diskBytes: options.diskBytes ?? DISK_BYTES,
+        hold: (held) => up.hold(held),
+      });
+      undo.push(() => prepared.close());
       const where = { nats: ready.nats, postgres: ready.postgres };
       const gateway = options.gateway ?? { program: builtProgram('gateway') };
       const made = await makeApplications({ where, gateway, worker, environment, logFolder });
@@ -99,6 +122,7 @@ export class LocalSystem implements Target {
       return new LocalSystem({
         up,
         ready,
+        prepared,
         links: made.links,
         own: made.processes,
         gatewayUrls,
@@ -123,6 +147,13 @@ export class LocalSystem implements Target {
   }
   get postgresUrl(): string {
     return this.parts.ready.postgres;
+  }
+  get routes(): BrokerRoutes | undefined {
+    return this.parts.prepared.routes;
+  }
+  /** What could not be prepared and why, a line each. */
+  get notes(): readonly string[] {
+    return this.parts.prepared.notes;
   }
   get stream(): string {
     return this.parts.watched.name;
@@ -154,6 +185,14 @@ export class LocalSystem implements Target {
     return brokerStoreIn(this.parts.ready.data, name);
   }
 
+  brokerDisk(name: string): BrokerDisk | undefined {
+    return this.parts.prepared.disks?.of(name);
+  }
+
+  connectionsOf(role: 'gateway' | 'worker', broker: string): Promise<number> {
+    return countConnections(this.parts.ready.data, broker, role);
+  }
+
   sql(statement: string, parameters: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
     return runStatement(this.postgresUrl, statement, parameters);
   }
@@ -173,10 +212,15 @@ export class LocalSystem implements Target {
   }
 
   private async stopInOrder(): Promise<void> {
-    const { up, own, links, brokers } = this.parts;
+    const { up, own, links, brokers, prepared } = this.parts;
     process.off('exit', this.wake);
     this.wakeAll();
-    const steps = [() => brokers.close(), () => stopApplications(own, links), () => up.stop()];
+    const steps = [
+      () => brokers.close(),
+      () => stopApplications(own, links),
+      () => up.stop(),
+      () => prepared.close(),
+    ];
     const failures: unknown[] = [];
     for (const step of steps) await step().catch((error: unknown) => failures.push(error));
     if (failures.length > 0) throw new AggregateError(failures);
@@ -190,6 +234,7 @@ export class LocalSystem implements Target {
   private wakeAll(): void {
     for (const one of this.processes) one.kill('SIGCONT');
     for (const link of this.parts.links) link.heal();
+    this.parts.prepared.routes?.heal();
     this.parts.up.hold(false);
   }
 }

@@ -1,4 +1,10 @@
 /** Signals to processes by pid, where "gone already" is an answer and not an error. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { until } from './deadline.js';
+
+const run = promisify(execFile);
+const ENDED_MS_MAX = 10_000;
 
 /** Sends a signal; false when there is no such process, or none was given. */
 export function sendSignal(pid: number | undefined, signal: NodeJS.Signals): boolean {
@@ -17,4 +23,17 @@ export function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
+}
+
+/** Resolves when a process runs no more; one whose parent has not asked for its end yet counts as gone. Throws when time is up. */
+export async function untilEnded(pid: number, timeoutMs = ENDED_MS_MAX): Promise<void> {
+  const hasEnded = async (): Promise<boolean> => {
+    if (!isAlive(pid)) return true;
+    const state = await run('ps', ['-o', 'stat=', '-p', String(pid)]).then(
+      ({ stdout }) => stdout.trim(),
+      () => '',
+    );
+    return state === '' || state.startsWith('Z');
+  };
+  await until(hasEnded, { timeoutMs, what: `process ${pid} to end` });
 }

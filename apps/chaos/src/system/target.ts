@@ -22,7 +22,7 @@ export type LinkName = 'worker-postgres' | 'worker-broker' | 'gateway-broker' | 
 
 /** What a link can suffer. Each lasts until `heal`. */
 export interface Link {
-  readonly name: LinkName;
+  readonly name: string;
   /** Every chunk arrives later by so much, in both directions. */
   delay(delayMs: number): void;
   /** Every connection is reset, and new ones are refused. */
@@ -35,6 +35,25 @@ export interface Link {
   heal(): void;
 }
 
+/** What can be done to a system of the judge's own before the load, because some faults need it. */
+export type Preparation = 'disks' | 'routes';
+
+/** A small disk of its own that a broker keeps its streams on. */
+export interface BrokerDisk {
+  /** Fills it to the last byte. Throws when the file that does so cannot be written. */
+  fill(): Promise<void>;
+  /** Gives back the room that filling took. Repeatable. */
+  free(): Promise<void>;
+}
+
+/** The routes between the brokers, which lead through proxies of ours. Clients do not pass there. */
+export interface BrokerRoutes {
+  /** Takes one broker away from all others: routes are reset and new ones refused, or every byte vanishes. */
+  isolate(name: string, how: 'reset' | 'silence'): void;
+  /** Every broker may reach every other. */
+  heal(): void;
+}
+
 /** Everything that a fault may touch. */
 export interface Target {
   readonly processes: readonly TargetProcess[];
@@ -44,6 +63,12 @@ export interface Target {
   holdRestarts(): () => void;
   /** The directory of a broker's stream data; undefined where it cannot be reached. */
   brokerStore(name: string): string | undefined;
+  /** Undefined where a broker has no disk of its own that can be filled. */
+  brokerDisk(name: string): BrokerDisk | undefined;
+  /** Undefined where the routes do not lead through proxies. */
+  readonly routes: BrokerRoutes | undefined;
+  /** How many connections, by the names that programs give them, a broker has from a role. Throws without an answer. */
+  connectionsOf(role: 'gateway' | 'worker', broker: string): Promise<number>;
   readonly stream: string;
   /** Durable consumers of the stream that must settle everything. */
   readonly consumers: readonly string[];

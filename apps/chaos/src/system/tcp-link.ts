@@ -11,7 +11,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { LinkConnection, type LinkTarget } from './link-connection.js';
-import type { Link, LinkName } from './target.js';
+import type { Link } from './target.js';
 
 const PROTOCOL_PORTS: Readonly<Record<string, number>> = { 'nats:': 4222, 'tls:': 4222, 'postgres:': 5432 };
 const POSTGRES_PORT = 5_432;
@@ -26,10 +26,10 @@ export class TcpLink implements Link {
   private state: 'open' | 'closed' | 'mute' = 'open';
   private delayMs = 0;
 
-  private constructor(readonly name: LinkName) {}
+  private constructor(readonly name: string) {}
 
   /** Starts a listener for each URL. The same URLs with the addresses of the listeners are `urls`. */
-  static async start(name: LinkName, urls: readonly string[]): Promise<{ link: TcpLink; urls: string[] }> {
+  static async start(name: string, urls: readonly string[]): Promise<{ link: TcpLink; urls: string[] }> {
     const link = new TcpLink(name);
     const through = await Promise.all(
       urls.map(async (text) => {

@@ -39,8 +39,9 @@ export class HttpProducer implements Producer {
   async send(messages: readonly Message[]): Promise<Answer> {
     const { via, gateways, apiKey, timeoutMs = TIMEOUT_MS } = this.options;
     const lenient = via === 'http_lenient';
+    const gateway = this.random.pick(gateways);
     try {
-      const response = await fetch(new URL('/publish', this.random.pick(gateways)), {
+      const response = await fetch(new URL('/publish', gateway), {
         method: 'POST',
         headers: {
           'content-type': 'application/json',
@@ -50,7 +51,7 @@ export class HttpProducer implements Producer {
         body: this.body(messages),
         signal: AbortSignal.timeout(timeoutMs),
       });
-      return readAnswer(response.status, await response.text(), messages, lenient);
+      return { ...readAnswer(response.status, await response.text(), messages, lenient), gateway };
     } catch (error) {
       return readFailure(error, messages.length);
     }

@@ -22,12 +22,13 @@ export class OperationLog {
 
   /**
    * @param clock milliseconds since the load began
-   * @param onAcknowledged called after each operation of which at least one message was acknowledged
+   * @param onAcknowledged called after each operation of which at least one message was acknowledged, with the URL of
+   *   the gateway that answered, where one did
    */
   constructor(
     private readonly history: History,
     private readonly clock: () => number,
-    private readonly onAcknowledged: (atMs: number) => void = () => undefined,
+    private readonly onAcknowledged: (atMs: number, gateway?: string) => void = () => undefined,
   ) {}
 
   /** Operations begun. */
@@ -51,7 +52,7 @@ export class OperationLog {
     const atMs = this.nowMs();
     const acknowledged = answer.messages.filter(([outcome]) => outcome === 'ok').length;
     this.acknowledged += acknowledged;
-    if (acknowledged > 0) this.onAcknowledged(atMs);
+    if (acknowledged > 0) this.onAcknowledged(atMs, answer.gateway);
     await this.history.append({
       type: outcomeOf(answer.messages),
       op,

@@ -10,6 +10,8 @@ export interface Answer {
   readonly reason?: string;
   /** Whether what ended *fail* may succeed later: nobody was there, or there was no room. False: it never will. */
   readonly refusedForNow: boolean;
+  /** URL of the gateway that was asked, where one was. */
+  readonly gateway?: string;
 }
 
 /** Sends operations over one way. */

@@ -35,8 +35,8 @@ export interface WorkloadOptions {
   readonly ratePerSecond: number;
   /** How often a message whose fate is unknown is sent again; 8 when left out. */
   readonly retriesMax?: number;
-  /** Called with the time of every answer that acknowledges something, for the longest silence. */
-  readonly onAcknowledged?: (atMs: number) => void;
+  /** Called with the time of every answer that acknowledges something, and the gateway that gave it, if one did. */
+  readonly onAcknowledged?: (atMs: number, gateway?: string) => void;
 }
 
 /** When a load ends: at whichever comes first. */

@@ -42,8 +42,8 @@ export interface RunEvidence {
   readonly surroundings: Mutable<Surroundings>;
   readonly history: Operation[];
   readonly stream: Mutable<StreamMessage>[];
-  readonly events: Mutable<StoredEvent>[];
-  readonly keys: Mutable<StoredKey>[];
+  events: Mutable<StoredEvent>[];
+  keys: Mutable<StoredKey>[];
   readonly duplicates: Mutable<StoredDuplicate>[];
   /** Events that come from another transaction than their keys. */
   readonly apart: StoredKey[];

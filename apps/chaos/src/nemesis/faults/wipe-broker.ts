@@ -7,15 +7,12 @@
  * other has; back with an empty log before that other leads, it could vote for the third, and the message would be gone.
  * That is a limit of the protocol and no fault of the system that is judged.
  */
-import { readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Target } from '../../system/target.js';
+import { emptyStore } from '../../system/broker-files.js';
 import { FaultNotApplicable, type Fault } from '../fault.js';
-import { pickRunning, processesOf, strike, untilAllRestarted } from '../victims.js';
+import { pickRunning, processesOf, strike } from '../victims.js';
+import { requireCurrent, untilWhole } from './roll-back-brokers.js';
 
-const CURRENT_BEFORE_MS_MAX = 10_000;
 const OTHERS_CURRENT_MS_MAX = 30_000;
-const CURRENT_AFTER_MS_MAX = 50_000;
 const CLUSTER_BROKERS_MIN = 3;
 
 /** Takes the store of one broker. */
@@ -38,27 +35,10 @@ export const wipeBroker: Fault = {
     try {
       strike(victim);
       await target.untilReplicasCurrent(OTHERS_CURRENT_MS_MAX, name);
-      await empty(store);
+      await emptyStore(store);
     } finally {
       release();
     }
-    const heal = async (): Promise<void> => {
-      await untilAllRestarted([victim]);
-      await target.untilReplicasCurrent(CURRENT_AFTER_MS_MAX);
-    };
-    return { detail: name, heal };
+    return { detail: name, heal: () => untilWhole(target, [victim]) };
   },
 };
-
-async function requireCurrent(target: Target): Promise<void> {
-  try {
-    await target.untilReplicasCurrent(CURRENT_BEFORE_MS_MAX);
-  } catch (error) {
-    throw new FaultNotApplicable('not every replica is current', { cause: error });
-  }
-}
-
-async function empty(directory: string): Promise<void> {
-  const entries = await readdir(directory);
-  await Promise.all(entries.map((entry) => rm(join(directory, entry), { recursive: true, force: true })));
-}

@@ -1,0 +1,130 @@
+/**
+ * Small disks for brokers: a tmpfs each, which takes root on Linux.
+ *
+ *   <data>/nats-1/store ──symbolic link──▶ <folder>/nats-1 (tmpfs)
+ *
+ * The link lets `sekali up` clear its data away as if the disk were not there. A disk is filled by a file that takes
+ * every byte that is left, and freed by removing that file.
+ */
+import { execFile } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
+import { cp, mkdir, open, rename, rm, statfs, symlink } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { BrokerDisk } from './target.js';
+
+const run = promisify(execFile);
+const COMMAND_MS_MAX = 10_000;
+const FILLER = 'filler';
+const CHUNK_BYTES = 1024 ** 2;
+
+/** Disks that were mounted for one system. */
+export class OwnDisks {
+  private readonly disks = new Map<string, OwnDisk>();
+  private readonly unmountNow = (): void => {
+    this.unmountAll();
+  };
+
+  private constructor(
+    private readonly folder: string,
+    private readonly bytes: number,
+  ) {
+    process.once('exit', this.unmountNow);
+  }
+
+  /** Tries whether a disk can be mounted at all. @returns undefined, and why, where it cannot */
+  static async open(bytes: number): Promise<{ disks: OwnDisks } | { disks: undefined; why: string }> {
+    const disks = new OwnDisks(mkdtempSync(join(tmpdir(), 'sekali-disks-')), bytes);
+    try {
+      await disks.mount('trial');
+      return { disks };
+    } catch (error) {
+      await disks.close();
+      const why = (error as { stderr?: string }).stderr?.trim() ?? (error as Error).message;
+      return { disks: undefined, why };
+    }
+  }
+
+  /** Mounts a disk and moves a store onto it; whoever uses the store must be down. */
+  async take(name: string, store: string): Promise<void> {
+    const disk = await this.mount(name);
+    const aside = `${store}.aside`;
+    await cp(store, disk.path, { recursive: true });
+    await rename(store, aside);
+    await symlink(disk.path, store);
+    await rm(aside, { recursive: true });
+  }
+
+  /** The disk of a broker; undefined for one that has none. */
+  of(name: string): BrokerDisk | undefined {
+    return this.disks.get(name);
+  }
+
+  /** Unmounts all of them; whoever used them must be gone. What was on them is lost. */
+  async close(): Promise<void> {
+    process.off('exit', this.unmountNow);
+    this.unmountAll();
+    await Promise.resolve();
+  }
+
+  private async mount(name: string): Promise<OwnDisk> {
+    const path = join(this.folder, name);
+    await mkdir(path, { mode: 0o700 });
+    const options = `size=${this.bytes},mode=700`;
+    await run('mount', ['-t', 'tmpfs', '-o', options, 'sekali-disk', path], { timeout: COMMAND_MS_MAX });
+    const disk = new OwnDisk(path);
+    this.disks.set(name, disk);
+    return disk;
+  }
+
+  private unmountAll(): void {
+    for (const { path } of this.disks.values()) {
+      try {
+        // Lazily: a process that still has a file open there must not keep the disk for ever.
+        execFileSync('umount', ['-l', path], { stdio: 'ignore', timeout: COMMAND_MS_MAX });
+      } catch {
+        // Not mounted any more.
+      }
+    }
+    this.disks.clear();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+class OwnDisk implements BrokerDisk {
+  constructor(readonly path: string) {}
+
+  async fill(): Promise<void> {
+    const file = await open(join(this.path, FILLER), 'w');
+    try {
+      // Others write at the same time: what they leave is taken until nothing is left.
+      for (let chunk = CHUNK_BYTES; chunk >= 1;) {
+        const { bytesWritten, full } = await write(file, chunk);
+        if (full || bytesWritten < chunk) chunk = Math.floor(chunk / 16);
+      }
+    } finally {
+      await file.close();
+    }
+    const { bavail, bsize } = await statfs(this.path);
+    if (bavail * bsize > CHUNK_BYTES) throw new Error(`${bavail * bsize} bytes are left on ${this.path}`);
+  }
+
+  async free(): Promise<void> {
+    await rm(join(this.path, FILLER), { force: true });
+  }
+}
+
+async function write(
+  file: Awaited<ReturnType<typeof open>>,
+  bytes: number,
+): Promise<{ readonly bytesWritten: number; readonly full: boolean }> {
+  try {
+    const { bytesWritten } = await file.write(Buffer.alloc(bytes));
+    return { bytesWritten, full: false };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    return { bytesWritten: 0, full: true };
+  }
+}
