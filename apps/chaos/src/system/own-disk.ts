@@ -6,10 +6,9 @@
  * The link lets `sekali up` clear its data away as if the disk were not there. A disk is filled by a file that takes
  * every byte that is left, and freed by removing that file.
  */
-import { execFile } from 'node:child_process';
-import { execFileSync } from 'node:child_process';
-import { cp, mkdir, open, rename, rm, statfs, symlink } from 'node:fs/promises';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { cp, mkdir, open, rename, rm, statfs, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -41,7 +40,7 @@ export class OwnDisks {
       await disks.mount('trial');
       return { disks };
     } catch (error) {
-      await disks.close();
+      disks.close();
       const why = (error as { stderr?: string }).stderr?.trim() ?? (error as Error).message;
       return { disks: undefined, why };
     }
@@ -63,10 +62,9 @@ export class OwnDisks {
   }
 
   /** Unmounts all of them; whoever used them must be gone. What was on them is lost. */
-  async close(): Promise<void> {
+  close(): void {
     process.off('exit', this.unmountNow);
     this.unmountAll();
-    await Promise.resolve();
   }
 
   private async mount(name: string): Promise<OwnDisk> {

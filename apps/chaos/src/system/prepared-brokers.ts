@@ -51,7 +51,7 @@ export async function prepareBrokers(options: PreparationOptions): Promise<Prepa
   let routes: ProxiedRoutes | undefined;
   const close = async (): Promise<void> => {
     await routes?.close();
-    await disks?.close();
+    disks?.close();
   };
   try {
     if (disks !== undefined || wanted.includes('routes'))

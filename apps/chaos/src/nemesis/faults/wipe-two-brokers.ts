@@ -28,13 +28,14 @@ export const wipeTwoBrokers: Fault = {
     return brokers.length === CLUSTER_BROKERS && brokers.every(({ name }) => target.brokerStore(name));
   },
   async start(target, random) {
+    // From a moment at which the survivor had everything: a follower is always a little behind.
+    const fromAt = performance.now();
     await requireCurrent(target);
     const leader = await currentLeader(target, 'stream');
     const brokers = runningOf(target, 'broker');
     const survivor = random.pick(brokers.filter(({ process }) => process.name !== leader));
     const victims = brokers.filter((one) => one !== survivor);
     const stores = storesOf(target, victims);
-    const fromAt = performance.now();
     strike(survivor, 'SIGSTOP');
     try {
       const behindMs = random.between(BEHIND_MS_MIN, BEHIND_MS_MAX);

@@ -1,0 +1,173 @@
+/**
+ * Faults of the brokers' files and of the routes between them, once each: they do what they say.
+ *
+ * What the system makes of them is for the judge to say; here only the brokers are asked.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { connect } from '@nats-io/transport-node';
+import { waitFor } from '#testing';
+import { brokerApi } from '../system/broker-door.js';
+import { LocalSystem } from '../system/local-system.js';
+import { builtProgram } from '../system/repository.js';
+import { Random } from '../workload/random.js';
+import { chooseFaults } from './catalogue.js';
+import type { ActiveFault } from './fault.js';
+
+const START_MS_MAX = 150_000;
+const TEST_MS_MAX = 150_000;
+const PUBLISH_MS_MAX = 2_000;
+const PUBLISH_EVERY_MS = 50;
+
+let folder: string;
+let system: LocalSystem;
+let published = 0;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'broker-faults-'));
+  system = await LocalSystem.start({
+    folder,
+    prepare: ['disks', 'routes'],
+    diskBytes: 64 * 1024 ** 2,
+    worker: { program: builtProgram('worker') },
+    consumers: ['store'],
+  });
+}, START_MS_MAX);
+
+afterAll(async () => {
+  await system.stop();
+  rmSync(folder, { recursive: true });
+}, START_MS_MAX);
+
+async function apply(name: string, observe?: (active: ActiveFault) => Promise<void>): Promise<ActiveFault> {
+  const [fault] = chooseFaults(name);
+  if (fault === undefined) throw new Error(name);
+  expect(fault.applies(system)).toBe(true);
+  const active = await fault.start(system, new Random(7));
+  try {
+    await observe?.(active);
+  } finally {
+    await active.heal();
+  }
+  return active;
+}
+
+/** @returns the sequence that the brokers give it; nothing while they do not answer */
+async function publish(): Promise<number | undefined> {
+  published += 1;
+  const event = {
+    topic: 'faults',
+    event_id: `e-${published}`,
+    timestamp: '2026-11-22T10:00:00Z',
+    source: 'broker-faults.e2e',
+    payload: {},
+  };
+  return system.brokers
+    .request('events.faults', JSON.stringify(event), { timeout: PUBLISH_MS_MAX })
+    .then((answer) => answer.json<{ seq?: number }>().seq)
+    .catch(() => undefined);
+}
+
+/** Publishes while something happens, and tells when which sequence was acknowledged. */
+async function publishing<T>(
+  work: Promise<T>,
+): Promise<{ ended: T; acknowledged: readonly { at: number; seq: number }[] }> {
+  const acknowledged: { at: number; seq: number }[] = [];
+  const over = new AbortController();
+  const load = (async () => {
+    while (!over.signal.aborted) {
+      const seq = await publish();
+      if (seq !== undefined) acknowledged.push({ at: performance.now(), seq });
+      await new Promise((resolve) => setTimeout(resolve, PUBLISH_EVERY_MS));
+    }
+  })();
+  const ended = await work.finally(() => over.abort());
+  await load;
+  return { ended, acknowledged };
+}
+
+async function lastSequence(): Promise<number> {
+  const look = async () => (await (await brokerApi(system.brokers)).streams.info('EVENTS')).state.last_seq;
+  return waitFor(look, { withinMs: 30_000, describe: 'the state of the stream' });
+}
+
+describe('a disk that is full', () => {
+  it.each(['fill-disk-of-one-broker', 'fill-disk-of-two-brokers', 'fill-disk-of-all-brokers'])(
+    '%s applies where disks could be mounted, and the reason is told where not',
+    (name) => {
+      const [fault] = chooseFaults(name);
+      const reasons = system.notes;
+      expect([fault?.applies(system), reasons.length]).toEqual(reasons.length === 0 ? [true, 0] : [false, 1]);
+    },
+  );
+
+  it('holds the streams of its broker', async () => {
+    await publish();
+    const used = ['nats-1', 'nats-2', 'nats-3'].map((name) => system.brokerStore(name));
+    expect(used).not.toContain(undefined);
+  });
+});
+
+describe('a split', () => {
+  it.each(['split-gateway-broker', 'split-worker-broker'])(
+    '%s: the broker knows no leader while clients reach it, and the others go on',
+    async (name) => {
+      await system.untilReplicasCurrent(30_000);
+      await apply(name, async ({ detail }) => {
+        const broker = detail.split(',')[0] ?? '';
+        const url = system.natsUrls[Number(broker.slice('nats-'.length)) - 1] ?? '';
+        const alone = await connect({ servers: url });
+        const together = await connect({ servers: system.natsUrls.filter((one) => one !== url) });
+        try {
+          const isAway = async () =>
+            (await brokerApi(alone)).streams.info('EVENTS').then(
+              () => false,
+              () => true,
+            );
+          await waitFor(isAway, { withinMs: 30_000, describe: 'it to lose the others' });
+          await alone.flush();
+          const isLed = async () => (await brokerApi(together)).streams.info('EVENTS');
+          await waitFor(isLed, { withinMs: 30_000, describe: 'the others to go on' });
+        } finally {
+          await Promise.all([alone.close(), together.close()]);
+        }
+      });
+    },
+    TEST_MS_MAX,
+  );
+});
+
+describe('brokers that go back', () => {
+  it.each(['roll-back-brokers', 'roll-back-stream', 'roll-back-two-brokers', 'wipe-two-brokers'])(
+    '%s: what was acknowledged before its window is there, whatever became of the rest',
+    async (name) => {
+      await system.untilReplicasCurrent(30_000);
+      await publish();
+      const { ended, acknowledged } = await publishing(apply(name));
+      const { fromAt = 0, untilAt = 0 } = ended.exposed ?? {};
+      expect(untilAt - fromAt).toBeGreaterThan(1_000);
+      const inside = acknowledged.filter(({ at }) => at >= fromAt && at <= untilAt);
+      expect(inside.length).toBeGreaterThan(0);
+      const before = Math.max(0, ...acknowledged.filter(({ at }) => at < fromAt).map(({ seq }) => seq));
+      expect(await lastSequence()).toBeGreaterThanOrEqual(before);
+      const again = await waitFor(publish, { withinMs: 30_000, describe: 'a message to be taken' });
+      expect(again).toBeGreaterThan(before);
+      await system.untilReplicasCurrent(30_000);
+    },
+    TEST_MS_MAX,
+  );
+
+  it(
+    'roll-back-brokers gives sequences out again',
+    async () => {
+      const { ended, acknowledged } = await publishing(apply('roll-back-brokers'));
+      const { untilAt = 0 } = ended.exposed ?? {};
+      const highest = Math.max(...acknowledged.filter(({ at }) => at <= untilAt).map(({ seq }) => seq));
+      const first = acknowledged.find(({ at }) => at > untilAt);
+      expect(first?.seq ?? (await publish())).toBeLessThanOrEqual(highest);
+    },
+    TEST_MS_MAX,
+  );
+});
