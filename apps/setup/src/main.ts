@@ -5,6 +5,7 @@
  * answer, changes nothing that is already right, and exits 0, or 1 with the reason.
  */
 import 'reflect-metadata';
+import { DefinitionError } from '#broker';
 import { readSetupSettings, SettingsError, type SetupSettings } from '#config';
 import { createLogger } from '#observability';
 import { OlderStreamError, prepareBroker, prepareDatabase } from './preparation.js';
@@ -19,7 +20,7 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  const expected = error instanceof SettingsError || error instanceof OlderStreamError;
+  const expected = [SettingsError, OlderStreamError, DefinitionError].some((kind) => error instanceof kind);
   process.stderr.write(
     `setup: ${expected || !(error instanceof Error) ? String(error) : (error.stack ?? error.message)}\n`,
   );

@@ -1,4 +1,14 @@
 export { brokerAddress, connectBroker, type BrokerAddress, type BrokerSettings } from './connection.js';
+export {
+  CONSUMER_SHAPE,
+  consumerDifferences,
+  DefinitionError,
+  type Difference,
+  differencesText,
+  isPause,
+  streamDifferences,
+  streamShape,
+} from './definition-differences.js';
 export type { EventLedger, SentEvent } from './duplicate-check.js';
 export { MovableConnection } from './movable-connection.js';
 export { type UnavailableReason } from './publish-failure.js';
@@ -13,6 +23,7 @@ export {
   STREAM_CREATED_METADATA,
   streamInfo,
   type ConsumerDefinition,
+  type OnDifferences,
   type StreamDefinition,
   type StreamIncarnation,
 } from './topology.js';

@@ -5,19 +5,25 @@
  * read again. `discard: new` refuses publishers when the stream is full; nothing stored is dropped to make room.
  */
 import {
-  AckPolicy,
   type ConsumerConfig,
   type ConsumerInfo,
   DeliverPolicy,
-  DiscardPolicy,
   type JetStreamManager,
   jetstreamManager,
-  RetentionPolicy,
-  StorageType,
   type StreamConfig,
   type StreamInfo,
 } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/nats-core';
+import {
+  CONSUMER_SHAPE,
+  consumerDifferences,
+  DefinitionError,
+  type Difference,
+  isPause,
+  mending,
+  streamDifferences,
+  streamShape,
+} from './definition-differences.js';
 
 /** What the stream is made from. */
 export interface StreamDefinition {
@@ -28,7 +34,12 @@ export interface StreamDefinition {
   readonly bytesMax: number;
   readonly ageSecondsMax: number;
   readonly duplicateWindowMs: number;
+  /** Durable consumers whose unsettled messages must not leave the stream because its age is lowered. */
+  readonly consumers?: readonly string[];
 }
+
+/** Told of what was changed by hand and is put right, or is left because it loses nothing, before that is done. */
+export type OnDifferences = (subject: string, differences: readonly Difference[]) => void;
 
 /** What a durable pull consumer is made from. */
 export interface ConsumerDefinition {
@@ -51,60 +62,126 @@ export const STREAM_CREATED_METADATA = 'sekali.stream-created';
 const CONSUMER_NOT_FOUND = 10014;
 const STREAM_NOT_FOUND = 10059;
 
-/** Makes the stream, or changes an existing one to the definition. Repeatable. Waits for a leader up to a minute. */
+/**
+ * Makes the stream, or changes an existing one to the definition. Repeatable: nothing is sent where nothing differs. Waits
+ * for a leader up to a minute.
+ *
+ * @param onDifferences told of what is put right
+ * @throws `DefinitionError` when the stream differs and cannot be changed, would lose something, or may not be changed
+ */
 export async function ensureStream(
   connection: NatsConnection,
   definition: StreamDefinition,
+  onDifferences: OnDifferences = () => undefined,
 ): Promise<StreamInfo> {
   const config: Partial<StreamConfig> & { name: string } = {
+    ...streamShape(definition.subjectPrefix),
     name: definition.name,
-    subjects: [`${definition.subjectPrefix}.>`],
-    retention: RetentionPolicy.Limits,
-    storage: StorageType.File,
-    discard: DiscardPolicy.New,
     num_replicas: definition.replicas,
     max_bytes: definition.bytesMax,
     max_age: nanos(definition.ageSecondsMax * 1_000),
     duplicate_window: nanos(definition.duplicateWindowMs),
-    allow_direct: true,
-    // Publishers send together what comes together: see publish-together.ts.
-    allow_atomic: true,
   };
   return whenAvailable(async () => {
     const manager = await jetstreamManager(connection, { checkAPI: false });
     const existing = await streamInfo(manager, definition.name);
-    return existing ? manager.streams.update(definition.name, config) : manager.streams.add(config);
+    if (!existing) return manager.streams.add(config);
+    const isAllSettled = await isSettled(manager, definition);
+    const differences = streamDifferences(existing, config, isAllSettled);
+    if (differences.length === 0) return existing;
+    return mend(`the stream ${definition.name}`, differences, STREAM_REMEDY, onDifferences, async () =>
+      manager.streams.update(definition.name, mending(differences)),
+    );
   });
 }
 
+const STREAM_REMEDY =
+  'Nothing was changed. Let the workers store what is in it, then delete the stream and run setup, or name another one in SEKALI_STREAM';
+const CONSUMER_REMEDY =
+  'Nothing was changed. Run `sekali rewind`, then setup: the consumer is made again and begins where the database ends';
+
+/** Puts differences right by one update, or says why not. */
+async function mend<T>(
+  subject: string,
+  differences: readonly Difference[],
+  remedy: string,
+  onDifferences: OnDifferences,
+  update: () => Promise<T>,
+): Promise<T> {
+  const fixed = differences.filter(({ canBeMended }) => !canBeMended);
+  if (fixed.length > 0) throw new DefinitionError(subject, fixed, `${remedy}.`);
+  onDifferences(subject, differences);
+  try {
+    return await update();
+  } catch (error) {
+    const status = (error as { status?: unknown }).status;
+    if (isForbidden(error))
+      throw new DefinitionError(
+        subject,
+        differences,
+        'This user may not change it: change it by hand (`nats stream edit`, `nats consumer edit`), or run setup as a user that may.',
+        { cause: error },
+      );
+    if (jetStreamErrorCode(error) === undefined || status === 503) throw error;
+    throw new DefinitionError(
+      subject,
+      differences,
+      `The brokers refuse to change it: ${(error as Error).message}. ${remedy}.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Whether no consumer of the definition has anything left to settle. One that does not exist has everything left. */
+async function isSettled(manager: JetStreamManager, definition: StreamDefinition): Promise<boolean> {
+  for (const name of definition.consumers ?? []) {
+    const info = await consumerInfo(manager, { name, stream: definition.name });
+    if (!info || info.num_pending + info.num_ack_pending > 0) return false;
+  }
+  return true;
+}
+
 /**
- * Makes the consumer, or changes an existing one to the definition. Repeatable.
+ * Makes the consumer, or changes an existing one to the definition. Repeatable: nothing is sent where nothing differs.
  *
  * @param startSequence where a consumer that has to be made begins; everything below must be settled. It is told the
  *   first sequence that the stream still has
+ * @param onDifferences told of what is put right, and of a pause, which is left to end
+ * @throws `DefinitionError` when the consumer differs and cannot, or may not, be changed
  */
 export async function ensureConsumer(
   connection: NatsConnection,
   definition: ConsumerDefinition,
   startSequence: (incarnation: StreamIncarnation, firstSeq: number) => Promise<number>,
+  onDifferences: OnDifferences = () => undefined,
 ): Promise<ConsumerInfo> {
   return whenAvailable(async () => {
     const manager = await jetstreamManager(connection, { checkAPI: false });
     const stream = await manager.streams.info(definition.stream);
-    const limits = { ack_wait: nanos(definition.ackWaitMs), max_ack_pending: definition.ackPendingMax };
+    const wanted: Partial<ConsumerConfig> = {
+      ...CONSUMER_SHAPE,
+      ack_wait: nanos(definition.ackWaitMs),
+      max_ack_pending: definition.ackPendingMax,
+    };
     const existing = await consumerInfo(manager, definition);
-    if (existing) return manager.consumers.update(definition.stream, definition.name, limits);
+    if (existing) {
+      const subject = `the consumer ${definition.name} of the stream ${definition.stream}`;
+      const all = consumerDifferences(existing, wanted);
+      const pauses = all.filter(isPause);
+      if (pauses.length > 0) onDifferences(subject, pauses);
+      const differences = all.filter((one) => !isPause(one));
+      if (differences.length === 0) return existing;
+      return mend(subject, differences, CONSUMER_REMEDY, onDifferences, async () =>
+        manager.consumers.update(definition.stream, definition.name, mending(differences)),
+      );
+    }
     const first = await startSequence(
       { name: definition.stream, created: stream.created },
       stream.state.first_seq,
     );
     const config: Partial<ConsumerConfig> = {
-      ...limits,
+      ...wanted,
       durable_name: definition.name,
-      ack_policy: AckPolicy.Explicit,
-      // The worker decides what is poison; a server-side limit would strand messages without a word.
-      max_deliver: -1,
-      max_waiting: 512,
       metadata: { [STREAM_CREATED_METADATA]: stream.created },
       ...(first > 1
         ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: first }
@@ -176,7 +253,8 @@ async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
     } catch (error) {
       const status = (error as { status?: unknown }).status;
       const refused = jetStreamErrorCode(error) !== undefined && status !== 503;
-      if (refused || isForbidden(error) || Date.now() > deadline) throw error;
+      const isFinal = refused || error instanceof DefinitionError || isForbidden(error);
+      if (isFinal || Date.now() > deadline) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
