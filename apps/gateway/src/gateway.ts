@@ -228,6 +228,7 @@ async function makeApp(
       isStopping: () => gate.isClosing,
       // Anyone may ask for it, and an error may name an address or an account.
       tellErrors: isLocal(settings),
+      subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
     }),
   });
   const adapter = new FastifyAdapter(serverOptions(settings));

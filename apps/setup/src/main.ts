@@ -5,14 +5,14 @@
  * answer, changes nothing that is already right, and exits 0, or 1 with the reason.
  */
 import 'reflect-metadata';
-import { StreamDiffersError } from '#broker';
+import { DefinitionError } from '#broker';
 import { readSetupSettings, SettingsError, type SetupSettings } from '#config';
 import { createLogger } from '#observability';
 import { EncodingError, GrantsError } from '#store';
 import { OlderStreamError, prepareBroker, prepareDatabase } from './preparation.js';
 
 /** What its user can mend: told in one line, without a stack. */
-const EXPECTED = [SettingsError, OlderStreamError, StreamDiffersError, EncodingError, GrantsError];
+const EXPECTED = [SettingsError, OlderStreamError, DefinitionError, EncodingError, GrantsError];
 
 async function main(): Promise<void> {
   const settings: SetupSettings = readSetupSettings();

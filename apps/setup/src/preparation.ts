@@ -3,8 +3,11 @@ import type { SetupSettings } from '#config';
 import {
   brokerAddress,
   connectBroker,
+  differencesText,
   ensureConsumer,
   ensureStream,
+  isPause,
+  type OnDifferences,
   jetStreamApi,
   streamInfo,
   type StreamIncarnation,
@@ -98,14 +101,20 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
   const connection = await connectBroker(brokerAddress(settings, 'setup'), { waitForFirst: true });
   const pool = createPool(storeAddress(settings, MIGRATION_MS_MAX));
   try {
-    const stream = await ensureStream(connection, {
-      name: settings.SEKALI_STREAM,
-      subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
-      replicas: settings.SEKALI_STREAM_REPLICAS,
-      bytesMax: settings.SEKALI_STREAM_BYTES_MAX,
-      ageSecondsMax: settings.SEKALI_STREAM_AGE_SECONDS_MAX,
-      duplicateWindowMs: settings.SEKALI_DUPLICATE_WINDOW_MS,
-    });
+    const onDifferences = sayDifferences(logger);
+    const stream = await ensureStream(
+      connection,
+      {
+        name: settings.SEKALI_STREAM,
+        subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
+        replicas: settings.SEKALI_STREAM_REPLICAS,
+        bytesMax: settings.SEKALI_STREAM_BYTES_MAX,
+        ageSecondsMax: settings.SEKALI_STREAM_AGE_SECONDS_MAX,
+        duplicateWindowMs: settings.SEKALI_DUPLICATE_WINDOW_MS,
+        consumers: [settings.SEKALI_CONSUMER],
+      },
+      onDifferences,
+    );
     await refuseOlderStream(connection, pool, { name: settings.SEKALI_STREAM, created: stream.created });
     const consumer = await ensureConsumer(
       connection,
@@ -117,12 +126,25 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
       },
       async (incarnation, firstSeq) =>
         (await settledHorizon(pool, await streamIdOf(pool, incarnation), firstSeq - 1)) + 1,
+      onDifferences,
     );
     logger.info({ stream: stream.config.name, consumer: consumer.name }, 'stream and consumer are ready');
   } finally {
     await pool.end();
     await connection.close();
   }
+}
+
+/** What was changed by hand is put right, and never in silence; a pause is left to whoever made it. */
+function sayDifferences(logger: Logger): OnDifferences {
+  return (subject, differences) => {
+    const text = differencesText(differences);
+    if (differences.every(isPause)) {
+      logger.warn({ differences: text }, `${subject} is paused: nothing is stored until the pause ends`);
+    } else {
+      logger.warn({ differences: text }, `${subject} differs from its definition; it is put right`);
+    }
+  };
 }
 
 /**

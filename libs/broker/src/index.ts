@@ -1,4 +1,14 @@
 export { brokerAddress, connectBroker, type BrokerAddress, type BrokerSettings } from './connection.js';
+export {
+  CONSUMER_SHAPE,
+  consumerDifferences,
+  DefinitionError,
+  type Difference,
+  differencesText,
+  isPause,
+  streamDifferences,
+  streamShape,
+} from './definition-differences.js';
 export type { EventLedger, SentEvent } from './duplicate-check.js';
 export { jetStreamApi } from './jetstream-api.js';
 export { MovableConnection } from './movable-connection.js';
@@ -12,9 +22,9 @@ export {
   forgetConsumer,
   jetStreamErrorCode,
   STREAM_CREATED_METADATA,
-  StreamDiffersError,
   streamInfo,
   type ConsumerDefinition,
+  type OnDifferences,
   type StreamDefinition,
   type StreamIncarnation,
 } from './topology.js';

@@ -4,20 +4,25 @@
  * Retention is by limits, so that an event published before its consumer exists is kept and everything can be
  * read again. `discard: new` refuses publishers when the stream is full; nothing stored is dropped to make room.
  */
-import { isDeepStrictEqual } from 'node:util';
 import {
-  AckPolicy,
   type ConsumerConfig,
   type ConsumerInfo,
   DeliverPolicy,
-  DiscardPolicy,
   type JetStreamManager,
-  RetentionPolicy,
-  StorageType,
   type StreamConfig,
   type StreamInfo,
 } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/nats-core';
+import {
+  CONSUMER_SHAPE,
+  consumerDifferences,
+  DefinitionError,
+  type Difference,
+  isPause,
+  mending,
+  streamDifferences,
+  streamShape,
+} from './definition-differences.js';
 import { jetStreamApi } from './jetstream-api.js';
 
 /** What the stream is made from. */
@@ -29,7 +34,12 @@ export interface StreamDefinition {
   readonly bytesMax: number;
   readonly ageSecondsMax: number;
   readonly duplicateWindowMs: number;
+  /** Durable consumers whose unsettled messages must not leave the stream because its age is lowered. */
+  readonly consumers?: readonly string[];
 }
+
+/** Told of what was changed by hand and is put right, or is left because it loses nothing, before that is done. */
+export type OnDifferences = (subject: string, differences: readonly Difference[]) => void;
 
 /** What a durable pull consumer is made from. */
 export interface ConsumerDefinition {
@@ -52,83 +62,126 @@ export const STREAM_CREATED_METADATA = 'sekali.stream-created';
 const CONSUMER_NOT_FOUND = 10014;
 const STREAM_NOT_FOUND = 10059;
 
-/** The stream is not as it is defined, and whoever found that out may not change it. */
-export class StreamDiffersError extends Error {
-  override readonly name = 'StreamDiffersError';
-  constructor(stream: string, fields: readonly string[], cause: unknown) {
-    super(
-      `the stream ${stream} differs from the settings in ${fields.join(', ')}, and this user may not change it: ` +
-        'run setup once as the user that may (docker compose run --rm amend), or put the settings back',
-      { cause },
-    );
-  }
-}
-
 /**
- * Makes the stream, or changes an existing one to the definition; one that is right already is left alone. Repeatable.
- * Waits for a leader up to a minute.
+ * Makes the stream, or changes an existing one to the definition. Repeatable: nothing is sent where nothing differs. Waits
+ * for a leader up to a minute.
  *
- * @throws `StreamDiffersError` when it needs a change that the user of this connection may not make
+ * @param onDifferences told of what is put right
+ * @throws `DefinitionError` when the stream differs and cannot be changed, would lose something, or may not be changed
  */
 export async function ensureStream(
   connection: NatsConnection,
   definition: StreamDefinition,
+  onDifferences: OnDifferences = () => undefined,
 ): Promise<StreamInfo> {
   const config: Partial<StreamConfig> & { name: string } = {
+    ...streamShape(definition.subjectPrefix),
     name: definition.name,
-    subjects: [`${definition.subjectPrefix}.>`],
-    retention: RetentionPolicy.Limits,
-    storage: StorageType.File,
-    discard: DiscardPolicy.New,
     num_replicas: definition.replicas,
     max_bytes: definition.bytesMax,
     max_age: nanos(definition.ageSecondsMax * 1_000),
     duplicate_window: nanos(definition.duplicateWindowMs),
-    allow_direct: true,
-    // Publishers send together what comes together: see publish-together.ts.
-    allow_atomic: true,
   };
   return whenAvailable(async () => {
     const manager = await jetStreamApi(connection);
     const existing = await streamInfo(manager, definition.name);
     if (!existing) return manager.streams.add(config);
-    const different = differencesOf(existing.config, config);
-    if (different.length === 0) return existing;
-    return manager.streams.update(definition.name, config).catch((error: unknown) => {
-      if (!isForbidden(error)) throw error;
-      throw new StreamDiffersError(definition.name, different, error);
-    });
+    const isAllSettled = await isSettled(manager, definition);
+    const differences = streamDifferences(existing, config, isAllSettled);
+    if (differences.length === 0) return existing;
+    return mend(`the stream ${definition.name}`, differences, STREAM_REMEDY, onDifferences, async () =>
+      manager.streams.update(definition.name, mending(differences)),
+    );
   });
 }
 
+const STREAM_REMEDY =
+  'Nothing was changed. Let the workers store what is in it, then delete the stream and run setup, or name another one in SEKALI_STREAM';
+const CONSUMER_REMEDY =
+  'Nothing was changed. Run `sekali rewind`, then setup: the consumer is made again and begins where the database ends';
+
+/** Puts differences right by one update, or says why not. */
+async function mend<T>(
+  subject: string,
+  differences: readonly Difference[],
+  remedy: string,
+  onDifferences: OnDifferences,
+  update: () => Promise<T>,
+): Promise<T> {
+  const fixed = differences.filter(({ canBeMended }) => !canBeMended);
+  if (fixed.length > 0) throw new DefinitionError(subject, fixed, `${remedy}.`);
+  onDifferences(subject, differences);
+  try {
+    return await update();
+  } catch (error) {
+    const status = (error as { status?: unknown }).status;
+    if (isForbidden(error))
+      throw new DefinitionError(
+        subject,
+        differences,
+        'This user may not change it: change it by hand (`nats stream edit`, `nats consumer edit`), or run setup as a user that may.',
+        { cause: error },
+      );
+    if (jetStreamErrorCode(error) === undefined || status === 503) throw error;
+    throw new DefinitionError(
+      subject,
+      differences,
+      `The brokers refuse to change it: ${(error as Error).message}. ${remedy}.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Whether no consumer of the definition has anything left to settle. One that does not exist has everything left. */
+async function isSettled(manager: JetStreamManager, definition: StreamDefinition): Promise<boolean> {
+  for (const name of definition.consumers ?? []) {
+    const info = await consumerInfo(manager, { name, stream: definition.name });
+    if (!info || info.num_pending + info.num_ack_pending > 0) return false;
+  }
+  return true;
+}
+
 /**
- * Makes the consumer, or changes an existing one to the definition. Repeatable.
+ * Makes the consumer, or changes an existing one to the definition. Repeatable: nothing is sent where nothing differs.
  *
  * @param startSequence where a consumer that has to be made begins; everything below must be settled. It is told the
  *   first sequence that the stream still has
+ * @param onDifferences told of what is put right, and of a pause, which is left to end
+ * @throws `DefinitionError` when the consumer differs and cannot, or may not, be changed
  */
 export async function ensureConsumer(
   connection: NatsConnection,
   definition: ConsumerDefinition,
   startSequence: (incarnation: StreamIncarnation, firstSeq: number) => Promise<number>,
+  onDifferences: OnDifferences = () => undefined,
 ): Promise<ConsumerInfo> {
   return whenAvailable(async () => {
     const manager = await jetStreamApi(connection);
     const stream = await manager.streams.info(definition.stream);
-    const limits = { ack_wait: nanos(definition.ackWaitMs), max_ack_pending: definition.ackPendingMax };
+    const wanted: Partial<ConsumerConfig> = {
+      ...CONSUMER_SHAPE,
+      ack_wait: nanos(definition.ackWaitMs),
+      max_ack_pending: definition.ackPendingMax,
+    };
     const existing = await consumerInfo(manager, definition);
-    if (existing) return manager.consumers.update(definition.stream, definition.name, limits);
+    if (existing) {
+      const subject = `the consumer ${definition.name} of the stream ${definition.stream}`;
+      const all = consumerDifferences(existing, wanted);
+      const pauses = all.filter(isPause);
+      if (pauses.length > 0) onDifferences(subject, pauses);
+      const differences = all.filter((one) => !isPause(one));
+      if (differences.length === 0) return existing;
+      return mend(subject, differences, CONSUMER_REMEDY, onDifferences, async () =>
+        manager.consumers.update(definition.stream, definition.name, mending(differences)),
+      );
+    }
     const first = await startSequence(
       { name: definition.stream, created: stream.created },
       stream.state.first_seq,
     );
     const config: Partial<ConsumerConfig> = {
-      ...limits,
+      ...wanted,
       durable_name: definition.name,
-      ack_policy: AckPolicy.Explicit,
-      // The worker decides what is poison; a server-side limit would strand messages without a word.
-      max_deliver: -1,
-      max_waiting: 512,
       metadata: { [STREAM_CREATED_METADATA]: stream.created },
       ...(first > 1
         ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: first }
@@ -180,13 +233,6 @@ export function jetStreamErrorCode(error: unknown): number | undefined {
   return typeof code === 'number' ? code : undefined;
 }
 
-/** Names of the fields that are not as they should be. Those that the definition leaves open may be as they like. */
-function differencesOf(actual: StreamConfig, wanted: Partial<StreamConfig>): string[] {
-  return Object.entries(wanted)
-    .filter(([name, value]) => !isDeepStrictEqual(actual[name as keyof StreamConfig], value))
-    .map(([name]) => name);
-}
-
 function absent(error: unknown, code: number): undefined {
   if (jetStreamErrorCode(error) === code) return undefined;
   throw error;
@@ -207,8 +253,8 @@ async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
     } catch (error) {
       const status = (error as { status?: unknown }).status;
       const refused = jetStreamErrorCode(error) !== undefined && status !== 503;
-      const forbidden = error instanceof StreamDiffersError || isForbidden(error);
-      if (refused || forbidden || Date.now() > deadline) throw error;
+      const isFinal = refused || error instanceof DefinitionError || isForbidden(error);
+      if (isFinal || Date.now() > deadline) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }

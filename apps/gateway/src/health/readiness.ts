@@ -1,15 +1,20 @@
-/** Whether the gateway can do its work: each part is asked, none longer than three seconds. */
+/**
+ * Whether the gateway can do its work: each part is asked, none longer than three seconds.
+ *
+ * `failed` parts make it not ready. What is `degraded` is said, and events are taken all the same (drift.ts).
+ */
 import { pendingMigrations, type Queryable } from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { withinMs } from '../within.js';
+import { ConsumerProgress, consumerState, streamState } from './drift.js';
 
 /** One part, and what is wrong with it. */
 export interface ComponentState {
-  readonly status: 'ok' | 'failed';
+  readonly status: 'ok' | 'degraded' | 'failed';
   readonly detail?: string;
 }
 
-/** The parts, and whether all are well. */
+/** The parts, and whether none has failed. */
 export interface Readiness {
   readonly ready: boolean;
   readonly components: {
@@ -28,11 +33,14 @@ export interface ReadinessOptions {
   readonly isStopping: () => boolean;
   /** Whether the errors of servers are told as they are; they may name addresses and accounts. */
   readonly tellErrors: boolean;
+  /** First token of every subject, which the stream must take. */
+  readonly subjectPrefix: string;
 }
 
 /** See the head of this file. */
 export class ReadinessCheck {
   private asking: Promise<Readiness> | undefined;
+  private readonly progress = new ConsumerProgress();
 
   constructor(
     private readonly database: Queryable,
@@ -50,19 +58,29 @@ export class ReadinessCheck {
     const { tellErrors } = this.options;
     const [broker, stream, consumer, database, schema] = await Promise.all([
       state(tellErrors, async () => this.broker.ping().then(() => undefined)),
-      state(tellErrors, async () =>
-        (await this.broker.stream()) ? undefined : 'the stream does not exist: run setup',
-      ),
-      state(tellErrors, async () =>
-        (await this.broker.consumer()) ? undefined : 'the consumer does not exist: run setup',
-      ),
+      state(tellErrors, async () => this.streamState()),
+      state(tellErrors, async () => this.consumerState()),
       state(tellErrors, async () => this.database.query('SELECT 1').then(() => undefined)),
       state(tellErrors, async () => this.missingMigrations()),
     ]);
     const components = { broker, stream, consumer, database, schema };
     const ready =
-      !this.options.isStopping() && Object.values(components).every((part) => part.status === 'ok');
+      !this.options.isStopping() && Object.values(components).every((part) => part.status !== 'failed');
     return { ready, components };
+  }
+
+  private async streamState(): Promise<ComponentState | string> {
+    const info = await this.broker.stream();
+    if (!info) return 'the stream does not exist: run setup';
+    return streamState(info, this.options.subjectPrefix, this.options.tellErrors);
+  }
+
+  private async consumerState(): Promise<ComponentState | string> {
+    const info = await this.broker.consumer();
+    if (!info) return 'the consumer does not exist: run setup';
+    const drift = consumerState(info, this.options.tellErrors);
+    const progress = this.progress.stateOf(info);
+    return drift.status === 'ok' ? (progress ?? drift) : drift;
   }
 
   private async missingMigrations(): Promise<string | undefined> {
@@ -71,10 +89,14 @@ export class ReadinessCheck {
   }
 }
 
-/** @param ask resolves with what is wrong, `undefined` when nothing is */
-async function state(tellErrors: boolean, ask: () => Promise<string | undefined>): Promise<ComponentState> {
+/** @param ask resolves with what has failed, `undefined` when nothing has, or with the whole state */
+async function state(
+  tellErrors: boolean,
+  ask: () => Promise<ComponentState | string | undefined>,
+): Promise<ComponentState> {
   try {
     const fault = await withinMs(PART_MS_MAX, ask());
+    if (typeof fault === 'object') return fault;
     return fault === undefined ? { status: 'ok' } : { status: 'failed', detail: fault };
   } catch (error) {
     if (!tellErrors) return { status: 'failed', detail: 'it does not answer' };
