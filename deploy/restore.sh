@@ -32,6 +32,8 @@ docker compose up --detach --no-deps --wait nats-1 nats-2 nats-3
 docker compose run --rm --no-TTY --no-deps rewind
 replace postgres /var/lib/postgresql
 docker compose up --detach --no-deps --wait postgres
+# The backup may have other passwords than the secrets have now.
+docker compose run --rm --no-TTY --no-deps roles
 docker compose run --rm --no-TTY --no-deps setup
 workers=$(docker compose ps --all --quiet worker | wc -l)
 [ "$workers" -gt 0 ] || workers=2
