@@ -33,4 +33,6 @@ ALTER ROLE sekali_recovery PASSWORD :'recovery';
 ALTER DATABASE sekali OWNER TO sekali;
 REVOKE ALL ON DATABASE sekali FROM PUBLIC;
 GRANT CONNECT ON DATABASE sekali TO sekali_gateway, sekali_worker, sekali_reader, sekali_recovery;
+-- A handler's own tables are found without their schema, as they were when the one role had the schema's name.
+ALTER ROLE sekali_worker IN DATABASE sekali SET search_path = sekali, public;
 COMMIT;
