@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { waitFor } from '#testing';
-import { ComposedProject, runDocker, serviceOf, type Container } from './test/composed-project.js';
+import { ComposedProject, ONE_SHOTS, runDocker, serviceOf, type Container } from './test/composed-project.js';
 
 const MINUTE_MS = 60_000;
 const RESTART_MS_MAX = 30_000;
@@ -80,6 +80,7 @@ describe('compose', () => {
         postgres: 1,
         'producer-http': 1,
         'producer-nats': 1,
+        roles: 1,
         setup: 1,
         worker: 2,
       });
@@ -111,8 +112,9 @@ describe('every container', () => {
     for (const container of await project.containers()) {
       const networks = Object.keys(container.NetworkSettings.Networks).sort();
       const inner = `${project.name}_inner`;
-      const isGateway = serviceOf(container).startsWith('gateway');
-      expect(networks).toEqual(isGateway ? [inner, `${project.name}_outer`] : [inner]);
+      const service = serviceOf(container);
+      const others = service.startsWith('gateway') ? [inner, `${project.name}_outer`] : [inner];
+      expect({ service, networks }).toEqual({ service, networks: service === 'roles' ? ['none'] : others });
     }
   });
 
@@ -127,7 +129,7 @@ describe('every container', () => {
         CapDrop: ['ALL'],
         CapAdd: service === 'postgres' ? ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETGID', 'SETUID'] : null,
         SecurityOpt: ['no-new-privileges:true'],
-        RestartPolicy: { Name: service === 'setup' ? 'on-failure' : 'unless-stopped' },
+        RestartPolicy: { Name: ONE_SHOTS.includes(service) ? 'on-failure' : 'unless-stopped' },
         LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
       });
       expect(host.Memory).toBeGreaterThan(0);
@@ -160,6 +162,27 @@ describe('every container', () => {
     for (const { Config } of await project.containers()) {
       for (const secret of secrets) expect(Config.Env.join('\n')).not.toContain(secret);
     }
+  });
+});
+
+describe('the database', () => {
+  const psql = (query: string, ...options: string[]): ReturnType<typeof runDocker> =>
+    runDocker(['exec', `${project.name}-postgres-1`, 'psql', ...options, '-tA', '-F', ' ', '-c', query]);
+
+  it('knows each program by a role of its own, which comes over TLS', async () => {
+    const { output } = await psql(
+      `SELECT DISTINCT usename, ssl FROM pg_stat_activity JOIN pg_stat_ssl USING (pid)
+       WHERE client_addr IS NOT NULL ORDER BY 1`,
+      ...['-U', 'postgres', '-d', 'sekali'],
+    );
+    expect(output.trim().split('\n')).toEqual(['sekali_gateway t', 'sekali_worker t']);
+  });
+
+  it('refuses whoever comes without TLS, and the superuser over the network', async () => {
+    const plain = 'host=postgres user=sekali_gateway dbname=sekali sslmode=disable';
+    expect((await psql('SELECT 1', plain)).output).toMatch(/no pg_hba.conf entry .*no encryption/);
+    const superuser = 'host=postgres user=postgres dbname=sekali sslmode=require';
+    expect((await psql('SELECT 1', superuser)).output).toMatch(/no pg_hba.conf entry .*SSL encryption/);
   });
 });
 
@@ -221,7 +244,7 @@ describe('while producers run, a user', () => {
       await project.whole(WHOLE_MS_MAX);
       const after = await idsByService();
       const kept = [...after].filter(([name, id]) => before.get(name) === id).map(([name]) => name);
-      expect(kept.filter((name) => !/-(?:postgres|setup|producer)/.test(name))).toEqual([]);
+      expect(kept.filter((name) => !/-(?:postgres|roles|setup|producer)/.test(name))).toEqual([]);
       expect(await project.containersOf('worker')).toHaveLength(4);
       await expectFlow();
     }),

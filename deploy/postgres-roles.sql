@@ -1,5 +1,38 @@
--- Run once, as superuser, when the official image makes the database: the programs own their database and nothing else.
-\set password `cat /run/secrets/postgres-password`
-CREATE ROLE sekali LOGIN PASSWORD :'password';
+-- Makes the roles of the programs, those that are missing, and gives each the password that its secret has now. The service
+-- "roles" runs it as superuser whenever the system comes up; what each role may do is setup's to say (libs/store/src/grants.ts).
+\set setup `cat /run/secrets/postgres-password`
+\set gateway `cat /run/secrets/postgres-gateway-password`
+\set worker `cat /run/secrets/postgres-worker-password`
+\set reader `cat /run/secrets/postgres-reader-password`
+\set recovery `cat /run/secrets/postgres-recovery-password`
+
+BEGIN;
+SET LOCAL password_encryption = 'scram-sha-256';
+-- A statement that fails is logged, and these have passwords in them.
+SET LOCAL log_min_error_statement = 'panic';
+
+DO $$
+DECLARE
+  role text;
+BEGIN
+  FOREACH role IN ARRAY ARRAY['sekali', 'sekali_gateway', 'sekali_worker', 'sekali_reader', 'sekali_recovery'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+      EXECUTE format('CREATE ROLE %I', role);
+    END IF;
+    EXECUTE format('ALTER ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', role);
+  END LOOP;
+END
+$$;
+ALTER ROLE sekali PASSWORD :'setup';
+ALTER ROLE sekali_gateway PASSWORD :'gateway';
+ALTER ROLE sekali_worker PASSWORD :'worker';
+ALTER ROLE sekali_reader PASSWORD :'reader';
+ALTER ROLE sekali_recovery PASSWORD :'recovery';
+
+-- Setup owns the database and all that it makes in it; the others come in, and have what setup gives them.
 ALTER DATABASE sekali OWNER TO sekali;
-REVOKE CONNECT, TEMPORARY ON DATABASE sekali FROM PUBLIC;
+REVOKE ALL ON DATABASE sekali FROM PUBLIC;
+GRANT CONNECT ON DATABASE sekali TO sekali_gateway, sekali_worker, sekali_reader, sekali_recovery;
+-- A handler's own tables are found without their schema, as they were when the one role had the schema's name.
+ALTER ROLE sekali_worker IN DATABASE sekali SET search_path = sekali, public;
+COMMIT;

@@ -32,8 +32,16 @@ docker compose up --detach --no-deps --wait nats-1 nats-2 nats-3
 docker compose run --rm --no-TTY --no-deps rewind
 replace postgres /var/lib/postgresql
 docker compose up --detach --no-deps --wait postgres
+# The backup may have other passwords than the secrets have now.
+docker compose run --rm --no-TTY --no-deps roles
 docker compose run --rm --no-TTY --no-deps setup
 workers=$(docker compose ps --all --quiet worker | wc -l)
 [ "$workers" -gt 0 ] || workers=2
-docker compose up --detach --no-recreate --wait --scale worker="$workers"
+# A gateway that was found unhealthy meanwhile counts as that until it is asked again, some seconds later.
+tries=12
+until docker compose up --detach --no-recreate --wait --scale worker="$workers"; do
+  tries=$((tries - 1))
+  [ "$tries" -gt 0 ] || exit 1
+  sleep 5
+done
 echo 'Restored. Now prove it: docker compose run --rm audit'

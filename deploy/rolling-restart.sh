@@ -29,6 +29,9 @@ for broker in nats-1 nats-2 nats-3; do
   anew "$broker"
   caught_up "$broker"
 done
+# Postgres only if its image or settings are others now: gateways publish meanwhile, and what they publish waits.
+docker compose up --detach --no-deps --wait --wait-timeout "$WAIT_SECONDS" postgres
+docker compose run --rm --no-TTY --no-deps roles
 # Migrations work beside the programs of the version before.
 docker compose run --rm --no-TTY --no-deps setup
 # As many as there are now, which may be more than docker-compose.yml says. What waits for them stays in the stream.

@@ -15,7 +15,12 @@ const MOUNTED = 0o444;
 const KEPT = 0o400;
 const DAYS_LEFT_MIN = 60;
 
-const PASSWORDS = ['postgres-superuser-password', 'postgres-password'];
+/** One for each role of the database; `postgres-password` is that of setup, who owns it. */
+const PASSWORDS = [
+  'postgres-superuser-password',
+  'postgres-password',
+  ...['gateway', 'worker', 'reader', 'recovery'].map((program) => `postgres-${program}-password`),
+];
 const NATS_USERS = ['producer', 'gateway', 'worker', 'setup', 'amend', 'monitoring', 'recovery', 'system'];
 const API_KEYS = [
   { name: 'producer', scopes: ['publish'], topics: null, mode: KEPT },
@@ -30,7 +35,7 @@ const CERTIFICATES = [
     use: 'peer',
     hosts: [name, 'localhost', '127.0.0.1'],
   })),
-  { name: 'gateway', use: 'server', hosts: ['gateway-1', 'gateway-2', 'localhost', '127.0.0.1'] },
+  { name: 'postgres', use: 'server', hosts: ['postgres', 'localhost', '127.0.0.1'] },
 ];
 
 /** What is wrong, in one line for the user. */

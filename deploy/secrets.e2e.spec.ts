@@ -176,15 +176,15 @@ describe('a certificate', () => {
   const SERVER = '1.3.6.1.5.5.7.3.1';
   const CLIENT = '1.3.6.1.5.5.7.3.2';
 
-  it('of a broker is for both sides of a connection, that of a gateway for a server only', async () => {
+  it('of a broker is for both sides of a connection, that of Postgres for a server only', async () => {
     await makeSecrets();
     const authority = certificate('ca.crt');
     expect(authority.ca).toBe(true);
-    for (const name of ['nats-1', 'nats-2', 'nats-3', 'gateway']) {
+    for (const name of ['nats-1', 'nats-2', 'nats-3', 'postgres']) {
       const seen = certificate(`${name}.crt`);
       expect(seen.verify(authority.publicKey) && !seen.ca).toBe(true);
-      expect(seen.checkHost(name === 'gateway' ? 'gateway-2' : name)).toBeDefined();
-      expect(seen.keyUsage).toEqual(name === 'gateway' ? [SERVER] : [SERVER, CLIENT]);
+      expect(seen.checkHost(name)).toBeDefined();
+      expect(seen.keyUsage).toEqual(name === 'postgres' ? [SERVER] : [SERVER, CLIENT]);
     }
     expect(certificate('nats-1.crt').checkHost('nats-2')).toBeUndefined();
   });
@@ -207,9 +207,9 @@ describe('a certificate', () => {
     folder = other;
     await makeSecrets();
     folder = ours;
-    rmSync(join(ours, 'gateway.crt'));
-    copyFileSync(join(other, 'gateway.crt'), join(ours, 'gateway.crt'));
-    expect(await refusal()).toMatch(/gateway\.crt was not signed by ca\.crt/);
+    rmSync(join(ours, 'postgres.crt'));
+    copyFileSync(join(other, 'postgres.crt'), join(ours, 'postgres.crt'));
+    expect(await refusal()).toMatch(/postgres\.crt was not signed by ca\.crt/);
   });
 });
 

@@ -14,6 +14,9 @@ import { findRepositoryRoot } from '#local-cluster';
 import { waitFor } from '#testing';
 import { makeSecrets } from './secured-cluster.js';
 
+/** Services that do their work and end. */
+export const ONE_SHOTS: readonly string[] = ['roles', 'setup'];
+
 const OUTPUT_BYTES_MAX = 16 * 1024 ** 2;
 
 /** What `docker inspect` tells of a container, as far as it is looked at here. */
@@ -194,7 +197,7 @@ async function run(
 }
 
 function isWell({ State, Config }: Container): boolean {
-  if (Config.Labels['com.docker.compose.service'] === 'setup') {
+  if (ONE_SHOTS.includes(Config.Labels['com.docker.compose.service'] ?? '')) {
     return State.Status === 'exited' && State.ExitCode === 0;
   }
   return State.Status === 'running' && (State.Health?.Status ?? 'healthy') === 'healthy';

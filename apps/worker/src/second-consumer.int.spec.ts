@@ -1,4 +1,7 @@
-/** A second durable consumer with its own effect is one small class, and neither disturbs the other. */
+/**
+ * A second durable consumer with its own effect is one small class, and neither disturbs the other. Both come to the database
+ * in the role of a worker, which owns no table.
+ */
 import 'reflect-metadata';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, type INestMicroservice, Module } from '@nestjs/common';
@@ -14,8 +17,9 @@ import {
   PullConsumerStrategy,
 } from '#idempotent-consumer';
 import { createLogger } from '#observability';
-import { createInbox } from '#store';
-import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import type { Pool } from 'pg';
+import { createInbox, createPool, grantRights, ROLES } from '#store';
+import { createRoles, createTestSystem, type TestSystem, waitFor } from '#testing';
 import { ledgerOf, publishEvent, readLedger } from './test/consumer-fixture.js';
 import { EventRecorder } from './event-recorder.js';
 import { transportOptions } from './transport-options.js';
@@ -25,9 +29,10 @@ class Totals {
   @OncePerEvent('totals')
   async add(@Payload() fresh: Message<SekaliEvent>[], @Ctx() { transaction }: BatchContext): Promise<void> {
     const amounts = fresh.map(({ event }) => (JSON.parse(event.payload) as { amount: number }).amount);
-    await transaction.query('UPDATE total SET amount = amount + (SELECT sum(a) FROM unnest($1::int[]) a)', [
-      amounts,
-    ]);
+    await transaction.query(
+      'UPDATE public.total SET amount = amount + (SELECT sum(a) FROM unnest($1::int[]) a)',
+      [amounts],
+    );
   }
 }
 
@@ -36,15 +41,21 @@ class TwoConsumers {}
 
 let system: TestSystem;
 let app: INestMicroservice;
+let pool: Pool;
 
 beforeAll(async () => {
   system = await createTestSystem();
-  await system.pool.query('CREATE TABLE total (amount int NOT NULL)');
-  await system.pool.query('INSERT INTO total VALUES (0)');
+  await system.pool.query('CREATE TABLE public.total (amount int NOT NULL)');
+  await system.pool.query('INSERT INTO public.total VALUES (0)');
+  const urls = await createRoles(system.postgresUrl);
+  await grantRights(system.pool);
+  // A table of the user's own is the user's to grant.
+  await system.pool.query(`GRANT SELECT, UPDATE ON public.total TO ${ROLES.worker}`);
+  pool = createPool({ url: urls.worker, name: 'test', connectionsMax: 4, transactionMsMax: 8_000 });
   const logger = createLogger('test', 'silent');
   const settings = readWorkerSettings(system.environment);
   app = await NestFactory.createMicroservice<MicroserviceOptions>(TwoConsumers, {
-    strategy: new PullConsumerStrategy(transportOptions(settings, system.connection, system.pool, logger)),
+    strategy: new PullConsumerStrategy(transportOptions(settings, system.connection, pool, logger)),
     logger: false,
   });
   app.useGlobalFilters(new ErrorPassage());
@@ -53,11 +64,12 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await app.close();
+  await pool.end();
   await system.dispose();
 });
 
 async function total(): Promise<number | undefined> {
-  const { rows } = await system.pool.query<{ amount: number }>('SELECT amount FROM total');
+  const { rows } = await system.pool.query<{ amount: number }>('SELECT amount FROM public.total');
   return rows[0]?.amount;
 }
 

@@ -27,7 +27,7 @@ const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   dead_letter: decision,
   duplicate: decision,
   event: decision,
-  event_default: {},
+  event_default: { reader: read },
   'event_<day>': {},
   event_key: decision,
   horizon: { gateway: change, worker: change, reader: read, recovery: 'SELECT INSERT UPDATE DELETE' },
