@@ -13,7 +13,10 @@ import { PUBLISH_EVENTS_MAX } from '#contracts';
 import { NestLogger, type Logger } from '#observability';
 import { activeApiKeys, areGivenUp, areStored, BrokerDuplicates, createPool } from '#store';
 import { BrokerLink } from './broker-link.js';
+import { addressTest, clientOf } from './client-address.js';
+import { ConnectionBound } from './connection-bound.js';
 import { EventReader } from './events/event-reader.js';
+import { meetExpectations } from './expectations.js';
 import { GatewayModule } from './gateway.module.js';
 import { ReadinessCheck } from './health/readiness.js';
 import { doorOf, isLocal } from './keys/door.js';
@@ -23,7 +26,7 @@ import { type EventPublisher, Publishing } from './publish/publishing.js';
 import { JsonBodies } from './publish/json-body.js';
 import { protect } from './protections.js';
 import { RequestGate } from './request-gate.js';
-import { refuseExpectations, serverOptions } from './server-options.js';
+import { serverOptions } from './server-options.js';
 import { Statistics } from './stats/statistics.js';
 import { withinMs } from './within.js';
 
@@ -34,6 +37,8 @@ const PUBLISH_MS_LEFT_MAX = 4_000;
 const ANSWERS_MS_MAX = 7_500;
 const COUNTS_MS_MAX = 1_000;
 const CLOSE_MS_MAX = 1_000;
+/** Characters of events that wait for the brokers: two bytes each as text, and up to three more on their way. */
+const HELD_CHARS_MAX = 16_777_216;
 
 /** Changes what takes events to the brokers: how the judge takes a protection out. */
 export type PublisherChange = (publisher: EventPublisher) => EventPublisher;
@@ -81,7 +86,10 @@ export class Gateway {
       transactionMsMax: STATEMENT_MS_MAX,
     });
     const broker = new BrokerLink(brokerOptions(settings, pool));
-    const gate = new RequestGate();
+    const gate = new RequestGate({
+      requestsMax: settings.SEKALI_HTTP_CONNECTIONS_MAX,
+      perClientMax: perClientMax(settings),
+    });
     const duplicates = new BrokerDuplicates(pool, {
       onError: (error) =>
         logger.warn({ error: String(error) }, 'counts of duplicates could not be written yet'),
@@ -188,6 +196,7 @@ function brokerOptions(
       inFlightMax: settings.SEKALI_PUBLISH_IN_FLIGHT_MAX,
       waitingMax: settings.SEKALI_PUBLISH_WAITING_MAX,
       budgetMs: settings.SEKALI_PUBLISH_BUDGET_MS,
+      heldBytesMax: HELD_CHARS_MAX,
       together: settings.SEKALI_PUBLISH_TOGETHER === 'true',
       inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
       ledger: {
@@ -196,6 +205,26 @@ function brokerOptions(
       },
     },
   };
+}
+
+function connectionBound(settings: GatewaySettings, logger: Logger): ConnectionBound {
+  return new ConnectionBound({
+    connectionsMax: settings.SEKALI_HTTP_CONNECTIONS_MAX,
+    perClientMax: perClientMax(settings),
+    isShared: addressTest(settings.SEKALI_HTTP_TRUST_PROXY),
+    isPlain: settings.SEKALI_HTTP_TLS_CERT_FILE === undefined,
+    onRefused: (count) => {
+      logger.warn(
+        { count },
+        'connections were refused: there are as many as SEKALI_HTTP_CONNECTIONS_… allow',
+      );
+    },
+  });
+}
+
+/** On a machine of one's own every client has the same address. */
+function perClientMax(settings: GatewaySettings): number {
+  return isLocal(settings) ? Number.POSITIVE_INFINITY : settings.SEKALI_HTTP_CONNECTIONS_PER_ADDRESS_MAX;
 }
 
 interface Connections {
@@ -237,10 +266,17 @@ async function makeApp(
     bodyParser: false,
     abortOnError: false,
   });
-  refuseExpectations(app.getHttpServer());
-  new JsonBodies(settings.SEKALI_BODY_BYTES_MAX).serve(adapter.getInstance());
+  const server = app.getHttpServer();
+  connectionBound(settings, logger).guard(server);
+  meetExpectations(server);
+  const bodies = new JsonBodies(
+    settings.SEKALI_BODY_BYTES_MAX,
+    settings.SEKALI_HTTP_BODY_BYTES_PER_SECOND_MIN,
+    (request) => request.access?.keyId ?? clientOf(request.ip),
+  );
+  bodies.serve(adapter.getInstance());
   gate.guard(adapter.getInstance());
-  await protect(adapter.getInstance(), settings, ring);
+  await protect(adapter.getInstance(), settings, ring, logger);
   app.useGlobalFilters(new ProblemFilter(logger));
   return app;
 }

@@ -1,16 +1,20 @@
 /**
  * What stands between the network and the routes, in the order in which a request meets it:
  *
- *   request id ─▶ security headers ─▶ CORS ─▶ key ─▶ rate ─▶ route
+ *   request id ─▶ host ─▶ security headers ─▶ CORS ─▶ key ─▶ rate ─▶ route
  *
- * A gateway that is open on loopback has the first alone: the others would cost every request and guard nothing.
+ * A gateway that is open on loopback has the first two alone: the others would cost every request and guard nothing.
  */
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance } from 'fastify';
 import type { GatewaySettings } from '#config';
+import type { Logger } from '#observability';
+import { clientOf } from './client-address.js';
+import { checkHosts } from './hosts.js';
 import { isLocal } from './keys/door.js';
+import { FailedAttempts } from './keys/failed-attempts.js';
 import { askForKeys, letEveryoneIn } from './keys/key-guard.js';
 import type { KeyRing } from './keys/key-ring.js';
 import { problem, ProblemError } from './problems/problem-error.js';
@@ -27,16 +31,24 @@ export async function protect(
   server: FastifyInstance,
   settings: GatewaySettings,
   ring: KeyRing | undefined,
+  logger: Logger,
 ): Promise<void> {
   identifyRequests(server);
+  checkHosts(server, settings);
   if (!isLocal(settings)) await addSecurityHeaders(server, settings);
   if (settings.SEKALI_HTTP_CORS_ORIGINS !== undefined) {
     await allowOrigins(server, settings.SEKALI_HTTP_CORS_ORIGINS);
   }
   if (ring === undefined) letEveryoneIn(server);
-  else askForKeys(server, ring);
+  else askForKeys(server, ring, failedAttempts(logger));
   const most = settings.SEKALI_HTTP_REQUESTS_PER_SECOND_MAX ?? (ring === undefined ? 0 : REQUESTS_PER_SECOND);
   if (most > 0) await boundRate(server, most);
+}
+
+function failedAttempts(logger: Logger): FailedAttempts {
+  return new FailedAttempts(({ requestId, ...failure }, message) => {
+    logger.warn({ request_id: requestId, ...failure }, message);
+  });
 }
 
 async function addSecurityHeaders(server: FastifyInstance, settings: GatewaySettings): Promise<void> {
@@ -68,7 +80,7 @@ async function boundRate(server: FastifyInstance, requestsPerSecondMax: number):
     timeWindow: 1_000,
     cache: COUNTED_MAX,
     enableDraftSpec: true,
-    keyGenerator: (request) => request.access?.keyId ?? request.ip,
+    keyGenerator: (request) => request.access?.keyId ?? clientOf(request.ip),
     errorResponseBuilder: () => {
       const detail = `One key may send ${requestsPerSecondMax} requests a second here. One request may hold many events.`;
       return new ProblemError(problem('too-many-requests', 429, detail));

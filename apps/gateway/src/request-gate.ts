@@ -1,17 +1,32 @@
 /**
- * Lets requests in until the gateway stops, and knows when the last one has been answered.
+ * Lets requests in until the gateway stops, so many at a time, and knows when the last one has been answered.
  *
  *   open ─close()─▶ closing (new requests: 503, Connection: close) ─last answer─▶ idle
+ *
+ * One connection may send requests without waiting for answers, and a proxy may have many clients behind few of them:
+ * connections alone bound neither.
  */
 import type { FastifyInstance } from 'fastify';
+import { clientOf } from './client-address.js';
 import { problem } from './problems/problem-error.js';
 import { sendProblem } from './problems/problem.filter.js';
+
+const TOO_MANY = problem('busy', 503, 'Too many requests are under way. Send it again.');
+
+/** How many requests are let in at a time. */
+export interface RequestBounds {
+  readonly requestsMax: number;
+  readonly perClientMax: number;
+}
 
 /** See the head of this file. */
 export class RequestGate {
   private open = true;
   private unanswered = 0;
+  private readonly clients = new Map<string, number>();
   private whenIdle: (() => void) | undefined;
+
+  constructor(private readonly bounds: RequestBounds) {}
 
   /** Whether the gate was closed. */
   get isClosing(): boolean {
@@ -26,8 +41,17 @@ export class RequestGate {
         sendProblem(reply, stopping, { 'retry-after': '1', connection: 'close' }, request.url);
         return;
       }
+      const client = clientOf(request.ip);
+      const ofClient = this.clients.get(client) ?? 0;
+      const isFull = this.unanswered >= this.bounds.requestsMax || ofClient >= this.bounds.perClientMax;
+      // Asked for by whoever restarts a gateway that does not answer: this one does.
+      if (isFull && request.url !== '/health/live') {
+        sendProblem(reply, TOO_MANY, { 'retry-after': '1' }, request.url);
+        return;
+      }
       this.unanswered += 1;
-      reply.raw.once('close', () => this.answered());
+      this.clients.set(client, ofClient + 1);
+      reply.raw.once('close', () => this.answered(client));
       next();
     });
     server.addHook('onSend', (_request, reply, _payload, next) => {
@@ -44,8 +68,11 @@ export class RequestGate {
     await new Promise<void>((resolve) => (this.whenIdle = resolve));
   }
 
-  private answered(): void {
+  private answered(client: string): void {
     this.unanswered -= 1;
+    const left = (this.clients.get(client) ?? 1) - 1;
+    if (left > 0) this.clients.set(client, left);
+    else this.clients.delete(client);
     if (this.unanswered === 0) this.whenIdle?.();
   }
 }

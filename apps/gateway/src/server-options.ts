@@ -1,11 +1,13 @@
 /** How the HTTP server is made; also what it answers where no route was reached. */
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { RequestListener, Server } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyHttpOptions, FastifyHttpsOptions } from 'fastify';
 import type { GatewaySettings } from '#config';
 import { plainProblem } from './problems/problem-error.js';
-import { PROBLEM_TYPE, requestProblem, sendProblem } from './problems/problem.filter.js';
+import { requestProblem, sendProblem } from './problems/problem.filter.js';
+import { endWith } from './raw-answer.js';
 import { requestIdOf } from './request-identity.js';
 
 /** An event id may be 256 characters of four bytes, each written as three characters. */
@@ -16,8 +18,12 @@ const HEAD_BYTES_MAX = 24_576;
 const CHECK_EVERY_MS = 1_000;
 /** Longer than an answer may take: only a peer that reads nothing, or is gone, is silent for so long. */
 const SILENT_MS_MAX = 150_000;
+/** How long a connection is kept for the next request; longer than the minute of common load balancers. */
+const KEPT_MS_MAX = 72_000;
 /** After which silence the other side is asked whether it is still there. */
 const PROBE_AFTER_MS = 30_000;
+
+const TRAILED = /^\/(?:publish|events|stats|health(?:\/live|\/ready)?)\/$/;
 
 /** Options of the server. Throws when the certificate or its key cannot be read. */
 export function serverOptions(
@@ -38,6 +44,8 @@ export function serverOptions(
     bodyLimit: settings.SEKALI_BODY_BYTES_MAX,
     requestTimeout: arrivalMsMax,
     connectionTimeout: SILENT_MS_MAX,
+    keepAliveTimeout: KEPT_MS_MAX,
+    rewriteUrl: ({ url = '' }) => withoutTrailingSlash(url),
     trustProxy: settings.SEKALI_HTTP_TRUST_PROXY?.split(',').map((range) => range.trim()) ?? false,
     genReqId: requestIdOf,
     forceCloseConnections: 'idle',
@@ -50,6 +58,12 @@ export function serverOptions(
   };
 }
 
+/** A slash at the end of a route changes nothing. One at the end of an event's id is part of the id. */
+function withoutTrailingSlash(url: string): string {
+  const [path = ''] = url.split('?', 1);
+  return path.endsWith('/') && TRAILED.test(path) ? path.slice(0, -1) + url.slice(path.length) : url;
+}
+
 function certificate(settings: GatewaySettings): { cert: Buffer; key: Buffer } | undefined {
   const { SEKALI_HTTP_TLS_CERT_FILE: cert, SEKALI_HTTP_TLS_KEY_FILE: key } = settings;
   return cert === undefined || key === undefined
@@ -57,29 +71,19 @@ function certificate(settings: GatewaySettings): { cert: Buffer; key: Buffer } |
     : { cert: readFileSync(cert), key: readFileSync(key) };
 }
 
-/** Answers what Node would answer by itself, without a body: a request that expects what nobody promises. */
-export function refuseExpectations(server: Pick<Server, 'on'>): void {
-  const refuse: RequestListener = (_request, response) => {
-    const text = JSON.stringify(plainProblem(417, 'The only expectation that is met is 100-continue.'));
-    const length = Buffer.byteLength(text);
-    const headers = { 'content-type': PROBLEM_TYPE, 'content-length': length, connection: 'close' };
-    response.writeHead(417, headers).end(text);
-  };
-  server.on('checkExpectation', refuse);
-}
-
-/** Bytes that are not HTTP: answered on the bare socket, for there is no request. */
+/** Bytes that are not HTTP, or that did not come in time: answered on the bare socket, for there is no request. */
 function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // An answer that has begun would be continued by this one.
+  const { _httpMessage: begun } = socket as Socket & { _httpMessage?: ServerResponse | null };
+  if (error.code === 'ECONNRESET' || !socket.writable || begun?.headersSent === true) {
     socket.destroy();
     return;
   }
   const status =
     error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-  const body = plainProblem(status, 'The request is not HTTP that this server can read.');
-  const text = JSON.stringify(body);
-  socket.end(
-    `HTTP/1.1 ${status} ${body.title}\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
-      `Content-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
-  );
+  const detail =
+    status === 408
+      ? 'The request did not arrive in time.'
+      : 'The request is not HTTP that this server can read.';
+  endWith(socket, plainProblem(status, detail), randomUUID());
 }

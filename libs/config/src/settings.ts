@@ -51,6 +51,11 @@ function isOrigin(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text;
 }
 
+/** A host as it stands in a Host header, without a port. */
+function isHost(text: string): boolean {
+  return /^(?:[a-z0-9._-]+|\[[\d.:a-f]+\])$/i.test(text);
+}
+
 /** `10.0.0.1`, `10.0.0.0/8`, or a name for such a range. */
 function isAddressRange(text: string): boolean {
   if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true;
@@ -162,6 +167,21 @@ export const gatewayFields = {
     'IP addresses, ranges such as 10.0.0.0/8, loopback, linklocal or uniquelocal, joined by commas',
   ).describe(
     'Proxies in front, whose X-Forwarded-For is believed: addresses, ranges or `loopback`, joined by commas; keys are then asked for on loopback too',
+  ),
+  SEKALI_HTTP_HOSTS: listed(
+    isHost,
+    'host names or addresses such as gateway.example or [fd00::1], without a port, joined by commas',
+  ).describe(
+    'Hosts that a gateway without keys answers to besides localhost, 127.0.0.1 and [::1]; a request for any other is refused with 421',
+  ),
+  SEKALI_HTTP_CONNECTIONS_MAX: integer(10, 100_000, 1_000).describe(
+    'Connections at a time, and requests under way; more are refused with 503',
+  ),
+  SEKALI_HTTP_CONNECTIONS_PER_ADDRESS_MAX: integer(1, 100_000, 250).describe(
+    'The same for one client address (an IPv6 network of 64 bits); behind a trusted proxy it bounds requests alone',
+  ),
+  SEKALI_HTTP_BODY_BYTES_PER_SECOND_MIN: integer(1, 1_000_000, 16_384).describe(
+    'A body above 64 KiB that arrives more slowly for five seconds is refused with 408',
   ),
   SEKALI_HTTP_CORS_ORIGINS: listed(
     isOrigin,

@@ -6,8 +6,10 @@
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ApiKeyScope } from '#contracts';
+import { clientOf } from '../client-address.js';
 import { problem, ProblemError, unavailableError } from '../problems/problem-error.js';
 import { OPEN_ACCESS, type Access, type RouteAccess } from './access.js';
+import type { FailedAttempts, Failure } from './failed-attempts.js';
 import type { KeyRing } from './key-ring.js';
 
 const BEARER = /^Bearer +(\S+) *$/i;
@@ -18,11 +20,11 @@ export function letEveryoneIn(server: FastifyInstance): void {
 }
 
 /** Puts the guard before every route of a server. */
-export function askForKeys(server: FastifyInstance, ring: KeyRing): void {
+export function askForKeys(server: FastifyInstance, ring: KeyRing, failed: FailedAttempts): void {
   server.decorateRequest('access', null);
   server.addHook('onRequest', (request, _reply, next) => {
     try {
-      request.access = admit(request, ring);
+      request.access = admit(request, ring, failed);
       next();
     } catch (error) {
       next(error as ProblemError);
@@ -30,16 +32,18 @@ export function askForKeys(server: FastifyInstance, ring: KeyRing): void {
   });
 }
 
-function admit(request: FastifyRequest, ring: KeyRing): Access | null {
+function admit(request: FastifyRequest, ring: KeyRing, failed: FailedAttempts): Access | null {
   const needed = neededScope(request);
   if (needed === 'none') return null;
   if (!ring.isKnown) throw unavailableError('database', undefined);
   const token = tokenOf(request);
   if (token === undefined) {
+    boundFailures(request, 'no key', failed);
     throw refused('Bearer realm="sekali"', 'Send an API key: Authorization: Bearer sekali_…');
   }
   const access = ring.find(token);
   if (access === undefined) {
+    boundFailures(request, 'unknown key', failed);
     throw refused(
       'Bearer realm="sekali", error="invalid_token"',
       'The API key is not one of this system, or was revoked.',
@@ -52,6 +56,14 @@ function admit(request: FastifyRequest, ring: KeyRing): Access | null {
     });
   }
   return access;
+}
+
+/** Throws a 429 when the client has failed too often. */
+function boundFailures(request: FastifyRequest, reason: Failure['reason'], failed: FailedAttempts): void {
+  const seconds = failed.note({ client: clientOf(request.ip), requestId: request.id, reason });
+  if (seconds === undefined) return;
+  const detail = 'Too many requests without a valid key came from this address; a valid one is let in.';
+  throw new ProblemError(problem('too-many-requests', 429, detail), { 'retry-after': String(seconds) });
 }
 
 /** `undefined`: any key will do. */

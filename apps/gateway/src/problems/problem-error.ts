@@ -32,6 +32,8 @@ const TITLES = {
   'invalid-events': 'Events are invalid; nothing was published',
   'unsupported-type': 'The body has another type than JSON',
   'too-large': 'The request is too large',
+  'too-slow': 'The body arrives too slowly',
+  'wrong-host': 'This gateway does not serve the host',
   'no-key': 'An API key is needed',
   'missing-scope': 'The API key has not the scope for this',
   'missing-topic': 'The API key does not cover the topic',

@@ -56,7 +56,12 @@ export function sendProblem(
     .headers(headers)
     .header(REQUEST_ID_HEADER, id)
     .header('content-type', PROBLEM_TYPE)
-    .send(JSON.stringify({ ...body, ...(instance === undefined ? {} : { instance }), request_id: id }));
+    .send(JSON.stringify(identified({ ...body, ...(instance === undefined ? {} : { instance }) }, id)));
+}
+
+/** A problem that names its request, for answers that are written without a reply. */
+export function identified(body: Problem, requestId: string): Problem {
+  return { ...body, request_id: requestId };
 }
 
 /** What the server itself refused: a body it cannot take, an address it cannot read. */

@@ -1,31 +1,58 @@
 /**
- * How many bytes of request bodies are here at a time.
+ * How many bytes of request bodies, and of answers about them, are here at a time; by client, and in all.
  *
  * A body takes room for what has arrived of it, not for what was announced, so that nobody is refused for the sake of a
- * client that announces much and sends nothing. A small one is let in whatever else is here.
+ * client that announces much and sends nothing. A small one is let in whatever else is here: connections bound those.
+ * One client (a key, else an address) has less than all of the room, so that it cannot take it from the others.
+ *
+ * What a gateway with the default settings may hold at worst, in MiB; a container of 512 has room for it:
+ *
+ *   the program itself, its code and its connections to brokers and database              110
+ *   1,000 connections: 24 KiB of a head each (server-options.ts)                           24
+ *   a small body on each of them, 64 KiB                                                   64
+ *   large bodies and answers, here                                                         24, and as much while a buffer grows
+ *   one large body that is being read: its text, two bytes a character, and its events     64
+ *   events that wait for the brokers: 16 million characters (gateway.ts), text and bytes   80
+ *                                                                                         ───
+ *                                                                                         390
  */
 
 /** Bytes of a body that takes no room. */
-const SMALL_BYTES_MAX = 65_536;
+export const SMALL_BYTES_MAX = 65_536;
+/** Bytes of all larger ones of one client, at most; one by itself may be larger. */
+const OWNER_BYTES_MAX = 12_582_912;
 /** Bytes of all larger ones, at most; one by itself may be larger. */
-const HELD_BYTES_MAX = 12_582_912;
+const HELD_BYTES_MAX = 25_165_824;
 
 /** Room for the bodies of one server. */
 export class BodyRoom {
   private held = 0;
+  /** What each client holds; who holds nothing is not in it. */
+  private readonly owners = new Map<string, number>();
 
   /** Whether a body of so many bytes would find room now. */
-  hasRoomFor(bytes: number): boolean {
-    return bytes <= SMALL_BYTES_MAX || this.held === 0 || this.held + bytes <= HELD_BYTES_MAX;
+  hasRoomFor(bytes: number, owner: string): boolean {
+    return bytes <= SMALL_BYTES_MAX || this.fits(bytes, 0, owner);
   }
 
-  /** Room for one body, none so far. */
-  share(): RoomShare {
+  /** Room for one body, none so far. @param owner whose it is */
+  share(owner: string): RoomShare {
     return new RoomShare((more, own) => {
-      if (more > 0 && this.held > own && this.held + more > HELD_BYTES_MAX) return false;
+      if (more > 0 && !this.fits(more, own, owner)) return false;
       this.held += more;
+      const left = (this.owners.get(owner) ?? 0) + more;
+      if (left > 0) this.owners.set(owner, left);
+      else this.owners.delete(owner);
       return true;
     });
+  }
+
+  private fits(more: number, own: number, owner: string): boolean {
+    const ownerHeld = this.owners.get(owner) ?? 0;
+    return (
+      (ownerHeld === own || ownerHeld + more <= OWNER_BYTES_MAX) &&
+      (this.held === own || this.held + more <= HELD_BYTES_MAX)
+    );
   }
 }
 
@@ -43,15 +70,16 @@ export class RoomShare {
 
   /** Grows to so many bytes. @returns whether there was room; if not, nothing has changed */
   growTo(bytes: number): boolean {
-    if (bytes <= SMALL_BYTES_MAX) return true;
+    if (bytes <= SMALL_BYTES_MAX || bytes <= this.own) return true;
     if (!this.take(bytes - this.own, this.own)) return false;
     this.own = bytes;
     return true;
   }
 
-  /** Gives all of it back; again it does nothing. */
-  giveBack(): void {
-    this.take(-this.own, this.own);
-    this.own = 0;
+  /** Gives back all but so many bytes; when it has no more than that, nothing. */
+  shrinkTo(bytes: number): void {
+    if (bytes >= this.own) return;
+    this.take(bytes - this.own, this.own);
+    this.own = bytes;
   }
 }

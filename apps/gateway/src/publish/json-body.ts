@@ -1,28 +1,44 @@
 /**
  * Request bodies as they arrived: JSON is not parsed by the server, because its text is needed.
  *
- *   arriving ─last byte─▶ JsonBody ─release()─▶ gone
- *      └─no room─▶ what still comes is thrown away ─last byte─▶ 503
+ *   arriving ─last byte─▶ JsonBody ─release()─▶ read ─answered─▶ gone
+ *      ├─no room─▶ what still comes is thrown away ─last byte─▶ 503
+ *      └─too slow─▶ 408, and the connection is closed
  *
  * A large body takes room (body-room.ts) from its first bytes on, or many at the same moment would take what they like. A
  * refused one is read to its end all the same: whoever is still sending when the connection is closed never sees the answer.
  */
-import { errorCodes, type FastifyInstance, type FastifyRequest } from 'fastify';
+import { errorCodes, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { sendContinue } from '../expectations.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
+import { BodyBytes } from './body-bytes.js';
+import { BodyPace, type PacedBody } from './body-pace.js';
 import { BodyRoom, type RoomShare } from './body-room.js';
 
 type Done = (error: Error | null, body?: unknown) => void;
 
-/** The body of a request, and the room it takes. */
+/** A request with so many events has a short answer, whatever is in them. */
+const SHORT_ANSWER_EVENTS_MAX = 100;
+/** Bytes of an answer about one event, but for the names that it repeats. */
+const ANSWER_BYTES_PER_EVENT = 256;
+/** Bytes of the names of one event, at most. */
+const NAME_BYTES_PER_EVENT = 2_048;
+/** How long a client may take to read an answer that takes room. */
+const ANSWER_MS_MAX = 30_000;
+
+/** The body of a request, and the room that it and its answer take. */
 export class JsonBody {
-  /** As they arrived: made into text, those that wait would be in the heap, which is bounded more tightly. */
-  private chunks: readonly Buffer[] | undefined;
+  /** As bytes: made into text, those that wait would be in the heap, which is bounded more tightly. */
+  private bytes: Buffer | undefined;
+  private readonly length: number;
+  private answerBytes = 0;
 
   constructor(
-    chunks: readonly Buffer[],
-    private readonly share: Pick<RoomShare, 'isLarge' | 'giveBack'>,
+    bytes: Buffer,
+    private readonly share: Pick<RoomShare, 'isLarge' | 'growTo' | 'shrinkTo'>,
   ) {
-    this.chunks = chunks;
+    this.bytes = bytes;
+    this.length = bytes.length;
   }
 
   /** Whether it takes room from others. */
@@ -32,29 +48,52 @@ export class JsonBody {
 
   /** Makes its text. Throws a 400 when it is not UTF-8, and when it was released. */
   decode(): string {
-    if (this.chunks === undefined) throw new Error('The body was released.');
-    const [first] = this.chunks;
-    const bytes = this.chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.chunks);
+    if (this.bytes === undefined) throw new Error('The body was released.');
     try {
-      return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+      return new TextDecoder('utf-8', { fatal: true }).decode(this.bytes);
     } catch {
       throw new ProblemError(problem('malformed-json', 400, 'The body is not UTF-8.'));
     }
   }
 
-  /** Lets go of it and gives its room back; again it does nothing. */
+  /** Takes room for the answer about so many events as well. Throws a 503 when there is none. */
+  makeRoomForAnswer(events: number): void {
+    if (events <= SHORT_ANSWER_EVENTS_MAX) return;
+    const names = Math.min(this.length, events * NAME_BYTES_PER_EVENT);
+    this.answerBytes = events * ANSWER_BYTES_PER_EVENT + names;
+    if (!this.share.growTo(this.length + this.answerBytes)) throw busy();
+  }
+
+  /** Lets go of it and gives its room back, but for that of the answer; again it does nothing. */
   release(): void {
-    this.chunks = undefined;
-    this.share.giveBack();
+    this.bytes = undefined;
+    this.share.shrinkTo(this.answerBytes);
+  }
+
+  /** Gives back what is left, when the answer has left. */
+  close(): void {
+    this.bytes = undefined;
+    this.share.shrinkTo(0);
   }
 }
 
 /** Takes in the bodies of one server. */
 export class JsonBodies {
   private readonly room = new BodyRoom();
+  private readonly pace: BodyPace;
 
-  /** @param bytesMax of one body */
-  constructor(private readonly bytesMax: number) {}
+  /**
+   * @param bytesMax of one body
+   * @param bytesPerSecondMin a large body that arrives more slowly is cut off
+   * @param ownerOf whose room a request takes
+   */
+  constructor(
+    private readonly bytesMax: number,
+    bytesPerSecondMin: number,
+    private readonly ownerOf: (request: FastifyRequest) => string,
+  ) {
+    this.pace = new BodyPace(bytesPerSecondMin);
+  }
 
   /** Makes the server hand on JSON bodies as `JsonBody`; any other type is refused with 415. */
   serve(server: FastifyInstance): void {
@@ -62,9 +101,13 @@ export class JsonBodies {
     server.addContentTypeParser('application/json', (request, payload, done: Done) => {
       this.receive(request, payload, done);
     });
+    server.addHook('onSend', (request, reply, _payload, next) => {
+      if (request.body instanceof JsonBody && request.body.isLarge) boundAnswer(reply);
+      next();
+    });
     // Whatever became of the request: nothing is held for it any more.
     server.addHook('onResponse', (request, _reply, next) => {
-      if (request.body instanceof JsonBody) request.body.release();
+      if (request.body instanceof JsonBody) request.body.close();
       next();
     });
   }
@@ -72,39 +115,78 @@ export class JsonBodies {
   private receive(request: FastifyRequest, payload: NodeJS.ReadableStream, done: Done): void {
     const announced = Number(request.headers['content-length'] ?? 0);
     const refusal = announced > this.bytesMax ? tooLarge() : encodingRefusal(request);
-    if (refusal !== undefined) {
-      done(refusal);
+    if (refusal !== undefined || request.is404) {
+      done(refusal ?? null);
       return;
     }
-    const share = this.room.share();
-    let chunks: Buffer[] | undefined = this.room.hasRoomFor(announced) ? [] : undefined;
-    let bytes = 0;
-    const end = (error: Error | null, body?: JsonBody | ProblemError): void => {
-      payload.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut);
-      if (!(body instanceof JsonBody)) share.giveBack();
-      done(error, body);
-    };
-    const onData = (chunk: Buffer): void => {
-      bytes += chunk.length;
-      if (bytes > this.bytesMax) {
-        end(tooLarge());
-      } else if (chunks !== undefined && share.growTo(bytes)) {
-        chunks.push(chunk);
-      } else {
-        chunks = undefined;
-        share.giveBack();
-      }
-    };
-    const onEnd = (): void => {
-      // As a body: an error would have the connection closed.
-      end(null, chunks === undefined ? busy() : new JsonBody(chunks, share));
-    };
-    // Nobody hears the answer; what was held is given back.
-    const onCut = (): void => {
-      end(new errorCodes.FST_ERR_CTP_INVALID_CONTENT_LENGTH());
-    };
+    const owner = this.ownerOf(request);
+    const hasRoom = this.room.hasRoomFor(announced, owner);
+    if (!sendContinue(request.raw, hasRoom)) {
+      done(null, busy());
+      return;
+    }
+    new Arrival(payload, this.room.share(owner), this.pace, this.bytesMax, done).begin(hasRoom);
+  }
+}
+
+/** One body on its way in. */
+class Arrival implements PacedBody {
+  private bytes: BodyBytes | undefined;
+  arrived = 0;
+
+  constructor(
+    private readonly payload: NodeJS.ReadableStream,
+    private readonly share: RoomShare,
+    private readonly pace: BodyPace,
+    private readonly bytesMax: number,
+    private readonly done: Done,
+  ) {}
+
+  /** @param isKept whether it is not thrown away from its first byte on */
+  begin(isKept: boolean): void {
+    if (isKept) this.bytes = new BodyBytes();
+    const { payload, onData, onEnd, onCut } = this;
     payload.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut);
   }
+
+  cutOff(): void {
+    const detail =
+      'The body arrives too slowly for the room it takes; nothing of it was published. Send it again.';
+    this.end(new ProblemError(problem('too-slow', 408, detail), { connection: 'close' }));
+  }
+
+  private end(error: Error | null, body?: JsonBody | ProblemError): void {
+    const { payload, onData, onEnd, onCut } = this;
+    payload.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut);
+    this.pace.leave(this);
+    this.bytes = undefined;
+    if (!(body instanceof JsonBody)) this.share.shrinkTo(0);
+    this.done(error, body);
+  }
+
+  private readonly onData = (chunk: Buffer): void => {
+    this.arrived += chunk.length;
+    if (this.arrived > this.bytesMax) {
+      this.end(tooLarge());
+    } else if (this.bytes !== undefined && this.share.growTo(this.arrived)) {
+      this.bytes.add(chunk);
+      if (this.share.isLarge) this.pace.watch(this);
+    } else {
+      this.bytes = undefined;
+      this.share.shrinkTo(0);
+      this.pace.leave(this);
+    }
+  };
+
+  private readonly onEnd = (): void => {
+    // As a body: an error would have the connection closed.
+    this.end(null, this.bytes === undefined ? busy() : new JsonBody(this.bytes.whole(), this.share));
+  };
+
+  /** Nobody hears the answer; what was held is given back. */
+  private readonly onCut = (): void => {
+    this.end(new errorCodes.FST_ERR_CTP_INVALID_CONTENT_LENGTH());
+  };
 }
 
 /** The body of a request. Throws a 415 when it has none, a 503 when there was no room for it. */
@@ -121,11 +203,19 @@ export function jsonBodyOf(body: unknown): JsonBody {
   );
 }
 
+/** Ends the connection of a client that does not read its answer. */
+function boundAnswer({ raw }: FastifyReply): void {
+  const timer = setTimeout(() => raw.destroy(), ANSWER_MS_MAX).unref();
+  raw.once('close', () => {
+    clearTimeout(timer);
+  });
+}
+
 function encodingRefusal(request: FastifyRequest): ProblemError | undefined {
   const encoding = request.headers['content-encoding'] ?? 'identity';
-  if (encoding === 'identity') return undefined;
-  const detail = `Content-Encoding ${encoding.slice(0, 50)} is not taken.`;
-  return new ProblemError(problem('unsupported-type', 415, detail));
+  if (encoding.trim().toLowerCase() === 'identity') return undefined;
+  const detail = `Content-Encoding ${encoding.slice(0, 50)} is not taken: send the body as it is (identity).`;
+  return new ProblemError(problem('unsupported-type', 415, detail), { 'accept-encoding': 'identity' });
 }
 
 function tooLarge(): Error {

@@ -25,6 +25,8 @@ const PREFERENCE_APPLIED = { 'preference-applied': 'handling=lenient' };
 /** Events and characters validated in one go; between two goes other requests get their turn. */
 const EVENTS_AT_ONCE = 200;
 const CHARS_AT_ONCE = 524_288;
+/** Invalid events of a request whose every error is told; of the others only the first: 30 KB can hold 10,000 of them. */
+const EXPLAINED_MAX = 100;
 
 /** See the head of this file. */
 export class Publishing {
@@ -65,8 +67,8 @@ export class Publishing {
   /** Large requests one after the other: parsed at the same time they would take many times their size. */
   private async check(request: JsonBody): Promise<Checked[]> {
     try {
-      if (!request.isLarge) return await this.checkNow(request.decode());
-      const turn = this.lastLarge.then(() => this.checkNow(request.decode()));
+      if (!request.isLarge) return await this.checkNow(request);
+      const turn = this.lastLarge.then(() => this.checkNow(request));
       this.lastLarge = turn.catch(() => undefined);
       return await turn;
     } finally {
@@ -74,14 +76,20 @@ export class Publishing {
     }
   }
 
-  private async checkNow(text: string): Promise<Checked[]> {
+  private async checkNow(request: JsonBody): Promise<Checked[]> {
+    const text = request.decode();
     const scan = scanRequest(text, this.bounds);
     let step = scan.next();
     for (; step.done !== true; step = scan.next()) await setImmediate();
+    request.makeRoomForAnswer(step.value.length);
     const checked: Checked[] = [];
-    let pausedAt = 0;
+    let [pausedAt, invalid] = [0, 0];
     for (const [index, candidate] of step.value.entries()) {
-      checked.push(checkCandidate(candidate, text, index, this.bounds.eventBytesMax));
+      const event = checkCandidate(candidate, text, index, this.bounds.eventBytesMax);
+      if (!event.valid) invalid += 1;
+      checked.push(
+        event.valid || invalid <= EXPLAINED_MAX ? event : { ...event, errors: event.errors.slice(0, 1) },
+      );
       if (checked.length % EVENTS_AT_ONCE !== 0 && candidate.end - pausedAt < CHARS_AT_ONCE) continue;
       pausedAt = candidate.end;
       await setImmediate();

@@ -4,23 +4,23 @@ import fc from 'fast-check';
 /** Names and values as they are sent, in this order. */
 export type Headers = readonly (readonly [string, string])[];
 
-const hidden = 'GET /stats HTTP/1.1\r\nHost: a\r\n\r\n';
+const hidden = 'GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n';
 /** Requests that two servers may read in two ways. */
 export const smuggled: fc.Arbitrary<Buffer> = fc
   .constantFrom(
-    `POST /publish HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${hidden}`,
-    `POST /publish HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 0\r\n\r\n${hidden}`,
-    `POST /publish HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n${hidden}`,
-    `POST /publish HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n`,
-    `POST /publish HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nffffffffff\r\n{}`,
+    `POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${hidden}`,
+    `POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nContent-Length: 0\r\n\r\n${hidden}`,
+    `POST /publish HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, identity\r\n\r\n${hidden}`,
+    `POST /publish HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n`,
+    `POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nffffffffff\r\n{}`,
     'GET /stats HTTP/1.1\r\n\r\n',
     'GET /stats HTTP/1.0\r\n\r\n',
-    `GET /stats HTTP/1.1\nHost: a\n\n`,
+    `GET /stats HTTP/1.1\nHost: localhost\n\n`,
     `GET /stats HTTP/0.9\r\n\r\n`,
-    `GET /stats HTTP/1.1\r\nHost: a\r\n folded: 1\r\n\r\n`,
-    `GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+    `GET /stats HTTP/1.1\r\nHost: localhost\r\n folded: 1\r\n\r\n`,
+    `GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
     `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`,
-    `GET /${'a'.repeat(30_000)} HTTP/1.1\r\nHost: a\r\n\r\n`,
+    `GET /${'a'.repeat(30_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
     `GET / HTTP/1.1\r\n${'X: y\r\n'.repeat(3_000)}\r\n`,
   )
   .map((text) => Buffer.from(text));
@@ -35,7 +35,7 @@ export function request(
   const content = Buffer.from(body);
   const lines = [
     `${method} ${target} HTTP/1.1`,
-    'Host: fuzz',
+    'Host: localhost',
     'Connection: close',
     ...headers.map(([name, value]) => `${name}: ${value}`),
   ];

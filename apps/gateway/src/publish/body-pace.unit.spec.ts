@@ -1,0 +1,45 @@
+import { describe, expect, it } from '@jest/globals';
+import { BodyPace } from './body-pace.js';
+
+/** A body that notes that it was cut off. */
+class Body {
+  arrived = 0;
+  isCutOff = false;
+
+  constructor(private readonly pace: BodyPace) {
+    pace.watch(this);
+  }
+
+  cutOff(): void {
+    this.isCutOff = true;
+    this.pace.leave(this);
+  }
+}
+
+describe('the pace of bodies', () => {
+  it('cuts off what brings too little from one look to the next, and nothing at its first', () => {
+    const pace = new BodyPace(1_000);
+    const [slow, quick] = [new Body(pace), new Body(pace)];
+    pace.look();
+    slow.arrived += 4_999;
+    quick.arrived += 5_000;
+    expect([slow.isCutOff, quick.isCutOff]).toStrictEqual([false, false]);
+    pace.look();
+    expect([slow.isCutOff, quick.isCutOff]).toStrictEqual([true, false]);
+    // What came quickly before does not count.
+    quick.arrived += 1_000_000;
+    pace.look();
+    pace.look();
+    expect(quick.isCutOff).toBe(true);
+  });
+
+  it('forgets what has arrived', () => {
+    const pace = new BodyPace(1_000);
+    const body = new Body(pace);
+    pace.look();
+    pace.leave(body);
+    pace.leave(body);
+    pace.look();
+    expect(body.isCutOff).toBe(false);
+  });
+});

@@ -1,0 +1,56 @@
+/** A socket to a gateway, for what no HTTP client sends: it leaves its own side open until the other side has closed. */
+import { connect, type Socket } from 'node:net';
+
+/** Connects. What breaks the connection is no error: its end tells. */
+export function dial(url: string): Socket {
+  const { hostname, port } = new URL(url);
+  return connect({ port: Number(port), host: hostname, allowHalfOpen: true }).on('error', () => undefined);
+}
+
+const WRITE_EVERY_MS = 50;
+
+/**
+ * Everything that comes back until the connection is closed from the other side, and how long that took. An end is not
+ * enough: what is half open answers nothing to what still comes, and is there all the same.
+ */
+export async function endOf(socket: Socket): Promise<[text: string, elapsedMs: number]> {
+  const startedAt = performance.now();
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  let drip: NodeJS.Timeout | undefined;
+  socket.once('end', () => (drip = setInterval(() => socket.write('\n'), WRITE_EVERY_MS)));
+  await new Promise((resolve) => socket.once('close', resolve));
+  clearInterval(drip);
+  return [Buffer.concat(chunks).toString(), performance.now() - startedAt];
+}
+
+/** Sends bytes and reads until the text that came back has what is asked for. Rejects when the connection ends before. */
+export async function readUntil(socket: Socket, wanted: RegExp): Promise<string> {
+  let text = '';
+  return new Promise((resolve, reject) => {
+    const onData = (chunk: Buffer): void => {
+      text += chunk.toString('latin1');
+      if (!wanted.test(text)) return;
+      socket.off('data', onData);
+      resolve(text);
+    };
+    socket.on('data', onData);
+    socket.once('close', () => {
+      reject(new Error(`the connection ended after ${JSON.stringify(text)}`));
+    });
+  });
+}
+
+/** The one answer that came back, taken apart. Throws when there is none, or more behind it. */
+export function rawAnswer(text: string): {
+  status: number;
+  headers: Readonly<Record<string, string>>;
+  body: string;
+} {
+  const [head = '', body = ''] = text.split('\r\n\r\n');
+  const [line = '', ...lines] = head.split('\r\n');
+  const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(line)?.[1]);
+  if (!(status >= 100)) throw new Error(`no answer: ${JSON.stringify(text)}`);
+  const headers = lines.map((one) => [one.split(':', 1)[0]?.toLowerCase(), one.replace(/^[^:]*: */, '')]);
+  return { status, headers: Object.fromEntries(headers) as Record<string, string>, body };
+}
