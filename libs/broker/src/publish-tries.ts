@@ -148,13 +148,11 @@ export class PublishTries {
   private async firstOf(job: PublishJob, seq: number): Promise<'this' | 'same' | 'gone' | 'another'> {
     if (this.own.sequenceOf(job.messageId) === seq) return 'same';
     const manager = await this.leader();
-    const stored = await manager.streams
-      .getMessage(this.bounds.stream, { seq })
-      .catch((error: unknown) => {
-        if (publishFailure(error).retry) throw error;
-        // A producer that may only publish may not look: then the message id has to do.
-        return 'not-told' as const;
-      });
+    const stored = await manager.streams.getMessage(this.bounds.stream, { seq }).catch((error: unknown) => {
+      if (publishFailure(error).retry) throw error;
+      // A producer that may only publish may not look: then the message id has to do.
+      return 'not-told' as const;
+    });
     if (stored === 'not-told') return 'same';
     // It has left the stream since, by age or by hand.
     if (stored === null) return 'gone';

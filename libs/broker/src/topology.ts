@@ -119,7 +119,7 @@ async function mend<T>(
       throw new DefinitionError(
         subject,
         differences,
-        'This user may not change it: change it by hand (`nats stream edit`, `nats consumer edit`), or run setup as a user that may.',
+        'This user may not change it. Run setup as a user that may (in Compose: `docker compose run --rm amend`), or put the settings back.',
         { cause: error },
       );
     if (jetStreamErrorCode(error) === undefined || status === 503) throw error;
