@@ -80,7 +80,15 @@ export class Gateway {
       connectionsMax: DATABASE_CONNECTIONS_MAX,
       transactionMsMax: STATEMENT_MS_MAX,
     });
-    const broker = new BrokerLink(brokerOptions(settings));
+    const broker = new BrokerLink({
+      ...brokerOptions(settings),
+      onMoved: (failingMs, name) => {
+        logger.warn(
+          { failingMs: Math.round(failingMs), broker: name },
+          'the broker did not answer; it was left for another',
+        );
+      },
+    });
     const gate = new RequestGate();
     const duplicates = new BrokerDuplicates(pool, {
       onError: (error) =>

@@ -1,6 +1,7 @@
+export { BrokerWatch, type BrokerWatchOptions } from './broker-watch.js';
 export { brokerAddress, connectBroker, type BrokerAddress, type BrokerSettings } from './connection.js';
 export { MovableConnection } from './movable-connection.js';
-export { type UnavailableReason } from './publish-failure.js';
+export { isUnanswered, type UnavailableReason } from './publish-failure.js';
 export type { Publication, PublishOutcome } from './publish-job.js';
 export { Publisher, type PublisherOptions } from './publisher.js';
 export {

@@ -20,6 +20,7 @@
 import { nuid, type NatsConnection } from '@nats-io/nats-core';
 import { messageIdOf, subjectOf } from '#contracts';
 import { AckInbox } from './ack-inbox.js';
+import type { BrokerWatch } from './broker-watch.js';
 import { type Publication, type PublishJob, type PublishOutcome, unavailable } from './publish-job.js';
 import { PublishTogether } from './publish-together.js';
 import { PublishTries } from './publish-tries.js';
@@ -45,6 +46,8 @@ export interface PublisherOptions {
   readonly heldBytesMax?: number;
   /** Where the brokers' answers may come to; the client's own default when left out. */
   readonly inboxPrefix?: string | undefined;
+  /** Told whether the broker answers, so that the connection can leave one that does not. */
+  readonly watch?: Pick<BrokerWatch, 'answered' | 'unanswered'> | undefined;
 }
 
 const TRY_MS_MAX = 3_000;
@@ -68,10 +71,10 @@ export class Publisher {
     connection: NatsConnection,
     private readonly options: PublisherOptions,
   ) {
-    const { stream, subjectPrefix, tryMsMax = TRY_MS_MAX, together = true } = options;
-    const acks = new AckInbox(connection, options.inboxPrefix);
+    const { stream, subjectPrefix, tryMsMax = TRY_MS_MAX, together = true, watch } = options;
+    const acks = new AckInbox(connection, options.inboxPrefix, watch);
     const stopAt = (): number => this.stopAt;
-    this.tries = new PublishTries(connection, acks, { stream, subjectPrefix, tryMsMax, stopAt });
+    this.tries = new PublishTries(connection, acks, { stream, subjectPrefix, tryMsMax, stopAt, watch });
     if (together) this.together = new PublishTogether(acks, this.tries);
   }
 

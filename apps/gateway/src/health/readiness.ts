@@ -1,19 +1,24 @@
 /** Whether the gateway can do its work: each part is asked, none longer than three seconds. */
+import type { StreamInfo } from '@nats-io/jetstream';
 import { pendingMigrations, type Queryable } from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { withinMs } from '../within.js';
 
-/** One part, and what is wrong with it. */
+/** One part, and what is wrong with it. `degraded`: the work goes on, and somebody should look. */
 export interface ComponentState {
-  readonly status: 'ok' | 'failed';
+  readonly status: 'ok' | 'degraded' | 'failed';
   readonly detail?: string;
 }
 
-/** The parts, and whether all are well. */
+/** The parts, and whether the work can be done. */
 export interface Readiness {
+  /** No part has failed. */
   readonly ready: boolean;
   readonly components: {
+    /** The connection to a broker, and whether events are published over it. */
     readonly broker: ComponentState;
+    /** The brokers that hold the stream: those that answer of those expected. */
+    readonly brokers: ComponentState;
     readonly stream: ComponentState;
     readonly consumer: ComponentState;
     readonly database: ComponentState;
@@ -22,6 +27,11 @@ export interface Readiness {
 }
 
 const PART_MS_MAX = 3_000;
+/** An election takes some seconds; a publish that fails for less says nothing yet. */
+const PUBLISH_FAILING_MS_MAX = 3_000;
+
+/** Replicas answer their leader every second. */
+const SILENT_NS_MAX = 5e9;
 
 /** What the check needs to know beside. */
 export interface ReadinessOptions {
@@ -36,7 +46,10 @@ export class ReadinessCheck {
 
   constructor(
     private readonly database: Queryable,
-    private readonly broker: Pick<BrokerLink, 'ping' | 'stream' | 'consumer'>,
+    private readonly broker: Pick<
+      BrokerLink,
+      'ping' | 'stream' | 'consumer' | 'publishFailingMs' | 'isStreamFull'
+    >,
     private readonly options: ReadinessOptions,
   ) {}
 
@@ -48,41 +61,73 @@ export class ReadinessCheck {
 
   private async ask(): Promise<Readiness> {
     const { tellErrors } = this.options;
-    const [broker, stream, consumer, database, schema] = await Promise.all([
-      state(tellErrors, async () => this.broker.ping().then(() => undefined)),
+    const asked = this.broker.stream();
+    // Two parts wait for this answer, each with its own words for a failure.
+    asked.catch(() => undefined);
+    const [broker, brokers, stream, consumer, database, schema] = await Promise.all([
+      state(tellErrors, async () => this.publishing()),
+      state(tellErrors, async () => brokersOf(await asked, tellErrors)),
+      state(tellErrors, async () => this.streamOf(await asked)),
       state(tellErrors, async () =>
-        (await this.broker.stream()) ? undefined : 'the stream does not exist: run setup',
+        (await this.broker.consumer()) ? OK : failed('the consumer does not exist: run setup'),
       ),
-      state(tellErrors, async () =>
-        (await this.broker.consumer()) ? undefined : 'the consumer does not exist: run setup',
-      ),
-      state(tellErrors, async () => this.database.query('SELECT 1').then(() => undefined)),
+      state(tellErrors, async () => this.database.query('SELECT 1').then(() => OK)),
       state(tellErrors, async () => this.missingMigrations()),
     ]);
-    const components = { broker, stream, consumer, database, schema };
+    const components = { broker, brokers, stream, consumer, database, schema };
     const ready =
-      !this.options.isStopping() && Object.values(components).every((part) => part.status === 'ok');
+      !this.options.isStopping() && Object.values(components).every((part) => part.status !== 'failed');
     return { ready, components };
   }
 
-  private async missingMigrations(): Promise<string | undefined> {
+  private async publishing(): Promise<ComponentState> {
+    await this.broker.ping();
+    const failingMs = this.broker.publishFailingMs;
+    if (failingMs < PUBLISH_FAILING_MS_MAX) return OK;
+    return failed(
+      `it has taken no event for ${Math.floor(failingMs / 1_000)} s; other brokers are being tried`,
+    );
+  }
+
+  private streamOf(info: StreamInfo | undefined): ComponentState {
+    if (info === undefined) return failed('the stream does not exist: run setup');
+    if (info.cluster !== undefined && !info.cluster.leader) return failed('the stream has no leader');
+    if (this.broker.isStreamFull)
+      return degraded('the stream is full: events are refused until there is room');
+    return OK;
+  }
+
+  private async missingMigrations(): Promise<ComponentState> {
     const pending = await pendingMigrations(this.database);
-    return pending.length === 0 ? undefined : `not applied yet: ${pending.join(', ')}; run setup`;
+    return pending.length === 0 ? OK : failed(`not applied yet: ${pending.join(', ')}; run setup`);
   }
 }
 
-/** @param ask resolves with what is wrong, `undefined` when nothing is */
-async function state(tellErrors: boolean, ask: () => Promise<string | undefined>): Promise<ComponentState> {
+const OK: ComponentState = { status: 'ok' };
+const degraded = (detail: string): ComponentState => ({ status: 'degraded', detail });
+const failed = (detail: string): ComponentState => ({ status: 'failed', detail });
+
+/** Replicas that the leader has lost, be it that the broker is gone or that its JetStream is off. */
+function brokersOf(info: StreamInfo | undefined, tellNames: boolean): ComponentState {
+  const replicas = info?.cluster?.replicas ?? [];
+  // A leader that has never heard a replica says 0.
+  const lost = replicas.filter(
+    ({ offline, active, current }) => offline || active > SILENT_NS_MAX || (active === 0 && !current),
+  );
+  if (info === undefined || lost.length === 0) return OK;
+  const count = replicas.length + 1;
+  const names = tellNames ? `, not ${lost.map(({ name }) => name).join(', ')}` : '';
+  return degraded(`${count - lost.length} of the ${count} brokers that hold the stream answer${names}`);
+}
+
+/** @param ask resolves with how the part is */
+async function state(tellErrors: boolean, ask: () => Promise<ComponentState>): Promise<ComponentState> {
   try {
-    const fault = await withinMs(PART_MS_MAX, ask());
-    return fault === undefined ? { status: 'ok' } : { status: 'failed', detail: fault };
+    return await withinMs(PART_MS_MAX, ask());
   } catch (error) {
-    if (!tellErrors) return { status: 'failed', detail: 'it does not answer' };
+    if (!tellErrors) return failed('it does not answer');
     // Some errors of the network say nothing but their code.
     const { message, code } = error as { message?: string; code?: string };
-    return {
-      status: 'failed',
-      detail: message === undefined || message === '' ? String(code ?? error) : message,
-    };
+    return failed(message === undefined || message === '' ? String(code ?? error) : message);
   }
 }
