@@ -9,6 +9,7 @@ export {
   ensureConsumer,
   ensureStream,
   forgetConsumer,
+  isForbidden,
   jetStreamErrorCode,
   STREAM_CREATED_METADATA,
   streamInfo,

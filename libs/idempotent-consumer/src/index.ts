@@ -1,10 +1,5 @@
 export { BatchProcessor, type ProcessorSettings } from './batch-processor.js';
-export {
-  type AnswerWatch,
-  type ConsumerParts,
-  type ConsumerSettings,
-  IdempotentConsumer,
-} from './consumer.js';
+export { type ConsumerParts, type ConsumerSettings, IdempotentConsumer } from './consumer.js';
 export type { Decoder, Delivery, Message, Poison } from './delivery.js';
 export type { Effect, Transaction } from './effect.js';
 export {

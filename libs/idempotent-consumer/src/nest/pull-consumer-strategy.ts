@@ -19,12 +19,7 @@ import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import type { Pool } from 'pg';
 import { lastValueFrom, type Observable, throwError } from 'rxjs';
 import { BatchProcessor } from '../batch-processor.js';
-import {
-  type AnswerWatch,
-  type ConsumerSettings,
-  IdempotentConsumer,
-  type MoveConnection,
-} from '../consumer.js';
+import { type ConsumerSettings, IdempotentConsumer, type MoveConnection } from '../consumer.js';
 import type { Decoder, Message } from '../delivery.js';
 import type { Effect } from '../effect.js';
 import { type AnswerWatch, DurableConsumer } from '../jetstream/durable-consumer.js';
