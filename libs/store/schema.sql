@@ -119,6 +119,18 @@ CREATE TABLE sekali.horizon (
 );
 COMMENT ON TABLE sekali.horizon IS 'Every sequence up to here is settled; only a starting point, so it may lag';
 
+CREATE TABLE sekali.promise (
+  gateway uuid NOT NULL,
+  number bigint NOT NULL,
+  stream text COLLATE "C" NOT NULL,
+  seq bigint NOT NULL,
+  topic text COLLATE "C" NOT NULL,
+  event_id text COLLATE "C" NOT NULL,
+  acked_at timestamp with time zone NOT NULL,
+  CONSTRAINT promise_number PRIMARY KEY (gateway, number)
+);
+COMMENT ON TABLE sekali.promise IS 'The last event that the brokers acknowledged in each moment, kept for an hour: the audit looks for it';
+
 CREATE TABLE sekali.stream (
   stream_id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
   name text NOT NULL,

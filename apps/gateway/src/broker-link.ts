@@ -1,6 +1,8 @@
 /**
  * The gateway's way to the brokers: one connection, the publisher on it, and the questions it asks them.
  *
+ * A broker that answers no publish or no question for some seconds is left for the next one.
+ *
  * The gateway starts while no broker answers. Until the first connection stands, publishing is unavailable and
  * questions fail; from then on the connection is kept by itself.
  */
@@ -8,9 +10,12 @@ import type { ConsumerInfo, JetStreamManager, StreamInfo } from '@nats-io/jetstr
 import type { NatsConnection } from '@nats-io/nats-core';
 import {
   type BrokerAddress,
-  connectBroker,
+  BrokerWatch,
+  type BrokerWatchOptions,
   consumerInfo,
   jetStreamApi,
+  isUnanswered,
+  MovableConnection,
   Publisher,
   streamInfo,
   type Publication,
@@ -23,18 +28,25 @@ import { withinMs } from './within.js';
 export interface BrokerLinkOptions {
   readonly address: BrokerAddress;
   readonly consumer: string;
-  readonly publisher: PublisherOptions;
+  readonly publisher: Omit<PublisherOptions, 'watch'>;
+  /** Told whenever a broker that did not answer was left. */
+  readonly onMoved?: BrokerWatchOptions['onMoved'];
 }
 
 const ANSWER_MS_MAX = 2_500;
 const CONNECT_AGAIN_MS = 250;
 const DRAIN_MS_MAX = 1_500;
+/** A refusal that nobody has repeated for so long says nothing of the stream any more. */
+const FULL_MS_MAX = 30_000;
 
 /** See the head of this file. */
 export class BrokerLink {
   private connection: NatsConnection | undefined;
   private publisher: Publisher | undefined;
   private manager: JetStreamManager | undefined;
+  private publishWatch: BrokerWatch | undefined;
+  private questionWatch: BrokerWatch | undefined;
+  private fullUntilMs = 0;
   private stopWithinMs: number | undefined;
   private closed = false;
 
@@ -49,7 +61,7 @@ export class BrokerLink {
     while (!this.closed) {
       try {
         // Not left to the client: its own waiting for the first connection cannot be ended.
-        await this.begin(await connectBroker(this.options.address, { waitForFirst: false }));
+        await this.begin(await MovableConnection.open(this.options.address, { waitForFirst: false }));
         return;
       } catch (error) {
         onFailure(error);
@@ -60,29 +72,44 @@ export class BrokerLink {
 
   /** Publishes events; see `Publisher.publishAll`. */
   async publishAll(events: readonly Publication[]): Promise<PublishOutcome[]> {
-    if (this.publisher !== undefined) return this.publisher.publishAll(events);
+    if (this.publisher !== undefined) {
+      const outcomes = await this.publisher.publishAll(events);
+      this.remember(outcomes.at(-1));
+      return outcomes;
+    }
     return events.map(() => ({ status: 'unavailable', reason: 'no_answer', retryable: true }));
   }
 
   /** The stream as it is now, `undefined` when there is none. Rejects when the brokers do not answer in time. */
   async stream(): Promise<StreamInfo | undefined> {
     const manager = this.answering();
-    return withinMs(ANSWER_MS_MAX, streamInfo(manager, this.options.publisher.stream));
+    return this.ask(() => streamInfo(manager, this.options.publisher.stream));
   }
 
   /** The consumer as it is now, `undefined` when there is none. Rejects when the brokers do not answer in time. */
   async consumer(): Promise<ConsumerInfo | undefined> {
     const manager = this.answering();
     const names = { stream: this.options.publisher.stream, name: this.options.consumer };
-    return withinMs(ANSWER_MS_MAX, consumerInfo(manager, names));
+    return this.ask(() => consumerInfo(manager, names));
   }
 
   /** When the first message at or after a sequence was published; `undefined` when there is none. */
   async publishedAt(seq: number): Promise<Date | undefined> {
     const { stream, subjectPrefix } = this.options.publisher;
     const query = { seq, next_by_subj: `${subjectPrefix}.>` };
-    const message = await withinMs(ANSWER_MS_MAX, this.answering().streams.getMessage(stream, query));
+    const manager = this.answering();
+    const message = await this.ask(() => manager.streams.getMessage(stream, query));
     return message?.time;
+  }
+
+  /** For how long nothing has been published although it was tried; 0 while the last try succeeded. */
+  get publishFailingMs(): number {
+    return this.publishWatch?.failingMs ?? 0;
+  }
+
+  /** Whether the last events were refused because the stream is full, and that was a moment ago. */
+  get isStreamFull(): boolean {
+    return performance.now() < this.fullUntilMs;
   }
 
   /** Whether a broker answers now. Rejects when none does in time. */
@@ -105,15 +132,37 @@ export class BrokerLink {
     await withinMs(DRAIN_MS_MAX, connection.drain()).catch(() => connection.close());
   }
 
-  private async begin(connection: NatsConnection): Promise<void> {
+  private async begin(movable: MovableConnection): Promise<void> {
+    const { connection } = movable;
     if (this.closed) {
       await connection.close();
       return;
     }
     this.connection = connection;
     this.manager = await jetStreamApi(connection, ANSWER_MS_MAX);
-    this.publisher = new Publisher(connection, this.options.publisher);
+    const { onMoved } = this.options;
+    this.questionWatch = new BrokerWatch(movable, { onMoved });
+    this.publishWatch = new BrokerWatch(movable, { onMoved });
+    this.publisher = new Publisher(connection, { ...this.options.publisher, watch: this.publishWatch });
     if (this.stopWithinMs !== undefined) this.publisher.stop(this.stopWithinMs);
+  }
+
+  private remember(last: PublishOutcome | undefined): void {
+    const isFull = last?.status === 'unavailable' && last.reason === 'stream_full';
+    this.fullUntilMs = isFull ? performance.now() + FULL_MS_MAX : 0;
+  }
+
+  private async ask<T>(question: () => Promise<T>): Promise<T> {
+    const askedMs = performance.now();
+    try {
+      const answer = await withinMs(ANSWER_MS_MAX, question());
+      this.questionWatch?.answered();
+      return answer;
+    } catch (error) {
+      if (isUnanswered(error)) this.questionWatch?.unanswered(performance.now() - askedMs);
+      else this.questionWatch?.answered();
+      throw error;
+    }
   }
 
   private answering(): JetStreamManager {

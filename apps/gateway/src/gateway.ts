@@ -11,7 +11,7 @@ import { brokerAddress } from '#broker';
 import type { GatewaySettings } from '#config';
 import { PUBLISH_EVENTS_MAX } from '#contracts';
 import { NestLogger, type Logger } from '#observability';
-import { activeApiKeys, areGivenUp, areStored, BrokerDuplicates, createPool } from '#store';
+import { activeApiKeys, areGivenUp, areStored, BrokerDuplicates, createPool, PromiseMarks } from '#store';
 import { BrokerLink } from './broker-link.js';
 import { addressTest, clientOf } from './client-address.js';
 import { ConnectionBound } from './connection-bound.js';
@@ -63,6 +63,7 @@ export class Gateway {
     private readonly pool: Pool,
     private readonly keys: Keys | undefined,
     private readonly duplicates: BrokerDuplicates,
+    private readonly promises: PromiseMarks,
     private readonly logger: Logger,
   ) {}
 
@@ -85,14 +86,19 @@ export class Gateway {
       connectionsMax: DATABASE_CONNECTIONS_MAX,
       transactionMsMax: STATEMENT_MS_MAX,
     });
-    const broker = new BrokerLink(brokerOptions(settings, pool));
     const gate = new RequestGate({
       requestsMax: settings.SEKALI_HTTP_CONNECTIONS_MAX,
       perClientMax: perClientMax(settings),
     });
+    const broker = new BrokerLink(brokerOptions(settings, pool, logger));
     const duplicates = new BrokerDuplicates(pool, {
       onError: (error) =>
         logger.warn({ error: String(error) }, 'counts of duplicates could not be written yet'),
+    });
+    const promises = new PromiseMarks(pool, {
+      stream: settings.SEKALI_STREAM,
+      onError: (error) =>
+        logger.warn({ error: String(error) }, 'marks of what the brokers promised could not be written yet'),
     });
     const app = await makeApp(settings, logger, {
       pool,
@@ -100,6 +106,7 @@ export class Gateway {
       publisher: change(broker),
       gate,
       duplicates,
+      promises,
       ring: keys?.ring,
     });
     try {
@@ -109,7 +116,7 @@ export class Gateway {
       throw error;
     }
     void connectBrokers(broker, logger);
-    return new Gateway(await app.getUrl(), app, gate, broker, pool, keys, duplicates, logger);
+    return new Gateway(await app.getUrl(), app, gate, broker, pool, keys, duplicates, promises, logger);
   }
 
   /** See the head of this file. Repeatable; resolves when everything has ended. */
@@ -124,8 +131,10 @@ export class Gateway {
     server.close();
     this.broker.stopPublishing(PUBLISH_MS_LEFT_MAX);
     await this.step('answering', ANSWERS_MS_MAX, answered);
-    await this.step('writing counts', COUNTS_MS_MAX, this.duplicates.flush());
+    const written = Promise.all([this.duplicates.flush(), this.promises.flush()]);
+    await this.step('writing counts', COUNTS_MS_MAX, written);
     this.duplicates.stop();
+    this.promises.stop();
     server.closeAllConnections();
     await this.step(
       'closing',
@@ -186,8 +195,15 @@ async function connectBrokers(broker: BrokerLink, logger: Logger): Promise<void>
 function brokerOptions(
   settings: GatewaySettings,
   pool: Pool,
+  logger: Logger,
 ): ConstructorParameters<typeof BrokerLink>[0] {
   return {
+    onMoved: (failingMs, broker) => {
+      logger.warn(
+        { failingMs: Math.round(failingMs), broker },
+        'the broker did not answer; it was left for another',
+      );
+    },
     address: brokerAddress(settings, 'sekali-gateway'),
     consumer: settings.SEKALI_CONSUMER,
     publisher: {
@@ -233,13 +249,14 @@ interface Connections {
   readonly publisher: EventPublisher;
   readonly gate: RequestGate;
   readonly duplicates: BrokerDuplicates;
+  readonly promises: PromiseMarks;
   readonly ring: KeyRing | undefined;
 }
 
 async function makeApp(
   settings: GatewaySettings,
   logger: Logger,
-  { pool, broker, publisher, gate, duplicates, ring }: Connections,
+  { pool, broker, publisher, gate, duplicates, promises, ring }: Connections,
 ): Promise<NestFastifyApplication> {
   const bounds = {
     // A request that can never find room among those waiting is refused for its size, not for the moment.
@@ -250,7 +267,7 @@ async function makeApp(
     eventBytesMax: settings.SEKALI_EVENT_BYTES_MAX,
   };
   const module = GatewayModule.over({
-    publishing: new Publishing(publisher, duplicates, bounds),
+    publishing: new Publishing(publisher, duplicates, promises, bounds),
     events: new EventReader(pool, broker),
     statistics: new Statistics(pool, broker, settings.SEKALI_STREAM),
     readiness: new ReadinessCheck(pool, broker, {

@@ -7,7 +7,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
-import { brokerAddress, MovableConnection } from '#broker';
+import { brokerAddress, BrokerWatch, MovableConnection } from '#broker';
 import { SettingsError, type WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import { ErrorPassage, type PullConsumerOptions, PullConsumerStrategy } from '#idempotent-consumer';
@@ -46,6 +46,14 @@ export async function runWorker(
     {
       ...transportOptions(settings, connection, pool, logger),
       moveTo: (broker, signal) => movable.moveTo(broker, signal),
+      watch: new BrokerWatch(movable, {
+        onMoved: (failingMs, broker) => {
+          logger.warn(
+            { failingMs: Math.round(failingMs), broker },
+            'the broker did not answer; it was left for another',
+          );
+        },
+      }),
     },
     connection,
   );

@@ -20,6 +20,12 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
         if (event.reached) log.info({ broker: event.broker }, "connected to the consumer's leader");
         else log.warn({ broker: event.broker }, "the consumer's leader was not met; staying where we are");
         return;
+      case 'given-back':
+        log.warn(
+          { first: event.firstSeq, last: event.lastSeq },
+          'deliveries stayed unsettled beyond the ack wait; they are delivered again',
+        );
+        return;
       case 'divided':
         log.warn({ size: event.size, reason: String(event.error) }, 'batch refused; dividing it');
         return;

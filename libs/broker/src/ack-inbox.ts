@@ -14,6 +14,8 @@ import {
   type NatsConnection,
   type Subscription,
 } from '@nats-io/nats-core';
+import type { BrokerWatch } from './broker-watch.js';
+import { isUnanswered } from './publish-failure.js';
 
 /** What the brokers say of what they have. */
 export interface Ack {
@@ -36,6 +38,7 @@ export type OnAnswer = (answer: Ack | Error) => void;
 
 interface Pending {
   readonly subject: string;
+  readonly timeoutMs: number;
   readonly endsAt: number;
   readonly onAnswer: OnAnswer;
 }
@@ -51,10 +54,14 @@ export class AckInbox {
   private count = 0;
   private timer: NodeJS.Timeout | undefined;
 
-  /** @param inboxPrefix where answers may come to; the client's own default when left out */
+  /**
+   * @param inboxPrefix where answers may come to; the client's own default when left out
+   * @param watch told whether the broker answers
+   */
   constructor(
     private readonly connection: NatsConnection,
     inboxPrefix?: string,
+    private readonly watch?: Pick<BrokerWatch, 'answered' | 'unanswered'>,
   ) {
     this.prefix = `${createInbox(inboxPrefix)}.`;
   }
@@ -79,7 +86,8 @@ export class AckInbox {
       const reply = message === last ? { reply: this.prefix + token } : {};
       this.connection.publish(message.subject, message.body, { headers: message.headers, ...reply });
     }
-    this.pending.set(token, { subject: last.subject, endsAt: performance.now() + timeoutMs, onAnswer });
+    const endsAt = performance.now() + timeoutMs;
+    this.pending.set(token, { subject: last.subject, timeoutMs, endsAt, onAnswer });
     this.timer ??= setInterval(() => {
       this.look();
     }, LOOK_EVERY_MS);
@@ -90,14 +98,18 @@ export class AckInbox {
     const pending = this.pending.get(token);
     if (pending === undefined) return;
     this.pending.delete(token);
-    pending.onAnswer(readAnswer(answer, pending.subject));
+    const read = readAnswer(answer, pending.subject);
+    if (read instanceof Error && isUnanswered(read)) this.watch?.unanswered();
+    else this.watch?.answered();
+    pending.onAnswer(read);
   }
 
   private look(): void {
     const now = performance.now();
-    for (const [token, { endsAt, onAnswer }] of this.pending) {
+    for (const [token, { endsAt, timeoutMs, onAnswer }] of this.pending) {
       if (now < endsAt) continue;
       this.pending.delete(token);
+      this.watch?.unanswered(timeoutMs);
       onAnswer(new errors.TimeoutError());
     }
     if (this.pending.size > 0) return;

@@ -1,3 +1,4 @@
+export { BrokerWatch, type BrokerWatchOptions } from './broker-watch.js';
 export { brokerAddress, connectBroker, type BrokerAddress, type BrokerSettings } from './connection.js';
 export {
   CONSUMER_SHAPE,
@@ -12,7 +13,7 @@ export {
 export type { EventLedger, SentEvent } from './duplicate-check.js';
 export { jetStreamApi } from './jetstream-api.js';
 export { MovableConnection } from './movable-connection.js';
-export { type UnavailableReason } from './publish-failure.js';
+export { isUnanswered, type UnavailableReason } from './publish-failure.js';
 export type { Publication, PublishOutcome } from './publish-job.js';
 export { Publisher, type PublisherOptions } from './publisher.js';
 export {
@@ -20,6 +21,7 @@ export {
   ensureConsumer,
   ensureStream,
   forgetConsumer,
+  isForbidden,
   jetStreamErrorCode,
   STREAM_CREATED_METADATA,
   streamInfo,

@@ -76,6 +76,12 @@ function apiFailure(error: JetStreamApiError): PublishFailure {
   return status >= 500 ? { retry: true, pace: 'unanswered' } : { retry: false, reason: 'refused' };
 }
 
+/** Whether nobody was there who could answer, or nobody did: a broker that is cut off from the others looks like that. */
+export function isUnanswered(error: unknown): boolean {
+  const failure = publishFailure(error);
+  return failure.retry && failure.pace === 'unanswered';
+}
+
 const PACES: Readonly<Record<RetryPace, { readonly firstMs: number; readonly lastMs: number }>> = {
   // The other publish with this id is decided within one round of the Raft group.
   in_process: { firstMs: 10, lastMs: 100 },

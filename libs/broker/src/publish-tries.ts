@@ -16,14 +16,15 @@
  * A try whose answer was lost may have stored the event; the next is then told "duplicate" about our own
  * message. The submission header tells the two apart, so that duplicates are counted exactly.
  */
-import { jetstream, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import { jetstream, type JetStreamClient, type JetStreamManager, type PubAck } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { decodeEvent, messageIdOf, type RawMessage, SUBMISSION_HEADER } from '#contracts';
 import { type Ack, type AckInbox } from './ack-inbox.js';
+import type { BrokerWatch } from './broker-watch.js';
 import { DuplicateCheck, type EventLedger, type SentEvent } from './duplicate-check.js';
 import { jetStreamApi } from './jetstream-api.js';
 import { messageHeaders } from './message-headers.js';
-import { publishFailure, retryDelayMs } from './publish-failure.js';
+import { isUnanswered, publishFailure, retryDelayMs } from './publish-failure.js';
 import { type PublishJob, type PublishOutcome, unavailable } from './publish-job.js';
 import { RecentSequences } from './recent-sequences.js';
 
@@ -37,6 +38,8 @@ export interface TryBounds {
   readonly stopAt: () => number;
   /** What is known of events beyond the stream. */
   readonly ledger?: EventLedger | undefined;
+  /** Told whether the broker answers. */
+  readonly watch?: Pick<BrokerWatch, 'answered' | 'unanswered'> | undefined;
 }
 
 const LAST_TRY_MS_MIN = 100;
@@ -115,10 +118,7 @@ export class PublishTries {
       if (leftMs <= 0) return unavailable(this.bounds.stopAt() < job.deadline ? 'stopping' : 'no_answer');
       try {
         // Through the client here: it also hears that publishing is not permitted.
-        answer ??= await this.client.publish(job.subject, job.event.body, {
-          headers: messageHeaders(messageId, job.submission),
-          timeout: this.tryMs(leftMs),
-        });
+        answer ??= await this.again(job, messageId, this.tryMs(leftMs));
         const first = answer.duplicate ? await this.firstOf(job, answer.seq) : 'this';
         if (first === 'this') return this.accepted(job, answer.seq);
         if (await this.isKept(job, answer.seq, first)) return { status: 'duplicate', seq: answer.seq };
@@ -139,6 +139,21 @@ export class PublishTries {
     const sent: SentEvent = { topic, eventId, seq };
     if (first === 'another') return false;
     return first === 'gone' ? this.duplicates.isStored(sent) : this.duplicates.isKept(sent);
+  }
+
+  private async again(job: PublishJob, messageId: string, timeout: number): Promise<PubAck> {
+    const { watch } = this.bounds;
+    const sentMs = performance.now();
+    try {
+      const headers = messageHeaders(messageId, job.submission);
+      const ack = await this.client.publish(job.subject, job.event.body, { headers, timeout });
+      watch?.answered();
+      return ack;
+    } catch (error) {
+      if (isUnanswered(error)) watch?.unanswered(performance.now() - sentMs);
+      else watch?.answered();
+      throw error;
+    }
   }
 
   /**

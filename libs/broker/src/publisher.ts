@@ -21,6 +21,7 @@
 import { nuid, type NatsConnection } from '@nats-io/nats-core';
 import { messageIdOf, subjectOf } from '#contracts';
 import { AckInbox } from './ack-inbox.js';
+import type { BrokerWatch } from './broker-watch.js';
 import type { EventLedger } from './duplicate-check.js';
 import { type Publication, type PublishJob, type PublishOutcome, unavailable } from './publish-job.js';
 import { PublishTogether } from './publish-together.js';
@@ -49,6 +50,8 @@ export interface PublisherOptions {
   readonly inboxPrefix?: string | undefined;
   /** What is known of events beyond the stream; without it, what has left the stream is published again. */
   readonly ledger?: EventLedger | undefined;
+  /** Told whether the broker answers, so that the connection can leave one that does not. */
+  readonly watch?: Pick<BrokerWatch, 'answered' | 'unanswered'> | undefined;
 }
 
 const TRY_MS_MAX = 3_000;
@@ -72,10 +75,17 @@ export class Publisher {
     connection: NatsConnection,
     private readonly options: PublisherOptions,
   ) {
-    const { stream, subjectPrefix, tryMsMax = TRY_MS_MAX, together = true, ledger } = options;
-    const acks = new AckInbox(connection, options.inboxPrefix);
+    const { stream, subjectPrefix, tryMsMax = TRY_MS_MAX, together = true, ledger, watch } = options;
+    const acks = new AckInbox(connection, options.inboxPrefix, watch);
     const stopAt = (): number => this.stopAt;
-    this.tries = new PublishTries(connection, acks, { stream, subjectPrefix, tryMsMax, stopAt, ledger });
+    this.tries = new PublishTries(connection, acks, {
+      stream,
+      subjectPrefix,
+      tryMsMax,
+      stopAt,
+      ledger,
+      watch,
+    });
     if (together) this.together = new PublishTogether(acks, this.tries);
   }
 

@@ -260,7 +260,8 @@ async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
   }
 }
 
-function isForbidden(error: unknown): boolean {
+/** Whether this user may not do what it tried. */
+export function isForbidden(error: unknown): boolean {
   const { name, cause } = (error ?? {}) as { name?: unknown; cause?: { name?: unknown } };
   return name === 'PermissionViolationError' || cause?.name === 'PermissionViolationError';
 }

@@ -18,6 +18,7 @@ import type { Delivery } from './delivery.js';
 import { type BatchBounds, Intake } from './intake.js';
 import type { ConsumerSight, DurableConsumer } from './jetstream/durable-consumer.js';
 import { PullSession } from './jetstream/pull-session.js';
+import { Watchdog } from './jetstream/watchdog.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Observer, Outcome, Postponed } from './outcome.js';
 import { ForeignSequenceError } from './postgres/inbox.js';
@@ -62,9 +63,6 @@ interface Era {
 
 const REOPEN_MS = 250;
 const REOPEN_MS_MAX = 2_000;
-const LOOK_EVERY_MS = 2_000;
-/** Quiet for so long although messages wait: the session is dead without having said so. */
-const STALLED_MS = 4_000;
 /** A move waits so long for what is held, and takes so long at most: events can flow over any broker. */
 const MOVE_MS_MAX = 2_000;
 /** A leader that was not met, as behind an address of one broker only, is not sought again for so long. */
@@ -199,12 +197,12 @@ export class IdempotentConsumer<E> {
   private async pullUntilLost(era: Era, sight: ConsumerSight): Promise<string | undefined> {
     const { signal } = this.stopping;
     let stopped: (() => void) | undefined;
-    let watchdog: NodeJS.Timeout | undefined;
+    let watchdog: Watchdog | undefined;
     try {
       return await new Promise<string | undefined>((resolve) => {
         const session = this.openSession(era, resolve);
         this.session = session;
-        watchdog = setInterval(() => void this.lookAgain(session, sight), LOOK_EVERY_MS);
+        watchdog = this.watch(session, sight);
         stopped = (): void => {
           resolve(undefined);
         };
@@ -212,7 +210,7 @@ export class IdempotentConsumer<E> {
         this.pull();
       });
     } finally {
-      clearInterval(watchdog);
+      watchdog?.stop();
       if (stopped) signal.removeEventListener('abort', stopped);
       this.session?.close();
       this.session = undefined;
@@ -238,18 +236,23 @@ export class IdempotentConsumer<E> {
     });
   }
 
-  /** The watchdog: finds out what no status message said. */
-  private async lookAgain(session: PullSession, before: ConsumerSight): Promise<void> {
-    if (session.quietMs < STALLED_MS) return;
-    try {
-      const now = await this.parts.durable.look();
-      if (!now) session.lose('the consumer is gone');
-      else if (now.created !== before.created) session.lose('the consumer was made anew');
-      else if (now.pending > 0 && session.quietMs >= STALLED_MS)
-        session.lose('messages wait, none is delivered');
-    } catch (error) {
-      session.lose(error instanceof Error ? error.message : String(error));
-    }
+  private watch(session: PullSession, before: ConsumerSight): Watchdog {
+    const { durable, gate, observe } = this.parts;
+    const heldSeqs = (): Set<number> => new Set([...this.held].map(({ seq }) => seq));
+    return new Watchdog({
+      session,
+      before,
+      look: () => durable.look(),
+      // During an outage every worker holds what it has.
+      isHeld: (seq) => gate.isOut || heldSeqs().has(seq),
+      giveBack: (firstSeq, lastSeq, sight) => {
+        durable.giveBack(firstSeq, lastSeq, sight, heldSeqs());
+        observe({ type: 'given-back', firstSeq, lastSeq });
+      },
+      onFlow: () => {
+        durable.answered();
+      },
+    });
   }
 
   private enterEra(streamId: number, ackWaitMs: number): Era {

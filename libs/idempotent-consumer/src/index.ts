@@ -3,6 +3,7 @@ export { type ConsumerParts, type ConsumerSettings, IdempotentConsumer } from '.
 export type { Decoder, Delivery, Message, Poison } from './delivery.js';
 export type { Effect, Transaction } from './effect.js';
 export {
+  type AnswerWatch,
   type ConsumerSight,
   DurableConsumer,
   type DurableConsumerAddress,

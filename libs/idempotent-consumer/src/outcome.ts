@@ -25,6 +25,8 @@ export type ConsumerEvent =
   | { readonly type: 'session-lost'; readonly reason: string }
   /** The connection was taken to the broker that leads the consumer, or it could not be. */
   | { readonly type: 'moved'; readonly broker: string; readonly reached: boolean }
+  /** Deliveries that stayed unsettled for too long are delivered again: see jetstream/watchdog.ts. */
+  | { readonly type: 'given-back'; readonly firstSeq: number; readonly lastSeq: number }
   /** The transaction is committed and nothing is acknowledged yet. */
   | { readonly type: 'committed'; readonly seqs: readonly number[] }
   | { readonly type: 'divided'; readonly size: number; readonly error: unknown }

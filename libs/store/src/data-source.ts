@@ -10,6 +10,7 @@ import { LOCK_MS_MAX } from './lock-bound.js';
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
 import { ApiKeys1732320000000 } from './migrations/1732320000000-api-keys.js';
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
+import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
 
 /** How to reach the database, and how long anything may take there. */
 export interface StoreAddress {
@@ -24,7 +25,12 @@ export interface StoreAddress {
 const CONNECT_MS_MAX = 5_000;
 
 /** Every migration there is, oldest first. */
-export const migrations = [Initial1732233600000, ApiKeys1732320000000, ProgramFunctions1732449600000];
+export const migrations = [
+  Initial1732233600000,
+  ApiKeys1732320000000,
+  Promises1732410000000,
+  ProgramFunctions1732449600000,
+];
 
 /**
  * A TypeORM data source on schema `sekali`, for changing it: it waits for no lock longer than `LOCK_MS_MAX`. It is not

@@ -8,6 +8,7 @@ export {
   type LedgerTotals,
   type RowFault,
 } from './audit-ledger.js';
+export { unsettledPromises, type PromisedEvent, type PromisesFound } from './audit-promises.js';
 export { missingTables, withAuditSnapshot } from './audit-snapshot.js';
 export { BrokerDuplicates, type BrokerDuplicatesOptions } from './broker-duplicates.js';
 export { createDataSource, createPool, type StoreAddress } from './data-source.js';
@@ -23,6 +24,7 @@ export { isLockTimeout } from './lock-bound.js';
 export { ensurePartitions } from './partitions.js';
 export { areGivenUp, areStored, type PublishedEvent } from './published-events.js';
 export type { Queryable } from './queryable.js';
+export { PromiseMarks, type PromiseMarksOptions } from './promise-marks.js';
 export { pendingMigrations } from './schema-state.js';
 export { storeTotals, type StoreTotals, type TopicTotals } from './stats-queries.js';
 export { streamIdOf } from './stream-registry.js';

@@ -25,6 +25,7 @@ import {
 import { CommandError } from '../command-error.js';
 import { pause } from '../producer.js';
 import type { BrokerView, ConsumerState, StreamState } from './broker-view.js';
+import { checkPromises } from './promises.js';
 import { RangeTally } from './range-tally.js';
 import { SequenceReconciliation, type SettledRun } from './sequence-reconciliation.js';
 import {
@@ -96,9 +97,13 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
       if (known !== current) past.push(await readPast(database, known));
     }
     const found = sequences.finish();
+    const promises = await checkPromises(database, request.stream, after.lastSeq, (seq) =>
+      brokers.message(request.stream, seq),
+    );
     const findings: AuditFindings = {
       sequences: found,
       ledger,
+      promises,
       unsettled: consumer?.unsettled,
       inFlightThen: found.inFlight.countUpTo(before.lastSeq),
       waitedInVain: !settled && found.inFlight.count > 0,

@@ -10,10 +10,12 @@ import {
   type BrokerAddress,
   connectBroker,
   consumerInfo,
+  isForbidden,
   jetStreamApi,
   jetStreamErrorCode,
   STREAM_CREATED_METADATA,
 } from '#broker';
+import type { RawMessage } from '#contracts';
 import { CommandError, errorLine } from '../command-error.js';
 import { withoutPassword } from '../target.js';
 import type { SequenceRange } from './range-tally.js';
@@ -38,9 +40,12 @@ export interface ConsumerState {
 }
 
 const RETRY_MS = 300;
+const MESSAGE_NOT_FOUND = 10037;
 
 /** Asks the brokers. Close it. */
 export class BrokerView {
+  private mayNotLook = false;
+
   private constructor(
     private readonly connection: NatsConnection,
     private readonly manager: JetStreamManager,
@@ -71,6 +76,25 @@ export class BrokerView {
       this.manager.streams.info(name, { deleted_details: true }),
     );
     return streamState(info);
+  }
+
+  /**
+   * @returns `null` when the stream has no message of that sequence, `undefined` when it may not be looked at
+   * @throws `CommandError` (2) when there is no answer
+   */
+  async message(stream: string, seq: number): Promise<RawMessage | null | undefined> {
+    if (this.mayNotLook) return undefined;
+    const found = await this.ask(`message ${seq}`, () =>
+      this.manager.streams.getMessage(stream, { seq }).catch((error: unknown) => {
+        if (jetStreamErrorCode(error) === MESSAGE_NOT_FOUND) return null;
+        if (!isForbidden(error)) throw error;
+        this.mayNotLook = true;
+        return undefined;
+      }),
+    );
+    if (!found) return found;
+    const header = (name: string): string | undefined => found.header.get(name) || undefined;
+    return { subject: found.subject, data: found.data, header };
   }
 
   /** @returns `undefined` when there is no such consumer, or it reads another making of the stream */

@@ -39,6 +39,7 @@ export function auditReport(result: AuditResult, context: AuditContext): string 
     ['missing: gone before they were stored', formatCount(sequences.lost.count)],
     ['doubled', formatCount(sequences.doubled.count)],
     ['never in the stream', formatCount(sequences.beyond.count)],
+    ['acknowledged to a producer, but not in the stream', formatCount(findings.promises.broken.count)],
   ]);
   const lines = [
     figures,
@@ -46,6 +47,8 @@ export function auditReport(result: AuditResult, context: AuditContext): string 
     ...places('gone before they were stored', sequences.lost),
     ...places('doubled', sequences.doubled),
     ...places('never in the stream', sequences.beyond),
+    ...places('acknowledged to a producer, but not in the stream', findings.promises.broken),
+    ...uncomparedLines(findings.promises.uncompared),
     ...[...ledger.rows].flatMap(([fault, tally]) => places(fault.replaceAll('_', ' '), tally)),
     ...counterLines(ledger.counters),
     ...pastLines(result),
@@ -77,6 +80,11 @@ export function auditDocument(result: AuditResult, context: AuditContext): unkno
     missing: { acknowledged: tallyDocument(sequences.skipped), gone: tallyDocument(sequences.lost) },
     doubled: tallyDocument(sequences.doubled),
     beyond: tallyDocument(sequences.beyond),
+    promises: {
+      marks: findings.promises.marks,
+      broken: tallyDocument(findings.promises.broken),
+      uncompared: findings.promises.uncompared,
+    },
     ...ledgerDocument(findings.ledger),
     other_streams: findings.past.map((past) => ({
       stream_id: past.streamId,
@@ -123,6 +131,11 @@ function places(what: string, tally: RangeTally): string[] {
   });
   const more = tally.ranges.length - shown.length + tally.rangesOmitted;
   return [`${what}: ${shown.join(', ')}${more > 0 ? ` and ${formatCount(more)} more` : ''}`];
+}
+
+function uncomparedLines(count: number): string[] {
+  if (count === 0) return [];
+  return [`${countOf(count, 'older mark')} of what gateways were promised not compared with the stream`];
 }
 
 function counterLines(counters: readonly CounterFault[]): string[] {

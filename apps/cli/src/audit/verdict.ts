@@ -5,6 +5,7 @@
  */
 import type { CounterFault, LedgerTotals, RowFault } from '#store';
 import { countOf } from '../output.js';
+import type { PromiseFindings } from './promises.js';
 import type { RangeTally } from './range-tally.js';
 import type { SequenceFindings } from './sequence-reconciliation.js';
 
@@ -33,6 +34,7 @@ export interface PastStreamFindings extends LedgerFindings {
 export interface AuditFindings {
   readonly sequences: SequenceFindings;
   readonly ledger: LedgerFindings;
+  readonly promises: PromiseFindings;
   /** Messages that the consumer had not settled when the audit began; `undefined` when there is no consumer. */
   readonly unsettled: number | undefined;
   /** Sequences in flight that were in the stream when the consumer was asked. */
@@ -57,6 +59,8 @@ const ROW_FAULTS: Record<RowFault['fault'], (rows: number) => string> = {
   duplicate_of_another: (rows) => `${countOf(rows, 'duplicate')} with another first than the stored one`,
 };
 
+const BROKEN = 'acknowledged to a producer, but not in the stream';
+
 /** Judges. */
 export function judge(findings: AuditFindings): Judgement {
   const { sequences } = findings;
@@ -65,6 +69,7 @@ export function judge(findings: AuditFindings): Judgement {
     ...count(sequences.lost, 'gone from the stream before they were stored'),
     ...count(sequences.doubled, 'in more than one table'),
     ...count(sequences.beyond, 'in the ledger, but never in the stream'),
+    ...(sequences.inFlight.count === 0 ? count(findings.promises.broken, BROKEN) : []),
     ...ledgerViolations(findings.ledger, ''),
     ...findings.past.flatMap((past) => pastViolations(past)),
   ];
@@ -84,6 +89,11 @@ function doubtsOf(findings: AuditFindings): string[] {
     doubts.push(
       `${plural(findings.inFlightThen)} seem in flight, but the consumer knows of ${findings.unsettled}: ` +
         `if a second audit says so too, ${excess} were acknowledged without being stored`,
+    );
+  }
+  if (inFlight > 0 && findings.promises.broken.count > 0) {
+    doubts.push(
+      `${plural(findings.promises.broken.count)} ${BROKEN}: audit again when nothing is in flight, in case they were sent again`,
     );
   }
   if (findings.waitedInVain) doubts.push(`${plural(inFlight)} still in flight when the wait was over`);

@@ -29,6 +29,7 @@ function findings(
       ...sequences,
     },
     ledger,
+    promises: { marks: 3, broken: tally(), uncompared: 0 },
     unsettled: 0,
     inFlightThen: 0,
     waitedInVain: false,
@@ -54,6 +55,16 @@ describe('the verdict', () => {
     const judgement = judge(findings({ [kind]: tally(7) }));
     expect(judgement.verdict).toBe('violated');
     expect(judgement.violations).toHaveLength(1);
+  });
+
+  it('is violated by a broken promise, and unknown while the event may be on its way again', () => {
+    const promises = { marks: 3, broken: tally(10), uncompared: 0 };
+    expect(judge(findings({}, { promises })).violations).toEqual([
+      '1 sequence acknowledged to a producer, but not in the stream',
+    ]);
+    const inFlight = { inFlight: tally(9) };
+    const judgement = judge(findings(inFlight, { promises, unsettled: 1, inFlightThen: 1 }));
+    expect(judgement).toMatchObject({ verdict: 'unknown', violations: [] });
   });
 
   it('is violated twice by one missing and one doubled', () => {

@@ -5,7 +5,7 @@
  * the same message id, until the producer's patience ends.
  */
 import type { NatsConnection } from '@nats-io/nats-core';
-import { type BrokerAddress, connectBroker, Publisher, type PublishOutcome } from '#broker';
+import { type BrokerAddress, BrokerWatch, MovableConnection, Publisher, type PublishOutcome } from '#broker';
 import { CommandError, errorLine } from '../command-error.js';
 import {
   pause,
@@ -42,13 +42,15 @@ export class NatsProducer implements Producer {
   /** @throws `CommandError` (2) when no broker answers */
   static async connect(options: NatsProducerOptions): Promise<NatsProducer> {
     try {
-      const connection = await connectBroker(options.address, { waitForFirst: false });
+      const movable = await MovableConnection.open(options.address, { waitForFirst: false });
+      const { connection } = movable;
       const publisher = new Publisher(connection, {
         stream: options.stream,
         subjectPrefix: options.subjectPrefix,
         inFlightMax: options.inFlightMax,
         waitingMax: options.waitingMax,
         inboxPrefix: options.address.inboxPrefix,
+        watch: new BrokerWatch(movable),
         budgetMs: Math.min(TRY_BUDGET_MS, Math.max(1_000, options.giveUpMs)),
       });
       return new NatsProducer(connection, publisher, options);

@@ -12,12 +12,12 @@ const FOR_EVERYONE: RouteAccess & { readonly rateLimit: false } = { scope: 'none
 export class HealthController {
   constructor(@Inject(ReadinessCheck) private readonly readiness: ReadinessCheck) {}
 
-  /** A summary for people: always 200 while the process answers; `status` says how it goes. */
+  /** A summary for people: always 200 while the process answers. `status` is `ok` only when every part is. */
   @Get()
   @RouteConfig(FOR_EVERYONE)
   async summary(): Promise<object> {
     const { ready, components } = await this.readiness.check();
-    const isWell = ready && Object.values(components).every((part) => part.status === 'ok');
+    const isWell = ready && Object.values(components).every(({ status }) => status === 'ok');
     return { status: isWell ? 'ok' : 'degraded', uptime_seconds: Math.floor(process.uptime()), components };
   }
 
@@ -34,7 +34,9 @@ export class HealthController {
   async ready(): Promise<object> {
     const { ready, components } = await this.readiness.check();
     if (ready) return { status: 'ok', components };
-    const failed = Object.entries(components).flatMap(([name, part]) => (part.status === 'failed' ? [name] : []));
+    const failed = Object.entries(components).flatMap(([name, part]) =>
+      part.status === 'failed' ? [name] : [],
+    );
     const detail = failed.length === 0 ? 'It is stopping.' : `Failed: ${failed.join(', ')}.`;
     throw new ProblemError(problem('not-ready', 503, detail, { components }), { 'retry-after': '2' });
   }

@@ -3,22 +3,27 @@
  *
  * `failed` parts make it not ready. What is `degraded` is said, and events are taken all the same (drift.ts).
  */
+import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
 import { pendingMigrations, type Queryable } from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { withinMs } from '../within.js';
 import { ConsumerProgress, consumerState, streamState } from './drift.js';
 
-/** One part, and what is wrong with it. */
+/** One part, and what is wrong with it. `degraded`: the work goes on, and somebody should look. */
 export interface ComponentState {
   readonly status: 'ok' | 'degraded' | 'failed';
   readonly detail?: string;
 }
 
-/** The parts, and whether none has failed. */
+/** The parts, and whether the work can be done. */
 export interface Readiness {
+  /** No part has failed. */
   readonly ready: boolean;
   readonly components: {
+    /** The connection to a broker, and whether events are published over it. */
     readonly broker: ComponentState;
+    /** The brokers that hold the stream: those that answer of those expected. */
+    readonly brokers: ComponentState;
     readonly stream: ComponentState;
     readonly consumer: ComponentState;
     readonly database: ComponentState;
@@ -27,6 +32,11 @@ export interface Readiness {
 }
 
 const PART_MS_MAX = 3_000;
+/** An election takes some seconds; a publish that fails for less says nothing yet. */
+const PUBLISH_FAILING_MS_MAX = 3_000;
+
+/** Replicas answer their leader every second. */
+const SILENT_NS_MAX = 5e9;
 
 /** What the check needs to know beside. */
 export interface ReadinessOptions {
@@ -44,7 +54,10 @@ export class ReadinessCheck {
 
   constructor(
     private readonly database: Queryable,
-    private readonly broker: Pick<BrokerLink, 'ping' | 'stream' | 'consumer'>,
+    private readonly broker: Pick<
+      BrokerLink,
+      'ping' | 'stream' | 'consumer' | 'publishFailingMs' | 'isStreamFull'
+    >,
     private readonly options: ReadinessOptions,
   ) {}
 
@@ -56,55 +69,79 @@ export class ReadinessCheck {
 
   private async ask(): Promise<Readiness> {
     const { tellErrors } = this.options;
-    const [broker, stream, consumer, database, schema] = await Promise.all([
-      state(tellErrors, async () => this.broker.ping().then(() => undefined)),
-      state(tellErrors, async () => this.streamState()),
-      state(tellErrors, async () => this.consumerState()),
-      state(tellErrors, async () => this.database.query('SELECT 1').then(() => undefined)),
+    const asked = this.broker.stream();
+    // Two parts wait for this answer, each with its own words for a failure.
+    asked.catch(() => undefined);
+    const [broker, brokers, stream, consumer, database, schema] = await Promise.all([
+      state(tellErrors, async () => this.publishing()),
+      state(tellErrors, async () => brokersOf(await asked, tellErrors)),
+      state(tellErrors, async () => this.streamOf(await asked)),
+      state(tellErrors, async () => this.consumerOf(await this.broker.consumer())),
+      state(tellErrors, async () => this.database.query('SELECT 1').then(() => OK)),
       state(tellErrors, async () => this.missingMigrations()),
     ]);
-    const components = { broker, stream, consumer, database, schema };
+    const components = { broker, brokers, stream, consumer, database, schema };
     const ready =
       !this.options.isStopping() && Object.values(components).every((part) => part.status !== 'failed');
     return { ready, components };
   }
 
-  private async streamState(): Promise<ComponentState | string> {
-    const info = await this.broker.stream();
-    if (!info) return 'the stream does not exist: run setup';
-    return streamState(info, this.options.subjectPrefix, this.options.tellErrors);
+  private async publishing(): Promise<ComponentState> {
+    await this.broker.ping();
+    const failingMs = this.broker.publishFailingMs;
+    if (failingMs < PUBLISH_FAILING_MS_MAX) return OK;
+    return failed(
+      `it has taken no event for ${Math.floor(failingMs / 1_000)} s; other brokers are being tried`,
+    );
   }
 
-  private async consumerState(): Promise<ComponentState | string> {
-    const info = await this.broker.consumer();
-    if (!info) return 'the consumer does not exist: run setup';
+  private streamOf(info: StreamInfo | undefined): ComponentState {
+    if (info === undefined) return failed('the stream does not exist: run setup');
+    if (info.cluster !== undefined && !info.cluster.leader) return failed('the stream has no leader');
+    const drift = streamState(info, this.options.subjectPrefix, this.options.tellErrors);
+    if (drift.status === 'ok' && this.broker.isStreamFull)
+      return degraded('the stream is full: events are refused until there is room');
+    return drift;
+  }
+
+  private consumerOf(info: ConsumerInfo | undefined): ComponentState {
+    if (info === undefined) return failed('the consumer does not exist: run setup');
     const drift = consumerState(info, this.options.tellErrors);
     const progress = this.progress.stateOf(info);
     return drift.status === 'ok' ? (progress ?? drift) : drift;
   }
 
-  private async missingMigrations(): Promise<string | undefined> {
+  private async missingMigrations(): Promise<ComponentState> {
     const pending = await pendingMigrations(this.database);
-    return pending.length === 0 ? undefined : `not applied yet: ${pending.join(', ')}; run setup`;
+    return pending.length === 0 ? OK : failed(`not applied yet: ${pending.join(', ')}; run setup`);
   }
 }
 
-/** @param ask resolves with what has failed, `undefined` when nothing has, or with the whole state */
-async function state(
-  tellErrors: boolean,
-  ask: () => Promise<ComponentState | string | undefined>,
-): Promise<ComponentState> {
+const OK: ComponentState = { status: 'ok' };
+const degraded = (detail: string): ComponentState => ({ status: 'degraded', detail });
+const failed = (detail: string): ComponentState => ({ status: 'failed', detail });
+
+/** Replicas that the leader has lost, be it that the broker is gone or that its JetStream is off. */
+function brokersOf(info: StreamInfo | undefined, tellNames: boolean): ComponentState {
+  const replicas = info?.cluster?.replicas ?? [];
+  // A leader that has never heard a replica says 0.
+  const lost = replicas.filter(
+    ({ offline, active, current }) => offline || active > SILENT_NS_MAX || (active === 0 && !current),
+  );
+  if (info === undefined || lost.length === 0) return OK;
+  const count = replicas.length + 1;
+  const names = tellNames ? `, not ${lost.map(({ name }) => name).join(', ')}` : '';
+  return degraded(`${count - lost.length} of the ${count} brokers that hold the stream answer${names}`);
+}
+
+/** @param ask resolves with how the part is */
+async function state(tellErrors: boolean, ask: () => Promise<ComponentState>): Promise<ComponentState> {
   try {
-    const fault = await withinMs(PART_MS_MAX, ask());
-    if (typeof fault === 'object') return fault;
-    return fault === undefined ? { status: 'ok' } : { status: 'failed', detail: fault };
+    return await withinMs(PART_MS_MAX, ask());
   } catch (error) {
-    if (!tellErrors) return { status: 'failed', detail: 'it does not answer' };
+    if (!tellErrors) return failed('it does not answer');
     // Some errors of the network say nothing but their code.
     const { message, code } = error as { message?: string; code?: string };
-    return {
-      status: 'failed',
-      detail: message === undefined || message === '' ? String(code ?? error) : message,
-    };
+    return failed(message === undefined || message === '' ? String(code ?? error) : message);
   }
 }

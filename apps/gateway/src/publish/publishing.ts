@@ -8,7 +8,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Publication, PublishOutcome, UnavailableReason } from '#broker';
 import type { PublishResponse, PublishResult } from '#contracts';
-import type { BrokerDuplicates } from '#store';
+import type { BrokerDuplicates, PromiseMarks } from '#store';
 import type { Access } from '../keys/access.js';
 import { problem, ProblemError, type AnswerHeaders } from '../problems/problem-error.js';
 import type { JsonBody } from './json-body.js';
@@ -35,6 +35,7 @@ export class Publishing {
   constructor(
     private readonly publisher: EventPublisher,
     private readonly duplicates: Pick<BrokerDuplicates, 'add'>,
+    private readonly promises: Pick<PromiseMarks, 'note'>,
     private readonly bounds: RequestBounds,
   ) {}
 
@@ -57,7 +58,7 @@ export class Publishing {
     const valid = checked.filter((event) => event.valid);
     if (valid.length === 0 || (valid.length < checked.length && !lenient)) throw refused(checked, headers);
     const outcomes = await this.publisher.publishAll(valid);
-    this.countDuplicates(valid, outcomes);
+    this.record(valid, outcomes);
     const body = answer(checked, outcomes);
     const reasons = outcomes.flatMap((outcome) => (outcome.status === 'unavailable' ? [outcome.reason] : []));
     if (reasons.length > 0) throw notPublished(body, reasons, headers);
@@ -97,10 +98,13 @@ export class Publishing {
     return checked;
   }
 
-  private countDuplicates(events: readonly Publication[], outcomes: readonly PublishOutcome[]): void {
+  /** Counts what the brokers dropped, and notes what they promised. */
+  private record(events: readonly Publication[], outcomes: readonly PublishOutcome[]): void {
     for (const [index, outcome] of outcomes.entries()) {
       const event = events[index];
-      if (event !== undefined && outcome.status === 'duplicate') this.duplicates.add(event.topic);
+      if (event === undefined) continue;
+      if (outcome.status === 'duplicate') this.duplicates.add(event.topic);
+      else if (outcome.status === 'accepted') this.promises.note(event, outcome.seq);
     }
   }
 }

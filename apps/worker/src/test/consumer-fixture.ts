@@ -3,7 +3,7 @@ import { expect } from '@jest/globals';
 import { type NatsConnection, nuid } from '@nats-io/nats-core';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { Pool } from 'pg';
-import { MovableConnection, STREAM_CREATED_METADATA } from '#broker';
+import { BrokerWatch, MovableConnection, STREAM_CREATED_METADATA } from '#broker';
 import { readWorkerSettings, type WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import {
@@ -73,7 +73,7 @@ export async function startConsumer(
     {
       connection,
       moveTo: (broker, signal) => movable.moveTo(broker, signal),
-      durable: durableOf(connection, settings),
+      durable: durableOf(connection, settings, new BrokerWatch(movable)),
       processor: new BatchProcessor(inbox, decode, gate, { attemptsMax, retryDelayMs }, observe),
       gate,
       streamIdOf: (incarnation) => streamIdOf(pool, incarnation),
@@ -101,12 +101,17 @@ const DEFAULT_BOUNDS = {
   isolateAfterDeliveries: 3,
 };
 
-function durableOf(connection: NatsConnection, settings: WorkerSettings): DurableConsumer {
-  return new DurableConsumer(connection, {
+function durableOf(
+  connection: NatsConnection,
+  settings: WorkerSettings,
+  watch: BrokerWatch,
+): DurableConsumer {
+  const address = {
     stream: settings.SEKALI_STREAM,
     consumer: settings.SEKALI_CONSUMER,
     streamCreatedKey: STREAM_CREATED_METADATA,
-  });
+  };
+  return new DurableConsumer(connection, address, watch);
 }
 
 function effectWith(afterStoring?: Effect<SekaliEvent>['apply']): Effect<SekaliEvent> {

@@ -14,6 +14,13 @@ export interface DurableConsumerAddress {
   readonly apiPrefix?: string;
 }
 
+/** Who hears whether a broker answers, so that the connection can leave one that does not. May be shared by all on it. */
+export interface AnswerWatch {
+  answered(): void;
+  /** @param waitedMs how long the answer was waited for */
+  unanswered(waitedMs: number): void;
+}
+
 /** What was seen. */
 export interface ConsumerSight {
   /** When the stream was made: it tells one making of a stream from the next. */
@@ -22,6 +29,13 @@ export interface ConsumerSight {
   readonly created: string;
   /** Messages that no worker has been given yet. */
   readonly pending: number;
+  /** Deliveries that nobody has settled. */
+  readonly ackPending: number;
+  /** Up to here every message is settled. */
+  readonly ackFloorSeq: number;
+  /** The last message that was delivered, and the number of that delivery. */
+  readonly deliveredSeq: number;
+  readonly deliveryCount: number;
   readonly ackWaitMs: number;
   /** Name of the broker that leads it, when there is more than one and they have agreed on it. */
   readonly leader: string | undefined;
@@ -29,6 +43,7 @@ export interface ConsumerSight {
 
 const ANSWER_MS_MAX = 2_000;
 const CONSUMER_NOT_FOUND = 10014;
+const NAK = '-NAK';
 
 /** A durable pull consumer, seen from outside. */
 export class DurableConsumer {
@@ -37,10 +52,28 @@ export class DurableConsumer {
   constructor(
     private readonly connection: NatsConnection,
     readonly address: DurableConsumerAddress,
+    private readonly watch?: AnswerWatch,
   ) {}
 
   /** Asks the broker. @returns `undefined` when there is no such consumer; throws when nobody answers */
   async look(): Promise<ConsumerSight | undefined> {
+    const askedMs = performance.now();
+    try {
+      const sight = await this.ask();
+      this.answered();
+      return sight;
+    } catch (error) {
+      this.watch?.unanswered(performance.now() - askedMs);
+      throw error;
+    }
+  }
+
+  /** Says that the broker answers: for whoever has it from something else than a question. */
+  answered(): void {
+    this.watch?.answered();
+  }
+
+  private async ask(): Promise<ConsumerSight | undefined> {
     const { stream, consumer, streamCreatedKey, apiPrefix } = this.address;
     this.manager ??= await jetstreamManager(this.connection, {
       checkAPI: false,
@@ -60,8 +93,27 @@ export class DurableConsumer {
       streamCreated,
       created: info.created,
       pending: info.num_pending,
+      ackPending: info.num_ack_pending,
+      ackFloorSeq: info.ack_floor.stream_seq,
+      deliveredSeq: info.delivered.stream_seq,
+      deliveryCount: info.delivered.consumer_seq,
       ackWaitMs: (info.config.ack_wait ?? 30e9) / 1e6,
       leader: info.cluster?.leader,
     };
+  }
+
+  /**
+   * Has messages delivered again at once, whoever they were delivered to. What is settled is left alone by the broker, and it
+   * takes the number of any delivery that it made.
+   *
+   * @param sight what was seen of the consumer a moment ago
+   * @param except what is left out
+   */
+  giveBack(firstSeq: number, lastSeq: number, sight: ConsumerSight, except: ReadonlySet<number>): void {
+    const { stream, consumer } = this.address;
+    for (let seq = firstSeq; seq <= lastSeq; seq++) {
+      if (except.has(seq)) continue;
+      this.connection.publish(`$JS.ACK.${stream}.${consumer}.1.${seq}.${sight.deliveryCount}.0.0`, NAK);
+    }
   }
 }

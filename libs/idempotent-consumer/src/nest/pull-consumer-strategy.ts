@@ -22,7 +22,7 @@ import { BatchProcessor, type ProcessorSettings } from '../batch-processor.js';
 import { type ConsumerSettings, IdempotentConsumer, type MoveConnection } from '../consumer.js';
 import type { Decoder, Message } from '../delivery.js';
 import type { Effect } from '../effect.js';
-import { DurableConsumer } from '../jetstream/durable-consumer.js';
+import { type AnswerWatch, DurableConsumer } from '../jetstream/durable-consumer.js';
 import { OutageGate } from '../outage-gate.js';
 import type { Observer } from '../outcome.js';
 import { Inbox } from '../postgres/inbox.js';
@@ -34,6 +34,8 @@ export interface PullConsumerOptions<E> {
   readonly connection: NatsConnection;
   /** Takes the connection to a broker. Left out where anybody but these consumers uses it. */
   readonly moveTo?: MoveConnection;
+  /** Told whether the brokers answer these consumers. */
+  readonly watch?: AnswerWatch;
   readonly pool: Pool;
   /** First tokens of the subjects that deliveries come to; `_INBOX` when left out. */
   readonly inboxPrefix?: string;
@@ -119,13 +121,17 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
         connection,
         // Two would take it away from each other: their leaders need not be the same.
         moveTo: this.messageHandlers.size === 1 ? this.pullOptions.moveTo : undefined,
-        durable: new DurableConsumer(connection, {
-          stream,
-          consumer: this.pullOptions.durableOf(name),
-          streamCreatedKey,
-          ...(inboxPrefix !== undefined && { inboxPrefix }),
-          ...(apiPrefix !== undefined && { apiPrefix }),
-        }),
+        durable: new DurableConsumer(
+          connection,
+          {
+            stream,
+            consumer: this.pullOptions.durableOf(name),
+            streamCreatedKey,
+            ...(inboxPrefix !== undefined && { inboxPrefix }),
+            ...(apiPrefix !== undefined && { apiPrefix }),
+          },
+          this.pullOptions.watch,
+        ),
         processor: new BatchProcessor(inbox, decode, gate, settings, observe),
         gate,
         streamIdOf: async (incarnation) => {

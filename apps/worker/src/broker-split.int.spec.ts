@@ -1,0 +1,66 @@
+/** A worker whose broker is cut off from the two others goes to one of them, and stores while the split lasts. */
+import { describe, expect, it } from '@jest/globals';
+import { connectBroker } from '#broker';
+import { BrokerSplit, createTestCluster, waitFor } from '#testing';
+import { ledgerOf, publishEvent, readLedger, startConsumer } from './test/consumer-fixture.js';
+
+/** Far below the time that a split may last. */
+const RESUMES_WITHIN_MS = 60_000;
+
+describe.each(['silent', 'open'] as const)(
+  'a worker at a broker that is cut off, in a split that is %s,',
+  (manner) => {
+    it('stores over another broker while the split lasts', async () => {
+      const split = new BrokerSplit();
+      const cluster = await createTestCluster({ split });
+      const consumer = await startConsumer(cluster.environment);
+      try {
+        await publishEvent(cluster, { id: 'before', messageId: 'orders:before' });
+        await waitFor(async () => (await readLedger(cluster.pool)).stored === 1, {
+          withinMs: 20_000,
+          describe: 'the event before the split to be stored',
+        });
+        const cutOff = consumer.connection.info?.server_name ?? '';
+        const others = cluster.brokers.nodes.filter(({ name }) => name !== cutOff);
+        expect(others).toHaveLength(2);
+        const majority = await connectBroker(
+          { urls: others.map(({ url }) => url).join(','), discovery: false, name: 'producer' },
+          { waitForFirst: false },
+        );
+        split.cutOff(cutOff, manner);
+        await waitFor(
+          () =>
+            publishEvent({ ...cluster, connection: majority }, { id: 'during', messageId: 'orders:during' }),
+          {
+            withinMs: RESUMES_WITHIN_MS,
+            describe: 'an event to be taken by the majority',
+          },
+        );
+        await waitFor(async () => (await readLedger(cluster.pool)).stored === 2, {
+          withinMs: RESUMES_WITHIN_MS,
+          describe: 'the event to be stored during the split',
+        });
+        expect(consumer.connection.info?.server_name).not.toBe(cutOff);
+        split.heal();
+        await waitFor(
+          () =>
+            publishEvent({ ...cluster, connection: majority }, { id: 'after', messageId: 'orders:after' }),
+          {
+            withinMs: RESUMES_WITHIN_MS,
+            describe: 'an event to be taken after the split',
+          },
+        );
+        await waitFor(async () => (await readLedger(cluster.pool)).stored === 3, {
+          withinMs: RESUMES_WITHIN_MS,
+          describe: 'the event after the split to be stored',
+        });
+        expect(await readLedger(cluster.pool)).toEqual(ledgerOf(3));
+        await majority.close();
+      } finally {
+        split.heal();
+        await consumer.stop();
+        await cluster.dispose();
+      }
+    }, 300_000);
+  },
+);
