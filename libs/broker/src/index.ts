@@ -8,10 +8,13 @@ export {
   ensureConsumer,
   ensureStream,
   forgetConsumer,
+  streamIdentity,
   jetStreamErrorCode,
-  STREAM_CREATED_METADATA,
+  resetConsumer,
+  STREAM_IDENTITY_METADATA,
   streamInfo,
   type ConsumerDefinition,
   type StreamDefinition,
-  type StreamIncarnation,
+  type StreamIdentity,
 } from './topology.js';
+export { StreamWitness } from './stream-witness.js';
