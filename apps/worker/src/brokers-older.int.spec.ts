@@ -2,12 +2,19 @@
  * Brokers that are older than the database: their stores are put back while the database stays. What they accept
  * afterwards gets sequences that the database has already, and is stored all the same.
  */
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { createTestCluster, type TestCluster, waitFor } from '#testing';
-import { type ConsumerFixture, ledgerOf, nothingUnsettled, publishEvent, readLedger, startConsumer } from './test/consumer-fixture.js';
+import {
+  type ConsumerFixture,
+  ledgerOf,
+  nothingUnsettled,
+  publishEvent,
+  readLedger,
+  startConsumer,
+} from './test/consumer-fixture.js';
 
 const ELECTED_WITHIN_MS = 60_000;
 let system: TestCluster;
@@ -56,16 +63,41 @@ async function copyStores(): Promise<void> {
   await startBrokers();
 }
 
-/** Gives the brokers back what they had; all of it, or all but the consumer's state. */
-async function putBackStores(kept: (path: string) => boolean = () => false): Promise<void> {
-  await stopBrokers();
-  for (const { live, copy } of stores()) {
+/** What a broker keeps of its consumers: their state, and the logs of their groups. */
+function consumerParts(store: string): string[] {
+  const groups = join(store, 'jetstream', '$SYS', '_js_');
+  return [
+    join(store, 'jetstream', '$G', 'streams', system.streamName, 'obs'),
+    ...readdirSync(groups)
+      .filter((name) => name.startsWith('C-'))
+      .map((name) => join(groups, name)),
+  ];
+}
+
+/**
+ * Gives stopped brokers back what they had: all of it, or all but the state of their consumers.
+ *
+ * @param except a broker that keeps what it has
+ */
+function putBackStores(options: { keepConsumers?: boolean; except?: string | undefined } = {}): void {
+  for (const { name, live, copy } of stores()) {
+    if (name === options.except) continue;
     const newer = `${live}-newer`;
     cpSync(live, newer, { recursive: true });
     rmSync(live, { recursive: true });
     cpSync(copy, live, { recursive: true });
-    cpSync(newer, live, { recursive: true, filter: (path) => kept(path) });
+    if (!options.keepConsumers) continue;
+    for (const part of consumerParts(newer)) {
+      const place = part.replace(newer, live);
+      rmSync(place, { recursive: true, force: true });
+      cpSync(part, place, { recursive: true });
+    }
   }
+}
+
+async function rollBack(options?: Parameters<typeof putBackStores>[0]): Promise<void> {
+  await stopBrokers();
+  putBackStores(options);
   await startBrokers();
 }
 
@@ -92,26 +124,145 @@ async function settled(count: number): Promise<void> {
 const named = (prefix: string, count: number): string[] =>
   Array.from({ length: count }, (_, n) => `${prefix}${n + 1}`);
 
-async function storedIds(prefix: string): Promise<number> {
-  const { rows } = await system.pool.query<{ count: number }>(
-    'SELECT count(*)::integer AS count FROM sekali.event_key WHERE starts_with(event_id, $1)',
-    [prefix],
+/** Has a broker lead the consumer. */
+async function leadConsumerFrom(broker: string | undefined): Promise<void> {
+  const manager = await jetstreamManager(system.connection, { checkAPI: false });
+  const address = `${system.streamName}.${system.consumerName}`;
+  await waitFor(
+    async () => {
+      const { cluster } = await manager.consumers.info(system.streamName, system.consumerName);
+      if (cluster?.leader === broker) return true;
+      const request = JSON.stringify({ placement: { preferred: broker } });
+      await system.connection.request(`$JS.API.CONSUMER.LEADER.STEPDOWN.${address}`, request, {
+        timeout: 5_000,
+      });
+      return false;
+    },
+    { withinMs: ELECTED_WITHIN_MS, intervalMs: 1_000, describe: `${broker} leads the consumer` },
   );
-  return rows[0]?.count ?? NaN;
+}
+
+async function missingIds(ids: readonly string[]): Promise<string[]> {
+  const { rows } = await system.pool.query<{ id: string }>(
+    'SELECT id FROM unnest($1::text[]) AS id WHERE NOT EXISTS (SELECT FROM sekali.event_key WHERE event_id = id)',
+    [ids],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** Seven events on the copy, three more that the brokers will lose. */
+async function tenStored(lose: () => Promise<unknown> = () => send(...named('lost', 3))): Promise<void> {
+  consumer = await startConsumer(system.environment);
+  await send(...named('old', 7));
+  await settled(7);
+  await copyStores();
+  await lose();
+  await settled(10);
 }
 
 describe('brokers that are older than the database', () => {
   it('store what they accept under sequences that the database has already', async () => {
-    consumer = await startConsumer(system.environment);
-    await send(...named('old', 7));
-    await settled(7);
-    await copyStores();
-    await send(...named('lost', 3));
-    await settled(10);
-    await putBackStores();
+    await tenStored();
+    await rollBack();
     await send(...named('new', 3));
     await settled(13);
     expect(await readLedger(system.pool)).toEqual(ledgerOf(13));
-    expect(await storedIds('new')).toBe(3);
+    expect(await missingIds(named('new', 3))).toEqual([]);
+  });
+
+  it('take what was lost once more, as duplicates, and a retry of it as what it is', async () => {
+    await tenStored();
+    await rollBack();
+    await send('new1', 'lost1', 'new2');
+    await settled(13);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(12, 1));
+  });
+
+  it('store what they accept under the sequence of a dead letter, of a duplicate and of an event', async () => {
+    const js = jetstream(system.connection);
+    await tenStored(async () => {
+      await js.publish(`${system.subjectPrefix}.orders`, 'not JSON');
+      await publishEvent(system, { id: 'old1' });
+      await send('lost');
+    });
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(8, 1, 0, 1));
+    await rollBack();
+    await send(...named('new', 3));
+    await settled(13);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(11, 1, 0, 1));
+  });
+
+  it('store what they accept while no worker runs, and the stream has outgrown the database since', async () => {
+    await tenStored();
+    await consumer?.stop();
+    await rollBack();
+    await send(...named('new', 5));
+    consumer = await startConsumer(system.environment);
+    await settled(15);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(15));
+  });
+
+  it('deliver what comes under sequences that the consumer has acknowledged before', async () => {
+    await tenStored();
+    await rollBack({ keepConsumers: true });
+    await send(...named('new', 3));
+    await settled(13);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(13));
+  });
+
+  it('lose nothing that they accept afterwards, under load', async () => {
+    consumer = await startConsumer(system.environment);
+    const acknowledged: string[] = [];
+    let isOver = false;
+    const load = (async (): Promise<void> => {
+      for (let n = 0; !isOver; n++) {
+        const batch = Array.from({ length: 20 }, (_, place) => `e${n}-${place}`);
+        const sent = await Promise.allSettled(batch.map((id) => publishEvent(system, { id })));
+        acknowledged.push(...batch.filter((_, place) => sent[place]?.status === 'fulfilled'));
+      }
+    })();
+    const moreThan = async (count: number): Promise<void> => {
+      await waitFor(() => acknowledged.length > count, { withinMs: ELECTED_WITHIN_MS, describe: 'the load' });
+    };
+    await moreThan(200);
+    await copyStores();
+    await moreThan(acknowledged.length + 1_000);
+    await rollBack();
+    const before = acknowledged.length;
+    // The publishes under way while the brokers went down belong to neither side.
+    await moreThan(before + 20);
+    const accepted = acknowledged.length;
+    await moreThan(accepted + 2_000);
+    isOver = true;
+    await load;
+    await waitFor(async () => (await missingIds(acknowledged.slice(accepted))).length === 0, {
+      withinMs: ELECTED_WITHIN_MS,
+      describe: 'everything that was accepted afterwards',
+    });
+    await nothingUnsettled(system);
+    const ledger = await readLedger(system.pool);
+    expect(ledger).toEqual(ledgerOf(ledger.stored, ledger.duplicates));
+    const manager = await jetstreamManager(system.connection, { checkAPI: false });
+    const { state } = await manager.streams.info(system.streamName);
+    const { rows } = await system.pool.query<{ base: number; own: number }>(`
+      SELECT base_seq::integer AS base, (SELECT count(*)::integer FROM sekali.event_key key WHERE key.stream_id = stream.stream_id)
+        + (SELECT count(*)::integer FROM sekali.duplicate WHERE duplicate.stream_id = stream.stream_id) AS own
+      FROM sekali.stream ORDER BY stream_id DESC LIMIT 1`);
+    expect(rows[0]?.base).toBeGreaterThan(0);
+    expect((rows[0]?.base ?? NaN) + (rows[0]?.own ?? NaN)).toBe(state.last_seq);
+  });
+
+  it('are noticed where one of them stays on the newer history and leads the consumer', async () => {
+    await tenStored();
+    const [kept, ...others] = system.brokers.nodes;
+    await stopBrokers();
+    putBackStores({ keepConsumers: true, except: kept?.name });
+    await Promise.all(others.map((node) => node.spawn()));
+    await send('new1');
+    await kept?.start({ timeoutMs: ELECTED_WITHIN_MS });
+    await leadConsumerFrom(kept?.name);
+    await send(...named('later', 2));
+    await settled(13);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(13));
   });
 });
