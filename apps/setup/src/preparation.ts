@@ -32,6 +32,7 @@ import {
   STORE_INBOX,
   type StoreAddress,
 } from '#store';
+import { BacklogGuard } from './backlog-guard.js';
 import { readKeyFile } from './key-file.js';
 
 const WAIT_MS_MAX = 60_000;
@@ -101,10 +102,16 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
       bytesMax: settings.SEKALI_STREAM_BYTES_MAX,
       ageSecondsMax: settings.SEKALI_STREAM_AGE_SECONDS_MAX,
       duplicateWindowMs: settings.SEKALI_DUPLICATE_WINDOW_MS,
+      eventBytesMax: settings.SEKALI_EVENT_BYTES_MAX,
     };
+    const guard = new BacklogGuard(connection, pool, settings);
+    await guard.refuseRenaming();
     const witness = new StreamWitness(connection, settings.SEKALI_STREAM);
-    const stream = await ensureStream(connection, streamDefinition, (existing) =>
-      adoptIdentity(pool, existing, witness),
+    const stream = await ensureStream(
+      connection,
+      streamDefinition,
+      (existing) => adoptIdentity(pool, existing, witness),
+      (existing) => guard.refuseOtherRules(existing),
     );
     const key = { name: settings.SEKALI_STREAM, identity: streamIdentity(stream) };
     const incarnation = await currentIncarnation(pool, key, witness, tellDiffering(logger));

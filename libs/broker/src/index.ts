@@ -7,6 +7,7 @@ export {
   consumerInfo,
   ensureConsumer,
   ensureStream,
+  EVENT_BYTES_METADATA,
   forgetConsumer,
   streamIdentity,
   jetStreamErrorCode,

@@ -29,6 +29,8 @@ export interface StreamDefinition {
   readonly bytesMax: number;
   readonly ageSecondsMax: number;
   readonly duplicateWindowMs: number;
+  /** Bytes of the largest event that is taken: written down, so that it is known by which rules messages were accepted. */
+  readonly eventBytesMax?: number;
 }
 
 /** What a durable pull consumer is made from. */
@@ -51,6 +53,8 @@ export interface StreamIdentity {
  * a standalone broker changes it after an update and a restart (nats-server#8470).
  */
 export const STREAM_IDENTITY_METADATA = 'sekali.incarnation';
+/** Key in a stream's metadata: bytes of the largest event that was taken. */
+export const EVENT_BYTES_METADATA = 'sekali.event-bytes-max';
 /** Keys that the brokers write by themselves. */
 const BROKER_METADATA = '_nats.';
 
@@ -92,15 +96,20 @@ export async function ensureStream(
     // Publishers send together what comes together: see publish-together.ts.
     allow_atomic: true,
   };
+  const { eventBytesMax } = definition;
+  const rules = eventBytesMax === undefined ? {} : { [EVENT_BYTES_METADATA]: String(eventBytesMax) };
   return whenAvailable(async () => {
     const manager = await jetstreamManager(connection, { checkAPI: false });
     const existing =
       (await streamInfo(manager, definition.name)) ??
-      (await addStream(manager, { ...config, metadata: { [STREAM_IDENTITY_METADATA]: randomUUID() } }));
+      (await addStream(manager, {
+        ...config,
+        metadata: { ...rules, [STREAM_IDENTITY_METADATA]: randomUUID() },
+      }));
     if (existing === 'added') return manager.streams.info(definition.name);
     await permit(existing);
     const identity = existing.config.metadata?.[STREAM_IDENTITY_METADATA] ?? (await adopt(existing));
-    const metadata = { ...ownMetadata(existing), [STREAM_IDENTITY_METADATA]: identity };
+    const metadata = { ...ownMetadata(existing), ...rules, [STREAM_IDENTITY_METADATA]: identity };
     return manager.streams.update(definition.name, { ...config, metadata });
   });
 }

@@ -235,9 +235,11 @@ export class IdempotentConsumer<E> {
       onTrusted: (delivery) => {
         era.intake.add(delivery);
       },
-      onDoubt: (reason, waiting) => {
+      onDoubt: ({ reason, isSplit }, waiting) => {
         for (const delivery of waiting) this.handBack(delivery);
         session.lose(reason);
+        // It may be forbidden; then the reason says what somebody else has to do.
+        if (isSplit) void this.parts.durable.leadFrom(sight.stream.leader).catch(() => undefined);
       },
     });
     const session = new PullSession(this.parts.connection, {

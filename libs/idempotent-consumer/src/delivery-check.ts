@@ -11,11 +11,18 @@
 import type { Delivery } from './delivery.js';
 import type { ConsumerSight } from './jetstream/durable-consumer.js';
 
+/** Why deliveries are not trusted. */
+export interface Doubt {
+  readonly reason: string;
+  /** Whether the broker that leads the consumer has another history than the one that leads the stream. */
+  readonly isSplit: boolean;
+}
+
 /** Who hears of it. */
 export interface CheckEars<D> {
   readonly onTrusted: (delivery: D) => void;
   /** Called once at most. `waiting` was delivered and has not been handed on. */
-  readonly onDoubt: (reason: string, waiting: readonly D[]) => void;
+  readonly onDoubt: (doubt: Doubt, waiting: readonly D[]) => void;
 }
 
 /** Checks the deliveries of one session. See the head of this file. */
@@ -37,7 +44,9 @@ export class DeliveryCheck<D extends Pick<Delivery, 'seq' | 'deliveryCount' | 'p
   take(delivery: D): void {
     if (delivery.deliveryCount === 1) {
       if (delivery.seq <= this.highest) {
-        this.doubt(`sequence ${delivery.seq} comes for the first time once more: the stream went back`, delivery);
+        this.doubt(`sequence ${delivery.seq} comes for the first time once more: the stream went back`, {
+          waiting: delivery,
+        });
         return;
       }
       this.highest = delivery.seq;
@@ -60,9 +69,9 @@ export class DeliveryCheck<D extends Pick<Delivery, 'seq' | 'deliveryCount' | 'p
         return;
       }
       this.doubt(
-        `broker ${this.sight.leader ?? 'of the consumer'} has another message under sequence ${first.seq} than the ` +
-          "leader of the stream: remove that broker's copy of the stream while it is stopped, or have the consumer " +
-          'led by another broker',
+        `broker ${this.sight.leader ?? 'of the consumer'}, which leads the consumer, has another message under sequence ` +
+          `${first.seq} than the leader of the stream: stop it and remove its copy of the stream`,
+        { isSplit: true },
       );
     } catch (error) {
       this.doubt(error instanceof Error ? error.message : String(error));
@@ -76,12 +85,15 @@ export class DeliveryCheck<D extends Pick<Delivery, 'seq' | 'deliveryCount' | 'p
     this.waiting = [];
   }
 
-  private doubt(reason: string, last?: D): void {
+  private doubt(
+    reason: string,
+    { waiting: last, isSplit = false }: { waiting?: D; isSplit?: boolean } = {},
+  ): void {
     if (this.state === 'doubted') return;
     this.state = 'doubted';
     const waiting = last === undefined ? this.waiting : [...this.waiting, last];
     this.waiting = [];
-    this.ears.onDoubt(reason, waiting);
+    this.ears.onDoubt({ reason, isSplit }, waiting);
   }
 }
 

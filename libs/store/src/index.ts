@@ -36,6 +36,7 @@ export {
   incarnationOf,
   knownIdentity,
   streamIdOf,
+  streamNames,
   type Incarnation,
   type LedgerSegment,
   type StreamKey,

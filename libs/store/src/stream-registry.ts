@@ -64,6 +64,14 @@ export async function incarnationOf(database: Queryable, key: StreamKey): Promis
   }
 }
 
+const STREAM_NAMES = `SELECT DISTINCT name FROM sekali.stream ORDER BY name`;
+
+/** The names of all streams that the database has heard of. */
+export async function streamNames(database: Queryable): Promise<string[]> {
+  const { rows } = await database.query<{ name: string }>(STREAM_NAMES);
+  return rows.map((row) => row.name);
+}
+
 const LATEST_OF_NAME = `
 SELECT identity, bool_or(identity = $2) OVER () AS known
 FROM sekali.stream WHERE name = $1 ORDER BY stream_id DESC LIMIT 1`;
@@ -72,12 +80,11 @@ FROM sekali.stream WHERE name = $1 ORDER BY stream_id DESC LIMIT 1`;
  * The identity under which the database may know a stream that has none of its own yet: the instant of its creation, or
  * what the newest stream of its name is known by, where the brokers changed that instant.
  */
-export async function knownIdentity(
-  database: Queryable,
-  name: string,
-  created: string,
-): Promise<string> {
-  const { rows } = await database.query<{ identity: string; known: boolean }>(LATEST_OF_NAME, [name, created]);
+export async function knownIdentity(database: Queryable, name: string, created: string): Promise<string> {
+  const { rows } = await database.query<{ identity: string; known: boolean }>(LATEST_OF_NAME, [
+    name,
+    created,
+  ]);
   const latest = rows[0];
   return latest === undefined || latest.known ? created : latest.identity;
 }

@@ -19,6 +19,8 @@ export interface StreamSight {
   readonly identity: string;
   readonly firstSeq: number;
   readonly lastSeq: number;
+  /** Name of the broker that leads it, as that of a consumer. */
+  readonly leader: string | undefined;
 }
 
 /** What was seen. */
@@ -88,11 +90,22 @@ export class DurableConsumer {
     await (await this.asked()).consumers.reset(this.address.stream, this.address.consumer, seq);
   }
 
+  /** Has another broker lead the consumer, if possible one of this name. Throws when the brokers do not do it. */
+  async leadFrom(broker: string | undefined): Promise<void> {
+    const { stream, consumer } = this.address;
+    const request = broker === undefined ? '' : JSON.stringify({ placement: { preferred: broker } });
+    const subject = `$JS.API.CONSUMER.LEADER.STEPDOWN.${stream}.${consumer}`;
+    await this.connection.request(subject, request, { timeout: ANSWER_MS_MAX });
+  }
+
   private async lookAtStream(manager: JetStreamManager): Promise<StreamSight> {
     const { stream: name, identityKey } = this.address;
-    const { config, created, state } = await manager.streams.info(name);
+    const { config, created, state, cluster } = await manager.streams.info(name);
     const identity = config.metadata?.[identityKey] ?? created;
-    return { name, identity, firstSeq: state.first_seq, lastSeq: state.last_seq };
+    return {
+      ...{ name, identity, firstSeq: state.first_seq, lastSeq: state.last_seq },
+      leader: cluster?.leader,
+    };
   }
 
   private async asked(): Promise<JetStreamManager> {
