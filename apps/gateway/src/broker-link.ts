@@ -18,6 +18,7 @@ import {
   MovableConnection,
   Publisher,
   streamInfo,
+  StreamWitness,
   type Publication,
   type PublisherOptions,
   type PublishOutcome,
@@ -38,6 +39,9 @@ const CONNECT_AGAIN_MS = 250;
 const DRAIN_MS_MAX = 1_500;
 /** A refusal that nobody has repeated for so long says nothing of the stream any more. */
 const FULL_MS_MAX = 30_000;
+/** How often the stream is looked for, while it is there and while it is not. */
+const LOOK_EVERY_MS = 5_000;
+const LOOK_FOR_MISSING_MS = 500;
 
 /** See the head of this file. */
 export class BrokerLink {
@@ -47,6 +51,9 @@ export class BrokerLink {
   private publishWatch: BrokerWatch | undefined;
   private questionWatch: BrokerWatch | undefined;
   private fullUntilMs = 0;
+  private streamWitness: StreamWitness | undefined;
+  private isStreamThere = false;
+  private lookTimer: NodeJS.Timeout | undefined;
   private stopWithinMs: number | undefined;
   private closed = false;
 
@@ -70,9 +77,9 @@ export class BrokerLink {
     }
   }
 
-  /** Publishes events; see `Publisher.publishAll`. */
+  /** Publishes events; see `Publisher.publishAll`. Without the stream, another one might take them that nothing reads. */
   async publishAll(events: readonly Publication[]): Promise<PublishOutcome[]> {
-    if (this.publisher !== undefined) {
+    if (this.publisher !== undefined && this.isStreamThere) {
       const outcomes = await this.publisher.publishAll(events);
       this.remember(outcomes.at(-1));
       return outcomes;
@@ -112,6 +119,13 @@ export class BrokerLink {
     return performance.now() < this.fullUntilMs;
   }
 
+  /** What stands under the sequences of the stream. Throws before the first connection stands. */
+  witness(): StreamWitness {
+    if (this.connection === undefined) throw new Error('not connected yet');
+    this.streamWitness ??= new StreamWitness(this.connection, this.options.publisher.stream);
+    return this.streamWitness;
+  }
+
   /** Whether a broker answers now. Rejects when none does in time. */
   async ping(): Promise<void> {
     if (this.connection === undefined) throw new Error('not connected yet');
@@ -127,6 +141,7 @@ export class BrokerLink {
   /** Ends the connection after what was sent has left. */
   async close(): Promise<void> {
     this.closed = true;
+    clearTimeout(this.lookTimer);
     const { connection } = this;
     if (connection === undefined) return;
     await withinMs(DRAIN_MS_MAX, connection.drain()).catch(() => connection.close());
@@ -145,6 +160,18 @@ export class BrokerLink {
     this.publishWatch = new BrokerWatch(movable, { onMoved });
     this.publisher = new Publisher(connection, { ...this.options.publisher, watch: this.publishWatch });
     if (this.stopWithinMs !== undefined) this.publisher.stop(this.stopWithinMs);
+    await this.lookForStream();
+  }
+
+  /** Where nobody answers, what was known last stays. */
+  private async lookForStream(): Promise<void> {
+    await this.stream().then(
+      (stream) => (this.isStreamThere = stream !== undefined),
+      () => undefined,
+    );
+    if (this.closed) return;
+    const delayMs = this.isStreamThere ? LOOK_EVERY_MS : LOOK_FOR_MISSING_MS;
+    this.lookTimer = setTimeout(() => void this.lookForStream(), delayMs);
   }
 
   private remember(last: PublishOutcome | undefined): void {

@@ -9,10 +9,11 @@ import { DefinitionError } from '#broker';
 import { readSetupSettings, SettingsError, type SetupSettings } from '#config';
 import { createLogger } from '#observability';
 import { EncodingError, GrantsError } from '#store';
-import { OlderStreamError, prepareBroker, prepareDatabase } from './preparation.js';
+import { BacklogError } from './backlog-guard.js';
+import { prepareBroker, prepareDatabase } from './preparation.js';
 
 /** What its user can mend: told in one line, without a stack. */
-const EXPECTED = [SettingsError, OlderStreamError, DefinitionError, EncodingError, GrantsError];
+const EXPECTED = [SettingsError, BacklogError, DefinitionError, EncodingError, GrantsError];
 
 async function main(): Promise<void> {
   const settings: SetupSettings = readSetupSettings();

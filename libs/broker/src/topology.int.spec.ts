@@ -34,7 +34,7 @@ async function setup(system: TestSystem, changes: Partial<StreamDefinition> = {}
   await ensureStream(
     system.connection,
     { ...SIZES, name, subjectPrefix, consumers: [consumerName], ...changes },
-    onDifferences,
+    { onDifferences },
   );
   await ensureConsumer(
     system.connection,

@@ -4,6 +4,7 @@
  * Retention is by limits, so that an event published before its consumer exists is kept and everything can be
  * read again. `discard: new` refuses publishers when the stream is full; nothing stored is dropped to make room.
  */
+import { randomUUID } from 'node:crypto';
 import {
   type ConsumerConfig,
   type ConsumerInfo,
@@ -36,6 +37,8 @@ export interface StreamDefinition {
   readonly duplicateWindowMs: number;
   /** Durable consumers whose unsettled messages must not leave the stream because its age is lowered. */
   readonly consumers?: readonly string[];
+  /** Bytes of the largest event that is taken: written down, so that it is known by which rules messages were accepted. */
+  readonly eventBytesMax?: number;
 }
 
 /** Told of what was changed by hand and is put right, or is left because it loses nothing, before that is done. */
@@ -49,30 +52,55 @@ export interface ConsumerDefinition {
   readonly ackPendingMax: number;
 }
 
-/** Which making of a stream a sequence belongs to: a stream deleted and made anew begins again at 1. */
-export interface StreamIncarnation {
+/** Which stream a sequence belongs to: a stream that is deleted and made again begins again at 1. */
+export interface StreamIdentity {
   readonly name: string;
-  /** The instant the stream was made, as the brokers write it (nanoseconds). */
-  readonly created: string;
+  /** As `streamIdentity` reads it. */
+  readonly identity: string;
 }
 
-/** Key in a consumer's metadata: which making of the stream it reads, so that a worker need not ask for the stream. */
-export const STREAM_CREATED_METADATA = 'sekali.stream-created';
+/**
+ * Key in a stream's metadata: its identity, given once and carried by every update. The instant of its creation is none:
+ * a standalone broker changes it after an update and a restart (nats-server#8470).
+ */
+export const STREAM_IDENTITY_METADATA = 'sekali.incarnation';
+/** Key in a stream's metadata: bytes of the largest event that was taken. */
+export const EVENT_BYTES_METADATA = 'sekali.event-bytes-max';
+/** Keys that the brokers write by themselves. */
+const BROKER_METADATA = '_nats.';
 
 const CONSUMER_NOT_FOUND = 10014;
 const STREAM_NOT_FOUND = 10059;
+const STREAM_NAME_IN_USE = 10058;
+
+/**
+ * The identity of a stream. A stream that was made before streams had one is known by the instant of its creation until
+ * setup writes its identity down.
+ */
+export function streamIdentity(stream: Pick<StreamInfo, 'config' | 'created'>): string {
+  return stream.config.metadata?.[STREAM_IDENTITY_METADATA] ?? stream.created;
+}
+
+/** What is asked, or told, before an existing stream is changed. */
+export interface StreamChange {
+  /** Gives the identity of a stream that has none yet; the instant of its creation when left out. */
+  readonly adopt?: (stream: StreamInfo) => Promise<string>;
+  /** Throws to refuse the change. */
+  readonly permit?: (stream: StreamInfo) => Promise<void>;
+  /** Told of what is put right. */
+  readonly onDifferences?: OnDifferences;
+}
 
 /**
  * Makes the stream, or changes an existing one to the definition. Repeatable: nothing is sent where nothing differs. Waits
  * for a leader up to a minute.
  *
- * @param onDifferences told of what is put right
  * @throws `DefinitionError` when the stream differs and cannot be changed, would lose something, or may not be changed
  */
 export async function ensureStream(
   connection: NatsConnection,
   definition: StreamDefinition,
-  onDifferences: OnDifferences = () => undefined,
+  change: StreamChange = {},
 ): Promise<StreamInfo> {
   const config: Partial<StreamConfig> & { name: string } = {
     ...streamShape(definition.subjectPrefix),
@@ -82,17 +110,65 @@ export async function ensureStream(
     max_age: nanos(definition.ageSecondsMax * 1_000),
     duplicate_window: nanos(definition.duplicateWindowMs),
   };
+  const { eventBytesMax } = definition;
+  const rules = eventBytesMax === undefined ? {} : { [EVENT_BYTES_METADATA]: String(eventBytesMax) };
   return whenAvailable(async () => {
     const manager = await jetStreamApi(connection);
-    const existing = await streamInfo(manager, definition.name);
-    if (!existing) return manager.streams.add(config);
-    const isAllSettled = await isSettled(manager, definition);
-    const differences = streamDifferences(existing, config, isAllSettled);
-    if (differences.length === 0) return existing;
-    return mend(`the stream ${definition.name}`, differences, STREAM_REMEDY, onDifferences, async () =>
-      manager.streams.update(definition.name, mending(differences)),
-    );
+    const existing =
+      (await streamInfo(manager, definition.name)) ??
+      (await addStream(manager, {
+        ...config,
+        metadata: { ...rules, [STREAM_IDENTITY_METADATA]: randomUUID() },
+      }));
+    if (existing === 'added') return manager.streams.info(definition.name);
+    await change.permit?.(existing);
+    return changeStream(manager, existing, definition, { config, rules }, change);
   });
+}
+
+/** Puts an existing stream right, and writes down its identity and the rules by which it takes messages. */
+async function changeStream(
+  manager: JetStreamManager,
+  existing: StreamInfo,
+  definition: StreamDefinition,
+  { config, rules }: { config: Partial<StreamConfig>; rules: Readonly<Record<string, string>> },
+  { adopt, onDifferences = () => undefined }: StreamChange,
+): Promise<StreamInfo> {
+  const own = ownMetadata(existing);
+  const identity = own[STREAM_IDENTITY_METADATA] ?? (await adopt?.(existing)) ?? streamIdentity(existing);
+  const metadata = { ...own, ...rules, [STREAM_IDENTITY_METADATA]: identity };
+  const differences = streamDifferences(existing, config, await isSettled(manager, definition));
+  const isNoted = Object.entries(metadata).every(([key, value]) => own[key] === value);
+  if (differences.length === 0 && isNoted) return existing;
+  const update = async (): Promise<StreamInfo> =>
+    manager.streams.update(definition.name, { ...mending(differences), metadata });
+  if (differences.length > 0)
+    return mend(`the stream ${definition.name}`, differences, STREAM_REMEDY, onDifferences, update);
+  return update().catch((error: unknown) => {
+    // A user that may not change a stream leaves the note to one that may; until then it is known by its creation.
+    if (isForbidden(error)) return existing;
+    throw error;
+  });
+}
+
+/** Another setup may make it at the same moment, with an identity of its own; the first one counts. */
+async function addStream(
+  manager: JetStreamManager,
+  config: Partial<StreamConfig> & { name: string },
+): Promise<StreamInfo | 'added'> {
+  try {
+    await manager.streams.add(config);
+    return 'added';
+  } catch (error) {
+    if (jetStreamErrorCode(error) !== STREAM_NAME_IN_USE) throw error;
+    return manager.streams.info(config.name);
+  }
+}
+
+/** What others wrote into the metadata stays: an update replaces all of it. */
+function ownMetadata({ config }: StreamInfo): Record<string, string> {
+  const entries = Object.entries(config.metadata ?? {});
+  return Object.fromEntries(entries.filter(([key]) => !key.startsWith(BROKER_METADATA)));
 }
 
 const STREAM_REMEDY =
@@ -152,7 +228,7 @@ async function isSettled(manager: JetStreamManager, definition: StreamDefinition
 export async function ensureConsumer(
   connection: NatsConnection,
   definition: ConsumerDefinition,
-  startSequence: (incarnation: StreamIncarnation, firstSeq: number) => Promise<number>,
+  startSequence: (stream: StreamIdentity, firstSeq: number) => Promise<number>,
   onDifferences: OnDifferences = () => undefined,
 ): Promise<ConsumerInfo> {
   return whenAvailable(async () => {
@@ -176,19 +252,43 @@ export async function ensureConsumer(
       );
     }
     const first = await startSequence(
-      { name: definition.stream, created: stream.created },
+      { name: definition.stream, identity: streamIdentity(stream) },
       stream.state.first_seq,
     );
     const config: Partial<ConsumerConfig> = {
       ...wanted,
       durable_name: definition.name,
-      metadata: { [STREAM_CREATED_METADATA]: stream.created },
-      ...(first > 1
-        ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: first }
-        : { deliver_policy: DeliverPolicy.All }),
+      // A consumer with a first sequence of its own could never be put back to one before it.
+      deliver_policy: DeliverPolicy.All,
     };
-    return manager.consumers.add(definition.stream, config);
+    const made = await manager.consumers.add(definition.stream, config);
+    if (first <= 1) return made;
+    await resetConsumer(connection, definition, first);
+    return manager.consumers.info(definition.stream, definition.name);
   });
+}
+
+/**
+ * Puts a consumer back, or forward: the next message that it delivers is the first at or after a sequence. What was
+ * delivered and not acknowledged is forgotten.
+ *
+ * @throws when the brokers do not do it, with their words and what to do
+ */
+export async function resetConsumer(
+  connection: NatsConnection,
+  consumer: Pick<ConsumerDefinition, 'name' | 'stream'>,
+  seq: number,
+): Promise<void> {
+  const manager = await jetStreamApi(connection, RESET_MS_MAX);
+  try {
+    await manager.consumers.reset(consumer.stream, consumer.name, seq);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `consumer ${consumer.name} cannot be put back to sequence ${seq} (${reason}): run sekali rewind, then setup`,
+      { cause: error },
+    );
+  }
 }
 
 /**
@@ -238,6 +338,7 @@ function absent(error: unknown, code: number): undefined {
   throw error;
 }
 
+const RESET_MS_MAX = 5_000;
 const AVAILABLE_WITHIN_MS = 60_000;
 const RETRY_MS = 500;
 

@@ -28,7 +28,8 @@
  *
  * A message delivered again and again without being settled is suspected of ending the process. It is processed
  * alone, with nothing else at work in this process, and the attempt is written down before it begins: attempts
- * that began and never ended are its doing. Its neighbours were redelivered as often but end their attempts.
+ * that began and never ended are its doing. Its neighbours were redelivered as often but end their attempts. So does
+ * what is thrown: it says nothing about the message, which has not ended the process.
  */
 import type { Decoder, Delivery, Message, Poison } from './delivery.js';
 import type { Observer, Outcome } from './outcome.js';
@@ -89,7 +90,7 @@ export class BatchProcessor<E> {
    * Processes deliveries together.
    *
    * @returns the outcome of each sequence; those that are `postponed` belong into a later call
-   * @throws `StoppedError` when stopped during an outage, `ForeignSequenceError` when the stream was made anew;
+   * @throws `StoppedError` when stopped during an outage, `ForeignSequenceError` when the stream has another history;
    *   then nothing may be acknowledged
    */
   async process(streamId: number, deliveries: readonly Delivery[]): Promise<Outcomes> {
@@ -320,11 +321,7 @@ export class BatchProcessor<E> {
   }
 
   /** Dead letters that could not be written. One that Postgres refuses must not hold up the others, nor be lost. */
-  private async settlePoison(
-    streamId: number,
-    poison: readonly Poison[],
-    error: unknown,
-  ): Promise<Outcomes> {
+  private async settlePoison(streamId: number, poison: readonly Poison[], error: unknown): Promise<Outcomes> {
     if (poison.length > 1) return this.settleEachPoison(streamId, poison, error);
     await this.gate.waitForStore(error, 0);
     return putBack(poison.map(({ delivery }) => delivery.seq));

@@ -11,6 +11,7 @@ import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
 import { ApiKeys1732320000000 } from './migrations/1732320000000-api-keys.js';
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
+import { StreamIncarnations1732406400000 } from './migrations/1732406400000-stream-incarnations.js';
 
 /** How to reach the database, and how long anything may take there. */
 export interface StoreAddress {
@@ -28,6 +29,7 @@ const CONNECT_MS_MAX = 5_000;
 export const migrations = [
   Initial1732233600000,
   ApiKeys1732320000000,
+  StreamIncarnations1732406400000,
   Promises1732410000000,
   ProgramFunctions1732449600000,
 ];

@@ -35,6 +35,7 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   api_key: { gateway: READ },
   attempt: { worker: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'], reader: READ, recovery: READ },
   broker_duplicate: { gateway: ['SELECT', 'INSERT', 'UPDATE'], reader: READ, recovery: READ },
+  consumer_start: { worker: ['SELECT', 'INSERT', 'UPDATE'], reader: READ, recovery: READ },
   counter: { gateway: READ, worker: ['SELECT', 'INSERT', 'UPDATE'], reader: READ, recovery: READ },
   dead_letter: DECISION,
   duplicate: DECISION,
@@ -64,13 +65,13 @@ export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
 };
 
 /** The tables of a further consumer, `<consumer>_key` and so on, and the table whose rights each has. */
-export const INBOX_MODELS: Readonly<Record<string, string>> = {
+export const INBOX_MODELS = {
   key: 'event_key',
   duplicate: 'duplicate',
   dead_letter: 'dead_letter',
   attempt: 'attempt',
   counter: 'counter',
-};
+} as const;
 
 const INBOX_TABLE = /^([a-z][a-z0-9_]{0,30})_(key|duplicate|dead_letter|attempt|counter)$/;
 
@@ -176,7 +177,7 @@ function rightsByTable(tables: readonly PresentTable[]): Map<string, Rights> {
 /** The table that a further consumer's table is like. Only an inbox has a table of attempts. */
 function modelOf(table: string, tables: ReadonlySet<string>): string | undefined {
   const [, consumer = '', suffix = ''] = INBOX_TABLE.exec(table) ?? [];
-  return tables.has(`${consumer}_attempt`) ? INBOX_MODELS[suffix] : undefined;
+  return tables.has(`${consumer}_attempt`) ? (INBOX_MODELS as Readonly<Record<string, string>>)[suffix] : undefined;
 }
 
 function wantedGrants(roles: ReadonlySet<string>, tables: ReadonlyMap<string, Rights>): Grant[] {

@@ -16,8 +16,8 @@ let streamId: number;
 beforeEach(async () => {
   system = await createTestSystem({ replicas: 1 });
   brokers = await BrokerView.open({ urls: system.natsUrls.join(','), name: 'audit' }, 5_000);
-  const { created } = await brokers.stream(system.streamName);
-  streamId = await streamIdOf(system.pool, { name: system.streamName, created });
+  const { identity } = await brokers.stream(system.streamName);
+  streamId = await streamIdOf(system.pool, { name: system.streamName, identity });
 });
 afterEach(async () => {
   await brokers.close();

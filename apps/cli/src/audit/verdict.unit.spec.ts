@@ -28,6 +28,8 @@ function findings(
       beyond: tally(),
       ...sequences,
     },
+    foreign: tally(),
+    ahead: 0,
     ledger,
     promises: { marks: 3, broken: tally(), uncompared: 0 },
     unsettled: 0,
@@ -84,9 +86,9 @@ describe('the verdict', () => {
   });
 
   it('is violated by what is wrong in an earlier stream', () => {
-    const past = { ...ledger, streamId: 1, name: 'EVENTS', created: 'then', doubled: tally(2) };
+    const past = { ...ledger, streamId: 1, name: 'EVENTS', identity: 'then', lostBehind: undefined, doubled: tally(2) };
     expect(judge(findings({}, { past: [past] })).violations).toEqual([
-      '1 sequence in more than one table (stream EVENTS, made then)',
+      '1 sequence in more than one table (stream EVENTS, known as then)',
     ]);
     expect(judge(findings({}, { past: [{ ...past, name: undefined, doubled: tally() }] })).verdict).toBe(
       'violated',

@@ -8,6 +8,7 @@ import { pendingMigrations, type Queryable } from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { withinMs } from '../within.js';
 import { ConsumerProgress, consumerState, streamState } from './drift.js';
+import { HistoryCheck, positionFault } from './history-check.js';
 
 /** One part, and what is wrong with it. `degraded`: the work goes on, and somebody should look. */
 export interface ComponentState {
@@ -51,15 +52,18 @@ export interface ReadinessOptions {
 export class ReadinessCheck {
   private asking: Promise<Readiness> | undefined;
   private readonly progress = new ConsumerProgress();
+  private readonly history: HistoryCheck;
 
   constructor(
     private readonly database: Queryable,
     private readonly broker: Pick<
       BrokerLink,
-      'ping' | 'stream' | 'consumer' | 'publishFailingMs' | 'isStreamFull'
+      'ping' | 'stream' | 'consumer' | 'witness' | 'publishFailingMs' | 'isStreamFull'
     >,
     private readonly options: ReadinessOptions,
-  ) {}
+  ) {
+    this.history = new HistoryCheck(database, () => broker.witness());
+  }
 
   /** Asks all parts at once; callers at the same moment share the questions. Never rejects. */
   async check(): Promise<Readiness> {
@@ -76,7 +80,7 @@ export class ReadinessCheck {
       state(tellErrors, async () => this.publishing()),
       state(tellErrors, async () => brokersOf(await asked, tellErrors)),
       state(tellErrors, async () => this.streamOf(await asked)),
-      state(tellErrors, async () => this.consumerOf(await this.broker.consumer())),
+      state(tellErrors, async () => this.consumerOf(await this.broker.consumer(), await asked)),
       state(tellErrors, async () => this.database.query('SELECT 1').then(() => OK)),
       state(tellErrors, async () => this.missingMigrations()),
     ]);
@@ -95,17 +99,23 @@ export class ReadinessCheck {
     );
   }
 
-  private streamOf(info: StreamInfo | undefined): ComponentState {
+  private async streamOf(info: StreamInfo | undefined): Promise<ComponentState> {
     if (info === undefined) return failed('the stream does not exist: run setup');
     if (info.cluster !== undefined && !info.cluster.leader) return failed('the stream has no leader');
     const drift = streamState(info, this.options.subjectPrefix, this.options.tellErrors);
     if (drift.status === 'ok' && this.broker.isStreamFull)
       return degraded('the stream is full: events are refused until there is room');
-    return drift;
+    if (drift.status !== 'ok') return drift;
+    // Without the database nothing can be compared; that it is out of reach is said as such.
+    const { fault, note } = (await this.history.state(info).catch(() => undefined)) ?? {};
+    if (fault !== undefined) return failed(fault);
+    return note === undefined ? OK : { ...OK, detail: note };
   }
 
-  private consumerOf(info: ConsumerInfo | undefined): ComponentState {
+  private consumerOf(info: ConsumerInfo | undefined, stream: StreamInfo | undefined): ComponentState {
     if (info === undefined) return failed('the consumer does not exist: run setup');
+    const misplaced = stream && positionFault(info, stream);
+    if (misplaced !== undefined) return failed(misplaced);
     const drift = consumerState(info, this.options.tellErrors);
     const progress = this.progress.stateOf(info);
     return drift.status === 'ok' ? (progress ?? drift) : drift;

@@ -1,4 +1,4 @@
-/** Looking at the durable consumer on the broker, before pulling from it and while it is quiet. */
+/** Looking at the durable consumer and its stream on the broker, before pulling and while it goes on. */
 import { type ConsumerInfo, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 
@@ -6,8 +6,8 @@ import type { NatsConnection } from '@nats-io/nats-core';
 export interface DurableConsumerAddress {
   readonly stream: string;
   readonly consumer: string;
-  /** Key in the consumer's metadata under which whoever made it wrote when its stream was made. */
-  readonly streamCreatedKey: string;
+  /** Key in the stream's metadata under which whoever made it wrote its identity. */
+  readonly identityKey: string;
   /** Prefix of the inboxes that this connection may subscribe to, when it is not `_INBOX`. */
   readonly inboxPrefix?: string;
   /** What the account of this connection calls JetStream's API, when it is not `$JS.API`. */
@@ -21,10 +21,21 @@ export interface AnswerWatch {
   unanswered(waitedMs: number): void;
 }
 
+/** The stream, as its leader shows it. */
+export interface StreamSight {
+  readonly name: string;
+  /** Tells it from another stream of the same name. */
+  readonly identity: string;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  /** Name of the broker that leads it, as that of a consumer. */
+  readonly leader: string | undefined;
+}
+
 /** What was seen. */
 export interface ConsumerSight {
-  /** When the stream was made: it tells one making of a stream from the next. */
-  readonly streamCreated: string;
+  /** Asked for after the consumer, so that a consumer is never ahead of it that is as it should be. */
+  readonly stream: StreamSight;
   /** When the consumer was made. */
   readonly created: string;
   /** Messages that no worker has been given yet. */
@@ -74,23 +85,17 @@ export class DurableConsumer {
   }
 
   private async ask(): Promise<ConsumerSight | undefined> {
-    const { stream, consumer, streamCreatedKey, apiPrefix } = this.address;
-    this.manager ??= await jetstreamManager(this.connection, {
-      checkAPI: false,
-      timeout: ANSWER_MS_MAX,
-      ...(apiPrefix !== undefined && { apiPrefix }),
-    });
+    const manager = await this.asked();
+    const { stream, consumer } = this.address;
     let info: ConsumerInfo;
     try {
-      info = await this.manager.consumers.info(stream, consumer);
+      info = await manager.consumers.info(stream, consumer);
     } catch (error) {
       if ((error as { code?: unknown }).code === CONSUMER_NOT_FOUND) return undefined;
       throw error;
     }
-    const streamCreated =
-      info.config.metadata?.[streamCreatedKey] ?? (await this.manager.streams.info(stream)).created;
     return {
-      streamCreated,
+      stream: await this.lookAtStream(manager),
       created: info.created,
       pending: info.num_pending,
       ackPending: info.num_ack_pending,
@@ -115,5 +120,49 @@ export class DurableConsumer {
       if (except.has(seq)) continue;
       this.connection.publish(`$JS.ACK.${stream}.${consumer}.1.${seq}.${sight.deliveryCount}.0.0`, NAK);
     }
+  }
+
+  /** When a message was published, as the leader of the stream says; `undefined` when it does not have it. */
+  async publishedMs(seq: number): Promise<number | undefined> {
+    const message = await (await this.asked()).streams.getMessage(this.address.stream, { seq });
+    return message?.time.getTime();
+  }
+
+  /**
+   * Puts the consumer back, or forward: it delivers the first message at or after a sequence next, and forgets what it
+   * delivered before.
+   *
+   * @throws when the brokers do not do it
+   */
+  async reset(seq: number): Promise<void> {
+    await (await this.asked()).consumers.reset(this.address.stream, this.address.consumer, seq);
+  }
+
+  /** Has another broker lead the consumer, if possible one of this name. Throws when the brokers do not do it. */
+  async leadFrom(broker: string | undefined): Promise<void> {
+    const { stream, consumer } = this.address;
+    const request = broker === undefined ? '' : JSON.stringify({ placement: { preferred: broker } });
+    const subject = `${this.address.apiPrefix ?? '$JS.API'}.CONSUMER.LEADER.STEPDOWN.${stream}.${consumer}`;
+    await this.connection.request(subject, request, { timeout: ANSWER_MS_MAX });
+  }
+
+  private async lookAtStream(manager: JetStreamManager): Promise<StreamSight> {
+    const { stream: name, identityKey } = this.address;
+    const { config, created, state, cluster } = await manager.streams.info(name);
+    const identity = config.metadata?.[identityKey] ?? created;
+    return {
+      ...{ name, identity, firstSeq: state.first_seq, lastSeq: state.last_seq },
+      leader: cluster?.leader,
+    };
+  }
+
+  private async asked(): Promise<JetStreamManager> {
+    const { apiPrefix } = this.address;
+    this.manager ??= await jetstreamManager(this.connection, {
+      checkAPI: false,
+      timeout: ANSWER_MS_MAX,
+      ...(apiPrefix !== undefined && { apiPrefix }),
+    });
+    return this.manager;
   }
 }

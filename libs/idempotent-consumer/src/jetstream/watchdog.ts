@@ -8,6 +8,7 @@
  * consumer's leader makes it wait for as long again, and only a nak ends that. The nak needs no more than the right to
  * settle. What another worker still holds may come twice then, which the inbox knows.
  */
+import { historyDoubt } from '../delivery-check.js';
 import type { ConsumerSight } from './durable-consumer.js';
 
 /** The session, as far as it is watched. */
@@ -84,8 +85,9 @@ export class Watchdog {
 
   private judge(now: ConsumerSight | undefined): void {
     const { session, before } = this.parts;
+    const changed = now && historyDoubt(before, now);
     if (!now) session.lose('the consumer is gone');
-    else if (now.created !== before.created) session.lose('the consumer was made anew');
+    else if (changed !== undefined) session.lose(changed);
     else if (now.pending > 0 && session.quietMs >= STALLED_MS)
       session.lose('messages wait, none is delivered');
     else this.freeWhatIsStuck(now);

@@ -26,6 +26,7 @@ import { type AnswerWatch, DurableConsumer } from '../jetstream/durable-consumer
 import { OutageGate } from '../outage-gate.js';
 import type { Observer } from '../outcome.js';
 import { Inbox } from '../postgres/inbox.js';
+import type { StreamHistory } from '../stream-history.js';
 import type { InboxTables } from '../postgres/inbox-statements.js';
 import { BatchContext } from './batch-context.js';
 
@@ -42,7 +43,8 @@ export interface PullConsumerOptions<E> {
   /** First tokens of the subjects of JetStream's API; `$JS.API` when left out. */
   readonly apiPrefix?: string;
   readonly stream: string;
-  readonly streamCreatedKey: string;
+  /** Key in the stream's metadata under which its identity stands. */
+  readonly identityKey: string;
   readonly decode: Decoder<E>;
   readonly settings: ConsumerSettings & ProcessorSettings;
   /** The durable consumer of a pattern. */
@@ -51,7 +53,8 @@ export interface PullConsumerOptions<E> {
   readonly tablesOf: (pattern: string) => InboxTables;
   /** How a consumer compares the content of duplicates, if it can. */
   readonly comparisonOf: (pattern: string) => Pick<Effect<E>, 'findConflicts' | 'contentOf'>;
-  readonly streamIdOf: (incarnation: { name: string; created: string }) => Promise<number>;
+  /** What is known of the stream's history, as a consumer has to see it. */
+  readonly historyOf: (pattern: string) => StreamHistory;
   /** Makes what a consumer needs in the database, if it is missing. Called before each session; repeatable. */
   readonly prepare: (pattern: string) => Promise<void>;
   readonly recreate: (pattern: string) => Promise<void>;
@@ -106,14 +109,14 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     name: string,
     apply: (fresh: readonly Message<E>[], context: BatchContext) => Promise<void>,
   ): IdempotentConsumer<E> {
-    const { connection, pool, decode, settings, stream, streamCreatedKey, streamIdOf, prepare } =
-      this.pullOptions;
+    const { connection, pool, decode, settings, stream, identityKey, historyOf, prepare } = this.pullOptions;
     const { inboxPrefix, apiPrefix } = this.pullOptions;
     const observe = this.pullOptions.observerOf(name);
     const effect: Effect<E> = {
       ...this.pullOptions.comparisonOf(name),
       apply: (fresh, transaction) => apply(fresh, new BatchContext(name, transaction)),
     };
+    const history = historyOf(name);
     const gate = new OutageGate(observe);
     const inbox = new Inbox(pool, this.pullOptions.tablesOf(name), effect);
     return new IdempotentConsumer(
@@ -126,7 +129,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
           {
             stream,
             consumer: this.pullOptions.durableOf(name),
-            streamCreatedKey,
+            identityKey,
             ...(inboxPrefix !== undefined && { inboxPrefix }),
             ...(apiPrefix !== undefined && { apiPrefix }),
           },
@@ -134,9 +137,12 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
         ),
         processor: new BatchProcessor(inbox, decode, gate, settings, observe),
         gate,
-        streamIdOf: async (incarnation) => {
-          await prepare(name);
-          return streamIdOf(incarnation);
+        history: {
+          ...history,
+          incarnation: async (sight) => {
+            await prepare(name);
+            return history.incarnation(sight);
+          },
         },
         recreate: () => this.pullOptions.recreate(name),
         observe,
