@@ -162,6 +162,8 @@ function isNatsServerInstalled() {
 
 async function installNatsServer() {
   const locked = existsSync(join(nativeProject, 'package-lock.json'));
+  if (!locked)
+    say(`nats-server for ${platform}: its integrity is not pinned here, the registry's word is taken\n`);
   // Its package asks for Node 22 and needs no Node at all.
   const args = [...(locked ? ['ci'] : ['install', '--no-package-lock']), '--engine-strict=false'];
   await step('installing nats-server', () => npm(nativeProject, args));
