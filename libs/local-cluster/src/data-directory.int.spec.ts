@@ -53,6 +53,14 @@ describe('a data directory', () => {
     expect(existsSync(lockFile)).toBe(false);
   });
 
+  it('is refused in one line where nothing can be made', () => {
+    const nowhere = process.platform === 'linux' ? '/proc/sekali/data' : join(folder, 'file', 'data');
+    writeFileSync(join(folder, 'file'), '');
+    expect(() => openDataDirectory(nowhere)).toThrow(
+      /data (cannot be written \(E\w+\): run as|is not a directory)/,
+    );
+  });
+
   it('records the processes started, with the moment they started', async () => {
     const child = await startProcess();
     const directory = openDataDirectory(folder);

@@ -157,13 +157,12 @@ function refuseUnwritable<T>(path: string, open: () => T): T {
     return open();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-      throw new LocalClusterError(
-        `${path} cannot be written (${code}): run as its owner, or choose another directory with --data.`,
-      );
-    }
     if (code === 'ENOTDIR' || code === 'EEXIST')
       throw new LocalClusterError(`${path} is not a directory: choose another with --data.`);
-    throw error;
+    if (error instanceof LocalClusterError || code === undefined) throw error;
+    // Whatever the file system says: EACCES, EROFS, ENOSPC; ENOENT for what could not be made in a read-only folder.
+    throw new LocalClusterError(
+      `${path} cannot be written (${code}): run as its owner, or choose another directory with --data.`,
+    );
   }
 }

@@ -30,7 +30,11 @@ export async function drawFreePorts(count: number): Promise<number[]> {
   return [...ports];
 }
 
-/** Whether 127.0.0.1:`port` can be listened on: `forbidden` is a port that this user may not open. */
+/**
+ * Whether 127.0.0.1:`port` can be listened on: `forbidden` is a port that this user may not open.
+ *
+ * @throws LocalClusterError when the machine has no 127.0.0.1, as one with IPv6 alone
+ */
 export async function portState(port: number): Promise<'free' | 'busy' | 'forbidden'> {
   const bound = await tryToListen(port);
   if (bound !== 'free') return bound;
@@ -44,6 +48,8 @@ function tryToListen(port: number): Promise<'free' | 'busy' | 'forbidden'> {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') resolve('busy');
       else if (error.code === 'EACCES') resolve('forbidden');
+      else if (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT')
+        reject(noLoopback(error.code));
       else reject(error);
     });
     server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve('free')));
@@ -61,4 +67,11 @@ function someoneAnswers(port: number): Promise<boolean> {
     socket.once('connect', () => finish(true));
     socket.once('error', () => finish(false));
   });
+}
+
+function noLoopback(code: string): LocalClusterError {
+  return new LocalClusterError(
+    `This machine has no address 127.0.0.1 (${code}), which a local system needs: give its loopback interface one, ` +
+      'for example with "ip addr add 127.0.0.1/8 dev lo".',
+  );
 }

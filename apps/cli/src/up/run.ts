@@ -51,7 +51,7 @@ export async function runUp(options: UpOptions, surroundings: UpSurroundings = {
   let directory: DataDirectory | undefined;
   let code = 0;
   try {
-    directory = openDataDirectory(options.ephemeral ? mkdtempSync(join(tmpdir(), 'sekali-')) : options.data);
+    directory = openDataDirectory(options.ephemeral ? temporaryDirectory() : options.data);
     if (directory.notice !== undefined) reporter.notice(directory.notice);
     system = await prepareSystem(options, directory, reporter, surroundings.scripts ?? builtScripts());
     const report = await system.start(interruption.signal);
@@ -110,6 +110,17 @@ function builtScripts(): ApplicationScripts {
   return { setup: script('setup'), gateway: script('gateway'), worker: script('worker') };
 }
 
+function temporaryDirectory(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'sekali-'));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new LocalClusterError(
+      `No directory can be made in ${tmpdir()} (${code ?? String(error)}): name another with TMPDIR.`,
+    );
+  }
+}
+
 function leave(directory: DataDirectory, ephemeral: boolean): void {
   directory.close();
   if (ephemeral) rmSync(directory.path, { recursive: true, force: true, maxRetries: REMOVE_RETRIES_MAX });
@@ -118,5 +129,7 @@ function leave(directory: DataDirectory, ephemeral: boolean): void {
 /** One line for what the user can mend; the whole stack for what is a bug of ours. */
 function describeFailure(error: unknown): string {
   if (error instanceof LocalClusterError || error instanceof SettingsError) return `sekali: ${error.message}`;
+  // What the file system refuses while the system starts: a full disk, a directory of another user.
+  if (error instanceof Error && 'syscall' in error && 'path' in error) return `sekali: ${error.message}`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
