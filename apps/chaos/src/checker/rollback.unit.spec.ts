@@ -15,6 +15,8 @@ const AFTER: readonly Submission[] = [{ id: 'd' }, { id: 'e' }];
 /** The first sequence that was given out twice. */
 const PARTED_AT = 103;
 
+const AUDIT_DISAGREES = ['audit_disagrees', 1];
+
 /** What a system may make of the beginning that both incarnations of the stream share. */
 type Treatment = 'relabelled' | 'left in the former incarnation' | 'read again';
 
@@ -96,7 +98,7 @@ function namesOf({ violations }: Verdict): ViolationName[] {
 }
 
 describe('a run in which the brokers went back', () => {
-  it.each<Treatment>(['relabelled', 'left in the former incarnation', 'read again'])(
+  it.each<Treatment>(['relabelled', 'left in the former incarnation'])(
     'is true when all that was accepted before and after is stored; its common beginning may be %s',
     (treatment) => {
       const verdict = judge(rolledBack(treatment));
@@ -104,6 +106,15 @@ describe('a run in which the brokers went back', () => {
       expect(verdict.tally).toMatchObject({ acknowledged: 4, exposed: 1, exposedLost: 0, stored: 5 });
     },
   );
+
+  it('counts what both incarnations have once, although it may be read again', () => {
+    const { valid, violations } = judge(rolledBack('read again'));
+    expect(valid).toBe(false);
+    expect(violations.map(({ name, count }) => [name, count])).toEqual([
+      ['counted_twice', 2],
+      AUDIT_DISAGREES,
+    ]);
+  });
 
   it('may have lost what was acknowledged meanwhile', () => {
     const run = rolledBack();

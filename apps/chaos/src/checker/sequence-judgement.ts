@@ -40,9 +40,7 @@ export class SequenceJudgement {
         return `${this.where(offset)}: ${names.filter((name) => name !== '').join(' and ')}`;
       });
     }
-    if (places > 0 || !this.belongs(offset)) return;
-    // A reader that takes up a new incarnation where it parts from the former one need not settle its beginning again.
-    if (sequences.isSettledBefore(offset, sequences.messageAt(offset))) return;
+    if (this.settledBefore(offset, places) || places > 0 || !this.belongs(offset)) return;
     if (this.isInFlight(offset)) {
       violations.add('never_drained', () => `${this.where(offset)}: in the stream, without a row`);
       const message = sequences.messageAt(offset);
@@ -51,6 +49,23 @@ export class SequenceJudgement {
     }
     violations.add('unaccounted', () => `${this.where(offset)}: no row, ${this.presence(offset)}`);
     this.judgeLost(offset);
+  }
+
+  /**
+   * A reader that takes up a new incarnation where it parts from the former one need not settle its beginning again. It
+   * must not do both: that message was settled already, and is one.
+   */
+  private settledBefore(offset: number, places: number): boolean {
+    const { sequences, identities, violations } = this.file;
+    if (offset >= sequences.length) return false;
+    const message = sequences.messageAt(offset);
+    const before = sequences.settledBefore(offset, message);
+    // What the brokers lost may have come again, and have got the same sequence by chance.
+    const isOne = before > 0 && !identities.has(message, MARK.exposed);
+    if (isOne && before + Number(places > 0) > 1) {
+      violations.add('counted_twice', () => `${this.where(offset)}: settled in more than one incarnation`);
+    }
+    return before > 0;
   }
 
   /** An event of which another message is stored is not lost itself, but this acknowledged message of it is. */

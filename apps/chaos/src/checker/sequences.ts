@@ -88,13 +88,13 @@ export class Sequences {
     return offset;
   }
 
-  /** Whether a row of a former incarnation says, at the same sequence, what became of this identity. */
-  isSettledBefore(offset: number, identity: number): boolean {
+  /** How many former incarnations have a row for this identity at the same sequence. */
+  settledBefore(offset: number, identity: number): number {
     const offsets = this.formerOffsets.get(this.seq(offset));
-    if (offsets === undefined || identity < 0) return false;
-    return [...offsets.values()].some((other) =>
+    if (offsets === undefined || identity < 0) return 0;
+    return [...offsets.values()].filter((other) =>
       [this.event, this.duplicate, this.dead].some((column) => column.get(other) === identity),
-    );
+    ).length;
   }
 
   seq(offset: number): number {
