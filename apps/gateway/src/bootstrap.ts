@@ -5,7 +5,7 @@
  * starting ends it with 1.
  */
 import { type GatewaySettings, readGatewaySettings, SettingsError } from '#config';
-import { createLogger } from '#observability';
+import { createLogger, giveLifeSigns } from '#observability';
 import { Gateway, type PublisherChange } from './gateway.js';
 
 /** Runs a gateway until it is told to stop. Resolves when it listens. */
@@ -29,6 +29,7 @@ export async function runGateway(publisher?: PublisherChange): Promise<void> {
     logger.warn('everyone who reaches this address reads and writes everything');
   }
   process.send?.({ type: 'ready', url: gateway.url });
+  giveLifeSigns();
 }
 
 function settingsOrExit(): GatewaySettings {

@@ -11,7 +11,7 @@ import { brokerAddress, BrokerWatch, MovableConnection } from '#broker';
 import { SettingsError, type WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import { ErrorPassage, type PullConsumerOptions, PullConsumerStrategy } from '#idempotent-consumer';
-import { createLogger, type Logger, NestLogger } from '#observability';
+import { createLogger, giveLifeSigns, type Logger, NestLogger } from '#observability';
 import { createPool } from '#store';
 import { keepPartitionsAhead } from './partition-keeper.js';
 import { transportOptions } from './transport-options.js';
@@ -72,6 +72,7 @@ export async function runWorker(
   });
   await listening;
   process.send?.({ type: 'ready' });
+  giveLifeSigns();
   logger.info('ready');
 }
 

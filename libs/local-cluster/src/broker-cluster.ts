@@ -12,6 +12,7 @@ import { findNatsServer } from './binaries.js';
 import { isHealthy, readMetaGroup } from './broker-health.js';
 import { BrokerNode } from './broker-node.js';
 import { waitFor } from './deadline.js';
+import { type BrokerRoom, brokerRoom } from './disk-room.js';
 import { drawFreePorts, portState } from './free-port.js';
 import { LocalClusterError } from './local-cluster-error.js';
 
@@ -20,6 +21,7 @@ const STOP_TIMEOUT_MS = 10_000;
 const GIVE_UP_TIMEOUT_MS = 3_000;
 const PORT_ATTEMPTS_MAX = 5;
 const GIB = 1024 ** 3;
+const FILE_STORE_BYTES_MAX = 10 * GIB;
 /** Nodes tell each other this address, so that none finds a way around the proxies between them. */
 const NOWHERE = '127.0.0.1:1';
 
@@ -35,7 +37,7 @@ export interface BrokerClusterOptions {
   readonly serverBinary?: string | undefined;
   /** How often the servers call fsync: "always", or a duration such as "1s"; their own default is "2m". */
   readonly syncInterval?: string | undefined;
-  /** Bytes JetStream may keep on disk, per node. Default 10 GiB. */
+  /** Bytes JetStream may keep on disk, per node. Default: what the disk has room for (disk-room.ts), 10 GiB at most. */
   readonly maxFileStoreBytes?: number;
   /** Bytes of the largest message. Default 1 MiB. */
   readonly maxPayloadBytes?: number;
@@ -61,6 +63,8 @@ export interface BrokerCluster {
   /** One URL per node, for clients. */
   readonly urls: string[];
   readonly nodes: readonly BrokerNode[];
+  /** Bytes that one stream may hold, so that it is full before the disk is. */
+  readonly streamBytesMax: number;
   /** The node of that name; throws when there is none. */
   node(name: string): BrokerNode;
   /** Name of the node that leads the meta group now; undefined while there is none. */
@@ -79,11 +83,12 @@ export async function startBrokers(options: BrokerClusterOptions): Promise<Broke
   mkdirSync(dataDirectory, { recursive: true });
   const nodes = makeNodes({ ...options, dataDirectory }, count);
   options.onNodes?.(nodes);
+  const room = roomOf(nodes, options, dataDirectory);
   for (let attempt = 1; ; attempt += 1) {
-    await configureNodes(nodes, { ...options, dataDirectory });
+    await configureNodes(nodes, { ...options, dataDirectory }, room.fileStoreBytes);
     try {
       await startNodes(nodes, options);
-      return asCluster(nodes);
+      return asCluster(nodes, room.streamBytes);
     } catch (error) {
       const portLost = nodes.some((node) =>
         node.process.logTail().some((line) => line.includes('address already in use')),
@@ -110,7 +115,27 @@ function makeNodes(options: BrokerClusterOptions, count: number): BrokerNode[] {
   });
 }
 
-async function configureNodes(nodes: readonly BrokerNode[], options: BrokerClusterOptions): Promise<void> {
+function roomOf(
+  nodes: readonly BrokerNode[],
+  { maxFileStoreBytes }: BrokerClusterOptions,
+  dataDirectory: string,
+): BrokerRoom {
+  if (maxFileStoreBytes !== undefined) {
+    return { fileStoreBytes: maxFileStoreBytes, streamBytes: maxFileStoreBytes };
+  }
+  const stores = nodes.map(({ storeDirectory }) => storeDirectory);
+  const { fileStoreBytes, streamBytes } = brokerRoom(dataDirectory, stores);
+  return {
+    fileStoreBytes: Math.min(fileStoreBytes, FILE_STORE_BYTES_MAX),
+    streamBytes: Math.min(streamBytes, FILE_STORE_BYTES_MAX),
+  };
+}
+
+async function configureNodes(
+  nodes: readonly BrokerNode[],
+  options: BrokerClusterOptions,
+  fileStoreBytesMax: number,
+): Promise<void> {
   const drawn = await drawFreePorts(nodes.length * 3);
   const routePorts = nodes.map(() => drawn.pop() as number);
   const clusterName = readClusterName(options.dataDirectory);
@@ -124,7 +149,7 @@ async function configureNodes(nodes: readonly BrokerNode[], options: BrokerClust
       routePorts: await dialledPorts(node, nodes, routePorts, options.routeVia),
       advertisedRoute: options.routeVia && NOWHERE,
       payloadBytesMax: options.maxPayloadBytes ?? 1024 ** 2,
-      fileStoreBytesMax: options.maxFileStoreBytes ?? 10 * GIB,
+      fileStoreBytesMax,
       memoryStoreBytesMax: GIB / 4,
       syncInterval: options.syncInterval,
     });
@@ -202,8 +227,9 @@ async function stopNodes(nodes: readonly BrokerNode[], timeoutMs: number): Promi
   await Promise.all(nodes.map((node) => node.stop({ timeoutMs })));
 }
 
-function asCluster(nodes: readonly BrokerNode[]): BrokerCluster {
+function asCluster(nodes: readonly BrokerNode[], streamBytesMax: number): BrokerCluster {
   return {
+    streamBytesMax,
     urls: nodes.map((node) => node.url),
     nodes,
     node(name) {

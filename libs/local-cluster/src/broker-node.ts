@@ -1,14 +1,27 @@
 /** One nats-server process of a cluster, with its own ports, configuration file and store. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isHealthy } from './broker-health.js';
+import { isHealthy, readJetStreamState } from './broker-health.js';
 import { renderBrokerConfig, type BrokerConfig } from './broker-config.js';
 import { waitFor } from './deadline.js';
+import { formerFileStoreBytes, freeBytes } from './disk-room.js';
 import { LocalClusterError } from './local-cluster-error.js';
 import { ManagedProcess, type ProcessExit } from './managed-process.js';
 
 const HEALTHY_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
+
+const READING_MS_MAX = 300_000;
+/** Less would be full again at once. */
+const RESTART_BYTES_MIN = 32 * 1024 ** 2;
+
+/** What is wrong with something that runs and is of no use. */
+export interface ComponentFault {
+  /** "has switched JetStream off": follows its name. */
+  readonly what: string;
+  /** What a person has to do first. Left out where a restart mends it. */
+  readonly remedy?: string;
+}
 
 /** Ports of one node on 127.0.0.1. */
 export interface BrokerPorts {
@@ -32,6 +45,8 @@ export class BrokerNode {
   readonly dataDirectory: string;
   /** The process itself, for a supervisor to watch. */
   readonly process: ManagedProcess;
+  private spawnedMs = 0;
+  private enabledPid: number | undefined;
   private ports: BrokerPorts = { clientPort: 0, monitorPort: 0, routePort: 0 };
 
   constructor(options: BrokerNodeOptions) {
@@ -68,7 +83,12 @@ export class BrokerNode {
     return this.process.exited;
   }
 
-  /** Writes the configuration file for the next start. */
+  /** Where it keeps its messages. */
+  get storeDirectory(): string {
+    return join(this.dataDirectory, 'store');
+  }
+
+  /** Writes the configuration file for the next start. The bound of the file store is never lowered by it. */
   configure(config: Omit<BrokerConfig, 'serverName' | 'storeDirectory'>): void {
     this.ports = {
       clientPort: config.clientPort,
@@ -76,12 +96,15 @@ export class BrokerNode {
       routePort: config.routePort,
     };
     mkdirSync(this.dataDirectory, { recursive: true, mode: 0o700 });
-    const storeDirectory = join(this.dataDirectory, 'store');
-    writeFileSync(this.configFile, renderBrokerConfig({ ...config, serverName: this.name, storeDirectory }));
+    const { storeDirectory, name: serverName } = this;
+    const fileStoreBytesMax = Math.max(config.fileStoreBytesMax, formerFileStoreBytes(this.configFile));
+    const text = renderBrokerConfig({ ...config, serverName, storeDirectory, fileStoreBytesMax });
+    writeFileSync(this.configFile, text);
   }
 
   /** Starts the process without waiting for anything but the process. */
   async spawn(): Promise<number> {
+    this.spawnedMs = performance.now();
     return this.process.start();
   }
 
@@ -107,6 +130,26 @@ export class BrokerNode {
       { timeoutMs, signal },
     );
     if (!healthy) throw this.failure(`is not healthy after ${timeoutMs / 1_000} s`);
+  }
+
+  /**
+   * What is wrong with the running node although it runs; undefined when nothing is. On a full disk a node that is started
+   * again ends at once, so it is left alone until there is room.
+   */
+  async fault(): Promise<ComponentFault | undefined> {
+    const { pid } = this;
+    const state = await readJetStreamState(this.monitorPort);
+    if (state === 'on' || state === 'broken') this.enabledPid = pid;
+    // While it reads a large store, JetStream is not on yet.
+    const isReading = this.enabledPid !== pid && performance.now() - this.spawnedMs < READING_MS_MAX;
+    if (pid === undefined || isReading || (state !== 'off' && state !== 'broken')) return undefined;
+    const what =
+      state === 'off'
+        ? 'has switched JetStream off, as after a full disk'
+        : 'has a stream that failed to write';
+    return freeBytes(this.dataDirectory) >= RESTART_BYTES_MIN
+      ? { what }
+      : { what, remedy: `make room on the disk of ${this.dataDirectory}` };
   }
 
   /** Stops it in order: it hands over what it leads. Resolves when it is gone. */

@@ -1,6 +1,6 @@
 export { currentPlatform, findNatsServer, findPostgres, type PostgresBinaries } from './binaries.js';
 export { startBrokers, type BrokerCluster, type BrokerClusterOptions } from './broker-cluster.js';
-export { BrokerNode } from './broker-node.js';
+export { BrokerNode, type ComponentFault } from './broker-node.js';
 export {
   openDataDirectory,
   readRunningSystem,

@@ -13,6 +13,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, rmSyn
 import { dirname } from 'node:path';
 import { within } from './deadline.js';
 import { LocalClusterError } from './local-cluster-error.js';
+import { isProcessPaused } from './process-identity.js';
 
 const LOG_BYTES_MAX = 16 * 1024 * 1024;
 const LOG_TAIL_BYTES = 16 * 1024;
@@ -70,6 +71,11 @@ export class ManagedProcess {
   /** Pid of the running process; undefined while there is none. */
   get pid(): number | undefined {
     return this.child?.pid;
+  }
+
+  /** Whether it was stopped by a signal such as SIGSTOP, as far as the system tells (Linux). */
+  get isPaused(): boolean {
+    return this.pid !== undefined && isProcessPaused(this.pid);
   }
 
   /** Settles when the present run ends; undefined while nothing runs. */

@@ -53,10 +53,25 @@ function startOf(pid: number): string | null {
   }
 }
 
-function startOnLinux(pid: number): string {
+/** Whether a process was stopped by a signal. False where that cannot be found out. */
+export function isProcessPaused(pid: number): boolean {
+  if (process.platform !== 'linux') return false;
+  try {
+    return statOf(pid)[0] === 'T';
+  } catch {
+    return false;
+  }
+}
+
+/** The fields after the name. */
+function statOf(pid: number): string[] {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   // The name, in parentheses, may itself hold spaces and parentheses: fields are counted after the last one.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+function startOnLinux(pid: number): string {
+  const fields = statOf(pid);
   const [state] = fields;
   if (state === 'Z' || state === 'X') return 'ended';
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();

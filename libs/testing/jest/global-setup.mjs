@@ -27,7 +27,8 @@ export default async function globalSetup({ rootDir, testPathPatterns }) {
   const guardian = startGuardian(folder);
   process.env.TMPDIR = folder;
   const started = await Promise.allSettled([
-    startBrokers({ dataDirectory: join(folder, 'brokers') }),
+    // Many tests each reserve some for a stream and use little of it: not bound by what the disk has free.
+    startBrokers({ dataDirectory: join(folder, 'brokers'), maxFileStoreBytes: 10 * 1024 ** 3 }),
     startPostgres({
       dataDirectory: join(folder, 'postgres'),
       settings: { fsync: 'off', full_page_writes: 'off', max_connections: '300' },

@@ -24,6 +24,9 @@ export interface OwnServers extends ServerAddresses {
 /** Postgres without care for a power cut; a process that is killed still loses nothing. */
 const POSTGRES_SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '200' };
 
+/** Many tests each reserve some for a stream and use little of it: not bound by what the disk has free. */
+const FILE_STORE_BYTES_MAX = 10 * 1024 ** 3;
+
 /** The servers of this run (see jest/global-setup.mjs). Throws when there are none. */
 export function sharedServers(): ServerAddresses {
   const text = process.env['SEKALI_TEST_SERVERS'];
@@ -44,7 +47,12 @@ export async function startOwnServers(nodes = 3, split?: BrokerSplit): Promise<O
   const folder = mkdtempSync(join(tmpdir(), 'sekali-servers-'));
   await chmod(folder, 0o755);
   const [brokers, postgres] = await Promise.all([
-    startBrokers({ dataDirectory: join(folder, 'brokers'), nodes, routeVia: split?.routeVia }),
+    startBrokers({
+      dataDirectory: join(folder, 'brokers'),
+      nodes,
+      routeVia: split?.routeVia,
+      maxFileStoreBytes: FILE_STORE_BYTES_MAX,
+    }),
     startPostgres({ dataDirectory: join(folder, 'postgres'), settings: POSTGRES_SETTINGS }),
   ]);
   return {

@@ -4,11 +4,12 @@
  * It says `{ type: 'ready', url? }` over its channel when it works, and drains and ends by itself when the channel
  * closes, so that not even `kill -9` of `up` leaves it running.
  */
-import { LocalClusterError, ManagedProcess, waitFor } from '#local-cluster';
+import { type ComponentFault, LocalClusterError, ManagedProcess, waitFor } from '#local-cluster';
 import { describeExit } from './reporter.js';
 
 const READY_TIMEOUT_MS = 60_000;
 const SETUP_TIMEOUT_MS = 120_000;
+const SILENT_MS_MAX = 30_000;
 
 /** How to start one of our programs. */
 export interface ApplicationOptions {
@@ -27,6 +28,7 @@ export class Application {
   readonly name: string;
   readonly process: ManagedProcess;
   private isReady = false;
+  private aliveMs: number | undefined;
   private readyUrl: string | undefined;
 
   constructor(options: ApplicationOptions) {
@@ -41,8 +43,10 @@ export class Application {
     });
     this.process.onStart(() => {
       this.isReady = false;
+      this.aliveMs = undefined;
     });
     this.process.onMessage((message) => {
+      if (isLifeSign(message)) this.aliveMs = performance.now();
       const said = readReadyMessage(message);
       if (said === undefined) return;
       this.isReady = true;
@@ -72,6 +76,14 @@ export class Application {
     if (!ready) throw failure(this.process, `is not ready after ${READY_TIMEOUT_MS / 1_000} s`);
   }
 
+  /** A process that gave signs of life and gives none any more hangs. One that was paused on purpose does not. */
+  fault(): Promise<ComponentFault | undefined> {
+    const { aliveMs, process: child } = this;
+    const isSilent = aliveMs !== undefined && performance.now() - aliveMs > SILENT_MS_MAX;
+    if (!isSilent || child.isPaused) return Promise.resolve(undefined);
+    return Promise.resolve({ what: `has given no sign of life for ${SILENT_MS_MAX / 1_000} s` });
+  }
+
   async stop({ timeoutMs }: { timeoutMs: number }): Promise<void> {
     await this.process.stop({ timeoutMs });
   }
@@ -82,6 +94,10 @@ export async function runToEnd(program: ManagedProcess, signal: AbortSignal): Pr
   const exit = await program.runToEnd({ timeoutMs: SETUP_TIMEOUT_MS, signal });
   if (exit === undefined) throw failure(program, `has not ended after ${SETUP_TIMEOUT_MS / 1_000} s`);
   if (exit.code !== 0) throw failure(program, describeExit(exit));
+}
+
+function isLifeSign(message: unknown): boolean {
+  return (message as { type?: unknown } | null)?.type === 'alive';
 }
 
 /** Reads the message by which a program says that it is ready; undefined for any other. */

@@ -1,19 +1,23 @@
 /**
- * Starts again what dies.
+ * Starts again what dies, and what lives and is of no use.
  *
  *   running ─exit─▶ waiting (250 ms, doubling to 10 s) ─▶ starting ─ready─▶ running
- *                      ▲                                     └─exit─┐
- *                      └────────────────────────────────────────────┘
+ *     │ ▲              ▲                                     └─exit─┐
+ *     │ └─no fault     └────────────────────────────────────────────┘
+ *     └─fault, three looks in a row─▶ ended, which is an exit
  *
  * A process that lived for 30 s starts the waiting times afresh. After `close` nothing is started any more.
  */
 import { setTimeout as rest } from 'node:timers/promises';
-import type { ManagedProcess, ProcessExit } from '#local-cluster';
+import type { ComponentFault, ManagedProcess, ProcessExit } from '#local-cluster';
 import type { Reporter } from './reporter.js';
 
 const DELAY_MS_MIN = 250;
 const DELAY_MS_MAX = 10_000;
 const STEADY_AFTER_MS = 30_000;
+const LOOK_EVERY_MS = 2_000;
+const FAULTY_LOOKS_MAX = 3;
+const END_MS_MAX = 5_000;
 
 /** Something that can be kept running. */
 export interface Component {
@@ -22,6 +26,8 @@ export interface Component {
   spawn(): Promise<unknown>;
   /** Resolves when the running process works; throws when it ends or takes too long. */
   untilReady(options: { signal?: AbortSignal }): Promise<void>;
+  /** What is wrong with it although it runs; undefined when nothing is. Left out where nothing can be told. */
+  fault?(): Promise<ComponentFault | undefined>;
 }
 
 /** How long to wait before the next start, after the last wait and a life of `livedMs`. */
@@ -40,6 +46,10 @@ export class Supervisor {
 
   /** Watches a component that runs now. */
   watch(component: Component): void {
+    const looks = new FaultLooks(component, this.reporter);
+    this.unwatch.push(() => {
+      looks.close();
+    });
     let startedAt = performance.now();
     let delayMs: number | undefined;
     const onExit = (exit: ProcessExit) => {
@@ -86,5 +96,50 @@ export class Supervisor {
       action();
     }, delayMs);
     this.timers.add(timer);
+  }
+}
+
+/** Looks at a component while it runs, and ends it when it is of no use. Its end is noticed like any other. */
+class FaultLooks {
+  private readonly timer: NodeJS.Timeout;
+  private faulty = 0;
+  private told: string | undefined;
+  private looking = false;
+
+  constructor(
+    private readonly component: Component,
+    private readonly reporter: Reporter,
+  ) {
+    this.timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+
+  private async look(): Promise<void> {
+    if (this.looking) return;
+    this.looking = true;
+    try {
+      const { pid } = this.component.process;
+      const fault = await this.component.fault?.();
+      // Of a process that is gone by now, or was started meanwhile, nothing is known.
+      const isSame = pid !== undefined && this.component.process.pid === pid;
+      this.faulty = fault !== undefined && isSame ? this.faulty + 1 : 0;
+      if (fault === undefined) this.told = undefined;
+      else if (this.faulty >= FAULTY_LOOKS_MAX) await this.end(fault);
+    } finally {
+      this.looking = false;
+    }
+  }
+
+  private async end({ what, remedy }: ComponentFault): Promise<void> {
+    const { name, process } = this.component;
+    const said = remedy === undefined ? `${name} ${what}: ending it` : `${name} ${what}: ${remedy}`;
+    if (said !== this.told) this.reporter.notice(said);
+    this.told = said;
+    if (remedy !== undefined) return;
+    this.faulty = 0;
+    await process.stop({ timeoutMs: END_MS_MAX });
   }
 }

@@ -8,6 +8,7 @@
  * stage is asked, and killed when its time is up.
  */
 import { join } from 'node:path';
+import { streamFields } from '#config';
 import {
   ManagedProcess,
   startBrokers,
@@ -54,6 +55,7 @@ export interface SystemOptions {
 /** One local system. */
 export class LocalSystem {
   private brokers: readonly BrokerNode[] = [];
+  private streamBytesMax: number | undefined;
   private postgres: PostgresServer | undefined;
   private setup: ManagedProcess | undefined;
   private gateways: Application[] = [];
@@ -142,10 +144,24 @@ export class LocalSystem {
       },
     });
     for (const broker of cluster.nodes) this.supervisor.watch(broker);
+    this.streamBytesMax = this.boundStream(cluster.streamBytesMax);
     this.reporter.done(
       'brokers',
       nodes === 1 ? '1 node' : `${nodes} nodes, ${(await cluster.metaLeader()) ?? 'one of them'} leads`,
     );
+  }
+
+  /** The bytes that the stream may hold: what was asked for, unless the disk is full before that. */
+  private boundStream(roomBytes: number): number | undefined {
+    const text = this.options.environment['SEKALI_STREAM_BYTES_MAX'];
+    const askedBytes =
+      text === undefined ? streamFields.SEKALI_STREAM_BYTES_MAX.parse(undefined) : Number(text);
+    // What is no number is refused by setup, in its own words.
+    if (!(askedBytes > roomBytes)) return undefined;
+    this.reporter.notice(
+      `The stream may hold ${megabytes(roomBytes)} instead of ${megabytes(askedBytes)}: its disk has no room for more.`,
+    );
+    return roomBytes;
   }
 
   private async startPostgres(signal: AbortSignal): Promise<void> {
@@ -209,6 +225,7 @@ export class LocalSystem {
       SEKALI_POSTGRES_URL: this.postgres?.url,
       SEKALI_HTTP_HOST: '127.0.0.1',
       SEKALI_STREAM_REPLICAS: String(this.options.nodes),
+      ...(this.streamBytesMax !== undefined && { SEKALI_STREAM_BYTES_MAX: String(this.streamBytesMax) }),
     };
   }
 
@@ -229,6 +246,10 @@ export class LocalSystem {
       pids: this.pids,
     };
   }
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.floor(bytes / 1e6).toLocaleString('en')} MB`;
 }
 
 /** Runs all together; the first that fails makes the others give up, and all have ended when it throws. */

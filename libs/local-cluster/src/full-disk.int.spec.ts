@@ -1,0 +1,160 @@
+/**
+ * The end of the disk: it is the stream that is full first, and a broker that met the end of the disk all the same is known.
+ *
+ * It needs a small disk of its own, which only root on Linux can make out of nothing (tmpfs).
+ */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startBrokers, type BrokerCluster } from './broker-cluster.js';
+import { waitFor } from './deadline.js';
+import { LocalClusterError } from './local-cluster-error.js';
+
+const DISK_MB = 240;
+const BODY = new Uint8Array(20_000).fill(120);
+
+let disk: string;
+let cluster: BrokerCluster | undefined;
+
+function mount(options: string): void {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', disk]);
+}
+
+/** Whether this user may mount, tried with a disk of one megabyte. */
+function canMount(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'sekali-mount-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'ignore' });
+    execFileSync('umount', [folder]);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const ableTo = process.platform === 'linux' && canMount();
+
+beforeEach(() => {
+  disk = mkdtempSync(join(tmpdir(), 'sekali-disk-'));
+  if (ableTo) mount(`size=${DISK_MB}m,mode=755`);
+});
+
+afterEach(async () => {
+  await cluster?.stop({ timeoutMs: 2_000 });
+  cluster = undefined;
+  if (ableTo) execFileSync('umount', ['-l', disk]);
+  rmSync(disk, { recursive: true, force: true });
+});
+
+async function withStream(
+  bytesMax: number,
+  work: (connection: NatsConnection) => Promise<void>,
+): Promise<void> {
+  const connection = await connect({ servers: cluster?.urls ?? [] });
+  try {
+    const manager = await jetstreamManager(connection);
+    await manager.streams.add({
+      name: 'S',
+      subjects: ['s.>'],
+      num_replicas: 3,
+      max_bytes: bytesMax,
+      discard: 'new',
+    });
+    await work(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Publishes until the brokers refuse. @returns the last sequence they acknowledged, and the refusal */
+async function fill(connection: NatsConnection): Promise<{ acknowledged: number; refusal: unknown }> {
+  let acknowledged = 0;
+  for (;;) {
+    const tries = Array.from({ length: 20 }, () =>
+      jetstream(connection).publish('s.a', BODY, { timeout: 3_000 }),
+    );
+    for (const outcome of await Promise.allSettled(tries)) {
+      if (outcome.status === 'rejected') return { acknowledged, refusal: outcome.reason };
+      acknowledged = Math.max(acknowledged, outcome.value.seq);
+    }
+  }
+}
+
+if (ableTo) {
+  describe('brokers on a small disk', () => {
+    it('are full by the bound of the stream, with room left, and keep all that they acknowledged', async () => {
+      cluster = await startBrokers({ dataDirectory: join(disk, 'brokers') });
+      expect(cluster.streamBytesMax).toBeLessThan((DISK_MB * 1e6) / 6);
+      await withStream(cluster.streamBytesMax, async (connection) => {
+        const { acknowledged, refusal } = await fill(connection);
+        expect(refusal).toMatchObject({ code: 10077, message: 'maximum bytes exceeded' });
+        const manager = await jetstreamManager(connection);
+        expect((await manager.streams.info('S')).state.last_seq).toBeGreaterThanOrEqual(acknowledged);
+      });
+      expect(await Promise.all(cluster.nodes.map((node) => node.fault()))).toEqual([
+        undefined,
+        undefined,
+        undefined,
+      ]);
+    }, 120_000);
+
+    it('are known to be of no use once the disk was full, and to need room first', async () => {
+      cluster = await startBrokers({
+        dataDirectory: join(disk, 'brokers'),
+        maxFileStoreBytes: 10 * 1024 ** 3,
+      });
+      const { nodes } = cluster;
+      const faults = (): Promise<unknown[]> => Promise.all(nodes.map((node) => node.fault()));
+      expect(await faults()).toEqual([undefined, undefined, undefined]);
+      await withStream(2 * 1024 ** 3, async (connection) => {
+        await fill(connection);
+      });
+      const found = await waitFor(async () => (await faults()).find((fault) => fault !== undefined), {
+        timeoutMs: 30_000,
+      });
+      expect(found).toEqual({
+        what: expect.stringMatching(/switched JetStream off|failed to write/),
+        remedy: expect.stringContaining('make room'),
+      });
+      execFileSync('mount', ['-o', `remount,size=${4 * DISK_MB}m`, disk]);
+      const faulty: string[] = [];
+      for (const node of nodes) {
+        if ((await node.fault()) === undefined) continue;
+        faulty.push(node.name);
+        expect(await node.fault()).not.toHaveProperty('remedy');
+        await node.stop();
+        await node.spawn();
+      }
+      expect(faulty).not.toEqual([]);
+      for (const node of nodes) await node.untilReady({ timeoutMs: 60_000 });
+      const connection = await connect({ servers: cluster.urls });
+      try {
+        const manager = await jetstreamManager(connection);
+        const messages = await waitFor(
+          async () => (await manager.streams.info('S').catch(() => undefined))?.state.messages,
+          { timeoutMs: 30_000 },
+        );
+        expect(messages).toBeGreaterThan(0);
+      } finally {
+        await connection.close();
+      }
+    }, 180_000);
+
+    it('refuse to start where there is no room, and say what to do', async () => {
+      writeFileSync(join(disk, 'other'), new Uint8Array((DISK_MB - 20) * 1024 ** 2));
+      const started = startBrokers({ dataDirectory: join(disk, 'brokers') });
+      await expect(started).rejects.toThrow(LocalClusterError);
+      await expect(started).rejects.toThrow(/has only \d+ MB left.*--data/);
+    });
+  });
+} else {
+  it('cannot try a full disk here: only root on Linux may mount one; the run of CI does', () => {
+    expect(process.getuid?.() === 0 && process.platform === 'linux').toBe(false);
+  });
+}
