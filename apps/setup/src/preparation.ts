@@ -111,7 +111,7 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
       connection,
       streamDefinition,
       (existing) => adoptIdentity(pool, existing, witness),
-      (existing) => guard.refuseOtherRules(existing),
+      (existing) => guard.otherRules(existing),
     );
     const key = { name: settings.SEKALI_STREAM, identity: streamIdentity(stream) };
     const incarnation = await currentIncarnation(pool, key, witness, tellDiffering(logger));

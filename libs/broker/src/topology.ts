@@ -74,13 +74,13 @@ export function streamIdentity(stream: Pick<StreamInfo, 'config' | 'created'>): 
  * Makes the stream, or changes an existing one to the definition. Repeatable. Waits for a leader up to a minute.
  *
  * @param adopt gives the identity of an existing stream that has none yet; the instant of its creation when left out
- * @param permit asked before an existing stream is changed; it throws to refuse
+ * @param permit asked before an existing stream is changed; gives the error with which that is refused
  */
 export async function ensureStream(
   connection: NatsConnection,
   definition: StreamDefinition,
   adopt: (stream: StreamInfo) => Promise<string> = (stream) => Promise.resolve(streamIdentity(stream)),
-  permit: (stream: StreamInfo) => Promise<void> = () => Promise.resolve(),
+  permit: (stream: StreamInfo) => Promise<Error | undefined> = () => Promise.resolve(undefined),
 ): Promise<StreamInfo> {
   const config: Partial<StreamConfig> & { name: string } = {
     name: definition.name,
@@ -98,7 +98,7 @@ export async function ensureStream(
   };
   const { eventBytesMax } = definition;
   const rules = eventBytesMax === undefined ? {} : { [EVENT_BYTES_METADATA]: String(eventBytesMax) };
-  return whenAvailable(async () => {
+  const made = await whenAvailable(async () => {
     const manager = await jetstreamManager(connection, { checkAPI: false });
     const existing =
       (await streamInfo(manager, definition.name)) ??
@@ -107,11 +107,14 @@ export async function ensureStream(
         metadata: { ...rules, [STREAM_IDENTITY_METADATA]: randomUUID() },
       }));
     if (existing === 'added') return manager.streams.info(definition.name);
-    await permit(existing);
+    const refusal = await permit(existing);
+    if (refusal !== undefined) return refusal;
     const identity = existing.config.metadata?.[STREAM_IDENTITY_METADATA] ?? (await adopt(existing));
     const metadata = { ...ownMetadata(existing), ...rules, [STREAM_IDENTITY_METADATA]: identity };
     return manager.streams.update(definition.name, { ...config, metadata });
   });
+  if (made instanceof Error) throw made;
+  return made;
 }
 
 /** Another setup may make it at the same moment, with an identity of its own; the first one counts. */
