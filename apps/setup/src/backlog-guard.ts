@@ -46,8 +46,8 @@ export class BacklogGuard {
     }
   }
 
-  /** @throws BacklogError when an existing stream would be read by other rules while messages wait in it */
-  async refuseOtherRules(stream: StreamInfo): Promise<void> {
+  /** @returns the refusal, when an existing stream would be read by other rules while messages wait in it */
+  async otherRules(stream: StreamInfo): Promise<BacklogError | undefined> {
     const { SEKALI_SUBJECT_PREFIX: prefix, SEKALI_EVENT_BYTES_MAX: bytesMax } = this.settings;
     const changes: string[] = [];
     const subjects = stream.config.subjects ?? [];
@@ -56,10 +56,10 @@ export class BacklogGuard {
     }
     const before = Number(stream.config.metadata?.[EVENT_BYTES_METADATA] ?? 0);
     if (before > bytesMax) changes.push(`SEKALI_EVENT_BYTES_MAX is ${bytesMax}, and was ${before}`);
-    if (changes.length === 0) return;
+    if (changes.length === 0) return undefined;
     const waiting = await this.waiting(await jetstreamManager(this.connection, { checkAPI: false }), stream);
-    if (waiting === 0) return;
-    throw new BacklogError(
+    if (waiting === 0) return undefined;
+    return new BacklogError(
       `${changes.join('; ')}: ${waiting} messages of stream ${stream.config.name} were accepted before and are not ` +
         'stored yet, and would become dead letters; start with the old setting until /stats shows in_flight 0',
     );

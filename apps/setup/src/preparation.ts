@@ -120,7 +120,7 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
     const witness = new StreamWitness(connection, settings.SEKALI_STREAM);
     const stream = await ensureStream(connection, streamDefinition, {
       adopt: (existing) => adoptIdentity(pool, existing, witness),
-      permit: (existing) => guard.refuseOtherRules(existing),
+      permit: (existing) => guard.otherRules(existing),
       onDifferences,
     });
     const key = { name: settings.SEKALI_STREAM, identity: streamIdentity(stream) };

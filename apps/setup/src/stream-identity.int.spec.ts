@@ -5,7 +5,7 @@ import { streamIdentity } from '#broker';
 import { readSetupSettings } from '#config';
 import { createLogger } from '#observability';
 import { incarnationOf } from '#store';
-import { createTestCluster, createTestSystem, type TestCluster, type TestSystem } from '#testing';
+import { createTestCluster, createTestSystem, type TestCluster, type TestSystem, waitFor } from '#testing';
 import { BacklogError } from './backlog-guard.js';
 import { prepareBroker } from './preparation.js';
 
@@ -55,7 +55,7 @@ describe('the stream of a broker that stands alone', () => {
       await node?.start();
     }
     await setUp(system);
-    const last = await streamOf(system);
+    const last = await waitFor(() => streamOf(system), { withinMs: 30_000, describe: 'the broker' });
     expect(last.created).not.toBe(first.created);
     expect(streamIdentity(last)).toBe(streamIdentity(first));
     expect(await identities(system)).toEqual([streamIdentity(first)]);
@@ -106,19 +106,19 @@ describe('a stream without an identity', () => {
 
 describe('setup over messages that are not stored yet', () => {
   it.each([
-    ['another subject prefix', { SEKALI_SUBJECT_PREFIX: 'other' }, 'SEKALI_SUBJECT_PREFIX is other'],
-    ['smaller events', { SEKALI_EVENT_BYTES_MAX: '1024' }, 'SEKALI_EVENT_BYTES_MAX is 1024, and was 262144'],
-    [
-      'another stream',
-      { SEKALI_STREAM: 'OTHER', SEKALI_SUBJECT_PREFIX: 'other' },
-      'start with SEKALI_STREAM=',
-    ],
-  ])('refuses %s, and takes it when they are stored', async (_what, changes, words) => {
+    ['another subject prefix', ['SEKALI_SUBJECT_PREFIX'], 'SEKALI_SUBJECT_PREFIX is'],
+    ['smaller events', ['SEKALI_EVENT_BYTES_MAX'], 'SEKALI_EVENT_BYTES_MAX is 1024, and was 262144'],
+    ['another stream', ['SEKALI_STREAM', 'SEKALI_SUBJECT_PREFIX'], 'start with SEKALI_STREAM='],
+  ])('refuses %s, and takes it when they are stored', async (_what, changed, words) => {
     const system = await createTestSystem();
-    const settings = {
-      ...changes,
-      ...('SEKALI_STREAM' in changes && { SEKALI_STREAM: `${system.streamName}_2` }),
+    const others = {
+      SEKALI_STREAM: `${system.streamName}_2`,
+      SEKALI_SUBJECT_PREFIX: `${system.subjectPrefix}_2`,
+      SEKALI_EVENT_BYTES_MAX: '1024',
     };
+    const settings: Record<string, string> = Object.fromEntries(
+      Object.entries(others).filter(([name]) => changed.includes(name)),
+    );
     await setUp(system);
     const before = await streamOf(system);
     await jetstream(system.connection).publish(`${system.subjectPrefix}.orders`, '{}');
@@ -130,6 +130,7 @@ describe('setup over messages that are not stored yet', () => {
     await (await consumer.next())?.ackAck();
     await setUp(system, settings);
     const manager = await jetstreamManager(system.connection, { checkAPI: false });
-    if ('SEKALI_STREAM' in settings) await manager.streams.delete(settings.SEKALI_STREAM);
+    const { SEKALI_STREAM: renamed } = settings;
+    if (renamed !== undefined) await manager.streams.delete(renamed);
   });
 });

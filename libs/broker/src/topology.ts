@@ -85,8 +85,8 @@ export function streamIdentity(stream: Pick<StreamInfo, 'config' | 'created'>): 
 export interface StreamChange {
   /** Gives the identity of a stream that has none yet; the instant of its creation when left out. */
   readonly adopt?: (stream: StreamInfo) => Promise<string>;
-  /** Throws to refuse the change. */
-  readonly permit?: (stream: StreamInfo) => Promise<void>;
+  /** Gives the error with which the change is refused. */
+  readonly permit?: (stream: StreamInfo) => Promise<Error | undefined>;
   /** Told of what is put right. */
   readonly onDifferences?: OnDifferences;
 }
@@ -112,7 +112,7 @@ export async function ensureStream(
   };
   const { eventBytesMax } = definition;
   const rules = eventBytesMax === undefined ? {} : { [EVENT_BYTES_METADATA]: String(eventBytesMax) };
-  return whenAvailable(async () => {
+  const made = await whenAvailable<StreamInfo | Error>(async () => {
     const manager = await jetStreamApi(connection);
     const existing =
       (await streamInfo(manager, definition.name)) ??
@@ -121,9 +121,12 @@ export async function ensureStream(
         metadata: { ...rules, [STREAM_IDENTITY_METADATA]: randomUUID() },
       }));
     if (existing === 'added') return manager.streams.info(definition.name);
-    await change.permit?.(existing);
+    const refusal = await change.permit?.(existing);
+    if (refusal !== undefined) return refusal;
     return changeStream(manager, existing, definition, { config, rules }, change);
   });
+  if (made instanceof Error) throw made;
+  return made;
 }
 
 /** Puts an existing stream right, and writes down its identity and the rules by which it takes messages. */

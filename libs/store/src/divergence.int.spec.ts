@@ -44,7 +44,7 @@ function published(history: number, from: number, to: number): void {
 async function store(streamId: number, seqs: readonly number[]): Promise<void> {
   await system.pool.query(
     `WITH key AS (INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest)
-       SELECT 't', 'e-' || $1::text || '-' || seq, $1, seq, 0 FROM unnest($2::bigint[]) AS seq RETURNING *),
+       SELECT 't', 'e-' || $1::integer || '-' || seq, $1, seq, 0 FROM unnest($2::bigint[]) AS seq RETURNING *),
      event AS (INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at, stored_at)
        SELECT stream_id, seq, topic, event_id, 'test', now(), '{}', to_timestamp(at / 1000), stored_at
        FROM key JOIN unnest($2::bigint[], $3::float8[]) AS published (seq, at) USING (seq))
