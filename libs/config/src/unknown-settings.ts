@@ -63,13 +63,15 @@ function isServiceLink(name: string, value = ''): boolean {
   return SERVICE_LINK.test(name) || (name.endsWith('_PORT') && /^(?:tcp|udp):\/\//.test(value));
 }
 
+/** The name that differs least; of those that differ much, rather one that has all the words of it. */
 function nearestSetting(name: string): { nearest: string; distance: number } {
-  let [nearest, distance] = ['', Infinity];
-  for (const known of KNOWN) {
-    const its = editDistance(name, known);
-    if (its < distance) [nearest, distance] = [known, its];
-  }
-  return { nearest, distance };
+  const measured = [...KNOWN]
+    .map((known) => ({ nearest: known, distance: editDistance(name, known) }))
+    .sort((a, b) => a.distance - b.distance);
+  const least = measured[0] ?? { nearest: '', distance: Infinity };
+  if (least.distance <= MISTYPED_MAX) return least;
+  const words = name.split('_');
+  return measured.find(({ nearest }) => words.every((word) => nearest.split('_').includes(word))) ?? least;
 }
 
 /** Optimal string alignment: letters added, left out, replaced, or exchanged with their neighbour. */

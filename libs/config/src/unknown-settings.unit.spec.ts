@@ -23,6 +23,8 @@ describe('a variable that is no setting', () => {
   it.each([
     ['SEKALI_HTTPS_KEYS_LOOPBACK', 'SEKALI_HTTP_KEYS_ON_LOOPBACK'],
     ['SEKALI_POSTGRES', 'SEKALI_POSTGRES_URL'],
+    ['SEKALI_PORT', 'SEKALI_HTTP_PORT'],
+    ['SEKALI_KEYS_ON_LOOPBACK', 'SEKALI_HTTP_KEYS_ON_LOOPBACK'],
   ])('is said, with the nearest one, when it may be another’s: %s', (name, nearest) => {
     expect(unknownSettings({ [name]: 'x' })).toEqual({
       mistyped: [],

@@ -223,6 +223,8 @@ export class LocalSystem {
       ...this.options.environment,
       SEKALI_NATS_URLS: this.brokers.map((broker) => broker.url).join(','),
       SEKALI_POSTGRES_URL: this.postgres?.url,
+      // It is reached on this machine, without TLS.
+      SEKALI_POSTGRES_CA_FILE: undefined,
       SEKALI_HTTP_HOST: '127.0.0.1',
       SEKALI_STREAM_REPLICAS: String(this.options.nodes),
       ...(this.streamBytesMax !== undefined && { SEKALI_STREAM_BYTES_MAX: String(this.streamBytesMax) }),
