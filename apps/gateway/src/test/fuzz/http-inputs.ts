@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { expecting, heavy, otherHosts, type DoorKind } from './door-inputs.js';
 import { anyJson, changedEvent, eventNotUtf8, hardText, validEvent } from './event-texts.js';
 import { request, smuggled, type Headers } from './request-bytes.js';
 import { bytes, word } from './words.js';
@@ -15,9 +16,7 @@ export type HttpKind =
   | 'publish: random bytes'
   | 'publish: compressed'
   | 'publish: headers'
-  | 'publish: heavy'
-  | 'publish: expect'
-  | 'other hosts'
+  | DoorKind
   | 'events: query'
   | 'any path'
   | 'keys: wrong'
@@ -136,64 +135,6 @@ const compressed: fc.Arbitrary<HttpInput> = fc.constantFrom(...BOMBS).map(([enco
   then: 'wait',
   right: [415],
 }));
-
-/** What costs much more than it is long, once it is parsed: how it begins, what is repeated, how it ends. */
-const heavy: fc.Arbitrary<HttpInput> = fc
-  .tuple(
-    fc.constantFrom<readonly [string, string]>(
-      ...([
-        ['', '['],
-        ['', '{"a":'],
-        ['[', '{},'],
-        ['[', '[],'],
-        ['{', '"n":1,'],
-        ['[', '1,'],
-      ] as const),
-      ...([
-        ['["', '\\"'],
-        ['{"events":[', '{},'],
-        ['[', ' '],
-        ['', '-'],
-      ] as const),
-    ),
-    fc.integer({ min: 100_000, max: 400_000 }),
-    fc.constantFrom('', ']', '}', '{}]'),
-  )
-  .map(([[first, piece], times, end]) => ({
-    kind: 'publish: heavy',
-    door: 'open',
-    bytes: request('POST', '/publish', [JSON_TYPE], first + piece.repeat(times) + end),
-    then: 'wait',
-    right: [400, 413, 422],
-  }));
-
-const expecting: fc.Arbitrary<HttpInput> = fc
-  .tuple(
-    fc.constantFrom('100-continue', '100-Continue', '200-ok', ''),
-    fc.constantFrom('application/json', 'text/plain', ''),
-    fc.constantFrom<Headers>([], [['Content-Encoding', 'gzip']]),
-    validEvent,
-  )
-  .map(([expectation, type, more, event]) => {
-    const body = JSON.stringify(event);
-    const headers: Headers = [['Expect', expectation], ['Content-Type', type], ...more];
-    const bytes = request('POST', '/publish', headers, body);
-    return { kind: 'publish: expect', door: 'open', bytes, body, then: 'wait' };
-  });
-
-/** Names that a web page may lead here, and two hosts in one request. */
-const otherHosts: fc.Arbitrary<HttpInput> = fc
-  .tuple(
-    fc.constantFrom('evil.example', 'localhost.evil.example', '127.0.0.1.evil.example:80', '0', '[::2]'),
-    fc.constantFrom('/stats', '/events', '/publish', '/health', '/nothing'),
-    fc.boolean(),
-  )
-  .map(([host, path, isSecond]) => {
-    const lines = isSecond ? `Host: localhost\r\nHost: ${host}` : `Host: ${host}`;
-    const bytes = request('GET', path).toString('latin1').replace('Host: localhost', lines);
-    const right = isSecond ? [400] : [421];
-    return { kind: 'other hosts', door: 'open', bytes: Buffer.from(bytes, 'latin1'), then: 'wait', right };
-  });
 
 const HEADER_NAMES = [
   'Content-Type',
