@@ -76,6 +76,7 @@ describe('the gateway process', () => {
     const log = app.output();
     // It says which request failed, and nothing of what was sent with it.
     expect(log).toContain('look-for-me');
+    expect(log).toContain('a request had no valid key');
     for (const secret of [token, other, token.slice(24), other.slice(24), apiKeyHash(token), 'Bearer']) {
       expect(log).not.toContain(secret);
     }

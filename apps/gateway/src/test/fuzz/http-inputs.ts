@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { expecting, heavy, otherHosts, type DoorKind } from './door-inputs.js';
 import { anyJson, changedEvent, eventNotUtf8, hardText, validEvent } from './event-texts.js';
 import { request, smuggled, type Headers } from './request-bytes.js';
 import { bytes, word } from './words.js';
@@ -15,6 +16,7 @@ export type HttpKind =
   | 'publish: random bytes'
   | 'publish: compressed'
   | 'publish: headers'
+  | DoorKind
   | 'events: query'
   | 'any path'
   | 'keys: wrong'
@@ -67,9 +69,12 @@ export function httpInputs(tokens: FuzzTokens): fc.Arbitrary<HttpInput> {
     { weight: 30, arbitrary: publish('publish: deep and large', fc.oneof(hardText, batch(hardText))) },
     { weight: 80, arbitrary: randomBody },
     { weight: 10, arbitrary: compressed },
+    { weight: 4, arbitrary: heavy },
+    { weight: 20, arbitrary: expecting },
+    { weight: 20, arbitrary: otherHosts },
     { weight: 60, arbitrary: strangeHeaders },
-    { weight: 120, arbitrary: query },
-    { weight: 80, arbitrary: anyPath },
+    { weight: 96, arbitrary: query },
+    { weight: 60, arbitrary: anyPath },
     { weight: 50, arbitrary: wrongKey(tokens) },
     { weight: 50, arbitrary: boundKey(tokens) },
     { weight: 57, arbitrary: rawBytes },
@@ -266,7 +271,7 @@ function wrongKey({ bound }: FuzzTokens): fc.Arbitrary<HttpInput> {
           ? request('POST', path, [JSON_TYPE, ...headers], '{}')
           : request('GET', path, headers);
       // A control character in a header is no HTTP.
-      return { kind: 'keys: wrong', door: 'keyed', bytes, then: 'wait', right: [400, 401, 431] };
+      return { kind: 'keys: wrong', door: 'keyed', bytes, then: 'wait', right: [400, 401, 429, 431] };
     });
 }
 
