@@ -186,6 +186,7 @@ function brokerOptions(settings: GatewaySettings): ConstructorParameters<typeof 
       waitingMax: settings.SEKALI_PUBLISH_WAITING_MAX,
       budgetMs: settings.SEKALI_PUBLISH_BUDGET_MS,
       together: settings.SEKALI_PUBLISH_TOGETHER === 'true',
+      togetherMax: settings.SEKALI_PUBLISH_TOGETHER_MAX,
       inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
     },
   };

@@ -27,6 +27,8 @@ import { RecentSequences } from './recent-sequences.js';
 export interface TryBounds {
   readonly stream: string;
   readonly subjectPrefix: string;
+  /** Whether this user may look at a message. One that may not takes the brokers' word for what is a duplicate. */
+  readonly mayLook: boolean;
   /** How long one try waits for an answer. */
   readonly tryMsMax: number;
   /** When everything is given up, by `Date.now()`; it may come nearer. */
@@ -128,7 +130,7 @@ export class PublishTries {
    * is not this event. Throws when nobody says; the try is then repeated.
    */
   private async firstOf(job: PublishJob, seq: number): Promise<'this' | 'same' | 'another'> {
-    if (this.own.sequenceOf(job.messageId) === seq) return 'same';
+    if (!this.bounds.mayLook || this.own.sequenceOf(job.messageId) === seq) return 'same';
     // Through the leader: a replica asked directly may not have the message yet.
     this.manager ??= jetStreamApi(this.connection, LOOK_MS_MAX);
     const stored = await (

@@ -17,7 +17,7 @@ import {
   type StreamConfig,
   type StreamInfo,
 } from '@nats-io/jetstream';
-import { nanos, type NatsConnection } from '@nats-io/nats-core';
+import { errors, nanos, type NatsConnection } from '@nats-io/nats-core';
 import { jetStreamApi } from './jetstream-api.js';
 
 /** What the stream is made from. */
@@ -91,10 +91,10 @@ export async function ensureStream(
   return whenAvailable(async () => {
     const manager = await jetStreamApi(connection);
     const existing = await streamInfo(manager, definition.name);
-    if (!existing) return manager.streams.add(config);
+    if (!existing) return change(manager.streams.add(config));
     const different = differencesOf(existing.config, config);
     if (different.length === 0) return existing;
-    return manager.streams.update(definition.name, config).catch((error: unknown) => {
+    return change(manager.streams.update(definition.name, config)).catch((error: unknown) => {
       if (!isForbidden(error)) throw error;
       throw new StreamDiffersError(definition.name, different, error);
     });
@@ -117,7 +117,7 @@ export async function ensureConsumer(
     const stream = await manager.streams.info(definition.stream);
     const limits = { ack_wait: nanos(definition.ackWaitMs), max_ack_pending: definition.ackPendingMax };
     const existing = await consumerInfo(manager, definition);
-    if (existing) return manager.consumers.update(definition.stream, definition.name, limits);
+    if (existing) return change(manager.consumers.update(definition.stream, definition.name, limits));
     const first = await startSequence(
       { name: definition.stream, created: stream.created },
       stream.state.first_seq,
@@ -134,7 +134,7 @@ export async function ensureConsumer(
         ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: first }
         : { deliver_policy: DeliverPolicy.All }),
     };
-    return manager.consumers.add(definition.stream, config);
+    return change(manager.consumers.add(definition.stream, config));
   });
 }
 
@@ -154,7 +154,7 @@ export async function forgetConsumer(
     const existing = await consumerInfo(manager, consumer).catch((error: unknown) =>
       absent(error, STREAM_NOT_FOUND),
     );
-    if (existing) await manager.consumers.delete(consumer.stream, consumer.name);
+    if (existing) await change(manager.consumers.delete(consumer.stream, consumer.name));
     return existing;
   });
 }
@@ -207,14 +207,40 @@ async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
     } catch (error) {
       const status = (error as { status?: unknown }).status;
       const refused = jetStreamErrorCode(error) !== undefined && status !== 503;
-      const forbidden = error instanceof StreamDiffersError || isForbidden(error);
-      if (refused || forbidden || Date.now() > deadline) throw error;
+      if (refused || isForbidden(error) || Date.now() > deadline) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
 }
 
+/** The brokers do not let this user change something. */
+class NotPermittedError extends Error {
+  override readonly name = 'NotPermittedError';
+}
+
+/**
+ * Waits for the answer to a request that changes something, after another that was answered. Nobody answers then means that
+ * the account of this connection has no right to it: what it has not imported does not exist there.
+ */
+async function change<T>(request: Promise<T>): Promise<T> {
+  try {
+    return await request;
+  } catch (error) {
+    if (!hasNoResponders(error)) throw error;
+    throw new NotPermittedError('this user may not change that on the brokers', { cause: error });
+  }
+}
+
+function hasNoResponders(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof errors.NoRespondersError) return true;
+  }
+  return false;
+}
+
 function isForbidden(error: unknown): boolean {
-  const { name, cause } = (error ?? {}) as { name?: unknown; cause?: { name?: unknown } };
-  return name === 'PermissionViolationError' || cause?.name === 'PermissionViolationError';
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof NotPermittedError || cause instanceof errors.PermissionViolationError) return true;
+  }
+  return false;
 }

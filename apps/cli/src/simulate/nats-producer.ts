@@ -49,6 +49,7 @@ export class NatsProducer implements Producer {
         inFlightMax: options.inFlightMax,
         waitingMax: options.waitingMax,
         inboxPrefix: options.address.inboxPrefix,
+        mayLook: false,
         budgetMs: Math.min(TRY_BUDGET_MS, Math.max(1_000, options.giveUpMs)),
       });
       return new NatsProducer(connection, publisher, options);
