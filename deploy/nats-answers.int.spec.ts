@@ -167,7 +167,7 @@ async function leaders(): Promise<object> {
 }
 
 /** Does something twice at most, until it leaves the leaders where they were, and everything else as it was. */
-async function changesNothing(work: () => void | Promise<void>): Promise<void> {
+async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
   const before = await fingerprint();
   let led: object = {};
   let leading: object = {};
@@ -187,7 +187,9 @@ async function changesNothing(work: () => void | Promise<void>): Promise<void> {
 async function settleEverything(): Promise<void> {
   const inbox = '_INBOX_worker.settle';
   const subscription = as('worker').subscribe(inbox, {
-    callback: (_, message) => void (message.subject.startsWith('events.') && message.respond('+ACK')),
+    callback: (_, message) => {
+      if (message.subject.startsWith('events.')) message.respond('+ACK');
+    },
   });
   const api = await jetStreamApi(as('monitoring'));
   await waitFor(
@@ -215,7 +217,7 @@ describe.each(USERS)('an answer that %s asks for', (user) => {
     if (user === 'worker') await settleEverything();
     // A worker may acknowledge anyway.
     const targets = user === 'worker' ? TARGETS : [...TARGETS, ...ACKNOWLEDGEMENTS];
-    await changesNothing(() => {
+    await expectNoChange(() => {
       for (const question of Object.values(QUESTIONS[user]).flat()) {
         for (const target of targets) {
           send(user, question, target);
@@ -229,8 +231,9 @@ describe.each(USERS)('an answer that %s asks for', (user) => {
 describe('an empty message that a producer published', () => {
   it('does nothing at any address that a worker has it delivered to', async () => {
     await settleEverything();
-    for (let n = 0; n < TARGETS.length; n += 1) await publish('');
-    await changesNothing(() => {
+    // One for each.
+    await Promise.all(TARGETS.map(() => publish('')));
+    await expectNoChange(() => {
       for (const target of TARGETS) {
         for (const question of next('{"batch":1,"no_wait":true}')) send('worker', question, target);
       }

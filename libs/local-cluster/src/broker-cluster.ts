@@ -6,7 +6,7 @@
  * another program are drawn anew; a busy port that the caller chose is reported.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { findNatsServer } from './binaries.js';
 import { isHealthy, readMetaGroup } from './broker-health.js';
@@ -33,6 +33,11 @@ export interface BrokerClusterOptions {
   readonly serverBinary?: string | undefined;
   /** How often the servers call fsync: "always", or a duration such as "1s"; their own default is "2m". */
   readonly syncInterval?: string | undefined;
+  /**
+   * Whether clients and nodes need a password: a random one, kept in the data directory. Any user of this machine can
+   * reach the ports. Default false.
+   */
+  readonly withPassword?: boolean;
   /** Bytes JetStream may keep on disk, per node. Default 10 GiB. */
   readonly maxFileStoreBytes?: number;
   /** Bytes of the largest message. Default 1 MiB. */
@@ -51,7 +56,7 @@ export interface BrokerClusterOptions {
 
 /** A running cluster. */
 export interface BrokerCluster {
-  /** One URL per node, for clients. */
+  /** One URL per node, for clients, with user and password where they need them. */
   readonly urls: string[];
   readonly nodes: readonly BrokerNode[];
   /** The node of that name; throws when there is none. */
@@ -106,7 +111,10 @@ function makeNodes(options: BrokerClusterOptions, count: number): BrokerNode[] {
 async function configureNodes(nodes: readonly BrokerNode[], options: BrokerClusterOptions): Promise<void> {
   const drawn = await drawFreePorts(nodes.length * 3);
   const routePorts = nodes.map(() => drawn.pop() as number);
-  const clusterName = readClusterName(options.dataDirectory);
+  const clusterName = readKept(options.dataDirectory, 'cluster-name', randomClusterName);
+  const password = options.withPassword
+    ? readKept(options.dataDirectory, 'broker-password', randomPassword)
+    : undefined;
   nodes.forEach((node, index) => {
     node.configure({
       clusterName,
@@ -118,14 +126,26 @@ async function configureNodes(nodes: readonly BrokerNode[], options: BrokerClust
       fileStoreBytesMax: options.maxFileStoreBytes ?? 10 * GIB,
       memoryStoreBytesMax: GIB / 4,
       syncInterval: options.syncInterval,
+      password,
     });
   });
 }
 
-/** Random, so that two clusters stay apart, and kept, because streams remember the name of their cluster. */
-function readClusterName(dataDirectory: string): string {
-  const file = join(dataDirectory, 'cluster-name');
-  if (!existsSync(file)) writeFileSync(file, `sekali-${randomBytes(4).toString('hex')}\n`);
+/** So that two clusters stay apart. */
+const randomClusterName = (): string => `sekali-${randomBytes(4).toString('hex')}`;
+const randomPassword = (): string => randomBytes(24).toString('base64url');
+
+/**
+ * What was made once and is the same ever after: streams remember the name of their cluster, and programs their password.
+ * A directory of an older version gets what it lacks.
+ */
+function readKept(dataDirectory: string, name: string, make: () => string): string {
+  const file = join(dataDirectory, name);
+  if (!existsSync(file)) {
+    // In one step: a start that is interrupted leaves no half of it.
+    writeFileSync(`${file}.unfinished`, `${make()}\n`, { mode: 0o600 });
+    renameSync(`${file}.unfinished`, file);
+  }
   return readFileSync(file, 'utf8').trim();
 }
 

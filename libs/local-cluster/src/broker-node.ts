@@ -1,8 +1,8 @@
 /** One nats-server process of a cluster, with its own ports, configuration file and store. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isHealthy } from './broker-health.js';
-import { renderBrokerConfig, type BrokerConfig } from './broker-config.js';
+import { BROKER_USER, renderBrokerConfig, type BrokerConfig } from './broker-config.js';
 import { waitFor } from './deadline.js';
 import { LocalClusterError } from './local-cluster-error.js';
 import { ManagedProcess, type ProcessExit } from './managed-process.js';
@@ -32,6 +32,7 @@ export class BrokerNode {
   readonly dataDirectory: string;
   /** The process itself, for a supervisor to watch. */
   readonly process: ManagedProcess;
+  private password: string | undefined;
   private ports: BrokerPorts = { clientPort: 0, monitorPort: 0, routePort: 0 };
 
   constructor(options: BrokerNodeOptions) {
@@ -55,9 +56,10 @@ export class BrokerNode {
   get routePort(): number {
     return this.ports.routePort;
   }
-  /** What a client connects to. */
+  /** What a client connects to, with user and password where it needs them. */
   get url(): string {
-    return `nats://127.0.0.1:${this.clientPort}`;
+    const signIn = this.password === undefined ? '' : `${BROKER_USER}:${encodeURIComponent(this.password)}@`;
+    return `nats://${signIn}127.0.0.1:${this.clientPort}`;
   }
   /** Undefined while it is not running. */
   get pid(): number | undefined {
@@ -75,9 +77,13 @@ export class BrokerNode {
       monitorPort: config.monitorPort,
       routePort: config.routePort,
     };
+    this.password = config.password;
     mkdirSync(this.dataDirectory, { recursive: true, mode: 0o700 });
     const storeDirectory = join(this.dataDirectory, 'store');
-    writeFileSync(this.configFile, renderBrokerConfig({ ...config, serverName: this.name, storeDirectory }));
+    const text = renderBrokerConfig({ ...config, serverName: this.name, storeDirectory });
+    // The mode of a file that is there stays as it is.
+    rmSync(this.configFile, { force: true });
+    writeFileSync(this.configFile, text, { mode: 0o600 });
   }
 
   /** Starts the process without waiting for anything but the process. */
