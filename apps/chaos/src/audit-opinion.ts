@@ -13,10 +13,11 @@ export async function askAudit(
   postgresUrl: string,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<AuditOpinion> {
-  const addresses = ['--nats', natsUrls.join(','), '--postgres', postgresUrl];
-  const child = spawn(process.execPath, [builtProgram('cli'), 'audit', '--json', ...addresses], {
+  // Not as arguments: any user of the machine could read the passwords in the list of processes.
+  const addresses = { SEKALI_NATS_URLS: natsUrls.join(','), SEKALI_POSTGRES_URL: postgresUrl };
+  const child = spawn(process.execPath, [builtProgram('cli'), 'audit', '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: environment,
+    env: { ...environment, ...addresses },
     timeout: AUDIT_MS_MAX,
     killSignal: 'SIGKILL',
   });

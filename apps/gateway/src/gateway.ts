@@ -214,6 +214,7 @@ function brokerOptions(
       budgetMs: settings.SEKALI_PUBLISH_BUDGET_MS,
       heldBytesMax: HELD_CHARS_MAX,
       together: settings.SEKALI_PUBLISH_TOGETHER === 'true',
+      togetherMax: settings.SEKALI_PUBLISH_TOGETHER_MAX,
       inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
       ledger: {
         givenUp: (events) => areGivenUp(pool, settings.SEKALI_STREAM, events),

@@ -12,13 +12,15 @@ import {
   type NatsConnection,
   type NodeConnectionOptions,
   type ReconnectToServerHandler,
-  type TlsOptions,
 } from '@nats-io/transport-node';
 import { setApiPrefix } from './jetstream-api.js';
 
 /** How to reach the brokers. */
 export interface BrokerAddress {
-  /** URLs joined by commas, for example `nats://127.0.0.1:4222,nats://127.0.0.1:4223`. */
+  /**
+   * URLs joined by commas, for example `nats://127.0.0.1:4222,nats://127.0.0.1:4223`. A user and a password in them, or a
+   * token alone, are the same in each that has any.
+   */
   readonly urls: string;
   /** Whether brokers are used that the listed ones name; not so where only the listed addresses can be reached. */
   readonly discovery?: boolean;
@@ -74,14 +76,14 @@ const CONNECT_MS_MAX = 2_000;
  * @param options.waitForFirst keep trying until the first connection stands, instead of failing when none does
  * @param options.choose which address to try next; the client chooses when it is left out or answers `null`
  * @throws when no broker answers and `waitForFirst` is not set; when the brokers refuse who we are; when a file of the
- *   address cannot be read
+ *   address cannot be read; when its URLs name different users
  */
 export async function connectBroker(
   address: BrokerAddress,
   options: ConnectOptions,
 ): Promise<NatsConnection> {
   const connectionOptions: NodeConnectionOptions = {
-    servers: address.urls.split(',').map((url) => url.trim()),
+    servers: address.urls.split(',').map((url) => withoutSignIn(url.trim())),
     name: address.name,
     ignoreClusterUpdates: address.discovery === false,
     // The default gives up after 10 attempts and closes the connection for good.
@@ -112,12 +114,38 @@ export async function connectBroker(
   }
 }
 
+/** What stands before the host of a URL. The client would drop it without a word. */
+const SIGN_IN = /^((?:[a-z]+:\/\/)?)([^@/]*)@/i;
+
+function withoutSignIn(url: string): string {
+  return url.replace(SIGN_IN, '$1');
+}
+
+/** @throws when the URLs do not agree: the client signs in everywhere as the same user */
+function signInOf(urls: string): Pick<NodeConnectionOptions, 'user' | 'pass' | 'token'> {
+  const given = urls.split(',').flatMap((url) => SIGN_IN.exec(url.trim())?.[2] ?? []);
+  const [first, ...others] = new Set(given);
+  if (first === undefined) return {};
+  if (others.length > 0) {
+    throw new Error(
+      'SEKALI_NATS_URLS: the user and the password must be the same in every address that has them',
+    );
+  }
+  const colon = first.indexOf(':');
+  if (colon < 0) return { token: decodeURIComponent(first) };
+  return {
+    user: decodeURIComponent(first.slice(0, colon)),
+    pass: decodeURIComponent(first.slice(colon + 1)),
+  };
+}
+
 async function credentials(
   address: BrokerAddress,
-): Promise<{ authenticator?: ReturnType<typeof nkeyAuthenticator>; tls?: TlsOptions }> {
-  const { nkeyFile, caFile } = address;
+): Promise<Pick<NodeConnectionOptions, 'authenticator' | 'user' | 'pass' | 'token' | 'tls'>> {
+  const { nkeyFile, caFile, urls } = address;
   const seed = nkeyFile === undefined ? undefined : (await readFile(nkeyFile, 'utf8')).trim();
   return {
+    ...(seed === undefined && signInOf(urls)),
     ...(seed !== undefined && { authenticator: nkeyAuthenticator(Buffer.from(seed)) }),
     ...(caFile !== undefined && { tls: { ca: await readFile(caFile, 'utf8') } }),
   };

@@ -25,7 +25,7 @@ const PAUSE_MS_MAX = 3_200;
 
 /** See the head of this file. */
 export class PublishTogether {
-  readonly sizeMax = MESSAGES_MAX;
+  readonly sizeMax: number;
   readonly bytesMax = BYTES_MAX;
   private underway = 0;
   private wantedFrom = 0;
@@ -34,7 +34,10 @@ export class PublishTogether {
   constructor(
     private readonly acks: AckInbox,
     private readonly tries: PublishTries,
-  ) {}
+    sizeMax = MESSAGES_MAX,
+  ) {
+    this.sizeMax = Math.min(sizeMax, MESSAGES_MAX);
+  }
 
   /** Whether sending together is worth a try now. */
   get isWanted(): boolean {

@@ -32,6 +32,8 @@ import { RecentSequences } from './recent-sequences.js';
 export interface TryBounds {
   readonly stream: string;
   readonly subjectPrefix: string;
+  /** Whether this user may look at a message. One that may not takes the brokers' word for what is a duplicate. */
+  readonly mayLook: boolean;
   /** How long one try waits for an answer. */
   readonly tryMsMax: number;
   /** When everything is given up, by `Date.now()`; it may come nearer. */
@@ -161,7 +163,7 @@ export class PublishTries {
    * something that is not this event. Throws when nobody says; the try is then repeated.
    */
   private async firstOf(job: PublishJob, seq: number): Promise<'this' | 'same' | 'gone' | 'another'> {
-    if (this.own.sequenceOf(job.messageId) === seq) return 'same';
+    if (!this.bounds.mayLook || this.own.sequenceOf(job.messageId) === seq) return 'same';
     const manager = await this.leader();
     const stored = await manager.streams.getMessage(this.bounds.stream, { seq }).catch((error: unknown) => {
       if (publishFailure(error).retry) throw error;

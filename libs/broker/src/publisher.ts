@@ -42,6 +42,10 @@ export interface PublisherOptions {
   readonly budgetMs: number;
   /** Whether events may be sent together. Default true; streams that do not allow it are noticed. */
   readonly together?: boolean;
+  /** How many are sent together, at most; what the brokers take in one batch. Default 1,000. */
+  readonly togetherMax?: number;
+  /** Whether the user of the connection may look at messages of the stream. Default true; direct producers may not. */
+  readonly mayLook?: boolean;
   /** How long one try waits for an answer. Default 3 s. */
   readonly tryMsMax?: number;
   /** Bytes of the bodies of all that wait or are in flight, at most. Default 64 MiB. */
@@ -75,18 +79,20 @@ export class Publisher {
     connection: NatsConnection,
     private readonly options: PublisherOptions,
   ) {
-    const { stream, subjectPrefix, tryMsMax = TRY_MS_MAX, together = true, ledger, watch } = options;
+    const { stream, subjectPrefix, tryMsMax = TRY_MS_MAX, together = true, mayLook = true } = options;
+    const { ledger, watch } = options;
     const acks = new AckInbox(connection, options.inboxPrefix, watch);
     const stopAt = (): number => this.stopAt;
     this.tries = new PublishTries(connection, acks, {
       stream,
       subjectPrefix,
+      mayLook,
       tryMsMax,
       stopAt,
       ledger,
       watch,
     });
-    if (together) this.together = new PublishTogether(acks, this.tries);
+    if (together) this.together = new PublishTogether(acks, this.tries, options.togetherMax);
   }
 
   /** How many publishes have not ended yet. */

@@ -13,7 +13,7 @@ import {
   type StreamConfig,
   type StreamInfo,
 } from '@nats-io/jetstream';
-import { nanos, type NatsConnection } from '@nats-io/nats-core';
+import { errors, nanos, type NatsConnection } from '@nats-io/nats-core';
 import {
   CONSUMER_SHAPE,
   consumerDifferences,
@@ -100,7 +100,7 @@ export interface StreamChange {
 export async function ensureStream(
   connection: NatsConnection,
   definition: StreamDefinition,
-  change: StreamChange = {},
+  asked: StreamChange = {},
 ): Promise<StreamInfo> {
   const config: Partial<StreamConfig> & { name: string } = {
     ...streamShape(definition.subjectPrefix),
@@ -121,9 +121,9 @@ export async function ensureStream(
         metadata: { ...rules, [STREAM_IDENTITY_METADATA]: randomUUID() },
       }));
     if (existing === 'added') return manager.streams.info(definition.name);
-    const refusal = await change.permit?.(existing);
+    const refusal = await asked.permit?.(existing);
     if (refusal !== undefined) return refusal;
-    return changeStream(manager, existing, definition, { config, rules }, change);
+    return changeStream(manager, existing, definition, { config, rules }, asked);
   });
   if (made instanceof Error) throw made;
   return made;
@@ -144,7 +144,7 @@ async function changeStream(
   const isNoted = Object.entries(metadata).every(([key, value]) => own[key] === value);
   if (differences.length === 0 && isNoted) return existing;
   const update = async (): Promise<StreamInfo> =>
-    manager.streams.update(definition.name, { ...mending(differences), metadata });
+    change(manager.streams.update(definition.name, { ...mending(differences), metadata }));
   if (differences.length > 0)
     return mend(`the stream ${definition.name}`, differences, STREAM_REMEDY, onDifferences, update);
   return update().catch((error: unknown) => {
@@ -160,7 +160,7 @@ async function addStream(
   config: Partial<StreamConfig> & { name: string },
 ): Promise<StreamInfo | 'added'> {
   try {
-    await manager.streams.add(config);
+    await change(manager.streams.add(config));
     return 'added';
   } catch (error) {
     if (jetStreamErrorCode(error) !== STREAM_NAME_IN_USE) throw error;
@@ -251,7 +251,7 @@ export async function ensureConsumer(
       const differences = all.filter((one) => !isPause(one));
       if (differences.length === 0) return existing;
       return mend(subject, differences, CONSUMER_REMEDY, onDifferences, async () =>
-        manager.consumers.update(definition.stream, definition.name, mending(differences)),
+        change(manager.consumers.update(definition.stream, definition.name, mending(differences))),
       );
     }
     const first = await startSequence(
@@ -264,7 +264,7 @@ export async function ensureConsumer(
       // A consumer with a first sequence of its own could never be put back to one before it.
       deliver_policy: DeliverPolicy.All,
     };
-    const made = await manager.consumers.add(definition.stream, config);
+    const made = await change(manager.consumers.add(definition.stream, config));
     if (first <= 1) return made;
     await resetConsumer(connection, definition, first);
     return manager.consumers.info(definition.stream, definition.name);
@@ -310,7 +310,7 @@ export async function forgetConsumer(
     const existing = await consumerInfo(manager, consumer).catch((error: unknown) =>
       absent(error, STREAM_NOT_FOUND),
     );
-    if (existing) await manager.consumers.delete(consumer.stream, consumer.name);
+    if (existing) await change(manager.consumers.delete(consumer.stream, consumer.name));
     return existing;
   });
 }
@@ -364,8 +364,35 @@ async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
   }
 }
 
+/** The brokers do not let this user change something. */
+class NotPermittedError extends Error {
+  override readonly name = 'NotPermittedError';
+}
+
+/**
+ * Waits for the answer to a request that changes something, after another that was answered. Nobody answers then means that
+ * the account of this connection has no right to it: what it has not imported does not exist there.
+ */
+async function change<T>(request: Promise<T>): Promise<T> {
+  try {
+    return await request;
+  } catch (error) {
+    if (!hasNoResponders(error)) throw error;
+    throw new NotPermittedError('this user may not change that on the brokers', { cause: error });
+  }
+}
+
+function hasNoResponders(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof errors.NoRespondersError) return true;
+  }
+  return false;
+}
+
 /** Whether this user may not do what it tried. */
 export function isForbidden(error: unknown): boolean {
-  const { name, cause } = (error ?? {}) as { name?: unknown; cause?: { name?: unknown } };
-  return name === 'PermissionViolationError' || cause?.name === 'PermissionViolationError';
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof NotPermittedError || cause instanceof errors.PermissionViolationError) return true;
+  }
+  return false;
 }

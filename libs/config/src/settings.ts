@@ -199,6 +199,9 @@ export const gatewayFields = {
     .enum(['true', 'false'])
     .default('true')
     .describe('Whether events that come together are sent to the brokers as one atomic batch'),
+  SEKALI_PUBLISH_TOGETHER_MAX: integer(2, 1_000, 1_000).describe(
+    'Events in one atomic batch, at most; no more than the brokers take (`max_msgs`)',
+  ),
   SEKALI_PUBLISH_WAITING_MAX: integer(1, 1_000_000, 20_000).describe(
     'Events of one gateway that may wait for their turn; more are refused with 503',
   ),

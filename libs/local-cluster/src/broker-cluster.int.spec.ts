@@ -7,7 +7,8 @@ import {
   type StreamInfo,
 } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { createServer, type Server } from 'node:net';
+import { once } from 'node:events';
+import { createConnection, createServer, type Server } from 'node:net';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,6 +84,31 @@ describe('a broker cluster', () => {
     });
   });
 
+  it('takes no client and no node without its password, also where the data is older than that', async () => {
+    const older = await start();
+    await withClient(older, keepOne);
+    await older.stop();
+    const cluster = await start({ withPassword: true });
+    const urls = cluster.urls.map((url) => new URL(url));
+    const [first] = urls as [URL];
+    expect(first.password).toMatch(/^[\w-]{32}$/);
+    const servers = urls.map(({ host }) => host);
+    await expect(connect({ servers, reconnect: false })).rejects.toThrow(/authorization/i);
+    const signIn = { user: first.username, pass: first.password };
+    await expect(connect({ servers, user: 'sekali', pass: 'other', reconnect: false })).rejects.toThrow(
+      /authorization/i,
+    );
+    const connection = await connect({ servers, ...signIn });
+    const manager = await jetstreamManager(connection);
+    expect((await manager.streams.info('S')).state.messages).toBe(1);
+    await connection.close();
+    expect(await greetingAsNode(cluster.node('nats-1').routePort)).toMatch(/authorization violation/i);
+
+    await cluster.stop();
+    const again = await start({ withPassword: true });
+    expect(again.urls.map((url) => new URL(url).password)).toEqual(urls.map(({ password }) => password));
+  });
+
   it('is a single server without a cluster for one node', async () => {
     const cluster = await start({ nodes: 1, syncInterval: 'always' });
     await withClient(cluster, async ({ connection, jsm }) => {
@@ -150,6 +176,18 @@ async function streamOnceItHolds(jsm: JetStreamManager, messages: number): Promi
   };
   await waitFor(look, { timeoutMs: 30_000 });
   return seen;
+}
+
+/** What a node answers somebody who says that he is another. */
+async function greetingAsNode(port: number): Promise<string> {
+  const socket = createConnection(port, '127.0.0.1');
+  let heard = '';
+  socket.on('data', (chunk) => (heard += chunk.toString())).on('error', () => undefined);
+  socket.write(
+    'CONNECT {"verbose":false,"name":"N","server_id":"N","lang":"go","version":"2.14.0","protocol":1}\r\n',
+  );
+  await once(socket, 'close');
+  return heard;
 }
 
 function listen(port: number): Promise<Server> {

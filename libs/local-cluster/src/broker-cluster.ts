@@ -6,7 +6,7 @@
  * another program are drawn anew; a busy port that the caller chose is reported.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { findNatsServer } from './binaries.js';
 import { isHealthy, readMetaGroup } from './broker-health.js';
@@ -37,6 +37,11 @@ export interface BrokerClusterOptions {
   readonly serverBinary?: string | undefined;
   /** How often the servers call fsync: "always", or a duration such as "1s"; their own default is "2m". */
   readonly syncInterval?: string | undefined;
+  /**
+   * Whether clients and nodes need a password: a random one, kept in the data directory. Any user of this machine can
+   * reach the ports. Default false.
+   */
+  readonly withPassword?: boolean;
   /** Bytes JetStream may keep on disk, per node. Default: what the disk has room for (disk-room.ts), 10 GiB at most. */
   readonly maxFileStoreBytes?: number;
   /** Bytes of the largest message. Default 1 MiB. */
@@ -60,7 +65,7 @@ export interface BrokerClusterOptions {
 
 /** A running cluster. */
 export interface BrokerCluster {
-  /** One URL per node, for clients. */
+  /** One URL per node, for clients, with user and password where they need them. */
   readonly urls: string[];
   readonly nodes: readonly BrokerNode[];
   /** Bytes that one stream may hold, so that it is full before the disk is. */
@@ -138,7 +143,10 @@ async function configureNodes(
 ): Promise<void> {
   const drawn = await drawFreePorts(nodes.length * 3);
   const routePorts = nodes.map(() => drawn.pop() as number);
-  const clusterName = readClusterName(options.dataDirectory);
+  const clusterName = readKept(options.dataDirectory, 'cluster-name', randomClusterName);
+  const password = options.withPassword
+    ? readKept(options.dataDirectory, 'broker-password', randomPassword)
+    : undefined;
   for (const [index, node] of nodes.entries()) {
     const routePort = routePorts[index] as number;
     node.configure({
@@ -152,6 +160,7 @@ async function configureNodes(
       fileStoreBytesMax,
       memoryStoreBytesMax: GIB / 4,
       syncInterval: options.syncInterval,
+      password,
     });
   }
 }
@@ -171,10 +180,21 @@ async function dialledPorts(
   );
 }
 
-/** Random, so that two clusters stay apart, and kept, because streams remember the name of their cluster. */
-function readClusterName(dataDirectory: string): string {
-  const file = join(dataDirectory, 'cluster-name');
-  if (!existsSync(file)) writeFileSync(file, `sekali-${randomBytes(4).toString('hex')}\n`);
+/** So that two clusters stay apart. */
+const randomClusterName = (): string => `sekali-${randomBytes(4).toString('hex')}`;
+const randomPassword = (): string => randomBytes(24).toString('base64url');
+
+/**
+ * What was made once and is the same ever after: streams remember the name of their cluster, and programs their password.
+ * A directory of an older version gets what it lacks.
+ */
+function readKept(dataDirectory: string, name: string, make: () => string): string {
+  const file = join(dataDirectory, name);
+  if (!existsSync(file)) {
+    // In one step: a start that is interrupted leaves no half of it.
+    writeFileSync(`${file}.unfinished`, `${make()}\n`, { mode: 0o600 });
+    renameSync(`${file}.unfinished`, file);
+  }
   return readFileSync(file, 'utf8').trim();
 }
 

@@ -19,7 +19,14 @@ export interface BrokerConfig {
   readonly memoryStoreBytesMax: number;
   /** How often the server calls fsync: a duration such as "2m" (the server's own default), or "always". */
   readonly syncInterval?: string | undefined;
+  /** What clients and the other nodes sign in with, as `BROKER_USER`; whoever reaches the ports is taken when left out. */
+  readonly password?: string | undefined;
 }
+
+/** The one user of a local cluster. */
+export const BROKER_USER = 'sekali';
+/** A busy machine may take a while to say who it is; the server's own default is 2 s. */
+const SIGN_IN_SECONDS_MAX = 10;
 
 /** Renders the file. `lame_duck_duration` is left out: the server takes nothing under 30 s, and a plain stop is at once. */
 export function renderBrokerConfig(config: BrokerConfig): string {
@@ -29,6 +36,7 @@ export function renderBrokerConfig(config: BrokerConfig): string {
     `listen: "127.0.0.1:${config.clientPort}"`,
     `http: "127.0.0.1:${config.monitorPort}"`,
     `max_payload: ${config.payloadBytesMax}`,
+    ...authorizationBlock(config.password),
     'jetstream {',
     `  store_dir: ${JSON.stringify(config.storeDirectory)}`,
     `  max_file_store: ${config.fileStoreBytesMax}`,
@@ -40,12 +48,26 @@ export function renderBrokerConfig(config: BrokerConfig): string {
   ].join('\n');
 }
 
-function clusterBlock({ clusterName, routePort, routePorts, advertisedRoute }: BrokerConfig): string[] {
+function authorizationBlock(password: string | undefined): string[] {
+  if (password === undefined) return [];
+  const user = `user: ${BROKER_USER}, password: ${JSON.stringify(password)}`;
+  return [`authorization { ${user}, timeout: ${SIGN_IN_SECONDS_MAX} }`];
+}
+
+function clusterBlock({
+  clusterName,
+  routePort,
+  routePorts,
+  advertisedRoute,
+  password,
+}: BrokerConfig): string[] {
+  const signIn = password === undefined ? '' : `${BROKER_USER}:${encodeURIComponent(password)}@`;
   return [
     'cluster {',
     `  name: ${JSON.stringify(clusterName)}`,
     `  listen: "127.0.0.1:${routePort}"`,
-    `  routes: [${routePorts.map((port) => `"nats://127.0.0.1:${port}"`).join(', ')}]`,
+    ...authorizationBlock(password).map((line) => `  ${line}`),
+    `  routes: [${routePorts.map((port) => `"nats://${signIn}127.0.0.1:${port}"`).join(', ')}]`,
     ...(advertisedRoute === undefined
       ? []
       : [`  advertise: ${JSON.stringify(advertisedRoute)}`, '  no_advertise: true']),

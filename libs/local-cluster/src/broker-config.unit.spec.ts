@@ -31,6 +31,13 @@ describe('the configuration of a broker', () => {
     expect(renderBrokerConfig({ ...config, syncInterval: 'always' })).toContain('sync_interval: "always"');
   });
 
+  it('has clients and nodes sign in with a password, when there is one', () => {
+    const text = renderBrokerConfig({ ...config, password: 'a"b' });
+    expect(text.match(/authorization { user: sekali, password: "a\\"b", timeout: 10 }/g)).toHaveLength(2);
+    expect(text).toContain('"nats://sekali:a%22b@127.0.0.1:6222"');
+    expect(renderBrokerConfig(config)).not.toContain('authorization');
+  });
+
   it('has no cluster for a single node', () => {
     expect(renderBrokerConfig({ ...config, routePorts: [6223] })).not.toContain('cluster');
   });

@@ -1,8 +1,8 @@
 /** One nats-server process of a cluster, with its own ports, configuration file and store. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isHealthy, readJetStreamState } from './broker-health.js';
-import { renderBrokerConfig, type BrokerConfig } from './broker-config.js';
+import { BROKER_USER, renderBrokerConfig, type BrokerConfig } from './broker-config.js';
 import { waitFor } from './deadline.js';
 import { formerFileStoreBytes, freeBytes } from './disk-room.js';
 import { LocalClusterError } from './local-cluster-error.js';
@@ -47,6 +47,7 @@ export class BrokerNode {
   readonly process: ManagedProcess;
   private spawnedMs = 0;
   private enabledPid: number | undefined;
+  private password: string | undefined;
   private ports: BrokerPorts = { clientPort: 0, monitorPort: 0, routePort: 0 };
 
   constructor(options: BrokerNodeOptions) {
@@ -70,9 +71,10 @@ export class BrokerNode {
   get routePort(): number {
     return this.ports.routePort;
   }
-  /** What a client connects to. */
+  /** What a client connects to, with user and password where it needs them. */
   get url(): string {
-    return `nats://127.0.0.1:${this.clientPort}`;
+    const signIn = this.password === undefined ? '' : `${BROKER_USER}:${encodeURIComponent(this.password)}@`;
+    return `nats://${signIn}127.0.0.1:${this.clientPort}`;
   }
   /** Undefined while it is not running. */
   get pid(): number | undefined {
@@ -95,11 +97,14 @@ export class BrokerNode {
       monitorPort: config.monitorPort,
       routePort: config.routePort,
     };
+    this.password = config.password;
     mkdirSync(this.dataDirectory, { recursive: true, mode: 0o700 });
     const { storeDirectory, name: serverName } = this;
     const fileStoreBytesMax = Math.max(config.fileStoreBytesMax, formerFileStoreBytes(this.configFile));
     const text = renderBrokerConfig({ ...config, serverName, storeDirectory, fileStoreBytesMax });
-    writeFileSync(this.configFile, text);
+    // The mode of a file that is there stays as it is.
+    rmSync(this.configFile, { force: true });
+    writeFileSync(this.configFile, text, { mode: 0o600 });
   }
 
   /** Starts the process without waiting for anything but the process. */

@@ -6,6 +6,7 @@
 import { jetstreamManager, type ClusterInfo, type JetStreamManager, type PeerInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
+import { brokerDoors } from './broker-sign-in.js';
 import { describeError, until } from './deadline.js';
 import { JUDGE_NAME } from './sql-door.js';
 
@@ -19,7 +20,7 @@ const NANOS_PER_MS = 1_000_000;
 /** Connects, and stays connected to any broker that answers. Throws when none does. */
 export async function connectToBrokers(urls: readonly string[]): Promise<NatsConnection> {
   return connect({
-    servers: [...urls],
+    ...brokerDoors(urls),
     name: JUDGE_NAME,
     maxReconnectAttempts: -1,
     reconnectTimeWait: RECONNECT_WAIT_MS,

@@ -7,6 +7,7 @@
 import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { messageIdOf, subjectOf } from '#contracts';
+import { brokerDoors } from '../system/broker-sign-in.js';
 import { eventBody } from './event-body.js';
 import type { Message } from './message.js';
 import { readPublishFailure } from './nats-answer.js';
@@ -45,7 +46,7 @@ export class NatsProducer implements Producer {
   /** Connects. @throws when no broker answers */
   static async connect(options: NatsProducerOptions): Promise<NatsProducer> {
     const connection = await connect({
-      servers: [...options.urls],
+      ...brokerDoors(options.urls),
       name: `sekali-chaos ${options.name}`,
       maxReconnectAttempts: -1,
       reconnectTimeWait: RECONNECT_WAIT_MS,

@@ -51,6 +51,7 @@ export class NatsProducer implements Producer {
         waitingMax: options.waitingMax,
         inboxPrefix: options.address.inboxPrefix,
         watch: new BrokerWatch(movable),
+        mayLook: false,
         budgetMs: Math.min(TRY_BUDGET_MS, Math.max(1_000, options.giveUpMs)),
       });
       return new NatsProducer(connection, publisher, options);

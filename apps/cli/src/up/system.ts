@@ -136,6 +136,7 @@ export class LocalSystem {
       clientPorts: this.options.ports.brokers,
       serverBinary: this.options.natsServerBinary,
       syncInterval: this.options.syncInterval,
+      withPassword: true,
       signal,
       onProgress: (healthy) => this.reporter.progress('brokers', `${healthy} of ${nodes} healthy`),
       onNodes: (brokers) => {

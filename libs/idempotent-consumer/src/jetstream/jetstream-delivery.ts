@@ -18,6 +18,17 @@ const TOKENS_BEFORE_NUMBERS_NEW_FORM = 6;
 const DOT = 0x2e;
 const DIGIT_0 = 0x30;
 
+/** What is kept of headers: brokers take 64 KiB of them with every message, and a dead letter stays. */
+const HEADERS_LENGTH_MAX = 8_192;
+/** Longer than the message id of any event: the longest topic and the longest event id. */
+const HEADER_LENGTH_MAX = 2_048;
+
+/** A value that fits, the end of a longer one left out. No half of a character stays. */
+function shortened(value: string): string {
+  if (value.length <= HEADER_LENGTH_MAX) return value;
+  return `${value.slice(0, HEADER_LENGTH_MAX - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
+}
+
 /** One delivery of a pull consumer. */
 export class JetStreamDelivery implements Delivery {
   readonly seq: number;
@@ -53,7 +64,15 @@ export class JetStreamDelivery implements Delivery {
   headersText(): string | undefined {
     const { headers } = this.message;
     if (!headers) return undefined;
-    return JSON.stringify(Object.fromEntries(headers.keys().map((key) => [key, headers.values(key)])));
+    let left = HEADERS_LENGTH_MAX;
+    const kept: [string, string[]][] = [];
+    for (const key of headers.keys()) {
+      const values = headers.values(key).map((value) => shortened(value));
+      left -= values.reduce((sum, { length }) => sum + length, key.length);
+      if (left < 0) break;
+      kept.push([key, values]);
+    }
+    return JSON.stringify(Object.fromEntries(kept));
   }
 
   ack(): void {

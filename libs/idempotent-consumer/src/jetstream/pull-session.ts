@@ -48,7 +48,10 @@ export class PullSession {
   private readonly inbox: string;
   /** Where pulls are asked for. */
   private readonly nextSubject: string;
-  private readonly subscription: Subscription;
+  private subscription: Subscription;
+  private subscriptionCount = 0;
+  /** Whether the answers come from another account. */
+  private readonly isImported: boolean;
   /** What each pull still owes, oldest first: the server serves them in that order. */
   private readonly pulls = new Map<string, Pull>();
   private pullCount = 0;
@@ -64,12 +67,8 @@ export class PullSession {
     this.inbox = createInbox(options.inboxPrefix);
     const { apiPrefix = '$JS.API', stream, consumer } = options;
     this.nextSubject = `${apiPrefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
-    this.subscription = connection.subscribe(`${this.inbox}.*`, {
-      callback: (error, message) => {
-        if (error) this.lose(error.message);
-        else this.receive(message);
-      },
-    });
+    this.isImported = apiPrefix !== '$JS.API';
+    this.subscription = this.subscribe();
     this.monitor = setInterval(() => {
       this.listen();
     }, HEARTBEAT_MS / 2);
@@ -105,7 +104,7 @@ export class PullSession {
     const missingBytes = roomBytes - this.requestedBytes;
     if (missing <= 0 || missingBytes < PULL_BYTES_MIN) return;
     if (this.pulls.size > 0 && (missing < room / 4 || missingBytes < roomBytes / 4)) return;
-    const reply = `${this.inbox}.${++this.pullCount}`;
+    const reply = `${this.inbox}.${this.subscriptionCount}.${++this.pullCount}`;
     if (this.pulls.size === 0) this.heardMs = this.deliveredMs = performance.now();
     this.pulls.set(reply, { messages: missing, bytes: missingBytes });
     const body = JSON.stringify({
@@ -136,6 +135,26 @@ export class PullSession {
     this.subscription.unsubscribe();
   }
 
+  private subscribe(): Subscription {
+    return this.connection.subscribe(`${this.inbox}.${++this.subscriptionCount}.*`, {
+      callback: (error, message) => {
+        if (error) this.lose(error.message);
+        else this.receive(message);
+      },
+    });
+  }
+
+  /**
+   * Brokers take an empty message for the end of what a request of another account is answered. They go on delivering to
+   * that pull, and nothing arrives. Without a subscription they stop: what was on its way comes again after the ack wait.
+   */
+  private renew(): void {
+    void this.subscription.drain().catch(() => undefined);
+    this.pulls.clear();
+    this.subscription = this.subscribe();
+    this.options.onPullEnded();
+  }
+
   private receive(message: Msg): void {
     if (this.ended) return;
     this.heardMs = performance.now();
@@ -148,6 +167,7 @@ export class PullSession {
     const delivery = new JetStreamDelivery(message);
     this.credit(delivery.data.length);
     this.options.onDelivery(delivery);
+    if (this.isImported && delivery.data.length === 0 && message.headers === undefined) this.renew();
   }
 
   private receiveStatus(code: number, description: string, pull: string): void {

@@ -1,0 +1,35 @@
+/** Every request of JetStream that takes something away, or gives it to somebody, for the stream EVENTS. */
+
+/** Without the prefix of the API. */
+export const ADMINISTRATIVE_REQUESTS = [
+  'STREAM.CREATE.EVENTS',
+  'STREAM.CREATE.OTHERS',
+  'STREAM.UPDATE.EVENTS',
+  'STREAM.DELETE.EVENTS',
+  'STREAM.PURGE.EVENTS',
+  'STREAM.MSG.DELETE.EVENTS',
+  'STREAM.SNAPSHOT.EVENTS',
+  'STREAM.RESTORE.EVENTS',
+  'STREAM.LEADER.STEPDOWN.EVENTS',
+  'STREAM.PEER.REMOVE.EVENTS',
+  'CONSUMER.CREATE.EVENTS',
+  'CONSUMER.CREATE.EVENTS.store',
+  'CONSUMER.CREATE.EVENTS.others',
+  'CONSUMER.DURABLE.CREATE.EVENTS.store',
+  'CONSUMER.DELETE.EVENTS.store',
+  'CONSUMER.PAUSE.EVENTS.store',
+  'CONSUMER.RESET.EVENTS.store',
+  'CONSUMER.UNPIN.EVENTS.store',
+  'CONSUMER.LEADER.STEPDOWN.EVENTS.store',
+  'META.LEADER.STEPDOWN',
+  'SERVER.REMOVE',
+  'ACCOUNT.PURGE.SEKALI',
+  'ACCOUNT.STREAM.MOVE.SEKALI.EVENTS',
+  'ACCOUNT.STREAM.CANCEL_MOVE.SEKALI.EVENTS',
+] as const;
+
+/** Acknowledgements of the first message, in both forms. */
+export const ACKNOWLEDGEMENTS = [
+  '$JS.ACK.EVENTS.store.1.1.1.1.0',
+  '$JS.ACK.hub.account.EVENTS.store.1.1.1.1.0',
+] as const;
