@@ -11,6 +11,7 @@ export {
   forgetConsumer,
   isForbidden,
   jetStreamErrorCode,
+  NoRoomError,
   STREAM_CREATED_METADATA,
   streamInfo,
   type ConsumerDefinition,
