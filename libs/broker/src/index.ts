@@ -27,6 +27,7 @@ export {
   jetStreamErrorCode,
   resetConsumer,
   STREAM_IDENTITY_METADATA,
+  NoRoomError,
   streamInfo,
   type ConsumerDefinition,
   type OnDifferences,

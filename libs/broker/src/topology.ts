@@ -70,6 +70,8 @@ export const EVENT_BYTES_METADATA = 'sekali.event-bytes-max';
 const BROKER_METADATA = '_nats.';
 
 const CONSUMER_NOT_FOUND = 10014;
+const NO_SUITABLE_PEERS = 10005;
+const INSUFFICIENT_STORAGE = 10047;
 const STREAM_NOT_FOUND = 10059;
 const STREAM_NAME_IN_USE = 10058;
 
@@ -342,12 +344,37 @@ function absent(error: unknown, code: number): undefined {
 }
 
 const RESET_MS_MAX = 5_000;
+/** A broker that has not come back yet, after which it passes by itself; a disk that is too small does not. */
+function isPeerMissing(error: unknown): boolean {
+  return jetStreamErrorCode(error) === NO_SUITABLE_PEERS && !/storage/i.test((error as Error).message);
+}
+
+/** The brokers have no place for a stream or a consumer, and whoever runs them has to make some. */
+export class NoRoomError extends Error {
+  override readonly name = 'NoRoomError';
+
+  /** Puts an error of the brokers that means this into words that say what to do; any other stays as it is. */
+  static from(error: unknown): unknown {
+    const code = jetStreamErrorCode(error);
+    if (code !== NO_SUITABLE_PEERS && code !== INSUFFICIENT_STORAGE) return error;
+    const { message } = error as Error;
+    const remedy = /storage/i.test(message)
+      ? 'give the brokers more disk, or lower SEKALI_STREAM_BYTES_MAX'
+      : 'start the brokers that are missing, or lower SEKALI_STREAM_REPLICAS';
+    return new NoRoomError(`the brokers have no place for the stream (${message}): ${remedy}`, {
+      cause: error,
+    });
+  }
+}
+
 const AVAILABLE_WITHIN_MS = 60_000;
 const RETRY_MS = 500;
 
 /**
- * Definitions the brokers will never accept fail at once, and so does what this user may not do; a cluster without a
- * leader is waited for.
+ * Definitions the brokers will never accept fail at once, and so does what this user may not do. Waited for are a cluster
+ * without a leader, and one that has not met all of its brokers again.
+ *
+ * @throws NoRoomError when the brokers have no place for what is to be made
  */
 async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + AVAILABLE_WITHIN_MS;
@@ -355,10 +382,11 @@ async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
     try {
       return await action();
     } catch (error) {
-      const status = (error as { status?: unknown }).status;
-      const refused = jetStreamErrorCode(error) !== undefined && status !== 503;
+      const { status } = error as { status?: unknown };
+      const code = jetStreamErrorCode(error);
+      const refused = code !== undefined && status !== 503 && !isPeerMissing(error);
       const isFinal = refused || error instanceof DefinitionError || isForbidden(error);
-      if (isFinal || Date.now() > deadline) throw error;
+      if (isFinal || Date.now() > deadline) throw NoRoomError.from(error);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }

@@ -1,0 +1,179 @@
+/**
+ * A whole system on a small disk: full means no, in time; and what a full disk broke is mended once there is room.
+ *
+ * It needs a disk of its own, which only root on Linux can make out of nothing (tmpfs).
+ */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { drawFreePorts, findRepositoryRoot, waitFor } from '#local-cluster';
+import type { ReadyReport } from './reporter.js';
+
+const DISK_MB = 520;
+const DEADLINE_MS = 120_000;
+const PAYLOAD = { x: 'x'.repeat(25_000) };
+
+let disk: string;
+let up: ChildProcess | undefined;
+let output: string;
+
+/** Whether this user may mount, tried with a disk of one megabyte. */
+function canMount(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'sekali-mount-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'ignore' });
+    execFileSync('umount', [folder]);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const ableTo = process.platform === 'linux' && canMount();
+
+beforeEach(() => {
+  output = '';
+  disk = mkdtempSync(join(tmpdir(), 'sekali-disk-'));
+  chmodSync(disk, 0o755);
+  if (ableTo) execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MB}m,mode=755`, 'tmpfs', disk]);
+});
+
+afterEach(async () => {
+  const ended = new Promise((resolve) => up?.once('close', resolve) ?? resolve(undefined));
+  if (up?.exitCode === null) {
+    up.kill('SIGINT');
+    await ended;
+  }
+  up = undefined;
+  if (ableTo) execFileSync('umount', ['-l', disk]);
+  rmSync(disk, { recursive: true, force: true });
+});
+
+async function start(): Promise<ReadyReport> {
+  const [port, natsPort, postgresPort] = (await drawFreePorts(3)).map(String) as [string, string, string];
+  const program = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
+  const ports = ['--port', port, '--nats-port', natsPort, '--postgres-port', postgresPort];
+  up = spawn(process.execPath, [program, 'up', '--data', join(disk, 'data'), '--workers', '1', ...ports], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      ...process.env,
+      NODE_OPTIONS: '',
+      npm_lifecycle_event: undefined,
+      SEKALI_PUBLISH_BUDGET_MS: '6000',
+    },
+  });
+  for (const stream of [up.stdout, up.stderr]) stream?.on('data', (chunk) => (output += String(chunk)));
+  const line = await waitFor(
+    () => /^ready (.*)$/m.exec(output)?.[1] ?? (up?.exitCode === null ? undefined : ''),
+    { timeoutMs: DEADLINE_MS },
+  );
+  if (!line) throw new Error(`not ready:\n${output}`);
+  return JSON.parse(line) as ReadyReport;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+  readonly accepted: readonly string[];
+}
+
+/** Publishes 20 events of 25 KB. */
+async function publish(gateway: string, round: number | string): Promise<Answer> {
+  const events = Array.from({ length: 20 }, (_, n) => ({
+    topic: 'disk',
+    event_id: `${round}-${n}`,
+    timestamp: '2026-11-22T10:00:00Z',
+    source: 's',
+    payload: PAYLOAD,
+  }));
+  const answer = await fetch(`${gateway}/publish`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(events),
+  });
+  const text = await answer.text();
+  const { results = [] } = JSON.parse(text) as { results?: { event_id: string; status: string }[] };
+  const accepted = results.flatMap(({ event_id, status }) => (status === 'accepted' ? [event_id] : []));
+  return { status: answer.status, text, accepted };
+}
+
+/** Publishes until something is refused. @returns the ids of all that was accepted, and the refusal */
+async function fill(gateway: string): Promise<{ accepted: string[]; refusal: Answer }> {
+  const accepted: string[] = [];
+  for (let round = 0; ; round++) {
+    const answer = await publish(gateway, round);
+    accepted.push(...answer.accepted);
+    if (answer.status !== 202) return { accepted, refusal: answer };
+  }
+}
+
+async function get<T>(url: string): Promise<T> {
+  return (await (await fetch(url)).json()) as T;
+}
+
+if (ableTo) {
+  describe('a system on a small disk', () => {
+    it('refuses in time, keeps what it accepted, and comes back by itself after the disk was full', async () => {
+      const { gateway, pids } = await start();
+      expect(output).toMatch(/The stream may hold \d+ MB instead of [\d,]+ MB/);
+      const worker = pids['worker-1'] ?? 0;
+      process.kill(worker, 'SIGSTOP');
+      const { accepted, refusal } = await fill(gateway);
+      expect(refusal.status).toBe(503);
+      expect(refusal.text).toContain('the stream is full');
+      const summary = await get<{ status: string; components: { stream: object } }>(`${gateway}/health`);
+      expect(summary).toMatchObject({
+        status: 'degraded',
+        components: { stream: { status: 'degraded', detail: expect.stringContaining('full') } },
+      });
+      process.kill(worker, 'SIGCONT');
+      const stored = await waitFor(
+        async () => {
+          const stats = await get<{ unique_processed: number; in_flight: number }>(`${gateway}/stats`);
+          return stats.in_flight === 0 ? stats.unique_processed : undefined;
+        },
+        { timeoutMs: DEADLINE_MS },
+      );
+      expect(stored).toBe(accepted.length);
+
+      // Something else takes all that is left; the stream still has room for what is small.
+      const { bavail, bsize } = statfsSync(disk);
+      const other = join(disk, 'other');
+      try {
+        writeFileSync(other, new Uint8Array(bavail * bsize));
+      } catch {
+        // It took what there was.
+      }
+      const broken = await waitFor(
+        async () => {
+          await publish(gateway, `full-${Math.random()}`).catch(() => undefined);
+          return (
+            /nats-\d (has switched JetStream off|has a stream that failed)[^\n]*: make room/.test(output) ||
+            undefined
+          );
+        },
+        { timeoutMs: DEADLINE_MS },
+      );
+      if (!broken) throw new Error(`no broker was found to be of no use:\n${output}`);
+      rmSync(other);
+      const isReady = await waitFor(
+        async () => {
+          const answer = await publish(gateway, `after-${Math.random()}`).catch(() => undefined);
+          const ready = await fetch(`${gateway}/health/ready`).catch(() => undefined);
+          return (answer?.status === 202 && ready?.status === 200) || undefined;
+        },
+        { timeoutMs: DEADLINE_MS },
+      );
+      const health = await (await fetch(`${gateway}/health`)).text();
+      if (!isReady) throw new Error(`not ready again: ${health}\n${output}`);
+    }, 480_000);
+  });
+} else {
+  it('cannot try a full disk here: only root on Linux may mount one; the run of CI does', () => {
+    expect(process.getuid?.() === 0 && process.platform === 'linux').toBe(false);
+  });
+}
