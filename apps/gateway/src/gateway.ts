@@ -11,7 +11,7 @@ import { brokerAddress } from '#broker';
 import type { GatewaySettings } from '#config';
 import { PUBLISH_EVENTS_MAX } from '#contracts';
 import { NestLogger, type Logger } from '#observability';
-import { activeApiKeys, areGivenUp, areStored, BrokerDuplicates, createPool } from '#store';
+import { activeApiKeys, areStored, BrokerDuplicates, createPool, givenUpAmong, givenUpFrom } from '#store';
 import { BrokerLink } from './broker-link.js';
 import { EventReader } from './events/event-reader.js';
 import { GatewayModule } from './gateway.module.js';
@@ -175,10 +175,7 @@ async function connectBrokers(broker: BrokerLink, logger: Logger): Promise<void>
   logger.info('connected to the brokers');
 }
 
-function brokerOptions(
-  settings: GatewaySettings,
-  pool: Pool,
-): ConstructorParameters<typeof BrokerLink>[0] {
+function brokerOptions(settings: GatewaySettings, pool: Pool): ConstructorParameters<typeof BrokerLink>[0] {
   return {
     address: brokerAddress(settings, 'sekali-gateway'),
     consumer: settings.SEKALI_CONSUMER,
@@ -191,7 +188,8 @@ function brokerOptions(
       together: settings.SEKALI_PUBLISH_TOGETHER === 'true',
       inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
       ledger: {
-        givenUp: (events) => areGivenUp(pool, settings.SEKALI_STREAM, events),
+        givenUpFrom: (seq, limit) => givenUpFrom(pool, settings.SEKALI_STREAM, seq, limit),
+        givenUpAmong: (seqs) => givenUpAmong(pool, settings.SEKALI_STREAM, seqs),
         stored: (events) => areStored(pool, events),
       },
     },

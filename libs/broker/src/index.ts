@@ -9,7 +9,7 @@ export {
   streamDifferences,
   streamShape,
 } from './definition-differences.js';
-export type { EventLedger, SentEvent } from './duplicate-check.js';
+export type { EventLedger, GivenUp, SentEvent } from './duplicate-check.js';
 export { MovableConnection } from './movable-connection.js';
 export { type UnavailableReason } from './publish-failure.js';
 export type { Publication, PublishOutcome } from './publish-job.js';

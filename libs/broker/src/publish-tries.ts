@@ -85,6 +85,7 @@ export class PublishTries {
       this.acks.send([message], this.tryMs(leftMs), (answer) => {
         if (answer instanceof Error) goOn(answer);
         else if (!answer.duplicate) end(this.accepted(job, answer.seq));
+        else if (this.isSurelyOwn(messageId, answer.seq)) end({ status: 'duplicate', seq: answer.seq });
         else goOn(answer);
       });
     } catch (error) {
@@ -129,6 +130,10 @@ export class PublishTries {
     }
   }
 
+  private isSurelyOwn(messageId: string, seq: number): boolean {
+    return this.own.sequenceOf(messageId) === seq && this.duplicates.isSurelyKept(seq);
+  }
+
   /** Whether the message that the brokers call the first is this event, and somebody has it. */
   private async isKept(
     { event: { topic, eventId } }: PublishJob,
@@ -147,13 +152,11 @@ export class PublishTries {
   private async firstOf(job: PublishJob, seq: number): Promise<'this' | 'same' | 'gone' | 'another'> {
     if (this.own.sequenceOf(job.messageId) === seq) return 'same';
     const manager = await this.leader();
-    const stored = await manager.streams
-      .getMessage(this.bounds.stream, { seq })
-      .catch((error: unknown) => {
-        if (publishFailure(error).retry) throw error;
-        // A producer that may only publish may not look: then the message id has to do.
-        return 'not-told' as const;
-      });
+    const stored = await manager.streams.getMessage(this.bounds.stream, { seq }).catch((error: unknown) => {
+      if (publishFailure(error).retry) throw error;
+      // A producer that may only publish may not look: then the message id has to do.
+      return 'not-told' as const;
+    });
     if (stored === 'not-told') return 'same';
     // It has left the stream since, by age or by hand.
     if (stored === null) return 'gone';

@@ -38,7 +38,7 @@ export interface StreamDefinition {
   readonly consumers?: readonly string[];
 }
 
-/** Told of what was changed by hand and is put right, or is left because it loses nothing, before that is done. */
+/** Told of what was changed by hand and was put right, or is left because it loses nothing. */
 export type OnDifferences = (subject: string, differences: readonly Difference[]) => void;
 
 /** What a durable pull consumer is made from. */
@@ -66,7 +66,7 @@ const STREAM_NOT_FOUND = 10059;
  * Makes the stream, or changes an existing one to the definition. Repeatable: nothing is sent where nothing differs. Waits
  * for a leader up to a minute.
  *
- * @param onDifferences told of what is put right
+ * @param onDifferences told of what was put right
  * @throws `DefinitionError` when the stream differs and cannot be changed, would lose something, or may not be changed
  */
 export async function ensureStream(
@@ -89,7 +89,10 @@ export async function ensureStream(
     const isAllSettled = await isSettled(manager, definition);
     const differences = streamDifferences(existing, config, isAllSettled);
     if (differences.length === 0) return existing;
-    return mend(`the stream ${definition.name}`, differences, STREAM_REMEDY, onDifferences, async () =>
+    // The brokers lift no limit of a stream for consumers while it has one.
+    const isLimit = differences.some(({ field }) => field === 'consumer_limits');
+    const remedy = isLimit ? CONSUMER_REMEDY : STREAM_REMEDY;
+    return mend(`the stream ${definition.name}`, differences, remedy, onDifferences, async () =>
       manager.streams.update(definition.name, mending(differences)),
     );
   });
@@ -110,9 +113,10 @@ async function mend<T>(
 ): Promise<T> {
   const fixed = differences.filter(({ canBeMended }) => !canBeMended);
   if (fixed.length > 0) throw new DefinitionError(subject, fixed, `${remedy}.`);
-  onDifferences(subject, differences);
   try {
-    return await update();
+    const info = await update();
+    onDifferences(subject, differences);
+    return info;
   } catch (error) {
     const status = (error as { status?: unknown }).status;
     if (isForbidden(error))
@@ -146,7 +150,7 @@ async function isSettled(manager: JetStreamManager, definition: StreamDefinition
  *
  * @param startSequence where a consumer that has to be made begins; everything below must be settled. It is told the
  *   first sequence that the stream still has
- * @param onDifferences told of what is put right, and of a pause, which is left to end
+ * @param onDifferences told of what was put right, and of a pause, which is left to end
  * @throws `DefinitionError` when the consumer differs and cannot, or may not, be changed
  */
 export async function ensureConsumer(

@@ -30,6 +30,7 @@
  * alone, with nothing else at work in this process, and the attempt is written down before it begins: attempts
  * that began and never ended are its doing. Its neighbours were redelivered as often but end their attempts.
  */
+import { atRandom, describe, eachSequenceOnce, redelivered, sequencesOf } from './batch-parts.js';
 import type { Decoder, Delivery, Message, Poison } from './delivery.js';
 import type { Observer, Outcome } from './outcome.js';
 import type { OutageGate } from './outage-gate.js';
@@ -320,11 +321,7 @@ export class BatchProcessor<E> {
   }
 
   /** Dead letters that could not be written. One that Postgres refuses must not hold up the others, nor be lost. */
-  private async settlePoison(
-    streamId: number,
-    poison: readonly Poison[],
-    error: unknown,
-  ): Promise<Outcomes> {
+  private async settlePoison(streamId: number, poison: readonly Poison[], error: unknown): Promise<Outcomes> {
     if (poison.length > 1) return this.settleEachPoison(streamId, poison, error);
     await this.gate.waitForStore(error, 0);
     return putBack(poison.map(({ delivery }) => delivery.seq));
@@ -367,42 +364,6 @@ export class BatchProcessor<E> {
   }
 }
 
-function sequencesOf({ messages, poison }: Batch<unknown>): number[] {
-  return [...messages, ...poison].map(({ delivery }) => delivery.seq);
-}
-
-/** Those that may have failed before: the count of their attempts ends with their outcome. */
-function redelivered({ messages, poison }: Batch<unknown>): number[] {
-  const seqs: number[] = [];
-  for (const { delivery } of messages) if (delivery.deliveryCount > 1) seqs.push(delivery.seq);
-  for (const { delivery } of poison) if (delivery.deliveryCount > 1) seqs.push(delivery.seq);
-  return seqs;
-}
-
 function putBack(seqs: readonly number[]): Outcomes {
   return new Map(seqs.map((seq) => [seq, { kind: 'retry', delayMs: PUT_BACK_MS }]));
-}
-
-/** Some of them, each once, in no order. */
-function atRandom<T>(all: readonly T[], count: number): T[] {
-  const left = [...all];
-  const taken: T[] = [];
-  while (taken.length < count && left.length > 0)
-    taken.push(...left.splice(Math.floor(Math.random() * left.length), 1));
-  return taken;
-}
-
-/** Of those delivered twice into one batch the first decides; both are answered. */
-function eachSequenceOnce(deliveries: readonly Delivery[]): readonly Delivery[] {
-  // Mostly they come in order, and can be told apart without being remembered.
-  const isAscending = deliveries.every(({ seq }, position) => seq > (deliveries[position - 1]?.seq ?? -1));
-  if (isAscending) return deliveries;
-  const seen = new Set<number>();
-  return deliveries.filter(({ seq }) => !seen.has(seq) && seen.add(seq));
-}
-
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = (error as { code?: unknown }).code;
-  return typeof code === 'string' ? `${code}: ${error.message}` : error.message;
 }

@@ -34,7 +34,9 @@ export class HealthController {
   async ready(): Promise<object> {
     const { ready, components } = await this.readiness.check();
     if (ready) return { status: 'ok', components };
-    const failed = Object.entries(components).flatMap(([name, part]) => (part.status === 'failed' ? [name] : []));
+    const failed = Object.entries(components).flatMap(([name, part]) =>
+      part.status === 'failed' ? [name] : [],
+    );
     const detail = failed.length === 0 ? 'It is stopping.' : `Failed: ${failed.join(', ')}.`;
     throw new ProblemError(problem('not-ready', 503, detail, { components }), { 'retry-after': '2' });
   }

@@ -6,13 +6,8 @@
 import { pendingMigrations, type Queryable } from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { withinMs } from '../within.js';
+import type { ComponentState } from './component-state.js';
 import { ConsumerProgress, consumerState, streamState } from './drift.js';
-
-/** One part, and what is wrong with it. */
-export interface ComponentState {
-  readonly status: 'ok' | 'degraded' | 'failed';
-  readonly detail?: string;
-}
 
 /** The parts, and whether none has failed. */
 export interface Readiness {

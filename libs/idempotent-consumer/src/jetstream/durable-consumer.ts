@@ -37,7 +37,12 @@ export class DurableConsumer {
     readonly address: DurableConsumerAddress,
   ) {}
 
-  /** Asks the broker. @returns `undefined` when there is no such consumer; throws when nobody answers */
+  /**
+   * Asks the broker.
+   *
+   * @returns `undefined` when there is no such consumer
+   * @throws when nobody answers, or the consumer would deliver messages without their bodies: each would be poison
+   */
   async look(): Promise<ConsumerSight | undefined> {
     this.manager ??= await jetstreamManager(this.connection, { checkAPI: false, timeout: ANSWER_MS_MAX });
     const { stream, consumer, streamCreatedKey } = this.address;
@@ -48,6 +53,8 @@ export class DurableConsumer {
       if ((error as { code?: unknown }).code === CONSUMER_NOT_FOUND) return undefined;
       throw error;
     }
+    if (info.config.headers_only === true)
+      throw new Error(`consumer ${consumer} delivers headers only, without the bodies: run setup`);
     const streamCreated =
       info.config.metadata?.[streamCreatedKey] ?? (await this.manager.streams.info(stream)).created;
     return {
