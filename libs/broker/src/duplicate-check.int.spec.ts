@@ -104,6 +104,13 @@ describe('a repeat of an event', () => {
     expect(await other.publish(event('a'))).toEqual({ status: 'accepted', seq: 2 });
   });
 
+  it('is published again by a producer without a ledger that finds its message gone', async () => {
+    const system = await createTestSystem();
+    const [, other] = await bothSee(system);
+    await (await managerOf(system)).streams.purge(system.streamName);
+    expect(await other.publish(event('a'))).toEqual({ status: 'accepted', seq: 2 });
+  });
+
   it('is a duplicate when its message has left the stream and it was stored', async () => {
     const system = await createTestSystem();
     const [own, other] = await bothSee(system, ledgerOf(system));

@@ -77,7 +77,10 @@ export class DuplicateCheck {
   private ledgerFrom = 0;
   private readonly repeats = new Repeats();
 
-  /** @param manager how the stream is asked; it may be refused, then a message id has to do */
+  /**
+   * @param manager how the stream is asked; it may be refused, then a message id has to do
+   * @param ledger left out by producers, which may only publish: then nothing is asked, and a message id has to do
+   */
   constructor(
     private readonly manager: () => Promise<JetStreamManager>,
     private readonly stream: string,
@@ -87,6 +90,7 @@ export class DuplicateCheck {
   /** Whether a message is known to be kept without asking. */
   isSurelyKept(seq: number): boolean {
     const { sight } = this;
+    if (this.ledger === undefined) return true;
     return sight !== undefined && performance.now() < sight.untilMs && isSeenKept(sight, seq);
   }
 
