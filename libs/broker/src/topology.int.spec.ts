@@ -140,7 +140,7 @@ describe('a stream that was changed by hand', () => {
 
   it('is refused where it has limits for consumers, which can be lifted without one', async () => {
     const system = await createTestSystem();
-    const change = { consumer_limits: { inactive_threshold: nanos(3_600_000) } };
+    const change = { consumer_limits: { inactive_threshold: nanos(3_600_000), max_ack_pending: 60_000 } };
     await (await managerOf(system)).streams.update(system.streamName, change);
     await expect(setup(system)).rejects.toThrow(
       /consumer_limits is \{.*\}, should be not set.*sekali rewind/,

@@ -17,7 +17,8 @@
  *   | anything else (42…, P0001, a bug)| counted; dead letter `effect_failed` | wait      | put back, nothing counted    |
  *
  * "Once more" rules out a defect that was there for a moment: it would have to come back behind the probe. "Counted" is
- * an attempt of `attemptsMax`, repeated with a growing delay. "Wait" pauses for 2 s at most, and holds the batch.
+ * an attempt of `attemptsMax`, repeated with a growing delay. "Wait" pauses for 2 s at most, and holds the batch for
+ * two minutes; then it is put back, so that others get their turn.
  * The good message may itself have become bad, by a new constraint: while the probe fails, one message of the batch that
  * was taken at random is tried by itself at each turn, and becomes the good one when it is stored. With no good message
  * (the process has stored nothing yet) three are tried, and the batch is put back, so that others get their turn:
@@ -52,6 +53,8 @@ export interface ProcessorSettings {
 const RETRY_DELAY_MS_MAX = 60_000;
 /** Behind a pause for the store, which is what keeps the pace. */
 const PUT_BACK_MS = 1_000;
+/** Turns, of 2 s mostly, after which what waits for the store is put back: others may be those that it takes. */
+const TURNS_HELD_MAX = 60;
 /** Messages that are tried by themselves before a batch is put back. */
 const SAMPLES_WITHOUT_GOOD = 3;
 const SHARE_OF_SLOW = 8;
@@ -175,7 +178,7 @@ export class BatchProcessor<E> {
       const sampled = await this.sample(streamId, batch.messages, state);
       if (sampled !== undefined) return this.settleRest(streamId, batch, sampled, tried);
       await this.gate.waitForStore(tried.error, failures);
-      if (state === 'unknown') return putBack(sequencesOf(batch));
+      if (state === 'unknown' || failures >= TURNS_HELD_MAX) return putBack(sequencesOf(batch));
     }
   }
 
@@ -263,7 +266,8 @@ export class BatchProcessor<E> {
       const isItsOwn = state === 'works' || (state === 'unknown' && isAboutTheValue(error));
       if (isItsOwn && !isRefused) return this.failAlone(streamId, message, error);
       if (!isItsOwn) await this.gate.waitForStore(error, failures);
-      if (state === 'unknown' && !isItsOwn) return putBack([message.delivery.seq]);
+      if ((state === 'unknown' && !isItsOwn) || failures >= TURNS_HELD_MAX)
+        return putBack([message.delivery.seq]);
       const tried = await this.attempt(streamId, { messages: [message], poison: [] });
       if (tried instanceof Map) return tried;
       error = tried.error;
