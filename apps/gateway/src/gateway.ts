@@ -11,7 +11,15 @@ import { brokerAddress } from '#broker';
 import type { GatewaySettings } from '#config';
 import { PUBLISH_EVENTS_MAX } from '#contracts';
 import { NestLogger, type Logger } from '#observability';
-import { activeApiKeys, areGivenUp, areStored, BrokerDuplicates, createPool, PromiseMarks } from '#store';
+import {
+  activeApiKeys,
+  areStored,
+  BrokerDuplicates,
+  createPool,
+  givenUpAmong,
+  givenUpFrom,
+  PromiseMarks,
+} from '#store';
 import { BrokerLink } from './broker-link.js';
 import { addressTest, clientOf } from './client-address.js';
 import { ConnectionBound } from './connection-bound.js';
@@ -217,7 +225,8 @@ function brokerOptions(
       togetherMax: settings.SEKALI_PUBLISH_TOGETHER_MAX,
       inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
       ledger: {
-        givenUp: (events) => areGivenUp(pool, settings.SEKALI_STREAM, events),
+        givenUpFrom: (seq, limit) => givenUpFrom(pool, settings.SEKALI_STREAM, seq, limit),
+        givenUpAmong: (seqs) => givenUpAmong(pool, settings.SEKALI_STREAM, seqs),
         stored: (events) => areStored(pool, events),
       },
     },

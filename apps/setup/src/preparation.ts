@@ -156,7 +156,7 @@ function sayDifferences(logger: Logger): OnDifferences {
     if (differences.every(isPause)) {
       logger.warn({ differences: text }, `${subject} is paused: nothing is stored until the pause ends`);
     } else {
-      logger.warn({ differences: text }, `${subject} differs from its definition; it is put right`);
+      logger.warn({ differences: text }, `${subject} differed from its definition; it was put right`);
     }
   };
 }

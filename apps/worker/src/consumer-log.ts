@@ -1,5 +1,5 @@
 /** What a consumer tells about itself, as log lines. */
-import type { Observer } from '#idempotent-consumer';
+import type { ConsumerEvent, Observer } from '#idempotent-consumer';
 import type { Logger } from '#observability';
 
 /** Makes the observer that logs for one consumer. */
@@ -51,22 +51,26 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
         log.info({ seconds: event.seconds }, 'Postgres is back');
         return;
       case 'defect-began':
-        log.error(
-          { err: event.error },
-          'nothing can be stored, and no event is at fault: mend the schema, the privileges or the effect; all is kept and waits',
-        );
-        return;
       case 'defect-continues':
-        log.error(
-          { seconds: event.seconds, err: event.error },
-          'still nothing can be stored; all is kept and waits',
-        );
-        return;
       case 'defect-ended':
-        log.info({ seconds: event.seconds }, 'events are stored again');
+        logDefect(log, event);
         return;
       default:
         event satisfies never;
     }
   };
+}
+
+type DefectEvent = Extract<ConsumerEvent, { readonly type: `defect-${string}` }>;
+
+function logDefect(log: Logger, event: DefectEvent): void {
+  if (event.type === 'defect-ended') {
+    log.info({ seconds: event.seconds }, 'events are stored again');
+    return;
+  }
+  const seconds = event.type === 'defect-continues' ? event.seconds : 0;
+  log.error(
+    { seconds, err: event.error },
+    'nothing can be stored, whatever the event: mend the schema, the privileges or the effect; all is kept and waits',
+  );
 }

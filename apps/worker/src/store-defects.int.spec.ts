@@ -70,16 +70,24 @@ async function deadLetters(): Promise<{ event_id: string | null; reason: string;
   return rows;
 }
 
-/** Waits until the consumer has had time to give something up, were it to, then expects that it has given up nothing. */
-async function waitsAndKeeps(): Promise<void> {
-  await hasTold('defect-began');
+async function longerThan(ms: number): Promise<void> {
   const sinceMs = performance.now();
-  await waitFor(() => performance.now() - sinceMs > 3_000, { withinMs: 20_000, describe: 'time passes' });
+  await waitFor(() => performance.now() - sinceMs > ms, {
+    withinMs: ms + 30_000,
+    describe: `${ms} ms to pass`,
+  });
+}
+
+/** Waits until the consumer has had time to give something up, were it to, then expects that it has given up nothing. */
+async function expectNothingGivenUp(): Promise<void> {
+  await hasTold('defect-began');
+  // Three attempts with their delays take less.
+  await longerThan(1_500);
   expect(await deadLetters()).toEqual([]);
 }
 
 /** Everything sent is stored once, and nothing of the defect is left. */
-async function isWholeAgain(): Promise<void> {
+async function expectWholeAgain(): Promise<void> {
   await ledgerBecomes(system, ledgerOf(sent));
   expect((await system.pool.query('SELECT * FROM sekali.attempt')).rows).toEqual([]);
   await hasTold('defect-ended');
@@ -150,29 +158,32 @@ describe('a defect of the store', () => {
     await ledgerBecomes(system, ledgerOf(3));
     await begin();
     await send(40);
-    await waitsAndKeeps();
+    await expectNothingGivenUp();
     await end();
-    await isWholeAgain();
+    await expectWholeAgain();
   });
 
-  it.each(defects)('is waited for when $name, for an event that comes alone', async ({ begin, end }) => {
-    await start();
-    await send(1);
-    await ledgerBecomes(system, ledgerOf(1));
-    await begin();
-    await send(1);
-    await waitsAndKeeps();
-    await end();
-    await isWholeAgain();
-  });
+  it.each(defects.slice(0, 2))(
+    'is waited for when $name, for an event that comes alone',
+    async ({ begin, end }) => {
+      await start();
+      await send(1);
+      await ledgerBecomes(system, ledgerOf(1));
+      await begin();
+      await send(1);
+      await expectNothingGivenUp();
+      await end();
+      await expectWholeAgain();
+    },
+  );
 
   it.each([1, 40])('is waited for by a process that has stored nothing yet (%i events)', async (count) => {
     await sql('ALTER TABLE sekali.event RENAME COLUMN source TO src');
     await send(count);
     await start();
-    await waitsAndKeeps();
+    await expectNothingGivenUp();
     await sql('ALTER TABLE sekali.event RENAME COLUMN src TO source');
-    await isWholeAgain();
+    await expectWholeAgain();
   });
 
   it('is waited for when a privilege is missing', async () => {
@@ -194,7 +205,7 @@ describe('a defect of the store', () => {
         await sql(`REVOKE INSERT ON sekali.${table} FROM ${role}`);
         await send(5);
         // A table that only repeats are written to stops repeats alone; new events are stored meanwhile.
-        if (table !== 'duplicate') await waitsAndKeeps();
+        if (table !== 'duplicate') await expectNothingGivenUp();
         await sql(`GRANT INSERT ON sekali.${table} TO ${role}`);
         await ledgerBecomes(system, ledgerOf(sent));
       }
@@ -212,7 +223,7 @@ describe('a defect of the store', () => {
     await sql('ALTER TABLE sekali.duplicate RENAME COLUMN conflict TO conflicting');
     await publishEvent(system, { id: 'a' });
     await publishEvent(system, { id: 'b' });
-    await waitsAndKeeps();
+    await expectNothingGivenUp();
     await sql('ALTER TABLE sekali.duplicate RENAME COLUMN conflicting TO conflict');
     await ledgerBecomes(system, ledgerOf(2, 1));
   });
@@ -242,9 +253,9 @@ describe('a defect of the store', () => {
       await consumer?.stop();
       await start({ settings: { isolateAfterDeliveries: 0, attemptsMax: 2 } });
     }
-    await waitsAndKeeps();
+    await expectNothingGivenUp();
     await sql(dropTrigger);
-    await isWholeAgain();
+    await expectWholeAgain();
   });
 });
 
@@ -263,7 +274,7 @@ describe('the fault of one message', () => {
     await addTrigger(`RAISE EXCEPTION 'not this one'`, `NEW.event_id LIKE 'bad%'`);
     await send(1, 'bad');
     await start();
-    await waitsAndKeeps();
+    await expectNothingGivenUp();
     await send(1);
     await ledgerBecomes(system, ledgerOf(1, 0, 0, 1));
   });
@@ -284,9 +295,7 @@ describe('the fault of one message', () => {
     await start({ settings: { batchWaitMs: 50 } });
     await send(1);
     await ledgerBecomes(system, ledgerOf(1));
-    await sql(
-      `ALTER TABLE sekali.event ADD CONSTRAINT marked CHECK (payload->>'mark' = 'yes') NOT VALID`,
-    );
+    await sql(`ALTER TABLE sekali.event ADD CONSTRAINT marked CHECK (payload->>'mark' = 'yes') NOT VALID`);
     await send(1, 'bad', '{"mark":"no"}');
     await send(20, 'good', '{"mark":"yes"}');
     await ledgerBecomes(system, ledgerOf(21, 0, 0, 1));
@@ -294,7 +303,12 @@ describe('the fault of one message', () => {
 });
 
 describe('time-outs', () => {
-  const settings = { transactionMsMax: 1_000, batchWaitMs: 50, batchSize: 100, isolateAfterDeliveries: 1_000 };
+  const settings = {
+    transactionMsMax: 1_000,
+    batchWaitMs: 50,
+    batchSize: 100,
+    isolateAfterDeliveries: 1_000,
+  };
 
   it('make a dead letter of an event that is too slow alone, with the bound to raise, and store its neighbours', async () => {
     await addTrigger('PERFORM pg_sleep(20)', `NEW.event_id LIKE 'slow%'`);
@@ -312,8 +326,7 @@ describe('time-outs', () => {
     await start({
       settings,
       afterStoring: async (fresh) => {
-        if (fresh.some(({ eventId }) => eventId.startsWith('slow')))
-          await new Promise((resolve) => setTimeout(resolve, 3_000));
+        if (fresh.some(({ eventId }) => eventId.startsWith('slow'))) await longerThan(2_500);
       },
     });
     await send(5);
@@ -330,7 +343,7 @@ describe('time-outs', () => {
     for (let n = 0; n < 8; n++) {
       await send(1, 'slow');
       // Each in a batch of its own.
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await longerThan(100);
     }
     await send(5);
     await waitFor(async () => (await readLedger(system.pool)).stored === 6, {
@@ -348,8 +361,8 @@ describe('time-outs', () => {
     await ledgerBecomes(system, ledgerOf(1));
     await addTrigger('PERFORM pg_sleep(20)');
     await send(12);
-    await waitsAndKeeps();
+    await expectNothingGivenUp();
     await sql(dropTrigger);
-    await isWholeAgain();
+    await expectWholeAgain();
   });
 });

@@ -8,10 +8,11 @@
  *   in the stream? ─yes─▶ given up? ─no──▶ kept
  *      │                      └─yes─▶ lost: publish it again, the inbox decides
  *      └─no─▶ stored? ─yes─▶ kept
- *                 └─no, or nobody can say─▶ lost
+ *                 └─no, or nothing can say─▶ lost
  *
- * While one question is under way the next ones gather, and are asked as one: a question to the leader of the stream and
- * one statement, whatever their number. Where the ledger cannot be asked, what the stream says has to do.
+ * Repeats are common, and a round trip for each would slow them down. So what was seen of the stream and of the dead letters
+ * holds for a moment (`SEEN_MS`), and what comes meanwhile is judged by it: to them it is as if they had come that much
+ * sooner. While one question is under way the next ones gather. Where the ledger cannot be asked, the stream has to do.
  *
  * An event that is given up again and again cannot fill the stream: see `Repeats`.
  */
@@ -25,12 +26,31 @@ export interface SentEvent {
   readonly seq: number;
 }
 
-/** What is known of events beyond the stream. Each answer has one value for each event, in order. */
+/** A message that was given up as a dead letter. Its id is unknown where it could not be read. */
+export interface GivenUp {
+  readonly topic: string;
+  readonly eventId: string | null;
+  readonly seq: number;
+}
+
+/** What is known of events beyond the stream. */
 export interface EventLedger {
-  /** Whether the message under this sequence was given up as a dead letter. */
-  givenUp(events: readonly SentEvent[]): Promise<readonly boolean[]>;
-  /** Whether the event was stored, under whatever sequence. */
+  /** The messages that were given up, of those from a sequence on: the last `limit` of them. */
+  givenUpFrom(seq: number, limit: number): Promise<readonly GivenUp[]>;
+  /** Of some sequences, those messages that were given up. */
+  givenUpAmong(seqs: readonly number[]): Promise<readonly GivenUp[]>;
+  /** Whether events were stored, under whatever sequence: one value for each, in order. */
   stored(events: readonly Pick<SentEvent, 'topic' | 'eventId'>[]): Promise<readonly boolean[]>;
+}
+
+/** What was seen, and until when it holds. */
+interface Sight {
+  readonly untilMs: number;
+  readonly stream: StreamState;
+  /** From this sequence on every message that was given up is known. */
+  readonly fromSeq: number;
+  readonly givenUp: readonly GivenUp[];
+  readonly givenUpSeqs: ReadonlySet<number>;
 }
 
 interface Question {
@@ -39,8 +59,12 @@ interface Question {
   readonly fail: (error: unknown) => void;
 }
 
+const SEEN_MS = 50;
 const ASKED_AT_ONCE_MAX = 1_000;
 const LOOKS_AT_ONCE_MAX = 32;
+const GIVEN_UP_MAX = 5_000;
+/** Repeats go back further now and then: what lies before the oldest of now is asked for along with it. */
+const FURTHER_BACK = 100_000;
 /** After a failure the ledger is left alone for so long: requests must not wait for a database that is down. */
 const LEDGER_REST_MS = 2_000;
 const LEDGER_MS_MAX = 1_000;
@@ -49,18 +73,30 @@ const LEDGER_MS_MAX = 1_000;
 export class DuplicateCheck {
   private waiting: Question[] = [];
   private isAsking = false;
+  private sight: Sight | undefined;
   private ledgerFrom = 0;
   private readonly repeats = new Repeats();
 
-  /** @param manager how the stream is asked; it may be refused, then a message id has to do */
+  /**
+   * @param manager how the stream is asked; it may be refused, then a message id has to do
+   * @param ledger left out by producers, which may only publish: then nothing is asked, and a message id has to do
+   */
   constructor(
     private readonly manager: () => Promise<JetStreamManager>,
     private readonly stream: string,
     private readonly ledger?: EventLedger,
   ) {}
 
+  /** Whether a message is known to be kept without asking. */
+  isSurelyKept(seq: number): boolean {
+    const { sight } = this;
+    if (this.ledger === undefined) return true;
+    return sight !== undefined && performance.now() < sight.untilMs && isSeenKept(sight, seq);
+  }
+
   /** Whether a message is in the stream and was not given up, or its event was stored. @throws when the brokers do not say */
   async isKept(event: SentEvent): Promise<boolean> {
+    if (this.isSurelyKept(event.seq)) return true;
     return new Promise<boolean>((answer, fail) => {
       this.waiting.push({ event, answer, fail });
       if (!this.isAsking) void this.askAll();
@@ -69,17 +105,16 @@ export class DuplicateCheck {
 
   /** Whether an event was stored, as far as the ledger can say. */
   async isStored(event: SentEvent): Promise<boolean> {
-    const [isStored = false] = await this.fromLedger([event], (ledger) => ledger.stored([event]));
+    const [isStored = false] = await this.fromLedger([], (ledger) => ledger.stored([event]));
     return isStored;
   }
 
   private async askAll(): Promise<void> {
     this.isAsking = true;
-    while (this.waiting.length > 0) {
-      const questions = this.waiting.splice(0, ASKED_AT_ONCE_MAX);
+    for (let questions = this.take(); questions.length > 0; questions = this.take()) {
       try {
         const kept = await this.ask(questions.map(({ event }) => event));
-        for (const [index, { answer }] of questions.entries()) answer(kept[index] === true);
+        for (const { event, answer } of questions) answer(kept.has(event));
       } catch (error) {
         for (const { fail } of questions) fail(error);
       }
@@ -87,34 +122,65 @@ export class DuplicateCheck {
     this.isAsking = false;
   }
 
-  private async ask(events: readonly SentEvent[]): Promise<boolean[]> {
-    const [state, givenUp] = await Promise.all([
-      this.streamState(),
-      this.fromLedger(events, (ledger) => ledger.givenUp(events)),
-    ]);
-    if (state === 'not-told') return events.map(() => true);
-    const isWhole = state.num_deleted === undefined || state.num_deleted === 0;
-    const kept = events.map((event, index) => {
-      if (givenUp[index] === true) return !this.repeats.allow(event);
-      return isWhole && isWithin(state, event.seq) ? true : undefined;
-    });
-    const open = events.filter((_, index) => kept[index] === undefined);
-    if (open.length === 0) return kept.map((isKept) => isKept === true);
-    const found = await this.lookFor(open, state);
-    return kept.map((isKept, index) => isKept ?? found.has(events[index] as SentEvent));
+  private take(): Question[] {
+    return this.waiting.splice(0, ASKED_AT_ONCE_MAX);
   }
 
-  /** Events whose message may have left the stream. @returns those that are kept all the same */
-  private async lookFor(events: readonly SentEvent[], state: StreamState): Promise<Set<SentEvent>> {
-    const stored = await this.fromLedger(events, (ledger) => ledger.stored(events));
-    const kept = new Set(events.filter((_, index) => stored[index]));
+  /** @returns those that are kept */
+  private async ask(events: readonly SentEvent[]): Promise<ReadonlySet<SentEvent>> {
+    const sight = await this.look(Math.min(...events.map(({ seq }) => seq)));
+    if (sight === undefined) return new Set(events);
+    const earlier = events.filter(({ seq }) => seq < sight.fromSeq).map(({ seq }) => seq);
+    const givenUp =
+      earlier.length === 0
+        ? sight.givenUp
+        : [...sight.givenUp, ...(await this.fromLedger([], (ledger) => ledger.givenUpAmong(earlier)))];
+    const kept = new Set<SentEvent>();
+    const open: SentEvent[] = [];
+    for (const event of events) {
+      if (isSeenKept(sight, event.seq)) kept.add(event);
+      else if (!givenUp.some((one) => isOf(one, event))) open.push(event);
+      else if (!this.repeats.allow(event)) kept.add(event);
+    }
+    if (open.length > 0) await this.lookFor(open, sight.stream, kept);
+    return kept;
+  }
+
+  /** Looks at the stream and the dead letters. @returns `undefined` when this user may not look */
+  private async look(lowestSeq: number): Promise<Sight | undefined> {
+    const beganMs = performance.now();
+    const wantedFrom = Math.max(1, lowestSeq - FURTHER_BACK);
+    const [stream, givenUp] = await Promise.all([
+      this.streamState(),
+      this.fromLedger([], (ledger) => ledger.givenUpFrom(wantedFrom, GIVEN_UP_MAX)),
+    ]);
+    if (stream === 'not-told') return undefined;
+    const isAll = givenUp.length < GIVEN_UP_MAX;
+    const seqs = givenUp.map(({ seq }) => seq);
+    this.sight = {
+      untilMs: beganMs + SEEN_MS,
+      stream,
+      fromSeq: isAll ? wantedFrom : Math.min(...seqs) + 1,
+      givenUp,
+      givenUpSeqs: new Set(seqs),
+    };
+    return this.sight;
+  }
+
+  /** Events whose message may have left the stream. @param kept gets those that are kept all the same */
+  private async lookFor(
+    events: readonly SentEvent[],
+    state: StreamState,
+    kept: Set<SentEvent>,
+  ): Promise<void> {
+    const stored = await this.fromLedger([], (ledger) => ledger.stored(events));
+    for (const [index, event] of events.entries()) if (stored[index] === true) kept.add(event);
     const left = events.filter((event) => !kept.has(event) && isWithin(state, event.seq));
     for (let at = 0; at < left.length; at += LOOKS_AT_ONCE_MAX) {
       const some = left.slice(at, at + LOOKS_AT_ONCE_MAX);
       const isThere = await Promise.all(some.map(({ seq }) => this.isInStream(seq)));
-      for (const [index, event] of some.entries()) if (isThere[index]) kept.add(event);
+      for (const [index, event] of some.entries()) if (isThere[index] === true) kept.add(event);
     }
-    return kept;
   }
 
   private async streamState(): Promise<StreamState | 'not-told'> {
@@ -130,12 +196,7 @@ export class DuplicateCheck {
     return (await (await this.manager()).streams.getMessage(this.stream, { seq })) !== null;
   }
 
-  /** What cannot be told is `false` for each. */
-  private async fromLedger(
-    events: readonly unknown[],
-    ask: (ledger: EventLedger) => Promise<readonly boolean[]>,
-  ): Promise<readonly boolean[]> {
-    const unknown = events.map(() => false);
+  private async fromLedger<T>(unknown: T, ask: (ledger: EventLedger) => Promise<T>): Promise<T> {
     if (this.ledger === undefined || performance.now() < this.ledgerFrom) return unknown;
     try {
       return await withinMs(LEDGER_MS_MAX, ask(this.ledger));
@@ -144,6 +205,17 @@ export class DuplicateCheck {
       return unknown;
     }
   }
+}
+
+function isSeenKept({ stream, fromSeq, givenUpSeqs }: Sight, seq: number): boolean {
+  // Which messages are missing in between is not known.
+  if (stream.num_deleted > 0 || !isWithin(stream, seq)) return false;
+  return seq >= fromSeq && !givenUpSeqs.has(seq);
+}
+
+/** A sequence means the same message only within one incarnation of the stream; topic and id tell others apart. */
+function isOf({ topic, eventId, seq }: GivenUp, event: SentEvent): boolean {
+  return seq === event.seq && topic === event.topic && (eventId === null || eventId === event.eventId);
 }
 
 const AT_ONCE = 3;
@@ -179,8 +251,9 @@ export class Repeats {
   }
 }
 
+/** Also of a stream that is empty: its first sequence is the one that comes next. What is newer than the sight is in it. */
 function isWithin(state: StreamState, seq: number): boolean {
-  return state.messages > 0 && seq >= state.first_seq && seq <= state.last_seq;
+  return seq >= state.first_seq;
 }
 
 async function withinMs<T>(ms: number, work: Promise<T>): Promise<T> {

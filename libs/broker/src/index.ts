@@ -10,7 +10,7 @@ export {
   streamDifferences,
   streamShape,
 } from './definition-differences.js';
-export type { EventLedger, SentEvent } from './duplicate-check.js';
+export type { EventLedger, GivenUp, SentEvent } from './duplicate-check.js';
 export { jetStreamApi } from './jetstream-api.js';
 export { MovableConnection } from './movable-connection.js';
 export { isUnanswered, type UnavailableReason } from './publish-failure.js';

@@ -91,6 +91,7 @@ export class PublishTries {
       this.acks.send([message], this.tryMs(leftMs), (answer) => {
         if (answer instanceof Error) goOn(answer);
         else if (!answer.duplicate) end(this.accepted(job, answer.seq));
+        else if (this.isSurelyOwn(messageId, answer.seq)) end({ status: 'duplicate', seq: answer.seq });
         else goOn(answer);
       });
     } catch (error) {
@@ -130,6 +131,10 @@ export class PublishTries {
         answer = asError(error);
       }
     }
+  }
+
+  private isSurelyOwn(messageId: string, seq: number): boolean {
+    return this.own.sequenceOf(messageId) === seq && this.duplicates.isSurelyKept(seq);
   }
 
   /** Whether the message that the brokers call the first is this event, and somebody has it. */

@@ -52,7 +52,10 @@ export interface PublisherOptions {
   readonly heldBytesMax?: number;
   /** Where the brokers' answers may come to; the client's own default when left out. */
   readonly inboxPrefix?: string | undefined;
-  /** What is known of events beyond the stream; without it, what has left the stream is published again. */
+  /**
+   * What is known of events beyond the stream. With it, duplicates are looked at (duplicate-check.ts); without it, only
+   * those that another process published, and what has left the stream is published again.
+   */
   readonly ledger?: EventLedger | undefined;
   /** Told whether the broker answers, so that the connection can leave one that does not. */
   readonly watch?: Pick<BrokerWatch, 'answered' | 'unanswered'> | undefined;

@@ -60,13 +60,15 @@ async function configs(system: TestSystem): Promise<{ stream: StreamConfig; cons
 /** Counts what is sent to the brokers to change something. */
 async function changesDuring(system: TestSystem, action: () => Promise<unknown>): Promise<number> {
   let count = 0;
+  const counted = (): void => {
+    count += 1;
+  };
   const subscriptions = ['STREAM.UPDATE', 'STREAM.CREATE', 'CONSUMER.CREATE', 'CONSUMER.DURABLE.CREATE'].map(
-    (name) =>
-      system.connection.subscribe(`$JS.API.${name}.${system.streamName}.>`, { callback: () => void count++ }),
+    (name) => system.connection.subscribe(`$JS.API.${name}.${system.streamName}.>`, { callback: counted }),
   );
   subscriptions.push(
     system.connection.subscribe(`$JS.API.STREAM.UPDATE.${system.streamName}`, {
-      callback: () => void count++,
+      callback: counted,
     }),
   );
   await system.connection.flush();
@@ -93,7 +95,6 @@ const streamChanges: readonly Partial<StreamConfig>[] = [
   { allow_rollup_hdrs: true },
   { subject_transform: { src: '>', dest: 'elsewhere.>' } },
   { republish: { src: '>', dest: 'copies.>' } },
-  { consumer_limits: { inactive_threshold: nanos(3_600_000) } },
   { subjects: ['nothing-of-ours.>'] },
 ];
 
@@ -135,6 +136,17 @@ describe('a stream that was changed by hand', () => {
     const refused = setup(system);
     await expect(refused).rejects.toBeInstanceOf(DefinitionError);
     await expect(refused).rejects.toThrow(text);
+  });
+
+  it('is refused where it has limits for consumers, which can be lifted without one', async () => {
+    const system = await createTestSystem();
+    const change = { consumer_limits: { inactive_threshold: nanos(3_600_000), max_ack_pending: 60_000 } };
+    await (await managerOf(system)).streams.update(system.streamName, change);
+    await expect(setup(system)).rejects.toThrow(
+      /consumer_limits is \{.*\}, should be not set.*sekali rewind/,
+    );
+    await forgetConsumer(system.connection, { name: system.consumerName, stream: system.streamName });
+    expect(await setup(system)).toEqual(['consumer_limits']);
   });
 
   it('is refused where it was made in memory, or as a work queue', async () => {

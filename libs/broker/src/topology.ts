@@ -41,7 +41,7 @@ export interface StreamDefinition {
   readonly eventBytesMax?: number;
 }
 
-/** Told of what was changed by hand and is put right, or is left because it loses nothing, before that is done. */
+/** Told of what was changed by hand and was put right, or is left because it loses nothing. */
 export type OnDifferences = (subject: string, differences: readonly Difference[]) => void;
 
 /** What a durable pull consumer is made from. */
@@ -147,8 +147,11 @@ async function changeStream(
   if (differences.length === 0 && isNoted) return existing;
   const update = async (): Promise<StreamInfo> =>
     change(manager.streams.update(definition.name, { ...mending(differences), metadata }));
+  // The brokers lift no limit of a stream for consumers while it has one.
+  const isLimit = differences.some(({ field }) => field === 'consumer_limits');
+  const remedy = isLimit ? CONSUMER_REMEDY : STREAM_REMEDY;
   if (differences.length > 0)
-    return mend(`the stream ${definition.name}`, differences, STREAM_REMEDY, onDifferences, update);
+    return mend(`the stream ${definition.name}`, differences, remedy, onDifferences, update);
   return update().catch((error: unknown) => {
     // A user that may not change a stream leaves the note to one that may; until then it is known by its creation.
     if (isForbidden(error)) return existing;
@@ -191,9 +194,10 @@ async function mend<T>(
 ): Promise<T> {
   const fixed = differences.filter(({ canBeMended }) => !canBeMended);
   if (fixed.length > 0) throw new DefinitionError(subject, fixed, `${remedy}.`);
-  onDifferences(subject, differences);
   try {
-    return await update();
+    const info = await update();
+    onDifferences(subject, differences);
+    return info;
   } catch (error) {
     const status = (error as { status?: unknown }).status;
     if (isForbidden(error))
@@ -227,7 +231,7 @@ async function isSettled(manager: JetStreamManager, definition: StreamDefinition
  *
  * @param startSequence where a consumer that has to be made begins; everything below must be settled. It is told the
  *   first sequence that the stream still has
- * @param onDifferences told of what is put right, and of a pause, which is left to end
+ * @param onDifferences told of what was put right, and of a pause, which is left to end
  * @throws `DefinitionError` when the consumer differs and cannot, or may not, be changed
  */
 export async function ensureConsumer(

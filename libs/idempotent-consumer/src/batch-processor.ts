@@ -17,7 +17,8 @@
  *   | anything else (42…, P0001, a bug)| counted; dead letter `effect_failed` | wait      | put back, nothing counted    |
  *
  * "Once more" rules out a defect that was there for a moment: it would have to come back behind the probe. "Counted" is
- * an attempt of `attemptsMax`, repeated with a growing delay. "Wait" pauses for 2 s at most, and holds the batch.
+ * an attempt of `attemptsMax`, repeated with a growing delay. "Wait" pauses for 2 s at most, and holds the batch for
+ * two minutes; then it is put back, so that others get their turn.
  * The good message may itself have become bad, by a new constraint: while the probe fails, one message of the batch that
  * was taken at random is tried by itself at each turn, and becomes the good one when it is stored. With no good message
  * (the process has stored nothing yet) three are tried, and the batch is put back, so that others get their turn:
@@ -31,6 +32,7 @@
  * that began and never ended are its doing. Its neighbours were redelivered as often but end their attempts. So does
  * what is thrown: it says nothing about the message, which has not ended the process.
  */
+import { atRandom, describe, eachSequenceOnce, redelivered, sequencesOf } from './batch-parts.js';
 import type { Decoder, Delivery, Message, Poison } from './delivery.js';
 import type { Observer, Outcome } from './outcome.js';
 import type { OutageGate } from './outage-gate.js';
@@ -52,6 +54,8 @@ export interface ProcessorSettings {
 const RETRY_DELAY_MS_MAX = 60_000;
 /** Behind a pause for the store, which is what keeps the pace. */
 const PUT_BACK_MS = 1_000;
+/** Turns, of 2 s mostly, after which what waits for the store is put back: others may be those that it takes. */
+const TURNS_HELD_MAX = 60;
 /** Messages that are tried by themselves before a batch is put back. */
 const SAMPLES_WITHOUT_GOOD = 3;
 const SHARE_OF_SLOW = 8;
@@ -175,7 +179,7 @@ export class BatchProcessor<E> {
       const sampled = await this.sample(streamId, batch.messages, state);
       if (sampled !== undefined) return this.settleRest(streamId, batch, sampled, tried);
       await this.gate.waitForStore(tried.error, failures);
-      if (state === 'unknown') return putBack(sequencesOf(batch));
+      if (state === 'unknown' || failures >= TURNS_HELD_MAX) return putBack(sequencesOf(batch));
     }
   }
 
@@ -263,7 +267,8 @@ export class BatchProcessor<E> {
       const isItsOwn = state === 'works' || (state === 'unknown' && isAboutTheValue(error));
       if (isItsOwn && !isRefused) return this.failAlone(streamId, message, error);
       if (!isItsOwn) await this.gate.waitForStore(error, failures);
-      if (state === 'unknown' && !isItsOwn) return putBack([message.delivery.seq]);
+      if ((state === 'unknown' && !isItsOwn) || failures >= TURNS_HELD_MAX)
+        return putBack([message.delivery.seq]);
       const tried = await this.attempt(streamId, { messages: [message], poison: [] });
       if (tried instanceof Map) return tried;
       error = tried.error;
@@ -364,42 +369,6 @@ export class BatchProcessor<E> {
   }
 }
 
-function sequencesOf({ messages, poison }: Batch<unknown>): number[] {
-  return [...messages, ...poison].map(({ delivery }) => delivery.seq);
-}
-
-/** Those that may have failed before: the count of their attempts ends with their outcome. */
-function redelivered({ messages, poison }: Batch<unknown>): number[] {
-  const seqs: number[] = [];
-  for (const { delivery } of messages) if (delivery.deliveryCount > 1) seqs.push(delivery.seq);
-  for (const { delivery } of poison) if (delivery.deliveryCount > 1) seqs.push(delivery.seq);
-  return seqs;
-}
-
 function putBack(seqs: readonly number[]): Outcomes {
   return new Map(seqs.map((seq) => [seq, { kind: 'retry', delayMs: PUT_BACK_MS }]));
-}
-
-/** Some of them, each once, in no order. */
-function atRandom<T>(all: readonly T[], count: number): T[] {
-  const left = [...all];
-  const taken: T[] = [];
-  while (taken.length < count && left.length > 0)
-    taken.push(...left.splice(Math.floor(Math.random() * left.length), 1));
-  return taken;
-}
-
-/** Of those delivered twice into one batch the first decides; both are answered. */
-function eachSequenceOnce(deliveries: readonly Delivery[]): readonly Delivery[] {
-  // Mostly they come in order, and can be told apart without being remembered.
-  const isAscending = deliveries.every(({ seq }, position) => seq > (deliveries[position - 1]?.seq ?? -1));
-  if (isAscending) return deliveries;
-  const seen = new Set<number>();
-  return deliveries.filter(({ seq }) => !seen.has(seq) && seen.add(seq));
-}
-
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = (error as { code?: unknown }).code;
-  return typeof code === 'string' ? `${code}: ${error.message}` : error.message;
 }

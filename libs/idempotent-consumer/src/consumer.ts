@@ -17,9 +17,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { BatchProcessor } from './batch-processor.js';
+import type { ConsumerSettings } from './consumer-settings.js';
 import type { Delivery } from './delivery.js';
 import { DeliveryCheck } from './delivery-check.js';
-import { type BatchBounds, Intake } from './intake.js';
+import { Intake } from './intake.js';
 import type { ConsumerSight, DurableConsumer } from './jetstream/durable-consumer.js';
 import { PullSession } from './jetstream/pull-session.js';
 import { Watchdog } from './jetstream/watchdog.js';
@@ -27,19 +28,8 @@ import type { OutageGate } from './outage-gate.js';
 import type { Observer, Outcome, Postponed } from './outcome.js';
 import { ForeignSequenceError } from './postgres/inbox.js';
 import { settle } from './settlement.js';
+import { SlowLane } from './slow-messages.js';
 import { byStreamId, type StreamHistory, type StreamIncarnation } from './stream-history.js';
-
-/** Bounds of a consumer. */
-export interface ConsumerSettings extends BatchBounds {
-  /** Transactions at the same time. */
-  readonly batchesInFlight: number;
-  /** Deliveries held or asked for, at most. */
-  readonly prefetch: number;
-  /** Bytes of their bodies, at most: large messages would fill the memory long before their number is reached. */
-  readonly prefetchBytes: number;
-  /** After so many deliveries a message is processed alone. */
-  readonly isolateAfterDeliveries: number;
-}
 
 /** What a consumer works with. */
 export interface ConsumerParts<E> {
@@ -73,8 +63,6 @@ const MOVE_MS_MAX = 2_000;
 const MOVE_AGAIN_MS = 60_000;
 const HELD_POLL_MS = 10;
 const BATCH_FAILED_DELAY_MS = 5_000;
-/** Slow messages that wait here for their turn; more are delivered again later. */
-const LANE_MAX = 64;
 /** An outage that begins while we stop is not waited out. */
 const STOP_GRACE_MS = 6_000;
 
@@ -82,9 +70,7 @@ const STOP_GRACE_MS = 6_000;
 export class IdempotentConsumer<E> {
   private readonly stopping = new AbortController();
   private readonly slots = new Set<Promise<void>>();
-  /** What took too long before goes one after the other, beside the slots: it must not hold up all of them. */
-  private lane = Promise.resolve();
-  private laneLength = 0;
+  private readonly lane = new SlowLane();
   private readonly held = new Set<Delivery>();
   private heldBytes = 0;
   private oldHeld = new Set<Delivery>();
@@ -123,7 +109,7 @@ export class IdempotentConsumer<E> {
     }, graceMs);
     await this.running;
     await this.working;
-    await Promise.all([...this.slots, this.lane]);
+    await Promise.all([...this.slots, this.lane.isEmpty]);
     clearTimeout(outOfPatience);
     this.endEra();
     if (!this.parts.connection.isClosed()) await this.parts.connection.flush().catch(() => undefined);
@@ -336,17 +322,11 @@ export class IdempotentConsumer<E> {
   private workInLane(era: Era, streamId: number, delivery: Delivery): boolean {
     const { processor } = this.parts;
     if (!processor.isSlow(streamId, delivery.seq)) return false;
-    if (this.laneLength >= LANE_MAX) {
-      this.answer(delivery, { kind: 'retry', delayMs: BATCH_FAILED_DELAY_MS });
-      return true;
-    }
-    this.laneLength += 1;
-    this.lane = this.lane.then(async () => {
-      if (this.isStopping()) this.handBack(delivery);
-      else if (era.over.signal.aborted) this.letGo(delivery);
+    const isTaken = this.lane.add(async () => {
+      if (this.isStopping() || era.over.signal.aborted) this.postpone(era, delivery);
       else await this.work(era, [delivery], () => processor.process(streamId, [delivery]));
-      this.laneLength -= 1;
     });
+    if (!isTaken) this.answer(delivery, { kind: 'retry', delayMs: BATCH_FAILED_DELAY_MS });
     return true;
   }
 

@@ -1,5 +1,6 @@
 export { BatchProcessor, type ProcessorSettings } from './batch-processor.js';
-export { type ConsumerParts, type ConsumerSettings, IdempotentConsumer } from './consumer.js';
+export { type ConsumerParts, IdempotentConsumer } from './consumer.js';
+export type { ConsumerSettings } from './consumer-settings.js';
 export type { Decoder, Delivery, Message, Poison } from './delivery.js';
 export type { Effect, Transaction } from './effect.js';
 export {

@@ -31,7 +31,7 @@ export { runMigrations } from './migration-run.js';
 export { keptHorizon, settledHorizon } from './horizon.js';
 export { isLockTimeout } from './lock-bound.js';
 export { ensurePartitions } from './partitions.js';
-export { areGivenUp, areStored, type PublishedEvent } from './published-events.js';
+export { areStored, givenUpAmong, givenUpFrom, type DeadLetterName } from './published-events.js';
 export type { Queryable } from './queryable.js';
 export { PromiseMarks, type PromiseMarksOptions } from './promise-marks.js';
 export { pendingMigrations } from './schema-state.js';

@@ -1,41 +1,58 @@
-/** What the ledger knows of events that a producer sends again. Each statement looks every row up by itself. */
+/** What the ledger knows of events that a producer sends again. */
 import { bigintColumn, textColumn } from '#pg-columns';
 import type { Queryable } from './queryable.js';
 
-/** An event, and the stream sequence that it was published under. */
-export interface PublishedEvent {
+/** A dead letter by what it was published as. The id is null where it could not be read. */
+export interface DeadLetterName {
   readonly topic: string;
-  readonly eventId: string;
+  readonly eventId: string | null;
   readonly seq: number;
 }
 
-// An event whose id could not be read is known by its sequence alone.
-const GIVEN_UP = `
-SELECT input.position::integer AS position
-FROM unnest($2::text[], $3::text[], $4::bigint[]) WITH ORDINALITY AS input (topic, event_id, seq, position)
-WHERE (
-  SELECT true FROM sekali.stream stream
-  JOIN sekali.dead_letter dead ON dead.stream_id = stream.stream_id AND dead.seq = input.seq
-  WHERE stream.name = $1 AND dead.topic = input.topic AND coalesce(dead.event_id, input.event_id) = input.event_id
-  LIMIT 1
-)`;
+// Each incarnation of the stream is looked through by itself, over the primary key.
+const GIVEN_UP_FROM = `
+SELECT dead.topic, dead.event_id AS "eventId", dead.seq::float8 AS seq
+FROM sekali.stream stream
+CROSS JOIN LATERAL (
+  SELECT topic, event_id, seq FROM sekali.dead_letter
+  WHERE stream_id = stream.stream_id AND seq >= $2 ORDER BY seq DESC LIMIT $3
+) dead
+WHERE stream.name = $1
+ORDER BY dead.seq DESC LIMIT $3`;
 
 /**
- * Whether messages were given up as dead letters.
+ * The dead letters of a stream from a sequence on.
  *
- * @param stream name of the stream that their sequences belong to
- * @returns one value for each, in order
+ * @param limit how many at most; the last ones, then
  */
-export async function areGivenUp(
+export async function givenUpFrom(
   database: Queryable,
   stream: string,
-  events: readonly PublishedEvent[],
-): Promise<boolean[]> {
-  return found(database, events, GIVEN_UP, [
-    stream,
-    ...identityColumns(events),
-    bigintColumn(events.map(({ seq }) => seq)),
-  ]);
+  seq: number,
+  limit: number,
+): Promise<DeadLetterName[]> {
+  return (await database.query<DeadLetterName & Record<string, unknown>>(GIVEN_UP_FROM, [stream, seq, limit]))
+    .rows;
+}
+
+const GIVEN_UP_AMONG = `
+SELECT dead.topic, dead.event_id AS "eventId", dead.seq::float8 AS seq
+FROM sekali.stream stream
+CROSS JOIN unnest($2::bigint[]) AS input (seq)
+CROSS JOIN LATERAL (
+  SELECT topic, event_id, seq FROM sekali.dead_letter
+  WHERE stream_id = stream.stream_id AND dead_letter.seq = input.seq LIMIT 1
+) dead
+WHERE stream.name = $1`;
+
+/** The dead letters of a stream under some sequences. */
+export async function givenUpAmong(
+  database: Queryable,
+  stream: string,
+  seqs: readonly number[],
+): Promise<DeadLetterName[]> {
+  const values = [stream, bigintColumn(seqs)];
+  return (await database.query<DeadLetterName & Record<string, unknown>>(GIVEN_UP_AMONG, values)).rows;
 }
 
 const STORED = `
@@ -48,23 +65,13 @@ WHERE (
 /** Whether events were stored, under whatever sequence. @returns one value for each, in order */
 export async function areStored(
   database: Queryable,
-  events: readonly Pick<PublishedEvent, 'topic' | 'eventId'>[],
+  events: readonly { readonly topic: string; readonly eventId: string }[],
 ): Promise<boolean[]> {
-  return found(database, events, STORED, identityColumns(events));
-}
-
-async function found(
-  database: Queryable,
-  events: readonly unknown[],
-  statement: string,
-  values: readonly unknown[],
-): Promise<boolean[]> {
-  const { rows } = await database.query<{ position: number }>(statement, values as unknown[]);
-  const is = events.map(() => false);
-  for (const { position } of rows) is[position - 1] = true;
-  return is;
-}
-
-function identityColumns(events: readonly Pick<PublishedEvent, 'topic' | 'eventId'>[]): Buffer[] {
-  return [textColumn(events.map(({ topic }) => topic)), textColumn(events.map(({ eventId }) => eventId))];
+  const { rows } = await database.query<{ position: number }>(STORED, [
+    textColumn(events.map(({ topic }) => topic)),
+    textColumn(events.map(({ eventId }) => eventId)),
+  ]);
+  const isStored = events.map(() => false);
+  for (const { position } of rows) isStored[position - 1] = true;
+  return isStored;
 }

@@ -14,7 +14,7 @@ import {
   streamDifferences,
   streamShape,
 } from '#broker';
-import type { ComponentState } from './readiness.js';
+import type { ComponentState } from './component-state.js';
 
 const STILL_SECONDS_MAX = 15;
 

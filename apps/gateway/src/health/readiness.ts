@@ -7,16 +7,11 @@ import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
 import { pendingMigrations, type Queryable } from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { withinMs } from '../within.js';
+import type { ComponentState } from './component-state.js';
 import { ConsumerProgress, consumerState, streamState } from './drift.js';
 import { HistoryCheck, positionFault } from './history-check.js';
 
-/** One part, and what is wrong with it. `degraded`: the work goes on, and somebody should look. */
-export interface ComponentState {
-  readonly status: 'ok' | 'degraded' | 'failed';
-  readonly detail?: string;
-}
-
-/** The parts, and whether the work can be done. */
+/** The parts, and whether none has failed. */
 export interface Readiness {
   /** No part has failed. */
   readonly ready: boolean;

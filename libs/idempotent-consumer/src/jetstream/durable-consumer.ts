@@ -66,7 +66,12 @@ export class DurableConsumer {
     private readonly watch?: AnswerWatch,
   ) {}
 
-  /** Asks the broker. @returns `undefined` when there is no such consumer; throws when nobody answers */
+  /**
+   * Asks the broker.
+   *
+   * @returns `undefined` when there is no such consumer
+   * @throws when nobody answers, or the consumer would deliver messages without their bodies: each would be poison
+   */
   async look(): Promise<ConsumerSight | undefined> {
     const askedMs = performance.now();
     try {
@@ -94,6 +99,8 @@ export class DurableConsumer {
       if ((error as { code?: unknown }).code === CONSUMER_NOT_FOUND) return undefined;
       throw error;
     }
+    if (info.config.headers_only === true)
+      throw new Error(`consumer ${consumer} delivers headers only, without the bodies: run setup`);
     return {
       stream: await this.lookAtStream(manager),
       created: info.created,

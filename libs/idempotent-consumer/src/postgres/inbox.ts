@@ -13,7 +13,6 @@
  *
  * Known in the literature as the idempotent receiver, or inbox, pattern.
  */
-import { randomUUID } from 'node:crypto';
 import type { Pool, QueryResult } from 'pg';
 import {
   bigintColumn,
@@ -30,6 +29,7 @@ import { Caution, type ClaimWay } from './caution.js';
 import { divide, firstsAndRepeats, repeatsOfUnclaimed, sortedByIdentity } from './identity-order.js';
 import { IdsAtWork } from './ids-at-work.js';
 import { inboxStatements, type InboxStatements, type InboxTables } from './inbox-statements.js';
+import { rehearsalOf } from './rehearsal.js';
 import { type Tally, tally } from './tally.js';
 import { inTransaction, type Statement, together } from './transaction.js';
 
@@ -150,7 +150,6 @@ export class Inbox<E> {
    */
   async rehearse(streamId: number, message: Message<E>): Promise<void> {
     const [fresh, ...repeats] = rehearsalOf(message);
-    const begin = this.statements.begin(streamId, false);
     const work = async (transaction: Transaction): Promise<{ result: undefined; last: undefined }> => {
       const outcomes = new Map<number, Outcome>();
       await this.claim(transaction, [fresh], this.statements.claim);
@@ -162,6 +161,7 @@ export class Inbox<E> {
       await transaction.query('SET CONSTRAINTS ALL IMMEDIATE');
       return { result: undefined, last: undefined };
     };
+    const begin = this.statements.begin(streamId, false);
     await inTransaction(this.pool, streamId, begin, work, undefined, 'ROLLBACK');
   }
 
@@ -372,43 +372,6 @@ export class Inbox<E> {
     ];
     return { text: this.statements.count, values };
   }
-}
-
-/** Beyond what any stream will reach, and still exact as a number of JavaScript's. */
-const REHEARSED_SEQ_MAX = Number.MAX_SAFE_INTEGER;
-const REHEARSALS_APART = 1_000_000_000;
-
-/** A message as new, as a repeat and as a repeat that differs, none of which anything knows. */
-function rehearsalOf<E>(message: Message<E>): [Message<E>, Message<E>, Message<E>] {
-  const eventId = `rehearsal-${randomUUID()}`;
-  const last = REHEARSED_SEQ_MAX - 3 * Math.floor(Math.random() * REHEARSALS_APART);
-  const copy = (seq: number, digest: bigint): Message<E> => ({
-    ...message,
-    eventId,
-    digest,
-    delivery: deliveryUnder(message.delivery, seq),
-  });
-  const { digest } = message;
-  return [copy(last - 2, digest), copy(last - 1, digest), copy(last, digest ^ 1n)];
-}
-
-/** The same delivery under another sequence, which answers the broker nothing: it was settled long ago. */
-function deliveryUnder(delivery: Delivery, seq: number): Delivery {
-  const nothing = (): undefined => undefined;
-  const { subject, data, deliveryCount, publishedAt } = delivery;
-  return {
-    seq,
-    subject,
-    data,
-    deliveryCount,
-    publishedAt,
-    header: (name) => delivery.header(name),
-    headersText: () => delivery.headersText(),
-    ack: nothing,
-    nak: nothing,
-    term: nothing,
-    working: nothing,
-  };
 }
 
 /** Rows of a superseded incarnation may be added only below where the next one begins. */

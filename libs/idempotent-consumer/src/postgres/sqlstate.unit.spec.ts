@@ -6,18 +6,12 @@ function databaseError(code: string): Error {
 }
 
 describe('what an error of Postgres means', () => {
-  it.each([
-    '08006',
-    '53300',
-    '57P01',
-    '57P03',
-    '25006',
-    'ECONNREFUSED',
-    'ECONNRESET',
-    'ETIMEDOUT',
-  ])('%s is an outage: nobody is given up because of it', (code) => {
-    expect(classifyDatabaseError(databaseError(code))).toBe('outage');
-  });
+  it.each(['08006', '53300', '57P01', '57P03', '25006', 'ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT'])(
+    '%s is an outage: nobody is given up because of it',
+    (code) => {
+      expect(classifyDatabaseError(databaseError(code))).toBe('outage');
+    },
+  );
 
   it.each(['57014', '25P03', '25P04'])('%s is a bound that was met: one message may be the cause', (code) => {
     expect(classifyDatabaseError(databaseError(code))).toBe('timeout');

@@ -1,0 +1,14 @@
+/** How much a consumer takes at a time. */
+import type { BatchBounds } from './intake.js';
+
+/** Bounds of a consumer. */
+export interface ConsumerSettings extends BatchBounds {
+  /** Transactions at the same time. */
+  readonly batchesInFlight: number;
+  /** Deliveries held or asked for, at most. */
+  readonly prefetch: number;
+  /** Bytes of their bodies, at most: large messages would fill the memory long before their number is reached. */
+  readonly prefetchBytes: number;
+  /** After so many deliveries a message is processed alone. */
+  readonly isolateAfterDeliveries: number;
+}
