@@ -30,7 +30,7 @@ export async function judge(
   for await (const operation of new HistoryReader(trial.historyFile)) checker.operation(operation);
   await readStream({ ...range, brokers, stream, subjectPrefix: system.subjectPrefix, topicPrefix }, checker);
   const { accounting } = system;
-  await readDatabase({ postgresUrl, stream, created: after.created, topicPrefix, accounting }, checker);
+  await readDatabase({ postgresUrl, stream, identity: after.identity, topicPrefix, accounting }, checker);
   await readFigures(
     system.gatewayUrls.map((url) => ({ name: url, url, apiKey: system.apiKey })),
     checker,

@@ -212,9 +212,9 @@ export class IdempotentConsumer<E> {
     let watchdog: NodeJS.Timeout | undefined;
     try {
       return await new Promise<string | undefined>((resolve) => {
-        const session = this.openSession(era, sight, resolve);
+        const { session, check } = this.openSession(era, sight, resolve);
         this.session = session;
-        watchdog = setInterval(() => void this.lookAgain(session, sight), LOOK_EVERY_MS);
+        watchdog = setInterval(() => void this.lookAgain(session, check, sight), LOOK_EVERY_MS);
         stopped = (): void => {
           resolve(undefined);
         };
@@ -229,9 +229,13 @@ export class IdempotentConsumer<E> {
     }
   }
 
-  private openSession(era: Era, sight: ConsumerSight, onLost: (reason: string) => void): PullSession {
+  private openSession(
+    era: Era,
+    sight: ConsumerSight,
+    onLost: (reason: string) => void,
+  ): { session: PullSession; check: DeliveryCheck<Delivery> } {
     const { stream, consumer, inboxPrefix } = this.parts.durable.address;
-    const check = new DeliveryCheck<Delivery>(sight, (seq) => this.parts.durable.publishedMs(seq), {
+    const check = new DeliveryCheck<Delivery>(sight, this.parts.durable, {
       onTrusted: (delivery) => {
         era.intake.add(delivery);
       },
@@ -256,12 +260,17 @@ export class IdempotentConsumer<E> {
       },
       onLost,
     });
-    return session;
+    return { session, check };
   }
 
   /** The watchdog: finds out what no status message said. */
-  private async lookAgain(session: PullSession, before: ConsumerSight): Promise<void> {
+  private async lookAgain(
+    session: PullSession,
+    check: DeliveryCheck<Delivery>,
+    before: ConsumerSight,
+  ): Promise<void> {
     try {
+      await check.askAboutNewest();
       const now = await this.parts.durable.look();
       const changed = now && historyDoubt(before, now);
       if (!now) session.lose('the consumer is gone');

@@ -98,7 +98,7 @@ async function drained(): Promise<DrainResult> {
 
 async function verdict(postgresUrl = system.postgresUrl): Promise<Verdict> {
   const { brokers, stream } = { brokers: system.connection, stream: system.streamName };
-  const { created, firstSeq, lastSeq } = await readStreamState(brokers, stream);
+  const { identity, firstSeq, lastSeq } = await readStreamState(brokers, stream);
   const checker = new Checker({
     ...{ firstSeq: 1, lastSeq, streamFirstSeq: firstSeq, alone: false, drained: true, accounting: true },
   });
@@ -106,7 +106,7 @@ async function verdict(postgresUrl = system.postgresUrl): Promise<Verdict> {
   const { subjectPrefix } = system;
   await readStream({ brokers, stream, subjectPrefix, topicPrefix: PREFIX, firstSeq: 1, lastSeq }, checker);
   await readDatabase(
-    { postgresUrl, stream, created, topicPrefix: PREFIX, accounting: true, withinMs: 2_000 },
+    { postgresUrl, stream, identity, topicPrefix: PREFIX, accounting: true, withinMs: 2_000 },
     checker,
   );
   await readFigures([{ name: 'gateway-1', url: gateway.url }], checker);

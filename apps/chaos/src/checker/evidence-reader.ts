@@ -23,7 +23,7 @@ export interface DatabaseScope {
   readonly postgresUrl: string;
   readonly stream: string;
   /** The instant of making of the stream, as the brokers tell it; the newest making where it is left out. */
-  readonly created?: string;
+  readonly identity?: string;
   /** Topics of the run begin with this. Empty: all of them. */
   readonly topicPrefix: string;
   /** Whether table `chaos.account` is to be read. */
@@ -87,11 +87,11 @@ async function openSnapshot(url: string): Promise<pg.Client> {
 
 const STREAM_ID = `
 SELECT stream_id AS id FROM sekali.stream
-WHERE name = $1 AND ($2::text IS NULL OR created = $2)
+WHERE name = $1 AND ($2::text IS NULL OR identity = $2)
 ORDER BY stream_id DESC LIMIT 1`;
 
 async function readSnapshot(client: pg.Client, scope: DatabaseScope, checker: RowChecker): Promise<void> {
-  const { rows } = await client.query<{ id: number }>(STREAM_ID, [scope.stream, scope.created ?? null]);
+  const { rows } = await client.query<{ id: number }>(STREAM_ID, [scope.stream, scope.identity ?? null]);
   // A stream that no worker has seen yet has no number, and no rows.
   const streamId = rows[0]?.id ?? 0;
   await tellStrangers(client, streamId, scope.topicPrefix, checker);

@@ -27,12 +27,14 @@ export interface StreamScope {
 
 /** The stream as it is, for the surroundings of a checker. */
 export interface StreamState {
-  /** The instant of its making, as the brokers tell it. */
-  readonly created: string;
+  /** As its metadata says; the instant of its creation where it says nothing. */
+  readonly identity: string;
   readonly firstSeq: number;
   readonly lastSeq: number;
 }
 
+/** Key of the metadata under which setup writes it. */
+const IDENTITY_METADATA = 'sekali.incarnation';
 const WITHIN_MS = 30_000;
 const PAGE_MESSAGES = 2_000;
 const PAGE_MS_MAX = 5_000;
@@ -47,7 +49,8 @@ export async function readStreamState(
     const manager = await jetstreamManager(brokers, { checkAPI: false });
     return manager.streams.info(stream);
   });
-  return { created: info.created, firstSeq: info.state.first_seq, lastSeq: info.state.last_seq };
+  const identity = info.config.metadata?.[IDENTITY_METADATA] ?? info.created;
+  return { identity, firstSeq: info.state.first_seq, lastSeq: info.state.last_seq };
 }
 
 /** Reads the run's messages that the stream still has. Never throws. */

@@ -80,6 +80,11 @@ export class DurableConsumer {
     return message?.time.getTime();
   }
 
+  /** The last sequence of the stream, as its leader says. */
+  async lastSeq(): Promise<number> {
+    return (await this.lookAtStream(await this.asked())).lastSeq;
+  }
+
   /**
    * Puts the consumer back, or forward: it delivers the first message at or after a sequence next, and forgets what it
    * delivered before.
