@@ -13,13 +13,13 @@ import {
 import { isUnavailable } from '#idempotent-consumer';
 import type { Logger } from '#observability';
 import {
+  beginConsumer,
   consumerStart,
   createDataSource,
   createPool,
   currentIncarnation,
   type DifferingHistory,
   ensurePartitions,
-  firstToRead,
   type Incarnation,
   incarnationOf,
   insertApiKeys,
@@ -121,11 +121,9 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
       ackWaitMs: settings.SEKALI_ACK_WAIT_MS,
       ackPendingMax: settings.SEKALI_ACK_PENDING_MAX,
     };
-    const consumer = await ensureConsumer(connection, definition, async (_stream, firstSeq) => {
-      const seq = await firstToRead(pool, incarnation, STORE_INBOX, firstSeq);
-      await noteConsumerStart(pool, incarnation, STORE_INBOX, seq);
-      return seq;
-    });
+    const consumer = await ensureConsumer(connection, definition, (_stream, firstSeq) =>
+      beginConsumer(pool, incarnation, STORE_INBOX, firstSeq),
+    );
     await putBack(connection, pool, incarnation, consumer, witness, logger);
     logger.info({ stream: stream.config.name, consumer: consumer.name }, 'stream and consumer are ready');
   } finally {

@@ -15,7 +15,8 @@ import type { Decoder, Delivery, Message, Poison } from './delivery.js';
 import type { Observer, Outcome } from './outcome.js';
 import type { OutageGate } from './outage-gate.js';
 import { classifyDatabaseError } from './postgres/sqlstate.js';
-import { type Batch, ForeignSequenceError, type Inbox } from './postgres/inbox.js';
+import { ForeignSequenceError } from './postgres/foreign-sequence.js';
+import type { Batch, Inbox } from './postgres/inbox.js';
 
 /** Bounds of the processing. */
 export interface ProcessorSettings {

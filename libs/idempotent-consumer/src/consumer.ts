@@ -18,13 +18,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { BatchProcessor } from './batch-processor.js';
 import type { Delivery } from './delivery.js';
-import { DeliveryCheck, historyDoubt } from './delivery-check.js';
+import { DeliveryCheck } from './delivery-check.js';
 import { type BatchBounds, Intake } from './intake.js';
 import type { ConsumerSight, DurableConsumer } from './jetstream/durable-consumer.js';
 import { PullSession } from './jetstream/pull-session.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Observer, Outcome, Postponed } from './outcome.js';
-import { ForeignSequenceError } from './postgres/inbox.js';
+import { ForeignSequenceError } from './postgres/foreign-sequence.js';
+import { LOOK_EVERY_MS, lookAgain, putBack, seeConsumer } from './session-history.js';
 import { settle } from './settlement.js';
 import { byStreamId, type StreamHistory, type StreamIncarnation } from './stream-history.js';
 
@@ -66,9 +67,6 @@ interface Era {
 
 const REOPEN_MS = 250;
 const REOPEN_MS_MAX = 2_000;
-const LOOK_EVERY_MS = 2_000;
-/** Quiet for so long although messages wait: the session is dead without having said so. */
-const STALLED_MS = 4_000;
 /** A move waits so long for what is held, and takes so long at most: events can flow over any broker. */
 const MOVE_MS_MAX = 2_000;
 /** A leader that was not met, as behind an address of one broker only, is not sought again for so long. */
@@ -134,7 +132,8 @@ export class IdempotentConsumer<E> {
         const incarnation = await this.parts.gate.pass(() => this.parts.history.incarnation(sight.stream));
         if (this.isStopping()) return;
         const era = this.enterEra(incarnation, sight.ackWaitMs);
-        const placed = await this.putBack(incarnation, sight);
+        const isPutBack = await putBack(this.parts, incarnation, sight);
+        const placed = isPutBack ? await seeConsumer(this.parts) : sight;
         this.parts.observe({ type: 'session-opened', stream: name, identity });
         onFirstSession();
         failures = 0;
@@ -152,20 +151,9 @@ export class IdempotentConsumer<E> {
     }
   }
 
-  /** Has the consumer begin where it must. @returns what it looks like then */
-  private async putBack(incarnation: StreamIncarnation, sight: ConsumerSight): Promise<ConsumerSight> {
-    const { durable, gate, history, observe } = this.parts;
-    const seq = await gate.pass(() => history.startOf(incarnation, sight));
-    if (seq === undefined) return sight;
-    await durable.reset(seq);
-    await gate.pass(() => history.started(incarnation, seq));
-    observe({ type: 'put-back', seq });
-    return this.seeConsumer();
-  }
-
   /** Looks at the consumer, and from its leader when the connection can be taken there. */
   private async seeConsumerNearby(): Promise<ConsumerSight> {
-    const sight = await this.seeConsumer();
+    const sight = await seeConsumer(this.parts);
     const { leader } = sight;
     const { moveTo } = this.parts;
     if (leader === undefined || !moveTo || !(await this.mayMoveTo(leader))) return sight;
@@ -180,7 +168,7 @@ export class IdempotentConsumer<E> {
     this.unmet = reached ? undefined : { leader, atMs: performance.now() };
     this.parts.observe({ type: 'moved', broker: leader, reached });
     // Also to be sure that the connection stands: a pull that is sent before would be lost.
-    return this.seeConsumer();
+    return seeConsumer(this.parts);
   }
 
   /** Not while acks are owed: those sent during a move would be lost, and their messages delivered again. */
@@ -196,15 +184,6 @@ export class IdempotentConsumer<E> {
     return !this.isStopping();
   }
 
-  private async seeConsumer(): Promise<ConsumerSight> {
-    const sight = await this.parts.durable.look();
-    if (sight) return sight;
-    await this.parts.recreate();
-    const made = await this.parts.durable.look();
-    if (!made) throw new Error(`consumer ${this.parts.durable.address.consumer} does not exist: run setup`);
-    return made;
-  }
-
   /** @returns why the session ended, or `undefined` when we ended it */
   private async pullUntilLost(era: Era, sight: ConsumerSight): Promise<string | undefined> {
     const { signal } = this.stopping;
@@ -214,7 +193,10 @@ export class IdempotentConsumer<E> {
       return await new Promise<string | undefined>((resolve) => {
         const { session, check } = this.openSession(era, sight, resolve);
         this.session = session;
-        watchdog = setInterval(() => void this.lookAgain(session, check, sight), LOOK_EVERY_MS);
+        watchdog = setInterval(
+          () => void lookAgain(session, check, this.parts.durable, sight),
+          LOOK_EVERY_MS,
+        );
         stopped = (): void => {
           resolve(undefined);
         };
@@ -261,25 +243,6 @@ export class IdempotentConsumer<E> {
       onLost,
     });
     return { session, check };
-  }
-
-  /** The watchdog: finds out what no status message said. */
-  private async lookAgain(
-    session: PullSession,
-    check: DeliveryCheck<Delivery>,
-    before: ConsumerSight,
-  ): Promise<void> {
-    try {
-      await check.askAboutNewest();
-      const now = await this.parts.durable.look();
-      const changed = now && historyDoubt(before, now);
-      if (!now) session.lose('the consumer is gone');
-      else if (changed !== undefined) session.lose(changed);
-      else if (now.pending > 0 && session.quietMs >= STALLED_MS)
-        session.lose('messages wait, none is delivered');
-    } catch (error) {
-      session.lose(error instanceof Error ? error.message : String(error));
-    }
   }
 
   private enterEra(incarnation: StreamIncarnation, ackWaitMs: number): Era {

@@ -144,7 +144,8 @@ export async function registerDivergence(
     await database.query(MOVE_EVENTS, range);
     await database.query(START_HORIZON, [streamId, base]);
     const registered = await findIncarnation(database, key);
-    if (registered === undefined) throw new Error(`stream ${key.name} has left the database while it was registered`);
+    if (registered === undefined)
+      throw new Error(`stream ${key.name} has left the database while it was registered`);
     return registered;
   });
 }

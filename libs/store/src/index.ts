@@ -10,7 +10,7 @@ export {
 } from './audit-ledger.js';
 export { missingTables, withAuditSnapshot } from './audit-snapshot.js';
 export { BrokerDuplicates, type BrokerDuplicatesOptions } from './broker-duplicates.js';
-export { consumerStart, firstToRead, noteConsumerStart, STORE_INBOX } from './consumer-start.js';
+export { beginConsumer, consumerStart, noteConsumerStart, STORE_INBOX } from './consumer-start.js';
 export { createDataSource, createPool, type StoreAddress } from './data-source.js';
 export { currentIncarnation, type DifferingHistory } from './divergence.js';
 export { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';

@@ -73,7 +73,9 @@ export function judge(findings: AuditFindings): Judgement {
     ...count(sequences.beyond, 'in the ledger, but never in the stream'),
     ...count(findings.foreign, 'with another message in the stream than in the ledger'),
     ...(findings.ahead > 0
-      ? [`the consumer is ${plural(findings.ahead)} ahead of the stream, and would not be given the next messages`]
+      ? [
+          `the consumer is ${plural(findings.ahead)} ahead of the stream, and would not be given the next messages`,
+        ]
       : []),
     ...ledgerViolations(findings.ledger, ''),
     ...findings.past.flatMap((past) => pastViolations(past)),

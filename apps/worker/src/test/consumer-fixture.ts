@@ -16,12 +16,13 @@ import {
   Inbox,
   inboxTables,
   OutageGate,
+  type StreamHistory,
 } from '#idempotent-consumer';
 import { createLogger } from '#observability';
 import { createPool, insertEvents } from '#store';
 import { type TestSystem, waitFor } from '#testing';
 import { eventDecoder } from '../event-decoder.js';
-import { newEvent, payloadComparison, STORE_CONSUMER as STORE_INBOX } from '../event-recorder.js';
+import { newEvent, payloadComparison, STORE_CONSUMER } from '../event-recorder.js';
 import { streamHistory } from '../stream-history.js';
 
 /** What a test may change. */
@@ -78,13 +79,7 @@ export async function startConsumer(
       durable: durableOf(connection, settings),
       processor: new BatchProcessor(inbox, decode, gate, { attemptsMax, retryDelayMs }, observe),
       gate,
-      history: streamHistory({
-        connection,
-        pool,
-        stream: settings.SEKALI_STREAM,
-        inbox: STORE_INBOX,
-        logger: createLogger('fixture', 'silent'),
-      }),
+      history: historyOf(connection, pool, settings),
       recreate: options.recreate ?? (() => Promise.reject(new Error('not allowed to make the consumer'))),
       observe,
     },
@@ -108,6 +103,11 @@ const DEFAULT_BOUNDS = {
   prefetchBytes: 32_000_000,
   isolateAfterDeliveries: 3,
 };
+
+function historyOf(connection: NatsConnection, pool: Pool, settings: WorkerSettings): StreamHistory {
+  const logger = createLogger('fixture', 'silent');
+  return streamHistory({ connection, pool, stream: settings.SEKALI_STREAM, inbox: STORE_CONSUMER, logger });
+}
 
 function durableOf(connection: NatsConnection, settings: WorkerSettings): DurableConsumer {
   return new DurableConsumer(connection, {
