@@ -10,7 +10,7 @@ import { beginConsumer, createInbox, incarnationOf } from '#store';
 import { consumerLog } from './consumer-log.js';
 import { eventDecoder } from './event-decoder.js';
 import { payloadComparison, STORE_CONSUMER } from './event-recorder.js';
-import { streamHistory } from './stream-history.js';
+import { historyOf } from './stream-history.js';
 
 const RETRY_DELAY_MS = 1_000;
 /** Only large events reach these: a thousand of 256 KiB would be a statement of 256 MB. */
@@ -47,7 +47,7 @@ export function transportOptions(
     durableOf,
     tablesOf: (pattern) => inboxTables('sekali', pattern),
     comparisonOf: (pattern) => (pattern === STORE_CONSUMER ? payloadComparison : {}),
-    historyOf: (inbox) => streamHistory({ connection, pool, stream: settings.SEKALI_STREAM, inbox, logger }),
+    historyOf: (inbox) => historyOf(settings, { connection, pool, inbox, logger }),
     prepare: (pattern) => prepareInbox(pool, pattern),
     recreate: async (pattern) => {
       await ensureConsumer(

@@ -87,7 +87,10 @@ describe('the check of a session', () => {
 
 describe('two looks at a consumer', () => {
   const sight: ConsumerSight = {
-    stream: { name: 'EVENTS', identity: 'x', firstSeq: 1, lastSeq: 10, leader: 'nats-1' },
+    stream: {
+      ...{ name: 'EVENTS', identity: 'x', firstSeq: 1, lastSeq: 10, leader: 'nats-1' },
+      ...{ subjects: ['events.>'], metadata: {} },
+    },
     created: 'then',
     pending: 0,
     deliveredSeq: 10,

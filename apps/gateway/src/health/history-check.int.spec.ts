@@ -57,11 +57,14 @@ describe('a stream with another history than the database', () => {
     const stream = await waitFor(
       async () => {
         const part = (await health(gateway)).stream;
-        return part.status === 'failed' && part;
+        return part.detail?.includes('another message') && part;
       },
       { withinMs: 20_000, describe: 'the other history to be seen' },
     );
-    expect(stream.detail).toContain('another message under sequence 3 than the database');
+    expect(stream).toMatchObject({
+      status: 'failed',
+      detail: expect.stringContaining('another message under sequence 3 than the database'),
+    });
     await system.pool.query(
       `INSERT INTO sekali.stream (name, identity, revision, base_stream_id, base_seq) VALUES ($1, $2, 2, 1, 2)`,
       [system.streamName, identity],

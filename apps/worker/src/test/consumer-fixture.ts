@@ -16,14 +16,13 @@ import {
   Inbox,
   inboxTables,
   OutageGate,
-  type StreamHistory,
 } from '#idempotent-consumer';
 import { createLogger } from '#observability';
 import { createPool, insertEvents } from '#store';
 import { type TestSystem, waitFor } from '#testing';
 import { eventDecoder } from '../event-decoder.js';
 import { newEvent, payloadComparison, STORE_CONSUMER } from '../event-recorder.js';
-import { streamHistory } from '../stream-history.js';
+import { historyOf } from '../stream-history.js';
 
 /** What a test may change. */
 export interface ConsumerFixtureOptions {
@@ -79,7 +78,7 @@ export async function startConsumer(
       durable: durableOf(connection, settings),
       processor: new BatchProcessor(inbox, decode, gate, { attemptsMax, retryDelayMs }, observe),
       gate,
-      history: historyOf(connection, pool, settings),
+      history: historyOf(settings, { connection, pool, inbox: STORE_CONSUMER, logger: SILENT }),
       recreate: options.recreate ?? (() => Promise.reject(new Error('not allowed to make the consumer'))),
       observe,
     },
@@ -94,6 +93,7 @@ export async function startConsumer(
   return { connection, pool, told, stop };
 }
 
+const SILENT = createLogger('fixture', 'silent');
 const DEFAULT_BOUNDS = {
   batchSize: 100,
   batchBytes: 8_000_000,
@@ -103,11 +103,6 @@ const DEFAULT_BOUNDS = {
   prefetchBytes: 32_000_000,
   isolateAfterDeliveries: 3,
 };
-
-function historyOf(connection: NatsConnection, pool: Pool, settings: WorkerSettings): StreamHistory {
-  const logger = createLogger('fixture', 'silent');
-  return streamHistory({ connection, pool, stream: settings.SEKALI_STREAM, inbox: STORE_CONSUMER, logger });
-}
 
 function durableOf(connection: NatsConnection, settings: WorkerSettings): DurableConsumer {
   return new DurableConsumer(connection, {

@@ -19,6 +19,8 @@ export interface StreamSight {
   readonly identity: string;
   readonly firstSeq: number;
   readonly lastSeq: number;
+  readonly subjects: readonly string[];
+  readonly metadata: Readonly<Record<string, string>>;
   /** Name of the broker that leads it, as that of a consumer. */
   readonly leader: string | undefined;
 }
@@ -109,6 +111,8 @@ export class DurableConsumer {
     const identity = config.metadata?.[identityKey] ?? created;
     return {
       ...{ name, identity, firstSeq: state.first_seq, lastSeq: state.last_seq },
+      subjects: config.subjects,
+      metadata: config.metadata ?? {},
       leader: cluster?.leader,
     };
   }
