@@ -269,9 +269,16 @@ describe('brokers that are older than the database', () => {
     await Promise.all(others.map((node) => node.spawn()));
     await send('new1');
     await kept?.start({ timeoutMs: ELECTED_WITHIN_MS });
+    // With a worker the consumer would be led elsewhere at once.
+    await consumer?.stop();
     await leadConsumerFrom(kept?.name);
     await send(...named('later', 2));
+    consumer = await startConsumer(system.environment);
     await settled(13);
     expect(await readLedger(system.pool)).toEqual(ledgerOf(13));
+    const reasons = consumer.told.flatMap((event) => (event.type === 'session-lost' ? [event.reason] : []));
+    expect(reasons).toContainEqual(
+      expect.stringContaining(`broker ${kept?.name ?? ''}, which leads the consumer`),
+    );
   });
 });
