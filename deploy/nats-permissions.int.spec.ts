@@ -82,8 +82,8 @@ const MAY: Record<Exclude<NatsUser, 'system'>, (keyof typeof SENDINGS)[]> = {
   gateway: ['publish an event', 'look at the stream', 'look at the consumer', 'read a message'],
   worker: [
     'look at the stream',
-    'read a message',
     'look at the consumer',
+    'read a message',
     'put the consumer back',
     'move the leader of the consumer',
     'take a delivery',
@@ -92,15 +92,15 @@ const MAY: Record<Exclude<NatsUser, 'system'>, (keyof typeof SENDINGS)[]> = {
   ],
   setup: [
     'look at the stream',
-    'read a message',
-    'put the consumer back',
     'look at the consumer',
+    'read a message',
     'make the stream',
     'change the stream',
     'make or change the consumer',
     'make or change the consumer, the older way',
+    'put the consumer back',
   ],
-  monitoring: ['look at the stream', 'read a message', 'look at the consumer'],
+  monitoring: ['look at the stream', 'look at the consumer', 'read a message'],
   recovery: ['look at the consumer', 'delete the consumer'],
 };
 const USERS = Object.keys(MAY) as (keyof typeof MAY)[];
