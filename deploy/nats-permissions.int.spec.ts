@@ -103,6 +103,7 @@ const MAY: Record<Exclude<NatsUser, 'system'>, Sending[]> = {
     'read a message',
     'read a message from a replica',
     'begin again with the consumer',
+    'move the leader of the consumer',
     'take a delivery',
     'acknowledge a delivery',
   ],

@@ -50,7 +50,7 @@ export class BacklogGuard {
   async otherRules(stream: StreamInfo): Promise<BacklogError | undefined> {
     const { SEKALI_SUBJECT_PREFIX: prefix, SEKALI_EVENT_BYTES_MAX: bytesMax } = this.settings;
     const changes: string[] = [];
-    const subjects = stream.config.subjects ?? [];
+    const { subjects } = stream.config;
     if (subjects.length > 0 && !subjects.includes(`${prefix}.>`)) {
       changes.push(`SEKALI_SUBJECT_PREFIX is ${prefix}, and was ${subjects.join(', ').replaceAll('.>', '')}`);
     }

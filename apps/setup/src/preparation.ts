@@ -16,6 +16,7 @@ import {
 import { isUnavailable } from '#idempotent-consumer';
 import type { Logger } from '#observability';
 import {
+  beginConsumer,
   consumerStart,
   createDataSource,
   createPool,
@@ -23,7 +24,6 @@ import {
   type DifferingHistory,
   ensurePartitions,
   grantRights,
-  firstToRead,
   type Incarnation,
   incarnationOf,
   insertApiKeys,
@@ -134,11 +134,7 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
     const consumer = await ensureConsumer(
       connection,
       definition,
-      async (_stream, firstSeq) => {
-        const seq = await firstToRead(pool, incarnation, STORE_INBOX, firstSeq);
-        await noteConsumerStart(pool, incarnation, STORE_INBOX, seq);
-        return seq;
-      },
+      (_stream, firstSeq) => beginConsumer(pool, incarnation, STORE_INBOX, firstSeq),
       onDifferences,
     );
     await putBack(connection, pool, incarnation, consumer, witness, logger);

@@ -24,8 +24,7 @@ async function withoutIdentity(system: TestSystem): Promise<StreamInfo> {
   const manager = await jetstreamManager(system.connection, { checkAPI: false });
   const { config } = await streamOf(system);
   await manager.streams.delete(system.streamName);
-  const { metadata: _metadata, ...plain } = config;
-  return manager.streams.add(plain);
+  return manager.streams.add({ ...config, metadata: {} });
 }
 
 async function identities({ pool }: TestSystem): Promise<string[]> {

@@ -216,9 +216,9 @@ describe('brokers that are older than the database', () => {
   it('lose nothing that they accept afterwards, under load', async () => {
     consumer = await startConsumer(system.environment);
     const acknowledged: string[] = [];
-    let isOver = false;
+    const over = new AbortController();
     const load = (async (): Promise<void> => {
-      for (let n = 0; !isOver; n++) {
+      for (let n = 0; !over.signal.aborted; n++) {
         const batch = Array.from({ length: 20 }, (_, place) => `e${n}-${place}`);
         const sent = await Promise.allSettled(batch.map((id) => publishEvent(system, { id })));
         acknowledged.push(...batch.filter((_, place) => sent[place]?.status === 'fulfilled'));
@@ -242,7 +242,7 @@ describe('brokers that are older than the database', () => {
     await moreThan(before + 20);
     const accepted = acknowledged.length;
     await moreThan(accepted + 2_000);
-    isOver = true;
+    over.abort();
     await load;
     await waitFor(async () => (await missingIds(acknowledged.slice(accepted))).length === 0, {
       withinMs: ELECTED_WITHIN_MS,
@@ -269,9 +269,16 @@ describe('brokers that are older than the database', () => {
     await Promise.all(others.map((node) => node.spawn()));
     await send('new1');
     await kept?.start({ timeoutMs: ELECTED_WITHIN_MS });
+    // With a worker the consumer would be led elsewhere at once.
+    await consumer?.stop();
     await leadConsumerFrom(kept?.name);
     await send(...named('later', 2));
+    consumer = await startConsumer(system.environment);
     await settled(13);
     expect(await readLedger(system.pool)).toEqual(ledgerOf(13));
+    const reasons = consumer.told.flatMap((event) => (event.type === 'session-lost' ? [event.reason] : []));
+    expect(reasons).toContainEqual(
+      expect.stringContaining(`broker ${kept?.name ?? ''}, which leads the consumer`),
+    );
   });
 });

@@ -1,27 +1,34 @@
 /** What the database knows of the stream's history, as a consumer of the worker has to see it. */
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
-import { StreamWitness } from '#broker';
-import type { StreamHistory } from '#idempotent-consumer';
+import { EVENT_BYTES_METADATA, StreamWitness } from '#broker';
+import type { WorkerSettings } from '#config';
+import type { StreamHistory, StreamSight } from '#idempotent-consumer';
 import type { Logger } from '#observability';
 import { consumerStart, currentIncarnation, type Incarnation, noteConsumerStart } from '#store';
 
 /** Whose history. */
-export interface HistoryOptions {
+interface HistoryOptions {
   readonly connection: NatsConnection;
   readonly pool: Pool;
   readonly stream: string;
+  /** First token of the subjects, and bytes of the largest event, by which messages are read here. */
+  readonly subjectPrefix: string;
+  readonly eventBytesMax: number;
   /** The inbox of the consumer. */
   readonly inbox: string;
   readonly logger: Logger;
 }
 
 /** Compares the stream with the database, and tells where the consumer has to be. */
-export function streamHistory({ connection, pool, stream, inbox, logger }: HistoryOptions): StreamHistory {
+function streamHistory(options: HistoryOptions): StreamHistory {
+  const { connection, pool, stream, inbox, logger } = options;
   const witness = new StreamWitness(connection, stream);
   let current: Incarnation | undefined;
   return {
-    incarnation: async ({ name, identity }) => {
+    incarnation: async (sight) => {
+      refuseOtherRules(sight, options);
+      const { name, identity } = sight;
       current = await currentIncarnation(pool, { name, identity }, witness, (found) => {
         logger.error(
           { stream: name, ...found },
@@ -36,4 +43,38 @@ export function streamHistory({ connection, pool, stream, inbox, logger }: Histo
       if (current) await noteConsumerStart(pool, current, inbox, seq);
     },
   };
+}
+
+/** The same, by the settings of a worker. */
+export function historyOf(
+  settings: Pick<WorkerSettings, 'SEKALI_STREAM' | 'SEKALI_SUBJECT_PREFIX' | 'SEKALI_EVENT_BYTES_MAX'>,
+  parts: Pick<HistoryOptions, 'connection' | 'pool' | 'inbox' | 'logger'>,
+): StreamHistory {
+  return streamHistory({
+    ...parts,
+    stream: settings.SEKALI_STREAM,
+    subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
+    eventBytesMax: settings.SEKALI_EVENT_BYTES_MAX,
+  });
+}
+
+/**
+ * Messages are read by the rules under which they were accepted, or not at all: read by others they would become dead
+ * letters. Setup changes the rules when nothing waits.
+ */
+function refuseOtherRules(
+  { name, subjects, metadata }: StreamSight,
+  { subjectPrefix, eventBytesMax }: HistoryOptions,
+): void {
+  if (!subjects.includes(`${subjectPrefix}.>`)) {
+    throw new Error(
+      `SEKALI_SUBJECT_PREFIX is ${subjectPrefix}, but stream ${name} takes ${subjects.join(', ')}: run setup with it first`,
+    );
+  }
+  const accepted = Number(metadata[EVENT_BYTES_METADATA] ?? 0);
+  if (accepted > eventBytesMax) {
+    throw new Error(
+      `SEKALI_EVENT_BYTES_MAX is ${eventBytesMax}, but stream ${name} has taken events of ${accepted}: run setup with it first`,
+    );
+  }
 }

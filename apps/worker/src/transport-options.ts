@@ -6,11 +6,11 @@ import type { WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import { inboxTables, type PullConsumerOptions } from '#idempotent-consumer';
 import type { Logger } from '#observability';
-import { createInbox, firstToRead, incarnationOf, noteConsumerStart } from '#store';
+import { beginConsumer, createInbox, incarnationOf } from '#store';
 import { consumerLog } from './consumer-log.js';
 import { eventDecoder } from './event-decoder.js';
 import { payloadComparison, STORE_CONSUMER } from './event-recorder.js';
-import { streamHistory } from './stream-history.js';
+import { historyOf } from './stream-history.js';
 
 const RETRY_DELAY_MS = 1_000;
 /** Only large events reach these: a thousand of 256 KiB would be a statement of 256 MB. */
@@ -26,8 +26,6 @@ export function transportOptions(
 ): PullConsumerOptions<SekaliEvent> {
   const durableOf = (pattern: string): string =>
     pattern === STORE_CONSUMER ? settings.SEKALI_CONSUMER : pattern;
-  const prepare = (pattern: string): Promise<void> =>
-    pattern === STORE_CONSUMER ? Promise.resolve() : createInbox(pool, pattern);
   return {
     connection,
     pool,
@@ -51,9 +49,8 @@ export function transportOptions(
     durableOf,
     tablesOf: (pattern) => inboxTables('sekali', pattern),
     comparisonOf: (pattern) => (pattern === STORE_CONSUMER ? payloadComparison : {}),
-    historyOf: (pattern) =>
-      streamHistory({ connection, pool, stream: settings.SEKALI_STREAM, inbox: pattern, logger }),
-    prepare,
+    historyOf: (inbox) => historyOf(settings, { connection, pool, inbox, logger }),
+    prepare: (pattern) => prepareInbox(pool, pattern),
     recreate: async (pattern) => {
       await ensureConsumer(
         connection,
@@ -64,14 +61,15 @@ export function transportOptions(
           ackPendingMax: settings.SEKALI_ACK_PENDING_MAX,
         },
         async (stream, firstSeq) => {
-          await prepare(pattern);
-          const incarnation = await incarnationOf(pool, stream);
-          const seq = await firstToRead(pool, incarnation, pattern, firstSeq);
-          await noteConsumerStart(pool, incarnation, pattern, seq);
-          return seq;
+          await prepareInbox(pool, pattern);
+          return beginConsumer(pool, await incarnationOf(pool, stream), pattern, firstSeq);
         },
       );
     },
     observerOf: (pattern) => consumerLog(logger, durableOf(pattern)),
   };
+}
+
+async function prepareInbox(pool: Pool, pattern: string): Promise<void> {
+  if (pattern !== STORE_CONSUMER) await createInbox(pool, pattern);
 }

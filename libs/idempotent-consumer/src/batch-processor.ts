@@ -36,7 +36,8 @@ import { atRandom, describe, eachSequenceOnce, redelivered, sequencesOf } from '
 import type { Decoder, Delivery, Message, Poison } from './delivery.js';
 import type { Observer, Outcome } from './outcome.js';
 import type { OutageGate } from './outage-gate.js';
-import { type Batch, ForeignSequenceError, type Inbox } from './postgres/inbox.js';
+import { ForeignSequenceError } from './postgres/foreign-sequence.js';
+import type { Batch, Inbox } from './postgres/inbox.js';
 import { classifyDatabaseError, isAboutTheValue } from './postgres/sqlstate.js';
 import { SlowMessages } from './slow-messages.js';
 import { type StoreState, StoreProbe, waitsOutOutages } from './store-probe.js';

@@ -26,7 +26,8 @@ import { PullSession } from './jetstream/pull-session.js';
 import { Watchdog } from './jetstream/watchdog.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Observer, Outcome, Postponed } from './outcome.js';
-import { ForeignSequenceError } from './postgres/inbox.js';
+import { ForeignSequenceError } from './postgres/foreign-sequence.js';
+import { putBack, seeConsumer } from './session-history.js';
 import { settle } from './settlement.js';
 import { SlowLane } from './slow-messages.js';
 import { byStreamId, type StreamHistory, type StreamIncarnation } from './stream-history.js';
@@ -123,7 +124,8 @@ export class IdempotentConsumer<E> {
         const incarnation = await this.parts.gate.pass(() => this.parts.history.incarnation(sight.stream));
         if (this.isStopping()) return;
         const era = this.enterEra(incarnation, sight.ackWaitMs);
-        const placed = await this.putBack(incarnation, sight);
+        const isPutBack = await putBack(this.parts, incarnation, sight);
+        const placed = isPutBack ? await seeConsumer(this.parts) : sight;
         this.parts.observe({ type: 'session-opened', stream: name, identity });
         onFirstSession();
         failures = 0;
@@ -141,20 +143,9 @@ export class IdempotentConsumer<E> {
     }
   }
 
-  /** Has the consumer begin where it must. @returns what it looks like then */
-  private async putBack(incarnation: StreamIncarnation, sight: ConsumerSight): Promise<ConsumerSight> {
-    const { durable, gate, history, observe } = this.parts;
-    const seq = await gate.pass(() => history.startOf(incarnation, sight));
-    if (seq === undefined) return sight;
-    await durable.reset(seq);
-    await gate.pass(() => history.started(incarnation, seq));
-    observe({ type: 'put-back', seq });
-    return this.seeConsumer();
-  }
-
   /** Looks at the consumer, and from its leader when the connection can be taken there. */
   private async seeConsumerNearby(): Promise<ConsumerSight> {
-    const sight = await this.seeConsumer();
+    const sight = await seeConsumer(this.parts);
     const { leader } = sight;
     const { moveTo } = this.parts;
     if (leader === undefined || !moveTo || !(await this.mayMoveTo(leader))) return sight;
@@ -169,7 +160,7 @@ export class IdempotentConsumer<E> {
     this.unmet = reached ? undefined : { leader, atMs: performance.now() };
     this.parts.observe({ type: 'moved', broker: leader, reached });
     // Also to be sure that the connection stands: a pull that is sent before would be lost.
-    return this.seeConsumer();
+    return seeConsumer(this.parts);
   }
 
   /** Not while acks are owed: those sent during a move would be lost, and their messages delivered again. */
@@ -185,15 +176,6 @@ export class IdempotentConsumer<E> {
     return !this.isStopping();
   }
 
-  private async seeConsumer(): Promise<ConsumerSight> {
-    const sight = await this.parts.durable.look();
-    if (sight) return sight;
-    await this.parts.recreate();
-    const made = await this.parts.durable.look();
-    if (!made) throw new Error(`consumer ${this.parts.durable.address.consumer} does not exist: run setup`);
-    return made;
-  }
-
   /** @returns why the session ended, or `undefined` when we ended it */
   private async pullUntilLost(era: Era, sight: ConsumerSight): Promise<string | undefined> {
     const { signal } = this.stopping;
@@ -201,9 +183,9 @@ export class IdempotentConsumer<E> {
     let watchdog: Watchdog | undefined;
     try {
       return await new Promise<string | undefined>((resolve) => {
-        const session = this.openSession(era, sight, resolve);
+        const { session, check } = this.openSession(era, sight, resolve);
         this.session = session;
-        watchdog = this.watch(session, sight);
+        watchdog = this.watch(session, check, sight);
         stopped = (): void => {
           resolve(undefined);
         };
@@ -218,9 +200,13 @@ export class IdempotentConsumer<E> {
     }
   }
 
-  private openSession(era: Era, sight: ConsumerSight, onLost: (reason: string) => void): PullSession {
+  private openSession(
+    era: Era,
+    sight: ConsumerSight,
+    onLost: (reason: string) => void,
+  ): { session: PullSession; check: DeliveryCheck<Delivery> } {
     const { stream, consumer, inboxPrefix, apiPrefix } = this.parts.durable.address;
-    const check = new DeliveryCheck<Delivery>(sight, (seq) => this.parts.durable.publishedMs(seq), {
+    const check = new DeliveryCheck<Delivery>(sight, this.parts.durable, {
       onTrusted: (delivery) => {
         era.intake.add(delivery);
       },
@@ -246,16 +232,19 @@ export class IdempotentConsumer<E> {
       },
       onLost,
     });
-    return session;
+    return { session, check };
   }
 
-  private watch(session: PullSession, before: ConsumerSight): Watchdog {
+  private watch(session: PullSession, check: DeliveryCheck<Delivery>, before: ConsumerSight): Watchdog {
     const { durable, gate, observe } = this.parts;
     const heldSeqs = (): Set<number> => new Set([...this.held].map(({ seq }) => seq));
     return new Watchdog({
       session,
       before,
-      look: () => durable.look(),
+      look: async () => {
+        await check.askAboutNewest();
+        return durable.look();
+      },
       // During an outage every worker holds what it has.
       isHeld: (seq) => gate.isOut || heldSeqs().has(seq),
       giveBack: (firstSeq, lastSeq, sight) => {

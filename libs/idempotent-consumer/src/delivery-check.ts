@@ -1,12 +1,14 @@
 /**
  * Whether what a session delivers comes from the history that the session began with.
  *
- *   first delivery ─ask the stream's leader─▶ the same message ─▶ trusted, and all that follow
+ *   first delivery ─ask the stream's leader─▶ the same message ─▶ trusted, and those that follow
  *                                       └───▶ another message ─▶ doubt
+ *   newest delivery ─ask now and then───────▶ another message ─▶ doubt
  *
  * The broker that leads the consumer reads its own copy of the stream, which may be of another history than the copy of
  * the stream's leader. And a sequence that is delivered for the first time although the consumer had come further means
- * that the stream or the consumer went back. A doubt costs a new session and a comparison, and nothing else.
+ * that the stream or the consumer went back. A doubt costs a new session, whose comparison finds what was stored of another
+ * history meanwhile, and has it read again.
  */
 import type { Delivery } from './delivery.js';
 import type { ConsumerSight } from './jetstream/durable-consumer.js';
@@ -25,57 +27,79 @@ export interface CheckEars<D> {
   readonly onDoubt: (doubt: Doubt, waiting: readonly D[]) => void;
 }
 
+/** Asks the leader of the stream. Throws when it does not answer. */
+export interface StreamLeader {
+  /** When a message was published; `undefined` when it does not have it. */
+  publishedMs(seq: number): Promise<number | undefined>;
+  lastSeq(): Promise<number>;
+}
+
 /** Checks the deliveries of one session. See the head of this file. */
 export class DeliveryCheck<D extends Pick<Delivery, 'seq' | 'deliveryCount' | 'publishedAt'>> {
   private state: 'fresh' | 'asking' | 'trusted' | 'doubted' = 'fresh';
   private waiting: D[] = [];
-  private highest: number;
+  private highestSeq: number;
+  private newest: D | undefined;
 
-  /** @param publishedMs when the leader of the stream says that a message was published */
   constructor(
     private readonly sight: Pick<ConsumerSight, 'deliveredSeq' | 'leader'>,
-    private readonly publishedMs: (seq: number) => Promise<number | undefined>,
+    private readonly stream: StreamLeader,
     private readonly ears: CheckEars<D>,
   ) {
-    this.highest = sight.deliveredSeq;
+    this.highestSeq = sight.deliveredSeq;
   }
 
   /** Takes a delivery; it is handed on at once or, while the first one is asked about, a moment later. */
   take(delivery: D): void {
     if (delivery.deliveryCount === 1) {
-      if (delivery.seq <= this.highest) {
-        this.doubt(`sequence ${delivery.seq} comes for the first time once more: the stream went back`, {
-          waiting: delivery,
-        });
+      if (delivery.seq <= this.highestSeq) {
+        this.waiting.push(delivery);
+        this.doubt(
+          `sequence ${delivery.seq} comes for the first time once more: the stream went back`,
+          false,
+        );
         return;
       }
-      this.highest = delivery.seq;
+      this.highestSeq = delivery.seq;
+      this.newest = delivery;
     }
     if (this.state === 'trusted') {
       this.ears.onTrusted(delivery);
       return;
     }
     this.waiting.push(delivery);
-    if (this.state === 'fresh') void this.ask(delivery);
+    if (this.state === 'fresh') void this.askAboutFirst(delivery);
   }
 
-  private async ask(first: D): Promise<void> {
+  /** Asks about the newest delivery, if there is one that was not asked about. Throws when there is no answer. */
+  async askAboutNewest(): Promise<void> {
+    const { newest } = this;
+    this.newest = undefined;
+    if (newest !== undefined && (await this.isForeign(newest))) this.doubt(this.splitAt(newest.seq), true);
+  }
+
+  private async askAboutFirst(first: D): Promise<void> {
     this.state = 'asking';
     try {
-      const published = await this.publishedMs(first.seq);
-      // Gone since, by age or by hand: nothing to compare with.
-      if (published === undefined || published === first.publishedAt.getTime()) {
-        this.trust();
-        return;
-      }
-      this.doubt(
-        `broker ${this.sight.leader ?? 'of the consumer'}, which leads the consumer, has another message under sequence ` +
-          `${first.seq} than the leader of the stream: stop it and remove its copy of the stream`,
-        { isSplit: true },
-      );
+      if (await this.isForeign(first)) this.doubt(this.splitAt(first.seq), true);
+      else this.trust();
     } catch (error) {
-      this.doubt(error instanceof Error ? error.message : String(error));
+      this.doubt(error instanceof Error ? error.message : String(error), false);
     }
+  }
+
+  private async isForeign({ seq, publishedAt }: D): Promise<boolean> {
+    const published = await this.stream.publishedMs(seq);
+    if (published !== undefined) return published !== publishedAt.getTime();
+    // Gone since, by age or by hand: nothing to compare with. Or the leader never had it.
+    return (await this.stream.lastSeq()) < seq;
+  }
+
+  private splitAt(seq: number): string {
+    return (
+      `broker ${this.sight.leader ?? 'of the consumer'}, which leads the consumer, has another message under sequence ` +
+      `${seq} than the leader of the stream: stop it and remove its copy of the stream`
+    );
   }
 
   private trust(): void {
@@ -85,13 +109,10 @@ export class DeliveryCheck<D extends Pick<Delivery, 'seq' | 'deliveryCount' | 'p
     this.waiting = [];
   }
 
-  private doubt(
-    reason: string,
-    { waiting: last, isSplit = false }: { waiting?: D; isSplit?: boolean } = {},
-  ): void {
+  private doubt(reason: string, isSplit: boolean): void {
     if (this.state === 'doubted') return;
     this.state = 'doubted';
-    const waiting = last === undefined ? this.waiting : [...this.waiting, last];
+    const { waiting } = this;
     this.waiting = [];
     this.ears.onDoubt({ reason, isSplit }, waiting);
   }

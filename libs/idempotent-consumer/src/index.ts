@@ -19,7 +19,8 @@ export {
 export { OncePerEvent } from './nest/once-per-event.js';
 export { OutageGate, StoppedError } from './outage-gate.js';
 export type { ConsumerEvent, Observer, Outcome } from './outcome.js';
-export { type Batch, ForeignSequenceError, Inbox } from './postgres/inbox.js';
+export { ForeignSequenceError } from './postgres/foreign-sequence.js';
+export { type Batch, Inbox } from './postgres/inbox.js';
 export { inboxTables, type InboxTables } from './postgres/inbox-statements.js';
 export type { StreamHistory, StreamIncarnation } from './stream-history.js';
 export { classifyDatabaseError, type DatabaseFailure, isUnavailable } from './postgres/sqlstate.js';

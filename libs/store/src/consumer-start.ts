@@ -48,8 +48,20 @@ export async function consumerStart(
   return (await witness.publishedAt([missing])).has(missing) ? missing : undefined;
 }
 
+/** Where a consumer that has to be made begins. It is noted before: a consumer that is not made after all begins later. */
+export async function beginConsumer(
+  database: Queryable,
+  incarnation: Incarnation,
+  inbox: string,
+  firstSeq: number,
+): Promise<number> {
+  const seq = await firstToRead(database, incarnation, inbox, firstSeq);
+  await noteConsumerStart(database, incarnation, inbox, seq);
+  return seq;
+}
+
 /** The first sequence that is not settled in an inbox, of those that the stream still has. */
-export async function firstToRead(
+async function firstToRead(
   database: Queryable,
   incarnation: Incarnation,
   inbox: string,

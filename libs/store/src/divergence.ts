@@ -120,6 +120,8 @@ export async function registerDivergence(
   superseded: Incarnation,
   { commonSeq, firstSeq }: Divergence,
 ): Promise<Incarnation> {
+  // A long way is walked before any lock is held; what is left of it below is short.
+  await settledHorizon(pool, superseded.streamId, firstSeq - 1);
   return inTransaction(pool, async (database) => {
     const inboxes = (await inboxNames(database)).map(inboxTableNames);
     for (const { key: table } of inboxes) await database.query(LOCK_BATCHES, [table, superseded.streamId]);
@@ -144,7 +146,8 @@ export async function registerDivergence(
     await database.query(MOVE_EVENTS, range);
     await database.query(START_HORIZON, [streamId, base]);
     const registered = await findIncarnation(database, key);
-    if (registered === undefined) throw new Error(`stream ${key.name} has left the database while it was registered`);
+    if (registered === undefined)
+      throw new Error(`stream ${key.name} has left the database while it was registered`);
     return registered;
   });
 }

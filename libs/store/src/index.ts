@@ -11,7 +11,7 @@ export {
 export { unsettledPromises, type PromisedEvent, type PromisesFound } from './audit-promises.js';
 export { missingTables, withAuditSnapshot } from './audit-snapshot.js';
 export { BrokerDuplicates, type BrokerDuplicatesOptions } from './broker-duplicates.js';
-export { consumerStart, firstToRead, noteConsumerStart, STORE_INBOX } from './consumer-start.js';
+export { beginConsumer, consumerStart, noteConsumerStart, STORE_INBOX } from './consumer-start.js';
 export { createDataSource, createPool, type StoreAddress } from './data-source.js';
 export { currentIncarnation, type DifferingHistory } from './divergence.js';
 export { EncodingError, refuseOtherEncoding } from './encoding.js';

@@ -5,8 +5,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { createTestSystem, type TestSystem } from '#testing';
+import { resetConsumer } from '#broker';
 import { streamIdOf } from '#store';
-import { audit, type AuditResult } from './audit.js';
+import { audit, type AuditRequest, type AuditResult } from './audit.js';
 import { BrokerView } from './broker-view.js';
 
 const TOPIC = 'audited';
@@ -107,14 +108,18 @@ async function wholeSystem(): Promise<void> {
   await acknowledge(MESSAGES);
 }
 
-function run(waitMs = 0): Promise<AuditResult> {
-  return audit(brokers, system.pool, {
+function request(waitMs = 0): AuditRequest {
+  return {
     stream: system.streamName,
     consumer: system.consumerName,
     waitMs,
     signal: new AbortController().signal,
     onProgress: () => undefined,
-  });
+  };
+}
+
+function run(waitMs = 0): Promise<AuditResult> {
+  return audit(brokers, system.pool, request(waitMs));
 }
 
 async function ranges(kind: 'inFlight' | 'skipped' | 'lost' | 'doubled' | 'beyond'): Promise<unknown> {
@@ -142,6 +147,29 @@ describe('the audit of a whole system', () => {
     expect(judgement.verdict).toBe('whole');
     expect(findings.sequences.inFlight.ranges).toEqual([{ first: 11, last: 13 }]);
     expect((await run(300)).judgement.verdict).toBe('unknown');
+  });
+
+  it('joins the rows of an incarnation with those of the one it is based on, and counts what the stream has lost', async () => {
+    await wholeSystem();
+    await sql(`INSERT INTO sekali.stream (name, identity, revision, base_stream_id, base_seq)
+      SELECT name, identity, 2, stream_id, 6 FROM sekali.stream`);
+    const behind = [`'${TOPIC}'`, `'again-' || seq`].join(', ');
+    await sql(`INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest)
+      SELECT ${behind}, 2, seq, 0 FROM generate_series(7, 10) AS seq`);
+    await sql(
+      `INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at, stored_at)
+       SELECT 2, seq, topic, event_id, 'test', now(), '{}', published.at, stored_at
+       FROM sekali.event_key JOIN unnest($1::bigint[], $2::timestamptz[]) AS published (seq, at) USING (seq) WHERE stream_id = 2`,
+      [7, 8, 9, 10],
+      await publishedAt(7, 8, 9, 10),
+    );
+    await sql(`INSERT INTO sekali.counter VALUES (2, $1, 0, 4, 0, 0, 0, 0)`, TOPIC);
+    const { judgement, findings } = await run();
+    expect(judgement).toEqual({ verdict: 'whole', violations: [], doubts: [] });
+    expect(findings.ledger.totals).toEqual({ stored: 10, duplicates: 0, conflicts: 0, deadLetters: 0 });
+    expect(findings.past).toMatchObject([
+      { lostBehind: 6, totals: { stored: 1, duplicates: 2, conflicts: 1, deadLetters: 1 } },
+    ]);
   });
 
   it('does not miss messages that left the stream after they were settled', async () => {
@@ -254,6 +282,28 @@ describe('the audit finds', () => {
     const { judgement } = await run();
     expect(judgement.violations).toEqual([
       `the counters of topic a (stream ${system.streamName}, known as earlier) do not equal its rows`,
+    ]);
+  });
+
+  it('another message in the stream than the one that the ledger has', async () => {
+    await wholeSystem();
+    await sql(`UPDATE sekali.event SET published_at = published_at - interval '15 s' WHERE seq IN (5, 6)`);
+    await sql(`UPDATE sekali.dead_letter SET published_at = published_at - interval '15 s'`);
+    const { judgement, findings } = await run();
+    expect(judgement.violations).toEqual([
+      '3 sequences with another message in the stream than in the ledger',
+    ]);
+    expect(findings.foreign.ranges).toEqual([
+      { first: 5, last: 6 },
+      { first: 9, last: 9 },
+    ]);
+  });
+
+  it('a consumer that is ahead of the stream', async () => {
+    await wholeSystem();
+    await resetConsumer(system.connection, { name: system.consumerName, stream: system.streamName }, 13);
+    expect((await run()).judgement.violations).toEqual([
+      'the consumer is 2 sequences ahead of the stream, and would not be given the next messages',
     ]);
   });
 

@@ -84,7 +84,7 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
     const current = await findIncarnation(database, { name: request.stream, identity: before.identity });
     const ledgerLast = current ? await ledgerLastSequence(database, current.streamId) : 0;
     const after = await streamReaching(brokers, request, before.identity, ledgerLast);
-    const foreign = current ? await compareMessages(database, current, brokers.witness(request.stream)) : new RangeTally();
+    const foreign = await compareMessages(database, current, brokers.witness(request.stream));
     const sequences = new SequenceReconciliation({
       firstSeq: before.firstSeq,
       deleted: before.deleted,
@@ -160,10 +160,11 @@ async function streamReaching(
 /** Whether the messages under the sequences are those that the ledger knows: the newest, and some of all. */
 async function compareMessages(
   database: Queryable,
-  current: Incarnation,
+  current: Incarnation | undefined,
   witness: StreamWitness,
 ): Promise<RangeTally> {
   const foreign = new RangeTally();
+  if (current === undefined) return foreign;
   const { seqs } = await differingRows(database, current, witness, NEWEST_COMPARED, SPREAD_COMPARED);
   for (const seq of seqs) foreign.add(seq, seq);
   return foreign;
@@ -219,4 +220,3 @@ async function readPast(
   );
   return { ...stream, ...ledger, lostBehind, doubled };
 }
-

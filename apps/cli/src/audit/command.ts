@@ -7,6 +7,8 @@ import type { AuditOptions } from './run.js';
 const HELP = `
 Every sequence of the stream must have exactly one end: stored, duplicate or dead letter. One that has none
 may be in flight, if the consumer has not acknowledged it and the stream still has it; otherwise it is missing.
+Of the newest messages and of some others it compares what stands under the sequence: brokers that were restored
+or lost power may have another message there than the database.
 The counters must equal the rows, and every event must have its key. The audit reads one consistent snapshot
 and may run while the system works.
 

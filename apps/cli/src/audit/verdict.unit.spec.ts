@@ -86,7 +86,14 @@ describe('the verdict', () => {
   });
 
   it('is violated by what is wrong in an earlier stream', () => {
-    const past = { ...ledger, streamId: 1, name: 'EVENTS', identity: 'then', lostBehind: undefined, doubled: tally(2) };
+    const past = {
+      ...ledger,
+      streamId: 1,
+      name: 'EVENTS',
+      identity: 'then',
+      lostBehind: undefined,
+      doubled: tally(2),
+    };
     expect(judge(findings({}, { past: [past] })).violations).toEqual([
       '1 sequence in more than one table (stream EVENTS, known as then)',
     ]);

@@ -62,7 +62,10 @@ export class Statistics {
   ): Promise<{ inFlight: number; lagSeconds: number }> {
     const stream = await this.broker.stream();
     if (stream === undefined) return { inFlight: 0, lagSeconds: 0 };
-    const inFlight = Math.max(0, stream.state.last_seq - (settledByIdentity.get(streamIdentity(stream)) ?? 0));
+    const inFlight = Math.max(
+      0,
+      stream.state.last_seq - (settledByIdentity.get(streamIdentity(stream)) ?? 0),
+    );
     if (inFlight === 0) return { inFlight, lagSeconds: 0 };
     const consumer = await this.broker.consumer();
     const oldest = await this.broker.publishedAt((consumer?.ack_floor.stream_seq ?? 0) + 1);

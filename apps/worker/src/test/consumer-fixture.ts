@@ -21,8 +21,8 @@ import { createLogger } from '#observability';
 import { createPool, insertEvents } from '#store';
 import { type TestSystem, waitFor } from '#testing';
 import { eventDecoder } from '../event-decoder.js';
-import { newEvent, payloadComparison, STORE_CONSUMER as STORE_INBOX } from '../event-recorder.js';
-import { streamHistory } from '../stream-history.js';
+import { newEvent, payloadComparison, STORE_CONSUMER } from '../event-recorder.js';
+import { historyOf } from '../stream-history.js';
 
 /** What a test may change. */
 export interface ConsumerFixtureOptions {
@@ -78,13 +78,7 @@ export async function startConsumer(
       durable: durableOf(connection, settings, new BrokerWatch(movable)),
       processor: new BatchProcessor(inbox, decode, gate, { attemptsMax, retryDelayMs }, observe),
       gate,
-      history: streamHistory({
-        connection,
-        pool,
-        stream: settings.SEKALI_STREAM,
-        inbox: STORE_INBOX,
-        logger: createLogger('fixture', 'silent'),
-      }),
+      history: historyOf(settings, { connection, pool, inbox: STORE_CONSUMER, logger: SILENT }),
       recreate: options.recreate ?? (() => Promise.reject(new Error('not allowed to make the consumer'))),
       observe,
     },
@@ -99,6 +93,7 @@ export async function startConsumer(
   return { connection, pool, told, stop };
 }
 
+const SILENT = createLogger('fixture', 'silent');
 const DEFAULT_BOUNDS = {
   batchSize: 100,
   batchBytes: 8_000_000,

@@ -28,6 +28,8 @@ export interface StreamSight {
   readonly identity: string;
   readonly firstSeq: number;
   readonly lastSeq: number;
+  readonly subjects: readonly string[];
+  readonly metadata: Readonly<Record<string, string>>;
   /** Name of the broker that leads it, as that of a consumer. */
   readonly leader: string | undefined;
 }
@@ -135,6 +137,11 @@ export class DurableConsumer {
     return message?.time.getTime();
   }
 
+  /** The last sequence of the stream, as its leader says. */
+  async lastSeq(): Promise<number> {
+    return (await this.lookAtStream(await this.asked())).lastSeq;
+  }
+
   /**
    * Puts the consumer back, or forward: it delivers the first message at or after a sequence next, and forgets what it
    * delivered before.
@@ -142,7 +149,15 @@ export class DurableConsumer {
    * @throws when the brokers do not do it
    */
   async reset(seq: number): Promise<void> {
-    await (await this.asked()).consumers.reset(this.address.stream, this.address.consumer, seq);
+    const { stream, consumer } = this.address;
+    const { consumers } = await this.asked();
+    try {
+      await consumers.reset(stream, consumer, seq);
+    } catch (error) {
+      // Between accounts, the answer is lost where the broker that is asked leads the consumer: the reset is done.
+      const { delivered } = await consumers.info(stream, consumer);
+      if (delivered.stream_seq !== seq - 1) throw error;
+    }
   }
 
   /** Has another broker lead the consumer, if possible one of this name. Throws when the brokers do not do it. */
@@ -159,6 +174,8 @@ export class DurableConsumer {
     const identity = config.metadata?.[identityKey] ?? created;
     return {
       ...{ name, identity, firstSeq: state.first_seq, lastSeq: state.last_seq },
+      subjects: config.subjects,
+      metadata: config.metadata ?? {},
       leader: cluster?.leader,
     };
   }

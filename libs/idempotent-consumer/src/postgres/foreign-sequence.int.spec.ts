@@ -4,7 +4,8 @@ import { createTestSystem, type TestSystem } from '#testing';
 import { BatchProcessor } from '../batch-processor.js';
 import type { Delivery, Message } from '../delivery.js';
 import { OutageGate } from '../outage-gate.js';
-import { ForeignSequenceError, Inbox } from './inbox.js';
+import { ForeignSequenceError } from './foreign-sequence.js';
+import { Inbox } from './inbox.js';
 import { inboxTables } from './inbox-statements.js';
 
 const BEFORE = new Date('2026-11-22T10:00:00.123Z');

@@ -5,7 +5,8 @@ import pg from 'pg';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import type { Delivery, Message } from '../delivery.js';
 import type { Outcome } from '../outcome.js';
-import { ForeignSequenceError, Inbox } from './inbox.js';
+import { ForeignSequenceError } from './foreign-sequence.js';
+import { Inbox } from './inbox.js';
 import { inboxTables } from './inbox-statements.js';
 
 let system: TestSystem;

@@ -31,15 +31,8 @@ import { IdsAtWork } from './ids-at-work.js';
 import { inboxStatements, type InboxStatements, type InboxTables } from './inbox-statements.js';
 import { rehearsalOf } from './rehearsal.js';
 import { type Tally, tally } from './tally.js';
+import { ForeignSequenceError, refuseSuperseded } from './foreign-sequence.js';
 import { inTransaction, type Statement, together } from './transaction.js';
-
-/** A sequence means another message here than in the stream: it belongs to another incarnation. */
-export class ForeignSequenceError extends Error {
-  override readonly name = 'ForeignSequenceError';
-  constructor(seqs: readonly number[], reason = 'known as other messages') {
-    super(`sequences ${seqs.slice(0, 5).join(', ')} are ${reason}: another incarnation of the stream`);
-  }
-}
 
 /** An id was taken to be new whose message had been given up as a dead letter. */
 class NotAllNewError extends Error {}
@@ -372,15 +365,6 @@ export class Inbox<E> {
     ];
     return { text: this.statements.count, values };
   }
-}
-
-/** Rows of a superseded incarnation may be added only below where the next one begins. */
-function refuseSuperseded(answer: QueryResult | undefined, batch: Batch<unknown>): void {
-  const superseded = (answer?.rows as { base_seq: number }[] | undefined)?.[0];
-  if (superseded === undefined) return;
-  const seqs = [...batch.messages, ...batch.poison].map(({ delivery }) => delivery.seq);
-  const behind = seqs.filter((seq) => seq > superseded.base_seq);
-  if (behind.length > 0) throw new ForeignSequenceError(behind, 'of a superseded incarnation');
 }
 
 /** Whether an id was there before, or twice in the batch. */

@@ -1,0 +1,35 @@
+/** Sequences that mean another message than the one that is stored under them. */
+import type { QueryResult } from 'pg';
+import type { Delivery } from '../delivery.js';
+
+interface Sequenced {
+  readonly delivery: Pick<Delivery, 'seq'>;
+}
+
+/** What is decided on together. */
+interface SequencedBatch {
+  readonly messages: readonly Sequenced[];
+  readonly poison: readonly Sequenced[];
+}
+
+/** A sequence means another message here than in the stream: it belongs to another incarnation. */
+export class ForeignSequenceError extends Error {
+  override readonly name = 'ForeignSequenceError';
+  constructor(seqs: readonly number[], reason = 'known as other messages') {
+    super(`sequences ${seqs.slice(0, 5).join(', ')} are ${reason}: another incarnation of the stream`);
+  }
+}
+
+/**
+ * Rows of a superseded incarnation may be added only below where the next one begins.
+ *
+ * @param answer what the last statement of `begin` gave
+ * @throws ForeignSequenceError when a batch goes beyond that
+ */
+export function refuseSuperseded(answer: QueryResult | undefined, batch: SequencedBatch): void {
+  const superseded = (answer?.rows as { base_seq: number }[] | undefined)?.[0];
+  if (superseded === undefined) return;
+  const seqs = [...batch.messages, ...batch.poison].map(({ delivery }) => delivery.seq);
+  const behind = seqs.filter((seq) => seq > superseded.base_seq);
+  if (behind.length > 0) throw new ForeignSequenceError(behind, 'of a superseded incarnation');
+}
