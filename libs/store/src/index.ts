@@ -11,8 +11,22 @@ export {
 export { missingTables, withAuditSnapshot } from './audit-snapshot.js';
 export { BrokerDuplicates, type BrokerDuplicatesOptions } from './broker-duplicates.js';
 export { createDataSource, createPool, type StoreAddress } from './data-source.js';
-export { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
-export { findEvent, type EventPosition, type FoundEvent, type StoredEvent } from './event-queries.js';
+export {
+  eventPage,
+  FIRST_POSITION,
+  PAGE_BYTES_MAX,
+  type AckFloor,
+  type EventFilter,
+  type EventPage,
+} from './event-page.js';
+export { pageBytes } from './event-page-statements.js';
+export {
+  findEvent,
+  type EventPosition,
+  type FoundEvent,
+  type SequenceRange,
+  type StoredEvent,
+} from './event-queries.js';
 export { findConflicts, insertEvents, type NewEvent } from './event-store.js';
 export { createInbox } from './inbox-tables.js';
 export { runMigrations } from './migration-run.js';
@@ -22,4 +36,6 @@ export { ensurePartitions } from './partitions.js';
 export type { Queryable } from './queryable.js';
 export { pendingMigrations } from './schema-state.js';
 export { storeTotals, type StoreTotals, type TopicTotals } from './stats-queries.js';
+export { SEEN_RANGES_MAX } from './read-position.js';
 export { streamIdOf } from './stream-registry.js';
+export { TOPICS_BELOW_MAX, TooManyTopicsError } from './topic-walk.js';
