@@ -21,6 +21,7 @@ import {
   type PublisherOptions,
   type PublishOutcome,
 } from '#broker';
+import { GrowingFigure } from './stats/growing-figure.js';
 import { withinMs } from './within.js';
 
 /** Where the brokers are, and which stream and consumer this is about. */
@@ -41,6 +42,8 @@ export class BrokerLink {
   private manager: JetStreamManager | undefined;
   private stopWithinMs: number | undefined;
   private closed = false;
+  /** The largest sequence that a PubAck told: no answer about the stream may end below it. */
+  readonly acknowledged = new GrowingFigure();
 
   constructor(private readonly options: BrokerLinkOptions) {}
 
@@ -64,7 +67,11 @@ export class BrokerLink {
 
   /** Publishes events; see `Publisher.publishAll`. */
   async publishAll(events: readonly Publication[]): Promise<PublishOutcome[]> {
-    if (this.publisher !== undefined) return this.publisher.publishAll(events);
+    if (this.publisher !== undefined) {
+      const outcomes = await this.publisher.publishAll(events);
+      this.noteSequences(outcomes);
+      return outcomes;
+    }
     return events.map(() => ({ status: 'unavailable', reason: 'no_answer', retryable: true }));
   }
 
@@ -107,6 +114,14 @@ export class BrokerLink {
     const { connection } = this;
     if (connection === undefined) return;
     await withinMs(DRAIN_MS_MAX, connection.drain()).catch(() => connection.close());
+  }
+
+  private noteSequences(outcomes: readonly PublishOutcome[]): void {
+    let largest = 0;
+    for (const outcome of outcomes) {
+      if (outcome.status !== 'unavailable' && outcome.seq > largest) largest = outcome.seq;
+    }
+    if (largest > 0) this.acknowledged.note(largest);
   }
 
   private async begin(connection: NatsConnection): Promise<void> {

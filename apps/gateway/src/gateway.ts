@@ -24,6 +24,7 @@ import { JsonBodies } from './publish/json-body.js';
 import { protect } from './protections.js';
 import { RequestGate } from './request-gate.js';
 import { refuseExpectations, serverOptions } from './server-options.js';
+import { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
 import { withinMs } from './within.js';
 
@@ -58,6 +59,7 @@ export class Gateway {
     private readonly pool: Pool,
     private readonly keys: Keys | undefined,
     private readonly duplicates: BrokerDuplicates,
+    private readonly ageWatch: AgeWatch,
     private readonly logger: Logger,
   ) {}
 
@@ -86,9 +88,11 @@ export class Gateway {
       onError: (error) =>
         logger.warn({ error: String(error) }, 'counts of duplicates could not be written yet'),
     });
+    const ageWatch = new AgeWatch(broker, logger);
     const app = await makeApp(settings, logger, {
       pool,
       broker,
+      ageWatch,
       publisher: change(broker),
       gate,
       duplicates,
@@ -101,7 +105,8 @@ export class Gateway {
       throw error;
     }
     void connectBrokers(broker, logger);
-    return new Gateway(await app.getUrl(), app, gate, broker, pool, keys, duplicates, logger);
+    ageWatch.start();
+    return new Gateway(await app.getUrl(), app, gate, broker, pool, keys, duplicates, ageWatch, logger);
   }
 
   /** See the head of this file. Repeatable; resolves when everything has ended. */
@@ -114,6 +119,7 @@ export class Gateway {
     const answered = this.gate.close();
     const server = this.app.getHttpServer();
     server.close();
+    this.ageWatch.stop();
     this.broker.stopPublishing(PUBLISH_MS_LEFT_MAX);
     await this.step('answering', ANSWERS_MS_MAX, answered);
     await this.step('writing counts', COUNTS_MS_MAX, this.duplicates.flush());
@@ -197,13 +203,14 @@ interface Connections {
   readonly publisher: EventPublisher;
   readonly gate: RequestGate;
   readonly duplicates: BrokerDuplicates;
+  readonly ageWatch: AgeWatch;
   readonly ring: KeyRing | undefined;
 }
 
 async function makeApp(
   settings: GatewaySettings,
   logger: Logger,
-  { pool, broker, publisher, gate, duplicates, ring }: Connections,
+  { pool, broker, publisher, gate, duplicates, ageWatch, ring }: Connections,
 ): Promise<NestFastifyApplication> {
   const bounds = {
     // A request that can never find room among those waiting is refused for its size, not for the moment.
@@ -216,7 +223,8 @@ async function makeApp(
   const module = GatewayModule.over({
     publishing: new Publishing(publisher, duplicates, bounds),
     events: new EventReader(pool, broker),
-    statistics: new Statistics(pool, broker, settings.SEKALI_STREAM),
+    statistics: new Statistics(pool, broker, settings.SEKALI_STREAM, duplicates),
+    ageWatch,
     readiness: new ReadinessCheck(pool, broker, {
       isStopping: () => gate.isClosing,
       // Anyone may ask for it, and an error may name an address or an account.

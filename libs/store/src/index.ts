@@ -35,7 +35,15 @@ export { isLockTimeout } from './lock-bound.js';
 export { ensurePartitions } from './partitions.js';
 export type { Queryable } from './queryable.js';
 export { pendingMigrations } from './schema-state.js';
-export { storeTotals, type StoreTotals, type TopicTotals } from './stats-queries.js';
+export {
+  storeTotals,
+  topicTotals,
+  withOwnDuplicates,
+  type SettledStream,
+  type StoreTotals,
+  type TopicPage,
+  type TopicTotals,
+} from './stats-queries.js';
 export { SEEN_RANGES_MAX } from './read-position.js';
 export { streamIdOf } from './stream-registry.js';
 export { TOPICS_BELOW_MAX, TooManyTopicsError } from './topic-walk.js';
