@@ -11,7 +11,7 @@ import { brokerAddress } from '#broker';
 import type { GatewaySettings } from '#config';
 import { PUBLISH_EVENTS_MAX } from '#contracts';
 import { NestLogger, type Logger } from '#observability';
-import { activeApiKeys, BrokerDuplicates, createPool } from '#store';
+import { activeApiKeys, BrokerDuplicates, createPool, knownTopics } from '#store';
 import { BrokerLink } from './broker-link.js';
 import { EventReader } from './events/event-reader.js';
 import { GatewayModule } from './gateway.module.js';
@@ -21,6 +21,7 @@ import { KeyRing, type NoKeyError } from './keys/key-ring.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { type EventPublisher, Publishing } from './publish/publishing.js';
 import { JsonBodies } from './publish/json-body.js';
+import { TopicBounds } from './publish/topic-bounds.js';
 import { protect } from './protections.js';
 import { RequestGate } from './request-gate.js';
 import { refuseExpectations, serverOptions } from './server-options.js';
@@ -220,8 +221,13 @@ async function makeApp(
     ),
     eventBytesMax: settings.SEKALI_EVENT_BYTES_MAX,
   };
+  const limits = {
+    topicsMax: settings.SEKALI_TOPICS_MAX,
+    addedByKeyMax: settings.SEKALI_TOPICS_PER_KEY_MAX,
+  };
+  const topics = new TopicBounds(limits, async (topicsMax) => knownTopics(pool, topicsMax));
   const module = GatewayModule.over({
-    publishing: new Publishing(publisher, duplicates, bounds),
+    publishing: new Publishing(publisher, duplicates, bounds, topics),
     events: new EventReader(pool, broker),
     statistics: new Statistics(pool, broker, settings.SEKALI_STREAM, duplicates),
     ageWatch,

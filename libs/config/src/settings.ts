@@ -161,6 +161,12 @@ export const gatewayFields = {
   ).describe('Origins whose web pages may use the gateway, joined by commas; none when left out'),
   SEKALI_EVENT_BYTES_MAX: integer(1_024, 1_000_000, 262_144).describe('Bytes of one event'),
   SEKALI_BODY_BYTES_MAX: integer(1_024, 268_435_456, 16_777_216).describe('Bytes of one request'),
+  SEKALI_TOPICS_MAX: integer(1, 1_000_000, 10_000).describe(
+    'Topics in all; an event over HTTP that would add one more is refused',
+  ),
+  SEKALI_TOPICS_PER_KEY_MAX: integer(1, 1_000_000, 1_000).describe(
+    'Topics that one key may add at one gateway while it runs',
+  ),
   SEKALI_PUBLISH_IN_FLIGHT_MAX: integer(1, 10_000, 512).describe(
     'Publishes of one gateway that wait for the brokers',
   ),

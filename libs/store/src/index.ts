@@ -31,6 +31,7 @@ export { findConflicts, insertEvents, type NewEvent } from './event-store.js';
 export { createInbox } from './inbox-tables.js';
 export { runMigrations } from './migration-run.js';
 export { keptHorizon, settledHorizon } from './horizon.js';
+export { knownTopics } from './known-topics.js';
 export { isLockTimeout } from './lock-bound.js';
 export { ensurePartitions } from './partitions.js';
 export type { Queryable } from './queryable.js';
