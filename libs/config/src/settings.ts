@@ -153,7 +153,7 @@ export const gatewayFields = {
     isAddressRange,
     'IP addresses, ranges such as 10.0.0.0/8, loopback, linklocal or uniquelocal, joined by commas',
   ).describe(
-    'Proxies in front, whose X-Forwarded-For is believed: addresses, ranges or `loopback`, joined by commas; keys are then asked for on loopback too',
+    'Proxies in front, whose X-Forwarded-For, -Host and -Proto are believed: addresses, ranges or `loopback`, joined by commas; keys are then asked for on loopback too',
   ),
   SEKALI_HTTP_CORS_ORIGINS: listed(
     isOrigin,
