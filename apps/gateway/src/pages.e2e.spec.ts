@@ -1,7 +1,7 @@
 /** Many large pages at once, read from a gateway with little memory. */
 import { describe, expect, it } from '@jest/globals';
 import { streamIdOf } from '#store';
-import { createTestSystem, startApp } from '#testing';
+import { createTestSystem, startApp, waitFor } from '#testing';
 
 const EVENTS = 140;
 const READERS = 8;
@@ -15,19 +15,28 @@ WITH key AS (
 INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at)
 SELECT $1, seq, 't', seq::text, 's', now(), $3::jsonb, now() FROM generate_series(1, $2::integer) AS seq`;
 
-/** Follows the links from the first page on; what has no room is asked for again. */
+/** A page. What has no room is asked for again, as its `Retry-After` says. */
+async function read(url: string): Promise<{ readonly text: string; readonly link: string }> {
+  let page: { readonly text: string; readonly link: string } | undefined;
+  const isRead = async (): Promise<boolean> => {
+    const answer = await fetch(url);
+    const text = await answer.text();
+    if (answer.status === 503 && answer.headers.has('retry-after')) return false;
+    if (answer.status !== 200) throw new Error(text);
+    page = { text, link: answer.headers.get('link') ?? '' };
+    return true;
+  };
+  await waitFor(isRead, { withinMs: 120_000, describe: 'room for a page' });
+  return page ?? { text: '[]', link: '' };
+}
+
+/** Follows the links from the first page on. */
 async function readAll(first: string): Promise<number[]> {
   const seqs: number[] = [];
   for (let next: string | undefined = first; next !== undefined;) {
-    const answer: Response = await fetch(next);
-    const text = await answer.text();
-    if (answer.status === 503) {
-      await new Promise((resolve) => setTimeout(resolve, 1_000 * Number(answer.headers.get('retry-after'))));
-      continue;
-    }
-    if (answer.status !== 200) throw new Error(text);
+    const { text, link }: { readonly text: string; readonly link: string } = await read(next);
     seqs.push(...(JSON.parse(text) as { seq: number }[]).map(({ seq }) => seq));
-    next = /^<([^>]+)>/.exec(answer.headers.get('link') ?? '')?.[1];
+    next = /^<([^>]+)>/.exec(link)?.[1];
   }
   return seqs;
 }

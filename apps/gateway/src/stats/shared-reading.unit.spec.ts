@@ -9,43 +9,55 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-/** Reads numbers, each of which takes so long. */
-function counted(tookMs: number): { reading: SharedReading<number>; readings: () => number } {
-  let readings = 0;
-  const read = async (): Promise<number> => {
-    readings += 1;
-    const own = readings;
-    await new Promise((resolve) => setTimeout(resolve, tookMs));
+/** Reads numbers, each of which takes until `finish`, so long by the clock. */
+class Counted {
+  readings = 0;
+  readonly reading = new SharedReading(async () => this.read());
+  private finishReading: (() => void) | undefined;
+
+  /** Ends the reading that is under way, and lets those who wait for it go on. */
+  async finish(tookMs: number): Promise<void> {
+    jest.advanceTimersByTime(tookMs);
+    this.finishReading?.();
+    await jest.advanceTimersByTimeAsync(0);
+  }
+
+  private async read(): Promise<number> {
+    this.readings += 1;
+    const own = this.readings;
+    await new Promise<void>((resolve) => (this.finishReading = resolve));
     return own;
-  };
-  return { reading: new SharedReading(read), readings: () => readings };
+  }
 }
 
 describe('a shared reading', () => {
   it('is begun after the question, and one for all that ask meanwhile', async () => {
-    const { reading, readings } = counted(10);
+    const counted = new Counted();
+    const { reading } = counted;
     const first = reading.ask();
     const others = [reading.ask(), reading.ask(), reading.ask()];
-    await jest.advanceTimersByTimeAsync(30);
+    await counted.finish(10);
+    await counted.finish(10);
     expect([await first, ...(await Promise.all(others))]).toEqual([1, 2, 2, 2]);
     const later = reading.ask();
-    await jest.advanceTimersByTimeAsync(10);
-    expect([await later, readings()]).toEqual([3, 3]);
+    await counted.finish(10);
+    expect([await later, counted.readings]).toEqual([3, 3]);
   });
 
   it('that took long is kept in proportion, but for who cannot use an older one', async () => {
-    const { reading, readings } = counted(100);
+    const counted = new Counted();
+    const { reading } = counted;
     const first = reading.ask();
-    await jest.advanceTimersByTimeAsync(100);
+    await counted.finish(100);
     await first;
-    await jest.advanceTimersByTimeAsync(300);
-    expect([await reading.ask(), readings()]).toEqual([1, 1]);
+    jest.advanceTimersByTime(300);
+    expect([await reading.ask(), counted.readings]).toEqual([1, 1]);
     const again = reading.askAgain();
-    await jest.advanceTimersByTimeAsync(100);
+    await counted.finish(100);
     expect(await again).toBe(2);
-    await jest.advanceTimersByTimeAsync(500);
+    jest.advanceTimersByTime(500);
     const later = reading.ask();
-    await jest.advanceTimersByTimeAsync(100);
+    await counted.finish(100);
     expect(await later).toBe(3);
   });
 
