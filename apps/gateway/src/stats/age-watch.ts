@@ -87,12 +87,19 @@ export class AgeWatch {
   }
 
   private async turn(): Promise<void> {
-    // Brokers that do not answer are told of elsewhere.
-    const keptSeconds = await this.look().catch(() => 0);
+    // Brokers that do not answer are told of elsewhere; they are asked again soon, as at the start.
+    const keptSeconds = await this.look().catch(() => undefined);
     if (this.isStopped) return;
-    const wanted = keptSeconds === 0 ? LOOK_EVERY_MS_MAX : (keptSeconds * 1_000) / LOOKS;
-    const everyMs = Math.min(LOOK_EVERY_MS_MAX, Math.max(LOOK_EVERY_MS_MIN, wanted));
+    const everyMs =
+      keptSeconds === undefined
+        ? LOOK_EVERY_MS_MIN
+        : Math.min(LOOK_EVERY_MS_MAX, Math.max(LOOK_EVERY_MS_MIN, lookEveryMs(keptSeconds)));
     this.timer = setTimeout(() => void this.turn(), everyMs);
     this.timer.unref();
   }
+}
+
+/** A stream that keeps its messages for ever is looked at seldom: it may be changed. */
+function lookEveryMs(keptSeconds: number): number {
+  return keptSeconds === 0 ? LOOK_EVERY_MS_MAX : (keptSeconds * 1_000) / LOOKS;
 }
