@@ -48,7 +48,7 @@ export interface EventPage {
 export type AckFloor = (incarnation: { readonly name: string; readonly created: string }) => Promise<number>;
 
 /** Bytes of one page, at most (a single event may be more): 10,000 large events would fill the memory. */
-export const PAGE_BYTES_MAX = 33_554_432;
+const PAGE_BYTES_MAX = 33_554_432;
 /** Events that one statement prints: in a number of few bytes there may be some hundred digits. */
 const PRINTED_MAX = 2_500;
 /** Events in a span of time that are looked up by time and then put in order; more are walked in order. */

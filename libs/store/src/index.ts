@@ -11,14 +11,7 @@ export {
 export { missingTables, withAuditSnapshot } from './audit-snapshot.js';
 export { BrokerDuplicates, type BrokerDuplicatesOptions } from './broker-duplicates.js';
 export { createDataSource, createPool, type StoreAddress } from './data-source.js';
-export {
-  eventPage,
-  FIRST_POSITION,
-  PAGE_BYTES_MAX,
-  type AckFloor,
-  type EventFilter,
-  type EventPage,
-} from './event-page.js';
+export { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
 export { pageBytes } from './event-page-statements.js';
 export {
   findEvent,
