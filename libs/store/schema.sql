@@ -197,8 +197,8 @@ BEGIN
 END
 $function$;
 
-CREATE OR REPLACE FUNCTION sekali.make_partition(day date)
- RETURNS boolean
+CREATE OR REPLACE FUNCTION sekali.make_partition(beginning timestamp with time zone, ending timestamp with time zone)
+ RETURNS text
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -206,38 +206,35 @@ CREATE OR REPLACE FUNCTION sekali.make_partition(day date)
  SET lock_timeout TO '2000'
 AS $function$
 DECLARE
-  partition text := 'event_' || to_char(day, 'YYYYMMDD');
-  beginning timestamptz := day::timestamp AT TIME ZONE 'UTC';
-  ending timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+  partition text := 'event_' || to_char(beginning, 'YYYYMMDD');
 BEGIN
-  IF day IS NULL OR abs(day - current_date) > 62 THEN
-    RAISE EXCEPTION 'a partition for % is not made: it must be within 62 days of today', day USING ERRCODE = '22023';
+  IF beginning IS NULL OR ending IS NULL OR beginning >= ending OR ending > date_trunc('day', beginning) + interval '1 day' OR
+     abs(beginning::date - current_date) > 62
+  THEN
+    RAISE EXCEPTION 'a partition from % to % is not made: it must lie within one day, and that within 62 days of today',
+      beginning, ending USING ERRCODE = '22023';
   END IF;
   PERFORM pg_advisory_xact_lock(7365001);
-  IF to_regclass('sekali.' || partition) IS NOT NULL THEN RETURN false; END IF;
-  EXECUTE format('CREATE TABLE sekali.%I (LIKE sekali.event INCLUDING ALL)', partition);
-  LOCK TABLE sekali.event IN SHARE ROW EXCLUSIVE MODE;
-  -- Days that were made in another time zone reach into this one; it gets what they leave.
-  SELECT greatest(beginning, max(upper) FILTER (WHERE lower <= beginning)),
-    least(ending, min(lower) FILTER (WHERE lower > beginning))
-  INTO beginning, ending
-  FROM (
+  PERFORM FROM (
     SELECT bounds[1]::timestamptz AS lower, bounds[2]::timestamptz AS upper
     FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid,
       regexp_match(pg_get_expr(relpartbound, c.oid), 'FROM \(''(.+)''\) TO \(''(.+)''\)') AS bounds
     WHERE inhparent = 'sekali.event'::regclass
   ) present
   WHERE lower < ending AND upper > beginning;
-  IF beginning >= ending THEN
-    EXECUTE format('DROP TABLE sekali.%I', partition);
-    RETURN false;
+  IF FOUND THEN RETURN NULL; END IF;
+  -- A day that was made in another time zone may have the name, and another part of the time.
+  IF to_regclass('sekali.' || partition) IS NOT NULL THEN
+    partition := partition || '_' || to_char(beginning, 'HH24MI');
   END IF;
+  EXECUTE format('CREATE TABLE sekali.%I (LIKE sekali.event INCLUDING ALL)', partition);
+  LOCK TABLE sekali.event IN SHARE ROW EXCLUSIVE MODE;
   EXECUTE format(
     'WITH moved AS (DELETE FROM sekali.event_default WHERE stored_at >= $1 AND stored_at < $2 RETURNING *) '
       'INSERT INTO sekali.%I SELECT * FROM moved', partition)
     USING beginning, ending;
   EXECUTE format('ALTER TABLE sekali.event ATTACH PARTITION sekali.%I FOR VALUES FROM (%L) TO (%L)',
     partition, beginning, ending);
-  RETURN true;
+  RETURN 'sekali.' || partition;
 END
 $function$;

@@ -134,6 +134,9 @@ export async function fetchStats(gateway: string, apiKey?: string): Promise<Stat
     const body = (await response.json()) as (Partial<StatsView> & { readonly detail?: unknown }) | null;
     if (response.ok && typeof body?.unique_processed === 'number') return body as StatsView;
     if (isKeyRefusal(response.status)) throw keyError(url, response.status, body?.detail);
+    if (response.status === 503 && typeof body?.detail === 'string') {
+      throw new CommandError(`${url.href} has no figures at this moment: ${body.detail}`);
+    }
     throw new CommandError(
       `${url.href} answered ${response.status} and no figures: is that a gateway of sekali?`,
     );

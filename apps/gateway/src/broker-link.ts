@@ -23,6 +23,7 @@ import {
   type PublisherOptions,
   type PublishOutcome,
 } from '#broker';
+import { GrowingFigure } from './stats/growing-figure.js';
 import { withinMs } from './within.js';
 
 /** Where the brokers are, and which stream and consumer this is about. */
@@ -56,6 +57,8 @@ export class BrokerLink {
   private lookTimer: NodeJS.Timeout | undefined;
   private stopWithinMs: number | undefined;
   private closed = false;
+  /** The largest sequence that a PubAck told: no answer about the stream may end below it. */
+  readonly acknowledged = new GrowingFigure();
 
   constructor(private readonly options: BrokerLinkOptions) {}
 
@@ -82,6 +85,7 @@ export class BrokerLink {
     if (this.publisher !== undefined && this.isStreamThere) {
       const outcomes = await this.publisher.publishAll(events);
       this.remember(outcomes.at(-1));
+      this.noteSequences(outcomes);
       return outcomes;
     }
     return events.map(() => ({ status: 'unavailable', reason: 'no_answer', retryable: true }));
@@ -145,6 +149,14 @@ export class BrokerLink {
     const { connection } = this;
     if (connection === undefined) return;
     await withinMs(DRAIN_MS_MAX, connection.drain()).catch(() => connection.close());
+  }
+
+  private noteSequences(outcomes: readonly PublishOutcome[]): void {
+    let largest = 0;
+    for (const outcome of outcomes) {
+      if (outcome.status !== 'unavailable' && outcome.seq > largest) largest = outcome.seq;
+    }
+    if (largest > 0) this.acknowledged.note(largest);
   }
 
   private async begin(movable: MovableConnection): Promise<void> {

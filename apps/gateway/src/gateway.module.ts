@@ -5,6 +5,7 @@ import { HealthController } from './health/health.controller.js';
 import { ReadinessCheck } from './health/readiness.js';
 import { PublishController } from './publish/publish.controller.js';
 import { Publishing } from './publish/publishing.js';
+import { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
 import { StatsController } from './stats/stats.controller.js';
 
@@ -13,6 +14,7 @@ export interface GatewayParts {
   readonly publishing: Publishing;
   readonly events: EventReader;
   readonly statistics: Statistics;
+  readonly ageWatch: AgeWatch;
   readonly readiness: ReadinessCheck;
 }
 
@@ -27,6 +29,7 @@ export class GatewayModule {
         { provide: Publishing, useValue: parts.publishing },
         { provide: EventReader, useValue: parts.events },
         { provide: Statistics, useValue: parts.statistics },
+        { provide: AgeWatch, useValue: parts.ageWatch },
         { provide: ReadinessCheck, useValue: parts.readiness },
       ],
     };

@@ -18,6 +18,7 @@ import {
   createPool,
   givenUpAmong,
   givenUpFrom,
+  knownTopics,
   PromiseMarks,
 } from '#store';
 import { BrokerLink } from './broker-link.js';
@@ -32,9 +33,11 @@ import { KeyRing, type NoKeyError } from './keys/key-ring.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { type EventPublisher, Publishing } from './publish/publishing.js';
 import { JsonBodies } from './publish/json-body.js';
+import { TopicBounds } from './publish/topic-bounds.js';
 import { protect } from './protections.js';
 import { RequestGate } from './request-gate.js';
 import { serverOptions } from './server-options.js';
+import { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
 import { withinMs } from './within.js';
 
@@ -72,6 +75,7 @@ export class Gateway {
     private readonly keys: Keys | undefined,
     private readonly duplicates: BrokerDuplicates,
     private readonly promises: PromiseMarks,
+    private readonly ageWatch: AgeWatch,
     private readonly logger: Logger,
   ) {}
 
@@ -108,9 +112,11 @@ export class Gateway {
       onError: (error) =>
         logger.warn({ error: String(error) }, 'marks of what the brokers promised could not be written yet'),
     });
+    const ageWatch = new AgeWatch(broker, logger);
     const app = await makeApp(settings, logger, {
       pool,
       broker,
+      ageWatch,
       publisher: change(broker),
       gate,
       duplicates,
@@ -124,7 +130,19 @@ export class Gateway {
       throw error;
     }
     void connectBrokers(broker, logger);
-    return new Gateway(await app.getUrl(), app, gate, broker, pool, keys, duplicates, promises, logger);
+    ageWatch.start();
+    return new Gateway(
+      await app.getUrl(),
+      app,
+      gate,
+      broker,
+      pool,
+      keys,
+      duplicates,
+      promises,
+      ageWatch,
+      logger,
+    );
   }
 
   /** See the head of this file. Repeatable; resolves when everything has ended. */
@@ -137,6 +155,7 @@ export class Gateway {
     const answered = this.gate.close();
     const server = this.app.getHttpServer();
     server.close();
+    this.ageWatch.stop();
     this.broker.stopPublishing(PUBLISH_MS_LEFT_MAX);
     await this.step('answering', ANSWERS_MS_MAX, answered);
     const written = Promise.all([this.duplicates.flush(), this.promises.flush()]);
@@ -260,13 +279,14 @@ interface Connections {
   readonly gate: RequestGate;
   readonly duplicates: BrokerDuplicates;
   readonly promises: PromiseMarks;
+  readonly ageWatch: AgeWatch;
   readonly ring: KeyRing | undefined;
 }
 
 async function makeApp(
   settings: GatewaySettings,
   logger: Logger,
-  { pool, broker, publisher, gate, duplicates, promises, ring }: Connections,
+  { pool, broker, publisher, gate, duplicates, promises, ageWatch, ring }: Connections,
 ): Promise<NestFastifyApplication> {
   const bounds = {
     // A request that can never find room among those waiting is refused for its size, not for the moment.
@@ -276,10 +296,16 @@ async function makeApp(
     ),
     eventBytesMax: settings.SEKALI_EVENT_BYTES_MAX,
   };
+  const limits = {
+    topicsMax: settings.SEKALI_TOPICS_MAX,
+    addedByKeyMax: settings.SEKALI_TOPICS_PER_KEY_MAX,
+  };
+  const topics = new TopicBounds(limits, async (topicsMax) => knownTopics(pool, topicsMax));
   const module = GatewayModule.over({
-    publishing: new Publishing(publisher, duplicates, promises, bounds),
+    publishing: new Publishing(publisher, duplicates, promises, bounds, topics),
     events: new EventReader(pool, broker),
-    statistics: new Statistics(pool, broker, settings.SEKALI_STREAM),
+    statistics: new Statistics(pool, broker, settings.SEKALI_STREAM, duplicates),
+    ageWatch,
     readiness: new ReadinessCheck(pool, broker, {
       isStopping: () => gate.isClosing,
       // Anyone may ask for it, and an error may name an address or an account.

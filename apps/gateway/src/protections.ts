@@ -66,7 +66,7 @@ async function allowOrigins(server: FastifyInstance, origins: string): Promise<v
     methods: ['GET', 'HEAD', 'POST'],
     allowedHeaders: ['authorization', 'content-type', 'prefer', 'x-api-key', REQUEST_ID_HEADER],
     exposedHeaders: [
-      ...['link', 'preference-applied', 'retry-after', REQUEST_ID_HEADER],
+      ...['link', 'preference-applied', 'retry-after', 'sekali-cursor', REQUEST_ID_HEADER],
       ...['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'],
     ],
     maxAge: PREFLIGHT_SECONDS,

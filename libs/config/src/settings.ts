@@ -169,7 +169,7 @@ export const gatewayFields = {
     isAddressRange,
     'IP addresses, ranges such as 10.0.0.0/8, loopback, linklocal or uniquelocal, joined by commas',
   ).describe(
-    'Proxies in front, whose X-Forwarded-For is believed: addresses, ranges or `loopback`, joined by commas; keys are then asked for on loopback too',
+    'Proxies in front, whose X-Forwarded-For, -Host and -Proto are believed: addresses, ranges or `loopback`, joined by commas; keys are then asked for on loopback too',
   ),
   SEKALI_HTTP_HOSTS: listed(
     isHost,
@@ -192,6 +192,12 @@ export const gatewayFields = {
   ).describe('Origins whose web pages may use the gateway, joined by commas; none when left out'),
   SEKALI_EVENT_BYTES_MAX: eventBytesMax,
   SEKALI_BODY_BYTES_MAX: integer(1_024, 268_435_456, 16_777_216).describe('Bytes of one request'),
+  SEKALI_TOPICS_MAX: integer(1, 1_000_000, 10_000).describe(
+    'Topics in all; an event over HTTP that would add one more is refused',
+  ),
+  SEKALI_TOPICS_PER_KEY_MAX: integer(1, 1_000_000, 1_000).describe(
+    'Topics that one key may add at one gateway while it runs',
+  ),
   SEKALI_PUBLISH_IN_FLIGHT_MAX: integer(1, 10_000, 512).describe(
     'Publishes of one gateway that wait for the brokers',
   ),

@@ -15,7 +15,7 @@ import {
   unknownFieldErrors,
 } from './event.js';
 import { objectSpans } from './json-text.js';
-import { eventIdOf, MESSAGE_ID_HEADER, topicOf } from './subject.js';
+import { endsInWhiteSpace, eventIdOf, MESSAGE_ID_HEADER, messageIdOf, topicOf } from './subject.js';
 import { canonicalTimestamp } from './timestamp.js';
 import { readWrittenMessage } from './written-event.js';
 
@@ -46,7 +46,8 @@ export interface RawMessage {
 
 const DETAIL_LENGTH_MAX = 2_000;
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** Takes a byte order mark away, as the HTTP door does. */
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * Decodes and validates a message.
@@ -108,6 +109,10 @@ function decodeBody(
     const detail = `the body says topic ${String(topic)}, the subject ${message.subject}`;
     return { ...poison('subject_mismatch', detail), ...knownId };
   }
+  if (isAmbiguous(topic as string, eventId as string, message)) {
+    const detail = `event_id: it ends with white space, which the header ${MESSAGE_ID_HEADER} loses, so that the brokers take it for another id; send ${messageIdOf(topic as string, eventId as string)} as the header, which is <topic>;<base64url of the id>`;
+    return { ...poison('invalid_event', detail), ...knownId };
+  }
   return {
     ok: true,
     event: {
@@ -123,6 +128,14 @@ function decodeBody(
 function idOfHeader(message: RawMessage, topic: unknown): string | undefined {
   const messageId = message.header(MESSAGE_ID_HEADER);
   return typeof topic === 'string' && messageId !== undefined ? eventIdOf(topic, messageId) : undefined;
+}
+
+/** Whether the brokers cannot tell the id from the one without white space at its end. */
+function isAmbiguous(topic: string, eventId: string, message: RawMessage): boolean {
+  return (
+    endsInWhiteSpace(eventId) &&
+    message.header(MESSAGE_ID_HEADER)?.trimEnd() === `${topic}:${eventId}`.trimEnd()
+  );
 }
 
 /** The sentence quotes the message, so it is made storable: a dead letter that Postgres refuses would be lost. */

@@ -103,6 +103,41 @@ describe('decodeEvent', () => {
   });
 });
 
+describe('a byte order mark', () => {
+  it('is taken, as over HTTP, and is no part of the event', () => {
+    expect(decode(`\ufeff${JSON.stringify(VALID)}`)).toEqual(decode(VALID));
+    expect(decode(`\ufeff${JSON.stringify(VALID)}`).ok).toBe(true);
+  });
+});
+
+describe('an id that ends in white space', () => {
+  const body = { ...VALID, event_id: 'x ' };
+
+  it.each([
+    ['whose header has lost it', `${TOPIC}:x`, false],
+    ['whose header would lose it', `${TOPIC}:x `, false],
+    ['whose header is written so that nothing is lost', `${TOPIC};eCA`, true],
+    ['whose header names the message by something else', 'my-own-17', true],
+    ['without a header', undefined, true],
+  ])('%s', (_, messageId, isEvent) => {
+    const told: unknown = expect.stringContaining(`${TOPIC};eCA`);
+    const wanted = isEvent
+      ? { ok: true, event: { eventId: 'x ' } }
+      : { ok: false, reason: 'invalid_event', detail: told };
+    for (const text of [JSON.stringify(body), JSON.stringify({ ...body, topic: undefined })]) {
+      expect(decode(text, messageId === undefined ? {} : { messageId })).toMatchObject(wanted);
+    }
+  });
+
+  it('is taken from such a header alone, and one that begins in white space is never in doubt', () => {
+    expect(decode(without('event_id'), { messageId: `${TOPIC};eCA` })).toMatchObject({
+      ok: true,
+      event: { eventId: 'x ' },
+    });
+    expect(decode({ ...VALID, event_id: ' x' }, { messageId: `${TOPIC}: x` }).ok).toBe(true);
+  });
+});
+
 describe('a message that is no event', () => {
   it.each([
     ['too_large', Buffer.alloc(101, 0x20), { bytesMax: 100 }],
@@ -110,7 +145,7 @@ describe('a message that is no event', () => {
     ['not_utf8', Buffer.from('{"a":"\u00ed\u00a0\u0080"}', 'latin1'), {}],
     ['not_json', Buffer.from(''), {}],
     ['not_json', Buffer.from('{"topic":'), {}],
-    ['not_json', Buffer.from('\ufeff{}'), {}],
+    ['not_json', Buffer.from('\ufeff\ufeff{}'), {}],
     ['invalid_event', Buffer.from('[]'), {}],
     ['invalid_event', Buffer.from('null'), {}],
     ['invalid_event', Buffer.from('"text"'), {}],

@@ -59,6 +59,7 @@ export interface StatsView {
   readonly received: number;
   readonly unique_processed: number;
   readonly duplicate_dropped: number;
+  /** Names of topics with stored events, among the first that `per_topic` has. */
   readonly topics: readonly string[];
   readonly uptime_seconds: number;
   readonly duplicates: { readonly broker: number; readonly store: number };
@@ -66,7 +67,19 @@ export interface StatsView {
   readonly dead_letters: number;
   readonly in_flight: number;
   readonly redelivered: number;
+  /** Of the first topics by name. Where others follow, `more_topics` is true and `Link` leads to them. */
   readonly per_topic: Readonly<Record<string, TopicStats>>;
+  readonly more_topics: boolean;
+  /** Messages that left the stream, or were acknowledged, without being settled: none of them is received. */
+  readonly gone: number;
   /** Age in seconds of the oldest message that is not settled yet; 0 when there is none. */
   readonly lag_seconds: number;
+  /** Seconds until that message leaves the stream by age, unsettled; null when there is none, or none leaves by age. */
+  readonly expires_in_seconds: number | null;
+}
+
+/** The answer to `GET /stats/topics`: the figures of some topics, in the order of their names. `Link` leads to the next. */
+export interface TopicStatsView {
+  readonly per_topic: Readonly<Record<string, TopicStats>>;
+  readonly more_topics: boolean;
 }

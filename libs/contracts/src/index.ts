@@ -26,7 +26,15 @@ export {
   type SekaliEvent,
 } from './event.js';
 export { decodeEvent, type Decoded, type PoisonReason, type RawMessage } from './event-decoder.js';
-export type { EventView, Problem, PublishResponse, PublishResult, StatsView, TopicStats } from './http.js';
+export type {
+  EventView,
+  Problem,
+  PublishResponse,
+  PublishResult,
+  StatsView,
+  TopicStats,
+  TopicStatsView,
+} from './http.js';
 export { isSpace } from './json-characters.js';
 export { objectSpans, type ObjectSpans, type Span } from './json-text.js';
 export {

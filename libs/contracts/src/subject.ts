@@ -35,7 +35,18 @@ export function messageIdOf(topic: string, eventId: string): string {
   return `${topic};${Buffer.from(eventId, 'utf8').toString('base64url')}`;
 }
 
-/** The event id that a message id carries for a topic, or `undefined` when it does not have that form. */
+/** Whether an event id ends in white space: its message id, written plainly, would lose it on the way. */
+export function endsInWhiteSpace(eventId: string): boolean {
+  const last = eventId.charCodeAt(eventId.length - 1);
+  // Nearly every id ends here, without another look.
+  if (last > 0x20 && last < 0x80) return false;
+  return eventId.trimEnd() !== eventId;
+}
+
+/** The event id that a message id carries for a topic, or `undefined` when it has none of the forms of `messageIdOf`. */
 export function eventIdOf(topic: string, messageId: string): string | undefined {
-  return messageId.startsWith(`${topic}:`) ? messageId.slice(topic.length + 1) : undefined;
+  if (messageId.startsWith(`${topic}:`)) return messageId.slice(topic.length + 1);
+  if (!messageId.startsWith(`${topic};`)) return undefined;
+  const eventId = Buffer.from(messageId.slice(topic.length + 1), 'base64url').toString('utf8');
+  return messageIdOf(topic, eventId) === messageId ? eventId : undefined;
 }

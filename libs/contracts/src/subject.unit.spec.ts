@@ -41,13 +41,17 @@ describe('messageIdOf', () => {
 });
 
 describe('eventIdOf', () => {
-  it('reads back what messageIdOf wrote for an id without outer white space', () => {
+  it('reads back what messageIdOf wrote', () => {
     fc.assert(
       fc.property(topic, eventId, (name, id) => {
-        const read = eventIdOf(name, messageIdOf(name, id));
-        expect(read).toBe(id.trim() === id ? id : undefined);
+        expect(eventIdOf(name, messageIdOf(name, id))).toBe(id);
       }),
     );
+  });
+
+  it('reads no id where the text after the topic is not how one is written', () => {
+    for (const text of ['t;', 't;YQ', 't;YSA=', 't;!', 't']) expect(eventIdOf('t', text)).toBeUndefined();
+    expect(eventIdOf('t', 't;YSA')).toBe('a ');
   });
 
   it('reads no id for another topic', () => {

@@ -17,6 +17,9 @@ const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 /**
  * Brings an ISO 8601 instant with a zone into UTC with microseconds.
  *
+ * A leap second is the first second of the next day, as it is to Postgres: neither has a place for it. Another second 60
+ * there is not.
+ *
  * @param text for example `2026-11-22T10:00:00+07:00`; seconds and a fraction are optional, a zone is not
  * @returns for example `2026-11-22T03:00:00.000000Z` (digits below a microsecond are cut), or `undefined`
  *   when the text is not such an instant, the date does not exist, or the year in UTC is not 0001 to 9999
@@ -44,13 +47,14 @@ export function canonicalTimestamp(text: string): string | undefined {
   const d = Number(day);
   if (mo < 1 || mo > 12 || d < 1 || d > (DAYS_IN_MONTH[mo - 1] ?? 0)) return undefined;
   if (mo === 2 && d === 29 && !isLeapYear(y)) return undefined;
-  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return undefined;
   if (Number(zoneHour) > 15 || Number(zoneMinute) > 59) return undefined;
   const offsetMinutes = (Number(zoneHour) * 60 + Number(zoneMinute)) * (sign === '-' ? -1 : 1);
   const date = new Date(0);
   // Not Date.UTC: it reads the years 0 to 99 as 1900 to 1999.
   date.setUTCFullYear(y, mo - 1, d);
   date.setUTCHours(Number(hour), Number(minute) - offsetMinutes, Number(second));
+  if (second === '60' && !isMidnight(date)) return undefined;
   const utcYear = date.getUTCFullYear();
   if (utcYear < 1 || utcYear > 9999) return undefined;
   const whole = date.toISOString().slice(0, 19);
@@ -66,6 +70,11 @@ function isPlain(text: string): boolean {
   return (
     month >= 1 && month <= 12 && day >= 1 && day <= 28 && twoDigits(11) <= 23 && !text.startsWith('0000')
   );
+}
+
+/** Whether a second 60 that was carried over was the last one of a day in UTC. */
+function isMidnight(date: Date): boolean {
+  return date.getUTCHours() === 0 && date.getUTCMinutes() === 0;
 }
 
 function isLeapYear(year: number): boolean {

@@ -7,6 +7,7 @@
  */
 import { eventIdError, payloadError, sourceError, topicError, type SekaliEvent } from './event.js';
 import { plainObjectEnd } from './plain-payload.js';
+import { endsInWhiteSpace } from './subject.js';
 import { canonicalTimestamp } from './timestamp.js';
 
 const TOPIC = '{"topic":"';
@@ -57,6 +58,8 @@ export function readWrittenEvent(text: string): SekaliEvent | undefined {
     // With an escape in it a string is not its own characters.
     !eventId.includes('\\') &&
     !source.includes('\\') &&
+    // The decoder looks at the header of such an id.
+    !endsInWhiteSpace(eventId) &&
     topicError(topic) === undefined &&
     eventIdError(eventId) === undefined &&
     sourceError(source) === undefined &&

@@ -119,7 +119,7 @@ ORDER BY 1`;
 
 /**
  * The days whose events must be there: those with a partition of their own, and those of which the default
- * partition holds something. Session time zone is UTC (see data-source.ts).
+ * partition holds something. A partition may begin at another hour: see partitions.ts.
  */
 const KEPT_DAYS = `
 WITH bound AS (
@@ -133,8 +133,8 @@ SELECT CASE since WHEN 'MINVALUE' THEN '-infinity' ELSE trim(both '''' from sinc
        CASE until WHEN 'MAXVALUE' THEN 'infinity' ELSE trim(both '''' from until) END AS until
 FROM edge
 UNION
-SELECT day::text, (day + interval '1 day')::text
-FROM (SELECT DISTINCT date_trunc('day', stored_at) AS day FROM sekali.event_default) caught`;
+SELECT day::text, (day + interval '24 hours')::text
+FROM (SELECT DISTINCT date_trunc('day', stored_at, 'UTC') AS day FROM sekali.event_default) caught`;
 
 /** The highest sequence of a stream that is settled; 0 when none is. */
 export async function ledgerLastSequence(database: Queryable, streamId: number): Promise<number> {

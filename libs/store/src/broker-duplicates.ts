@@ -43,6 +43,14 @@ export class BrokerDuplicates {
     this.topicsMax = options.topicsMax ?? 10_000;
   }
 
+  /**
+   * What this process counted under its present id, written or not, and that id: the rows under it are to be left out of
+   * a sum that these go into. Under a new id, what was counted before is all in the rows of the old one.
+   */
+  own(): { readonly gateway: string; readonly totals: ReadonlyMap<string, number> } {
+    return { gateway: this.gateway, totals: this.totals };
+  }
+
   /** Counts duplicates of a topic. Returns at once; they are written a moment later. */
   add(topic: string, dropped = 1): void {
     const known = this.totals.has(topic) || this.totals.size < this.topicsMax;

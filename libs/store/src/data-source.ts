@@ -51,7 +51,7 @@ export async function createDataSource(address: StoreAddress): Promise<DataSourc
     migrations,
     migrationsTableName: 'migration',
     logging: false,
-    extra: connectionBounds(address, ` -c lock_timeout=${LOCK_MS_MAX}`),
+    extra: connectionBounds(address, { lock_timeout: String(LOCK_MS_MAX) }),
   });
 }
 
@@ -71,14 +71,31 @@ export function createPool(address: StoreAddress): pg.Pool {
   return pool;
 }
 
-function connectionBounds(address: StoreAddress, furtherOptions = ''): pg.ClientConfig {
+/**
+ * Set by a statement, before anything else is asked. A URL with `options` of its own replaces those of a program, and a
+ * pooler between ignores or refuses them.
+ */
+function connectionBounds(
+  address: StoreAddress,
+  furtherSettings: Readonly<Record<string, string>> = {},
+): pg.PoolConfig {
+  const settings = {
+    timezone: 'UTC',
+    datestyle: 'ISO, MDY',
+    statement_timeout: String(address.transactionMsMax),
+    transaction_timeout: String(address.transactionMsMax),
+    // A process stopped in mid-transaction must not keep its locks.
+    idle_in_transaction_session_timeout: String(address.transactionMsMax),
+    ...furtherSettings,
+  };
+  const text = Object.entries(settings).map(([name, value]) => `SET SESSION ${name} = '${value}'`);
   return {
     keepAlive: true,
     // The client's own clock: a black-holed connection gives no answer at all.
     query_timeout: address.transactionMsMax + 1_000,
-    statement_timeout: address.transactionMsMax,
-    // A process stopped in mid-transaction must not keep its locks.
-    idle_in_transaction_session_timeout: address.transactionMsMax,
-    options: `-c transaction_timeout=${address.transactionMsMax} -c timezone=UTC${furtherOptions}`,
+    // eslint-disable-next-line @typescript-eslint/no-misused-promises -- the pool waits for it, whatever its types say
+    onConnect: async (client: pg.ClientBase) => {
+      await client.query(text.join('; '));
+    },
   };
 }

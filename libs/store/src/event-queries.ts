@@ -10,10 +10,17 @@ import type { Queryable } from './queryable.js';
 export interface EventPosition {
   readonly streamId: number;
   readonly seq: number;
+  /** Sequences beyond it that were read already, as ranges with both ends, in order. */
+  readonly seen?: readonly SequenceRange[];
 }
 
+/** From the first to the last sequence, both included. */
+export type SequenceRange = readonly [first: number, last: number];
+
 /** A stored event. Instants are ISO 8601 in UTC: milliseconds, or microseconds where these are not zero. */
-export interface StoredEvent extends EventPosition {
+export interface StoredEvent {
+  readonly streamId: number;
+  readonly seq: number;
   readonly topic: string;
   readonly eventId: string;
   readonly timestamp: string;
@@ -37,8 +44,10 @@ export interface EventRow {
   readonly stored_at: string;
 }
 
-/** How an instant is selected: whole microseconds, in UTC, to which every connection is set. */
-export const INSTANT_FORMAT = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
+/** How an instant is selected: whole microseconds in UTC, whatever zone the session is in. */
+export function instantText(column: string): string {
+  return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+}
 
 /** What is known of one event id. */
 export type FoundEvent =
@@ -55,9 +64,9 @@ export type FoundEvent =
 // stored_at leads to the one partition that can hold the row.
 const ONE_EVENT = `
 SELECT key.stream_id, key.seq::float8 AS seq, key.topic, key.event_id, stored.source,
-  to_char(stored."timestamp", ${INSTANT_FORMAT}) AS "timestamp", stored.payload::text AS payload,
-  to_char(stored.published_at, ${INSTANT_FORMAT}) AS published_at,
-  to_char(key.stored_at, ${INSTANT_FORMAT}) AS stored_at,
+  ${instantText('stored."timestamp"')} AS "timestamp", stored.payload::text AS payload,
+  ${instantText('stored.published_at')} AS published_at,
+  ${instantText('key.stored_at')} AS stored_at,
   (SELECT count(*)::float8 FROM sekali.duplicate WHERE topic = $1 AND event_id = $2) AS duplicates_dropped
 FROM sekali.event_key key
 LEFT JOIN sekali.event stored

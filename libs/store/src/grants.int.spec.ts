@@ -132,7 +132,10 @@ describe('the roles of the programs', () => {
   });
 
   it('let a worker alone call what runs with the rights of setup', async () => {
-    const calls = ['SELECT sekali.make_partition(current_date)', `SELECT sekali.make_inbox('totals')`];
+    const calls = [
+      'SELECT sekali.make_partition(current_date, current_date + 1)',
+      `SELECT sekali.make_inbox('totals')`,
+    ];
     for (const program of PROGRAMS) {
       for (const call of calls) {
         const expected = program === 'worker' ? 'ok' : PERMISSION_DENIED;
@@ -215,7 +218,11 @@ describe('the functions that run with the rights of setup', () => {
       );
       await client.query(`SET timezone = 'UTC'`);
       const western = (await client.query<{ bounds: string }>(bounds, [partition(4)])).rows[0]?.bounds ?? '';
-      expect(await ensurePartitions(pools.worker)).toEqual([partition(5), partition(6)]);
+      expect(await ensurePartitions(pools.worker)).toEqual([
+        `${partition(4)}_0000`,
+        partition(5),
+        partition(6),
+      ]);
       const following = (await client.query<{ bounds: string }>(bounds, [partition(5)])).rows[0]?.bounds;
       const [, end] = /TO \((.+)\)/.exec(western) ?? [];
       expect(following).toBe(`FOR VALUES FROM (${end}) TO ('${day(6)} 00:00:00+00')`);
@@ -225,8 +232,10 @@ describe('the functions that run with the rights of setup', () => {
   });
 
   it('are bounded, whoever calls them', async () => {
-    expect(await outcome('worker', `SELECT sekali.make_partition(current_date + 63)`)).toBe('22023');
-    expect(await outcome('worker', `SELECT sekali.make_partition(NULL)`)).toBe('22023');
+    expect(
+      await outcome('worker', `SELECT sekali.make_partition(current_date + 63, current_date + 64)`),
+    ).toBe('22023');
+    expect(await outcome('worker', `SELECT sekali.make_partition(NULL, NULL)`)).toBe('22023');
     expect(await outcome('worker', `SELECT sekali.make_inbox('x (id int); DROP TABLE y')`)).toBe('22023');
     const many = `SELECT sekali.make_inbox('many' || n) FROM generate_series(1, 100) n`;
     expect(await outcome('worker', many)).toBe('54000');

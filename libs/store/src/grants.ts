@@ -61,7 +61,7 @@ export const TABLES: Readonly<Record<string, Rights>> = {
 /** Functions that run with the rights of setup, and who may call them. */
 export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
   'make_inbox(text)': ['worker'],
-  'make_partition(date)': ['worker'],
+  'make_partition(timestamp with time zone, timestamp with time zone)': ['worker'],
 };
 
 /** The tables of a further consumer, `<consumer>_key` and so on, and the table whose rights each has. */

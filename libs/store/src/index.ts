@@ -16,7 +16,14 @@ export { createDataSource, createPool, type StoreAddress } from './data-source.j
 export { currentIncarnation, type DifferingHistory } from './divergence.js';
 export { EncodingError, refuseOtherEncoding } from './encoding.js';
 export { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
-export { findEvent, type EventPosition, type FoundEvent, type StoredEvent } from './event-queries.js';
+export { pageBytes } from './event-page-statements.js';
+export {
+  findEvent,
+  type EventPosition,
+  type FoundEvent,
+  type SequenceRange,
+  type StoredEvent,
+} from './event-queries.js';
 export { findConflicts, insertEvents, type NewEvent } from './event-store.js';
 export { grantRights, GrantsError, ROLES, type Program } from './grants.js';
 export {
@@ -29,13 +36,13 @@ export {
 export { createInbox } from './inbox-tables.js';
 export { runMigrations } from './migration-run.js';
 export { keptHorizon, settledHorizon } from './horizon.js';
+export { knownTopics } from './known-topics.js';
 export { isLockTimeout } from './lock-bound.js';
 export { ensurePartitions } from './partitions.js';
 export { areStored, givenUpAmong, givenUpFrom, type DeadLetterName } from './published-events.js';
 export type { Queryable } from './queryable.js';
 export { PromiseMarks, type PromiseMarksOptions } from './promise-marks.js';
 export { pendingMigrations } from './schema-state.js';
-export { storeTotals, type StoreTotals, type TopicTotals } from './stats-queries.js';
 export {
   findIncarnation,
   incarnationOf,
@@ -46,3 +53,14 @@ export {
   type LedgerSegment,
   type StreamKey,
 } from './stream-registry.js';
+export {
+  storeTotals,
+  topicTotals,
+  withOwnDuplicates,
+  type SettledStream,
+  type StoreTotals,
+  type TopicPage,
+  type TopicTotals,
+} from './stats-queries.js';
+export { SEEN_RANGES_MAX } from './read-position.js';
+export { TOPICS_BELOW_MAX, TooManyTopicsError } from './topic-walk.js';

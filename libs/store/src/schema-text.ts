@@ -12,7 +12,7 @@ SELECT c.oid::int AS id, c.relname AS name, pg_get_partkeydef(c.oid) AS partitio
   array_to_string(c.reloptions, ', ') AS options, obj_description(c.oid) AS comment,
   pg_get_expr(c.relpartbound, c.oid) AS bound
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = 'sekali' AND c.relkind IN ('r', 'p') AND c.relname !~ '^event_[0-9]{8}$' AND c.relname <> 'migration'
+WHERE n.nspname = 'sekali' AND c.relkind IN ('r', 'p') AND c.relname !~ '^event_[0-9]{8}(_[0-9]{4})?$' AND c.relname <> 'migration'
 ORDER BY c.relname`;
 
 const COLUMNS = `

@@ -3,7 +3,13 @@ import { createTestSystem, waitFor } from '#testing';
 import { BrokerDuplicates } from './broker-duplicates.js';
 import type { Queryable } from './queryable.js';
 import { pendingMigrations } from './schema-state.js';
-import { storeTotals } from './stats-queries.js';
+import {
+  storeTotals,
+  topicTotals,
+  withOwnDuplicates,
+  type TopicPage,
+  type TopicTotals,
+} from './stats-queries.js';
 import { streamIdOf } from './stream-registry.js';
 
 const INSERT_COUNTER = `
@@ -26,7 +32,11 @@ describe('the totals', () => {
     await pool.query(INSERT_COUNTER, [second, 'a', 0, 4, 0, 0, 0, 0]);
     await pool.query(INSERT_COUNTER, [second, 'b', 0, 1, 0, 0, 0, 0]);
     await pool.query(INSERT_COUNTER, [other, 'a', 0, 100, 0, 0, 0, 0]);
-    const { topics, settledByIdentity } = await storeTotals(pool, streamName);
+    await pool.query(
+      `INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest) VALUES ('b', 'x', $1, 17, 0)`,
+      [first],
+    );
+    const { topics, all, settledByIdentity } = await storeTotals(pool, streamName);
     const b = {
       stored: 12,
       duplicates: 3,
@@ -38,10 +48,76 @@ describe('the totals', () => {
     expect(topics).toEqual([expect.objectContaining({ topic: 'a', stored: 104 }), { topic: 'b', ...b }]);
     expect(settledByIdentity).toEqual(
       new Map([
-        ['first', 16],
-        ['second', 5],
+        ['first', { settled: 16, lastSeq: 17 }],
+        ['second', { settled: 5, lastSeq: 0 }],
       ]),
     );
+    expect(all).toEqual({ ...b, stored: 116 });
+  });
+});
+
+describe('the topics', () => {
+  const COUNT = `
+    INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
+    SELECT $1, topic, shard, 1, 0, 0, 0, 0 FROM unnest($2::text[]) AS topic, generate_series(0, $3::integer - 1) AS shard`;
+  const names = (from: number, to: number): string[] =>
+    Array.from({ length: to - from + 1 }, (_, n) => `t${String(from + n).padStart(4, '0')}`);
+
+  it('come page by page, each once with all its figures, whatever made them', async () => {
+    const { pool, streamName } = await createTestSystem();
+    const first = await streamIdOf(pool, { name: streamName, identity: 'first' });
+    const second = await streamIdOf(pool, { name: streamName, identity: 'second' });
+    await pool.query(COUNT, [first, names(1, 40), 16]);
+    await pool.query(COUNT, [second, names(21, 60), 3]);
+    const [own, other] = [new BrokerDuplicates(pool), new BrokerDuplicates(pool)];
+    own.add('t0030', 5);
+    own.add('a first');
+    for (const topic of names(55, 70)) other.add(topic);
+    await Promise.all([own.flush(), other.flush()]);
+    own.add('t0031');
+    const sums = await storeTotals(pool, streamName, { topicsMax: 10, withoutGateway: own.own().gateway });
+    expect([sums.topics.map(({ topic }) => topic), sums.isCut]).toEqual([names(1, 10), true]);
+    expect([sums.all.stored, sums.all.brokerDuplicates]).toEqual([40 * 16 + 40 * 3, 16]);
+    const found: TopicTotals[] = [];
+    for (let after: string | undefined = ''; after !== undefined;) {
+      const { gateway, totals } = own.own();
+      const read = await topicTotals(pool, after, { topicsMax: 7, withoutGateway: gateway });
+      const page: TopicPage = withOwnDuplicates(read, totals, after, 7);
+      found.push(...page.topics);
+      after = page.isCut ? page.topics.at(-1)?.topic : undefined;
+    }
+    expect(found.map(({ topic }) => topic)).toEqual(['a first', ...names(1, 70)]);
+    expect(found.reduce((sum, { stored }) => sum + stored, 0)).toBe(40 * 16 + 40 * 3);
+    const of = (topic: string): unknown => found.find((one) => one.topic === topic);
+    expect(of('t0030')).toMatchObject({ stored: 19, brokerDuplicates: 5 });
+    expect(of('t0031')).toMatchObject({ brokerDuplicates: 1 });
+    expect(of('t0060')).toMatchObject({ stored: 3, brokerDuplicates: 1 });
+    expect(of('t0070')).toMatchObject({ stored: 0, brokerDuplicates: 1 });
+  });
+
+  it('of one page are read from their part of the index alone', async () => {
+    const { pool, streamName } = await createTestSystem();
+    const streamId = await streamIdOf(pool, { name: streamName, identity: 'first' });
+    await pool.query(COUNT, [streamId, names(1, 9_999), 4]);
+    await pool.query('ANALYZE sekali.counter');
+    let rowsRead = 0;
+    const explaining: Queryable = {
+      query: async (text, values = []) => {
+        const { rows } = await pool.query<Record<'QUERY PLAN', string>>(
+          `EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) ${text}`,
+          [...values],
+        );
+        const scans = rows.flatMap((row) => [
+          ...row['QUERY PLAN'].matchAll(/Scan .*on counter.*actual rows=([\d.]+) loops=(\d+)/g),
+        ]);
+        for (const [, read, loops] of scans) rowsRead += Number(read) * Number(loops);
+        return pool.query(text, [...values]);
+      },
+    };
+    const page = await topicTotals(explaining, 't5000', { topicsMax: 20 });
+    expect(page.topics.map(({ topic }) => topic)).toEqual(names(5_001, 5_020));
+    expect(rowsRead).toBeGreaterThan(0);
+    expect(rowsRead).toBeLessThan(1_000);
   });
 });
 

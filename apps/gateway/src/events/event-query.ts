@@ -41,11 +41,15 @@ export function readEventQuery(queryString: string): EventQuery {
   };
 }
 
-/** The `Link` header that leads to the next page: an absolute path with the parameters of this one. */
-export function nextLink(query: EventQuery, next: EventPosition): string {
+/**
+ * The `Link` header that leads to the next page, with the parameters of this one.
+ *
+ * @param origin what the client asked, see `originOf`
+ */
+export function nextLink(query: EventQuery, next: EventPosition, origin: string): string {
   const parameters = new URLSearchParams(query.parameters);
   parameters.set('cursor', writeCursor(next));
-  return `</events?${parameters.toString()}>; rel="next"`;
+  return `<${origin}/events?${parameters.toString()}>; rel="next"`;
 }
 
 function readLimit(text: string | null): number {

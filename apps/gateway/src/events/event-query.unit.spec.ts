@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { FIRST_POSITION } from '#store';
+import { FIRST_POSITION, SEEN_RANGES_MAX } from '#store';
 import { ProblemError } from '../problems/problem-error.js';
 import { readCursor, writeCursor } from './event-cursor.js';
 import { nextLink, readEventQuery } from './event-query.js';
-import { eventViewText, identityOf } from './event-text.js';
+import { eventViewText, identityInQuery, identityOf } from './event-text.js';
 
 function parameterRefused(query: string): unknown {
   try {
@@ -21,6 +21,17 @@ describe('a cursor', () => {
     expect(readCursor(writeCursor(position))).toEqual(position);
   });
 
+  it('remembers what was read beyond its position, and fits into a header', () => {
+    const seen = Array.from({ length: SEEN_RANGES_MAX }, (_, n): [number, number] => [
+      2_000_000 * n + 10,
+      2_000_000 * n + 1_000_000,
+    ]);
+    const position = { streamId: 3, seq: 5, seen };
+    const text = writeCursor(position);
+    expect(readCursor(text)).toEqual(position);
+    expect(text.length).toBeLessThan(8_000);
+  });
+
   it.each([
     '',
     'abc',
@@ -31,12 +42,21 @@ describe('a cursor', () => {
     expect(() => readCursor(text)).toThrow('Take "cursor" unchanged');
   });
 
-  it.each(['2.1.1', '1.1', '1.-1.1', '1.01.1', '1.9999999999.1', '1.1.9999999999999999'])(
-    'of another form is refused: %s',
-    (text) => {
-      expect(() => readCursor(Buffer.from(text).toString('base64url'))).toThrow(ProblemError);
-    },
-  );
+  it.each([
+    '2.1.1',
+    '2.1.1.',
+    '2.1.1.0-1',
+    '2.1.1.3-0,1-0',
+    '2.1.1.3-0,',
+    '2.1.1.zzzzzzzzzzzzz-0',
+    '1.1',
+    '1.-1.1',
+    '1.01.1',
+    '1.9999999999.1',
+    '1.1.9999999999999999',
+  ])('of another form is refused: %s', (text) => {
+    expect(() => readCursor(Buffer.from(text).toString('base64url'))).toThrow(ProblemError);
+  });
 });
 
 describe('the query of events', () => {
@@ -70,10 +90,10 @@ describe('the query of events', () => {
 
   it('leads to the next page with the same parameters', () => {
     const query = readEventQuery('topic=a.b&source=x%26y%20z&limit=5&cursor=MS4xLjE');
-    const link = nextLink(query, { streamId: 1, seq: 7 });
+    const link = nextLink(query, { streamId: 1, seq: 7 }, 'https://events.example');
     const [, path] = /^<(.*)>; rel="next"$/.exec(link) ?? [];
     const next = readEventQuery(path?.split('?')[1] ?? '');
-    expect(path?.startsWith('/events?')).toBe(true);
+    expect(path?.startsWith('https://events.example/events?')).toBe(true);
     expect(next).toMatchObject({ filter: query.filter, limit: 5, after: { streamId: 1, seq: 7 } });
   });
 });
@@ -87,6 +107,26 @@ describe('the address of an event', () => {
     ['/events/a/100%25', 'a', '100%'],
   ])('%s', (url, topic, eventId) => {
     expect(identityOf(url)).toEqual({ topic, eventId });
+  });
+});
+
+describe('the address of an event whose id is no part of a path', () => {
+  it.each([
+    ['/events/b14?event_id=..', 'b14', '..'],
+    ['/events/b14?event_id=.', 'b14', '.'],
+    ['/events/b14?event_id=a%20b%2Fc', 'b14', 'a b/c'],
+  ])('%s', (url, topic, eventId) => {
+    expect(identityInQuery(url)).toEqual({ topic, eventId });
+  });
+
+  it.each([
+    '/events/b14',
+    '/events/b14?',
+    '/events/b14?event_id=1&event_id=2',
+    '/events/%zz?event_id=1',
+    '/events?event_id=1',
+  ])('%s names none', (url) => {
+    expect(identityInQuery(url)).toBeUndefined();
   });
 });
 

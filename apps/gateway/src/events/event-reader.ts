@@ -1,19 +1,46 @@
 /** Answers questions about stored events. */
 import { streamIdentity } from '#broker';
-import { coversTopic, eventIdError, topicError } from '#contracts';
-import { eventPage, findEvent, type AckFloor, type Queryable } from '#store';
+import { EVENT_BYTES_MAX, eventIdError, topicError } from '#contracts';
+import {
+  eventPage,
+  findEvent,
+  pageBytes,
+  TooManyTopicsError,
+  TOPICS_BELOW_MAX,
+  type AckFloor,
+  type EventPage,
+  type Queryable,
+} from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { databaseAnswer } from '../database-answer.js';
 import { requireTopic, type Access } from '../keys/access.js';
 import { problem, ProblemError, type AnswerHeaders } from '../problems/problem-error.js';
+import { writeCursor } from './event-cursor.js';
 import { nextLink, readEventQuery, type EventQuery } from './event-query.js';
-import { eventArrayText, eventViewText, identityOf } from './event-text.js';
+import { eventArrayText, eventViewText, type EventIdentity } from './event-text.js';
+import { PageRoom, type PageShare } from './page-room.js';
 
 /** JSON text with the headers that go with it. */
 export interface Answer {
   readonly text: string;
   readonly headers: AnswerHeaders;
+  /** Lets go of the room that the text takes; to be called when it was sent, or nobody waits for it any more. */
+  readonly release?: () => void;
 }
+
+/** Who asks for a page, and how he reached us. */
+export interface PageReader {
+  readonly access: Access;
+  /** Of whom the room is bounded where no keys are asked for. */
+  readonly address: string;
+  /** See `originOf`. */
+  readonly origin: string;
+}
+
+/** From where to go on, now or later: given with every page. */
+const CURSOR_HEADER = 'sekali-cursor';
+/** An event is at most about so large in a page, its names included. */
+const ROW_BYTES_MAX = EVENT_BYTES_MAX + 4_096;
 
 /** A page with large payloads takes longer than a look at one event. */
 const PAGE_MS_MAX = 12_000;
@@ -24,34 +51,53 @@ export class EventReader {
   constructor(
     private readonly database: Queryable,
     private readonly broker: Pick<BrokerLink, 'consumer' | 'stream'>,
+    private readonly room: PageRoom = new PageRoom(),
   ) {}
 
   /**
-   * One page. A key that covers only some topics gets the events of these; where it covers more than one, the others
-   * are left out of each page, which is then shorter.
+   * One page. A key that covers only some topics gets the events of these, and learns nothing of others.
    *
    * @throws ProblemError 400 for a wrong query, 403 for a topic that the key does not cover, 503 when the database
-   *   does not answer
+   *   does not answer, or when too many pages are read at this moment
    */
-  async page(queryString: string, access: Access): Promise<Answer> {
+  async page(queryString: string, { access, address, origin }: PageReader): Promise<Answer> {
     const query = forTopics(readEventQuery(queryString), access);
-    if (!query.possible) return { text: '[]', headers: {} };
-    const page = await databaseAnswer(
-      PAGE_MS_MAX,
-      eventPage(this.database, query.filter, query.after, query.limit, this.ackFloor),
-    );
-    const text = eventArrayText(page.events.filter((event) => coversTopic(access.topics, event.topic)));
-    if (page.next === undefined) return { text, headers: {} };
-    const link = nextLink(query, page.next);
-    return { text, headers: page.isWaiting === true ? { link, 'retry-after': '1' } : { link } };
+    if (!query.possible) return { text: '[]', headers: { [CURSOR_HEADER]: writeCursor(query.after) } };
+    const share = await this.room.take(access.keyId ?? address, query.limit * ROW_BYTES_MAX);
+    const page = await this.read(query, share);
+    share.shrinkTo(pageBytes(page.events));
+    const headers = {
+      [CURSOR_HEADER]: writeCursor(page.end),
+      ...(page.next !== undefined && { link: nextLink(query, page.next, origin) }),
+      ...(page.isWaiting === true && { 'retry-after': '1' }),
+    };
+    const release = (): void => {
+      share.release();
+    };
+    return { text: eventArrayText(page.events), headers, release };
+  }
+
+  /** Keeps the room until the database has answered, even where nobody waits for it so long. */
+  private async read({ filter, after, limit }: EventQuery, share: PageShare): Promise<EventPage> {
+    const reading = eventPage(this.database, filter, after, limit, this.ackFloor, share.bytes);
+    try {
+      return await databaseAnswer(PAGE_MS_MAX, reading);
+    } catch (error) {
+      const release = (): void => {
+        share.release();
+      };
+      void reading.then(release, release);
+      throw error instanceof TooManyTopicsError ? tooManyTopics() : error;
+    }
   }
 
   /**
-   * One event, by the URL as it was sent. Throws 404 when it is unknown, 410 when its payload was dropped, 403 when
-   * the key does not cover its topic.
+   * One event. Throws 404 when it is unknown, 410 when its payload was dropped, 403 when the key does not cover its
+   * topic.
+   *
+   * @param identity `undefined` where the URL names none
    */
-  async one(url: string, access: Access): Promise<Answer> {
-    const identity = identityOf(url);
+  async one(identity: EventIdentity | undefined, access: Access): Promise<Answer> {
     if (identity !== undefined) requireTopic(access, identity.topic);
     if (
       identity === undefined ||
@@ -95,14 +141,16 @@ export class EventReader {
   };
 }
 
-/** Asks for a topic that the key covers, or for its only one. */
+/** Asks for the topics that the key covers alone. */
 function forTopics(query: EventQuery, access: Access): EventQuery {
   const { topic } = query.filter;
   if (topic !== undefined) requireTopic(access, topic);
-  const [only, ...others] = access.topics ?? [];
-  // The whole stream would be read for the few events of one topic.
-  if (topic !== undefined || only === undefined || others.length > 0 || only.endsWith('>')) return query;
-  return { ...query, filter: { ...query.filter, topic: only } };
+  return access.topics === null ? query : { ...query, filter: { ...query.filter, topics: access.topics } };
+}
+
+function tooManyTopics(): ProblemError {
+  const detail = `The key covers prefixes with more than ${TOPICS_BELOW_MAX} topics: name one of them with "topic".`;
+  return new ProblemError(problem('invalid-parameter', 400, detail, { parameter: 'topic' }));
 }
 
 function unknownEvent(detail: string): ProblemError {

@@ -23,12 +23,32 @@ export function eventArrayText(events: readonly StoredEvent[]): string {
   return `[${events.map((event) => eventViewText(event)).join(',')}]`;
 }
 
+/** What names one event. */
+export interface EventIdentity {
+  readonly topic: string;
+  readonly eventId: string;
+}
+
 /** What `/events/{topic}/{event_id}` names; the id is everything after the topic, slashes included. */
-export function identityOf(url: string): { topic: string; eventId: string } | undefined {
+export function identityOf(url: string): EventIdentity | undefined {
   const match = /^\/events\/([^/?]+)\/([^?]+)/.exec(url);
-  if (!match) return undefined;
+  return match ? decoded(match[1] ?? '', match[2] ?? '') : undefined;
+}
+
+/** What `/events/{topic}?event_id=` names: clients take an id that is `.` or `..` out of a path, escaped or not. */
+export function identityInQuery(url: string): EventIdentity | undefined {
+  const match = /^\/events\/([^/?]+)\?(.*)$/s.exec(url);
+  const ids = new URLSearchParams(match?.[2] ?? '').getAll('event_id');
+  const identity = match ? decoded(match[1] ?? '', '') : undefined;
+  const [eventId, ...others] = ids;
+  return identity === undefined || eventId === undefined || others.length > 0
+    ? undefined
+    : { ...identity, eventId };
+}
+
+function decoded(topic: string, eventId: string): EventIdentity | undefined {
   try {
-    return { topic: decodeURIComponent(match[1] ?? ''), eventId: decodeURIComponent(match[2] ?? '') };
+    return { topic: decodeURIComponent(topic), eventId: decodeURIComponent(eventId) };
   } catch {
     return undefined;
   }

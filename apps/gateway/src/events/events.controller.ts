@@ -2,11 +2,16 @@ import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { accessOf, type RouteAccess } from '../keys/access.js';
+import { problem, ProblemError } from '../problems/problem-error.js';
+import { originOf } from '../request-origin.js';
 import { EventReader, type Answer } from './event-reader.js';
+import { identityInQuery, identityOf } from './event-text.js';
 
 const NEEDS_READ: RouteAccess = { scope: 'read' };
+/** How long a client may take over one answer: at the end of it the connection is cut, and the room is free. */
+const TAKEN_MS_MAX = 120_000;
 
-/** `GET /events` and `GET /events/{topic}/{event_id}`. */
+/** `GET /events`, `GET /events/{topic}/{event_id}` and `GET /events/{topic}?event_id=`. */
 @Controller('events')
 export class EventsController {
   constructor(@Inject(EventReader) private readonly events: EventReader) {}
@@ -14,14 +19,27 @@ export class EventsController {
   @Get()
   @RouteConfig(NEEDS_READ)
   async page(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    await send(reply, await this.events.page(queryString(request.url), accessOf(request)));
+    const reader = { access: accessOf(request), address: request.ip, origin: originOf(request) };
+    await send(reply, await this.events.page(queryString(request.url), reader));
   }
 
   // An event id may hold slashes, so the rest of the path is taken from the URL as it was sent.
   @Get(':topic/*')
   @RouteConfig(NEEDS_READ)
   async one(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    await send(reply, await this.events.one(request.url, accessOf(request)));
+    await send(reply, await this.events.one(identityOf(request.url), accessOf(request)));
+  }
+
+  @Get(':topic')
+  @RouteConfig(NEEDS_READ)
+  async oneByQuery(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const identity = identityInQuery(request.url);
+    if (identity === undefined) {
+      const detail =
+        'Ask for /events?topic=…, for /events/{topic}/{event_id}, or for /events/{topic}?event_id=….';
+      throw new ProblemError(problem('unknown-event', 404, detail));
+    }
+    await send(reply, await this.events.one(identity, accessOf(request)));
   }
 }
 
@@ -30,9 +48,19 @@ function queryString(url: string): string {
   return start === -1 ? '' : url.slice(start + 1);
 }
 
-async function send(reply: FastifyReply, answer: Answer): Promise<void> {
-  await reply
-    .headers(answer.headers)
-    .header('content-type', 'application/json; charset=utf-8')
-    .send(answer.text);
+async function send(reply: FastifyReply, { text, headers, release }: Answer): Promise<void> {
+  if (release !== undefined) whenTaken(reply, release);
+  await reply.headers(headers).header('content-type', 'application/json; charset=utf-8').send(text);
+}
+
+function whenTaken(reply: FastifyReply, release: () => void): void {
+  if (reply.raw.destroyed) {
+    release();
+    return;
+  }
+  const late = setTimeout(() => reply.raw.destroy(), TAKEN_MS_MAX);
+  reply.raw.once('close', () => {
+    clearTimeout(late);
+    release();
+  });
 }

@@ -2,6 +2,8 @@ import { Controller, Get, Inject } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { RouteAccess } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
+import { AgeWatch } from '../stats/age-watch.js';
+import { uptimeSeconds } from '../uptime.js';
 import { ReadinessCheck } from './readiness.js';
 
 /** Whoever watches the process has no key, and must not be told to slow down. */
@@ -10,7 +12,10 @@ const FOR_EVERYONE: RouteAccess & { readonly rateLimit: false } = { scope: 'none
 /** `GET /health`, `/health/live`, `/health/ready`. */
 @Controller('health')
 export class HealthController {
-  constructor(@Inject(ReadinessCheck) private readonly readiness: ReadinessCheck) {}
+  constructor(
+    @Inject(ReadinessCheck) private readonly readiness: ReadinessCheck,
+    @Inject(AgeWatch) private readonly ageWatch: AgeWatch,
+  ) {}
 
   /** A summary for people: always 200 while the process answers. `status` is `ok` only when every part is. */
   @Get()
@@ -18,7 +23,12 @@ export class HealthController {
   async summary(): Promise<object> {
     const { ready, components } = await this.readiness.check();
     const isWell = ready && Object.values(components).every(({ status }) => status === 'ok');
-    return { status: isWell ? 'ok' : 'degraded', uptime_seconds: Math.floor(process.uptime()), components };
+    return {
+      status: isWell ? 'ok' : 'degraded',
+      uptime_seconds: uptimeSeconds(),
+      components,
+      ...(this.ageWatch.warning && { unstored: this.ageWatch.warning }),
+    };
   }
 
   /** The process answers. A failing dependency is no reason to start it anew. */

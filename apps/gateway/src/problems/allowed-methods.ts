@@ -3,8 +3,8 @@
 const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]])[] = [
   [/^\/publish$/, ['POST']],
   [/^\/events$/, ['GET', 'HEAD']],
-  [/^\/events\/[^/]+\/.+$/s, ['GET', 'HEAD']],
-  [/^\/stats$/, ['GET', 'HEAD']],
+  [/^\/events\/[^/]+(\/.+)?$/s, ['GET', 'HEAD']],
+  [/^\/stats(\/topics)?$/, ['GET', 'HEAD']],
   [/^\/health(\/live|\/ready)?$/, ['GET', 'HEAD']],
 ];
 

@@ -15,6 +15,7 @@ import type { JsonBody } from './json-body.js';
 import { withinTopics } from './publish-permission.js';
 import { checkCandidate, type Checked } from './publish-request.js';
 import { scanRequest, type RequestBounds } from './request-scan.js';
+import type { TopicBounds } from './topic-bounds.js';
 
 /** What takes events to the brokers: see `Publisher`. */
 export interface EventPublisher {
@@ -37,6 +38,7 @@ export class Publishing {
     private readonly duplicates: Pick<BrokerDuplicates, 'add'>,
     private readonly promises: Pick<PromiseMarks, 'note'>,
     private readonly bounds: RequestBounds,
+    private readonly topics: Pick<TopicBounds, 'within'>,
   ) {}
 
   /**
@@ -51,10 +53,11 @@ export class Publishing {
   async publish(
     request: JsonBody,
     lenient: boolean,
-    access: Pick<Access, 'topics'>,
+    access: Pick<Access, 'topics' | 'keyId'>,
   ): Promise<{ body: PublishResponse; headers: AnswerHeaders }> {
     const headers = lenient ? PREFERENCE_APPLIED : {};
-    const checked = withinTopics(await this.check(request), access.topics, lenient);
+    const covered = withinTopics(await this.check(request), access.topics, lenient);
+    const checked = await this.topics.within(covered, access.keyId);
     const valid = checked.filter((event) => event.valid);
     if (valid.length === 0 || (valid.length < checked.length && !lenient)) throw refused(checked, headers);
     const outcomes = await this.publisher.publishAll(valid);

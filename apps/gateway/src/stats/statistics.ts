@@ -2,76 +2,207 @@
  * `GET /stats`: what is in the database's counters, and what the stream holds beyond it.
  *
  * The database is read first and the stream after it, so that what was published in between is in flight and
- * nothing is ever settled that was not received.
+ * nothing is ever settled that was not received. Duplicates that this gateway saw dropped are its own figures from
+ * memory: they need not have been written to count.
  */
-import { streamIdentity } from '#broker';
-import type { StatsView, TopicStats } from '#contracts';
-import { storeTotals, type Queryable, type TopicTotals } from '#store';
-import type { BrokerLink } from '../broker-link.js';
+import type { StatsView, TopicStats, TopicStatsView } from '#contracts';
+import {
+  storeTotals,
+  topicTotals,
+  withOwnDuplicates,
+  type BrokerDuplicates,
+  type Queryable,
+  type StoreTotals,
+  type TopicPage,
+  type TopicTotals,
+} from '#store';
 import { databaseAnswer } from '../database-answer.js';
-import { unavailableError } from '../problems/problem-error.js';
+import { problem, ProblemError, unavailableError } from '../problems/problem-error.js';
+import { uptimeSeconds } from '../uptime.js';
+import { InFlightCount, type InFlight } from './in-flight.js';
+import { SharedReading } from './shared-reading.js';
+import { StaleAnswerError, StreamFigures, type StreamQuestions } from './stream-figures.js';
 
 const DATABASE_MS_MAX = 3_000;
+/** Topics of one answer, at most. */
+export const TOPICS_LISTED_MAX = 1_000;
+/** Bytes of their names, at most: one is up to 1,039 characters, and stands in an answer twice. */
+const NAME_BYTES_MAX = 262_144;
+
+/** What is asked about duplicates that this gateway saw. */
+export type OwnDuplicates = Pick<BrokerDuplicates, 'own'>;
+
+/** Some topics, and the name after which the others follow. */
+export interface TopicsAnswer<View> {
+  readonly view: View;
+  readonly next?: string | undefined;
+}
+
+interface Figures {
+  readonly totals: StoreTotals;
+  readonly settledByIdentity: StoreTotals['settledByIdentity'];
+  /** The id under which this gateway counted then. */
+  readonly gateway: string;
+}
 
 /** See the head of this file. */
 export class Statistics {
-  private readonly startedAt = Date.now();
+  private readonly figures: SharedReading<Figures>;
+  private readonly brokers: StreamFigures;
+  private readonly inFlight: InFlightCount;
 
   constructor(
     private readonly database: Queryable,
-    private readonly broker: Pick<BrokerLink, 'stream' | 'consumer' | 'publishedAt'>,
+    broker: StreamQuestions,
     private readonly stream: string,
-  ) {}
+    private readonly duplicates: OwnDuplicates,
+  ) {
+    this.figures = new SharedReading(async () => this.readFigures());
+    this.brokers = new StreamFigures(broker);
+    this.inFlight = new InFlightCount(this.brokers);
+  }
 
-  /** All figures. Throws a 503 problem when the database or the brokers do not answer. */
-  async read(): Promise<StatsView> {
-    const { topics, settledByIdentity } = await databaseAnswer(
+  /**
+   * All figures, and those of the first topics.
+   *
+   * @throws a 503 problem when the database or the brokers do not answer, or the brokers answer with an older state
+   *   than is known; the problem then has what the database knows
+   */
+  async read(): Promise<TopicsAnswer<StatsView>> {
+    const figures = await databaseAnswer(
       DATABASE_MS_MAX,
-      storeTotals(this.database, this.stream),
+      this.ownFigures(async () => this.figures.ask()),
     );
-    const { inFlight, lagSeconds } = await this.unsettled(settledByIdentity).catch((error: unknown) => {
-      throw unavailableError('broker', error);
-    });
-    const sum = (figure: (topic: TopicTotals) => number): number =>
-      topics.reduce((total, topic) => total + figure(topic), 0);
-    const duplicates = {
-      broker: sum((topic) => topic.brokerDuplicates),
-      store: sum((topic) => topic.duplicates),
-    };
-    const stored = sum((topic) => topic.stored);
-    const deadLetters = sum((topic) => topic.deadLetters);
-    const dropped = duplicates.broker + duplicates.store;
-    return {
-      received: stored + dropped + deadLetters + inFlight,
-      unique_processed: stored,
-      duplicate_dropped: dropped,
-      topics: topics.filter((topic) => topic.stored > 0).map((topic) => topic.topic),
-      uptime_seconds: Math.round((Date.now() - this.startedAt) / 100) / 10,
-      duplicates,
-      conflicts: sum((topic) => topic.conflicts),
-      dead_letters: deadLetters,
+    const counted = await this.count(figures);
+    return this.view(counted.figures, counted.count, counted.lagSeconds);
+  }
+
+  /**
+   * The figures of some topics.
+   *
+   * @param after a topic, or empty for the first ones
+   * @throws a 503 problem when the database does not answer
+   */
+  async topics(after: string, limit: number): Promise<TopicsAnswer<TopicStatsView>> {
+    const topicsMax = Math.min(limit, TOPICS_LISTED_MAX);
+    for (;;) {
+      const { gateway } = this.duplicates.own();
+      const page = await databaseAnswer(
+        DATABASE_MS_MAX,
+        topicTotals(this.database, after, { topicsMax, withoutGateway: gateway }),
+      );
+      const own = this.duplicates.own();
+      if (own.gateway !== gateway) continue;
+      const listed = boundedPage(withOwnDuplicates(page, own.totals, after, topicsMax));
+      return { view: { per_topic: perTopic(listed), more_topics: listed.isCut }, next: nextOf(listed) };
+    }
+  }
+
+  private async count(figures: Figures): Promise<{ figures: Figures; count: InFlight; lagSeconds: number }> {
+    try {
+      const counted = await this.inFlight.count(figures, async () =>
+        databaseAnswer(
+          DATABASE_MS_MAX,
+          this.ownFigures(async () => this.figures.askAgain()),
+        ),
+      );
+      const { inFlight, consumer } = counted.count;
+      const lagSeconds = inFlight === 0 ? 0 : await this.brokers.oldestSeconds(consumer);
+      return { ...counted, lagSeconds };
+    } catch (error) {
+      throw error instanceof StaleAnswerError
+        ? this.unknown(figures, error)
+        : unavailableError('broker', error);
+    }
+  }
+
+  /** Figures that leave out this gateway's own rows, read while it counted under one id. */
+  private async ownFigures(read: () => Promise<Figures>): Promise<Figures> {
+    for (;;) {
+      const figures = await read();
+      if (figures.gateway === this.duplicates.own().gateway) return figures;
+      read = async () => this.figures.askAgain();
+    }
+  }
+
+  private async readFigures(): Promise<Figures> {
+    const { gateway } = this.duplicates.own();
+    const options = { topicsMax: TOPICS_LISTED_MAX, withoutGateway: gateway };
+    const totals = await storeTotals(this.database, this.stream, options);
+    return { totals, settledByIdentity: totals.settledByIdentity, gateway };
+  }
+
+  private view(
+    { totals }: Figures,
+    { inFlight, gone, stream }: InFlight,
+    lagSeconds: number,
+  ): TopicsAnswer<StatsView> {
+    const known = this.known(totals);
+    const listed = boundedPage(
+      withOwnDuplicates(totals, this.duplicates.own().totals, '', TOPICS_LISTED_MAX),
+    );
+    const ageSecondsMax = stream?.ageSecondsMax ?? 0;
+    const view = {
+      received: known.unique_processed + known.duplicate_dropped + known.dead_letters + inFlight,
+      ...known,
+      topics: listed.topics.filter((topic) => topic.stored > 0).map((topic) => topic.topic),
+      uptime_seconds: uptimeSeconds(),
       in_flight: inFlight,
-      redelivered: sum((topic) => topic.redelivered),
-      per_topic: Object.fromEntries(topics.map((topic) => [topic.topic, topicStats(topic)])),
+      per_topic: perTopic(listed),
+      more_topics: listed.isCut,
+      gone,
       lag_seconds: lagSeconds,
+      expires_in_seconds:
+        inFlight === 0 || ageSecondsMax === 0 ? null : Math.max(0, ageSecondsMax - lagSeconds),
+    };
+    return { view, next: nextOf(listed) };
+  }
+
+  /** What needs no answer of the brokers. */
+  private known({
+    all,
+  }: StoreTotals): Pick<
+    StatsView,
+    'unique_processed' | 'duplicate_dropped' | 'duplicates' | 'conflicts' | 'dead_letters' | 'redelivered'
+  > {
+    let own = 0;
+    for (const dropped of this.duplicates.own().totals.values()) own += dropped;
+    const duplicates = { broker: all.brokerDuplicates + own, store: all.duplicates };
+    return {
+      unique_processed: all.stored,
+      duplicate_dropped: duplicates.broker + duplicates.store,
+      duplicates,
+      conflicts: all.conflicts,
+      dead_letters: all.deadLetters,
+      redelivered: all.redelivered,
     };
   }
 
-  private async unsettled(
-    settledByIdentity: ReadonlyMap<string, number>,
-  ): Promise<{ inFlight: number; lagSeconds: number }> {
-    const stream = await this.broker.stream();
-    if (stream === undefined) return { inFlight: 0, lagSeconds: 0 };
-    const inFlight = Math.max(
-      0,
-      stream.state.last_seq - (settledByIdentity.get(streamIdentity(stream)) ?? 0),
+  private unknown({ totals }: Figures, cause: StaleAnswerError): ProblemError {
+    const detail = `${cause.message} What is in flight is not known at this moment; try again.`;
+    return new ProblemError(
+      problem('unavailable', 503, detail, { component: 'broker', known: this.known(totals) }),
+      { 'retry-after': '2' },
+      { cause },
     );
-    if (inFlight === 0) return { inFlight, lagSeconds: 0 };
-    const consumer = await this.broker.consumer();
-    const oldest = await this.broker.publishedAt((consumer?.ack_floor.stream_seq ?? 0) + 1);
-    const lagMs = oldest === undefined ? 0 : Math.max(0, Date.now() - oldest.getTime());
-    return { inFlight, lagSeconds: lagMs / 1_000 };
   }
+}
+
+/** As many of the topics as an answer may name; at least one. */
+function boundedPage({ topics, isCut }: TopicPage): TopicPage {
+  let bytes = 0;
+  const beyond = topics.findIndex(
+    ({ topic }, index) => (bytes += topic.length) > NAME_BYTES_MAX && index > 0,
+  );
+  return beyond === -1 ? { topics, isCut } : { topics: topics.slice(0, beyond), isCut: true };
+}
+
+function nextOf({ topics, isCut }: TopicPage): string | undefined {
+  return isCut ? topics.at(-1)?.topic : undefined;
+}
+
+function perTopic({ topics }: TopicPage): Record<string, TopicStats> {
+  return Object.fromEntries(topics.map((topic) => [topic.topic, topicStats(topic)]));
 }
 
 function topicStats(topic: TopicTotals): TopicStats {

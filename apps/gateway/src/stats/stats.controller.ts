@@ -1,19 +1,40 @@
-import { Controller, Get, Inject, Req } from '@nestjs/common';
+import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
-import type { FastifyRequest } from 'fastify';
-import type { StatsView } from '#contracts';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { accessOf, requireAllTopics, type RouteAccess } from '../keys/access.js';
-import { Statistics } from './statistics.js';
+import { originOf } from '../request-origin.js';
+import { Statistics, type TopicsAnswer } from './statistics.js';
+import { readTopicsQuery, topicsLink } from './topics-query.js';
 
-/** `GET /stats`. */
+const NEEDS_READ: RouteAccess = { scope: 'read' };
+
+/** `GET /stats` and `GET /stats/topics`. */
 @Controller('stats')
 export class StatsController {
   constructor(@Inject(Statistics) private readonly statistics: Statistics) {}
 
   @Get()
-  @RouteConfig({ scope: 'read' } satisfies RouteAccess)
-  async read(@Req() request: FastifyRequest): Promise<StatsView> {
+  @RouteConfig(NEEDS_READ)
+  async read(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     requireAllTopics(accessOf(request), '/stats');
-    return this.statistics.read();
+    await send(request, reply, await this.statistics.read());
   }
+
+  @Get('topics')
+  @RouteConfig(NEEDS_READ)
+  async topics(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    requireAllTopics(accessOf(request), '/stats/topics');
+    const { after, limit } = readTopicsQuery(request.url);
+    await send(request, reply, await this.statistics.topics(after, limit), limit);
+  }
+}
+
+async function send(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { view, next }: TopicsAnswer<object>,
+  limit?: number,
+): Promise<void> {
+  if (next !== undefined) reply.header('link', topicsLink(originOf(request), next, limit));
+  await reply.send(view);
 }

@@ -169,7 +169,10 @@ function statsOf({ counters, stream }: RunEvidence): Mutable<StatsView> {
         { unique_processed: stored, duplicate_dropped: duplicates, conflicts, dead_letters: deadLetters },
       ]),
     ),
+    more_topics: false,
+    gone: 0,
     lag_seconds: 0,
+    expires_in_seconds: null,
   };
 }
 

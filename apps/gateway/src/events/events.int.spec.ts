@@ -1,0 +1,114 @@
+/** Pages and single events as a client meets them: where links lead, how he follows, which ids he can ask for. */
+import { describe, expect, it } from '@jest/globals';
+import type { EventView } from '#contracts';
+import { streamIdOf } from '#store';
+import { createTestSystem, type TestSystem } from '#testing';
+import { problemOf, RunningGateway, type Answered } from '../test/running-gateway.js';
+
+const STORE = `
+WITH key AS (
+  INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest)
+  SELECT 'a.b', id, $1, seq, 0 FROM unnest($2::bigint[], $3::text[]) AS new (seq, id)
+)
+INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at)
+SELECT $1, seq, 'a.b', id, 's', '2026-11-22T10:00:00Z', '{}', now() FROM unnest($2::bigint[], $3::text[]) AS new (seq, id)`;
+
+async function store(
+  system: TestSystem,
+  seqs: readonly number[],
+  ids: readonly string[] = seqs.map(String),
+): Promise<void> {
+  const streamId = await streamIdOf(system.pool, { name: system.streamName, identity: 'test' });
+  await system.pool.query(STORE, [streamId, seqs, ids]);
+}
+
+const seqsOf = ({ text }: Answered): number[] => (JSON.parse(text) as EventView[]).map(({ seq }) => seq);
+const linkOf = ({ headers }: Answered): string => headers.get('link') ?? '';
+
+describe('a link to the next page', () => {
+  it('is absolute, by the host that the client asked', async () => {
+    const system = await createTestSystem();
+    await store(system, [1, 2, 3]);
+    const gateway = await RunningGateway.start(system.environment);
+    const { url } = gateway.gateway;
+    const answer = await gateway.get('/events?limit=2');
+    const link = /^<([^>]+)>; rel="next"$/.exec(linkOf(answer))?.[1] ?? '';
+    expect(new URL(link).origin).toBe(url);
+    const next = await fetch(link);
+    expect(((await next.json()) as EventView[]).map(({ seq }) => seq)).toEqual([3]);
+    // What anybody may send is not believed.
+    const forged = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' };
+    expect(linkOf(await gateway.get('/events?limit=2', { headers: forged }))).toContain(`<${url}/events?`);
+  });
+
+  it('is by what a trusted proxy says', async () => {
+    const system = await createTestSystem();
+    await store(system, [1, 2, 3]);
+    const gateway = await RunningGateway.start({
+      ...system.environment,
+      SEKALI_HTTP_TRUST_PROXY: 'loopback',
+      SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS: 'true',
+    });
+    const link = async (headers: Record<string, string>): Promise<string> =>
+      linkOf(await gateway.get('/events?limit=2', { headers }));
+    const said = { 'x-forwarded-host': 'events.example:8443', 'x-forwarded-proto': 'https' };
+    expect(await link(said)).toMatch(/^<https:\/\/events\.example:8443\/events\?/);
+    expect(await link({ ...said, 'x-forwarded-host': '"><x' })).toMatch(/^<\/events\?/);
+    expect(await link({ ...said, 'x-forwarded-proto': 'ftp' })).toMatch(/^<\/events\?/);
+  });
+});
+
+describe('the cursor of a page', () => {
+  it('is given with the last page too, and leads to what comes later, each event once', async () => {
+    const system = await createTestSystem();
+    const gateway = await RunningGateway.start(system.environment);
+    const follow = async (cursor: string | null): Promise<Answered> =>
+      gateway.get(`/events?topic=a.b${cursor === null ? '' : `&cursor=${cursor}`}`);
+    const empty = await follow(null);
+    expect(empty.headers.get('sekali-cursor')).not.toBeNull();
+    // Sequence 2 is committed after 3, as transactions do.
+    await store(system, [1, 3]);
+    const first = await follow(empty.headers.get('sekali-cursor'));
+    expect([seqsOf(first), linkOf(first)]).toEqual([[1, 3], '']);
+    await store(system, [2]);
+    const second = await follow(first.headers.get('sekali-cursor'));
+    expect(seqsOf(second)).toEqual([2]);
+    await store(system, [4]);
+    expect(seqsOf(await follow(second.headers.get('sekali-cursor')))).toEqual([4]);
+  });
+});
+
+describe('an id that no path can carry', () => {
+  it('is asked for in the query, by clients that normalise paths', async () => {
+    const system = await createTestSystem();
+    const ids = ['.', '..', '...', 'a/../b', ' x '];
+    await store(
+      system,
+      ids.map((_, index) => index + 1),
+      ids,
+    );
+    const gateway = await RunningGateway.start(system.environment);
+    for (const [index, id] of ids.entries()) {
+      const answer = await gateway.get(`/events/a.b?event_id=${encodeURIComponent(id)}`);
+      expect([id, answer.status]).toEqual([id, 200]);
+      expect(JSON.parse(answer.text)).toMatchObject({ event_id: id, seq: index + 1 });
+    }
+    expect(problemOf(await gateway.get('/events/a.b?event_id=none')).status).toBe(404);
+    expect(problemOf(await gateway.get('/events/a.b')).detail).toContain('event_id');
+    expect(problemOf(await gateway.get('/events/a.b', { method: 'DELETE' })).status).toBe(405);
+  });
+});
+
+describe('times', () => {
+  it('are in UTC where the URL has options of its own and the database another zone', async () => {
+    const system = await createTestSystem();
+    await store(system, [1]);
+    const name = new URL(system.postgresUrl).pathname.slice(1);
+    await system.pool.query(`ALTER DATABASE ${name} SET timezone = 'Asia/Jakarta'`);
+    const SEKALI_POSTGRES_URL = `${system.postgresUrl}?options=-c%20search_path%3Dpublic`;
+    const gateway = await RunningGateway.start({ ...system.environment, SEKALI_POSTGRES_URL });
+    const [event] = JSON.parse((await gateway.get('/events')).text) as EventView[];
+    expect(event?.timestamp).toBe('2026-11-22T10:00:00.000Z');
+    expect(Math.abs(Date.parse(event?.stored_at ?? '') - Date.now())).toBeLessThan(600_000);
+  });
+});

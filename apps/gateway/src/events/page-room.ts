@@ -1,0 +1,137 @@
+/**
+ * How many bytes of pages are here at a time, over all requests.
+ *
+ *   take ─▶ read from the database ─▶ shrinkTo what was read ─▶ sent, or cut off ─▶ release
+ *
+ * A page takes its room before it is read, so that no number of readers can fill the memory. Where there is less room
+ * than it wants it is cut smaller; where there is nearly none it waits for a while, and is refused then. One reader gets
+ * a part of the room only: who takes his answers slowly holds up nobody else.
+ */
+import { problem, ProblemError } from '../problems/problem-error.js';
+
+/** The bounds of a room. */
+export interface PageRoomBounds {
+  /** Bytes of all pages. A page in the making takes about five times its bytes of memory. */
+  readonly bytesMax: number;
+  /** Bytes of one page. */
+  readonly pageBytesMax: number;
+  /** Bytes below which a page is not cut for want of room; one event may be larger. */
+  readonly pageBytesMin: number;
+  /** Bytes of one reader. */
+  readonly readerBytesMax: number;
+  readonly waitMsMax: number;
+  readonly waitingMax: number;
+}
+
+/** The bounds where nothing else is said. */
+export const PAGE_ROOM: PageRoomBounds = {
+  bytesMax: 25_165_824,
+  pageBytesMax: 8_388_608,
+  pageBytesMin: 524_288,
+  readerBytesMax: 16_777_216,
+  waitMsMax: 5_000,
+  waitingMax: 200,
+};
+
+interface Waiting {
+  readonly reader: string;
+  readonly wanted: number;
+  readonly admit: (share: PageShare) => void;
+}
+
+/** The room of one page. */
+export class PageShare {
+  constructor(
+    /** Bytes that the page may have. */
+    private own: number,
+    private readonly giveBack: (bytes: number) => void,
+  ) {}
+
+  /** Bytes that the page may have, or has. */
+  get bytes(): number {
+    return this.own;
+  }
+
+  /** Keeps what the page has come to, and gives the rest back. */
+  shrinkTo(bytes: number): void {
+    const rest = this.own - bytes;
+    this.own = bytes;
+    this.giveBack(rest);
+  }
+
+  /** Gives all of it back; again it does nothing. */
+  release(): void {
+    this.shrinkTo(0);
+  }
+}
+
+/** See the head of this file. */
+export class PageRoom {
+  private taken = 0;
+  private readonly takenBy = new Map<string, number>();
+  private readonly waiting = new Set<Waiting>();
+
+  constructor(private readonly bounds: PageRoomBounds = PAGE_ROOM) {}
+
+  /**
+   * Room for a page.
+   *
+   * @param reader a key, or where there is none an address
+   * @param wanted bytes that the page can have at most
+   * @throws ProblemError 503 with `Retry-After` when there is none in time, or too many wait for it
+   */
+  async take(reader: string, wanted: number): Promise<PageShare> {
+    const now = this.waiting.size === 0 ? this.takeNow(reader, wanted) : undefined;
+    if (now !== undefined) return now;
+    if (this.waiting.size >= this.bounds.waitingMax) throw noRoom();
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.waiting.delete(waiting);
+        reject(noRoom());
+      }, this.bounds.waitMsMax);
+      const admit = (share: PageShare): void => {
+        clearTimeout(timer);
+        this.waiting.delete(waiting);
+        resolve(share);
+      };
+      const waiting = { reader, wanted, admit };
+      this.waiting.add(waiting);
+      this.admitWaiting();
+    });
+  }
+
+  private takeNow(reader: string, wanted: number): PageShare | undefined {
+    const { bytesMax, readerBytesMax, pageBytesMax, pageBytesMin } = this.bounds;
+    const held = this.takenBy.get(reader) ?? 0;
+    const free = Math.min(bytesMax - this.taken, readerBytesMax - held);
+    const least = Math.min(wanted, pageBytesMin);
+    // Half of it: the next one shall find some, too.
+    const bytes = Math.min(wanted, pageBytesMax, Math.max(least, Math.floor(free / 2)));
+    if (bytes > free) return undefined;
+    this.change(reader, bytes);
+    return new PageShare(bytes, (given) => {
+      this.change(reader, -given);
+      this.admitWaiting();
+    });
+  }
+
+  private change(reader: string, bytes: number): void {
+    this.taken += bytes;
+    const held = (this.takenBy.get(reader) ?? 0) + bytes;
+    if (held === 0) this.takenBy.delete(reader);
+    else this.takenBy.set(reader, held);
+  }
+
+  /** In the order they came; one whose own bound is met is passed over. */
+  private admitWaiting(): void {
+    for (const { reader, wanted, admit } of this.waiting) {
+      const share = this.takeNow(reader, wanted);
+      if (share !== undefined) admit(share);
+    }
+  }
+}
+
+function noRoom(): ProblemError {
+  const detail = 'Too many pages are read at this moment. Ask again, or for less with "limit".';
+  return new ProblemError(problem('busy', 503, detail), { 'retry-after': '1' });
+}

@@ -1,0 +1,105 @@
+/**
+ * Warns before messages leave the stream by age without having been stored, while there is time to do something.
+ *
+ *   quiet ─oldest unsettled older than half of what the stream keeps─▶ warned, again every ten minutes
+ *     ▲─────────────────────── younger again ───────────────────────────┘
+ */
+import type { Logger } from '#observability';
+import { StreamFigures, type StreamQuestions } from './stream-figures.js';
+
+const LOOK_EVERY_MS_MAX = 30_000;
+const LOOK_EVERY_MS_MIN = 1_000;
+/** Looks within the age that a stream keeps, at least. */
+const LOOKS = 40;
+const SAID_EVERY_MS = 600_000;
+const NOTHING_KNOWN: ReadonlyMap<string, never> = new Map<string, never>();
+
+/** How old the oldest message is that is not settled, and when it leaves. */
+export interface AgeWarning {
+  readonly oldest_seconds: number;
+  readonly expires_in_seconds: number;
+  readonly age_seconds_max: number;
+}
+
+/** See the head of this file. */
+export class AgeWatch {
+  private readonly brokers: StreamFigures;
+  private timer: NodeJS.Timeout | undefined;
+  private isStopped = false;
+  private saidAtMs: number | undefined;
+  private current: AgeWarning | undefined;
+
+  constructor(
+    broker: StreamQuestions,
+    private readonly logger: Pick<Logger, 'warn' | 'info'>,
+  ) {
+    this.brokers = new StreamFigures(broker);
+  }
+
+  /** What was found by the last look; `undefined` when there is nothing to warn of. */
+  get warning(): AgeWarning | undefined {
+    return this.current;
+  }
+
+  /** Looks again and again until `stop`. */
+  start(): void {
+    void this.turn();
+  }
+
+  /** Ends it. */
+  stop(): void {
+    this.isStopped = true;
+    clearTimeout(this.timer);
+  }
+
+  /** Looks once. @returns the seconds that the stream keeps messages, 0 when it keeps them for ever or does not answer */
+  async look(): Promise<number> {
+    const stream = await this.brokers.stream(NOTHING_KNOWN);
+    if (stream === undefined || stream.ageSecondsMax === 0) {
+      this.current = undefined;
+      return 0;
+    }
+    const consumer = await this.brokers.consumer(stream);
+    const isIdle = consumer?.unsettled === 0 || stream.lastSeq < stream.firstSeq;
+    const oldestSeconds = isIdle ? 0 : await this.brokers.oldestSeconds(consumer);
+    this.judge(oldestSeconds, stream.ageSecondsMax);
+    return stream.ageSecondsMax;
+  }
+
+  private judge(oldestSeconds: number, ageSecondsMax: number): void {
+    if (oldestSeconds <= ageSecondsMax / 2) {
+      if (this.current !== undefined)
+        this.logger.info('no message is about to leave the stream unstored any more');
+      [this.current, this.saidAtMs] = [undefined, undefined];
+      return;
+    }
+    this.current = {
+      oldest_seconds: Math.round(oldestSeconds),
+      expires_in_seconds: Math.max(0, Math.round(ageSecondsMax - oldestSeconds)),
+      age_seconds_max: ageSecondsMax,
+    };
+    if (this.saidAtMs !== undefined && performance.now() - this.saidAtMs < SAID_EVERY_MS) return;
+    this.saidAtMs = performance.now();
+    this.logger.warn(
+      this.current,
+      'the oldest message that is not stored leaves the stream soon and is lost then: see to the workers and Postgres, or raise SEKALI_STREAM_AGE_SECONDS_MAX',
+    );
+  }
+
+  private async turn(): Promise<void> {
+    // Brokers that do not answer are told of elsewhere; they are asked again soon, as at the start.
+    const keptSeconds = await this.look().catch(() => undefined);
+    if (this.isStopped) return;
+    const everyMs =
+      keptSeconds === undefined
+        ? LOOK_EVERY_MS_MIN
+        : Math.min(LOOK_EVERY_MS_MAX, Math.max(LOOK_EVERY_MS_MIN, lookEveryMs(keptSeconds)));
+    this.timer = setTimeout(() => void this.turn(), everyMs);
+    this.timer.unref();
+  }
+}
+
+/** A stream that keeps its messages for ever is looked at seldom: it may be changed. */
+function lookEveryMs(keptSeconds: number): number {
+  return keptSeconds === 0 ? LOOK_EVERY_MS_MAX : (keptSeconds * 1_000) / LOOKS;
+}

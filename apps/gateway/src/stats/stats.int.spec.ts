@@ -1,0 +1,343 @@
+/** The figures while brokers lag, messages leave unstored, and duplicates are not written yet. */
+import { describe, expect, it } from '@jest/globals';
+import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import type { StatsView, TopicStatsView } from '#contracts';
+import { createLogger } from '#observability';
+import { BrokerDuplicates, streamIdOf } from '#store';
+import { streamIdentity } from '#broker';
+import { createTestSystem, waitFor, type TestSystem } from '#testing';
+import { problemOf, published, event, RunningGateway } from '../test/running-gateway.js';
+import { AgeWatch } from './age-watch.js';
+import { GrowingFigure } from './growing-figure.js';
+import { Statistics } from './statistics.js';
+import type { StreamQuestions } from './stream-figures.js';
+
+const SETTLE = `
+WITH key AS (
+  INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest)
+  SELECT 'orders.created', 'e' || seq, $1, seq, 0 FROM unnest($2::bigint[]) AS seq
+)
+INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
+VALUES ($1, 'orders.created', 0, cardinality($2::bigint[]), 0, 0, 0, 0)
+ON CONFLICT (stream_id, topic, shard) DO UPDATE SET stored = counter.stored + EXCLUDED.stored`;
+
+/** A system with a gateway, and what a worker does, step by step. */
+class Bench {
+  private constructor(
+    readonly system: TestSystem,
+    readonly gateway: RunningGateway,
+    readonly manager: JetStreamManager,
+    private readonly streamId: number,
+  ) {}
+
+  static async start(settings: Readonly<Record<string, string>> = {}): Promise<Bench> {
+    const system = await createTestSystem();
+    const gateway = await RunningGateway.start({ ...system.environment, ...settings });
+    const manager = await jetstreamManager(system.connection, { checkAPI: false });
+    const identity = streamIdentity(await manager.streams.info(system.streamName));
+    const streamId = await streamIdOf(system.pool, { name: system.streamName, identity });
+    return new Bench(system, gateway, manager, streamId);
+  }
+
+  async stats(of: RunningGateway = this.gateway): Promise<StatsView> {
+    const answer = await of.get('/stats');
+    if (answer.status !== 200) throw new Error(answer.text);
+    const stats = JSON.parse(answer.text) as StatsView;
+    const { received, unique_processed, duplicate_dropped, dead_letters, in_flight } = stats;
+    if (received !== unique_processed + duplicate_dropped + dead_letters + in_flight)
+      throw new Error(answer.text);
+    return stats;
+  }
+
+  async publish(ids: readonly string[]): Promise<void> {
+    const answer = await this.gateway.publish(ids.map((id) => event(id)));
+    if (answer.status !== 202) throw new Error(answer.text);
+  }
+
+  /** Stores and acknowledges up to so many messages. @returns their sequences */
+  async work(messages: number): Promise<number[]> {
+    const consumer = await jetstream(this.system.connection).consumers.get(
+      this.system.streamName,
+      this.system.consumerName,
+    );
+    const delivered = await consumer.fetch({ max_messages: messages, expires: 2_000 });
+    const seqs: number[] = [];
+    const acks: Promise<boolean>[] = [];
+    for await (const message of delivered) {
+      seqs.push(message.seq);
+      await this.system.pool.query(SETTLE, [this.streamId, [message.seq]]);
+      acks.push(message.ackAck());
+    }
+    await Promise.all(acks);
+    return seqs;
+  }
+
+  /** Figures of their own, with answers of the brokers put between. */
+  statistics(questions: StreamQuestions): Statistics {
+    const { pool, streamName } = this.system;
+    return new Statistics(pool, questions, streamName, new BrokerDuplicates(pool));
+  }
+
+  questions(changes: Partial<StreamQuestions> = {}): StreamQuestions {
+    const { streamName: stream, consumerName, subjectPrefix } = this.system;
+    const nextFrom = (seq: number): { seq: number } => ({ seq, ...{ next_by_subj: `${subjectPrefix}.>` } });
+    return {
+      stream: async () => this.manager.streams.info(stream),
+      consumer: async () => this.manager.consumers.info(stream, consumerName),
+      publishedAt: async (seq) => (await this.manager.streams.getMessage(stream, nextFrom(seq)))?.time,
+      acknowledged: new GrowingFigure(),
+      ...changes,
+    };
+  }
+}
+
+describe('what left the stream unstored', () => {
+  it('is gone, not in flight, and the sum comes out before, then and afterwards, from every gateway', async () => {
+    const bench = await Bench.start();
+    await bench.publish(['1', '2', '3', '4']);
+    expect(await bench.stats()).toMatchObject({ received: 4, in_flight: 4, gone: 0 });
+    await bench.manager.streams.deleteMessage(bench.system.streamName, 3);
+    await waitFor(async () => (await bench.stats()).gone === 1, {
+      withinMs: 10_000,
+      describe: 'the message to be gone',
+    });
+    expect(await bench.stats()).toMatchObject({ received: 3, in_flight: 3, gone: 1 });
+    expect(await bench.work(2)).toEqual([1, 2]);
+    expect(await bench.stats()).toMatchObject({ received: 3, unique_processed: 2, in_flight: 1, gone: 1 });
+    expect(await bench.work(1)).toEqual([4]);
+    await waitFor(async () => (await bench.stats()).in_flight === 0, {
+      withinMs: 10_000,
+      describe: 'nothing to be in flight',
+    });
+    const figures = { received: 3, unique_processed: 3, in_flight: 0, gone: 1, lag_seconds: 0 };
+    expect(await bench.stats()).toMatchObject({ ...figures, expires_in_seconds: null });
+    await bench.publish(['5', '6']);
+    expect(await bench.stats()).toMatchObject({ received: 5, unique_processed: 3, in_flight: 2, gone: 1 });
+    const other = await RunningGateway.start(bench.system.environment);
+    expect(await bench.stats(other)).toMatchObject({
+      received: 5,
+      unique_processed: 3,
+      in_flight: 2,
+      gone: 1,
+    });
+  });
+
+  it('is none of it while it waits for an acknowledgement, or was just stored', async () => {
+    const bench = await Bench.start();
+    const rounds = { left: 15 };
+    const looking = (async () => {
+      while (rounds.left > 0) expect(await bench.stats()).toMatchObject({ gone: 0 });
+    })();
+    for (let round = 0; rounds.left > 0; round++, rounds.left--) {
+      await bench.publish([`${round}-a`, `${round}-b`, `${round}-c`]);
+      await bench.work(2);
+    }
+    await looking;
+    expect(await bench.stats()).toMatchObject({ received: 45, unique_processed: 30, in_flight: 15, gone: 0 });
+  });
+});
+
+describe('a broker that answers with an older state', () => {
+  it('is asked again, and the figures are those of one that knows more', async () => {
+    const bench = await Bench.start();
+    const old = await bench.manager.streams.info(bench.system.streamName);
+    await bench.publish(['1', '2']);
+    let olds = 3;
+    const acknowledged = new GrowingFigure();
+    acknowledged.note(2);
+    const questions = bench.questions();
+    const statistics = bench.statistics({
+      ...questions,
+      acknowledged,
+      stream: async () => (olds-- > 0 ? old : questions.stream()),
+    });
+    expect((await statistics.read()).view).toMatchObject({ received: 2, in_flight: 2 });
+    expect(olds).toBeLessThan(0);
+  });
+
+  it.each<[string, (bench: Bench) => Promise<Partial<StreamQuestions>>]>([
+    [
+      'a PubAck of this gateway',
+      async () => {
+        const acknowledged = new GrowingFigure();
+        acknowledged.note(2);
+        return Promise.resolve({ acknowledged });
+      },
+    ],
+    [
+      'the database',
+      async (bench) => {
+        await bench.work(2);
+        return {};
+      },
+    ],
+  ])('makes the figures unknown, where %s knows more', async (_, known) => {
+    const bench = await Bench.start();
+    const old = await bench.manager.streams.info(bench.system.streamName);
+    await bench.publish(['1', '2']);
+    const statistics = bench.statistics(
+      bench.questions({ ...(await known(bench)), stream: async () => Promise.resolve(old) }),
+    );
+    await expect(statistics.read()).rejects.toMatchObject({
+      problem: { status: 503, component: 'broker', known: { duplicate_dropped: 0 } },
+    });
+  });
+
+  it('makes the figures unknown, where this gateway was told more before', async () => {
+    const bench = await Bench.start();
+    const old = await bench.manager.streams.info(bench.system.streamName);
+    await bench.publish(['1', '2']);
+    const questions = bench.questions();
+    let isOld = false;
+    const statistics = bench.statistics({
+      ...questions,
+      stream: async () => (isOld ? old : questions.stream()),
+    });
+    expect((await statistics.read()).view.in_flight).toBe(2);
+    isOld = true;
+    await expect(statistics.read()).rejects.toMatchObject({ problem: { status: 503 } });
+  });
+
+  it('makes the figures unknown, where it has not heard of a majority', async () => {
+    const bench = await Bench.start();
+    const questions = bench.questions();
+    const cutOff = async (): Promise<Awaited<ReturnType<StreamQuestions['stream']>>> => {
+      const info = await questions.stream();
+      const replicas = info?.cluster?.replicas?.map((peer) => ({ ...peer, active: 8_000_000_000 }));
+      if (info?.cluster !== undefined && replicas !== undefined) info.cluster.replicas = replicas;
+      return info;
+    };
+    await expect(bench.statistics({ ...questions, stream: cutOff }).read()).rejects.toMatchObject({
+      problem: { status: 503 },
+    });
+  });
+
+  it('has a consumer that knows of fewer messages: none of them is gone for that', async () => {
+    const bench = await Bench.start();
+    const old = await bench.manager.consumers.info(bench.system.streamName, bench.system.consumerName);
+    await bench.publish(['1', '2', '3']);
+    const statistics = bench.statistics(bench.questions({ consumer: async () => Promise.resolve(old) }));
+    expect((await statistics.read()).view).toMatchObject({ received: 3, in_flight: 3, gone: 0 });
+  });
+
+  it('is believed about a stream that was made after a PubAck', async () => {
+    const bench = await Bench.start();
+    const acknowledged = new GrowingFigure();
+    acknowledged.note(1_000, new Date(Date.now() - 300_000));
+    expect((await bench.statistics(bench.questions({ acknowledged })).read()).view).toMatchObject({
+      received: 0,
+    });
+  });
+});
+
+describe('duplicates that the brokers dropped', () => {
+  it('are in the figures of the gateway that saw them at once, and never twice', async () => {
+    const bench = await Bench.start();
+    let expected = 0;
+    for (let round = 0; round < 30; round++) {
+      const answer = await bench.gateway.publish([event('same'), event('same'), event(`new ${round}`)]);
+      expected += published(answer).duplicates;
+      const stats = await bench.stats();
+      expect([round, stats.duplicates.broker]).toEqual([round, expected]);
+      expect(stats.per_topic['orders.created']?.duplicate_dropped).toBe(expected);
+    }
+    const other = await RunningGateway.start(bench.system.environment);
+    await waitFor(async () => (await bench.stats(other)).duplicates.broker === expected, {
+      withinMs: 5_000,
+      describe: 'the other gateway to be told',
+    });
+  });
+});
+
+describe('many topics', () => {
+  it('are listed page by page: the answers are bounded, and links lead to the rest', async () => {
+    const bench = await Bench.start();
+    const long = 'x'.repeat(64);
+    const topics = Array.from(
+      { length: 3_000 },
+      (_, n) => `t${String(n).padStart(4, '0')}.${Array(13).fill(long).join('.')}`,
+    );
+    await bench.system.pool.query(
+      `INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
+       SELECT stream_id, topic, 0, 1, 0, 0, 0, 0 FROM sekali.stream, unnest($1::text[]) AS topic`,
+      [topics],
+    );
+    const answer = await bench.gateway.get('/stats');
+    expect(answer.text.length).toBeLessThan(1_000_000);
+    const stats = JSON.parse(answer.text) as StatsView;
+    expect([stats.unique_processed, stats.more_topics]).toEqual([3_000, true]);
+    expect(stats.topics).toEqual(Object.keys(stats.per_topic));
+    const found = Object.keys(stats.per_topic);
+    let link = answer.headers.get('link');
+    while (link !== null) {
+      const next = await fetch(/^<(http[^>]+)>; rel="next"$/.exec(link)?.[1] ?? '');
+      const text = await next.text();
+      expect(text.length).toBeLessThan(1_000_000);
+      found.push(...Object.keys((JSON.parse(text) as TopicStatsView).per_topic));
+      link = next.headers.get('link');
+    }
+    expect(found).toEqual(topics);
+    const few = await bench.gateway.get('/stats/topics?limit=2');
+    expect(Object.keys((JSON.parse(few.text) as TopicStatsView).per_topic)).toEqual(topics.slice(0, 2));
+    for (const path of ['?limit=0', '?cursor=x', '?topic=a', '?limit=1&limit=2']) {
+      expect(problemOf(await bench.gateway.get(`/stats/topics${path}`)).status).toBe(400);
+    }
+  });
+});
+
+describe('messages that are about to leave by age', () => {
+  it('are warned of in the log and in the health, before they are gone', async () => {
+    const bench = await Bench.start();
+    const { streamName } = bench.system;
+    const seconds = 24;
+    await bench.manager.streams.update(streamName, {
+      max_age: seconds * 1_000_000_000,
+      duplicate_window: seconds * 1_000_000_000,
+    });
+    // A gateway that starts now looks as often as this stream needs.
+    const gateway = await RunningGateway.start(bench.system.environment);
+    await bench.publish(['1']);
+    const { expires_in_seconds: left } = await bench.stats(gateway);
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThanOrEqual(seconds);
+    const said: string[] = [];
+    const watch = new AgeWatch(bench.questions(), {
+      ...createLogger('gateway', 'silent'),
+      warn: (...words: unknown[]) => said.push(JSON.stringify(words)),
+      info: () => undefined,
+    });
+    await watch.look();
+    await watch.look();
+    expect([watch.warning, said]).toEqual([undefined, []]);
+    await waitFor(
+      async () => {
+        await watch.look();
+        return watch.warning !== undefined;
+      },
+      { withinMs: seconds * 1_000, describe: 'the warning' },
+    );
+    await watch.look();
+    expect(said).toHaveLength(1);
+    expect(said[0]).toContain('SEKALI_STREAM_AGE_SECONDS_MAX');
+    await waitFor(async () => (await gateway.get('/health')).text.includes('"unstored":{"oldest_seconds":'), {
+      withinMs: seconds * 1_000,
+      describe: 'the health to tell it',
+    });
+    await waitFor(async () => (await bench.stats(gateway)).gone === 1, {
+      withinMs: 60_000,
+      describe: 'the message to leave',
+    });
+    await watch.look();
+    expect(watch.warning).toBeUndefined();
+  });
+});
+
+describe('the uptime', () => {
+  it('is the same in the figures and in the health', async () => {
+    const bench = await Bench.start();
+    const { uptime_seconds: inStats } = await bench.stats();
+    const health = JSON.parse((await bench.gateway.get('/health')).text) as { uptime_seconds: number };
+    expect(health.uptime_seconds).toBeGreaterThanOrEqual(inStats);
+    expect(health.uptime_seconds - inStats).toBeLessThan(5);
+  });
+});
