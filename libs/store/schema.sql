@@ -36,6 +36,15 @@ CREATE TABLE sekali.broker_duplicate (
 ) WITH (fillfactor=50);
 COMMENT ON TABLE sekali.broker_duplicate IS 'Totals a gateway process saw, written as totals so that writing twice changes nothing';
 
+CREATE TABLE sekali.consumer_start (
+  stream_id integer NOT NULL,
+  consumer text COLLATE "C" NOT NULL,
+  seq bigint NOT NULL,
+  started_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT consumer_start_incarnation PRIMARY KEY (stream_id, consumer)
+);
+COMMENT ON TABLE sekali.consumer_start IS 'Consumers that were put back to where an incarnation begins';
+
 CREATE TABLE sekali.counter (
   stream_id integer NOT NULL,
   topic text COLLATE "C" NOT NULL,
@@ -122,9 +131,16 @@ COMMENT ON TABLE sekali.horizon IS 'Every sequence up to here is settled; only a
 CREATE TABLE sekali.stream (
   stream_id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
   name text NOT NULL,
-  created text NOT NULL,
+  identity text NOT NULL,
   seen_at timestamp with time zone NOT NULL DEFAULT now(),
-  CONSTRAINT stream_incarnation UNIQUE (name, created),
+  revision integer NOT NULL DEFAULT 1,
+  base_stream_id integer,
+  base_seq bigint NOT NULL DEFAULT 0,
+  CONSTRAINT stream_base UNIQUE (base_stream_id),
+  CONSTRAINT stream_base_known FOREIGN KEY (base_stream_id) REFERENCES stream(stream_id),
+  CONSTRAINT stream_incarnation UNIQUE (name, identity, revision),
   CONSTRAINT stream_pkey PRIMARY KEY (stream_id)
 );
-COMMENT ON TABLE sekali.stream IS 'Each making of a stream: a sequence means nothing without it';
+COMMENT ON TABLE sekali.stream IS 'Each incarnation of a stream: a sequence means nothing without it';
+COMMENT ON COLUMN sekali.stream.identity IS 'As the metadata of the stream says, or the instant of its creation where it says nothing';
+COMMENT ON COLUMN sekali.stream.base_seq IS 'Up to this sequence the messages and the rows are those of the base';

@@ -17,6 +17,7 @@ import {
   consumerInfo,
   Publisher,
   streamInfo,
+  StreamWitness,
   type Publication,
   type PublisherOptions,
   type PublishOutcome,
@@ -33,12 +34,18 @@ export interface BrokerLinkOptions {
 const ANSWER_MS_MAX = 2_500;
 const CONNECT_AGAIN_MS = 250;
 const DRAIN_MS_MAX = 1_500;
+/** How often the stream is looked for, while it is there and while it is not. */
+const LOOK_EVERY_MS = 5_000;
+const LOOK_FOR_MISSING_MS = 500;
 
 /** See the head of this file. */
 export class BrokerLink {
   private connection: NatsConnection | undefined;
   private publisher: Publisher | undefined;
   private manager: JetStreamManager | undefined;
+  private streamWitness: StreamWitness | undefined;
+  private isStreamThere = false;
+  private lookTimer: NodeJS.Timeout | undefined;
   private stopWithinMs: number | undefined;
   private closed = false;
 
@@ -62,9 +69,9 @@ export class BrokerLink {
     }
   }
 
-  /** Publishes events; see `Publisher.publishAll`. */
+  /** Publishes events; see `Publisher.publishAll`. Without the stream, another one might take them that nothing reads. */
   async publishAll(events: readonly Publication[]): Promise<PublishOutcome[]> {
-    if (this.publisher !== undefined) return this.publisher.publishAll(events);
+    if (this.publisher !== undefined && this.isStreamThere) return this.publisher.publishAll(events);
     return events.map(() => ({ status: 'unavailable', reason: 'no_answer', retryable: true }));
   }
 
@@ -89,6 +96,13 @@ export class BrokerLink {
     return message?.time;
   }
 
+  /** What stands under the sequences of the stream. Throws before the first connection stands. */
+  witness(): StreamWitness {
+    if (this.connection === undefined) throw new Error('not connected yet');
+    this.streamWitness ??= new StreamWitness(this.connection, this.options.publisher.stream);
+    return this.streamWitness;
+  }
+
   /** Whether a broker answers now. Rejects when none does in time. */
   async ping(): Promise<void> {
     if (this.connection === undefined) throw new Error('not connected yet');
@@ -104,6 +118,7 @@ export class BrokerLink {
   /** Ends the connection after what was sent has left. */
   async close(): Promise<void> {
     this.closed = true;
+    clearTimeout(this.lookTimer);
     const { connection } = this;
     if (connection === undefined) return;
     await withinMs(DRAIN_MS_MAX, connection.drain()).catch(() => connection.close());
@@ -118,6 +133,18 @@ export class BrokerLink {
     this.manager = await jetstreamManager(connection, { checkAPI: false, timeout: ANSWER_MS_MAX });
     this.publisher = new Publisher(connection, this.options.publisher);
     if (this.stopWithinMs !== undefined) this.publisher.stop(this.stopWithinMs);
+    await this.lookForStream();
+  }
+
+  /** Where nobody answers, what was known last stays. */
+  private async lookForStream(): Promise<void> {
+    await this.stream().then(
+      (stream) => (this.isStreamThere = stream !== undefined),
+      () => undefined,
+    );
+    if (this.closed) return;
+    const delayMs = this.isStreamThere ? LOOK_EVERY_MS : LOOK_FOR_MISSING_MS;
+    this.lookTimer = setTimeout(() => void this.lookForStream(), delayMs);
   }
 
   private answering(): JetStreamManager {

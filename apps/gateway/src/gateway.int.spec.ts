@@ -15,7 +15,7 @@ SELECT $1, seq, $2, id, 's', '2026-11-22T10:00:00Z', $4::jsonb, now() FROM unnes
 
 /** Puts events into the database as the store does, with sequences from 1 on. */
 async function store(system: TestSystem, ids: readonly string[], payload = '{}'): Promise<number> {
-  const streamId = await streamIdOf(system.pool, { name: system.streamName, created: 'test' });
+  const streamId = await streamIdOf(system.pool, { name: system.streamName, identity: 'test' });
   await system.pool.query(STORE, [streamId, 'a.b', ids, payload]);
   return streamId;
 }

@@ -7,7 +7,8 @@
 import 'reflect-metadata';
 import { readSetupSettings, SettingsError, type SetupSettings } from '#config';
 import { createLogger } from '#observability';
-import { OlderStreamError, prepareBroker, prepareDatabase } from './preparation.js';
+import { BacklogError } from './backlog-guard.js';
+import { prepareBroker, prepareDatabase } from './preparation.js';
 
 async function main(): Promise<void> {
   const settings: SetupSettings = readSetupSettings();
@@ -19,7 +20,7 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  const expected = error instanceof SettingsError || error instanceof OlderStreamError;
+  const expected = error instanceof SettingsError || error instanceof BacklogError;
   process.stderr.write(
     `setup: ${expected || !(error instanceof Error) ? String(error) : (error.stack ?? error.message)}\n`,
   );

@@ -1,43 +1,46 @@
 /** The two halves of the preparation. Each waits for its store, then makes what is missing. */
 import type { SetupSettings } from '#config';
-import { jetstreamManager } from '@nats-io/jetstream';
+import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
 import {
   brokerAddress,
   connectBroker,
   ensureConsumer,
   ensureStream,
-  streamInfo,
-  type StreamIncarnation,
+  streamIdentity,
+  resetConsumer,
+  StreamWitness,
 } from '#broker';
 import { isUnavailable } from '#idempotent-consumer';
 import type { Logger } from '#observability';
 import {
+  consumerStart,
   createDataSource,
   createPool,
+  currentIncarnation,
+  type DifferingHistory,
   ensurePartitions,
+  firstToRead,
+  type Incarnation,
+  incarnationOf,
   insertApiKeys,
   isLockTimeout,
-  ledgerLastSequence,
+  isSameHistory,
+  knownIdentity,
+  noteConsumerStart,
   type Queryable,
   runMigrations,
-  settledHorizon,
-  streamIdOf,
+  STORE_INBOX,
   type StoreAddress,
 } from '#store';
+import { BacklogGuard } from './backlog-guard.js';
 import { readKeyFile } from './key-file.js';
 
 const WAIT_MS_MAX = 60_000;
 const RETRY_MS = 500;
 /** A migration may rewrite a table; this bounds one that hangs. */
 const MIGRATION_MS_MAX = 1_800_000;
-const STALE_ANSWER_MS_MAX = 5_000;
 
 type BrokerConnection = Awaited<ReturnType<typeof connectBroker>>;
-
-/** The two stores do not belong together, and whoever restored them has to decide. */
-export class OlderStreamError extends Error {
-  override readonly name = 'OlderStreamError';
-}
 
 /**
  * Runs the migrations, makes partitions ahead, and adds the API keys of the file that the settings name. Two setups at
@@ -92,26 +95,38 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
   const connection = await connectBroker(brokerAddress(settings, 'setup'), { waitForFirst: true });
   const pool = createPool(storeAddress(settings, MIGRATION_MS_MAX));
   try {
-    const stream = await ensureStream(connection, {
+    const streamDefinition = {
       name: settings.SEKALI_STREAM,
       subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
       replicas: settings.SEKALI_STREAM_REPLICAS,
       bytesMax: settings.SEKALI_STREAM_BYTES_MAX,
       ageSecondsMax: settings.SEKALI_STREAM_AGE_SECONDS_MAX,
       duplicateWindowMs: settings.SEKALI_DUPLICATE_WINDOW_MS,
-    });
-    await refuseOlderStream(connection, pool, { name: settings.SEKALI_STREAM, created: stream.created });
-    const consumer = await ensureConsumer(
+      eventBytesMax: settings.SEKALI_EVENT_BYTES_MAX,
+    };
+    const guard = new BacklogGuard(connection, pool, settings);
+    await guard.refuseRenaming();
+    const witness = new StreamWitness(connection, settings.SEKALI_STREAM);
+    const stream = await ensureStream(
       connection,
-      {
-        name: settings.SEKALI_CONSUMER,
-        stream: settings.SEKALI_STREAM,
-        ackWaitMs: settings.SEKALI_ACK_WAIT_MS,
-        ackPendingMax: settings.SEKALI_ACK_PENDING_MAX,
-      },
-      async (incarnation, firstSeq) =>
-        (await settledHorizon(pool, await streamIdOf(pool, incarnation), firstSeq - 1)) + 1,
+      streamDefinition,
+      (existing) => adoptIdentity(pool, existing, witness),
+      (existing) => guard.refuseOtherRules(existing),
     );
+    const key = { name: settings.SEKALI_STREAM, identity: streamIdentity(stream) };
+    const incarnation = await currentIncarnation(pool, key, witness, tellDiffering(logger));
+    const definition = {
+      name: settings.SEKALI_CONSUMER,
+      stream: settings.SEKALI_STREAM,
+      ackWaitMs: settings.SEKALI_ACK_WAIT_MS,
+      ackPendingMax: settings.SEKALI_ACK_PENDING_MAX,
+    };
+    const consumer = await ensureConsumer(connection, definition, async (_stream, firstSeq) => {
+      const seq = await firstToRead(pool, incarnation, STORE_INBOX, firstSeq);
+      await noteConsumerStart(pool, incarnation, STORE_INBOX, seq);
+      return seq;
+    });
+    await putBack(connection, pool, incarnation, consumer, witness, logger);
     logger.info({ stream: stream.config.name, consumer: consumer.name }, 'stream and consumer are ready');
   } finally {
     await pool.end();
@@ -119,31 +134,49 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
   }
 }
 
-/**
- * A stream that ends before the ledger does was brought back from a backup that is older than the database. Its next
- * messages would come under sequences that others have, and no worker could store one of them.
- */
-async function refuseOlderStream(
+/** A consumer that stands where it would miss something is put back at once: workers may not be running. */
+async function putBack(
   connection: BrokerConnection,
   pool: Queryable,
-  incarnation: StreamIncarnation,
+  incarnation: Incarnation,
+  { name, stream_name: stream, delivered, ack_floor: ackFloor }: ConsumerInfo,
+  witness: StreamWitness,
+  logger: Logger,
 ): Promise<void> {
-  const known = await ledgerLastSequence(pool, await streamIdOf(pool, incarnation));
-  const manager = await jetstreamManager(connection, { checkAPI: false });
-  const deadline = Date.now() + STALE_ANSWER_MS_MAX;
-  for (;;) {
-    // Asked after the database. A broker that has just lost the leadership may still answer, with an older state.
-    const last = (await streamInfo(manager, incarnation.name))?.state.last_seq ?? 0;
-    if (last >= known) return;
-    if (Date.now() > deadline) {
-      throw new OlderStreamError(
-        `the stream ${incarnation.name} ends at ${last}, but the database has its sequence ${known}: the brokers were ` +
-          'restored from a backup older than that of the database; give them empty volumes, or restore an older ' +
-          'backup of the database (deploy/README.md)',
-      );
-    }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-  }
+  const position = { deliveredSeq: delivered.stream_seq, ackFloorSeq: ackFloor.stream_seq };
+  const seq = await consumerStart(
+    pool,
+    incarnation,
+    STORE_INBOX,
+    { ...position, stream: await witness.bounds() },
+    witness,
+  );
+  if (seq === undefined) return;
+  await resetConsumer(connection, { name, stream }, seq);
+  await noteConsumerStart(pool, incarnation, STORE_INBOX, seq);
+  logger.warn({ consumer: name, seq }, 'the consumer was put back: it delivers again from here on');
+}
+
+/**
+ * The identity of a stream that was made before streams had one. The brokers may have changed the instant of its creation,
+ * by which it is known: then the messages say whether it is the one that the database knows.
+ */
+async function adoptIdentity(pool: Queryable, stream: StreamInfo, witness: StreamWitness): Promise<string> {
+  const { name } = stream.config;
+  const identity = await knownIdentity(pool, name, stream.created);
+  if (identity === stream.created) return identity;
+  const incarnation = await incarnationOf(pool, { name, identity });
+  return (await isSameHistory(pool, incarnation, witness)) ? identity : stream.created;
+}
+
+/** What hears of a stream that has lost messages: it is no error of setup, and nothing has to be done about it. */
+function tellDiffering(logger: Logger): (found: DifferingHistory) => void {
+  return (found) => {
+    logger.error(
+      { ...found },
+      'the stream has lost messages that the database has: registering a new incarnation; what follows them is read again',
+    );
+  };
 }
 
 function storeAddress(settings: SetupSettings, transactionMsMax: number): StoreAddress {

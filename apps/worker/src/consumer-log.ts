@@ -11,10 +11,13 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
         log.trace({ size: event.seqs.length }, 'batch committed');
         return;
       case 'session-opened':
-        log.info({ stream: event.stream, created: event.created }, 'pulling');
+        log.info({ stream: event.stream, identity: event.identity }, 'pulling');
         return;
       case 'session-lost':
         log.warn({ reason: event.reason }, 'pulling interrupted; looking at the consumer again');
+        return;
+      case 'put-back':
+        log.warn({ seq: event.seq }, 'the consumer was put back: it delivers again from here on');
         return;
       case 'moved':
         if (event.reached) log.info({ broker: event.broker }, "connected to the consumer's leader");

@@ -1,15 +1,16 @@
 /** Puts the transport together from the settings. */
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
-import { ensureConsumer, STREAM_CREATED_METADATA } from '#broker';
+import { ensureConsumer, STREAM_IDENTITY_METADATA } from '#broker';
 import type { WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import { inboxTables, type PullConsumerOptions } from '#idempotent-consumer';
 import type { Logger } from '#observability';
-import { createInbox, settledHorizon, streamIdOf } from '#store';
+import { createInbox, firstToRead, incarnationOf, noteConsumerStart } from '#store';
 import { consumerLog } from './consumer-log.js';
 import { eventDecoder } from './event-decoder.js';
 import { payloadComparison, STORE_CONSUMER } from './event-recorder.js';
+import { streamHistory } from './stream-history.js';
 
 const RETRY_DELAY_MS = 1_000;
 /** Only large events reach these: a thousand of 256 KiB would be a statement of 256 MB. */
@@ -25,12 +26,14 @@ export function transportOptions(
 ): PullConsumerOptions<SekaliEvent> {
   const durableOf = (pattern: string): string =>
     pattern === STORE_CONSUMER ? settings.SEKALI_CONSUMER : pattern;
+  const prepare = (pattern: string): Promise<void> =>
+    pattern === STORE_CONSUMER ? Promise.resolve() : createInbox(pool, pattern);
   return {
     connection,
     pool,
     inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
     stream: settings.SEKALI_STREAM,
-    streamCreatedKey: STREAM_CREATED_METADATA,
+    identityKey: STREAM_IDENTITY_METADATA,
     decode: eventDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX),
     settings: {
       batchSize: settings.SEKALI_BATCH_SIZE,
@@ -46,8 +49,9 @@ export function transportOptions(
     durableOf,
     tablesOf: (pattern) => inboxTables('sekali', pattern),
     comparisonOf: (pattern) => (pattern === STORE_CONSUMER ? payloadComparison : {}),
-    streamIdOf: (incarnation) => streamIdOf(pool, incarnation),
-    prepare: (pattern) => (pattern === STORE_CONSUMER ? Promise.resolve() : createInbox(pool, pattern)),
+    historyOf: (pattern) =>
+      streamHistory({ connection, pool, stream: settings.SEKALI_STREAM, inbox: pattern, logger }),
+    prepare,
     recreate: async (pattern) => {
       await ensureConsumer(
         connection,
@@ -57,11 +61,13 @@ export function transportOptions(
           ackWaitMs: settings.SEKALI_ACK_WAIT_MS,
           ackPendingMax: settings.SEKALI_ACK_PENDING_MAX,
         },
-        // Below the horizon everything is settled; a consumer with an inbox of its own begins at the beginning.
-        async (incarnation, firstSeq) =>
-          pattern === STORE_CONSUMER
-            ? (await settledHorizon(pool, await streamIdOf(pool, incarnation), firstSeq - 1)) + 1
-            : 1,
+        async (stream, firstSeq) => {
+          await prepare(pattern);
+          const incarnation = await incarnationOf(pool, stream);
+          const seq = await firstToRead(pool, incarnation, pattern, firstSeq);
+          await noteConsumerStart(pool, incarnation, pattern, seq);
+          return seq;
+        },
       );
     },
     observerOf: (pattern) => consumerLog(logger, durableOf(pattern)),

@@ -7,11 +7,15 @@ export {
   consumerInfo,
   ensureConsumer,
   ensureStream,
+  EVENT_BYTES_METADATA,
   forgetConsumer,
+  streamIdentity,
   jetStreamErrorCode,
-  STREAM_CREATED_METADATA,
+  resetConsumer,
+  STREAM_IDENTITY_METADATA,
   streamInfo,
   type ConsumerDefinition,
   type StreamDefinition,
-  type StreamIncarnation,
+  type StreamIdentity,
 } from './topology.js';
+export { StreamWitness } from './stream-witness.js';

@@ -4,6 +4,7 @@
  * Retention is by limits, so that an event published before its consumer exists is kept and everything can be
  * read again. `discard: new` refuses publishers when the stream is full; nothing stored is dropped to make room.
  */
+import { randomUUID } from 'node:crypto';
 import {
   AckPolicy,
   type ConsumerConfig,
@@ -28,6 +29,8 @@ export interface StreamDefinition {
   readonly bytesMax: number;
   readonly ageSecondsMax: number;
   readonly duplicateWindowMs: number;
+  /** Bytes of the largest event that is taken: written down, so that it is known by which rules messages were accepted. */
+  readonly eventBytesMax?: number;
 }
 
 /** What a durable pull consumer is made from. */
@@ -38,23 +41,46 @@ export interface ConsumerDefinition {
   readonly ackPendingMax: number;
 }
 
-/** Which making of a stream a sequence belongs to: a stream deleted and made anew begins again at 1. */
-export interface StreamIncarnation {
+/** Which stream a sequence belongs to: a stream that is deleted and made again begins again at 1. */
+export interface StreamIdentity {
   readonly name: string;
-  /** The instant the stream was made, as the brokers write it (nanoseconds). */
-  readonly created: string;
+  /** As `streamIdentity` reads it. */
+  readonly identity: string;
 }
 
-/** Key in a consumer's metadata: which making of the stream it reads, so that a worker need not ask for the stream. */
-export const STREAM_CREATED_METADATA = 'sekali.stream-created';
+/**
+ * Key in a stream's metadata: its identity, given once and carried by every update. The instant of its creation is none:
+ * a standalone broker changes it after an update and a restart (nats-server#8470).
+ */
+export const STREAM_IDENTITY_METADATA = 'sekali.incarnation';
+/** Key in a stream's metadata: bytes of the largest event that was taken. */
+export const EVENT_BYTES_METADATA = 'sekali.event-bytes-max';
+/** Keys that the brokers write by themselves. */
+const BROKER_METADATA = '_nats.';
 
 const CONSUMER_NOT_FOUND = 10014;
 const STREAM_NOT_FOUND = 10059;
+const STREAM_NAME_IN_USE = 10058;
 
-/** Makes the stream, or changes an existing one to the definition. Repeatable. Waits for a leader up to a minute. */
+/**
+ * The identity of a stream. A stream that was made before streams had one is known by the instant of its creation until
+ * setup writes its identity down.
+ */
+export function streamIdentity(stream: Pick<StreamInfo, 'config' | 'created'>): string {
+  return stream.config.metadata?.[STREAM_IDENTITY_METADATA] ?? stream.created;
+}
+
+/**
+ * Makes the stream, or changes an existing one to the definition. Repeatable. Waits for a leader up to a minute.
+ *
+ * @param adopt gives the identity of an existing stream that has none yet; the instant of its creation when left out
+ * @param permit asked before an existing stream is changed; it throws to refuse
+ */
 export async function ensureStream(
   connection: NatsConnection,
   definition: StreamDefinition,
+  adopt: (stream: StreamInfo) => Promise<string> = (stream) => Promise.resolve(streamIdentity(stream)),
+  permit: (stream: StreamInfo) => Promise<void> = () => Promise.resolve(),
 ): Promise<StreamInfo> {
   const config: Partial<StreamConfig> & { name: string } = {
     name: definition.name,
@@ -70,11 +96,42 @@ export async function ensureStream(
     // Publishers send together what comes together: see publish-together.ts.
     allow_atomic: true,
   };
+  const { eventBytesMax } = definition;
+  const rules = eventBytesMax === undefined ? {} : { [EVENT_BYTES_METADATA]: String(eventBytesMax) };
   return whenAvailable(async () => {
     const manager = await jetstreamManager(connection, { checkAPI: false });
-    const existing = await streamInfo(manager, definition.name);
-    return existing ? manager.streams.update(definition.name, config) : manager.streams.add(config);
+    const existing =
+      (await streamInfo(manager, definition.name)) ??
+      (await addStream(manager, {
+        ...config,
+        metadata: { ...rules, [STREAM_IDENTITY_METADATA]: randomUUID() },
+      }));
+    if (existing === 'added') return manager.streams.info(definition.name);
+    await permit(existing);
+    const identity = existing.config.metadata?.[STREAM_IDENTITY_METADATA] ?? (await adopt(existing));
+    const metadata = { ...ownMetadata(existing), ...rules, [STREAM_IDENTITY_METADATA]: identity };
+    return manager.streams.update(definition.name, { ...config, metadata });
   });
+}
+
+/** Another setup may make it at the same moment, with an identity of its own; the first one counts. */
+async function addStream(
+  manager: JetStreamManager,
+  config: Partial<StreamConfig> & { name: string },
+): Promise<StreamInfo | 'added'> {
+  try {
+    await manager.streams.add(config);
+    return 'added';
+  } catch (error) {
+    if (jetStreamErrorCode(error) !== STREAM_NAME_IN_USE) throw error;
+    return manager.streams.info(config.name);
+  }
+}
+
+/** What others wrote into the metadata stays: an update replaces all of it. */
+function ownMetadata({ config }: StreamInfo): Record<string, string> {
+  const entries = Object.entries(config.metadata ?? {});
+  return Object.fromEntries(entries.filter(([key]) => !key.startsWith(BROKER_METADATA)));
 }
 
 /**
@@ -86,7 +143,7 @@ export async function ensureStream(
 export async function ensureConsumer(
   connection: NatsConnection,
   definition: ConsumerDefinition,
-  startSequence: (incarnation: StreamIncarnation, firstSeq: number) => Promise<number>,
+  startSequence: (stream: StreamIdentity, firstSeq: number) => Promise<number>,
 ): Promise<ConsumerInfo> {
   return whenAvailable(async () => {
     const manager = await jetstreamManager(connection, { checkAPI: false });
@@ -95,7 +152,7 @@ export async function ensureConsumer(
     const existing = await consumerInfo(manager, definition);
     if (existing) return manager.consumers.update(definition.stream, definition.name, limits);
     const first = await startSequence(
-      { name: definition.stream, created: stream.created },
+      { name: definition.stream, identity: streamIdentity(stream) },
       stream.state.first_seq,
     );
     const config: Partial<ConsumerConfig> = {
@@ -105,13 +162,37 @@ export async function ensureConsumer(
       // The worker decides what is poison; a server-side limit would strand messages without a word.
       max_deliver: -1,
       max_waiting: 512,
-      metadata: { [STREAM_CREATED_METADATA]: stream.created },
-      ...(first > 1
-        ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: first }
-        : { deliver_policy: DeliverPolicy.All }),
+      // A consumer with a first sequence of its own could never be put back to one before it.
+      deliver_policy: DeliverPolicy.All,
     };
-    return manager.consumers.add(definition.stream, config);
+    const made = await manager.consumers.add(definition.stream, config);
+    if (first <= 1) return made;
+    await resetConsumer(connection, definition, first);
+    return manager.consumers.info(definition.stream, definition.name);
   });
+}
+
+/**
+ * Puts a consumer back, or forward: the next message that it delivers is the first at or after a sequence. What was
+ * delivered and not acknowledged is forgotten.
+ *
+ * @throws when the brokers do not do it, with their words and what to do
+ */
+export async function resetConsumer(
+  connection: NatsConnection,
+  consumer: Pick<ConsumerDefinition, 'name' | 'stream'>,
+  seq: number,
+): Promise<void> {
+  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: RESET_MS_MAX });
+  try {
+    await manager.consumers.reset(consumer.stream, consumer.name, seq);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `consumer ${consumer.name} cannot be put back to sequence ${seq} (${reason}): run sekali rewind, then setup`,
+      { cause: error },
+    );
+  }
 }
 
 /**
@@ -161,6 +242,7 @@ function absent(error: unknown, code: number): undefined {
   throw error;
 }
 
+const RESET_MS_MAX = 5_000;
 const AVAILABLE_WITHIN_MS = 60_000;
 const RETRY_MS = 500;
 

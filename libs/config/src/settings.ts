@@ -118,8 +118,11 @@ export const streamFields = {
   ),
 };
 
+const eventBytesMax = integer(1_024, 1_000_000, 262_144).describe('Bytes of one event');
+
 /** What `setup` does beside. */
 export const setupFields = {
+  SEKALI_EVENT_BYTES_MAX: eventBytesMax,
   SEKALI_API_KEYS_FILE: filePath.describe(
     'JSON list of keys to add, hashes only; those that are there, revoked or not, stay as they are',
   ),
@@ -159,7 +162,7 @@ export const gatewayFields = {
     isOrigin,
     'origins such as https://example.org, without a path, joined by commas',
   ).describe('Origins whose web pages may use the gateway, joined by commas; none when left out'),
-  SEKALI_EVENT_BYTES_MAX: integer(1_024, 1_000_000, 262_144).describe('Bytes of one event'),
+  SEKALI_EVENT_BYTES_MAX: eventBytesMax,
   SEKALI_BODY_BYTES_MAX: integer(1_024, 268_435_456, 16_777_216).describe('Bytes of one request'),
   SEKALI_PUBLISH_IN_FLIGHT_MAX: integer(1, 10_000, 512).describe(
     'Publishes of one gateway that wait for the brokers',
@@ -178,7 +181,7 @@ export const gatewayFields = {
 
 /** The worker. */
 export const workerFields = {
-  SEKALI_EVENT_BYTES_MAX: gatewayFields.SEKALI_EVENT_BYTES_MAX,
+  SEKALI_EVENT_BYTES_MAX: eventBytesMax,
   SEKALI_BATCH_SIZE: integer(1, 5_000, 2_000).describe('Events in one transaction, at most'),
   SEKALI_BATCH_WAIT_MS: integer(0, 1_000, 5).describe('How long a batch that is not full waits for more'),
   SEKALI_BATCHES_IN_FLIGHT: integer(1, 16, 2).describe('Transactions of one worker at a time'),

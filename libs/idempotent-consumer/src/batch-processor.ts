@@ -8,7 +8,8 @@
  *
  * A message delivered again and again without being settled is suspected of ending the process. It is processed
  * alone, with nothing else at work in this process, and the attempt is written down before it begins: attempts
- * that began and never ended are its doing. Its neighbours were redelivered as often but end their attempts.
+ * that began and never ended are its doing. Its neighbours were redelivered as often but end their attempts. So does
+ * what is thrown: it says nothing about the message, which has not ended the process.
  */
 import type { Decoder, Delivery, Message, Poison } from './delivery.js';
 import type { Observer, Outcome } from './outcome.js';
@@ -40,7 +41,7 @@ export class BatchProcessor<E> {
    * Processes deliveries together.
    *
    * @returns the outcome of each sequence; those that are `postponed` belong into a later call
-   * @throws `StoppedError` when stopped during an outage, `ForeignSequenceError` when the stream was made anew;
+   * @throws `StoppedError` when stopped during an outage, `ForeignSequenceError` when the stream has another history;
    *   then nothing may be acknowledged
    */
   async process(streamId: number, deliveries: readonly Delivery[]): Promise<Map<number, Outcome>> {
@@ -58,17 +59,23 @@ export class BatchProcessor<E> {
     const batch = { ...this.decodeAll([delivery]), suspects: [seq] };
     const endedTheProcess = started - 1 - finished;
     const [message] = batch.messages;
-    const outcomes =
-      message && endedTheProcess >= this.settings.attemptsMax
-        ? await this.giveUp(
-            streamId,
-            message,
-            'process_ended',
-            `${endedTheProcess} attempts began and never ended`,
-          )
-        : await this.settleTogether(streamId, batch);
-    this.observe({ type: 'committed', seqs: [seq] });
-    return outcomes;
+    try {
+      const outcomes =
+        message && endedTheProcess >= this.settings.attemptsMax
+          ? await this.giveUp(
+              streamId,
+              message,
+              'process_ended',
+              `${endedTheProcess} attempts began and never ended`,
+            )
+          : await this.settleTogether(streamId, batch);
+      this.observe({ type: 'committed', seqs: [seq] });
+      return outcomes;
+    } catch (error) {
+      // Without an answer the attempt stays open, as if this process had died: it is one of several, and no more.
+      await this.inbox.withdrawAttempt(streamId, seq).catch(() => undefined);
+      throw error;
+    }
   }
 
   private decodeAll(deliveries: readonly Delivery[]): Batch<E> {

@@ -1,12 +1,15 @@
 /**
  * Turns at-least-once delivery into one effect per event.
  *
- *        ┌──────────── lost: look at the consumer again ◀────────────┐
+ *        ┌────── lost: look at the consumer and the history again ◀──┐
  *   open ─pull─▶ intake ─batch─▶ one transaction ─commit─▶ ack each ─┘
  *                                   └─rollback─▶ wait, divide or nak with delay (batch-processor.ts)
  *
  * Promise: effect, ledger row and count commit together; the ack is sent only after that. A crash between commit
  * and ack costs one redelivery, which the inbox turns into nothing.
+ *
+ * Nothing is taken from a stream whose history is not the one that was stored: each session begins with a comparison,
+ * and whatever looks like going back ends it (a stream that ends earlier, a first delivery that comes again).
  *
  * Bounds: at most `prefetch` deliveries of `prefetchBytes` are asked for or held, at most `batchesInFlight` transactions are open.
  * Pulling needs no switch for outages: held deliveries fill the bound, are kept alive, and nothing more is asked.
@@ -15,6 +18,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { BatchProcessor } from './batch-processor.js';
 import type { Delivery } from './delivery.js';
+import { DeliveryCheck, historyDoubt } from './delivery-check.js';
 import { type BatchBounds, Intake } from './intake.js';
 import type { ConsumerSight, DurableConsumer } from './jetstream/durable-consumer.js';
 import { PullSession } from './jetstream/pull-session.js';
@@ -22,6 +26,7 @@ import type { OutageGate } from './outage-gate.js';
 import type { Observer, Outcome, Postponed } from './outcome.js';
 import { ForeignSequenceError } from './postgres/inbox.js';
 import { settle } from './settlement.js';
+import { byStreamId, type StreamHistory, type StreamIncarnation } from './stream-history.js';
 
 /** Bounds of a consumer. */
 export interface ConsumerSettings extends BatchBounds {
@@ -43,8 +48,7 @@ export interface ConsumerParts<E> {
   readonly durable: DurableConsumer;
   readonly processor: BatchProcessor<E>;
   readonly gate: OutageGate;
-  /** The number under which the database keeps a making of the stream. */
-  readonly streamIdOf: (incarnation: { name: string; created: string }) => Promise<number>;
+  readonly history: StreamHistory;
   /** Makes the consumer anew when it is gone. It may be forbidden: then it throws, and somebody else must. */
   readonly recreate: () => Promise<void>;
   readonly observe: Observer;
@@ -53,9 +57,9 @@ export interface ConsumerParts<E> {
 /** Takes a connection to a broker by its name, until `signal` is aborted. @returns whether it is there */
 export type MoveConnection = (broker: string, signal: AbortSignal) => Promise<boolean>;
 
-/** The time during which sequences mean the same: one making of the stream. */
+/** The time during which sequences mean the same: one incarnation of the stream. */
 interface Era {
-  readonly streamId: number;
+  readonly incarnation: StreamIncarnation;
   readonly intake: Intake;
   readonly over: AbortController;
 }
@@ -126,15 +130,15 @@ export class IdempotentConsumer<E> {
     for (let failures = 0; !this.isStopping(); failures++) {
       try {
         const sight = await this.seeConsumerNearby();
-        const { stream: name } = this.parts.durable.address;
-        const incarnation = { name, created: sight.streamCreated };
-        const streamId = await this.parts.gate.pass(() => this.parts.streamIdOf(incarnation));
+        const { name, identity } = sight.stream;
+        const incarnation = await this.parts.gate.pass(() => this.parts.history.incarnation(sight.stream));
         if (this.isStopping()) return;
-        const era = this.enterEra(streamId, sight.ackWaitMs);
-        this.parts.observe({ type: 'session-opened', stream: name, created: sight.streamCreated });
+        const era = this.enterEra(incarnation, sight.ackWaitMs);
+        const placed = await this.putBack(incarnation, sight);
+        this.parts.observe({ type: 'session-opened', stream: name, identity });
         onFirstSession();
         failures = 0;
-        const reason = await this.pullUntilLost(era, sight);
+        const reason = await this.pullUntilLost(era, placed);
         if (reason !== undefined) this.parts.observe({ type: 'session-lost', reason });
       } catch (error) {
         if (this.isStopping()) return;
@@ -146,6 +150,17 @@ export class IdempotentConsumer<E> {
       const delayMs = Math.min(REOPEN_MS * 2 ** Math.min(failures, 5), REOPEN_MS_MAX);
       await pause(delayMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);
     }
+  }
+
+  /** Has the consumer begin where it must. @returns what it looks like then */
+  private async putBack(incarnation: StreamIncarnation, sight: ConsumerSight): Promise<ConsumerSight> {
+    const { durable, gate, history, observe } = this.parts;
+    const seq = await gate.pass(() => history.startOf(incarnation, sight));
+    if (seq === undefined) return sight;
+    await durable.reset(seq);
+    await gate.pass(() => history.started(incarnation, seq));
+    observe({ type: 'put-back', seq });
+    return this.seeConsumer();
   }
 
   /** Looks at the consumer, and from its leader when the connection can be taken there. */
@@ -197,7 +212,7 @@ export class IdempotentConsumer<E> {
     let watchdog: NodeJS.Timeout | undefined;
     try {
       return await new Promise<string | undefined>((resolve) => {
-        const session = this.openSession(era, resolve);
+        const session = this.openSession(era, sight, resolve);
         this.session = session;
         watchdog = setInterval(() => void this.lookAgain(session, sight), LOOK_EVERY_MS);
         stopped = (): void => {
@@ -214,31 +229,43 @@ export class IdempotentConsumer<E> {
     }
   }
 
-  private openSession(era: Era, onLost: (reason: string) => void): PullSession {
+  private openSession(era: Era, sight: ConsumerSight, onLost: (reason: string) => void): PullSession {
     const { stream, consumer, inboxPrefix } = this.parts.durable.address;
-    return new PullSession(this.parts.connection, {
+    const check = new DeliveryCheck<Delivery>(sight, (seq) => this.parts.durable.publishedMs(seq), {
+      onTrusted: (delivery) => {
+        era.intake.add(delivery);
+      },
+      onDoubt: ({ reason, isSplit }, waiting) => {
+        for (const delivery of waiting) this.handBack(delivery);
+        session.lose(reason);
+        // It may be forbidden; then the reason says what somebody else has to do.
+        if (isSplit) void this.parts.durable.leadFrom(sight.stream.leader).catch(() => undefined);
+      },
+    });
+    const session = new PullSession(this.parts.connection, {
       stream,
       consumer,
       inboxPrefix,
       onDelivery: (delivery) => {
         this.held.add(delivery);
         this.heldBytes += delivery.data.length;
-        era.intake.add(delivery);
+        check.take(delivery);
       },
       onPullEnded: () => {
         this.pull();
       },
       onLost,
     });
+    return session;
   }
 
   /** The watchdog: finds out what no status message said. */
   private async lookAgain(session: PullSession, before: ConsumerSight): Promise<void> {
-    if (session.quietMs < STALLED_MS) return;
     try {
       const now = await this.parts.durable.look();
+      const changed = now && historyDoubt(before, now);
       if (!now) session.lose('the consumer is gone');
-      else if (now.created !== before.created) session.lose('the consumer was made anew');
+      else if (changed !== undefined) session.lose(changed);
       else if (now.pending > 0 && session.quietMs >= STALLED_MS)
         session.lose('messages wait, none is delivered');
     } catch (error) {
@@ -246,11 +273,11 @@ export class IdempotentConsumer<E> {
     }
   }
 
-  private enterEra(streamId: number, ackWaitMs: number): Era {
-    if (this.era?.streamId === streamId) return this.era;
+  private enterEra(incarnation: StreamIncarnation, ackWaitMs: number): Era {
+    if (this.era?.incarnation.streamId === incarnation.streamId) return this.era;
     this.endEra();
     const intake = new Intake(this.settings);
-    const era: Era = { streamId, intake, over: new AbortController() };
+    const era: Era = { incarnation, intake, over: new AbortController() };
     this.era = era;
     this.keepAliveTimer = setInterval(() => {
       this.keepAlive();
@@ -261,7 +288,7 @@ export class IdempotentConsumer<E> {
 
   private endEra(): void {
     clearInterval(this.keepAliveTimer);
-    // Sequences of a stream that is no more: nobody waits for an answer.
+    // Sequences that mean other messages now: nobody waits for an answer.
     for (const delivery of this.era?.intake.clear() ?? []) this.letGo(delivery);
     this.era?.over.abort();
     this.era = undefined;
@@ -271,30 +298,39 @@ export class IdempotentConsumer<E> {
     const signal = AbortSignal.any([era.over.signal, this.stopping.signal]);
     const isOver = (): boolean => signal.aborted;
     while (!isOver()) {
-      const batch = await era.intake.take(signal, () => this.slots.size === 0);
-      const isSuspect = ({ deliveryCount }: Delivery): boolean =>
-        deliveryCount > this.settings.isolateAfterDeliveries;
-      const suspects = batch.filter(isSuspect);
-      const others = suspects.length === 0 ? batch : batch.filter((delivery) => !isSuspect(delivery));
-      if (others.length > 0) await this.workAside(era, others);
-      if (suspects.length > 0) await Promise.all(this.slots);
-      for (const suspect of suspects) {
-        if (isOver()) this.handBack(suspect);
-        else
-          await this.work(era, [suspect], () => this.parts.processor.processSuspect(era.streamId, suspect));
-      }
+      const taken = await era.intake.take(signal, () => this.slots.size === 0);
+      for (const [streamId, batch] of byStreamId(era.incarnation, taken))
+        await this.workOn(era, streamId, batch, isOver);
+    }
+  }
+
+  private async workOn(
+    era: Era,
+    streamId: number,
+    batch: readonly Delivery[],
+    isOver: () => boolean,
+  ): Promise<void> {
+    const isSuspect = ({ deliveryCount }: Delivery): boolean =>
+      deliveryCount > this.settings.isolateAfterDeliveries;
+    const suspects = batch.filter(isSuspect);
+    const others = suspects.length === 0 ? batch : batch.filter((delivery) => !isSuspect(delivery));
+    if (others.length > 0) await this.workAside(era, streamId, others);
+    if (suspects.length > 0) await Promise.all(this.slots);
+    for (const suspect of suspects) {
+      if (isOver()) this.handBack(suspect);
+      else await this.work(era, [suspect], () => this.parts.processor.processSuspect(streamId, suspect));
     }
   }
 
   /** Waits for a free slot, then processes the batch in it. */
-  private async workAside(era: Era, batch: readonly Delivery[]): Promise<void> {
+  private async workAside(era: Era, streamId: number, batch: readonly Delivery[]): Promise<void> {
     while (this.slots.size >= this.settings.batchesInFlight) await Promise.race(this.slots);
     if (this.stopping.signal.aborted) {
       for (const delivery of batch) this.handBack(delivery);
       return;
     }
     const process = (): Promise<ReadonlyMap<number, Outcome>> =>
-      this.parts.processor.process(era.streamId, batch);
+      this.parts.processor.process(streamId, batch);
     const slot = this.work(era, batch, process).finally(() => {
       this.slots.delete(slot);
     });

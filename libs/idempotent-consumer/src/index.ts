@@ -6,6 +6,7 @@ export {
   type ConsumerSight,
   DurableConsumer,
   type DurableConsumerAddress,
+  type StreamSight,
 } from './jetstream/durable-consumer.js';
 export { BatchContext } from './nest/batch-context.js';
 export {
@@ -18,4 +19,5 @@ export { OutageGate, StoppedError } from './outage-gate.js';
 export type { ConsumerEvent, Observer, Outcome } from './outcome.js';
 export { type Batch, ForeignSequenceError, Inbox } from './postgres/inbox.js';
 export { inboxTables, type InboxTables } from './postgres/inbox-statements.js';
+export type { StreamHistory, StreamIncarnation } from './stream-history.js';
 export { classifyDatabaseError, type DatabaseFailure, isUnavailable } from './postgres/sqlstate.js';

@@ -21,7 +21,9 @@ export interface Postponed {
 
 /** What happens inside a consumer, for logs, metrics and tests. Called synchronously; it must not throw. */
 export type ConsumerEvent =
-  | { readonly type: 'session-opened'; readonly stream: string; readonly created: string }
+  | { readonly type: 'session-opened'; readonly stream: string; readonly identity: string }
+  /** It is to deliver again from this sequence on. */
+  | { readonly type: 'put-back'; readonly seq: number }
   | { readonly type: 'session-lost'; readonly reason: string }
   /** The connection was taken to the broker that leads the consumer, or it could not be. */
   | { readonly type: 'moved'; readonly broker: string; readonly reached: boolean }

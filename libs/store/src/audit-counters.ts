@@ -9,12 +9,12 @@ export interface CounterFault {
   readonly rows: LedgerTotals;
 }
 
-/** A making of a stream that the database has heard of. */
+/** An incarnation of a stream that the database has heard of. */
 export interface LedgerStream {
   readonly streamId: number;
   /** `undefined` when rows use a number that no stream was given. */
   readonly name: string | undefined;
-  readonly created: string | undefined;
+  readonly identity: string | undefined;
 }
 
 const COUNTER_FAULTS = `
@@ -51,7 +51,7 @@ WITH RECURSIVE used (stream_id) AS (
   UNION ALL
   SELECT (${nextStream('used.stream_id')}) FROM used WHERE used.stream_id IS NOT NULL
 )
-SELECT coalesce(known.stream_id, used.stream_id) AS stream_id, known.name, known.created
+SELECT coalesce(known.stream_id, used.stream_id) AS stream_id, known.name, known.identity
 FROM (SELECT stream_id FROM used WHERE stream_id IS NOT NULL) used
 FULL JOIN sekali.stream known ON known.stream_id = used.stream_id
 ORDER BY 1`;
@@ -81,15 +81,15 @@ export async function counterFaults(
   return rows.map((row) => ({ topic: row.topic, counted: figures(row.counted), rows: figures(row.rows) }));
 }
 
-/** Every making of a stream that is registered or has rows. */
+/** Every incarnation of a stream that is registered or has rows. */
 export async function ledgerStreams(database: Queryable): Promise<LedgerStream[]> {
-  const { rows } = await database.query<{ stream_id: number; name: string | null; created: string | null }>(
+  const { rows } = await database.query<{ stream_id: number; name: string | null; identity: string | null }>(
     STREAMS,
   );
   return rows.map((row) => ({
     streamId: row.stream_id,
     name: row.name ?? undefined,
-    created: row.created ?? undefined,
+    identity: row.identity ?? undefined,
   }));
 }
 

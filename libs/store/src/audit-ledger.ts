@@ -5,6 +5,7 @@
  * a range Postgres joins and counts; what comes back are runs of equal sequences and rows that are wrong.
  */
 import type { Queryable } from './queryable.js';
+import type { LedgerSegment } from './stream-registry.js';
 
 /** Consecutive sequences that are in the ledger in the same way. */
 export interface LedgerRun {
@@ -141,19 +142,21 @@ export async function ledgerLastSequence(database: Queryable, streamId: number):
   return rows[0]?.seq ?? 0;
 }
 
-/** Reads what the audit needs to know of one stream's rows, chunk by chunk, in ascending order. */
+/** Reads what the audit needs to know of the rows of one segment, chunk by chunk, in ascending order. */
 export async function* ledgerChunks(
   database: Queryable,
-  streamId: number,
+  { streamId, after, upTo }: LedgerSegment,
   chunkSequences: number = AUDIT_CHUNK_SEQUENCES,
 ): AsyncGenerator<LedgerChunk> {
   const { rows: days } = await database.query<{ since: string; until: string }>(KEPT_DAYS);
-  let at = Number.MIN_SAFE_INTEGER;
+  // Sequences begin at 1: a row below that is looked at, to be found wrong.
+  let at = after === 0 ? Number.MIN_SAFE_INTEGER : after + 1;
   for (;;) {
     const { rows } = await database.query<{ seq: number | null }>(NEXT_SEQUENCE, [streamId, at]);
     const from = rows[0]?.seq ?? null;
-    if (from === null) return;
-    const range = [streamId, from, from + chunkSequences - 1];
+    if (from === null || from > upTo) return;
+    const to = Math.min(from + chunkSequences - 1, upTo);
+    const range = [streamId, from, to];
     const runs = await database.query<{ first: number; last: number; places: string }>(RUNS, range);
     const totals = await database.query<LedgerTotals & Record<string, unknown>>(TOTALS, range);
     const events = await database.query<RowFault & Record<string, unknown>>(EVENT_FAULTS, [
@@ -162,10 +165,10 @@ export async function* ledgerChunks(
       days.map((day) => day.until),
     ]);
     const duplicates = await database.query<RowFault & Record<string, unknown>>(DUPLICATE_FAULTS, range);
-    at = from + chunkSequences;
+    at = to + 1;
     yield {
       from,
-      to: at - 1,
+      to,
       runs: runs.rows.map(({ first, last, places }) => ({
         first,
         last,

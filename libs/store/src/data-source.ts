@@ -9,6 +9,7 @@ import type { DataSource } from 'typeorm';
 import { LOCK_MS_MAX } from './lock-bound.js';
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
 import { ApiKeys1732320000000 } from './migrations/1732320000000-api-keys.js';
+import { StreamIncarnations1732406400000 } from './migrations/1732406400000-stream-incarnations.js';
 
 /** How to reach the database, and how long anything may take there. */
 export interface StoreAddress {
@@ -23,7 +24,7 @@ export interface StoreAddress {
 const CONNECT_MS_MAX = 5_000;
 
 /** Every migration there is, oldest first. */
-export const migrations = [Initial1732233600000, ApiKeys1732320000000];
+export const migrations = [Initial1732233600000, ApiKeys1732320000000, StreamIncarnations1732406400000];
 
 /**
  * A TypeORM data source on schema `sekali`, for changing it: it waits for no lock longer than `LOCK_MS_MAX`. It is not

@@ -37,9 +37,9 @@ const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from + 1 }, (_, n) => from + n);
 const seqsOf = (page: EventPage): number[] => page.events.map((event) => event.seq);
 
-async function systemWithStream(created = 'first'): Promise<{ system: TestSystem; streamId: number }> {
+async function systemWithStream(identity = 'first'): Promise<{ system: TestSystem; streamId: number }> {
   const system = await createTestSystem();
-  return { system, streamId: await streamIdOf(system.pool, { name: system.streamName, created }) };
+  return { system, streamId: await streamIdOf(system.pool, { name: system.streamName, identity }) };
 }
 
 /** Follows the pages to the end. */
@@ -121,8 +121,8 @@ describe('a page of events', () => {
   it('does not wait for messages that left the stream before they were consumed', async () => {
     const { system, streamId } = await systemWithStream();
     await insert(system.pool, streamId, range(101, 140));
-    const page = await eventPage(system.pool, {}, FIRST_POSITION, 20, ({ created }) =>
-      Promise.resolve(created === 'first' ? 100 : 0),
+    const page = await eventPage(system.pool, {}, FIRST_POSITION, 20, ({ identity }) =>
+      Promise.resolve(identity === 'first' ? 100 : 0),
     );
     expect(seqsOf(page)).toEqual(range(101, 120));
   });
@@ -130,7 +130,7 @@ describe('a page of events', () => {
   it('goes from one making of the stream to the next', async () => {
     const { system, streamId: old } = await systemWithStream();
     await insert(system.pool, old, [1, 2, 7, 9]);
-    const newer = await streamIdOf(system.pool, { name: system.streamName, created: 'second' });
+    const newer = await streamIdOf(system.pool, { name: system.streamName, identity: 'second' });
     await insert(system.pool, newer, range(1, 5), { topicOf: () => 'new' });
     const pages = await readAll(system.pool, {}, 2);
     expect(pages.flatMap(seqsOf)).toEqual([1, 2, 7, 9, 1, 2, 3, 4, 5]);

@@ -18,6 +18,7 @@ import {
 } from './event-queries.js';
 import { keptHorizon, settledHorizon } from './horizon.js';
 import type { Queryable } from './queryable.js';
+import type { StreamKey } from './stream-registry.js';
 
 /** Before the first event. */
 export const FIRST_POSITION: EventPosition = { streamId: 0, seq: 0 };
@@ -41,8 +42,8 @@ export interface EventPage {
   readonly isWaiting?: boolean;
 }
 
-/** Tells the consumer's ack floor in one making of the stream, 0 when it is not known. */
-export type AckFloor = (incarnation: { readonly name: string; readonly created: string }) => Promise<number>;
+/** Tells the consumer's ack floor in a stream, 0 when it is not known. */
+export type AckFloor = (stream: StreamKey) => Promise<number>;
 
 /** Bytes of payload in one page, at most (a single event may be more): 10,000 large events would fill the memory. */
 const PAGE_BYTES_MAX = 33_554_432;
@@ -129,12 +130,12 @@ FROM (
   ORDER BY "timestamp" LIMIT $3
 ) counted`;
 
-const STREAMS = `SELECT stream_id, name, created FROM sekali.stream WHERE stream_id >= $1 ORDER BY stream_id`;
+const STREAMS = `SELECT stream_id, name, identity FROM sekali.stream WHERE stream_id >= $1 ORDER BY stream_id`;
 
 interface StreamRow {
   readonly stream_id: number;
   readonly name: string;
-  readonly created: string;
+  readonly identity: string;
 }
 
 /**
@@ -155,7 +156,7 @@ export async function eventPage(
     const from = { streamId: stream.stream_id, seq: stream.stream_id === after.streamId ? after.seq : 0 };
     const following = streams[index + 1];
     if (following === undefined) return newestPage(database, filter, from, limit, () => ackFloor(stream));
-    // An older making of the stream is settled as it is: its messages are gone from the brokers.
+    // An older incarnation is settled as it is: its messages are gone from the brokers, or are those of a newer one.
     const page = await readPage(database, filter, from, limit);
     if (page.next !== undefined) return page;
     if (page.events.length > 0) return { ...page, next: { streamId: following.stream_id, seq: 0 } };

@@ -7,7 +7,9 @@
  * Found step by step from where it was last seen, which is kept in a table. What is kept may lag and two
  * processes may keep at the same moment: it only ever grows.
  */
+import { inboxTableNames, type InboxTableNames } from './inbox-tables.js';
 import type { Queryable } from './queryable.js';
+import type { Incarnation } from './stream-registry.js';
 
 const SEQUENCES_PER_STEP = 10_000;
 /** A kept horizon that lags far behind the floor catches up over many calls; none of them waits for all of it. */
@@ -16,17 +18,22 @@ const CATCH_UP_STEPS_MAX = 20;
 const KEPT_HORIZON = `SELECT seq::float8 AS seq FROM sekali.horizon WHERE stream_id = $1`;
 
 // The three tables name each sequence once; UNION keeps a fault in that from counting a sequence twice.
-const STEP = `
+function stepOver(tables: InboxTableNames): string {
+  const range = 'WHERE stream_id = $1 AND seq > $2 AND seq <= $2 + $3';
+  return `
 SELECT count(*)::float8 AS unbroken
 FROM (
   SELECT seq, row_number() OVER (ORDER BY seq) AS place
   FROM (
-    SELECT seq FROM sekali.event_key WHERE stream_id = $1 AND seq > $2 AND seq <= $2 + $3
-    UNION SELECT seq FROM sekali.duplicate WHERE stream_id = $1 AND seq > $2 AND seq <= $2 + $3
-    UNION SELECT seq FROM sekali.dead_letter WHERE stream_id = $1 AND seq > $2 AND seq <= $2 + $3
+    SELECT seq FROM ${tables.key} ${range}
+    UNION SELECT seq FROM ${tables.duplicate} ${range}
+    UNION SELECT seq FROM ${tables.dead_letter} ${range}
   ) settled
 ) placed
 WHERE seq = $2 + place`;
+}
+
+const STEP = stepOver(inboxTableNames('store'));
 
 const KEEP_HORIZON = `
 INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)
@@ -55,11 +62,58 @@ export async function settledHorizon(database: Queryable, streamId: number, floo
   return shown < floor ? walk(database, streamId, floor, Infinity) : shown;
 }
 
+/**
+ * The first sequence that a consumer should have settled, having acknowledged it, and that has no row.
+ *
+ * Looks at a bounded number of sequences from the kept horizon on, and keeps how far it came.
+ *
+ * @param floor nothing up to here can be delivered again
+ * @returns `undefined` when there is none, or none was found within the bound
+ */
+export async function firstUnsettled(
+  database: Queryable,
+  streamId: number,
+  floor: number,
+  acknowledged: number,
+): Promise<number | undefined> {
+  const kept = await keptHorizon(database, streamId);
+  if (Math.max(kept, floor) >= acknowledged) return undefined;
+  const from = Math.max(kept, floor);
+  const shown = await walk(database, streamId, from, CATCH_UP_STEPS_MAX);
+  // Only what rows show is kept: see `settledHorizon`.
+  if (from === kept && shown > kept) await database.query(KEEP_HORIZON, [streamId, shown]);
+  const isBounded = shown - from === CATCH_UP_STEPS_MAX * SEQUENCES_PER_STEP;
+  return shown < acknowledged && !isBounded ? shown + 1 : undefined;
+}
+
+/** Up to which sequence everything is settled in the inbox of a consumer. Walks over all of it: ask seldom. */
+export async function inboxHorizon(
+  database: Queryable,
+  { segments }: Incarnation,
+  consumer: string,
+  floor: number,
+): Promise<number> {
+  const step = stepOver(inboxTableNames(consumer));
+  let at = floor;
+  for (const { streamId, upTo } of segments) {
+    if (at >= upTo) continue;
+    at = Math.min(upTo, await walk(database, streamId, at, Infinity, step));
+    if (at < upTo) return at;
+  }
+  return at;
+}
+
 /** @returns how far rows go on without a gap */
-async function walk(database: Queryable, streamId: number, from: number, stepsMax: number): Promise<number> {
+async function walk(
+  database: Queryable,
+  streamId: number,
+  from: number,
+  stepsMax: number,
+  step = STEP,
+): Promise<number> {
   let at = from;
   for (let steps = 0; steps < stepsMax; steps++) {
-    const { rows } = await database.query<{ unbroken: number }>(STEP, [streamId, at, SEQUENCES_PER_STEP]);
+    const { rows } = await database.query<{ unbroken: number }>(step, [streamId, at, SEQUENCES_PER_STEP]);
     const unbroken = rows[0]?.unbroken ?? 0;
     at += unbroken;
     if (unbroken < SEQUENCES_PER_STEP) break;

@@ -18,15 +18,15 @@ async function brokerDuplicatesOf(database: Queryable, topic: string): Promise<n
 describe('the totals', () => {
   it('sum every shard and making of the stream, and tell settled sequences by making', async () => {
     const { pool, streamName } = await createTestSystem();
-    const first = await streamIdOf(pool, { name: streamName, created: 'first' });
-    const second = await streamIdOf(pool, { name: streamName, created: 'second' });
-    const other = await streamIdOf(pool, { name: 'OTHER', created: 'first' });
+    const first = await streamIdOf(pool, { name: streamName, identity: 'first' });
+    const second = await streamIdOf(pool, { name: streamName, identity: 'second' });
+    const other = await streamIdOf(pool, { name: 'OTHER', identity: 'first' });
     await pool.query(INSERT_COUNTER, [first, 'b', 0, 10, 3, 1, 2, 5]);
     await pool.query(INSERT_COUNTER, [first, 'b', 1, 1, 0, 0, 0, 0]);
     await pool.query(INSERT_COUNTER, [second, 'a', 0, 4, 0, 0, 0, 0]);
     await pool.query(INSERT_COUNTER, [second, 'b', 0, 1, 0, 0, 0, 0]);
     await pool.query(INSERT_COUNTER, [other, 'a', 0, 100, 0, 0, 0, 0]);
-    const { topics, settledByCreated } = await storeTotals(pool, streamName);
+    const { topics, settledByIdentity } = await storeTotals(pool, streamName);
     const b = {
       stored: 12,
       duplicates: 3,
@@ -36,7 +36,7 @@ describe('the totals', () => {
       brokerDuplicates: 0,
     };
     expect(topics).toEqual([expect.objectContaining({ topic: 'a', stored: 104 }), { topic: 'b', ...b }]);
-    expect(settledByCreated).toEqual(
+    expect(settledByIdentity).toEqual(
       new Map([
         ['first', 16],
         ['second', 5],

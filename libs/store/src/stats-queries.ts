@@ -18,14 +18,17 @@ export interface TopicTotals {
 export interface StoreTotals {
   /** By topic, over all makings of the stream, in the order of their names. */
   readonly topics: readonly TopicTotals[];
-  /** For each making of the asked stream, by its instant: how many of its sequences are settled. */
-  readonly settledByCreated: ReadonlyMap<string, number>;
+  /** For each identity of the asked stream: how many sequences of its newest incarnation are settled. */
+  readonly settledByIdentity: ReadonlyMap<string, number>;
 }
 
 interface FigureRow {
-  /** The instant of a making of the asked stream; null for other streams and for what gateways counted. */
-  readonly created: string | null;
-  readonly topic: string;
+  /** The identity of the asked stream; null for others, for older incarnations and for what gateways counted. */
+  readonly identity: string | null;
+  /** So many sequences before its own rows are settled under the incarnation that it is based on. */
+  readonly base: number;
+  /** null where a stream has no counters yet. */
+  readonly topic: string | null;
   readonly stored: number;
   readonly duplicates: number;
   readonly conflicts: number;
@@ -36,14 +39,18 @@ interface FigureRow {
 
 // One statement, so one snapshot: an event is never counted as settled by one half and in flight by the other.
 const FIGURES = `
-SELECT CASE WHEN stream.name = $1 THEN stream.created END AS created, counter.topic,
-  sum(stored)::float8 AS stored, sum(duplicates)::float8 AS duplicates, sum(conflicts)::float8 AS conflicts,
-  sum(dead_letters)::float8 AS dead_letters, sum(redelivered)::float8 AS redelivered, 0::float8 AS broker
+SELECT CASE WHEN stream.name = $1 AND stream.is_newest THEN stream.identity END AS identity,
+  coalesce(stream.base_seq, 0)::float8 AS base, counter.topic,
+  coalesce(sum(stored), 0)::float8 AS stored, coalesce(sum(duplicates), 0)::float8 AS duplicates,
+  coalesce(sum(conflicts), 0)::float8 AS conflicts, coalesce(sum(dead_letters), 0)::float8 AS dead_letters,
+  coalesce(sum(redelivered), 0)::float8 AS redelivered, 0::float8 AS broker
 FROM sekali.counter
-LEFT JOIN sekali.stream USING (stream_id)
-GROUP BY stream.name, stream.created, counter.topic
+FULL JOIN (
+  SELECT *, revision = max(revision) OVER (PARTITION BY name, identity) AS is_newest FROM sekali.stream
+) stream USING (stream_id)
+GROUP BY stream.name, stream.identity, stream.is_newest, stream.base_seq, counter.topic
 UNION ALL
-SELECT NULL, topic, 0, 0, 0, 0, 0, sum(dropped)::float8
+SELECT NULL, 0, topic, 0, 0, 0, 0, 0, sum(dropped)::float8
 FROM sekali.broker_duplicate
 GROUP BY topic`;
 
@@ -55,8 +62,13 @@ GROUP BY topic`;
 export async function storeTotals(database: Queryable, stream: string): Promise<StoreTotals> {
   const { rows } = await database.query<FigureRow>(FIGURES, [stream]);
   const topics = new Map<string, TopicTotals>();
-  const settledByCreated = new Map<string, number>();
+  const settledByIdentity = new Map<string, number>();
   for (const row of rows) {
+    if (row.identity !== null) {
+      const before = settledByIdentity.get(row.identity) ?? row.base;
+      settledByIdentity.set(row.identity, before + row.stored + row.duplicates + row.dead_letters);
+    }
+    if (row.topic === null) continue;
     const sum = topics.get(row.topic);
     topics.set(row.topic, {
       topic: row.topic,
@@ -67,10 +79,7 @@ export async function storeTotals(database: Queryable, stream: string): Promise<
       redelivered: (sum?.redelivered ?? 0) + row.redelivered,
       brokerDuplicates: (sum?.brokerDuplicates ?? 0) + row.broker,
     });
-    if (row.created === null) continue;
-    const settled = row.stored + row.duplicates + row.dead_letters;
-    settledByCreated.set(row.created, (settledByCreated.get(row.created) ?? 0) + settled);
   }
   const byName = [...topics.values()].sort((a, b) => (a.topic < b.topic ? -1 : 1));
-  return { topics: byName, settledByCreated };
+  return { topics: byName, settledByIdentity };
 }

@@ -17,7 +17,7 @@ import { storeKeys } from './stored-keys.js';
 
 const FULL_DATABASE = 'sekali_full';
 /** The stream that the stored keys came from; no broker has it. */
-const PAST_STREAM = { name: 'PAST', created: '2026-01-01T00:00:00Z' };
+const PAST_STREAM = { name: 'PAST', identity: '2026-01-01T00:00:00Z' };
 
 /** What can be told besides. */
 export interface FlatOptions extends DrainOptions {

@@ -13,7 +13,7 @@ const MESSAGES = 60;
 const backlog: Backlog = {
   plan: { messages: MESSAGES, duplicateShare: 0 },
   stream: 'BACKLOG',
-  created: '2026-11-22T10:00:00Z',
+  identity: '2026-11-22T10:00:00Z',
   subjectPrefix: 'backlog',
   messages: MESSAGES,
   events: MESSAGES,
@@ -26,7 +26,7 @@ beforeAll(async () => {
 
 async function drained(): Promise<void> {
   await emptyLedger(pool);
-  const streamId = await streamIdOf(pool, { name: backlog.stream, created: backlog.created });
+  const streamId = await streamIdOf(pool, { name: backlog.stream, identity: backlog.identity });
   await storeKeys(pool, { streamId, keys: MESSAGES });
 }
 
@@ -61,7 +61,7 @@ describe('the ledger of a drain', () => {
 
   it('forgets one stream and keeps the others', async () => {
     await drained();
-    const other = await streamIdOf(pool, { name: 'OTHER', created: backlog.created });
+    const other = await streamIdOf(pool, { name: 'OTHER', identity: backlog.identity });
     await storeKeys(pool, { streamId: other, keys: 30, ids: 'random' });
     await forgetStream(pool, backlog);
     const { rows } = await pool.query('SELECT DISTINCT stream_id::int AS id FROM sekali.event');

@@ -49,7 +49,7 @@ export async function emptyLedger(database: Queryable): Promise<void> {
 
 /** Takes one stream out of the ledger and leaves the others in it. */
 export async function forgetStream(pool: Pool, backlog: Backlog): Promise<void> {
-  const streamId = await streamIdOf(pool, { name: backlog.stream, created: backlog.created });
+  const streamId = await streamIdOf(pool, { name: backlog.stream, identity: backlog.identity });
   for (const table of OF_STREAM) {
     await pool.query(`DELETE FROM sekali.${table} WHERE stream_id = $1`, [streamId]);
     await pool.query(`VACUUM sekali.${table}`);
@@ -58,7 +58,7 @@ export async function forgetStream(pool: Pool, backlog: Backlog): Promise<void> 
 
 /** Throws unless the ledger accounts for every message of a drained backlog, exactly. */
 export async function checkLedger(pool: Pool, backlog: Backlog): Promise<void> {
-  const streamId = await streamIdOf(pool, { name: backlog.stream, created: backlog.created });
+  const streamId = await streamIdOf(pool, { name: backlog.stream, identity: backlog.identity });
   const { rows } = await pool.query<LedgerRows & Record<string, unknown>>(TOTALS, [streamId]);
   const expected: LedgerRows = {
     keys: backlog.events,

@@ -7,7 +7,7 @@
  */
 import { jetstream, type JetStreamClient, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
-import { ensureStream, streamInfo } from '#broker';
+import { ensureStream, streamInfo, streamIdentity } from '#broker';
 import { messageIdOf, subjectOf } from '#contracts';
 import { type BacklogPlan, eventsAmong, plannedEvent, plannedMessages } from './event-sequence.js';
 
@@ -23,8 +23,8 @@ const BYTES_PER_MESSAGE_MAX = 1_024;
 export interface Backlog {
   readonly plan: BacklogPlan;
   readonly stream: string;
-  /** The instant the stream was made, as the brokers write it. */
-  readonly created: string;
+  /** As the stream's metadata says. */
+  readonly identity: string;
   /** First token of its subjects. */
   readonly subjectPrefix: string;
   readonly messages: number;
@@ -64,14 +64,15 @@ export async function fillBacklog(
     });
     await publishAll(jetstream(connection), plan, prefix, options);
   }
-  const { created, state } = await manager.streams.info(name);
+  const stream = await manager.streams.info(name);
+  const { state } = stream;
   if (state.messages !== plan.messages || state.first_seq !== 1) {
     throw new Error(`stream ${name} holds ${state.messages} messages instead of ${plan.messages}`);
   }
   return {
     plan,
     stream: name,
-    created,
+    identity: streamIdentity(stream),
     subjectPrefix: prefix,
     messages: plan.messages,
     events: eventsAmong(plan, plan.messages),

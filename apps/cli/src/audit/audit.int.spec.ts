@@ -20,15 +20,15 @@ let streamId: number;
 beforeEach(async () => {
   system = await createTestSystem({ replicas: 1 });
   brokers = await BrokerView.open({ urls: system.natsUrls.join(','), name: 'audit' }, 5_000);
-  streamId = await streamIdOf(system.pool, { name: system.streamName, created: await created() });
+  streamId = await streamIdOf(system.pool, { name: system.streamName, identity: await identity() });
 });
 afterEach(async () => {
   await brokers.close();
   await system.dispose();
 });
 
-async function created(): Promise<string> {
-  return (await brokers.stream(system.streamName)).created;
+async function identity(): Promise<string> {
+  return (await brokers.stream(system.streamName)).identity;
 }
 
 async function publish(count: number): Promise<void> {
@@ -46,31 +46,39 @@ function sql(text: string, ...values: unknown[]): Promise<unknown> {
   return system.pool.query(text, values);
 }
 
+/** When messages were published; those that the stream does not have, now. */
+async function publishedAt(...sequences: number[]): Promise<string[]> {
+  const found = await brokers.witness(system.streamName).publishedAt(sequences);
+  return sequences.map((seq) => new Date(found.get(seq) ?? Date.now()).toISOString());
+}
+
 async function store(...sequences: number[]): Promise<void> {
   await sql(
     `WITH key AS (INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest)
        SELECT $1, 'id-' || seq, $2, seq, 0 FROM unnest($3::bigint[]) AS seq RETURNING *)
      INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at, stored_at)
-     SELECT stream_id, seq, topic, event_id, 'test', now(), '{}', now(), stored_at FROM key`,
+     SELECT stream_id, seq, topic, event_id, 'test', now(), '{}', published.at, stored_at
+     FROM key JOIN unnest($3::bigint[], $4::timestamptz[]) AS published (seq, at) USING (seq)`,
     TOPIC,
     streamId,
     sequences,
+    await publishedAt(...sequences),
   );
 }
 
 async function duplicate(seq: number, first: number, conflict: boolean): Promise<void> {
   await sql(
     `INSERT INTO sekali.duplicate (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
-     VALUES ($1, $2, $3, $4, $1, $5, $6, now())`,
-    ...[streamId, seq, TOPIC, `id-${first}`, first, conflict],
+     VALUES ($1, $2, $3, $4, $1, $5, $6, $7)`,
+    ...[streamId, seq, TOPIC, `id-${first}`, first, conflict, ...(await publishedAt(seq))],
   );
 }
 
 async function deadLetter(seq: number): Promise<void> {
   await sql(
     `INSERT INTO sekali.dead_letter (stream_id, seq, topic, subject, reason, detail, body, deliveries, published_at)
-     VALUES ($1, $2, $3, 's', 'not_json', 'because', '', 1, now())`,
-    ...[streamId, seq, TOPIC],
+     VALUES ($1, $2, $3, 's', 'not_json', 'because', '', 1, $4)`,
+    ...[streamId, seq, TOPIC, ...(await publishedAt(seq))],
   );
 }
 
@@ -239,13 +247,13 @@ describe('the audit finds', () => {
   });
 
   it('what is wrong in the ledger of an earlier stream of the same name', async () => {
-    await sql(`INSERT INTO sekali.stream (name, created) VALUES ($1, 'earlier')`, system.streamName);
+    await sql(`INSERT INTO sekali.stream (name, identity) VALUES ($1, 'earlier')`, system.streamName);
     await sql(
-      `INSERT INTO sekali.counter SELECT stream_id, 'a', 0, 1, 0, 0, 0, 0 FROM sekali.stream WHERE created = 'earlier'`,
+      `INSERT INTO sekali.counter SELECT stream_id, 'a', 0, 1, 0, 0, 0, 0 FROM sekali.stream WHERE identity = 'earlier'`,
     );
     const { judgement } = await run();
     expect(judgement.violations).toEqual([
-      `the counters of topic a (stream ${system.streamName}, made earlier) do not equal its rows`,
+      `the counters of topic a (stream ${system.streamName}, known as earlier) do not equal its rows`,
     ]);
   });
 

@@ -4,7 +4,7 @@
  *   1 stream (first, deleted) and consumer (ack floor)   what must be in the ledger is fixed here …
  *   2 snapshot of the database                           … so it must be visible here
  *   3 stream (last)                                      nothing in the snapshot can be beyond it
- *   4 compare, chunk by chunk
+ *   4 compare, chunk by chunk, and what stands under some sequences message by message
  *
  * The order is what makes it exact on a system at work: acks follow commits, and a stream only grows. Asked in
  * another order, messages that arrive or are settled meanwhile would look missing or invented.
@@ -12,14 +12,19 @@
 import type { Pool } from 'pg';
 import {
   counterFaults,
+  differingRows,
+  findIncarnation,
+  type Incarnation,
   ledgerChunks,
   ledgerLastSequence,
+  type LedgerSegment,
   type LedgerStream,
   ledgerStreams,
   type LedgerTotals,
   missingTables,
   type Queryable,
   type RowFault,
+  type StreamWitness,
   withAuditSnapshot,
 } from '#store';
 import { CommandError } from '../command-error.js';
@@ -56,6 +61,9 @@ export interface AuditResult {
 
 const WAIT_STEP_MS = 200;
 const STALE_ANSWER_MS_MAX = 5_000;
+/** Rows whose messages are compared one by one: the newest, and as many again spread over the stream. */
+const NEWEST_COMPARED = 500;
+const SPREAD_COMPARED = 500;
 /** Topics with wrong counters that are listed. */
 const COUNTER_FAULTS_MAX = 1_000;
 
@@ -69,35 +77,38 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
   }
   const settled = await waitUntilSettled(brokers, request);
   const before = await brokers.stream(request.stream);
-  const consumer = await brokers.consumer(request.stream, request.consumer, before.created);
+  const consumer = await brokers.consumer(request.stream, request.consumer);
   return withAuditSnapshot(pool, async (database) => {
     const streams = await ledgerStreams(database);
-    const current = streams.find(
-      (known) => known.name === request.stream && known.created === before.created,
-    );
+    const current = await findIncarnation(database, { name: request.stream, identity: before.identity });
     const ledgerLast = current ? await ledgerLastSequence(database, current.streamId) : 0;
-    const after = await streamReaching(brokers, request, before.created, ledgerLast);
+    const after = await streamReaching(brokers, request, before.identity, ledgerLast);
+    const foreign = current ? await compareMessages(database, current, brokers.witness(request.stream)) : new RangeTally();
     const sequences = new SequenceReconciliation({
       firstSeq: before.firstSeq,
       deleted: before.deleted,
       lastSeq: after.lastSeq,
       ackFloor: consumer?.ackFloor ?? 0,
     });
-    const ledger = current
-      ? await readLedger(
-          database,
-          current.streamId,
-          (run) => sequences.add(run),
-          (sequence) => request.onProgress(Math.min(sequence, after.lastSeq), after.lastSeq),
-        )
-      : emptyLedger();
+    const ledger = await readLedger(
+      database,
+      current?.segments ?? [],
+      (run) => sequences.add(run),
+      (sequence) => request.onProgress(Math.min(sequence, after.lastSeq), after.lastSeq),
+    );
     const past: PastStreamFindings[] = [];
+    const lostBehind = ({ streamId, name, identity }: LedgerStream): number | undefined => {
+      if (name !== request.stream || identity !== before.identity) return undefined;
+      return current?.segments.find((segment) => segment.streamId === streamId)?.upTo ?? 0;
+    };
     for (const known of streams) {
-      if (known !== current) past.push(await readPast(database, known));
+      if (known.streamId !== current?.streamId) past.push(await readPast(database, known, lostBehind(known)));
     }
     const found = sequences.finish();
     const findings: AuditFindings = {
       sequences: found,
+      foreign,
+      ahead: Math.max(0, (consumer?.ackFloor ?? 0) - after.lastSeq),
       ledger,
       unsettled: consumer?.unsettled,
       inFlightThen: found.inFlight.countUpTo(before.lastSeq),
@@ -112,8 +123,7 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
 async function waitUntilSettled(brokers: BrokerView, request: AuditRequest): Promise<boolean> {
   const deadline = Date.now() + request.waitMs;
   while (request.waitMs > 0) {
-    const stream = await brokers.stream(request.stream);
-    const consumer = await brokers.consumer(request.stream, request.consumer, stream.created);
+    const consumer = await brokers.consumer(request.stream, request.consumer);
     if (consumer?.unsettled === 0) return true;
     if (Date.now() >= deadline || request.signal.aborted) return false;
     await pause(WAIT_STEP_MS, request.signal);
@@ -128,13 +138,13 @@ async function waitUntilSettled(brokers: BrokerView, request: AuditRequest): Pro
 async function streamReaching(
   brokers: BrokerView,
   request: AuditRequest,
-  created: string,
+  identity: string,
   sequence: number,
 ): Promise<StreamState> {
   const deadline = Date.now() + STALE_ANSWER_MS_MAX;
   for (;;) {
     const stream = await brokers.stream(request.stream);
-    if (stream.created !== created) {
+    if (stream.identity !== identity) {
       throw new CommandError(`stream ${request.stream} was made anew during the audit: run it again`);
     }
     if (stream.lastSeq >= sequence || Date.now() >= deadline || request.signal.aborted) return stream;
@@ -142,50 +152,66 @@ async function streamReaching(
   }
 }
 
+/** Whether the messages under the sequences are those that the ledger knows: the newest, and some of all. */
+async function compareMessages(
+  database: Queryable,
+  current: Incarnation,
+  witness: StreamWitness,
+): Promise<RangeTally> {
+  const foreign = new RangeTally();
+  const { seqs } = await differingRows(database, current, witness, NEWEST_COMPARED, SPREAD_COMPARED);
+  for (const seq of seqs) foreign.add(seq, seq);
+  return foreign;
+}
+
 async function readLedger(
   database: Queryable,
-  streamId: number,
+  segments: readonly LedgerSegment[],
   onRun: (run: SettledRun) => void,
   onProgress: (sequence: number) => void,
 ): Promise<LedgerFindings> {
   let totals: LedgerTotals = { stored: 0, duplicates: 0, conflicts: 0, deadLetters: 0 };
   const rows = new Map<RowFault['fault'], RangeTally>();
-  for await (const chunk of ledgerChunks(database, streamId)) {
-    chunk.runs.forEach(onRun);
-    for (const { fault, seq } of chunk.faults) {
-      const tally = rows.get(fault) ?? new RangeTally();
-      rows.set(fault, tally);
-      tally.add(seq, seq);
+  for (const segment of segments) {
+    for await (const chunk of ledgerChunks(database, segment)) {
+      chunk.runs.forEach(onRun);
+      for (const { fault, seq } of chunk.faults) {
+        const tally = rows.get(fault) ?? new RangeTally();
+        rows.set(fault, tally);
+        tally.add(seq, seq);
+      }
+      totals = {
+        stored: totals.stored + chunk.totals.stored,
+        duplicates: totals.duplicates + chunk.totals.duplicates,
+        conflicts: totals.conflicts + chunk.totals.conflicts,
+        deadLetters: totals.deadLetters + chunk.totals.deadLetters,
+      };
+      onProgress(chunk.to);
     }
-    totals = {
-      stored: totals.stored + chunk.totals.stored,
-      duplicates: totals.duplicates + chunk.totals.duplicates,
-      conflicts: totals.conflicts + chunk.totals.conflicts,
-      deadLetters: totals.deadLetters + chunk.totals.deadLetters,
-    };
-    onProgress(chunk.to);
   }
-  return { totals, rows, counters: await counterFaults(database, streamId, COUNTER_FAULTS_MAX) };
+  const newest = segments.at(-1)?.streamId;
+  const counters = newest === undefined ? [] : await counterFaults(database, newest, COUNTER_FAULTS_MAX);
+  return { totals, rows, counters };
 }
 
-/** A stream that is gone cannot be compared with; its rows can still be compared with each other. */
-async function readPast(database: Queryable, stream: LedgerStream): Promise<PastStreamFindings> {
+/**
+ * A stream that is gone cannot be compared with; its rows can still be compared with each other. Of an incarnation that
+ * another one is based on, these are the rows of messages that the stream has lost.
+ */
+async function readPast(
+  database: Queryable,
+  stream: LedgerStream,
+  lostBehind: number | undefined,
+): Promise<PastStreamFindings> {
   const doubled = new RangeTally();
   const ledger = await readLedger(
     database,
-    stream.streamId,
+    [{ streamId: stream.streamId, after: lostBehind ?? 0, upTo: Number.MAX_SAFE_INTEGER }],
     (run) => {
       if (run.doubledIn.length > 1) doubled.add(run.first, run.last, run.doubledIn.join(' and '));
     },
     () => undefined,
   );
-  return { ...stream, ...ledger, doubled };
+  return { ...stream, ...ledger, lostBehind, doubled };
 }
 
-function emptyLedger(): LedgerFindings {
-  return {
-    totals: { stored: 0, duplicates: 0, conflicts: 0, deadLetters: 0 },
-    counters: [],
-    rows: new Map(),
-  };
-}

@@ -16,8 +16,10 @@ import {
   connectBroker,
   consumerInfo,
   jetStreamErrorCode,
-  STREAM_CREATED_METADATA,
+  streamIdentity,
+  StreamWitness,
 } from '#broker';
+import type { StreamWitness as HistoryWitness } from '#store';
 import { CommandError, errorLine } from '../command-error.js';
 import { withoutPassword } from '../target.js';
 import type { SequenceRange } from './range-tally.js';
@@ -25,7 +27,8 @@ import { rangesOf } from './sequence-reconciliation.js';
 
 /** The stream as it is. */
 export interface StreamState {
-  readonly created: string;
+  /** As its metadata says. */
+  readonly identity: string;
   readonly firstSeq: number;
   readonly lastSeq: number;
   readonly messages: number;
@@ -77,12 +80,20 @@ export class BrokerView {
     return streamState(info);
   }
 
-  /** @returns `undefined` when there is no such consumer, or it reads another making of the stream */
-  async consumer(stream: string, name: string, streamCreated: string): Promise<ConsumerState | undefined> {
+  /** @returns `undefined` when there is no such consumer */
+  async consumer(stream: string, name: string): Promise<ConsumerState | undefined> {
     const info = await this.ask(`consumer ${name}`, () => consumerInfo(this.manager, { stream, name }));
-    const reads = info?.config.metadata?.[STREAM_CREATED_METADATA];
-    if (!info || (reads !== undefined && reads !== streamCreated)) return undefined;
-    return consumerState(info);
+    return info && consumerState(info);
+  }
+
+  /** What stands under the sequences of a stream. @throws `CommandError` (2) when there is no answer */
+  witness(stream: string): HistoryWitness {
+    const witness = new StreamWitness(this.connection, stream);
+    const what = `stream ${stream}`;
+    return {
+      bounds: () => this.ask(what, () => witness.bounds()),
+      publishedAt: (seqs) => this.ask(what, () => witness.publishedAt(seqs)),
+    };
   }
 
   async close(): Promise<void> {
@@ -109,11 +120,11 @@ export class BrokerView {
 }
 
 function streamState(info: StreamInfo): StreamState {
-  const { state, created } = info;
+  const { state } = info;
   // The client's type promises it; the server leaves it out when there is none.
   const deleted = [...((state.deleted as number[] | undefined) ?? [])].sort((a, b) => a - b);
   return {
-    created,
+    identity: streamIdentity(info),
     firstSeq: state.first_seq,
     lastSeq: state.last_seq,
     messages: state.messages,

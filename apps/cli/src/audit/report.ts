@@ -3,7 +3,7 @@ import type { CounterFault, LedgerTotals } from '#store';
 import { colours, columnTable, countOf, figureTable, formatCount } from '../output.js';
 import type { AuditResult } from './audit.js';
 import type { RangeTally } from './range-tally.js';
-import type { LedgerFindings, Verdict } from './verdict.js';
+import type { LedgerFindings, PastStreamFindings, Verdict } from './verdict.js';
 
 const RANGES_SHOWN_MAX = 20;
 const COUNTERS_SHOWN_MAX = 20;
@@ -39,6 +39,7 @@ export function auditReport(result: AuditResult, context: AuditContext): string 
     ['missing: gone before they were stored', formatCount(sequences.lost.count)],
     ['doubled', formatCount(sequences.doubled.count)],
     ['never in the stream', formatCount(sequences.beyond.count)],
+    ['other message in the stream', formatCount(findings.foreign.count)],
   ]);
   const lines = [
     figures,
@@ -46,6 +47,7 @@ export function auditReport(result: AuditResult, context: AuditContext): string 
     ...places('gone before they were stored', sequences.lost),
     ...places('doubled', sequences.doubled),
     ...places('never in the stream', sequences.beyond),
+    ...places('another message in the stream than in the ledger', findings.foreign),
     ...[...ledger.rows].flatMap(([fault, tally]) => places(fault.replaceAll('_', ' '), tally)),
     ...counterLines(ledger.counters),
     ...pastLines(result),
@@ -64,7 +66,7 @@ export function auditDocument(result: AuditResult, context: AuditContext): unkno
     doubts: judgement.doubts,
     stream: {
       name: context.stream,
-      created: stream.created,
+      identity: stream.identity,
       first_seq: stream.firstSeq,
       last_seq: stream.lastSeq,
       messages: stream.messages,
@@ -77,11 +79,13 @@ export function auditDocument(result: AuditResult, context: AuditContext): unkno
     missing: { acknowledged: tallyDocument(sequences.skipped), gone: tallyDocument(sequences.lost) },
     doubled: tallyDocument(sequences.doubled),
     beyond: tallyDocument(sequences.beyond),
+    foreign: tallyDocument(findings.foreign),
     ...ledgerDocument(findings.ledger),
     other_streams: findings.past.map((past) => ({
       stream_id: past.streamId,
       name: past.name ?? null,
-      created: past.created ?? null,
+      identity: past.identity ?? null,
+      lost_behind: past.lostBehind ?? null,
       checked: ['doubled', 'counters', 'rows'],
       ...totalsDocument(past.totals),
       doubled: tallyDocument(past.doubled),
@@ -151,12 +155,22 @@ function pastLines({ findings }: AuditResult): string[] {
   return [
     `${countOf(past.length, 'other stream')} in the ledger: without the stream itself only rows and counters were checked`,
     ...past.flatMap((stream) => [
+      ...lostLines(stream),
       ...places(`stream number ${stream.streamId}, doubled`, stream.doubled),
       ...[...stream.rows].flatMap(([fault, tally]) =>
         places(`stream number ${stream.streamId}, ${fault.replaceAll('_', ' ')}`, tally),
       ),
       ...counterLines(stream.counters),
     ]),
+  ];
+}
+
+/** What the brokers lost after it was stored: it is in the database alone. */
+function lostLines({ lostBehind, totals }: PastStreamFindings): string[] {
+  const lost = totals.stored + totals.duplicates + totals.deadLetters;
+  if (lostBehind === undefined || lost === 0) return [];
+  return [
+    `the stream lost ${countOf(lost, 'message')} behind sequence ${formatCount(lostBehind)} that the database has`,
   ];
 }
 

@@ -14,24 +14,30 @@ export type Verdict = 'whole' | 'violated' | 'unknown';
 /** Rows that contradict another, by what is wrong with them. */
 export type RowFaultTallies = ReadonlyMap<RowFault['fault'], RangeTally>;
 
-/** What was found in the rows of one making of a stream, whether the stream is still there or not. */
+/** What was found in the rows of one incarnation of a stream, whether the stream is still there or not. */
 export interface LedgerFindings {
   readonly totals: LedgerTotals;
   readonly counters: readonly CounterFault[];
   readonly rows: RowFaultTallies;
 }
 
-/** A making of a stream other than the one that is there now. */
+/** An incarnation of a stream other than the one that is there now. */
 export interface PastStreamFindings extends LedgerFindings {
   readonly streamId: number;
   readonly name: string | undefined;
-  readonly created: string | undefined;
+  readonly identity: string | undefined;
+  /** The stream as it is now is based on this one up to here; what is counted is behind it, and the stream has lost it. */
+  readonly lostBehind: number | undefined;
   readonly doubled: RangeTally;
 }
 
 /** Everything the audit looked at. */
 export interface AuditFindings {
   readonly sequences: SequenceFindings;
+  /** Sequences under which the stream has another message than the ledger, of those that were compared. */
+  readonly foreign: RangeTally;
+  /** How far the consumer has acknowledged beyond the end of the stream: messages that come there are not delivered. */
+  readonly ahead: number;
   readonly ledger: LedgerFindings;
   /** Messages that the consumer had not settled when the audit began; `undefined` when there is no consumer. */
   readonly unsettled: number | undefined;
@@ -65,6 +71,10 @@ export function judge(findings: AuditFindings): Judgement {
     ...count(sequences.lost, 'gone from the stream before they were stored'),
     ...count(sequences.doubled, 'in more than one table'),
     ...count(sequences.beyond, 'in the ledger, but never in the stream'),
+    ...count(findings.foreign, 'with another message in the stream than in the ledger'),
+    ...(findings.ahead > 0
+      ? [`the consumer is ${plural(findings.ahead)} ahead of the stream, and would not be given the next messages`]
+      : []),
     ...ledgerViolations(findings.ledger, ''),
     ...findings.past.flatMap((past) => pastViolations(past)),
   ];
@@ -102,7 +112,7 @@ function ledgerViolations(ledger: LedgerFindings, where: string): string[] {
 
 function pastViolations(past: PastStreamFindings): string[] {
   if (past.name === undefined) return [`rows of stream number ${past.streamId}, which no stream was given`];
-  const where = ` (stream ${past.name}, made ${past.created ?? 'at an unknown time'})`;
+  const where = ` (stream ${past.name}, known as ${past.identity ?? 'nothing'})`;
   return [...count(past.doubled, `in more than one table${where}`), ...ledgerViolations(past, where)];
 }
 

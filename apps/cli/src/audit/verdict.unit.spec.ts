@@ -28,6 +28,8 @@ function findings(
       beyond: tally(),
       ...sequences,
     },
+    foreign: tally(),
+    ahead: 0,
     ledger,
     unsettled: 0,
     inFlightThen: 0,
@@ -73,9 +75,9 @@ describe('the verdict', () => {
   });
 
   it('is violated by what is wrong in an earlier stream', () => {
-    const past = { ...ledger, streamId: 1, name: 'EVENTS', created: 'then', doubled: tally(2) };
+    const past = { ...ledger, streamId: 1, name: 'EVENTS', identity: 'then', lostBehind: undefined, doubled: tally(2) };
     expect(judge(findings({}, { past: [past] })).violations).toEqual([
-      '1 sequence in more than one table (stream EVENTS, made then)',
+      '1 sequence in more than one table (stream EVENTS, known as then)',
     ]);
     expect(judge(findings({}, { past: [{ ...past, name: undefined, doubled: tally() }] })).verdict).toBe(
       'violated',

@@ -1,5 +1,5 @@
 /** Answers questions about stored events. */
-import { STREAM_CREATED_METADATA } from '#broker';
+import { streamIdentity } from '#broker';
 import { coversTopic, eventIdError, topicError } from '#contracts';
 import { eventPage, findEvent, type AckFloor, type Queryable } from '#store';
 import type { BrokerLink } from '../broker-link.js';
@@ -23,7 +23,7 @@ const ONE_MS_MAX = 3_000;
 export class EventReader {
   constructor(
     private readonly database: Queryable,
-    private readonly broker: Pick<BrokerLink, 'consumer'>,
+    private readonly broker: Pick<BrokerLink, 'consumer' | 'stream'>,
   ) {}
 
   /**
@@ -86,10 +86,12 @@ export class EventReader {
   }
 
   /** Without an answer from the brokers pages still come, they only may wait longer for a gap to close. */
-  private readonly ackFloor: AckFloor = async ({ created }) => {
-    const consumer = await this.broker.consumer().catch(() => undefined);
-    if (consumer?.config.metadata?.[STREAM_CREATED_METADATA] !== created) return 0;
-    return consumer.ack_floor.stream_seq;
+  private readonly ackFloor: AckFloor = async ({ identity }) => {
+    const unknown = (): undefined => undefined;
+    const consumer = await this.broker.consumer().catch(unknown);
+    const stream = await this.broker.stream().catch(unknown);
+    if (stream === undefined || streamIdentity(stream) !== identity) return 0;
+    return consumer?.ack_floor.stream_seq ?? 0;
   };
 }
 

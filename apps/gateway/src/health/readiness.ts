@@ -2,6 +2,7 @@
 import { pendingMigrations, type Queryable } from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { withinMs } from '../within.js';
+import { HistoryCheck, type HistoryState, positionFault } from './history-check.js';
 
 /** One part, and what is wrong with it. */
 export interface ComponentState {
@@ -33,12 +34,15 @@ export interface ReadinessOptions {
 /** See the head of this file. */
 export class ReadinessCheck {
   private asking: Promise<Readiness> | undefined;
+  private readonly history: HistoryCheck;
 
   constructor(
     private readonly database: Queryable,
-    private readonly broker: Pick<BrokerLink, 'ping' | 'stream' | 'consumer'>,
+    private readonly broker: Pick<BrokerLink, 'ping' | 'stream' | 'consumer' | 'witness'>,
     private readonly options: ReadinessOptions,
-  ) {}
+  ) {
+    this.history = new HistoryCheck(database, () => broker.witness());
+  }
 
   /** Asks all parts at once; callers at the same moment share the questions. Never rejects. */
   async check(): Promise<Readiness> {
@@ -50,12 +54,8 @@ export class ReadinessCheck {
     const { tellErrors } = this.options;
     const [broker, stream, consumer, database, schema] = await Promise.all([
       state(tellErrors, async () => this.broker.ping().then(() => undefined)),
-      state(tellErrors, async () =>
-        (await this.broker.stream()) ? undefined : 'the stream does not exist: run setup',
-      ),
-      state(tellErrors, async () =>
-        (await this.broker.consumer()) ? undefined : 'the consumer does not exist: run setup',
-      ),
+      state(tellErrors, async () => this.streamState()),
+      state(tellErrors, async () => this.consumerFault()),
       state(tellErrors, async () => this.database.query('SELECT 1').then(() => undefined)),
       state(tellErrors, async () => this.missingMigrations()),
     ]);
@@ -65,6 +65,20 @@ export class ReadinessCheck {
     return { ready, components };
   }
 
+  private async streamState(): Promise<string | HistoryState | undefined> {
+    const stream = await this.broker.stream();
+    if (stream === undefined) return 'the stream does not exist: run setup';
+    // Without the database nothing can be compared; that it is out of reach is said as such.
+    return this.history.state(stream).catch(() => undefined);
+  }
+
+  private async consumerFault(): Promise<string | undefined> {
+    const consumer = await this.broker.consumer();
+    if (consumer === undefined) return 'the consumer does not exist: run setup';
+    const stream = await this.broker.stream();
+    return stream && positionFault(consumer, stream);
+  }
+
   private async missingMigrations(): Promise<string | undefined> {
     const pending = await pendingMigrations(this.database);
     return pending.length === 0 ? undefined : `not applied yet: ${pending.join(', ')}; run setup`;
@@ -72,10 +86,15 @@ export class ReadinessCheck {
 }
 
 /** @param ask resolves with what is wrong, `undefined` when nothing is */
-async function state(tellErrors: boolean, ask: () => Promise<string | undefined>): Promise<ComponentState> {
+async function state(
+  tellErrors: boolean,
+  ask: () => Promise<string | HistoryState | undefined>,
+): Promise<ComponentState> {
   try {
-    const fault = await withinMs(PART_MS_MAX, ask());
-    return fault === undefined ? { status: 'ok' } : { status: 'failed', detail: fault };
+    const found = await withinMs(PART_MS_MAX, ask());
+    const { fault, note } = typeof found === 'object' ? found : { fault: found };
+    if (fault !== undefined) return { status: 'failed', detail: fault };
+    return { status: 'ok', ...(note !== undefined && { detail: note }) };
   } catch (error) {
     if (!tellErrors) return { status: 'failed', detail: 'it does not answer' };
     // Some errors of the network say nothing but their code.

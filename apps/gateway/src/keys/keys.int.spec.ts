@@ -45,7 +45,7 @@ FROM unnest($2::text[]) WITH ORDINALITY AS new (topic, seq)`;
 
 /** Stores events as the store does: topic by topic, one each. */
 async function store(system: TestSystem, topics: readonly string[]): Promise<void> {
-  const streamId = await streamIdOf(system.pool, { name: system.streamName, created: 'test' });
+  const streamId = await streamIdOf(system.pool, { name: system.streamName, identity: 'test' });
   await system.pool.query(STORE, [streamId, topics]);
 }
 

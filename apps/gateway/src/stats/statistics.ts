@@ -4,6 +4,7 @@
  * The database is read first and the stream after it, so that what was published in between is in flight and
  * nothing is ever settled that was not received.
  */
+import { streamIdentity } from '#broker';
 import type { StatsView, TopicStats } from '#contracts';
 import { storeTotals, type Queryable, type TopicTotals } from '#store';
 import type { BrokerLink } from '../broker-link.js';
@@ -24,11 +25,11 @@ export class Statistics {
 
   /** All figures. Throws a 503 problem when the database or the brokers do not answer. */
   async read(): Promise<StatsView> {
-    const { topics, settledByCreated } = await databaseAnswer(
+    const { topics, settledByIdentity } = await databaseAnswer(
       DATABASE_MS_MAX,
       storeTotals(this.database, this.stream),
     );
-    const { inFlight, lagSeconds } = await this.unsettled(settledByCreated).catch((error: unknown) => {
+    const { inFlight, lagSeconds } = await this.unsettled(settledByIdentity).catch((error: unknown) => {
       throw unavailableError('broker', error);
     });
     const sum = (figure: (topic: TopicTotals) => number): number =>
@@ -57,11 +58,11 @@ export class Statistics {
   }
 
   private async unsettled(
-    settledByCreated: ReadonlyMap<string, number>,
+    settledByIdentity: ReadonlyMap<string, number>,
   ): Promise<{ inFlight: number; lagSeconds: number }> {
     const stream = await this.broker.stream();
     if (stream === undefined) return { inFlight: 0, lagSeconds: 0 };
-    const inFlight = Math.max(0, stream.state.last_seq - (settledByCreated.get(stream.created) ?? 0));
+    const inFlight = Math.max(0, stream.state.last_seq - (settledByIdentity.get(streamIdentity(stream)) ?? 0));
     if (inFlight === 0) return { inFlight, lagSeconds: 0 };
     const consumer = await this.broker.consumer();
     const oldest = await this.broker.publishedAt((consumer?.ack_floor.stream_seq ?? 0) + 1);

@@ -3,7 +3,7 @@ import { expect } from '@jest/globals';
 import { type NatsConnection, nuid } from '@nats-io/nats-core';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { Pool } from 'pg';
-import { MovableConnection, STREAM_CREATED_METADATA } from '#broker';
+import { MovableConnection, STREAM_IDENTITY_METADATA } from '#broker';
 import { readWorkerSettings, type WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import {
@@ -17,10 +17,12 @@ import {
   inboxTables,
   OutageGate,
 } from '#idempotent-consumer';
-import { createPool, insertEvents, streamIdOf } from '#store';
+import { createLogger } from '#observability';
+import { createPool, insertEvents } from '#store';
 import { type TestSystem, waitFor } from '#testing';
 import { eventDecoder } from '../event-decoder.js';
-import { newEvent, payloadComparison } from '../event-recorder.js';
+import { newEvent, payloadComparison, STORE_CONSUMER as STORE_INBOX } from '../event-recorder.js';
+import { streamHistory } from '../stream-history.js';
 
 /** What a test may change. */
 export interface ConsumerFixtureOptions {
@@ -76,7 +78,13 @@ export async function startConsumer(
       durable: durableOf(connection, settings),
       processor: new BatchProcessor(inbox, decode, gate, { attemptsMax, retryDelayMs }, observe),
       gate,
-      streamIdOf: (incarnation) => streamIdOf(pool, incarnation),
+      history: streamHistory({
+        connection,
+        pool,
+        stream: settings.SEKALI_STREAM,
+        inbox: STORE_INBOX,
+        logger: createLogger('fixture', 'silent'),
+      }),
       recreate: options.recreate ?? (() => Promise.reject(new Error('not allowed to make the consumer'))),
       observe,
     },
@@ -105,7 +113,7 @@ function durableOf(connection: NatsConnection, settings: WorkerSettings): Durabl
   return new DurableConsumer(connection, {
     stream: settings.SEKALI_STREAM,
     consumer: settings.SEKALI_CONSUMER,
-    streamCreatedKey: STREAM_CREATED_METADATA,
+    identityKey: STREAM_IDENTITY_METADATA,
   });
 }
 

@@ -26,6 +26,7 @@ import { DurableConsumer } from '../jetstream/durable-consumer.js';
 import { OutageGate } from '../outage-gate.js';
 import type { Observer } from '../outcome.js';
 import { Inbox } from '../postgres/inbox.js';
+import type { StreamHistory } from '../stream-history.js';
 import type { InboxTables } from '../postgres/inbox-statements.js';
 import { BatchContext } from './batch-context.js';
 
@@ -38,7 +39,8 @@ export interface PullConsumerOptions<E> {
   /** First tokens of the subjects that deliveries come to; `_INBOX` when left out. */
   readonly inboxPrefix?: string;
   readonly stream: string;
-  readonly streamCreatedKey: string;
+  /** Key in the stream's metadata under which its identity stands. */
+  readonly identityKey: string;
   readonly decode: Decoder<E>;
   readonly settings: ConsumerSettings & { readonly attemptsMax: number; readonly retryDelayMs: number };
   /** The durable consumer of a pattern. */
@@ -47,7 +49,8 @@ export interface PullConsumerOptions<E> {
   readonly tablesOf: (pattern: string) => InboxTables;
   /** How a consumer compares the content of duplicates, if it can. */
   readonly comparisonOf: (pattern: string) => Pick<Effect<E>, 'findConflicts' | 'contentOf'>;
-  readonly streamIdOf: (incarnation: { name: string; created: string }) => Promise<number>;
+  /** What is known of the stream's history, as a consumer has to see it. */
+  readonly historyOf: (pattern: string) => StreamHistory;
   /** Makes what a consumer needs in the database, if it is missing. Called before each session; repeatable. */
   readonly prepare: (pattern: string) => Promise<void>;
   readonly recreate: (pattern: string) => Promise<void>;
@@ -102,13 +105,14 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     name: string,
     apply: (fresh: readonly Message<E>[], context: BatchContext) => Promise<void>,
   ): IdempotentConsumer<E> {
-    const { connection, pool, decode, settings, stream, streamCreatedKey, inboxPrefix, streamIdOf, prepare } =
+    const { connection, pool, decode, settings, stream, identityKey, inboxPrefix, historyOf, prepare } =
       this.pullOptions;
     const observe = this.pullOptions.observerOf(name);
     const effect: Effect<E> = {
       ...this.pullOptions.comparisonOf(name),
       apply: (fresh, transaction) => apply(fresh, new BatchContext(name, transaction)),
     };
+    const history = historyOf(name);
     const gate = new OutageGate(observe);
     const inbox = new Inbox(pool, this.pullOptions.tablesOf(name), effect);
     return new IdempotentConsumer(
@@ -119,14 +123,17 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
         durable: new DurableConsumer(connection, {
           stream,
           consumer: this.pullOptions.durableOf(name),
-          streamCreatedKey,
+          identityKey,
           ...(inboxPrefix !== undefined && { inboxPrefix }),
         }),
         processor: new BatchProcessor(inbox, decode, gate, settings, observe),
         gate,
-        streamIdOf: async (incarnation) => {
-          await prepare(name);
-          return streamIdOf(incarnation);
+        history: {
+          ...history,
+          incarnation: async (sight) => {
+            await prepare(name);
+            return history.incarnation(sight);
+          },
         },
         recreate: () => this.pullOptions.recreate(name),
         observe,

@@ -12,10 +12,13 @@ export interface InboxTables {
   readonly deadLetter: string;
   readonly attempt: string;
   readonly counter: string;
+  /** Incarnations of streams, shared by all consumers: `base_stream_id` is superseded behind `base_seq`. */
+  readonly stream: string;
 }
 
 /** The statements, by what they do. */
 export interface InboxStatements {
+  /** Its last statement gives the sequence behind which the incarnation is superseded, if it is. */
   readonly begin: (streamId: number, exclusive: boolean) => string;
   /**
    * Fails with a unique violation when one of the ids is there already, or another transaction is claiming it. Gives no row
@@ -29,9 +32,12 @@ export interface InboxStatements {
   readonly recordRepeats: string;
   readonly recordDuplicates: string;
   readonly recordDeadLetters: string;
+  /** Of sequences that were not recorded as dead letters: those under which another message is known. */
+  readonly foreignDeadLetters: string;
   readonly count: string;
   readonly startAttempt: string;
   readonly failAttempt: string;
+  readonly withdrawAttempt: string;
   readonly clearAttempts: string;
 }
 
@@ -44,6 +50,7 @@ export function inboxTables(schema: string, consumer: string): InboxTables {
     deadLetter: `${schema}.${prefix}dead_letter`,
     attempt: `${schema}.${prefix}attempt`,
     counter: `${schema}.${prefix}counter`,
+    stream: `${schema}.stream`,
   };
 }
 
@@ -58,8 +65,10 @@ function decisions(
   return {
     // A batch that may write dead letters excludes every other: a message that one worker stores while another
     // gives it up would otherwise be counted twice, since no constraint spans the tables.
+    // Whoever registers a new incarnation excludes every batch as well, so what is read behind the lock stays true.
     begin: (streamId, exclusive) =>
-      `BEGIN; SELECT pg_advisory_xact_lock${exclusive ? '' : '_shared'}(hashtext('${tables.key}'), ${streamId})`,
+      `BEGIN; SELECT pg_advisory_xact_lock${exclusive ? '' : '_shared'}(hashtext('${tables.key}'), ${streamId}); ` +
+      `SELECT base_seq::float8 AS base_seq FROM ${tables.stream} WHERE base_stream_id = ${streamId}`,
 
     claimPlainly: insertKeys(tables, '', ''),
     claimUnseen: claimStatement(tables, `AND ${seenBefore(tables)} IS NULL`, ''),
@@ -70,17 +79,19 @@ function decisions(
     recordRepeats: `
 WITH seen AS MATERIALIZED (
   SELECT input.*, key.stream_id AS first_stream_id, key.seq AS first_seq, key.digest AS first_digest,
-    dead.seq IS NOT NULL OR known.seq IS NOT NULL OR (key.stream_id = $1 AND key.seq = input.seq) AS settled
+    dead.seq IS NOT NULL OR known.seq IS NOT NULL OR (key.stream_id = $1 AND key.seq = input.seq) AS settled,
+    coalesce(dead.published_at <> input.published_at, false)
+      OR coalesce(known.published_at <> input.published_at, false) AS differs
   FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[])
     WITH ORDINALITY AS input (topic, event_id, seq, digest, published_at, position)
   LEFT JOIN LATERAL (
     SELECT * FROM ${tables.key} key WHERE key.topic = input.topic AND key.event_id = input.event_id LIMIT 1
   ) key ON true
   LEFT JOIN LATERAL (
-    SELECT seq FROM ${tables.duplicate} known WHERE known.stream_id = $1 AND known.seq = input.seq LIMIT 1
+    SELECT seq, published_at FROM ${tables.duplicate} known WHERE known.stream_id = $1 AND known.seq = input.seq LIMIT 1
   ) known ON true
   LEFT JOIN LATERAL (
-    SELECT seq FROM ${tables.deadLetter} dead WHERE dead.stream_id = $1 AND dead.seq = input.seq LIMIT 1
+    SELECT seq, published_at FROM ${tables.deadLetter} dead WHERE dead.stream_id = $1 AND dead.seq = input.seq LIMIT 1
   ) dead ON true
 ), recorded AS (
   INSERT INTO ${tables.duplicate}
@@ -93,7 +104,7 @@ WITH seen AS MATERIALIZED (
 )
 SELECT (SELECT array_agg(seq)::text FROM recorded) AS recorded,
   array_agg(seq) FILTER (WHERE settled IS NOT TRUE AND digest <> first_digest)::text AS differing,
-  array_agg(seq) FILTER (WHERE settled IS NOT TRUE AND first_digest IS NULL)::text AS foreign
+  array_agg(seq) FILTER (WHERE differs OR (settled IS NOT TRUE AND first_digest IS NULL))::text AS foreign
 FROM seen`,
   };
 }
@@ -129,7 +140,7 @@ function seenBefore(tables: InboxTables): string {
 
 function records(
   tables: InboxTables,
-): Pick<InboxStatements, 'recordDuplicates' | 'recordDeadLetters' | 'count'> {
+): Pick<InboxStatements, 'recordDuplicates' | 'recordDeadLetters' | 'foreignDeadLetters' | 'count'> {
   return {
     recordDuplicates: `
 INSERT INTO ${tables.duplicate}
@@ -153,6 +164,14 @@ WHERE NOT EXISTS (SELECT FROM ${tables.key} key WHERE key.stream_id = $1 AND key
 ON CONFLICT DO NOTHING
 RETURNING seq::float8 AS seq`,
 
+    foreignDeadLetters: `
+SELECT array_agg(input.seq)::text AS foreign
+FROM unnest($2::bigint[], $3::timestamptz[]) AS input (seq, published_at)
+WHERE EXISTS (SELECT FROM ${tables.deadLetter} dead
+              WHERE dead.stream_id = $1 AND dead.seq = input.seq AND dead.published_at <> input.published_at)
+  OR EXISTS (SELECT FROM ${tables.duplicate} known
+             WHERE known.stream_id = $1 AND known.seq = input.seq AND known.published_at <> input.published_at)`,
+
     count: `
 INSERT INTO ${tables.counter} AS counter
   (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
@@ -170,7 +189,7 @@ ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
 
 function attempts(
   tables: InboxTables,
-): Pick<InboxStatements, 'startAttempt' | 'failAttempt' | 'clearAttempts'> {
+): Pick<InboxStatements, 'startAttempt' | 'failAttempt' | 'withdrawAttempt' | 'clearAttempts'> {
   return {
     // An attempt that was open when Postgres itself went down says nothing about the message.
     startAttempt: `
@@ -186,6 +205,10 @@ ON CONFLICT (stream_id, seq) DO UPDATE SET
   started = GREATEST(attempt.started, attempt.finished + 1), finished = attempt.finished + 1,
   last_error = excluded.last_error, updated_at = now()
 RETURNING finished`,
+
+    withdrawAttempt: `
+UPDATE ${tables.attempt} SET started = GREATEST(finished, started - 1), updated_at = now()
+WHERE stream_id = $1 AND seq = $2`,
 
     clearAttempts: `DELETE FROM ${tables.attempt} WHERE stream_id = $1 AND seq = ANY($2::bigint[])`,
   };

@@ -13,7 +13,7 @@
  *
  * Known in the literature as the idempotent receiver, or inbox, pattern.
  */
-import type { Pool } from 'pg';
+import type { Pool, QueryResult } from 'pg';
 import {
   bigintColumn,
   booleanColumn,
@@ -22,7 +22,7 @@ import {
   textColumn,
   timestampColumn,
 } from '#pg-columns';
-import type { Message, Poison } from '../delivery.js';
+import type { Delivery, Message, Poison } from '../delivery.js';
 import type { Effect, Transaction } from '../effect.js';
 import type { Outcome } from '../outcome.js';
 import { Caution, type ClaimWay } from './caution.js';
@@ -32,11 +32,11 @@ import { inboxStatements, type InboxStatements, type InboxTables } from './inbox
 import { type Tally, tally } from './tally.js';
 import { inTransaction, type Statement, together } from './transaction.js';
 
-/** The sequence is known under another identity: it belongs to another making of the stream. */
+/** A sequence means another message here than in the stream: it belongs to another incarnation. */
 export class ForeignSequenceError extends Error {
   override readonly name = 'ForeignSequenceError';
-  constructor(seqs: readonly number[]) {
-    super(`sequences ${seqs.slice(0, 5).join(', ')} are known under other ids: the stream was made anew`);
+  constructor(seqs: readonly number[], reason = 'known as other messages') {
+    super(`sequences ${seqs.slice(0, 5).join(', ')} are ${reason}: another incarnation of the stream`);
   }
 }
 
@@ -114,14 +114,20 @@ export class Inbox<E> {
 
   private async decideOn(streamId: number, batch: Batch<E>, way: ClaimWay): Promise<Map<number, Outcome>> {
     const begin = this.statements.begin(streamId, batch.poison.length > 0);
-    return inTransaction(this.pool, streamId, begin, async (transaction) => {
+    const onBegun = (answers: readonly QueryResult[]): void => {
+      refuseSuperseded(answers.at(-1), batch);
+    };
+    const work = async (
+      transaction: Transaction,
+    ): Promise<{ result: Map<number, Outcome>; last: Statement | undefined }> => {
       const outcomes = new Map<number, Outcome>();
       await this.store(transaction, sortedByIdentity(batch.messages), outcomes, way);
       await this.bury(transaction, batch.poison, outcomes);
       if (batch.suspects?.length)
         await transaction.query(this.statements.clearAttempts, [streamId, batch.suspects]);
       return { result: outcomes, last: this.count(streamId, tally(batch, outcomes)) };
-    });
+    };
+    return inTransaction(this.pool, streamId, begin, work, onBegun);
   }
 
   /** Notes that a message is about to be processed alone. @returns attempts begun, and those of them that ended */
@@ -131,6 +137,11 @@ export class Inbox<E> {
       [streamId, seq],
     );
     return rows[0] ?? { started: 1, finished: 0 };
+  }
+
+  /** Takes back an attempt that ended without having tried the message. */
+  async withdrawAttempt(streamId: number, seq: number): Promise<void> {
+    await this.pool.query(this.statements.withdrawAttempt, [streamId, seq]);
   }
 
   /** Notes that a message failed alone, without ending the process. @returns how many times it has */
@@ -290,12 +301,27 @@ export class Inbox<E> {
       poison.map(({ delivery }) => delivery.publishedAt.toISOString()),
     ]);
     const buried = new Set(rows.map((row) => row.seq));
+    await this.refuseForeign(
+      transaction,
+      poison.map(({ delivery }) => delivery).filter(({ seq }) => !buried.has(seq)),
+    );
     for (const { delivery, reason } of poison) {
       outcomes.set(
         delivery.seq,
         buried.has(delivery.seq) ? { kind: 'dead-letter', reason } : { kind: 'settled' },
       );
     }
+  }
+
+  private async refuseForeign(transaction: Transaction, known: readonly Delivery[]): Promise<void> {
+    if (known.length === 0) return;
+    const { rows } = await transaction.query<{ foreign: string | null }>(this.statements.foreignDeadLetters, [
+      transaction.streamId,
+      known.map(({ seq }) => seq),
+      known.map(({ publishedAt }) => publishedAt.toISOString()),
+    ]);
+    const foreign = rows[0]?.foreign ?? null;
+    if (foreign !== null) throw new ForeignSequenceError(readBigints(foreign));
   }
 
   private count(streamId: number, rows: readonly Tally[]): Statement | undefined {
@@ -311,6 +337,15 @@ export class Inbox<E> {
     ];
     return { text: this.statements.count, values };
   }
+}
+
+/** Rows of a superseded incarnation may be added only below where the next one begins. */
+function refuseSuperseded(answer: QueryResult | undefined, batch: Batch<unknown>): void {
+  const superseded = (answer?.rows as { base_seq: number }[] | undefined)?.[0];
+  if (superseded === undefined) return;
+  const seqs = [...batch.messages, ...batch.poison].map(({ delivery }) => delivery.seq);
+  const behind = seqs.filter((seq) => seq > superseded.base_seq);
+  if (behind.length > 0) throw new ForeignSequenceError(behind, 'of a superseded incarnation');
 }
 
 /** Whether an id was there before, or twice in the batch. */

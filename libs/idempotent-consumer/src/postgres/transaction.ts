@@ -29,6 +29,7 @@ const IN_FAILED_TRANSACTION = '25P02';
  *
  * @param begin the statement that opens it, for example `BEGIN`; it may take locks as well
  * @param work gives its result, and the statement that goes to Postgres together with the commit, if any
+ * @param onBegun looks at the answers to `begin`, one for each statement; what it throws ends the transaction
  * @throws whatever `work` or Postgres throws; then nothing of it remains, except when the connection broke during
  *   the commit: then it may have been committed, so `work` must bear being repeated
  */
@@ -37,6 +38,7 @@ export async function inTransaction<T>(
   streamId: number,
   begin: string,
   work: (transaction: Transaction) => Promise<{ readonly result: T; readonly last: Statement | undefined }>,
+  onBegun: (answers: readonly QueryResult[]) => void = () => undefined,
 ): Promise<T> {
   const client = await pool.connect();
   // A connection that breaks between two statements says so here; unheard, it would end the process.
@@ -47,7 +49,10 @@ export async function inTransaction<T>(
   client.on('error', onError);
   let discard = true;
   try {
-    const opened = client.query(begin);
+    const opened = client.query(begin).then((answer) => {
+      // Several statements in one query have as many answers, which the type does not know.
+      onBegun([answer].flat());
+    });
     const [{ result, last }] = await together([work(transactionOn(client, streamId, opened)), opened]);
     await commit(client, last);
     discard = false;

@@ -1,0 +1,87 @@
+/**
+ * Whether the stream has the history that the database knows, and its consumer stands within it.
+ *
+ * Workers and setup put right what is found here; until then it is said. The comparison reads some messages, and anybody
+ * may ask for the health: so it is made once in a while, and everyone gets the last answer in between.
+ */
+import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
+import { streamIdentity } from '#broker';
+import {
+  compareHistory,
+  findIncarnation,
+  type HistoryComparison,
+  type Queryable,
+  type StreamWitness,
+} from '#store';
+
+/** How the comparison ended, in words. */
+export interface HistoryState {
+  /** What is wrong; left out when nothing is. */
+  readonly fault?: string;
+  /** What has happened before, and is no fault any more. */
+  readonly note?: string;
+}
+
+const COMPARED_FOR_MS = 5_000;
+
+/** See the head of this file. */
+export class HistoryCheck {
+  private compared: { readonly atMs: number; readonly state: Promise<HistoryState> } | undefined;
+  /** Since when the stream has ended before the ledger does: a broker that lags says so for a moment. */
+  private shortSinceMs: number | undefined;
+
+  constructor(
+    private readonly database: Queryable,
+    private readonly witness: () => StreamWitness,
+  ) {}
+
+  /** Throws when the brokers or the database do not answer. */
+  async state(stream: StreamInfo): Promise<HistoryState> {
+    const nowMs = performance.now();
+    if (this.compared === undefined || nowMs - this.compared.atMs >= COMPARED_FOR_MS) {
+      const compared = { atMs: nowMs, state: this.compare(stream) };
+      this.compared = compared;
+      compared.state.catch(() => {
+        if (this.compared === compared) this.compared = undefined;
+      });
+    }
+    return this.compared.state;
+  }
+
+  private async compare(stream: StreamInfo): Promise<HistoryState> {
+    const { name } = stream.config;
+    const incarnation = await findIncarnation(this.database, { name, identity: streamIdentity(stream) });
+    if (incarnation === undefined) return {};
+    const found = await compareHistory(this.database, incarnation, this.witness());
+    const fault = this.faultOf(name, found);
+    const base = incarnation.segments.at(-1)?.after ?? 0;
+    const note = `it lost messages behind sequence ${base} that the database has, and goes on as incarnation ${incarnation.revision}`;
+    return {
+      ...(fault !== undefined && { fault }),
+      ...(incarnation.revision > 1 && { note }),
+    };
+  }
+
+  private faultOf(name: string, found: HistoryComparison): string | undefined {
+    const isShort = !found.agrees && found.differsAt === undefined;
+    if (!isShort) this.shortSinceMs = undefined;
+    if (found.agrees) return undefined;
+    const until = 'a worker or setup registers a new incarnation, and reads again what follows';
+    if (found.differsAt !== undefined)
+      return `${name} has another message under sequence ${found.differsAt} than the database: ${until}`;
+    const nowMs = performance.now();
+    this.shortSinceMs ??= nowMs;
+    if (nowMs - this.shortSinceMs < COMPARED_FOR_MS) return undefined;
+    return `${name} ends at ${found.lastSeq}, but the database has its sequence ${found.knownSeq}: ${until}`;
+  }
+}
+
+/** What is wrong with where a consumer stands in its stream, which was asked for after it. */
+export function positionFault(consumer: ConsumerInfo, stream: StreamInfo): string | undefined {
+  const position = Math.max(consumer.delivered.stream_seq, consumer.ack_floor.stream_seq);
+  if (position <= stream.state.last_seq) return undefined;
+  return (
+    `it is at sequence ${position}, ahead of the stream, which ends at ${stream.state.last_seq}: ` +
+    'a worker or setup puts it back'
+  );
+}

@@ -1,0 +1,78 @@
+/**
+ * Settings that say how messages are read may change only when no message waits that was accepted under the old ones:
+ * a worker would take it for something else, or never see it.
+ */
+import { jetstreamManager, type JetStreamManager, type StreamInfo } from '@nats-io/jetstream';
+import { consumerInfo, EVENT_BYTES_METADATA, streamIdentity, streamInfo } from '#broker';
+import type { SetupSettings } from '#config';
+import { findIncarnation, type Queryable, settledHorizon, streamNames } from '#store';
+
+/** A change of settings that would lose what waits to be stored. Nothing has been changed. */
+export class BacklogError extends Error {
+  override readonly name = 'BacklogError';
+}
+
+type BrokerConnection = Parameters<typeof jetstreamManager>[0];
+type GuardSettings = Pick<
+  SetupSettings,
+  'SEKALI_STREAM' | 'SEKALI_CONSUMER' | 'SEKALI_SUBJECT_PREFIX' | 'SEKALI_EVENT_BYTES_MAX'
+>;
+
+/** Guards one run of setup. */
+export class BacklogGuard {
+  constructor(
+    private readonly connection: BrokerConnection,
+    private readonly pool: Queryable,
+    private readonly settings: GuardSettings,
+  ) {}
+
+  /**
+   * Looks at the streams that the database knows by other names.
+   *
+   * @throws BacklogError when one of them holds messages that nothing would store any more
+   */
+  async refuseRenaming(): Promise<void> {
+    const manager = await jetstreamManager(this.connection, { checkAPI: false });
+    for (const name of await streamNames(this.pool)) {
+      if (name === this.settings.SEKALI_STREAM) continue;
+      // A stream of another name may be none of this user's business; then there is nothing to find out.
+      const stream = await streamInfo(manager, name).catch(() => undefined);
+      const waiting = stream === undefined ? 0 : await this.waiting(manager, stream);
+      if (waiting === 0) continue;
+      throw new BacklogError(
+        `SEKALI_STREAM is ${this.settings.SEKALI_STREAM}, but stream ${name} holds ${waiting} messages that are not ` +
+          `stored yet: start with SEKALI_STREAM=${name} until /stats shows in_flight 0, then rename`,
+      );
+    }
+  }
+
+  /** @throws BacklogError when an existing stream would be read by other rules while messages wait in it */
+  async refuseOtherRules(stream: StreamInfo): Promise<void> {
+    const { SEKALI_SUBJECT_PREFIX: prefix, SEKALI_EVENT_BYTES_MAX: bytesMax } = this.settings;
+    const changes: string[] = [];
+    const subjects = stream.config.subjects ?? [];
+    if (subjects.length > 0 && !subjects.includes(`${prefix}.>`)) {
+      changes.push(`SEKALI_SUBJECT_PREFIX is ${prefix}, and was ${subjects.join(', ').replaceAll('.>', '')}`);
+    }
+    const before = Number(stream.config.metadata?.[EVENT_BYTES_METADATA] ?? 0);
+    if (before > bytesMax) changes.push(`SEKALI_EVENT_BYTES_MAX is ${bytesMax}, and was ${before}`);
+    if (changes.length === 0) return;
+    const waiting = await this.waiting(await jetstreamManager(this.connection, { checkAPI: false }), stream);
+    if (waiting === 0) return;
+    throw new BacklogError(
+      `${changes.join('; ')}: ${waiting} messages of stream ${stream.config.name} were accepted before and are not ` +
+        'stored yet, and would become dead letters; start with the old setting until /stats shows in_flight 0',
+    );
+  }
+
+  /** Messages of a stream that are not settled. Without a consumer the database alone says which. */
+  private async waiting(manager: JetStreamManager, stream: StreamInfo): Promise<number> {
+    const { name } = stream.config;
+    const consumer = await consumerInfo(manager, { stream: name, name: this.settings.SEKALI_CONSUMER });
+    if (consumer) return consumer.num_pending + consumer.num_ack_pending;
+    const incarnation = await findIncarnation(this.pool, { name, identity: streamIdentity(stream) });
+    const { first_seq: firstSeq, last_seq: lastSeq, messages } = stream.state;
+    if (incarnation === undefined) return messages;
+    return lastSeq - (await settledHorizon(this.pool, incarnation.streamId, firstSeq - 1));
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * Brokers that are older than the database: their stores are put back while the database stays. What they accept
+ * afterwards gets sequences that the database has already, and is stored all the same.
+ */
+import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { createTestCluster, type TestCluster, waitFor } from '#testing';
+import {
+  type ConsumerFixture,
+  ledgerOf,
+  nothingUnsettled,
+  publishEvent,
+  readLedger,
+  startConsumer,
+} from './test/consumer-fixture.js';
+
+const ELECTED_WITHIN_MS = 60_000;
+const TEST_MS_MAX = 180_000;
+jest.setTimeout(TEST_MS_MAX);
+
+let system: TestCluster;
+let consumer: ConsumerFixture | undefined;
+
+beforeEach(async () => {
+  system = await createTestCluster({ ackWaitMs: 2_000, duplicateWindowMs: 500 });
+});
+
+afterEach(async () => {
+  await consumer?.stop();
+  consumer = undefined;
+  await system.dispose();
+});
+
+function stores(): { name: string; live: string; copy: string }[] {
+  return system.brokers.nodes.map(({ name, dataDirectory }) => ({
+    name,
+    live: join(dataDirectory, 'store'),
+    copy: join(dataDirectory, 'copy'),
+  }));
+}
+
+async function stopBrokers(): Promise<void> {
+  await Promise.all(system.brokers.nodes.map((node) => node.stop()));
+}
+
+async function startBrokers(): Promise<void> {
+  await Promise.all(system.brokers.nodes.map((node) => node.spawn()));
+  await Promise.all(system.brokers.nodes.map((node) => node.untilReady({ timeoutMs: ELECTED_WITHIN_MS })));
+  await waitFor(
+    async () => {
+      const manager = await jetstreamManager(system.connection, { checkAPI: false });
+      const stream = await manager.streams.info(system.streamName);
+      const store = await manager.consumers.info(system.streamName, system.consumerName);
+      return stream.cluster?.leader !== undefined && store.cluster?.leader !== undefined;
+    },
+    { withinMs: ELECTED_WITHIN_MS, describe: 'leaders of the stream and of the consumer' },
+  );
+}
+
+/** Keeps what the brokers have now. */
+async function copyStores(): Promise<void> {
+  await stopBrokers();
+  for (const { live, copy } of stores()) cpSync(live, copy, { recursive: true });
+  await startBrokers();
+}
+
+/** What a broker keeps of its consumers: their state, and the logs of their groups. */
+function consumerParts(store: string): string[] {
+  const groups = join(store, 'jetstream', '$SYS', '_js_');
+  return [
+    join(store, 'jetstream', '$G', 'streams', system.streamName, 'obs'),
+    ...readdirSync(groups)
+      .filter((name) => name.startsWith('C-'))
+      .map((name) => join(groups, name)),
+  ];
+}
+
+/**
+ * Gives stopped brokers back what they had: all of it, or all but the state of their consumers.
+ *
+ * @param except a broker that keeps what it has
+ */
+function putBackStores(options: { keepConsumers?: boolean; except?: string | undefined } = {}): void {
+  for (const { name, live, copy } of stores()) {
+    if (name === options.except) continue;
+    const newer = `${live}-newer`;
+    cpSync(live, newer, { recursive: true });
+    rmSync(live, { recursive: true });
+    cpSync(copy, live, { recursive: true });
+    if (!options.keepConsumers) continue;
+    for (const part of consumerParts(newer)) {
+      const place = part.replace(newer, live);
+      rmSync(place, { recursive: true, force: true });
+      cpSync(part, place, { recursive: true });
+    }
+  }
+}
+
+async function rollBack(options?: Parameters<typeof putBackStores>[0]): Promise<void> {
+  await stopBrokers();
+  putBackStores(options);
+  await startBrokers();
+}
+
+async function send(...ids: readonly string[]): Promise<void> {
+  for (const id of ids) {
+    await waitFor(() => publishEvent(system, { id, messageId: `orders:${id}` }), {
+      withinMs: ELECTED_WITHIN_MS,
+      describe: `${id} acknowledged`,
+    });
+  }
+}
+
+async function settled(count: number): Promise<void> {
+  await waitFor(
+    async () => {
+      const { stored, duplicates, deadLetters } = await readLedger(system.pool);
+      return stored + duplicates + deadLetters >= count;
+    },
+    { withinMs: ELECTED_WITHIN_MS, describe: `${count} messages settled` },
+  );
+  await nothingUnsettled(system);
+}
+
+const named = (prefix: string, count: number): string[] =>
+  Array.from({ length: count }, (_, n) => `${prefix}${n + 1}`);
+
+/** Has a broker lead the consumer. */
+async function leadConsumerFrom(broker: string | undefined): Promise<void> {
+  const manager = await jetstreamManager(system.connection, { checkAPI: false });
+  const address = `${system.streamName}.${system.consumerName}`;
+  await waitFor(
+    async () => {
+      const { cluster } = await manager.consumers.info(system.streamName, system.consumerName);
+      if (cluster?.leader === broker) return true;
+      const request = JSON.stringify({ placement: { preferred: broker } });
+      await system.connection.request(`$JS.API.CONSUMER.LEADER.STEPDOWN.${address}`, request, {
+        timeout: 5_000,
+      });
+      return false;
+    },
+    { withinMs: ELECTED_WITHIN_MS, intervalMs: 1_000, describe: `${broker} leads the consumer` },
+  );
+}
+
+async function missingIds(ids: readonly string[]): Promise<string[]> {
+  const { rows } = await system.pool.query<{ id: string }>(
+    'SELECT id FROM unnest($1::text[]) AS id WHERE NOT EXISTS (SELECT FROM sekali.event_key WHERE event_id = id)',
+    [ids],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** Seven events on the copy, three more that the brokers will lose. */
+async function tenStored(lose: () => Promise<unknown> = () => send(...named('lost', 3))): Promise<void> {
+  consumer = await startConsumer(system.environment);
+  await send(...named('old', 7));
+  await settled(7);
+  await copyStores();
+  await lose();
+  await settled(10);
+}
+
+describe('brokers that are older than the database', () => {
+  it('store what they accept under sequences that the database has already', async () => {
+    await tenStored();
+    await rollBack();
+    await send(...named('new', 3));
+    await settled(13);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(13));
+    expect(await missingIds(named('new', 3))).toEqual([]);
+  });
+
+  it('take what was lost once more, as duplicates, and a retry of it as what it is', async () => {
+    await tenStored();
+    await rollBack();
+    await send('new1', 'lost1', 'new2');
+    await settled(13);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(12, 1));
+  });
+
+  it('store what they accept under the sequence of a dead letter, of a duplicate and of an event', async () => {
+    const js = jetstream(system.connection);
+    await tenStored(async () => {
+      await js.publish(`${system.subjectPrefix}.orders`, 'not JSON');
+      await publishEvent(system, { id: 'old1' });
+      await send('lost');
+    });
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(8, 1, 0, 1));
+    await rollBack();
+    await send(...named('new', 3));
+    await settled(13);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(11, 1, 0, 1));
+  });
+
+  it('store what they accept while no worker runs, and the stream has outgrown the database since', async () => {
+    await tenStored();
+    await consumer?.stop();
+    await rollBack();
+    await send(...named('new', 5));
+    consumer = await startConsumer(system.environment);
+    await settled(15);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(15));
+  });
+
+  it('deliver what comes under sequences that the consumer has acknowledged before', async () => {
+    await tenStored();
+    await rollBack({ keepConsumers: true });
+    await send(...named('new', 3));
+    await settled(13);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(13));
+  });
+
+  it('lose nothing that they accept afterwards, under load', async () => {
+    consumer = await startConsumer(system.environment);
+    const acknowledged: string[] = [];
+    let isOver = false;
+    const load = (async (): Promise<void> => {
+      for (let n = 0; !isOver; n++) {
+        const batch = Array.from({ length: 20 }, (_, place) => `e${n}-${place}`);
+        const sent = await Promise.allSettled(batch.map((id) => publishEvent(system, { id })));
+        acknowledged.push(...batch.filter((_, place) => sent[place]?.status === 'fulfilled'));
+      }
+    })();
+    const moreThan = async (count: number): Promise<void> => {
+      await waitFor(() => acknowledged.length > count, { withinMs: ELECTED_WITHIN_MS, describe: 'the load' });
+    };
+    await moreThan(200);
+    await copyStores();
+    // What is lost has to be in the database, or nothing is taken for something else.
+    const copied = acknowledged.length;
+    await moreThan(copied + 1_000);
+    await waitFor(async () => (await readLedger(system.pool)).stored > copied + 500, {
+      withinMs: ELECTED_WITHIN_MS,
+      describe: 'more events stored than are on the copy',
+    });
+    await rollBack();
+    const before = acknowledged.length;
+    // The publishes under way while the brokers went down belong to neither side.
+    await moreThan(before + 20);
+    const accepted = acknowledged.length;
+    await moreThan(accepted + 2_000);
+    isOver = true;
+    await load;
+    await waitFor(async () => (await missingIds(acknowledged.slice(accepted))).length === 0, {
+      withinMs: ELECTED_WITHIN_MS,
+      describe: 'everything that was accepted afterwards',
+    });
+    await nothingUnsettled(system);
+    const ledger = await readLedger(system.pool);
+    expect(ledger).toEqual(ledgerOf(ledger.stored, ledger.duplicates));
+    const manager = await jetstreamManager(system.connection, { checkAPI: false });
+    const { state } = await manager.streams.info(system.streamName);
+    const { rows } = await system.pool.query<{ base: number; own: number }>(`
+      SELECT base_seq::integer AS base, (SELECT count(*)::integer FROM sekali.event_key key WHERE key.stream_id = stream.stream_id)
+        + (SELECT count(*)::integer FROM sekali.duplicate WHERE duplicate.stream_id = stream.stream_id) AS own
+      FROM sekali.stream ORDER BY stream_id DESC LIMIT 1`);
+    expect(rows[0]?.base).toBeGreaterThan(0);
+    expect((rows[0]?.base ?? NaN) + (rows[0]?.own ?? NaN)).toBe(state.last_seq);
+  });
+
+  it('deliver their own history, where one of them stays on the newer one and leads the consumer', async () => {
+    await tenStored();
+    const [kept, ...others] = system.brokers.nodes;
+    await stopBrokers();
+    putBackStores({ keepConsumers: true, except: kept?.name });
+    await Promise.all(others.map((node) => node.spawn()));
+    await send('new1');
+    await kept?.start({ timeoutMs: ELECTED_WITHIN_MS });
+    await leadConsumerFrom(kept?.name);
+    await send(...named('later', 2));
+    await settled(13);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(13));
+  });
+});

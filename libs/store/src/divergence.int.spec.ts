@@ -1,0 +1,236 @@
+/** A stream that lost its newest messages becomes a new incarnation: what is common stays, what follows is counted anew. */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { createTestSystem, type TestSystem } from '#testing';
+import { counterFaults } from './audit-counters.js';
+import { consumerStart, noteConsumerStart } from './consumer-start.js';
+import { currentIncarnation, type DifferingHistory } from './divergence.js';
+import { eventPage, FIRST_POSITION } from './event-page.js';
+import { settledHorizon } from './horizon.js';
+import type { StreamWitness } from './history-comparison.js';
+import { createInbox } from './inbox-tables.js';
+import { storeTotals } from './stats-queries.js';
+import { type Incarnation, incarnationOf } from './stream-registry.js';
+
+const EPOCH_MS = Date.parse('2026-11-22T10:00:00Z');
+const KEY = { name: 'EVENTS', identity: 'x' };
+
+let system: TestSystem;
+/** The stream: when the message under each sequence was published. */
+let stream: Map<number, number>;
+
+beforeEach(async () => {
+  system = await createTestSystem({ replicas: 1 });
+  stream = new Map();
+});
+afterEach(async () => {
+  await system.dispose();
+});
+
+const witness: StreamWitness = {
+  bounds: () =>
+    Promise.resolve({ firstSeq: Math.min(...stream.keys()), lastSeq: Math.max(0, ...stream.keys()) }),
+  publishedAt: (seqs) => Promise.resolve(new Map([...stream].filter(([seq]) => seqs.includes(seq)))),
+};
+
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from + 1 }, (_, n) => from + n);
+
+/** Messages of one history: those of another are published at other moments. */
+function published(history: number, from: number, to: number): void {
+  for (const seq of range(from, to)) stream.set(seq, EPOCH_MS + history * 60_000 + seq);
+}
+
+/** Rows of what the stream has under some sequences now, with their counts. */
+async function store(streamId: number, seqs: readonly number[]): Promise<void> {
+  await system.pool.query(
+    `WITH key AS (INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest)
+       SELECT 't', 'e-' || $1::text || '-' || seq, $1, seq, 0 FROM unnest($2::bigint[]) AS seq RETURNING *),
+     event AS (INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at, stored_at)
+       SELECT stream_id, seq, topic, event_id, 'test', now(), '{}', to_timestamp(at / 1000), stored_at
+       FROM key JOIN unnest($2::bigint[], $3::float8[]) AS published (seq, at) USING (seq))
+     INSERT INTO sekali.counter AS counter VALUES ($1, 't', 3, cardinality($2::bigint[]), 0, 0, 0, 0)
+     ON CONFLICT (stream_id, topic, shard) DO UPDATE SET stored = counter.stored + excluded.stored`,
+    [streamId, seqs, seqs.map((seq) => stream.get(seq))],
+  );
+}
+
+async function now(): Promise<{ incarnation: Incarnation; found: DifferingHistory | undefined }> {
+  let found: DifferingHistory | undefined;
+  const incarnation = await currentIncarnation(system.pool, KEY, witness, (differing) => (found = differing));
+  return { incarnation, found };
+}
+
+async function seqsOf(streamId: number): Promise<number[]> {
+  const { rows } = await system.pool.query<{ seq: number }>(
+    'SELECT key.seq::int AS seq FROM sekali.event_key key JOIN sekali.event USING (stream_id, seq) WHERE stream_id = $1 ORDER BY 1',
+    [streamId],
+  );
+  return rows.map(({ seq }) => seq);
+}
+
+/** A ledger up to a sequence, and a stream that has lost what is behind another and goes on differently. */
+async function diverged(known: number, common: number, last: number): Promise<Incarnation> {
+  published(1, 1, known);
+  const old = await incarnationOf(system.pool, KEY);
+  await store(old.streamId, range(1, known));
+  for (const seq of range(common + 1, known)) stream.delete(seq);
+  published(2, common + 1, last);
+  return old;
+}
+
+describe('a stream with the history that the database knows', () => {
+  it('stays the incarnation that it is, also when its oldest messages have left it, and others have come', async () => {
+    published(1, 1, 100);
+    const { streamId } = await incarnationOf(system.pool, KEY);
+    await store(streamId, range(1, 90));
+    for (const seq of range(1, 40)) stream.delete(seq);
+    expect(await now()).toEqual({ incarnation: await incarnationOf(system.pool, KEY), found: undefined });
+    for (const seq of range(1, 95)) stream.delete(seq);
+    expect((await now()).incarnation.revision).toBe(1);
+  });
+});
+
+describe('a stream with another history', () => {
+  it.each([
+    [10, 7, 10],
+    [10, 7, 7],
+    [10, 7, 30],
+    [1_000, 312, 1_000],
+    [1_000, 999, 1_000],
+    [50, 0, 50],
+  ])(
+    'that had %d messages, %d of them still, and %d now, begins behind those',
+    async (known, common, last) => {
+      const old = await diverged(known, common, last);
+      const { incarnation, found } = await now();
+      expect(found).toMatchObject({ commonSeq: common, knownSeq: known, lastSeq: last });
+      expect(incarnation).toMatchObject({ revision: 2 });
+      expect(incarnation.segments).toEqual([
+        ...(common > 0 ? [{ streamId: old.streamId, after: 0, upTo: common }] : []),
+        { streamId: incarnation.streamId, after: common, upTo: Number.MAX_SAFE_INTEGER },
+      ]);
+      expect((await now()).incarnation).toEqual(incarnation);
+      expect((await storeTotals(system.pool, 'EVENTS')).settledByIdentity.get('x')).toBe(common);
+      expect(await settledHorizon(system.pool, incarnation.streamId)).toBe(common);
+    },
+  );
+
+  it('is registered once, however many find out at the same moment', async () => {
+    await diverged(20, 10, 25);
+    const found = await Promise.all([now(), now(), now()]);
+    expect(new Set(found.map(({ incarnation }) => incarnation.streamId)).size).toBe(1);
+  });
+
+  it('takes what was stored ahead of a gap along, with its counts and its repeats', async () => {
+    published(1, 1, 12);
+    const old = (await incarnationOf(system.pool, KEY)).streamId;
+    await store(old, [1, 2, 3, 6, 7, 9, 10]);
+    await system.pool.query(
+      `INSERT INTO sekali.duplicate (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
+       VALUES ($1, 8, 't', 'e-1-6', $1, 6, true, to_timestamp($2)), ($1, 12, 't', 'e-1-7', $1, 7, false, to_timestamp($3))`,
+      [old, (stream.get(8) ?? NaN) / 1_000, (stream.get(12) ?? NaN) / 1_000],
+    );
+    await system.pool.query(`UPDATE sekali.counter SET duplicates = 2, conflicts = 1`);
+    for (const seq of range(10, 12)) stream.delete(seq);
+    published(2, 10, 20);
+    const { streamId, segments } = (await now()).incarnation;
+    expect(segments[0]).toEqual({ streamId: old, after: 0, upTo: 3 });
+    expect([await seqsOf(old), await seqsOf(streamId)]).toEqual([
+      [1, 2, 3, 10],
+      [6, 7, 9],
+    ]);
+    const { rows } = await system.pool.query(
+      'SELECT stream_id, seq::int, first_stream_id, first_seq::int FROM sekali.duplicate ORDER BY seq',
+    );
+    expect(rows).toEqual([
+      { stream_id: streamId, seq: 8, first_stream_id: streamId, first_seq: 6 },
+      { stream_id: old, seq: 12, first_stream_id: streamId, first_seq: 7 },
+    ]);
+    expect([await counterFaults(system.pool, old, 9), await counterFaults(system.pool, streamId, 9)]).toEqual(
+      [[], []],
+    );
+    const { topics, settledByIdentity } = await storeTotals(system.pool, 'EVENTS');
+    expect(topics).toMatchObject([{ stored: 7, duplicates: 2, conflicts: 1 }]);
+    expect(settledByIdentity.get('x')).toBe(3 + 4);
+  });
+
+  it('may have it more than once, and further back than before', async () => {
+    const first = await diverged(20, 10, 25);
+    const second = (await now()).incarnation;
+    await store(second.streamId, range(11, 25));
+    published(3, 6, 30);
+    const third = (await now()).incarnation;
+    await store(third.streamId, range(6, 30));
+    expect(third.segments).toEqual([
+      { streamId: first.streamId, after: 0, upTo: 5 },
+      { streamId: third.streamId, after: 5, upTo: Number.MAX_SAFE_INTEGER },
+    ]);
+    published(4, 28, 29);
+    stream.delete(30);
+    const fourth = (await now()).incarnation;
+    expect(fourth.segments.map(({ streamId, after }) => [streamId, after])).toEqual([
+      [first.streamId, 0],
+      [third.streamId, 5],
+      [fourth.streamId, 27],
+    ]);
+  });
+
+  it('is read on by whoever follows the events: nothing twice, nothing missed', async () => {
+    await diverged(10, 7, 12);
+    const noFloor = (): Promise<number> => Promise.resolve(0);
+    const before = await eventPage(system.pool, {}, FIRST_POSITION, 9, noFloor);
+    const { streamId } = (await now()).incarnation;
+    await store(streamId, range(8, 12));
+    const rest = await eventPage(system.pool, {}, before.next ?? FIRST_POSITION, 100, noFloor);
+    const more = await eventPage(system.pool, {}, rest.next ?? FIRST_POSITION, 100, noFloor);
+    expect(
+      [...before.events, ...rest.events, ...more.events].map(({ streamId: id, seq }) => `${id}:${seq}`),
+    ).toEqual([...range(1, 10).map((seq) => `1:${seq}`), ...range(8, 12).map((seq) => `${streamId}:${seq}`)]);
+  });
+});
+
+describe('where a consumer begins', () => {
+  const at = (seq: number, lastSeq = 12): Parameters<typeof consumerStart>[3] => ({
+    deliveredSeq: seq,
+    ackFloorSeq: seq,
+    stream: { firstSeq: 1, lastSeq },
+  });
+  const startOf = async (inbox: string, seq: number): Promise<number | undefined> =>
+    consumerStart(system.pool, await incarnationOf(system.pool, KEY), inbox, at(seq), witness);
+
+  it('is where the incarnation does, once', async () => {
+    await diverged(10, 7, 12);
+    const { incarnation } = await now();
+    expect(await startOf('store', 10)).toBe(8);
+    await noteConsumerStart(system.pool, incarnation, 'store', 8);
+    expect(await startOf('store', 7)).toBeUndefined();
+  });
+
+  it('is before what it has acknowledged and the database does not have, where the stream does', async () => {
+    published(1, 1, 12);
+    const { streamId } = await incarnationOf(system.pool, KEY);
+    await store(streamId, [1, 2, 3, 4, 6, 7, 8]);
+    expect(await startOf('store', 4)).toBeUndefined();
+    expect(await startOf('store', 8)).toBe(5);
+    stream.delete(5);
+    expect(await startOf('store', 8)).toBeUndefined();
+  });
+
+  it('is where the database ends, for one that is ahead of the stream', async () => {
+    published(1, 1, 12);
+    const { streamId } = await incarnationOf(system.pool, KEY);
+    await store(streamId, range(1, 12));
+    expect(await startOf('store', 13)).toBe(13);
+  });
+
+  it('is where its own inbox ends, for a further consumer', async () => {
+    await createInbox(system.pool, 'totals');
+    const old = await diverged(10, 7, 12);
+    await system.pool.query(
+      `INSERT INTO sekali.totals_key SELECT topic, event_id, stream_id, seq, digest FROM sekali.event_key WHERE seq < 6`,
+    );
+    const { streamId } = (await now()).incarnation;
+    expect(await startOf('totals', 10)).toBe(6);
+    expect(streamId).not.toBe(old.streamId);
+  });
+});

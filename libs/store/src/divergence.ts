@@ -1,0 +1,167 @@
+/**
+ * Registers that a stream has lost its newest messages: a new incarnation, based on the one before.
+ *
+ *   rows of the old number:   settled without a gap │ stored ahead of a gap │ of messages that the stream has lost
+ *   sequence                                     base                    common
+ *   afterwards                stay, belong to both  │ get the new number    │ stay, belong to the old one alone
+ *
+ * The new incarnation begins behind `base`; consumers are put back there, everything from there on is delivered again,
+ * and ids decide. Rows between `base` and `common` are of the same messages, so they come along: delivered again, they
+ * are found already processed and counted once. The rows that the stream has lost stay: they were received and stored.
+ *
+ * One transaction, under the locks that every batch of every inbox shares: no batch is decided while it runs, and each
+ * one after it finds its incarnation superseded. Of several processes that find out at once, the first one registers.
+ */
+import type { Pool } from 'pg';
+import { compareHistory, type HistoryComparison, type StreamWitness } from './history-comparison.js';
+import { settledHorizon } from './horizon.js';
+import { inboxNames, inboxTableNames, type InboxTableNames } from './inbox-tables.js';
+import type { Queryable } from './queryable.js';
+import { findIncarnation, type Incarnation, incarnationOf, type StreamKey } from './stream-registry.js';
+
+const LOCK_BATCHES = `SELECT pg_advisory_xact_lock(hashtext($1), $2::integer)`;
+
+const INSERT_REVISION = `
+INSERT INTO sekali.stream (name, identity, revision, base_stream_id, base_seq) VALUES ($1, $2, $3, $4, $5)
+RETURNING stream_id`;
+
+const START_HORIZON = `INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)`;
+
+const MOVE_EVENTS = `UPDATE sekali.event SET stream_id = $2 WHERE stream_id = $1 AND seq > $3 AND seq <= $4`;
+
+/** Rows change their number, and their counts go with them. */
+function moveRows(tables: InboxTableNames): string {
+  const range = 'WHERE stream_id = $1 AND seq > $3 AND seq <= $4';
+  return `
+WITH stored AS (UPDATE ${tables.key} SET stream_id = $2 ${range} RETURNING topic),
+repeated AS (UPDATE ${tables.duplicate} SET stream_id = $2 ${range} RETURNING topic, conflict),
+dead AS (UPDATE ${tables.dead_letter} SET stream_id = $2 ${range} RETURNING topic),
+moved AS (
+  SELECT topic, sum(stored) AS stored, sum(duplicates) AS duplicates, sum(conflicts) AS conflicts, sum(dead) AS dead
+  FROM (
+    SELECT topic, 1 AS stored, 0 AS duplicates, 0 AS conflicts, 0 AS dead FROM stored
+    UNION ALL SELECT topic, 0, 1, conflict::integer, 0 FROM repeated
+    UNION ALL SELECT topic, 0, 0, 0, 1 FROM dead
+  ) each GROUP BY topic
+)
+INSERT INTO ${tables.counter} AS counter
+  (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
+SELECT side.stream_id, topic, 0, side.sign * stored, side.sign * duplicates, side.sign * conflicts, side.sign * dead, 0
+FROM moved CROSS JOIN (VALUES ($1::integer, -1), ($2::integer, 1)) AS side (stream_id, sign)
+ORDER BY 1, 2
+ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
+  stored = counter.stored + excluded.stored,
+  duplicates = counter.duplicates + excluded.duplicates,
+  conflicts = counter.conflicts + excluded.conflicts,
+  dead_letters = counter.dead_letters + excluded.dead_letters`;
+}
+
+/** Duplicates name the first of their id, wherever it is now. */
+function followFirsts(tables: InboxTableNames): string {
+  return `
+UPDATE ${tables.duplicate} repeat SET first_stream_id = $2
+FROM ${tables.key} key
+WHERE key.stream_id = $2 AND key.seq > $3 AND key.seq <= $4
+  AND repeat.topic = key.topic AND repeat.event_id = key.event_id AND repeat.first_stream_id = $1`;
+}
+
+/** Attempts at messages that are gone say nothing about those that have their sequences now. */
+function forgetAttempts(tables: InboxTableNames): string {
+  return `DELETE FROM ${tables.attempt} WHERE stream_id = $1 AND seq > $2`;
+}
+
+/** For how long a stream that ends before the ledger does is asked again before it is believed. */
+const LATE_MS_MAX = 5_000;
+const ASK_AGAIN_MS = 250;
+
+/** A comparison that found two histories. */
+export type DifferingHistory = Extract<HistoryComparison, { agrees: false }>;
+
+/**
+ * The incarnation of a stream as it is now: the newest one, where the stream has the history that the ledger knows, else
+ * one that is registered for it.
+ *
+ * @param onDiffering hears what differs, before it is registered
+ * @throws when the brokers or the database do not answer
+ */
+export async function currentIncarnation(
+  pool: Pool,
+  key: StreamKey,
+  witness: StreamWitness,
+  onDiffering: (found: DifferingHistory) => void,
+): Promise<Incarnation> {
+  const incarnation = await incarnationOf(pool, key);
+  const deadline = Date.now() + LATE_MS_MAX;
+  const found = await compareHistory(pool, incarnation, witness, async () => {
+    if (Date.now() >= deadline) return true;
+    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+    return false;
+  });
+  if (found.agrees) return incarnation;
+  onDiffering(found);
+  return registerDivergence(pool, key, incarnation, found);
+}
+
+/** What the comparison found: up to where both histories are the same, and what the stream still has. */
+export interface Divergence {
+  readonly commonSeq: number;
+  readonly firstSeq: number;
+}
+
+/**
+ * Registers a new incarnation of a stream. See the head of this file.
+ *
+ * @param superseded the incarnation that the comparison was made with
+ * @returns the newest incarnation, also where another process registered it first
+ */
+export async function registerDivergence(
+  pool: Pool,
+  key: StreamKey,
+  superseded: Incarnation,
+  { commonSeq, firstSeq }: Divergence,
+): Promise<Incarnation> {
+  return inTransaction(pool, async (database) => {
+    const inboxes = (await inboxNames(database)).map(inboxTableNames);
+    for (const { key: table } of inboxes) await database.query(LOCK_BATCHES, [table, superseded.streamId]);
+    const newest = await findIncarnation(database, key);
+    if (newest !== undefined && newest.revision > superseded.revision) return newest;
+    const settled = await settledHorizon(database, superseded.streamId, firstSeq - 1);
+    const base = Math.min(commonSeq, settled);
+    const { rows } = await database.query<{ stream_id: number }>(INSERT_REVISION, [
+      key.name,
+      key.identity,
+      superseded.revision + 1,
+      superseded.streamId,
+      base,
+    ]);
+    const streamId = rows[0]?.stream_id;
+    const range = [superseded.streamId, streamId, base, commonSeq];
+    for (const tables of inboxes) {
+      await database.query(moveRows(tables), range);
+      await database.query(followFirsts(tables), range);
+      await database.query(forgetAttempts(tables), [superseded.streamId, base]);
+    }
+    await database.query(MOVE_EVENTS, range);
+    await database.query(START_HORIZON, [streamId, base]);
+    const registered = await findIncarnation(database, key);
+    if (registered === undefined) throw new Error(`stream ${key.name} has left the database while it was registered`);
+    return registered;
+  });
+}
+
+async function inTransaction<T>(pool: Pool, work: (database: Queryable) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken: unknown;
+  try {
+    await client.query('BEGIN');
+    const result = await work(client);
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    // A connection that cannot even roll back is thrown away.
+    await client.query('ROLLBACK').catch((failure: unknown) => (broken = failure));
+    throw error;
+  } finally {
+    client.release(broken !== undefined);
+  }
+}
