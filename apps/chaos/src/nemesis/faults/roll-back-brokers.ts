@@ -60,10 +60,8 @@ function rollBackFault(name: string, what: string, extent: Extent): Fault {
     holdMs: [0, 1_000],
     applies: (target) => {
       const brokers = processesOf(target, 'broker');
-      return (
-        brokers.length >= CLUSTER_BROKERS_MIN &&
-        brokers.every(({ name: broker }) => target.brokerStore(broker))
-      );
+      const least = extent.keepOne === true ? CLUSTER_BROKERS_MIN : 1;
+      return brokers.length >= least && brokers.every(({ name: broker }) => target.brokerStore(broker));
     },
     async start(target, random) {
       await requireCurrent(target);
