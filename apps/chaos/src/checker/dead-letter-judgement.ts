@@ -52,6 +52,7 @@ export class DeadLetterJudgement {
     const { sequences, identities, violations } = this.file;
     const told = sequences.told.get(offset);
     if (told < 0 || sequences.toldPoison.get(offset) === 0) return;
+    if (sequences.settledBefore(offset, told) > 0) return;
     if (!this.file.surroundings.drained && !sequences.isStored(offset) && !sequences.isDuplicate(offset))
       return;
     violations.add(

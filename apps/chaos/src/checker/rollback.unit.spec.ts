@@ -1,7 +1,7 @@
 /**
  * Runs in which the brokers went back: what was acknowledged meanwhile may be lost, and nothing else.
  *
- *   a, b stored │ copied │ c, poison p stored │ rolled back │ d, e stored: they take the sequences of c and p
+ *   a, b, poison q stored │ copied │ c, poison p stored │ rolled back │ d, e stored: they take the sequences of c and p
  */
 import { describe, expect, it } from '@jest/globals';
 import { amountOf } from '../workload/message.js';
@@ -10,10 +10,10 @@ import type { Verdict, ViolationName } from './verdict.js';
 
 const FORMER = 1;
 const WINDOW = { fromMs: 100, untilMs: 200 };
-const BEFORE: readonly Submission[] = [{ id: 'a' }, { id: 'b' }];
+const BEFORE: readonly Submission[] = [{ id: 'a' }, { id: 'b' }, { id: 'q', poison: 'not_json' }];
 const AFTER: readonly Submission[] = [{ id: 'd' }, { id: 'e' }];
 /** The first sequence that was given out twice. */
-const PARTED_AT = 103;
+const PARTED_AT = 104;
 
 const AUDIT_DISAGREES = ['audit_disagrees', 1];
 
@@ -24,18 +24,27 @@ type Treatment = 'relabelled' | 'left in the former incarnation' | 'read again';
 function rolledBack(treatment: Treatment = 'relabelled', after: readonly Submission[] = AFTER): RunEvidence {
   const run = saneRun([...BEFORE, ...after]);
   run.surroundings.lossWindows = [WINDOW];
-  at(run, 3, 1_000);
-  exposed(run, 'c', 'ok', 103);
-  exposed(run, 'p', 'ok', 104, 'not_json');
-  keepFormer(run, 'c', 103);
-  run.deadLetters.push({ seq: 104, incarnation: FORMER, topic: TOPIC, eventId: 'p', reason: 'not_json' });
+  at(run, BEFORE.length + 1, 1_000);
+  exposed(run, 'c', 'ok', PARTED_AT);
+  exposed(run, 'p', 'ok', PARTED_AT + 1, 'not_json');
+  keepFormer(run, 'c', PARTED_AT);
+  run.deadLetters.push({
+    seq: PARTED_AT + 1,
+    incarnation: FORMER,
+    topic: TOPIC,
+    eventId: 'p',
+    reason: 'not_json',
+  });
   if (treatment !== 'relabelled') {
-    for (const row of [...run.events, ...run.keys]) if (row.seq < PARTED_AT) row.incarnation = FORMER;
+    for (const row of [...run.events, ...run.keys, ...run.deadLetters])
+      if (row.seq < PARTED_AT) row.incarnation = FORMER;
     for (const { first, rows } of [{ first: 'firstIncarnation', rows: run.duplicates }] as const)
       for (const row of rows) if (row.firstSeq < PARTED_AT) row[first] = FORMER;
   }
   if (treatment === 'read again') {
-    for (const { seq, topic, eventId } of run.stream.filter((message) => message.seq < PARTED_AT))
+    for (const { seq, topic, eventId } of run.stream.filter(
+      ({ seq, eventId }) => seq < PARTED_AT && eventId !== 'q',
+    ))
       run.duplicates.push({ seq, topic, eventId, firstSeq: seq, firstIncarnation: FORMER, conflict: false });
   }
   return counted(run);
@@ -119,9 +128,15 @@ describe('a run in which the brokers went back', () => {
   it('may have lost what was acknowledged meanwhile', () => {
     const run = rolledBack();
     drop(run, 'c');
-    run.deadLetters.length = 0;
+    run.deadLetters = run.deadLetters.filter(({ eventId }) => eventId !== 'p');
     const verdict = judge(counted(run));
     expect(verdict).toMatchObject({ valid: true, tally: { exposed: 1, exposedLost: 1 } });
+  });
+
+  it('must have a dead letter of the poison that came before', () => {
+    const run = rolledBack('left in the former incarnation');
+    run.deadLetters = run.deadLetters.filter(({ eventId }) => eventId !== 'q');
+    expect(namesOf(judge(counted(run)))).toContain('dead_letter_missing');
   });
 
   it('may not have lost anything else, whatever the audit says', () => {
@@ -140,9 +155,16 @@ describe('a run in which the brokers went back', () => {
     drop(again, 'c');
     again.events.pop();
     again.keys.pop();
-    keepFormer(again, 'c', 103);
+    keepFormer(again, 'c', PARTED_AT);
     again.duplicates.push({
-      ...{ seq: 105, topic: TOPIC, eventId: 'c', firstSeq: 103, firstIncarnation: FORMER, conflict: false },
+      ...{
+        seq: 106,
+        topic: TOPIC,
+        eventId: 'c',
+        firstSeq: PARTED_AT,
+        firstIncarnation: FORMER,
+        conflict: false,
+      },
     });
     expect(judge(counted(again))).toMatchObject({ valid: true, tally: { acknowledged: 5, exposed: 0 } });
     const lost = rolledBack('relabelled', [...AFTER, { id: 'c' }]);
@@ -156,7 +178,7 @@ describe('a run in which the brokers went back', () => {
       for (const added of [0, 1]) {
         const run = rolledBack();
         exposed(run, 'x', 'info', 0);
-        if (stored) keepFormer(run, 'x', 105);
+        if (stored) keepFormer(run, 'x', 106);
         counted(run);
         const [account] = run.accounts;
         const amount = (added - Number(stored)) * amountOf(TOPIC, 'x');
@@ -176,7 +198,7 @@ describe('a run in which the brokers went back', () => {
 
   it('stores an event once over all incarnations', () => {
     const run = rolledBack();
-    keepFormer(run, 'd', 105);
+    keepFormer(run, 'd', 106);
     expect(namesOf(judge(counted(run)))).toContain('duplicated');
   });
 

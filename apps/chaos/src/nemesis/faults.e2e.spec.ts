@@ -331,8 +331,9 @@ describe('faults of links', () => {
 });
 
 describe('afterwards', () => {
-  it('every fault has been seen', () => {
-    expect(catalogue.map(({ name }) => name).filter((name) => !seen.has(name))).toEqual([]);
+  it('every fault has been seen, here or in broker-faults.e2e.spec.ts', () => {
+    const others = catalogue.map(({ name }) => name).filter((name) => !seen.has(name));
+    expect(others.filter((name) => !/^(roll-back|wipe-two|fill-disk|split)-/.test(name))).toEqual([]);
   });
 
   it(

@@ -47,7 +47,7 @@ export interface RunEvidence {
   readonly duplicates: Mutable<StoredDuplicate>[];
   /** Events that come from another transaction than their keys. */
   readonly apart: StoredKey[];
-  readonly deadLetters: Mutable<StoredDeadLetter>[];
+  deadLetters: Mutable<StoredDeadLetter>[];
   counters: Mutable<TopicCounters>[];
   accounts: Mutable<Account>[];
   figures: Mutable<GatewayFigures>[];

@@ -4,13 +4,16 @@
  *   all current ─▶ frozen, copied ─▶ load goes on ─▶ restarts held, SIGKILL ─▶ copies put back ─▶ released ─▶ all current
  *                  └────────────── what is acknowledged here may be lost ──────────────┘
  *
+ * A broker that was kept on its newer files need not find back by itself: brokers leave such a replica as it is. If it
+ * has not after some time, it is emptied, as an operator would do who is told of it.
+ *
  * The brokers stand still for the copy, all at the same time: what was acknowledged before is in it. Everything that
  * is accepted after the roll back must be stored, however much the database already knows of the sequences it gets.
  */
 import { rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StoreCopy, type Store } from '../../system/broker-files.js';
+import { emptyStore, StoreCopy, type Store } from '../../system/broker-files.js';
 import { until } from '../../system/deadline.js';
 import { untilEnded } from '../../system/signals.js';
 import type { Target } from '../../system/target.js';
@@ -21,6 +24,8 @@ const CLUSTER_BROKERS_MIN = 3;
 const CURRENT_BEFORE_MS_MAX = 10_000;
 const CURRENT_AFTER_MS_MAX = 50_000;
 const LEADER_MS_MAX = 25_000;
+/** How long the system has to do with a replica on another history. */
+const ASTRAY_MS_MAX = 15_000;
 /** From the copy to the roll back. */
 const BACK_MS_MIN = 2_000;
 const BACK_MS_MAX = 8_000;
@@ -78,10 +83,11 @@ function rollBackFault(name: string, what: string, extent: Extent): Fault {
         return {
           detail: `${namesOf(victims.filter((one) => one !== kept))}, by ${backMs} ms and the time of the copy`,
           exposed: { fromAt, untilAt: endedAt },
-          heal: async () => {
+          heal: once(async () => {
             await comeBack();
+            if (kept !== undefined) await takeBack(target, kept, victims);
             await untilWhole(target, victims);
-          },
+          }),
         };
       } finally {
         await copy.discard();
@@ -151,6 +157,32 @@ async function replace(
   } finally {
     release();
   }
+}
+
+/** Empties the one that was kept, unless it finds back to the others by itself. */
+async function takeBack(target: Target, { process }: Victim, victims: readonly Victim[]): Promise<void> {
+  await untilAllRestarted(victims);
+  const isBack = await target.untilReplicasCurrent(ASTRAY_MS_MAX).then(
+    () => true,
+    () => false,
+  );
+  const { pid } = process;
+  if (isBack || pid === undefined) return;
+  const release = target.holdRestarts();
+  try {
+    strike({ process, pid });
+    await untilEnded(pid);
+    await emptyStore(target.brokerStore(process.name) as string);
+  } finally {
+    release();
+  }
+  await untilAllRestarted([{ process, pid }]);
+}
+
+/** A healing that takes longer than is waited for must not be begun a second time beside itself. */
+function once(heal: () => Promise<void>): () => Promise<void> {
+  let healing: Promise<void> | undefined;
+  return () => (healing ??= heal().finally(() => (healing = undefined)));
 }
 
 /**
