@@ -210,6 +210,16 @@ describe('a run in which the brokers went back', () => {
     expect(names).toEqual(expect.arrayContaining(['lost', 'misplaced']));
   });
 
+  it('is false, and not merely unknown, when the brokers never came back and nothing could be read', () => {
+    const run = rolledBack();
+    run.surroundings.notHealed = ['roll-back-brokers: nobody leads'];
+    run.surroundings.drained = false;
+    run.unreadable.push(['stream', 'timeout'], ['database', 'where the stream ends is not known']);
+    run.audit = undefined;
+    const verdict = judge(run);
+    expect([verdict.valid, namesOf(verdict)]).toEqual([false, ['never_drained', 'not_healed']]);
+  });
+
   it('is judged as ever where nothing was acknowledged in the window', () => {
     const run = rolledBack();
     run.surroundings.lossWindows = [{ fromMs: 5_000, untilMs: 5_001 }];

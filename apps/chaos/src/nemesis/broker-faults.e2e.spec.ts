@@ -80,7 +80,9 @@ async function publishing<T>(
     while (!over.signal.aborted) {
       const seq = await publish();
       if (seq !== undefined) acknowledged.push({ at: performance.now(), seq });
-      await new Promise((resolve) => setTimeout(resolve, PUBLISH_EVERY_MS));
+      const dueAt = performance.now() + PUBLISH_EVERY_MS;
+      const isDue = () => over.signal.aborted || performance.now() >= dueAt;
+      await waitFor(isDue, { withinMs: 10_000, describe: 'the next message to be due' });
     }
   })();
   const ended = await work.finally(() => over.abort());

@@ -6,6 +6,7 @@
  * All of it is done from outside, to files that `sekali up` wrote: the system that is judged knows nothing of it.
  */
 import { readFile } from 'node:fs/promises';
+import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { brokerStoreIn } from './broker-store.js';
 import { ProxiedRoutes } from './broker-routes.js';
@@ -17,6 +18,8 @@ const RESTARTED_MS_MAX = 60_000;
 const ANSWER_MS_MAX = 3_000;
 const MONITOR = /^http: "([^"]+)"/m;
 const CONNECTIONS_MAX = 1_024;
+const MEMORY_SHARE_MAX = 0.5;
+const MIB = 1024 ** 2;
 
 /** What is prepared, and for whom. */
 export interface PreparationOptions {
@@ -41,12 +44,12 @@ export interface PreparedBrokers {
 
 /** Prepares them. Throws when a broker does not come back; what was opened is closed then. */
 export async function prepareBrokers(options: PreparationOptions): Promise<PreparedBrokers> {
-  const { wanted, diskBytes } = options;
-  const tried = wanted.includes('disks') ? await OwnDisks.open(diskBytes) : undefined;
+  const { wanted } = options;
+  const tried = wanted.includes('disks') ? await openDisks(options) : undefined;
   const disks = tried?.disks;
   const notes =
     tried !== undefined && tried.disks === undefined
-      ? [`The brokers have no disks that can be filled, which takes root on Linux: ${tried.why}`]
+      ? [`The brokers have no disks that can be filled, which takes root on Linux and memory: ${tried.why}`]
       : [];
   let routes: ProxiedRoutes | undefined;
   const close = async (): Promise<void> => {
@@ -61,6 +64,14 @@ export async function prepareBrokers(options: PreparationOptions): Promise<Prepa
     await close();
     throw error;
   }
+}
+
+/** Full disks take as much memory as they are large: a run must not be what ends the machine. */
+async function openDisks({ brokers, diskBytes }: PreparationOptions): ReturnType<typeof OwnDisks.open> {
+  const needed = brokers.length * diskBytes;
+  if (needed <= freemem() * MEMORY_SHARE_MAX) return OwnDisks.open(diskBytes);
+  const why = `full they would take ${Math.ceil(needed / MIB)} MiB of memory, more than half of what is free`;
+  return { disks: undefined, why };
 }
 
 /** How many connections a broker has whose names tell of a role. Throws when its monitoring does not answer. */
