@@ -76,6 +76,19 @@ describe('the judge', () => {
   );
 });
 
+describe('the judge and the audit', () => {
+  it(
+    'catch believe-sequences, each by itself',
+    async () => {
+      const { code, verdict } = await sabotaged('believe-sequences', 0.4, 'roll-back-brokers');
+      expect(verdict.violations.map(({ name }) => name)).toContain('lost');
+      expect(verdict.audit).toMatchObject({ exitCode: 1 });
+      expect(code).toBe(1);
+    },
+    RUN_MS_MAX,
+  );
+});
+
 describe('a running system', () => {
   it(
     'is judged by its addresses, on topics of the run, beside what it had',

@@ -38,6 +38,7 @@ export const SABOTAGES = {
   'effect-outside-transaction': 'worker',
   'no-inbox': 'worker',
   'drop-bad-batch': 'worker',
+  'believe-sequences': 'worker',
   'answer-before-puback': 'gateway',
 } as const;
 

@@ -13,6 +13,7 @@ import {
   BatchProcessor,
   type Delivery,
   type Effect,
+  ForeignSequenceError,
   Inbox,
   type InboxTables,
   type Message,
@@ -21,7 +22,7 @@ import {
   type PullConsumerOptions,
   type Transaction,
 } from '#idempotent-consumer';
-import { createPool, type Queryable } from '#store';
+import { createPool, incarnationOf, type Queryable } from '#store';
 import { AccountKeeper, ACCOUNTS_CONSUMER } from './account-keeper.js';
 import type { TransportChange } from './bootstrap.js';
 import { EventRecorder, STORE_CONSUMER } from './event-recorder.js';
@@ -39,6 +40,7 @@ export const SABOTAGES: ReadonlyMap<string, Sabotage> = new Map<string, Sabotage
   ['effect-outside-transaction', { effects: effectsOutsideTransaction }],
   ['no-inbox', { transport: noInbox }],
   ['drop-bad-batch', { transport: dropBadBatch }],
+  ['believe-sequences', { transport: believeSequences }],
 ]);
 
 const EFFECT_TO_COMMIT_MS = 50;
@@ -172,4 +174,43 @@ function dropBadBatch(options: PullConsumerOptions<SekaliEvent>): PullConsumerOp
     return new Map(deliveries.map(({ seq }) => [seq, { kind: 'settled' }]));
   };
   return options;
+}
+
+/**
+ * The mistake: a sequence is taken for the message that it was once. No history is compared with the stream's, and what
+ * comes under a sequence that is known as another message counts as processed: it is acknowledged and stored nowhere.
+ */
+function believeSequences(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions<SekaliEvent> {
+  const { prototype } = BatchProcessor;
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- called below on the processor it is taken from
+  const { process, processSuspect } = prototype;
+  prototype.process = async function (
+    this: BatchProcessor<unknown>,
+    streamId: number,
+    deliveries: readonly Delivery[],
+  ): Promise<Map<number, Outcome>> {
+    return process.call(this, streamId, deliveries).catch(asProcessed(deliveries));
+  };
+  prototype.processSuspect = async function (
+    this: BatchProcessor<unknown>,
+    streamId: number,
+    delivery: Delivery,
+  ): Promise<Map<number, Outcome>> {
+    return processSuspect.call(this, streamId, delivery).catch(asProcessed([delivery]));
+  };
+  return {
+    ...options,
+    historyOf: () => ({
+      incarnation: (stream) => incarnationOf(options.pool, stream),
+      startOf: () => Promise.resolve(undefined),
+      started: () => Promise.resolve(),
+    }),
+  };
+}
+
+function asProcessed(deliveries: readonly Delivery[]): (error: unknown) => Map<number, Outcome> {
+  return (error) => {
+    if (!(error instanceof ForeignSequenceError)) throw error;
+    return new Map(deliveries.map(({ seq }) => [seq, { kind: 'settled' }]));
+  };
 }
