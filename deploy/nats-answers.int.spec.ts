@@ -2,6 +2,7 @@
  * An answer of the brokers goes to whatever address its request names. So whoever may ask for anything has answers sent
  * to every administrative request, under every name that it could have, and nothing may come of it.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Msg, type MsgHdrs, headers, nuid } from '@nats-io/nats-core';
 import { connectBroker, jetStreamApi } from '#broker';
@@ -10,8 +11,8 @@ import { ACKNOWLEDGEMENTS, ADMINISTRATIVE_REQUESTS } from './test/administrative
 import { type NatsUser, SecuredCluster } from './test/secured-cluster.js';
 
 const START_MS_MAX = 90_000;
-/** How long something has to come of an answer. What these requests do takes some milliseconds. */
-const EFFECT_MS = 1_500;
+/** How often is looked for what came of the answers, which takes some milliseconds; the brokers answer in between. */
+const LOOKS = 30;
 const MESSAGES = 20;
 
 type User = Exclude<NatsUser, 'system'>;
@@ -175,7 +176,13 @@ async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
     led = await leaders();
     await work();
     for (const user of USERS) await as(user).flush();
-    await new Promise((resolve) => setTimeout(resolve, EFFECT_MS));
+    let looks = 0;
+    const isSeen = async (): Promise<boolean> => {
+      if (!isDeepStrictEqual(await fingerprint(), before)) return true;
+      looks += 1;
+      return looks === LOOKS;
+    };
+    await waitFor(isSeen, { withinMs: 60_000, describe: 'enough looks at the stream' });
     expect(await fingerprint()).toEqual(before);
     leading = await leaders();
     if (JSON.stringify(led) === JSON.stringify(leading)) return;
