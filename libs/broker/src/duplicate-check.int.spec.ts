@@ -77,7 +77,7 @@ async function bothSee(system: TestSystem, ledger?: EventLedger): Promise<[Publi
 /** Waits until nothing that a publisher has seen before counts any more. */
 async function sightEnds(): Promise<void> {
   const sinceMs = performance.now();
-  await waitFor(() => performance.now() - sinceMs > 60, {
+  await waitFor(() => performance.now() - sinceMs > 150, {
     withinMs: 10_000,
     describe: 'what was seen is old',
   });
@@ -182,7 +182,7 @@ describe('a repeat of an event', () => {
     const beganMs = performance.now();
     const told = await publisher.publishAll(events);
     expect(told.every(({ status }) => status === 'duplicate')).toBe(true);
-    expect(asked).toBeLessThanOrEqual(2 + (performance.now() - beganMs) / 50);
+    expect(asked).toBeLessThanOrEqual(3 + (performance.now() - beganMs) / 50);
   });
 
   it('is found to be given up among more dead letters than are looked through at once', async () => {

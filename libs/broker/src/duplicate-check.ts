@@ -11,7 +11,7 @@
  *                 └─no, or nothing can say─▶ lost
  *
  * Repeats are common, and a round trip for each would slow them down. So what was seen of the stream and of the dead letters
- * holds for a moment (`SEEN_MS`), and what comes meanwhile is judged by it: to them it is as if they had come that much
+ * holds for a moment (`HOLDS_MS`), and what comes meanwhile is judged by it: to them it is as if they had come that much
  * sooner. While one question is under way the next ones gather. Where the ledger cannot be asked, the stream has to do.
  *
  * An event that is given up again and again cannot fill the stream: see `Repeats`.
@@ -43,8 +43,9 @@ export interface EventLedger {
   stored(events: readonly Pick<SentEvent, 'topic' | 'eventId'>[]): Promise<readonly boolean[]>;
 }
 
-/** What was seen, and until when it holds. */
+/** What was seen, when to look again, and until when it holds. */
 interface Sight {
+  readonly againMs: number;
   readonly untilMs: number;
   readonly stream: StreamState;
   /** From this sequence on every message that was given up is known. */
@@ -59,7 +60,9 @@ interface Question {
   readonly fail: (error: unknown) => void;
 }
 
-const SEEN_MS = 50;
+const HOLDS_MS = 100;
+/** Looked again before it ends, so that nobody has to wait for it while repeats keep coming. */
+const AGAIN_MS = 50;
 const ASKED_AT_ONCE_MAX = 1_000;
 const LOOKS_AT_ONCE_MAX = 32;
 const GIVEN_UP_MAX = 5_000;
@@ -74,6 +77,7 @@ export class DuplicateCheck {
   private waiting: Question[] = [];
   private isAsking = false;
   private sight: Sight | undefined;
+  private isLookingAhead = false;
   private ledgerFrom = 0;
   private readonly repeats = new Repeats();
 
@@ -91,7 +95,10 @@ export class DuplicateCheck {
   isSurelyKept(seq: number): boolean {
     const { sight } = this;
     if (this.ledger === undefined) return true;
-    return sight !== undefined && performance.now() < sight.untilMs && isSeenKept(sight, seq);
+    const now = performance.now();
+    if (sight === undefined || now >= sight.untilMs) return false;
+    if (now >= sight.againMs) this.lookAhead(seq);
+    return isSeenKept(sight, seq);
   }
 
   /** Whether a message is in the stream and was not given up, or its event was stored. @throws when the brokers do not say */
@@ -107,6 +114,17 @@ export class DuplicateCheck {
   async isStored(event: SentEvent): Promise<boolean> {
     const [isStored = false] = await this.fromLedger([], (ledger) => ledger.stored([event]));
     return isStored;
+  }
+
+  private lookAhead(seq: number): void {
+    if (this.isLookingAhead || this.isAsking) return;
+    this.isLookingAhead = true;
+    void this.look(seq)
+      // Whoever asks next will hear it.
+      .catch(() => undefined)
+      .finally(() => {
+        this.isLookingAhead = false;
+      });
   }
 
   private async askAll(): Promise<void> {
@@ -148,7 +166,6 @@ export class DuplicateCheck {
 
   /** Looks at the stream and the dead letters. @returns `undefined` when this user may not look */
   private async look(lowestSeq: number): Promise<Sight | undefined> {
-    const beganMs = performance.now();
     const wantedFrom = Math.max(1, lowestSeq - FURTHER_BACK);
     const [stream, givenUp] = await Promise.all([
       this.streamState(),
@@ -157,8 +174,10 @@ export class DuplicateCheck {
     if (stream === 'not-told') return undefined;
     const isAll = givenUp.length < GIVEN_UP_MAX;
     const seqs = givenUp.map(({ seq }) => seq);
+    const now = performance.now();
     this.sight = {
-      untilMs: beganMs + SEEN_MS,
+      againMs: now + AGAIN_MS,
+      untilMs: now + HOLDS_MS,
       stream,
       fromSeq: isAll ? wantedFrom : Math.min(...seqs) + 1,
       givenUp,
