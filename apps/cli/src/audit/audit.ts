@@ -97,9 +97,8 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
       if (known !== current) past.push(await readPast(database, known));
     }
     const found = sequences.finish();
-    const promises = await checkPromises(database, request.stream, after.lastSeq, (seq) =>
-      brokers.message(request.stream, seq),
-    );
+    const look = brokers.message.bind(brokers, request.stream);
+    const promises = await checkPromises(database, request.stream, after.lastSeq, look);
     const findings: AuditFindings = {
       sequences: found,
       ledger,
