@@ -55,6 +55,8 @@ watch() {
       faulty=0
       continue
     fi
+    # A stream that failed to write was there to be written.
+    case "$what" in *write*) was_on=yes ;; esac
     faulty=$((faulty + 1))
     if [ "$was_on" = no ] || [ "$faulty" -lt "$LOOKS" ]; then continue; fi
     if [ "$(free_kib)" -lt "$RESTART_KIB_MIN" ]; then
