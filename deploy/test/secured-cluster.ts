@@ -123,6 +123,7 @@ export class SecuredCluster {
         NATS_NAME: plan.name,
         NATS_STORE_DIR: join(folder, 'data'),
         NATS_SYNC_INTERVAL: '"1s"',
+        NATS_FILE_STORE_BYTES: '20000000000',
       },
       workingDirectory: folder,
       logFile: join(this.folder, `${plan.name}.log`),

@@ -27,7 +27,7 @@ function open(options: Partial<PromiseMarksOptions> = {}, database: Queryable = 
 }
 
 async function rows(): Promise<unknown[]> {
-  const { rows: found } = await system.pool.query(
+  const { rows: found } = await system.pool.query<object>(
     `SELECT number::int, stream, seq::int, topic, event_id FROM sekali.promise ORDER BY number`,
   );
   return found;

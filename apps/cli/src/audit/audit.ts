@@ -106,9 +106,8 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
       if (known.streamId !== current?.streamId) past.push(await readPast(database, known, lostBehind(known)));
     }
     const found = sequences.finish();
-    const promises = await checkPromises(database, request.stream, after.lastSeq, (seq) =>
-      brokers.message(request.stream, seq),
-    );
+    const look = brokers.message.bind(brokers, request.stream);
+    const promises = await checkPromises(database, request.stream, after.lastSeq, look);
     const findings: AuditFindings = {
       sequences: found,
       foreign,

@@ -81,14 +81,19 @@ interface Answer {
   readonly accepted: readonly string[];
 }
 
-/** Publishes 20 events of 25 KB. */
-async function publish(gateway: string, round: number | string): Promise<Answer> {
-  const events = Array.from({ length: 20 }, (_, n) => ({
+/** Publishes 20 events of 25 KB, or others. */
+async function publish(
+  gateway: string,
+  round: number | string,
+  count = 20,
+  payload: object = PAYLOAD,
+): Promise<Answer> {
+  const events = Array.from({ length: count }, (_, n) => ({
     topic: 'disk',
     event_id: `${round}-${n}`,
     timestamp: '2026-11-22T10:00:00Z',
     source: 's',
-    payload: PAYLOAD,
+    payload,
   }));
   const answer = await fetch(`${gateway}/publish`, {
     method: 'POST',
@@ -162,7 +167,7 @@ if (ableTo) {
       rmSync(other);
       const isReady = await waitFor(
         async () => {
-          const answer = await publish(gateway, `after-${Math.random()}`).catch(() => undefined);
+          const answer = await publish(gateway, `after-${Math.random()}`, 1, {}).catch(() => undefined);
           const ready = await fetch(`${gateway}/health/ready`).catch(() => undefined);
           return (answer?.status === 202 && ready?.status === 200) || undefined;
         },

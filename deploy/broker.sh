@@ -1,0 +1,84 @@
+#!/bin/sh
+# Starts a broker with a bound for its messages that its disk can hold, and ends it when it runs and is of no use, so that
+# Docker starts it again. What follows the name of the script is for nats-server.
+#
+#   free space / 2 (the rest is for Postgres and all else) / brokers on this disk, and what this one uses already
+#
+# A broker that meets the end of its disk switches JetStream off, or has a stream that takes nothing more, until it is started
+# again; both lose messages that were acknowledged. Its own bound refuses publishers in time.
+#
+# "broker.sh healthy" says by its exit code whether the broker that runs here is of use.
+set -eu
+
+MONITOR="127.0.0.1 ${NATS_MONITOR_PORT:-8222}"
+LOOK_EVERY_SECONDS="${SEKALI_BROKER_LOOK_EVERY_SECONDS:-5}"
+LOOKS=3
+# Less would be full again at once.
+RESTART_KIB_MIN=32768
+
+free_kib() { df -Pk "$NATS_STORE_DIR" | awk 'NR == 2 { print $4 }'; }
+
+# The bound never shrinks: a broker whose bound is below what its streams were promised takes nothing at all.
+file_store_bytes() {
+  used_kib=$(du -sk "$NATS_STORE_DIR" | cut -f 1)
+  former=$(cat "$NATS_STORE_DIR/file-store-bytes" 2>/dev/null || echo 0)
+  awk -v free="$(free_kib)" -v used="$used_kib" -v former="$former" \
+    -v brokers="${SEKALI_BROKERS_PER_DISK:-3}" -v most="${SEKALI_BROKER_BYTES_MAX:-20000000000}" 'BEGIN {
+      bytes = (free / 2 / brokers + used) * 1024
+      if (bytes > most) bytes = most
+      if (bytes < former) bytes = former
+      printf "%.0f\n", bytes
+    }'
+}
+
+ask() { printf 'GET %s HTTP/1.0\r\n\r\n' "$1" | nc -w 3 $MONITOR 2>/dev/null; }
+
+# Says what is wrong. A broker that does not answer, or is behind the others, has said nothing of the kind.
+fault() {
+  if ask '/healthz?js-enabled-only=true' | head -n 1 | grep -q ' 503 '; then
+    echo 'JetStream is off'
+  elif ask /healthz | grep -qi 'write error'; then
+    echo 'a stream failed to write'
+  fi
+}
+
+# JetStream is off, too, while a store is read: only what was on before is ended.
+watch() {
+  broker=$1
+  was_on=no
+  faulty=0
+  while sleep "$LOOK_EVERY_SECONDS"; do
+    kill -0 "$broker" 2>/dev/null || return 0
+    what=$(fault)
+    if [ -z "$what" ]; then
+      ask '/healthz?js-enabled-only=true' | head -n 1 | grep -q ' 200 ' && was_on=yes
+      faulty=0
+      continue
+    fi
+    # A stream that failed to write was there to be written.
+    case "$what" in *write*) was_on=yes ;; esac
+    faulty=$((faulty + 1))
+    if [ "$was_on" = no ] || [ "$faulty" -lt "$LOOKS" ]; then continue; fi
+    if [ "$(free_kib)" -lt "$RESTART_KIB_MIN" ]; then
+      echo "broker.sh: $what, and the disk of $NATS_STORE_DIR is full: make room" >&2
+      continue
+    fi
+    echo "broker.sh: $what: ending the broker, to be started again" >&2
+    kill -TERM "$broker"
+    return 0
+  done
+}
+
+# For the health check: no fault, and JetStream is on.
+if [ "${1:-}" = healthy ]; then
+  [ -z "$(fault)" ] && ask '/healthz?js-enabled-only=true' | head -n 1 | grep -q ' 200 '
+  exit
+fi
+
+mkdir -p "$NATS_STORE_DIR"
+NATS_FILE_STORE_BYTES=$(file_store_bytes)
+export NATS_FILE_STORE_BYTES
+echo "$NATS_FILE_STORE_BYTES" >"$NATS_STORE_DIR/file-store-bytes"
+echo "broker.sh: this broker may keep $NATS_FILE_STORE_BYTES bytes" >&2
+watch "$$" &
+exec nats-server "$@"
