@@ -100,10 +100,7 @@ export class StreamFigures {
 
   private doubt(info: StreamInfo | undefined, settled: Settled): string | undefined {
     if (info === undefined) {
-      const known = Math.max(
-        this.acknowledgedSince(0),
-        ...[...settled.values()].map((one) => one.lastSeq),
-      );
+      const known = Math.max(this.acknowledgedSince(0), ...[...settled.values()].map((one) => one.lastSeq));
       return known > 0 ? `it says that there is no stream, of which sequence ${known} is known` : undefined;
     }
     const newest = settled.get(streamIdentity(info));
