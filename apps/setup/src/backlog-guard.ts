@@ -2,8 +2,8 @@
  * Settings that say how messages are read may change only when no message waits that was accepted under the old ones:
  * a worker would take it for something else, or never see it.
  */
-import { jetstreamManager, type JetStreamManager, type StreamInfo } from '@nats-io/jetstream';
-import { consumerInfo, EVENT_BYTES_METADATA, streamIdentity, streamInfo } from '#broker';
+import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
+import { consumerInfo, EVENT_BYTES_METADATA, jetStreamApi, streamIdentity, streamInfo } from '#broker';
 import type { SetupSettings } from '#config';
 import { findIncarnation, type Queryable, settledHorizon, streamNames } from '#store';
 
@@ -12,7 +12,7 @@ export class BacklogError extends Error {
   override readonly name = 'BacklogError';
 }
 
-type BrokerConnection = Parameters<typeof jetstreamManager>[0];
+type BrokerConnection = Parameters<typeof jetStreamApi>[0];
 type GuardSettings = Pick<
   SetupSettings,
   'SEKALI_STREAM' | 'SEKALI_CONSUMER' | 'SEKALI_SUBJECT_PREFIX' | 'SEKALI_EVENT_BYTES_MAX'
@@ -32,7 +32,7 @@ export class BacklogGuard {
    * @throws BacklogError when one of them holds messages that nothing would store any more
    */
   async refuseRenaming(): Promise<void> {
-    const manager = await jetstreamManager(this.connection, { checkAPI: false });
+    const manager = await jetStreamApi(this.connection);
     for (const name of await streamNames(this.pool)) {
       if (name === this.settings.SEKALI_STREAM) continue;
       // A stream of another name may be none of this user's business; then there is nothing to find out.
@@ -57,7 +57,7 @@ export class BacklogGuard {
     const before = Number(stream.config.metadata?.[EVENT_BYTES_METADATA] ?? 0);
     if (before > bytesMax) changes.push(`SEKALI_EVENT_BYTES_MAX is ${bytesMax}, and was ${before}`);
     if (changes.length === 0) return undefined;
-    const waiting = await this.waiting(await jetstreamManager(this.connection, { checkAPI: false }), stream);
+    const waiting = await this.waiting(await jetStreamApi(this.connection), stream);
     if (waiting === 0) return undefined;
     return new BacklogError(
       `${changes.join('; ')}: ${waiting} messages of stream ${stream.config.name} were accepted before and are not ` +

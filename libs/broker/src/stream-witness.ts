@@ -3,8 +3,9 @@
  *
  * Every question goes to the leader of the stream: a replica that stays on an older history would answer otherwise.
  */
-import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
+import { jetStreamApi } from './jetstream-api.js';
 
 const ANSWER_MS_MAX = 3_000;
 /** Questions under way at a time. */
@@ -44,7 +45,7 @@ export class StreamWitness {
   }
 
   private async asked(): Promise<JetStreamManager> {
-    this.manager ??= await jetstreamManager(this.connection, { checkAPI: false, timeout: ANSWER_MS_MAX });
+    this.manager ??= await jetStreamApi(this.connection, ANSWER_MS_MAX);
     return this.manager;
   }
 }
