@@ -50,6 +50,7 @@ export const TABLES: Readonly<Record<string, Rights>> = {
     recovery: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
   },
   migration: { gateway: READ, reader: READ },
+  promise: { gateway: ['SELECT', 'INSERT', 'DELETE'], reader: READ, recovery: READ },
   stream: {
     gateway: READ,
     worker: ['SELECT', 'INSERT'],
@@ -84,16 +85,17 @@ SELECT relname AS name,
   EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid AND inhparent = 'sekali.event'::regclass) AS is_partition
 FROM pg_class WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p')`;
 
+// Texts throughout: a union with a name is one of names, which end after 63 characters.
 const PRESENT_GRANTS = `
-SELECT 'SCHEMA' AS kind, 'sekali' AS object, rolname AS role, privilege_type AS privilege
+SELECT 'SCHEMA' AS kind, 'sekali'::text AS object, rolname AS role, privilege_type AS privilege
 FROM pg_namespace, aclexplode(nspacl) JOIN pg_roles ON pg_roles.oid = grantee
 WHERE nspname = 'sekali' AND rolname = ANY($1)
 UNION ALL
-SELECT 'TABLE', relname, rolname, privilege_type
+SELECT 'TABLE', relname::text, rolname, privilege_type
 FROM pg_class, aclexplode(relacl) JOIN pg_roles ON pg_roles.oid = grantee
 WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p') AND rolname = ANY($1)
 UNION ALL
-SELECT 'FUNCTION', proname || '(' || oidvectortypes(proargtypes) || ')', rolname, privilege_type
+SELECT 'FUNCTION', proname::text || '(' || oidvectortypes(proargtypes) || ')', rolname, privilege_type
 FROM pg_proc, aclexplode(proacl) JOIN pg_roles ON pg_roles.oid = grantee
 WHERE pronamespace = 'sekali'::regnamespace AND rolname = ANY($1)`;
 
