@@ -74,7 +74,7 @@ describe('the functions that run with the rights of setup', () => {
     expect(await outcome(`SELECT sekali.make_partition(current_date + 63, current_date + 64)`)).toBe('22023');
     expect(await outcome(`SELECT sekali.make_partition(NULL, NULL)`)).toBe('22023');
     expect(await outcome(`SELECT sekali.make_inbox('x (id int); DROP TABLE y')`)).toBe('22023');
-    const many = `SELECT sekali.make_inbox('many' || n) FROM generate_series(1, 100) n`;
+    const many = `SELECT sekali.make_inbox('many' || n) FROM generate_series(1, 101) n`;
     expect(await outcome(many)).toBe('54000');
   });
 

@@ -25,19 +25,16 @@ let worker: Pool;
 
 beforeAll(async () => {
   system = await createTestSystem({ replicas: 1 });
-  const url = new URL(system.postgresUrl);
-  url.pathname = `${url.pathname}_first`;
-  await system.pool.query(`CREATE DATABASE ${url.pathname.slice(1)} TEMPLATE template0`);
-  address = { url: url.href, name: 'test', connectionsMax: 2, transactionMsMax: 30_000 };
-  pool = createPool(address);
-  worker = createPool({ ...address, url: (await createRoles(url.href)).worker });
+  pool = system.pool;
+  address = { url: system.postgresUrl, name: 'test', connectionsMax: 2, transactionMsMax: 30_000 };
+  worker = createPool({ ...address, url: (await createRoles(system.postgresUrl)).worker });
+  await pool.query('DROP SCHEMA sekali CASCADE');
   await migrate(FIRST);
   await fill();
 });
 
 afterAll(async () => {
-  await Promise.all([pool.end(), worker.end()]);
-  await system.pool.query(`DROP DATABASE ${new URL(address.url).pathname.slice(1)} WITH (FORCE)`);
+  await worker.end();
   await system.dispose();
 });
 
