@@ -65,6 +65,11 @@ describe('a stream with another history than the database', () => {
       status: 'failed',
       detail: expect.stringContaining('another message under sequence 3 than the database'),
     });
+    // What only has to be said hides nothing that makes the gateway not ready.
+    const { streams } = await jetstreamManager(system.connection, { checkAPI: false });
+    await streams.update(system.streamName, { allow_direct: false });
+    expect((await health(gateway)).stream.detail).toContain('another message');
+    await streams.update(system.streamName, { allow_direct: true });
     await system.pool.query(
       `INSERT INTO sekali.stream (name, identity, revision, base_stream_id, base_seq) VALUES ($1, $2, 2, 1, 2)`,
       [system.streamName, identity],

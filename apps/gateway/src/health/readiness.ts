@@ -98,12 +98,13 @@ export class ReadinessCheck {
     if (info === undefined) return failed('the stream does not exist: run setup');
     if (info.cluster !== undefined && !info.cluster.leader) return failed('the stream has no leader');
     const drift = streamState(info, this.options.subjectPrefix, this.options.tellErrors);
-    if (drift.status === 'ok' && this.broker.isStreamFull)
-      return degraded('the stream is full: events are refused until there is room');
-    if (drift.status !== 'ok') return drift;
+    if (drift.status === 'failed') return drift;
     // Without the database nothing can be compared; that it is out of reach is said as such.
     const { fault, note } = (await this.history.state(info).catch(() => undefined)) ?? {};
     if (fault !== undefined) return failed(fault);
+    if (drift.status !== 'ok') return drift;
+    if (this.broker.isStreamFull)
+      return degraded('the stream is full: events are refused until there is room');
     return note === undefined ? OK : { ...OK, detail: note };
   }
 

@@ -224,6 +224,21 @@ describe('a key with a list of topics', () => {
     expect((await get('/events/logs.a/id-3')).status).toBe(200);
     expect((await get('/events/logs.a/none')).status).toBe(404);
   });
+
+  it('learns nothing of others from where a page ends: no link leads to theirs, no cursor counts them', async () => {
+    const { system, gateway, tokens } = await keyed([{ topics: ['payments'] }, { topics: ['unused'] }]);
+    await store(system, []);
+    const ends = async (key: number, limit: number): Promise<[string | null, string | null]> => {
+      const { headers } = await gateway.get(`/events?limit=${limit}`, { headers: bearer(tokens[key] ?? '') });
+      return [headers.get('link'), headers.get('sekali-cursor')];
+    };
+    const before = await ends(1, 1);
+    await store(system, ['orders.created', 'payments', 'logs', 'logs.a', 'payments', 'logs.b.c']);
+    expect(await ends(1, 1)).toEqual(before);
+    const [[link, cursor], [, cursorOfAll]] = [await ends(0, 2), await ends(0, 100)];
+    expect([link, cursor]).toEqual([null, cursorOfAll]);
+    expect((await ends(0, 1))[0]).toContain('rel="next"');
+  });
 });
 
 describe('a gateway that asks for keys, at its start', () => {

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createTestSystem, waitFor } from '#testing';
+import { wantsBody } from '../test/raw-socket.js';
 import { event, problemOf, RunningGateway } from '../test/running-gateway.js';
 
 /** As much as a gateway takes in one request, and more than there is room for beside another. */
@@ -30,6 +31,8 @@ const LARGE = Array.from({ length: 1_000 }, (_, n) =>
   event(`large-${n}`, { payload: { text: 'x'.repeat(900) } }),
 );
 
+const LARGE_BYTES = JSON.stringify(LARGE).length;
+
 async function untilLargeIs(gateway: RunningGateway, status: number): Promise<void> {
   await waitFor(async () => (await gateway.publish(LARGE)).status === status, {
     withinMs: 20_000,
@@ -42,7 +45,8 @@ describe('request bodies', () => {
     const { environment } = await createTestSystem();
     const gateway = await RunningGateway.start(environment);
     const arriving = await begin(gateway, ANNOUNCED_BYTES - 65_536);
-    await untilLargeIs(gateway, 503);
+    const isFull = async (): Promise<boolean> => !(await wantsBody(gateway.gateway.url, LARGE_BYTES));
+    await waitFor(isFull, { withinMs: 20_000, describe: 'the room to be taken' });
     const refused = await gateway.publish(LARGE);
     expect(problemOf(refused).type).toBe('urn:sekali:problem:busy');
     expect(Object.fromEntries(refused.headers)).toMatchObject({
