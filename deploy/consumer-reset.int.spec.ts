@@ -13,6 +13,7 @@ const MESSAGES = 9;
 
 let cluster: SecuredCluster;
 let monitoring: BrokerConnection;
+const opened: BrokerConnection[] = [];
 
 beforeAll(async () => {
   cluster = await SecuredCluster.start();
@@ -25,13 +26,15 @@ beforeAll(async () => {
 }, START_MS_MAX);
 
 afterAll(async () => {
-  await monitoring.close();
+  for (const connection of [monitoring, ...opened]) await connection.close();
   await cluster.stop();
 });
 
 async function connectTo(port: number, user: 'worker' | 'setup'): Promise<BrokerConnection> {
   const address = { ...cluster.addressOf(user), urls: `tls://127.0.0.1:${port}` };
-  return connectBroker(address, { waitForFirst: false });
+  const connection = await connectBroker(address, { waitForFirst: false });
+  opened.push(connection);
+  return connection;
 }
 
 /** Has a worker take so many messages, and settle none. @returns the sequence of the first */
@@ -78,7 +81,5 @@ describe.each([0, 1, 2])('a consumer that is put back through broker %i', (index
     expect(await take(worker, 3)).toBe(2);
     await resetting;
     expect(await delivered()).toBe(4);
-    await worker.close();
-    await setup.close();
   }, 60_000);
 });
