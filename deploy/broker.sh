@@ -10,7 +10,8 @@
 # "broker.sh healthy" says by its exit code whether the broker that runs here is of use.
 set -eu
 
-MONITOR="127.0.0.1 ${NATS_MONITOR_PORT:-8222}"
+MONITOR_HOST=127.0.0.1
+MONITOR_PORT="${NATS_MONITOR_PORT:-8222}"
 LOOK_EVERY_SECONDS="${SEKALI_BROKER_LOOK_EVERY_SECONDS:-5}"
 LOOKS=3
 # Less would be full again at once.
@@ -31,7 +32,15 @@ file_store_bytes() {
     }'
 }
 
-ask() { printf 'GET %s HTTP/1.0\r\n\r\n' "$1" | nc -w 3 $MONITOR 2>/dev/null; }
+# The head of an answer and its body. The official image has nc, and its wget shows no body of an error. An image that
+# NATS_IMAGE names instead may have GNU wget alone.
+ask() {
+  if command -v nc >/dev/null; then
+    printf 'GET %s HTTP/1.0\r\n\r\n' "$1" | nc -w 3 "$MONITOR_HOST" "$MONITOR_PORT" 2>/dev/null
+  else
+    wget -q -S -T 3 -t 1 --content-on-error -O - "http://$MONITOR_HOST:$MONITOR_PORT$1" 2>&1
+  fi
+}
 
 # Says what is wrong. A broker that does not answer, or is behind the others, has said nothing of the kind.
 fault() {

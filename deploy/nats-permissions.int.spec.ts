@@ -173,10 +173,10 @@ const isViolation = (error: unknown): boolean => {
 /** Whether a request is heard by somebody, whatever he answers to what it says. */
 async function maySend(connection: BrokerConnection, subject: string): Promise<boolean> {
   // Empty requests: those that are allowed are refused for what they lack, or find nothing.
-  // A deletion is refused for what it has too much.
+  // What would move the consumer, or do away with it, is refused for what it has too much.
   const body = subject.includes('MSG.NEXT')
     ? '{"batch":1,"no_wait":true}'
-    : /CONSUMER\.(?:DELETE|RESET)/.test(subject)
+    : /CONSUMER\.(?:DELETE|RESET|LEADER\.STEPDOWN)/.test(subject)
       ? '{"not":"empty"}'
       : '{}';
   return connection.request(subject, body, { timeout: ANSWER_MS_MAX }).then(
@@ -318,7 +318,7 @@ function unknownKey(): string {
 describe('a broker', () => {
   it.each<[string, (others: string) => string]>([
     ['of another deployment', (others) => join(others, 'nats-3')],
-    ['that shows the certificate of a gateway', () => join(cluster.secrets, 'gateway')],
+    ['that shows the certificate of Postgres', () => join(cluster.secrets, 'postgres')],
   ])('%s cannot join', async (what, certificateOf) => {
     const others = await makeSecrets(join(cluster.secrets, 'others'));
     const [first] = cluster.brokers;

@@ -32,4 +32,5 @@ export {
   type StreamDefinition,
   type StreamIdentity,
 } from './topology.js';
+export { hasMajority } from './stream-majority.js';
 export { StreamWitness } from './stream-witness.js';
