@@ -49,7 +49,8 @@ const UNMAKE_LOCK = 7_365_101;
 
 /**
  * The mistake: acknowledging a message when it arrives, as auto-ack does. Whoever dies before the commit has lost
- * it. Only the first answer to a delivery leaves, so what the consumer answers later is not heard.
+ * it. Only the first answer to a delivery leaves, so what the consumer answers later is not heard. An honest worker reads
+ * again what was acknowledged and is not stored; this one does not look.
  */
 function ackBeforeCommit(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions<SekaliEvent> {
   return {
@@ -58,6 +59,7 @@ function ackBeforeCommit(options: PullConsumerOptions<SekaliEvent>): PullConsume
       delivery.ack();
       return options.decode(delivery);
     },
+    historyOf: (pattern) => ({ ...options.historyOf(pattern), startOf: () => Promise.resolve(undefined) }),
   };
 }
 

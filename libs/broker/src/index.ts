@@ -1,6 +1,7 @@
 export { isForbidden, jetStreamErrorCode, NoRoomError } from './availability.js';
 export { BrokerWatch, type BrokerWatchOptions } from './broker-watch.js';
 export { brokerAddress, connectBroker, type BrokerAddress, type BrokerSettings } from './connection.js';
+export { resetConsumer } from './consumer-reset.js';
 export {
   CONSUMER_SHAPE,
   consumerDifferences,
@@ -24,7 +25,6 @@ export {
   EVENT_BYTES_METADATA,
   forgetConsumer,
   streamIdentity,
-  resetConsumer,
   STREAM_IDENTITY_METADATA,
   streamInfo,
   type ConsumerDefinition,

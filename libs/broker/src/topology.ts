@@ -26,6 +26,7 @@ import {
   streamShape,
 } from './definition-differences.js';
 import { jetStreamApi } from './jetstream-api.js';
+import { resetConsumer } from './consumer-reset.js';
 
 /** What the stream is made from. */
 export interface StreamDefinition {
@@ -73,7 +74,6 @@ const BROKER_METADATA = '_nats.';
 const CONSUMER_NOT_FOUND = 10014;
 const STREAM_NOT_FOUND = 10059;
 const STREAM_NAME_IN_USE = 10058;
-const RESET_MS_MAX = 5_000;
 
 /**
  * The identity of a stream. A stream that was made before streams had one is known by the instant of its creation until
@@ -275,32 +275,6 @@ export async function ensureConsumer(
     await resetConsumer(connection, definition, first);
     return manager.consumers.info(definition.stream, definition.name);
   });
-}
-
-/**
- * Puts a consumer back, or forward: the next message that it delivers is the first at or after a sequence. What was
- * delivered and not acknowledged is forgotten.
- *
- * @throws when the brokers do not do it, with their words and what to do
- */
-export async function resetConsumer(
-  connection: NatsConnection,
-  consumer: Pick<ConsumerDefinition, 'name' | 'stream'>,
-  seq: number,
-): Promise<void> {
-  const manager = await jetStreamApi(connection, RESET_MS_MAX);
-  try {
-    await manager.consumers.reset(consumer.stream, consumer.name, seq);
-  } catch (error) {
-    // Between accounts, the answer is lost where the broker that is asked leads the consumer: the reset is done.
-    const now = await consumerInfo(manager, consumer).catch(() => undefined);
-    if (now?.delivered.stream_seq === seq - 1) return;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(
-      `consumer ${consumer.name} cannot be put back to sequence ${seq} (${reason}): run sekali rewind, then setup`,
-      { cause: error },
-    );
-  }
 }
 
 /**

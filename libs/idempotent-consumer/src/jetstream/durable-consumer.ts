@@ -1,4 +1,5 @@
 /** Looking at the durable consumer and its stream on the broker, before pulling and while it goes on. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { type ConsumerInfo, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 
@@ -55,6 +56,7 @@ export interface ConsumerSight {
 }
 
 const ANSWER_MS_MAX = 2_000;
+const RESET_LOOK_MS = 100;
 const CONSUMER_NOT_FOUND = 10014;
 const NAK = '-NAK';
 
@@ -151,12 +153,22 @@ export class DurableConsumer {
   async reset(seq: number): Promise<void> {
     const { stream, consumer } = this.address;
     const { consumers } = await this.asked();
-    try {
-      await consumers.reset(stream, consumer, seq);
-    } catch (error) {
-      // Between accounts, the answer is lost where the broker that is asked leads the consumer: the reset is done.
-      const { delivered } = await consumers.info(stream, consumer);
-      if (delivered.stream_seq !== seq - 1) throw error;
+    const before = await consumers.info(stream, consumer);
+    let failure: unknown;
+    const answer = consumers.reset(stream, consumer, seq).then(
+      () => true,
+      (error: unknown) => {
+        failure = error;
+        return false;
+      },
+    );
+    // Between accounts, the answer is lost where the broker that is asked leads the consumer. So it is looked meanwhile.
+    for (;;) {
+      const isAnswered = await Promise.race([answer, pause(RESET_LOOK_MS)]);
+      if (isAnswered === true) return;
+      const now = await consumers.info(stream, consumer).catch(() => undefined);
+      if (now && wasReset(before, now, seq)) return;
+      if (isAnswered === false) throw failure;
     }
   }
 
@@ -189,4 +201,10 @@ export class DurableConsumer {
     });
     return this.manager;
   }
+}
+
+/** A reset begins the count of deliveries again, and mostly moves the position back; nothing else does. */
+function wasReset({ delivered: then }: ConsumerInfo, { delivered: now }: ConsumerInfo, seq: number): boolean {
+  if (now.consumer_seq < then.consumer_seq || now.stream_seq < then.stream_seq) return true;
+  return now.consumer_seq === 0 && now.stream_seq === seq - 1;
 }

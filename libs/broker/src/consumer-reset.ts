@@ -1,0 +1,55 @@
+/**
+ * Puts a consumer back, or forward.
+ *
+ * Between accounts, the answer is lost where the broker that is asked leads the consumer. So the consumer is looked at while
+ * the answer is waited for: workers may take what it delivers at once, and its position alone tells nothing then.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ConsumerInfo } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
+import { jetStreamApi } from './jetstream-api.js';
+
+const RESET_MS_MAX = 5_000;
+const LOOK_MS = 100;
+
+/**
+ * The next message that the consumer delivers is the first at or after a sequence. What was delivered and not acknowledged is
+ * forgotten.
+ *
+ * @throws when the brokers do not do it, with their words and what to do
+ */
+export async function resetConsumer(
+  connection: NatsConnection,
+  { name, stream }: { readonly name: string; readonly stream: string },
+  seq: number,
+): Promise<void> {
+  const { consumers } = await jetStreamApi(connection, RESET_MS_MAX);
+  const before = await consumers.info(stream, name);
+  let reason = '';
+  let cause: unknown;
+  const answer = consumers.reset(stream, name, seq).then(
+    () => true,
+    (error: unknown) => {
+      cause = error;
+      reason = error instanceof Error ? error.message : String(error);
+      return false;
+    },
+  );
+  for (;;) {
+    const isAnswered = await Promise.race([answer, pause(LOOK_MS)]);
+    if (isAnswered === true) return;
+    const now = await consumers.info(stream, name).catch(() => undefined);
+    if (now && wasReset(before, now, seq)) return;
+    if (isAnswered === false)
+      throw new Error(
+        `consumer ${name} cannot be put back to sequence ${seq} (${reason}): run sekali rewind, then setup`,
+        { cause },
+      );
+  }
+}
+
+/** A reset begins the count of deliveries again, and mostly moves the position back; nothing else does. */
+function wasReset({ delivered: then }: ConsumerInfo, { delivered: now }: ConsumerInfo, seq: number): boolean {
+  if (now.consumer_seq < then.consumer_seq || now.stream_seq < then.stream_seq) return true;
+  return now.consumer_seq === 0 && now.stream_seq === seq - 1;
+}
