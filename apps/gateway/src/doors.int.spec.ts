@@ -253,7 +253,10 @@ describe('Expect: 100-continue', () => {
     const gateway = await RunningGateway.start(environment, false);
     const bytes = 'GET /stats HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: mine\r\nExpect: more\r\n\r\n';
     const answer = rawAnswer((await endOf(open(gateway, bytes)))[0]);
-    expect(answer).toMatchObject({ status: 417, headers: { 'x-request-id': 'mine' } });
+    expect(answer).toMatchObject({
+      status: 417,
+      headers: { 'x-request-id': 'mine', 'cache-control': 'no-store' },
+    });
     expect((JSON.parse(answer.body) as Problem)['request_id']).toBe('mine');
   });
 });

@@ -56,6 +56,7 @@ const refuse: RequestListener = (request, response) => {
     .writeHead(417, {
       'content-type': PROBLEM_TYPE,
       'content-length': Buffer.byteLength(text),
+      'cache-control': 'no-store',
       [REQUEST_ID_HEADER]: id,
       connection: 'close',
     })

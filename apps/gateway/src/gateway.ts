@@ -11,16 +11,7 @@ import { brokerAddress } from '#broker';
 import type { GatewaySettings } from '#config';
 import { PUBLISH_EVENTS_MAX } from '#contracts';
 import { NestLogger, type Logger } from '#observability';
-import {
-  activeApiKeys,
-  areStored,
-  BrokerDuplicates,
-  createPool,
-  givenUpAmong,
-  givenUpFrom,
-  knownTopics,
-  PromiseMarks,
-} from '#store';
+import { activeApiKeys, areStored, createPool, givenUpAmong, givenUpFrom, knownTopics } from '#store';
 import { BrokerLink } from './broker-link.js';
 import { addressTest, clientOf } from './client-address.js';
 import { ConnectionBound } from './connection-bound.js';
@@ -33,6 +24,7 @@ import { KeyRing, type NoKeyError } from './keys/key-ring.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { type EventPublisher, Publishing } from './publish/publishing.js';
 import { JsonBodies } from './publish/json-body.js';
+import { PublishRecord } from './publish/publish-record.js';
 import { TopicBounds } from './publish/topic-bounds.js';
 import { protect } from './protections.js';
 import { RequestGate } from './request-gate.js';
@@ -73,8 +65,7 @@ export class Gateway {
     private readonly broker: BrokerLink,
     private readonly pool: Pool,
     private readonly keys: Keys | undefined,
-    private readonly duplicates: BrokerDuplicates,
-    private readonly promises: PromiseMarks,
+    private readonly record: PublishRecord,
     private readonly ageWatch: AgeWatch,
     private readonly logger: Logger,
   ) {}
@@ -103,15 +94,7 @@ export class Gateway {
       perClientMax: perClientMax(settings),
     });
     const broker = new BrokerLink(brokerOptions(settings, pool, logger));
-    const duplicates = new BrokerDuplicates(pool, {
-      onError: (error) =>
-        logger.warn({ error: String(error) }, 'counts of duplicates could not be written yet'),
-    });
-    const promises = new PromiseMarks(pool, {
-      stream: settings.SEKALI_STREAM,
-      onError: (error) =>
-        logger.warn({ error: String(error) }, 'marks of what the brokers promised could not be written yet'),
-    });
+    const record = new PublishRecord(pool, settings.SEKALI_STREAM, logger);
     const ageWatch = new AgeWatch(broker, logger);
     const app = await makeApp(settings, logger, {
       pool,
@@ -119,8 +102,7 @@ export class Gateway {
       ageWatch,
       publisher: change(broker),
       gate,
-      duplicates,
-      promises,
+      record,
       ring: keys?.ring,
     });
     try {
@@ -131,18 +113,8 @@ export class Gateway {
     }
     void connectBrokers(broker, logger);
     ageWatch.start();
-    return new Gateway(
-      await app.getUrl(),
-      app,
-      gate,
-      broker,
-      pool,
-      keys,
-      duplicates,
-      promises,
-      ageWatch,
-      logger,
-    );
+    const url = await app.getUrl();
+    return new Gateway(url, app, gate, broker, pool, keys, record, ageWatch, logger);
   }
 
   /** See the head of this file. Repeatable; resolves when everything has ended. */
@@ -158,10 +130,8 @@ export class Gateway {
     this.ageWatch.stop();
     this.broker.stopPublishing(PUBLISH_MS_LEFT_MAX);
     await this.step('answering', ANSWERS_MS_MAX, answered);
-    const written = Promise.all([this.duplicates.flush(), this.promises.flush()]);
-    await this.step('writing counts', COUNTS_MS_MAX, written);
-    this.duplicates.stop();
-    this.promises.stop();
+    await this.step('writing counts', COUNTS_MS_MAX, this.record.flush());
+    this.record.stop();
     server.closeAllConnections();
     await this.step(
       'closing',
@@ -277,8 +247,7 @@ interface Connections {
   readonly broker: BrokerLink;
   readonly publisher: EventPublisher;
   readonly gate: RequestGate;
-  readonly duplicates: BrokerDuplicates;
-  readonly promises: PromiseMarks;
+  readonly record: PublishRecord;
   readonly ageWatch: AgeWatch;
   readonly ring: KeyRing | undefined;
 }
@@ -286,7 +255,7 @@ interface Connections {
 async function makeApp(
   settings: GatewaySettings,
   logger: Logger,
-  { pool, broker, publisher, gate, duplicates, promises, ageWatch, ring }: Connections,
+  { pool, broker, publisher, gate, record, ageWatch, ring }: Connections,
 ): Promise<NestFastifyApplication> {
   const bounds = {
     // A request that can never find room among those waiting is refused for its size, not for the moment.
@@ -302,9 +271,9 @@ async function makeApp(
   };
   const topics = new TopicBounds(limits, async (topicsMax) => knownTopics(pool, topicsMax));
   const module = GatewayModule.over({
-    publishing: new Publishing(publisher, duplicates, promises, bounds, topics),
+    publishing: new Publishing(publisher, record, bounds, topics),
     events: new EventReader(pool, broker),
-    statistics: new Statistics(pool, broker, settings.SEKALI_STREAM, duplicates),
+    statistics: new Statistics(pool, broker, settings.SEKALI_STREAM, record.duplicates),
     ageWatch,
     readiness: new ReadinessCheck(pool, broker, {
       isStopping: () => gate.isClosing,

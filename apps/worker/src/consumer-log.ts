@@ -30,19 +30,10 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
         );
         return;
       case 'divided':
-        log.warn({ size: event.size, reason: String(event.error) }, 'batch refused; dividing it');
-        return;
       case 'dead-letter':
-        log.warn({ seq: event.seq, reason: event.reason, detail: event.detail }, 'dead letter');
-        return;
       case 'failed':
-        log.error(
-          { seq: event.seq, attempts: event.attempts, err: event.error },
-          'the effect of one event failed',
-        );
-        return;
       case 'batch-failed':
-        log.error({ size: event.size, err: event.error }, 'a batch failed; it is delivered again');
+        logTrouble(log, event);
         return;
       case 'outage-began':
         log.warn({ reason: String(event.error) }, 'Postgres is out of reach; waiting');
@@ -59,6 +50,32 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
         event satisfies never;
     }
   };
+}
+
+type TroubleEvent = Extract<
+  ConsumerEvent,
+  { readonly type: 'divided' | 'dead-letter' | 'failed' | 'batch-failed' }
+>;
+
+/** What went wrong with events, one or several. */
+function logTrouble(log: Logger, event: TroubleEvent): void {
+  switch (event.type) {
+    case 'divided':
+      log.warn({ size: event.size, reason: String(event.error) }, 'batch refused; dividing it');
+      return;
+    case 'dead-letter':
+      log.warn({ seq: event.seq, reason: event.reason, detail: event.detail }, 'dead letter');
+      return;
+    case 'failed':
+      log.error(
+        { seq: event.seq, attempts: event.attempts, err: event.error },
+        'the effect of one event failed',
+      );
+      return;
+    case 'batch-failed':
+      log.error({ size: event.size, err: event.error }, 'a batch failed; it is delivered again');
+      return;
+  }
 }
 
 type DefectEvent = Extract<ConsumerEvent, { readonly type: `defect-${string}` }>;

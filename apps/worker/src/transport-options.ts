@@ -34,18 +34,7 @@ export function transportOptions(
     stream: settings.SEKALI_STREAM,
     identityKey: STREAM_IDENTITY_METADATA,
     decode: eventDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX),
-    settings: {
-      batchSize: settings.SEKALI_BATCH_SIZE,
-      batchBytes: BATCH_BYTES_MAX,
-      batchWaitMs: settings.SEKALI_BATCH_WAIT_MS,
-      batchesInFlight: settings.SEKALI_BATCHES_IN_FLIGHT,
-      prefetch: settings.SEKALI_PREFETCH,
-      prefetchBytes: PREFETCH_BYTES_MAX,
-      isolateAfterDeliveries: settings.SEKALI_ISOLATE_AFTER_DELIVERIES,
-      attemptsMax: settings.SEKALI_ATTEMPTS_MAX,
-      retryDelayMs: RETRY_DELAY_MS,
-      slowRemedy: `raise SEKALI_TRANSACTION_MS_MAX (now ${settings.SEKALI_TRANSACTION_MS_MAX}), or find what makes it slow`,
-    },
+    settings: boundsOf(settings),
     durableOf,
     tablesOf: (pattern) => inboxTables('sekali', pattern),
     comparisonOf: (pattern) => (pattern === STORE_CONSUMER ? payloadComparison : {}),
@@ -72,4 +61,20 @@ export function transportOptions(
 
 async function prepareInbox(pool: Pool, pattern: string): Promise<void> {
   if (pattern !== STORE_CONSUMER) await createInbox(pool, pattern);
+}
+
+/** How much of everything, and how often. */
+function boundsOf(settings: WorkerSettings): PullConsumerOptions<SekaliEvent>['settings'] {
+  return {
+    batchSize: settings.SEKALI_BATCH_SIZE,
+    batchBytes: BATCH_BYTES_MAX,
+    batchWaitMs: settings.SEKALI_BATCH_WAIT_MS,
+    batchesInFlight: settings.SEKALI_BATCHES_IN_FLIGHT,
+    prefetch: settings.SEKALI_PREFETCH,
+    prefetchBytes: PREFETCH_BYTES_MAX,
+    isolateAfterDeliveries: settings.SEKALI_ISOLATE_AFTER_DELIVERIES,
+    attemptsMax: settings.SEKALI_ATTEMPTS_MAX,
+    retryDelayMs: RETRY_DELAY_MS,
+    slowRemedy: `raise SEKALI_TRANSACTION_MS_MAX (now ${settings.SEKALI_TRANSACTION_MS_MAX}), or find what makes it slow`,
+  };
 }

@@ -1,3 +1,4 @@
+export { isForbidden, jetStreamErrorCode, NoRoomError } from './availability.js';
 export { BrokerWatch, type BrokerWatchOptions } from './broker-watch.js';
 export { brokerAddress, connectBroker, type BrokerAddress, type BrokerSettings } from './connection.js';
 export {
@@ -22,16 +23,14 @@ export {
   ensureStream,
   EVENT_BYTES_METADATA,
   forgetConsumer,
-  isForbidden,
   streamIdentity,
-  jetStreamErrorCode,
   resetConsumer,
   STREAM_IDENTITY_METADATA,
-  NoRoomError,
   streamInfo,
   type ConsumerDefinition,
   type OnDifferences,
   type StreamDefinition,
   type StreamIdentity,
 } from './topology.js';
+export { hasMajority } from './stream-majority.js';
 export { StreamWitness } from './stream-witness.js';

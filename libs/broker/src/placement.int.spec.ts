@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { createTestCluster, type TestCluster, waitFor } from '#testing';
-import { ensureStream, NoRoomError, type StreamDefinition } from './topology.js';
+import { NoRoomError } from './availability.js';
+import { ensureStream, type StreamDefinition } from './topology.js';
 
 let system: TestCluster;
 

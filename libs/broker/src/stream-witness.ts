@@ -1,11 +1,13 @@
 /**
  * What the brokers have under a stream's sequences, for a comparison with what the database has.
  *
- * Every question goes to the leader of the stream: a replica that stays on an older history would answer otherwise.
+ * Every question goes to the leader of the stream: a replica that stays on an older history would answer otherwise. A leader
+ * that was cut off answers as well, with an older end of the stream, and must not be taken for one that lost messages.
  */
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { jetStreamApi } from './jetstream-api.js';
+import { hasMajority } from './stream-majority.js';
 
 const ANSWER_MS_MAX = 3_000;
 /** Questions under way at a time. */
@@ -20,10 +22,18 @@ export class StreamWitness {
     private readonly stream: string,
   ) {}
 
-  /** The first and the last sequence of the stream. Throws when nobody answers. */
+  /**
+   * The first and the last sequence of the stream.
+   *
+   * @throws when nobody answers, or the leader has not heard of a majority of the others for a while
+   */
   async bounds(): Promise<{ readonly firstSeq: number; readonly lastSeq: number }> {
-    const { state } = await (await this.asked()).streams.info(this.stream);
-    return { firstSeq: state.first_seq, lastSeq: state.last_seq };
+    const info = await (await this.asked()).streams.info(this.stream);
+    if (!hasMajority(info))
+      throw new Error(
+        `${info.cluster?.leader ?? 'the broker'}, which leads stream ${this.stream}, hears of no majority`,
+      );
+    return { firstSeq: info.state.first_seq, lastSeq: info.state.last_seq };
   }
 
   /**

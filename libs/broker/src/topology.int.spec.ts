@@ -242,9 +242,18 @@ describe('a consumer that was changed by hand', () => {
   it('is left paused, and that is said', async () => {
     const system = await createTestSystem();
     const { consumers } = await managerOf(system);
+    // The brokers answer before the consumer's leader has heard of it.
+    const becomes = (paused: boolean): Promise<unknown> =>
+      waitFor(
+        async () =>
+          ((await consumers.info(system.streamName, system.consumerName)).paused ?? false) === paused,
+        { withinMs: 10_000, describe: paused ? 'the pause to begin' : 'the pause to end' },
+      );
     await consumers.pause(system.streamName, system.consumerName, new Date(Date.now() + 3_600_000));
+    await becomes(true);
     expect(await setup(system)).toEqual(['pause_until']);
     await consumers.resume(system.streamName, system.consumerName);
+    await becomes(false);
     expect(await setup(system)).toEqual([]);
   });
 });

@@ -13,7 +13,8 @@ import {
   type StreamConfig,
   type StreamInfo,
 } from '@nats-io/jetstream';
-import { errors, nanos, type NatsConnection } from '@nats-io/nats-core';
+import { nanos, type NatsConnection } from '@nats-io/nats-core';
+import { change, isForbidden, jetStreamErrorCode, whenAvailable } from './availability.js';
 import {
   CONSUMER_SHAPE,
   consumerDifferences,
@@ -70,10 +71,9 @@ export const EVENT_BYTES_METADATA = 'sekali.event-bytes-max';
 const BROKER_METADATA = '_nats.';
 
 const CONSUMER_NOT_FOUND = 10014;
-const NO_SUITABLE_PEERS = 10005;
-const INSUFFICIENT_STORAGE = 10047;
 const STREAM_NOT_FOUND = 10059;
 const STREAM_NAME_IN_USE = 10058;
+const RESET_MS_MAX = 5_000;
 
 /**
  * The identity of a stream. A stream that was made before streams had one is known by the instant of its creation until
@@ -339,95 +339,7 @@ export async function consumerInfo(
     .catch((error: unknown) => absent(error, CONSUMER_NOT_FOUND));
 }
 
-/** The server's own error code of a JetStream API error, or `undefined` for any other error. */
-export function jetStreamErrorCode(error: unknown): number | undefined {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'number' ? code : undefined;
-}
-
 function absent(error: unknown, code: number): undefined {
   if (jetStreamErrorCode(error) === code) return undefined;
   throw error;
-}
-
-const RESET_MS_MAX = 5_000;
-/** A broker that has not come back yet, after which it passes by itself; a disk that is too small does not. */
-function isPeerMissing(error: unknown): boolean {
-  return jetStreamErrorCode(error) === NO_SUITABLE_PEERS && !/storage/i.test((error as Error).message);
-}
-
-/** The brokers have no place for a stream or a consumer, and whoever runs them has to make some. */
-export class NoRoomError extends Error {
-  override readonly name = 'NoRoomError';
-
-  /** Puts an error of the brokers that means this into words that say what to do; any other stays as it is. */
-  static from(error: unknown): unknown {
-    const code = jetStreamErrorCode(error);
-    if (code !== NO_SUITABLE_PEERS && code !== INSUFFICIENT_STORAGE) return error;
-    const { message } = error as Error;
-    const remedy = /storage/i.test(message)
-      ? 'give the brokers more disk, or lower SEKALI_STREAM_BYTES_MAX'
-      : 'start the brokers that are missing, or lower SEKALI_STREAM_REPLICAS';
-    return new NoRoomError(`the brokers have no place for the stream (${message}): ${remedy}`, {
-      cause: error,
-    });
-  }
-}
-
-const AVAILABLE_WITHIN_MS = 60_000;
-const RETRY_MS = 500;
-
-/**
- * Definitions the brokers will never accept fail at once, and so does what this user may not do. Waited for are a cluster
- * without a leader, and one that has not met all of its brokers again.
- *
- * @throws NoRoomError when the brokers have no place for what is to be made
- */
-async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + AVAILABLE_WITHIN_MS;
-  for (;;) {
-    try {
-      return await action();
-    } catch (error) {
-      const { status } = error as { status?: unknown };
-      const code = jetStreamErrorCode(error);
-      const refused = code !== undefined && status !== 503 && !isPeerMissing(error);
-      const isFinal = refused || error instanceof DefinitionError || isForbidden(error);
-      if (isFinal || Date.now() > deadline) throw NoRoomError.from(error);
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    }
-  }
-}
-
-/** The brokers do not let this user change something. */
-class NotPermittedError extends Error {
-  override readonly name = 'NotPermittedError';
-}
-
-/**
- * Waits for the answer to a request that changes something, after another that was answered. Nobody answers then means that
- * the account of this connection has no right to it: what it has not imported does not exist there.
- */
-async function change<T>(request: Promise<T>): Promise<T> {
-  try {
-    return await request;
-  } catch (error) {
-    if (!hasNoResponders(error)) throw error;
-    throw new NotPermittedError('this user may not change that on the brokers', { cause: error });
-  }
-}
-
-function hasNoResponders(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof errors.NoRespondersError) return true;
-  }
-  return false;
-}
-
-/** Whether this user may not do what it tried. */
-export function isForbidden(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof NotPermittedError || cause instanceof errors.PermissionViolationError) return true;
-  }
-  return false;
 }

@@ -24,6 +24,7 @@ import { Intake } from './intake.js';
 import type { ConsumerSight, DurableConsumer } from './jetstream/durable-consumer.js';
 import { PullSession } from './jetstream/pull-session.js';
 import { Watchdog } from './jetstream/watchdog.js';
+import { LeaderFollower, type MoveConnection } from './leader-follower.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Observer, Outcome, Postponed } from './outcome.js';
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
@@ -46,9 +47,6 @@ export interface ConsumerParts<E> {
   readonly observe: Observer;
 }
 
-/** Takes a connection to a broker by its name, until `signal` is aborted. @returns whether it is there */
-export type MoveConnection = (broker: string, signal: AbortSignal) => Promise<boolean>;
-
 /** The time during which sequences mean the same: one incarnation of the stream. */
 interface Era {
   readonly incarnation: StreamIncarnation;
@@ -58,11 +56,6 @@ interface Era {
 
 const REOPEN_MS = 250;
 const REOPEN_MS_MAX = 2_000;
-/** A move waits so long for what is held, and takes so long at most: events can flow over any broker. */
-const MOVE_MS_MAX = 2_000;
-/** A leader that was not met, as behind an address of one broker only, is not sought again for so long. */
-const MOVE_AGAIN_MS = 60_000;
-const HELD_POLL_MS = 10;
 const BATCH_FAILED_DELAY_MS = 5_000;
 /** An outage that begins while we stop is not waited out. */
 const STOP_GRACE_MS = 6_000;
@@ -72,13 +65,12 @@ export class IdempotentConsumer<E> {
   private readonly stopping = new AbortController();
   private readonly slots = new Set<Promise<void>>();
   private readonly lane = new SlowLane();
+  private readonly follower: LeaderFollower;
   private readonly held = new Set<Delivery>();
   private heldBytes = 0;
   private oldHeld = new Set<Delivery>();
   private era: Era | undefined;
   private session: PullSession | undefined;
-  /** The leader that was not met last, and when. */
-  private unmet: { readonly leader: string; readonly atMs: number } | undefined;
   private running: Promise<void> | undefined;
   private working: Promise<void> | undefined;
   private keepAliveTimer: NodeJS.Timeout | undefined;
@@ -86,7 +78,9 @@ export class IdempotentConsumer<E> {
   constructor(
     private readonly parts: ConsumerParts<E>,
     private readonly settings: ConsumerSettings,
-  ) {}
+  ) {
+    this.follower = new LeaderFollower(parts, () => this.held.size > 0, this.stopping.signal);
+  }
 
   /** Begins. Resolves with the first session, so that whoever waits knows that events flow. */
   async start(): Promise<void> {
@@ -119,7 +113,7 @@ export class IdempotentConsumer<E> {
   private async run(onFirstSession: () => void): Promise<void> {
     for (let failures = 0; !this.isStopping(); failures++) {
       try {
-        const sight = await this.seeConsumerNearby();
+        const sight = await this.follower.seeConsumer();
         const { name, identity } = sight.stream;
         const incarnation = await this.parts.gate.pass(() => this.parts.history.incarnation(sight.stream));
         if (this.isStopping()) return;
@@ -141,39 +135,6 @@ export class IdempotentConsumer<E> {
       const delayMs = Math.min(REOPEN_MS * 2 ** Math.min(failures, 5), REOPEN_MS_MAX);
       await pause(delayMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);
     }
-  }
-
-  /** Looks at the consumer, and from its leader when the connection can be taken there. */
-  private async seeConsumerNearby(): Promise<ConsumerSight> {
-    const sight = await seeConsumer(this.parts);
-    const { leader } = sight;
-    const { moveTo } = this.parts;
-    if (leader === undefined || !moveTo || !(await this.mayMoveTo(leader))) return sight;
-    const patience = new AbortController();
-    const timer = setTimeout(() => {
-      patience.abort();
-    }, MOVE_MS_MAX);
-    const signal = AbortSignal.any([patience.signal, this.stopping.signal]);
-    const reached = await moveTo(leader, signal).finally(() => {
-      clearTimeout(timer);
-    });
-    this.unmet = reached ? undefined : { leader, atMs: performance.now() };
-    this.parts.observe({ type: 'moved', broker: leader, reached });
-    // Also to be sure that the connection stands: a pull that is sent before would be lost.
-    return seeConsumer(this.parts);
-  }
-
-  /** Not while acks are owed: those sent during a move would be lost, and their messages delivered again. */
-  private async mayMoveTo(leader: string): Promise<boolean> {
-    const { connection, gate } = this.parts;
-    if (connection.info?.server_name === leader) return false;
-    if (this.unmet?.leader === leader && performance.now() - this.unmet.atMs < MOVE_AGAIN_MS) return false;
-    const beganMs = performance.now();
-    while (this.held.size > 0) {
-      if (gate.isOut || this.isStopping() || performance.now() - beganMs > MOVE_MS_MAX) return false;
-      await pause(HELD_POLL_MS);
-    }
-    return !this.isStopping();
   }
 
   /** @returns why the session ended, or `undefined` when we ended it */

@@ -8,6 +8,7 @@
 import type { Message } from './delivery.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Outcome } from './outcome.js';
+import { ForeignSequenceError } from './postgres/foreign-sequence.js';
 import type { Inbox } from './postgres/inbox.js';
 import { classifyDatabaseError, isUniqueViolation } from './postgres/sqlstate.js';
 
@@ -37,14 +38,15 @@ export class StoreProbe<E> {
     }
   }
 
-  /** Asks. An outage is waited out. @throws `StoppedError` */
+  /** Asks. An outage is waited out. @throws `StoppedError`, `ForeignSequenceError` */
   async check(streamId: number): Promise<StoreState> {
     const { good } = this;
     if (good === undefined) return 'unknown';
     try {
       await this.gate.pass(() => this.inbox.rehearse(streamId, good), waitsOutOutages());
     } catch (error) {
-      if (this.gate.isStopped(error)) throw error;
+      // Another history of the stream is no defect of the store.
+      if (this.gate.isStopped(error) || error instanceof ForeignSequenceError) throw error;
       // An effect with a unique constraint of its own knows the good message: it went as far as it can go twice.
       if (!isUniqueViolation(error)) return 'broken';
     }

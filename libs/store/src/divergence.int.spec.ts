@@ -1,13 +1,16 @@
 /** A stream that lost its newest messages becomes a new incarnation: what is common stays, what follows is counted anew. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createTestSystem, type TestSystem } from '#testing';
+import type { Pool } from 'pg';
+import { createRoles, createTestSystem, type TestSystem } from '#testing';
 import { counterFaults } from './audit-counters.js';
 import { consumerStart, noteConsumerStart } from './consumer-start.js';
+import { createPool } from './data-source.js';
 import { currentIncarnation, type DifferingHistory } from './divergence.js';
 import { eventPage, FIRST_POSITION } from './event-page.js';
+import { grantRights } from './grants.js';
 import { settledHorizon } from './horizon.js';
 import type { StreamWitness } from './history-comparison.js';
-import { createInbox } from './inbox-tables.js';
+import { createInbox, inboxTableNames } from './inbox-tables.js';
 import { storeTotals } from './stats-queries.js';
 import { type Incarnation, incarnationOf } from './stream-registry.js';
 
@@ -15,14 +18,20 @@ const EPOCH_MS = Date.parse('2026-11-22T10:00:00Z');
 const KEY = { name: 'EVENTS', identity: 'x' };
 
 let system: TestSystem;
+/** As a worker is connected: with its rights, and no others. */
+let worker: Pool;
 /** The stream: when the message under each sequence was published. */
 let stream: Map<number, number>;
 
 beforeEach(async () => {
   system = await createTestSystem({ replicas: 1 });
+  const urls = await createRoles(system.postgresUrl);
+  await grantRights(system.pool);
+  worker = createPool({ url: urls.worker, name: 'worker', connectionsMax: 4, transactionMsMax: 30_000 });
   stream = new Map();
 });
 afterEach(async () => {
+  await worker.end();
   await system.dispose();
 });
 
@@ -56,7 +65,7 @@ async function store(streamId: number, seqs: readonly number[]): Promise<void> {
 
 async function now(): Promise<{ incarnation: Incarnation; found: DifferingHistory | undefined }> {
   let found: DifferingHistory | undefined;
-  const incarnation = await currentIncarnation(system.pool, KEY, witness, (differing) => (found = differing));
+  const incarnation = await currentIncarnation(worker, KEY, witness, (differing) => (found = differing));
   return { incarnation, found };
 }
 
@@ -71,7 +80,7 @@ async function seqsOf(streamId: number): Promise<number[]> {
 /** A ledger up to a sequence, and a stream that has lost what is behind another and goes on differently. */
 async function diverged(known: number, common: number, last: number): Promise<Incarnation> {
   published(1, 1, known);
-  const old = await incarnationOf(system.pool, KEY);
+  const old = await incarnationOf(worker, KEY);
   await store(old.streamId, range(1, known));
   for (const seq of range(common + 1, known)) stream.delete(seq);
   published(2, common + 1, last);
@@ -81,10 +90,10 @@ async function diverged(known: number, common: number, last: number): Promise<In
 describe('a stream with the history that the database knows', () => {
   it('stays the incarnation that it is, also when its oldest messages have left it, and others have come', async () => {
     published(1, 1, 100);
-    const { streamId } = await incarnationOf(system.pool, KEY);
+    const { streamId } = await incarnationOf(worker, KEY);
     await store(streamId, range(1, 90));
     for (const seq of range(1, 40)) stream.delete(seq);
-    expect(await now()).toEqual({ incarnation: await incarnationOf(system.pool, KEY), found: undefined });
+    expect(await now()).toEqual({ incarnation: await incarnationOf(worker, KEY), found: undefined });
     for (const seq of range(1, 95)) stream.delete(seq);
     expect((await now()).incarnation.revision).toBe(1);
   });
@@ -110,7 +119,7 @@ describe('a stream with another history', () => {
         { streamId: incarnation.streamId, after: common, upTo: Number.MAX_SAFE_INTEGER },
       ]);
       expect((await now()).incarnation).toEqual(incarnation);
-      expect((await storeTotals(system.pool, 'EVENTS')).settledByIdentity.get('x')).toBe(common);
+      expect((await storeTotals(system.pool, 'EVENTS')).settledByIdentity.get('x')?.settled).toBe(common);
       expect(await settledHorizon(system.pool, incarnation.streamId)).toBe(common);
     },
   );
@@ -123,7 +132,7 @@ describe('a stream with another history', () => {
 
   it('takes what was stored ahead of a gap along, with its counts and its repeats', async () => {
     published(1, 1, 12);
-    const old = (await incarnationOf(system.pool, KEY)).streamId;
+    const old = (await incarnationOf(worker, KEY)).streamId;
     await store(old, [1, 2, 3, 6, 7, 9, 10]);
     await system.pool.query(
       `INSERT INTO sekali.duplicate (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
@@ -151,7 +160,53 @@ describe('a stream with another history', () => {
     );
     const { topics, settledByIdentity } = await storeTotals(system.pool, 'EVENTS');
     expect(topics).toMatchObject([{ stored: 7, duplicates: 2, conflicts: 1 }]);
-    expect(settledByIdentity.get('x')).toBe(3 + 4);
+    expect(settledByIdentity.get('x')).toMatchObject({ streamId, settled: 3 + 4, lastSeq: 9 });
+  });
+
+  it.each(['store', 'totals'])('takes along whatever the inbox %s has of it', async (inbox) => {
+    await createInbox(worker, 'totals');
+    const tables = inboxTableNames(inbox);
+    published(1, 1, 9);
+    const old = (await incarnationOf(worker, KEY)).streamId;
+    await store(old, [1, 2, 3]);
+    await system.pool.query(
+      `INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest)
+       SELECT 't', 'k-' || seq, $1, seq, 0 FROM unnest(ARRAY[5, 9]) AS seq`,
+      [old],
+    );
+    await system.pool.query(
+      `INSERT INTO ${tables.duplicate} (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
+       VALUES ($1, 6, 't', 'k-5', $1, 5, false, to_timestamp($2)), ($1, 8, 't', 'k-5', $1, 5, false, to_timestamp($3))`,
+      [old, (stream.get(6) ?? NaN) / 1_000, (stream.get(8) ?? NaN) / 1_000],
+    );
+    await system.pool.query(
+      `INSERT INTO ${tables.dead_letter} (stream_id, seq, topic, subject, reason, detail, body, deliveries, published_at)
+       VALUES ($1, 7, 't', 's.t', 'invalid', '', '', 1, to_timestamp($2))`,
+      [old, (stream.get(7) ?? NaN) / 1_000],
+    );
+    await system.pool.query(
+      `INSERT INTO ${tables.attempt} (stream_id, seq, started, finished) VALUES ($1, 9, 2, 1)`,
+      [old],
+    );
+    if (inbox !== 'store') await store(old, [5, 6, 7, 8, 9]);
+    for (const seq of [8, 9]) stream.delete(seq);
+    published(2, 8, 12);
+    const { streamId } = (await now()).incarnation;
+    const { rows } = await system.pool.query(
+      `SELECT seq::int, stream_id, first_stream_id FROM (
+         SELECT seq, stream_id, NULL AS first_stream_id FROM ${tables.key} WHERE event_id LIKE 'k-%'
+         UNION ALL SELECT seq, stream_id, first_stream_id FROM ${tables.duplicate}
+         UNION ALL SELECT seq, stream_id, NULL FROM ${tables.dead_letter}
+         UNION ALL SELECT seq, stream_id, NULL FROM ${tables.attempt}
+       ) settled ORDER BY seq`,
+    );
+    expect(rows).toEqual([
+      { seq: 5, stream_id: streamId, first_stream_id: null },
+      { seq: 6, stream_id: streamId, first_stream_id: streamId },
+      { seq: 7, stream_id: streamId, first_stream_id: null },
+      { seq: 8, stream_id: old, first_stream_id: streamId },
+      { seq: 9, stream_id: old, first_stream_id: null },
+    ]);
   });
 
   it('may have it more than once, and further back than before', async () => {
@@ -196,19 +251,19 @@ describe('where a consumer begins', () => {
     stream: { firstSeq: 1, lastSeq },
   });
   const startOf = async (inbox: string, seq: number): Promise<number | undefined> =>
-    consumerStart(system.pool, await incarnationOf(system.pool, KEY), inbox, at(seq), witness);
+    consumerStart(worker, await incarnationOf(worker, KEY), inbox, at(seq), witness);
 
   it('is where the incarnation does, once', async () => {
     await diverged(10, 7, 12);
     const { incarnation } = await now();
     expect(await startOf('store', 10)).toBe(8);
-    await noteConsumerStart(system.pool, incarnation, 'store', 8);
+    await noteConsumerStart(worker, incarnation, 'store', 8);
     expect(await startOf('store', 7)).toBeUndefined();
   });
 
   it('is before what it has acknowledged and the database does not have, where the stream does', async () => {
     published(1, 1, 12);
-    const { streamId } = await incarnationOf(system.pool, KEY);
+    const { streamId } = await incarnationOf(worker, KEY);
     await store(streamId, [1, 2, 3, 4, 6, 7, 8]);
     expect(await startOf('store', 4)).toBeUndefined();
     expect(await startOf('store', 8)).toBe(5);
@@ -218,13 +273,13 @@ describe('where a consumer begins', () => {
 
   it('is where the database ends, for one that is ahead of the stream', async () => {
     published(1, 1, 12);
-    const { streamId } = await incarnationOf(system.pool, KEY);
+    const { streamId } = await incarnationOf(worker, KEY);
     await store(streamId, range(1, 12));
     expect(await startOf('store', 13)).toBe(13);
   });
 
   it('is where its own inbox ends, for a further consumer', async () => {
-    await createInbox(system.pool, 'totals');
+    await createInbox(worker, 'totals');
     const old = await diverged(10, 7, 12);
     await system.pool.query(
       `INSERT INTO sekali.totals_key SELECT topic, event_id, stream_id, seq, digest FROM sekali.event_key WHERE seq < 6`,

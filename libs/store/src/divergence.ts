@@ -70,8 +70,11 @@ function forgetAttempts(tables: InboxTableNames): string {
   return `DELETE FROM ${tables.attempt} WHERE stream_id = $1 AND seq > $2`;
 }
 
-/** For how long a stream that ends before the ledger does is asked again before it is believed. */
-const LATE_MS_MAX = 5_000;
+/**
+ * For how long a stream that ends before the ledger does is asked again before it is believed: longer than a leader that was
+ * cut off goes on without hearing of a majority (stream-majority.ts).
+ */
+const LATE_MS_MAX = 6_000;
 const ASK_AGAIN_MS = 250;
 
 /** A comparison that found two histories. */

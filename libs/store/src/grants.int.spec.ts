@@ -5,7 +5,6 @@ import { createRoles, createTestSystem, type TestSystem } from '#testing';
 import { createPool } from './data-source.js';
 import { grantRights, ROLES, TABLES, type Program } from './grants.js';
 import { createInbox } from './inbox-tables.js';
-import { ensurePartitions } from './partitions.js';
 
 const PROGRAMS = Object.keys(ROLES) as Program[];
 const STATEMENTS = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'ALTER', 'DROP'] as const;
@@ -14,11 +13,17 @@ const PERMISSION_DENIED = '42501';
 const read = 'SELECT';
 const write = 'SELECT INSERT';
 const change = 'SELECT INSERT UPDATE';
-const decision = { gateway: read, worker: write, reader: read, recovery: read };
+const decision = {
+  gateway: read,
+  worker: `${write} UPDATE(stream_id)`,
+  reader: read,
+  recovery: read,
+};
+const duplicate = { ...decision, worker: `${write} UPDATE(stream_id,first_stream_id)` };
 const attempt = { worker: 'SELECT INSERT UPDATE DELETE', reader: read, recovery: read };
 const counter = { gateway: read, worker: change, reader: read, recovery: read };
 
-/** All that may be done; everything else is refused. */
+/** All that may be done; everything else is refused. In brackets: the only columns that it may be done to. */
 const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   api_key: { gateway: read },
   attempt,
@@ -26,19 +31,19 @@ const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   consumer_start: { worker: change, reader: read, recovery: read },
   counter,
   dead_letter: decision,
-  duplicate: decision,
+  duplicate,
   event: decision,
   event_default: { reader: read },
   'event_<day>': {},
   event_key: decision,
   horizon: { gateway: change, worker: change, reader: read, recovery: 'SELECT INSERT UPDATE DELETE' },
   migration: { gateway: read, reader: read },
-  promise: { gateway: 'SELECT INSERT DELETE', reader: read, recovery: read },
+  promise: { gateway: 'SELECT INSERT DELETE', reader: read },
   stream: { gateway: read, worker: write, reader: read, recovery: change },
   totals_attempt: attempt,
   totals_counter: counter,
   totals_dead_letter: decision,
-  totals_duplicate: decision,
+  totals_duplicate: duplicate,
   totals_key: decision,
 };
 
@@ -78,14 +83,52 @@ async function outcome(program: Program, statement: string): Promise<string> {
   }
 }
 
-async function tables(): Promise<{ name: string; column: string; type: string }[]> {
-  const { rows } = await system.pool.query<{ name: string; column: string; type: string }>(
-    `SELECT DISTINCT ON (relname) relname AS name, attname AS column, format_type(atttypid, atttypmod) AS type
+interface Column {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** Every table with its columns, but for those that the database alone fills. */
+async function tables(): Promise<{ name: string; columns: readonly [Column, ...Column[]] }[]> {
+  const { rows } = await system.pool.query<{ name: string; columns: [Column, ...Column[]] }>(
+    `SELECT relname AS name, json_agg(json_build_object(
+       'name', quote_ident(attname), 'type', format_type(atttypid, atttypmod)) ORDER BY attnum) AS columns
      FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
      WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0 AND attidentity = ''
-     ORDER BY relname, attnum`,
+       AND NOT attisdropped
+     GROUP BY relname ORDER BY relname`,
   );
   return rows;
+}
+
+/** @returns `ok`, the SQLSTATE with which every column is refused, or in brackets the columns that may be changed */
+async function outcomeOfUpdates(
+  program: Program,
+  table: string,
+  columns: readonly Column[],
+): Promise<string> {
+  const codes: { column: string; code: string }[] = [];
+  for (const { name: column } of columns)
+    codes.push({
+      column,
+      code: await outcome(program, `UPDATE sekali.${table} SET ${column} = NULL WHERE false`),
+    });
+  const [code, ...others] = new Set(codes.map((one) => one.code));
+  if (code !== undefined && others.length === 0) return code;
+  expect([code, ...others].sort()).toEqual([PERMISSION_DENIED, 'ok']);
+  return `(${codes
+    .filter((one) => one.code === 'ok')
+    .map(({ column }) => column)
+    .join(',')})`;
+}
+
+/** What `allowed` says of a statement, as `outcome` and `outcomeOfUpdates` would. */
+function expectedOutcome(allowed: string, statement: string): string {
+  for (const word of allowed.split(' ')) {
+    if (word === statement) return 'ok';
+    if (word.startsWith(`${statement}(`)) return word.slice(statement.length);
+  }
+  return PERMISSION_DENIED;
 }
 
 const kindOf = (table: string): string => table.replace(/^event_\d{8}$/, 'event_<day>');
@@ -94,22 +137,25 @@ describe('the roles of the programs', () => {
   it.each(PROGRAMS)('give the %s what it needs at each table, and refuse the rest', async (program) => {
     const seen: Record<string, string> = {};
     const expected: Record<string, string> = {};
-    for (const { name, column, type } of await tables()) {
+    for (const { name, columns } of await tables()) {
       if (name.startsWith('earlier_')) continue;
-      const statements: Record<(typeof STATEMENTS)[number], string> = {
+      const [{ name: column, type }] = columns;
+      const statements: Record<Exclude<(typeof STATEMENTS)[number], 'UPDATE'>, string> = {
         SELECT: `SELECT ${column} FROM sekali.${name} LIMIT 1`,
         INSERT: `INSERT INTO sekali.${name} (${column}) SELECT NULL::${type} WHERE false`,
-        UPDATE: `UPDATE sekali.${name} SET ${column} = NULL WHERE false`,
         DELETE: `DELETE FROM sekali.${name} WHERE false`,
         TRUNCATE: `TRUNCATE sekali.${name}`,
         ALTER: `ALTER TABLE sekali.${name} ADD COLUMN mine integer`,
         DROP: `DROP TABLE sekali.${name}`,
       };
-      const allowed = (ALLOWED[kindOf(name)]?.[program] ?? '').split(' ');
+      const allowed = ALLOWED[kindOf(name)]?.[program] ?? '';
       for (const statement of STATEMENTS) {
         const what = `${statement} ${kindOf(name)}`;
-        seen[what] = await outcome(program, statements[statement]);
-        expected[what] = allowed.includes(statement) ? 'ok' : PERMISSION_DENIED;
+        seen[what] =
+          statement === 'UPDATE'
+            ? await outcomeOfUpdates(program, name, columns)
+            : await outcome(program, statements[statement]);
+        expected[what] = expectedOutcome(allowed, statement);
       }
     }
     expect(Object.keys(expected)).toHaveLength(Object.keys(ALLOWED).length * STATEMENTS.length);
@@ -164,13 +210,21 @@ describe('the roles of the programs', () => {
   it('have the same rights to an inbox that was made before there were any', async () => {
     const rightsTo = async (consumer: string): Promise<unknown> => {
       const { rows } = await system.pool.query(
-        `SELECT replace(relname, $1, '') AS name, pg_get_userbyid(grantee) AS role, privilege_type
-         FROM pg_class, aclexplode(relacl) WHERE relname LIKE $1 || '%' AND grantee <> relowner ORDER BY 1, 2, 3`,
+        `SELECT replace(relname, $1, '') AS name, pg_get_userbyid(grantee) AS role, privilege_type, NULL AS column
+         FROM pg_class, aclexplode(relacl) WHERE relname LIKE $1 || '%' AND grantee <> relowner
+         UNION ALL
+         SELECT replace(relname, $1, ''), pg_get_userbyid(grantee), privilege_type, attname
+         FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid, aclexplode(attacl) WHERE relname LIKE $1 || '%'
+         ORDER BY 1, 2, 3, 4`,
         [`${consumer}_`],
       );
       return rows;
     };
-    expect(await rightsTo('earlier')).toEqual(await rightsTo('totals'));
+    const rights = await rightsTo('totals');
+    expect(rights).toContainEqual(
+      expect.objectContaining({ name: 'duplicate', role: ROLES.worker, column: 'first_stream_id' }),
+    );
+    expect(await rightsTo('earlier')).toEqual(rights);
   });
 
   it('are given nothing by anybody but the owner, who is told so', async () => {
@@ -180,6 +234,21 @@ describe('the roles of the programs', () => {
       new RegExp(`${ROLES.worker} .*does not own .*${String(database.rows[0]?.name)}.* as its owner`),
     );
     expect(await grantRights(system.pool)).toEqual([`GRANT SELECT ON TABLE sekali.event TO ${ROLES.reader}`]);
+  });
+
+  it('lose what somebody gave them to a column, and keep theirs where the table was given', async () => {
+    await system.pool.query(`GRANT SELECT (hash) ON sekali.api_key TO ${ROLES.reader}`);
+    await system.pool.query(`GRANT UPDATE (payload) ON sekali.event TO ${ROLES.worker}`);
+    await system.pool.query(`GRANT UPDATE ON sekali.totals_key TO ${ROLES.worker}`);
+    await system.pool.query(`REVOKE UPDATE (first_stream_id) ON sekali.duplicate FROM ${ROLES.worker}`);
+    expect((await grantRights(system.pool)).sort()).toEqual([
+      `GRANT UPDATE (first_stream_id) ON TABLE sekali.duplicate TO ${ROLES.worker}`,
+      `GRANT UPDATE (stream_id) ON TABLE sekali.totals_key TO ${ROLES.worker}`,
+      `REVOKE SELECT (hash) ON TABLE sekali.api_key FROM ${ROLES.reader}`,
+      `REVOKE UPDATE (payload) ON TABLE sekali.event FROM ${ROLES.worker}`,
+      `REVOKE UPDATE ON TABLE sekali.totals_key FROM ${ROLES.worker}`,
+    ]);
+    expect(await grantRights(system.pool)).toEqual([]);
   });
 
   it('lose what somebody gave them beyond it, and get back what was taken', async () => {
@@ -196,71 +265,4 @@ describe('the roles of the programs', () => {
     expect(await outcome('gateway', 'SELECT FROM sekali.theirs')).toBe('ok');
     await system.pool.query('DROP TABLE sekali.theirs');
   });
-});
-
-describe('the functions that run with the rights of setup', () => {
-  const day = (ahead: number): string => new Date(Date.now() + ahead * 86_400_000).toISOString().slice(0, 10);
-  const partition = (ahead: number): string => `sekali.event_${day(ahead).replaceAll('-', '')}`;
-
-  it('make the partitions for a worker, who owns none of them', async () => {
-    await system.pool.query(`DROP TABLE ${partition(2)}, ${partition(3)}`);
-    expect(await ensurePartitions(pools.worker)).toEqual([partition(2), partition(3)]);
-    expect(await ensurePartitions(pools.worker)).toEqual([]);
-    expect(await outcome('worker', `DROP TABLE ${partition(2)}`)).toBe(PERMISSION_DENIED);
-  });
-
-  it('make a day begin where one ends that was made in another time zone', async () => {
-    const bounds = `SELECT pg_get_expr(relpartbound, oid) AS bounds FROM pg_class WHERE oid = $1::regclass`;
-    const client = await system.pool.connect();
-    try {
-      await client.query(`DROP TABLE ${partition(4)}, ${partition(5)}, ${partition(6)}`);
-      await client.query(`SET timezone = 'America/Los_Angeles'`);
-      await client.query(
-        `CREATE TABLE ${partition(4)} PARTITION OF sekali.event FOR VALUES FROM ('${day(4)}') TO ('${day(5)}')`,
-      );
-      await client.query(`SET timezone = 'UTC'`);
-      const western = (await client.query<{ bounds: string }>(bounds, [partition(4)])).rows[0]?.bounds ?? '';
-      expect(await ensurePartitions(pools.worker)).toEqual([
-        `${partition(4)}_0000`,
-        partition(5),
-        partition(6),
-      ]);
-      const following = (await client.query<{ bounds: string }>(bounds, [partition(5)])).rows[0]?.bounds;
-      const [, end] = /TO \((.+)\)/.exec(western) ?? [];
-      expect(following).toBe(`FOR VALUES FROM (${end}) TO ('${day(6)} 00:00:00+00')`);
-    } finally {
-      client.release(true);
-    }
-  });
-
-  it('are bounded, whoever calls them', async () => {
-    expect(
-      await outcome('worker', `SELECT sekali.make_partition(current_date + 63, current_date + 64)`),
-    ).toBe('22023');
-    expect(await outcome('worker', `SELECT sekali.make_partition(NULL, NULL)`)).toBe('22023');
-    expect(await outcome('worker', `SELECT sekali.make_inbox('x (id int); DROP TABLE y')`)).toBe('22023');
-    const many = `SELECT sekali.make_inbox('many' || n) FROM generate_series(1, 100) n`;
-    expect(await outcome('worker', many)).toBe('54000');
-  });
-
-  it('find nothing that their caller has put in the way', async () => {
-    const { rows } = await system.pool.query<{ name: string; path: string | null }>(
-      `SELECT proname AS name, (SELECT s FROM unnest(proconfig) s WHERE s LIKE 'search_path=%') AS path
-       FROM pg_proc WHERE pronamespace = 'sekali'::regnamespace AND prosecdef ORDER BY 1`,
-    );
-    const path = 'search_path=pg_catalog, pg_temp';
-    expect(rows).toEqual([
-      { name: 'make_inbox', path },
-      { name: 'make_partition', path },
-    ]);
-  });
-});
-
-describe('an inbox', () => {
-  it.each(['event', 'api', 'broker'])(
-    'is not made where its tables would be the store’s: %s',
-    async (name) => {
-      await expect(createInbox(system.pool, name)).rejects.toThrow('cannot name an inbox');
-    },
-  );
 });

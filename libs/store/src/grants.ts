@@ -13,7 +13,8 @@ import type { Queryable } from './queryable.js';
 /** What a program is to the database. */
 export type Program = 'gateway' | 'worker' | 'reader' | 'recovery';
 
-type Privilege = 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE';
+/** To a whole table, or to one of its columns. */
+type Privilege = 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE' | `UPDATE (${string})`;
 type Rights = Readonly<Partial<Record<Program, readonly Privilege[]>>>;
 
 /** The role of each program. */
@@ -27,8 +28,16 @@ export const ROLES: Readonly<Record<Program, string>> = {
 };
 
 const READ: readonly Privilege[] = ['SELECT'];
-/** What a worker decides is written once and never changed. */
-const DECISION: Rights = { gateway: READ, worker: ['SELECT', 'INSERT'], reader: READ, recovery: READ };
+/**
+ * What a worker decides is written once and never changed. Only the number of the incarnation may change: a worker that
+ * registers a new one takes along what is of it.
+ */
+const DECISION: Rights = {
+  gateway: READ,
+  worker: ['SELECT', 'INSERT', 'UPDATE (stream_id)'],
+  reader: READ,
+  recovery: READ,
+};
 
 /** Every table of the schema, and what each program may do with it. Partitions are reached through their table alone. */
 export const TABLES: Readonly<Record<string, Rights>> = {
@@ -38,7 +47,10 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   consumer_start: { worker: ['SELECT', 'INSERT', 'UPDATE'], reader: READ, recovery: READ },
   counter: { gateway: READ, worker: ['SELECT', 'INSERT', 'UPDATE'], reader: READ, recovery: READ },
   dead_letter: DECISION,
-  duplicate: DECISION,
+  duplicate: {
+    ...DECISION,
+    worker: ['SELECT', 'INSERT', 'UPDATE (stream_id)', 'UPDATE (first_stream_id)'],
+  },
   event: DECISION,
   // The audit asks it for the days that found no partition of their own.
   event_default: { reader: READ },
@@ -50,7 +62,7 @@ export const TABLES: Readonly<Record<string, Rights>> = {
     recovery: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
   },
   migration: { gateway: READ, reader: READ },
-  promise: { gateway: ['SELECT', 'INSERT', 'DELETE'], reader: READ, recovery: READ },
+  promise: { gateway: ['SELECT', 'INSERT', 'DELETE'], reader: READ },
   stream: {
     gateway: READ,
     worker: ['SELECT', 'INSERT'],
@@ -85,17 +97,22 @@ SELECT relname AS name,
   EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid AND inhparent = 'sekali.event'::regclass) AS is_partition
 FROM pg_class WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p')`;
 
-// Texts throughout: a union with a name is one of names, which end after 63 characters.
+// All are text: a UNION that begins with a name cuts what follows to 63 bytes, and a function's arguments are longer.
 const PRESENT_GRANTS = `
-SELECT 'SCHEMA' AS kind, 'sekali'::text AS object, rolname AS role, privilege_type AS privilege
+SELECT 'SCHEMA' AS kind, nspname::text AS object, rolname::text AS role, privilege_type AS privilege
 FROM pg_namespace, aclexplode(nspacl) JOIN pg_roles ON pg_roles.oid = grantee
 WHERE nspname = 'sekali' AND rolname = ANY($1)
 UNION ALL
-SELECT 'TABLE', relname::text, rolname, privilege_type
+SELECT 'TABLE', relname::text, rolname::text, privilege_type
 FROM pg_class, aclexplode(relacl) JOIN pg_roles ON pg_roles.oid = grantee
 WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p') AND rolname = ANY($1)
 UNION ALL
-SELECT 'FUNCTION', proname::text || '(' || oidvectortypes(proargtypes) || ')', rolname, privilege_type
+SELECT 'TABLE', relname::text, rolname::text, format('%s (%I)', privilege_type, attname)
+FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid,
+  aclexplode(attacl) JOIN pg_roles ON pg_roles.oid = grantee
+WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p') AND NOT attisdropped AND rolname = ANY($1)
+UNION ALL
+SELECT 'FUNCTION', proname || '(' || oidvectortypes(proargtypes) || ')', rolname::text, privilege_type
 FROM pg_proc, aclexplode(proacl) JOIN pg_roles ON pg_roles.oid = grantee
 WHERE pronamespace = 'sekali'::regnamespace AND rolname = ANY($1)`;
 
@@ -179,7 +196,9 @@ function rightsByTable(tables: readonly PresentTable[]): Map<string, Rights> {
 /** The table that a further consumer's table is like. Only an inbox has a table of attempts. */
 function modelOf(table: string, tables: ReadonlySet<string>): string | undefined {
   const [, consumer = '', suffix = ''] = INBOX_TABLE.exec(table) ?? [];
-  return tables.has(`${consumer}_attempt`) ? (INBOX_MODELS as Readonly<Record<string, string>>)[suffix] : undefined;
+  return tables.has(`${consumer}_attempt`)
+    ? (INBOX_MODELS as Readonly<Record<string, string>>)[suffix]
+    : undefined;
 }
 
 function wantedGrants(roles: ReadonlySet<string>, tables: ReadonlyMap<string, Rights>): Grant[] {
@@ -208,14 +227,24 @@ function differences(
   const [wantedKeys, presentKeys] = [new Set(wanted.map(keyOf)), new Set(present.map(keyOf))];
   const isExcess = (grant: Grant): boolean =>
     !wantedKeys.has(keyOf(grant)) && (grant.kind !== 'TABLE' || ours.has(grant.object));
-  const isMissing = (grant: Grant): boolean => !presentKeys.has(keyOf(grant));
+  const excess = present.filter(isExcess);
+  // Whoever takes the right to a table away takes those to its columns along.
+  const goesAlong = ({ kind, object, role, privilege }: Grant): boolean =>
+    excess.some(
+      (gone) =>
+        gone.kind === kind &&
+        gone.object === object &&
+        gone.role === role &&
+        privilege.startsWith(`${gone.privilege} (`),
+    );
+  const isMissing = (grant: Grant): boolean => !presentKeys.has(keyOf(grant)) || goesAlong(grant);
   return [
-    ...present.filter(isExcess).map((grant) => `REVOKE ${termsOf(grant)} FROM ${grant.role}`),
+    ...excess.map((grant) => `REVOKE ${termsOf(grant)} FROM ${grant.role}`),
     ...wanted.filter(isMissing).map((grant) => `GRANT ${termsOf(grant)} TO ${grant.role}`),
   ];
 }
 
-/** Names of our tables, functions and roles need no quotes. */
+/** Names of our tables, columns, functions and roles need no quotes. */
 function termsOf({ kind, object, privilege }: Grant): string {
   return `${privilege} ON ${kind} ${kind === 'SCHEMA' ? object : `sekali.${object}`}`;
 }

@@ -10,7 +10,7 @@ import type { Queryable } from './queryable.js';
 
 const ADDRESS = { name: 'test', connectionsMax: 1, transactionMsMax: 20_000 };
 const INSERT_EVENT = `
-WITH stream AS (INSERT INTO sekali.stream (name, created) VALUES ('S', 'first') RETURNING stream_id),
+WITH stream AS (INSERT INTO sekali.stream (name, identity) VALUES ('S', 'first') RETURNING stream_id),
 key AS (
   INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest) SELECT 't', 'e', stream_id, 1, 0 FROM stream
 )
@@ -69,38 +69,42 @@ describe('the partitions', () => {
     FROM pg_inherits JOIN pg_class part ON part.oid = inhrelid
     WHERE inhparent = 'sekali.event'::regclass AND part.relname <> 'event_default' ORDER BY 1`;
 
+  /** A day that nobody has made a partition for, but may. @returns as `2027-01-05` */
+  const day = (after: number): string =>
+    new Date(Date.now() + (30 + after) * 86_400_000).toISOString().slice(0, 10);
+  const nameOf = (after: number): string => `event_${day(after).replaceAll('-', '')}`;
+
   it('are days in UTC in any zone', async () => {
     const system = await createTestSystem();
     const pooled = new pg.Pool({ connectionString: system.postgresUrl, max: 1 });
     pools.push(pooled);
     await pooled.query(`SET timezone = 'Asia/Jakarta'`);
-    const made = await ensurePartitions(pooled, new Date('2027-03-01T20:00:00Z'));
-    expect(made[0]).toBe('sekali.event_20270301');
+    const made = await ensurePartitions(pooled, new Date(`${day(0)}T20:00:00Z`));
+    expect(made[0]).toBe(`sekali.${nameOf(0)}`);
     const { rows } = await system.pool.query<{ name: string; bound: string }>(BOUNDS);
-    expect(rows.find(({ name }) => name === 'event_20270301')?.bound).toBe(
-      `FOR VALUES FROM ('2027-03-01 00:00:00+00') TO ('2027-03-02 00:00:00+00')`,
+    expect(rows.find(({ name }) => name === nameOf(0))?.bound).toBe(
+      `FOR VALUES FROM ('${day(0)} 00:00:00+00') TO ('${day(1)} 00:00:00+00')`,
     );
   });
 
   it('go on where those of another zone end, without a gap or an overlap', async () => {
     const system = await createTestSystem();
     // As a session in another zone made them: the day begins at 17:00 of the day before.
-    for (const [name, from, to] of [
-      ['event_20270301', '2027-03-01', '2027-03-02'],
-      ['event_20270302', '2027-03-02', '2027-03-03'],
-    ]) {
+    for (const after of [0, 1]) {
       await system.pool.query(
-        `CREATE TABLE sekali.${name} PARTITION OF sekali.event
-         FOR VALUES FROM ('${from} 00:00:00+07') TO ('${to} 00:00:00+07')`,
+        `CREATE TABLE sekali.${nameOf(after)} PARTITION OF sekali.event
+         FOR VALUES FROM ('${day(after)} 00:00:00+07') TO ('${day(after + 1)} 00:00:00+07')`,
       );
     }
-    const made = await ensurePartitions(system.pool, new Date('2027-03-01T20:00:00Z'));
-    expect(made.slice(0, 2)).toEqual(['sekali.event_20270302_1700', 'sekali.event_20270303']);
+    const evening = new Date(`${day(0)}T20:00:00Z`);
+    const made = await ensurePartitions(system.pool, evening);
+    const rest = `${nameOf(1)}_1700`;
+    expect(made.slice(0, 2)).toEqual([`sekali.${rest}`, `sekali.${nameOf(2)}`]);
     expect(made).toHaveLength(7);
     const { rows } = await system.pool.query<{ name: string; bound: string }>(BOUNDS);
-    expect(rows.find(({ name }) => name === 'event_20270302_1700')?.bound).toBe(
-      `FOR VALUES FROM ('2027-03-02 17:00:00+00') TO ('2027-03-03 00:00:00+00')`,
+    expect(rows.find(({ name }) => name === rest)?.bound).toBe(
+      `FOR VALUES FROM ('${day(1)} 17:00:00+00') TO ('${day(2)} 00:00:00+00')`,
     );
-    expect(await ensurePartitions(system.pool, new Date('2027-03-01T20:00:00Z'))).toEqual([]);
+    expect(await ensurePartitions(system.pool, evening)).toEqual([]);
   });
 });

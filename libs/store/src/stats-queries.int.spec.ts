@@ -22,7 +22,7 @@ async function brokerDuplicatesOf(database: Queryable, topic: string): Promise<n
 }
 
 describe('the totals', () => {
-  it('sum every shard and making of the stream, and tell settled sequences by making', async () => {
+  it('sum every shard and stream of the name, and tell settled sequences by identity', async () => {
     const { pool, streamName } = await createTestSystem();
     const first = await streamIdOf(pool, { name: streamName, identity: 'first' });
     const second = await streamIdOf(pool, { name: streamName, identity: 'second' });
@@ -48,8 +48,8 @@ describe('the totals', () => {
     expect(topics).toEqual([expect.objectContaining({ topic: 'a', stored: 104 }), { topic: 'b', ...b }]);
     expect(settledByIdentity).toEqual(
       new Map([
-        ['first', { settled: 16, lastSeq: 17 }],
-        ['second', { settled: 5, lastSeq: 0 }],
+        ['first', { streamId: first, registeredMs: expect.any(Number), settled: 16, lastSeq: 17 }],
+        ['second', { streamId: second, registeredMs: expect.any(Number), settled: 5, lastSeq: 0 }],
       ]),
     );
     expect(all).toEqual({ ...b, stored: 116 });

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connect } from '@nats-io/transport-node';
 import { waitFor } from '#testing';
 import { brokerApi } from '../system/broker-door.js';
+import { brokerDoors } from '../system/broker-sign-in.js';
 import { LocalSystem } from '../system/local-system.js';
 import { builtProgram } from '../system/repository.js';
 import { Random } from '../workload/random.js';
@@ -113,8 +114,8 @@ describe('a split', () => {
       await apply(name, async ({ detail }) => {
         const broker = detail.split(',')[0] ?? '';
         const url = system.natsUrls[Number(broker.slice('nats-'.length)) - 1] ?? '';
-        const alone = await connect({ servers: url });
-        const together = await connect({ servers: system.natsUrls.filter((one) => one !== url) });
+        const alone = await connect(brokerDoors([url]));
+        const together = await connect(brokerDoors(system.natsUrls.filter((one) => one !== url)));
         try {
           const isAway = async () => (await publish(alone)) === undefined;
           await waitFor(isAway, { withinMs: 30_000, describe: 'it to take nothing' });

@@ -97,14 +97,10 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
       (run) => sequences.add(run),
       (sequence) => request.onProgress(Math.min(sequence, after.lastSeq), after.lastSeq),
     );
-    const past: PastStreamFindings[] = [];
-    const lostBehind = ({ streamId, name, identity }: LedgerStream): number | undefined => {
-      if (name !== request.stream || identity !== before.identity) return undefined;
-      return current?.segments.find((segment) => segment.streamId === streamId)?.upTo ?? 0;
-    };
-    for (const known of streams) {
-      if (known.streamId !== current?.streamId) past.push(await readPast(database, known, lostBehind(known)));
-    }
+    const past = await readOthers(database, streams, current, {
+      name: request.stream,
+      identity: before.identity,
+    });
     const found = sequences.finish();
     const look = brokers.message.bind(brokers, request.stream);
     const promises = await checkPromises(database, request.stream, after.lastSeq, look);
@@ -197,6 +193,26 @@ async function readLedger(
   const newest = segments.at(-1)?.streamId;
   const counters = newest === undefined ? [] : await counterFaults(database, newest, COUNTER_FAULTS_MAX);
   return { totals, rows, counters };
+}
+
+/**
+ * Every incarnation of every stream but the one that is there now. One with the same name and identity is one that the
+ * current one is based on: the stream has lost what the ledger has behind that.
+ */
+async function readOthers(
+  database: Queryable,
+  streams: readonly LedgerStream[],
+  current: Incarnation | undefined,
+  now: { readonly name: string; readonly identity: string },
+): Promise<PastStreamFindings[]> {
+  const others: PastStreamFindings[] = [];
+  for (const known of streams) {
+    if (known.streamId === current?.streamId) continue;
+    const isSameStream = known.name === now.name && known.identity === now.identity;
+    const base = current?.segments.find((segment) => segment.streamId === known.streamId);
+    others.push(await readPast(database, known, isSameStream ? (base?.upTo ?? 0) : undefined));
+  }
+  return others;
 }
 
 /**

@@ -83,6 +83,19 @@ describe('POST /publish', () => {
     expect((await bodiesIn(system))[0]).toContain(`"payload":${payload}}`);
   });
 
+  it('takes a byte order mark before the JSON, and hands on the event without it', async () => {
+    const { system, gateway } = await start();
+    for (const body of [event('1'), [event('2')], { events: [event('3')] }])
+      expect((await gateway.publish(`\ufeff${JSON.stringify(body)}`)).status).toBe(202);
+    const bodies = await bodiesIn(system);
+    expect(bodies.map((body) => (JSON.parse(body) as { event_id: string }).event_id)).toEqual([
+      '1',
+      '2',
+      '3',
+    ]);
+    expect((await gateway.publish(`\ufeff\ufeff${JSON.stringify(event('4'))}`)).status).toBe(400);
+  });
+
   it('keeps ids apart that differ only in spaces, and takes them in any script', async () => {
     const { system, gateway } = await start();
     const ids = ['a', ' a', 'a ', 'a/b', '../a', 'ü😀', '100%', '"', "'"];

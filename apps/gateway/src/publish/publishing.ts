@@ -8,11 +8,11 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Publication, PublishOutcome, UnavailableReason } from '#broker';
 import type { PublishResponse, PublishResult } from '#contracts';
-import type { BrokerDuplicates, PromiseMarks } from '#store';
 import type { Access } from '../keys/access.js';
 import { problem, ProblemError, type AnswerHeaders } from '../problems/problem-error.js';
 import type { JsonBody } from './json-body.js';
 import { withinTopics } from './publish-permission.js';
+import type { PublishRecord } from './publish-record.js';
 import { checkCandidate, type Checked } from './publish-request.js';
 import { scanRequest, type RequestBounds } from './request-scan.js';
 import type { TopicBounds } from './topic-bounds.js';
@@ -35,8 +35,7 @@ export class Publishing {
 
   constructor(
     private readonly publisher: EventPublisher,
-    private readonly duplicates: Pick<BrokerDuplicates, 'add'>,
-    private readonly promises: Pick<PromiseMarks, 'note'>,
+    private readonly record: Pick<PublishRecord, 'note'>,
     private readonly bounds: RequestBounds,
     private readonly topics: Pick<TopicBounds, 'within'>,
   ) {}
@@ -61,7 +60,7 @@ export class Publishing {
     const valid = checked.filter((event) => event.valid);
     if (valid.length === 0 || (valid.length < checked.length && !lenient)) throw refused(checked, headers);
     const outcomes = await this.publisher.publishAll(valid);
-    this.record(valid, outcomes);
+    this.record.note(valid, outcomes);
     const body = answer(checked, outcomes);
     const reasons = outcomes.flatMap((outcome) => (outcome.status === 'unavailable' ? [outcome.reason] : []));
     if (reasons.length > 0) throw notPublished(body, reasons, headers);
@@ -99,16 +98,6 @@ export class Publishing {
       await setImmediate();
     }
     return checked;
-  }
-
-  /** Counts what the brokers dropped, and notes what they promised. */
-  private record(events: readonly Publication[], outcomes: readonly PublishOutcome[]): void {
-    for (const [index, outcome] of outcomes.entries()) {
-      const event = events[index];
-      if (event === undefined) continue;
-      if (outcome.status === 'duplicate') this.duplicates.add(event.topic);
-      else if (outcome.status === 'accepted') this.promises.note(event, outcome.seq);
-    }
   }
 }
 

@@ -5,7 +5,13 @@
  *     ▲─────────────────────── younger again ───────────────────────────┘
  */
 import type { Logger } from '#observability';
-import { StreamFigures, type StreamQuestions } from './stream-figures.js';
+import { GrowingFigure } from './growing-figure.js';
+import {
+  type BelievedStream,
+  StaleAnswerError,
+  StreamFigures,
+  type StreamQuestions,
+} from './stream-figures.js';
 
 const LOOK_EVERY_MS_MAX = 30_000;
 const LOOK_EVERY_MS_MIN = 1_000;
@@ -23,14 +29,14 @@ export interface AgeWarning {
 
 /** See the head of this file. */
 export class AgeWatch {
-  private readonly brokers: StreamFigures;
+  private brokers: StreamFigures;
   private timer: NodeJS.Timeout | undefined;
   private isStopped = false;
   private saidAtMs: number | undefined;
   private current: AgeWarning | undefined;
 
   constructor(
-    broker: StreamQuestions,
+    private readonly broker: StreamQuestions,
     private readonly logger: Pick<Logger, 'warn' | 'info'>,
   ) {
     this.brokers = new StreamFigures(broker);
@@ -54,7 +60,7 @@ export class AgeWatch {
 
   /** Looks once. @returns the seconds that the stream keeps messages, 0 when it keeps them for ever or does not answer */
   async look(): Promise<number> {
-    const stream = await this.brokers.stream(NOTHING_KNOWN);
+    const stream = await this.believed();
     if (stream === undefined || stream.ageSecondsMax === 0) {
       this.current = undefined;
       return 0;
@@ -64,6 +70,19 @@ export class AgeWatch {
     const oldestSeconds = isIdle ? 0 : await this.brokers.oldestSeconds(consumer);
     this.judge(oldestSeconds, stream.ageSecondsMax);
     return stream.ageSecondsMax;
+  }
+
+  /**
+   * The stream. A broker that lags is believed at the next look: a stream that lost messages answers so for ever, and
+   * without the database, which may be what is down, nobody can tell the two apart.
+   */
+  private async believed(): Promise<BelievedStream | undefined> {
+    try {
+      return await this.brokers.stream(NOTHING_KNOWN);
+    } catch (error) {
+      if (error instanceof StaleAnswerError) this.brokers = new StreamFigures(withoutMemory(this.broker));
+      throw error;
+    }
   }
 
   private judge(oldestSeconds: number, ageSecondsMax: number): void {
@@ -97,6 +116,15 @@ export class AgeWatch {
     this.timer = setTimeout(() => void this.turn(), everyMs);
     this.timer.unref();
   }
+}
+
+function withoutMemory(broker: StreamQuestions): StreamQuestions {
+  return {
+    stream: async () => broker.stream(),
+    consumer: async () => broker.consumer(),
+    publishedAt: async (seq) => broker.publishedAt(seq),
+    acknowledged: new GrowingFigure(),
+  };
 }
 
 /** A stream that keeps its messages for ever is looked at seldom: it may be changed. */

@@ -230,6 +230,74 @@ describe('a broker that answers with an older state', () => {
   });
 });
 
+describe('a stream that lost its newest messages', () => {
+  const REGISTER = `
+INSERT INTO sekali.stream (name, identity, revision, base_stream_id, base_seq)
+SELECT name, identity, 2, stream_id, $1 FROM sekali.stream`;
+
+  it('has no figures until its incarnation is registered, and then its own, which are held against it', async () => {
+    const bench = await Bench.start();
+    await bench.publish(['1', '2', '3', '4', '5', '6']);
+    await bench.work(4);
+    const acknowledged = new GrowingFigure();
+    acknowledged.note(6);
+    const questions = bench.questions({ acknowledged });
+    let end: number | undefined;
+    const answers: StreamQuestions = {
+      ...questions,
+      stream: async () => {
+        const info = await questions.stream();
+        return info && { ...info, state: { ...info.state, last_seq: end ?? info.state.last_seq } };
+      },
+      consumer: async () => {
+        const info = await questions.consumer();
+        if (end === undefined || info === undefined) return info;
+        const position = { ...info.delivered, stream_seq: 2 };
+        return {
+          ...info,
+          delivered: position,
+          ack_floor: position,
+          num_pending: end - 2,
+          num_ack_pending: 0,
+        };
+      },
+    };
+    const statistics = bench.statistics(answers);
+    const watch = new AgeWatch(answers, createLogger('gateway', 'silent'));
+    const keptSeconds = await watch.look();
+    expect((await statistics.read()).view).toMatchObject({ received: 6, in_flight: 2 });
+    end = 2;
+    await expect(statistics.read()).rejects.toMatchObject({ problem: { status: 503, component: 'broker' } });
+    // Messages that are about to leave are looked for all the same.
+    await expect(watch.look()).rejects.toThrow('an older state');
+    expect(await watch.look()).toBe(keptSeconds);
+    await bench.system.pool.query(REGISTER, [2]);
+    expect((await statistics.read()).view).toMatchObject({ received: 4, in_flight: 0, gone: 0 });
+    end = 5;
+    expect((await statistics.read()).view).toMatchObject({ received: 7, in_flight: 3, gone: 0 });
+    end = 3;
+    await expect(statistics.read()).rejects.toMatchObject({ problem: { status: 503 } });
+  });
+
+  it('has figures again from the gateway that had published what was lost', async () => {
+    const bench = await Bench.start();
+    const { streamName, consumerName } = bench.system;
+    await bench.publish(['1', '2', '3', '4', '5', '6']);
+    await bench.work(4);
+    expect(await bench.stats()).toMatchObject({ received: 6, in_flight: 2 });
+    const { config } = await bench.manager.streams.info(streamName);
+    const consumer = await bench.manager.consumers.info(streamName, consumerName);
+    await bench.manager.streams.delete(streamName);
+    await bench.manager.streams.add(config);
+    await bench.manager.consumers.add(streamName, consumer.config);
+    expect((await bench.gateway.get('/stats')).status).toBe(503);
+    await bench.system.pool.query(REGISTER, [0]);
+    expect(await bench.stats()).toMatchObject({ received: 4, in_flight: 0, gone: 0 });
+    await bench.publish(['7', '8']);
+    expect(await bench.stats()).toMatchObject({ received: 6, in_flight: 2, gone: 0 });
+  });
+});
+
 describe('duplicates that the brokers dropped', () => {
   it('are in the figures of the gateway that saw them at once, and never twice', async () => {
     const bench = await Bench.start();

@@ -9,7 +9,7 @@
  * and while the broker that gives it has not heard of a majority of the others for a while.
  */
 import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
-import { streamIdentity } from '#broker';
+import { hasMajority, streamIdentity } from '#broker';
 import type { SettledStream } from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { GrowingFigure } from './growing-figure.js';
@@ -48,8 +48,6 @@ export type Settled = ReadonlyMap<string, SettledStream>;
 
 const BELIEVED_MS_MAX = 2_000;
 const AGAIN_MS = 100;
-/** A leader hears of the others every second. One that hears of too few steps down after ten. */
-const HEARD_NS_MAX = 5_000_000_000;
 const NANOSECONDS = 1_000_000_000;
 
 /** See the head of this file. */
@@ -100,10 +98,7 @@ export class StreamFigures {
 
   private doubt(info: StreamInfo | undefined, settled: Settled): string | undefined {
     if (info === undefined) {
-      const known = Math.max(
-        this.acknowledgedSince(0),
-        ...[...settled.values()].map((one) => one.lastSeq),
-      );
+      const known = Math.max(this.acknowledgedSince(0), ...[...settled.values()].map((one) => one.lastSeq));
       return known > 0 ? `it says that there is no stream, of which sequence ${known} is known` : undefined;
     }
     const newest = settled.get(streamIdentity(info));
@@ -144,13 +139,6 @@ export class StreamFigures {
 
 async function pause(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-}
-
-/** Whether the leader that answers has heard of enough others lately. One broker alone is its own majority. */
-function hasMajority({ cluster }: StreamInfo): boolean {
-  const others = cluster?.replicas ?? [];
-  const heard = others.filter(({ active, offline }) => !offline && active <= HEARD_NS_MAX);
-  return heard.length + 1 > (others.length + 1) / 2;
 }
 
 function incarnationOf(info: StreamInfo, settled: Settled): string {

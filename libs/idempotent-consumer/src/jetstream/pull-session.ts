@@ -56,7 +56,7 @@ export class PullSession {
   private readonly pulls = new Map<string, Pull>();
   private pullCount = 0;
   private heardMs = performance.now();
-  private deliveredMs = performance.now();
+  private lastDeliveredMs = performance.now();
   private ended = false;
   private readonly monitor: NodeJS.Timeout;
 
@@ -87,9 +87,14 @@ export class PullSession {
     return sum;
   }
 
+  /** When, by the clock of `performance`, a delivery came last, or some were asked for after a pause. */
+  get deliveredMs(): number {
+    return this.lastDeliveredMs;
+  }
+
   /** Milliseconds since a delivery came, while some were asked for. */
   get quietMs(): number {
-    return this.pulls.size === 0 ? 0 : performance.now() - this.deliveredMs;
+    return this.pulls.size === 0 ? 0 : performance.now() - this.lastDeliveredMs;
   }
 
   /**
@@ -105,7 +110,7 @@ export class PullSession {
     if (missing <= 0 || missingBytes < PULL_BYTES_MIN) return;
     if (this.pulls.size > 0 && (missing < room / 4 || missingBytes < roomBytes / 4)) return;
     const reply = `${this.inbox}.${this.subscriptionCount}.${++this.pullCount}`;
-    if (this.pulls.size === 0) this.heardMs = this.deliveredMs = performance.now();
+    if (this.pulls.size === 0) this.heardMs = this.lastDeliveredMs = performance.now();
     this.pulls.set(reply, { messages: missing, bytes: missingBytes });
     const body = JSON.stringify({
       batch: missing,
@@ -163,7 +168,7 @@ export class PullSession {
       this.receiveStatus(message.headers?.code ?? 0, message.headers?.description ?? '', message.subject);
       return;
     }
-    this.deliveredMs = this.heardMs;
+    this.lastDeliveredMs = this.heardMs;
     const delivery = new JetStreamDelivery(message);
     this.credit(delivery.data.length);
     this.options.onDelivery(delivery);

@@ -1,7 +1,7 @@
 /**
  * Finds out about a session what no status message says.
  *
- *   look ─gone, made again, messages wait─▶ the session is lost
+ *   look ─gone, made again, of another history, messages wait─▶ the session is lost
  *     └─the oldest delivery stays unsettled─▶ it is given back in the name of whoever had it, and delivered again
  *
  * The broker delivers again what nobody settled within the ack wait, by its own clock. A clock that is put back at the
@@ -15,6 +15,8 @@ import type { ConsumerSight } from './durable-consumer.js';
 export interface WatchedSession {
   /** Milliseconds since a delivery came, while some were asked for. */
   readonly quietMs: number;
+  /** When, by the clock of `performance`, a delivery came last, or some were asked for after a pause. */
+  readonly deliveredMs: number;
   /** Deliveries asked for that have not come yet. */
   readonly requested: number;
   lose(reason: string): void;
@@ -35,6 +37,7 @@ export interface WatchdogParts {
   readonly onFlow: () => void;
 }
 
+/** While deliveries come, or none does though some are asked for; else by the ack wait. */
 const LOOK_EVERY_MS = 2_000;
 /** Quiet for so long although messages wait: the session is dead without having said so. */
 const STALLED_MS = 4_000;
@@ -69,16 +72,18 @@ export class Watchdog {
     const { session, before } = this.parts;
     const isQuiet = session.quietMs >= STALLED_MS;
     if (!isQuiet && session.requested > 0) this.parts.onFlow();
+    // What came since may be of another history, and is stored until that is noticed.
+    const isNew = session.deliveredMs >= this.lookedMs;
     const isDue = performance.now() - this.lookedMs >= before.ackWaitMs / 2;
-    if (this.looking || (!isQuiet && !isDue)) return;
+    if (this.looking || (!isQuiet && !isNew && !isDue)) return;
     this.looking = true;
+    this.lookedMs = performance.now();
     try {
       this.judge(await this.parts.look());
     } catch (error) {
       // While deliveries come, nothing is doubted because of one question.
       if (isQuiet) session.lose(error instanceof Error ? error.message : String(error));
     } finally {
-      this.lookedMs = performance.now();
       this.looking = false;
     }
   }

@@ -22,10 +22,11 @@ import {
   textColumn,
   timestampColumn,
 } from '#pg-columns';
-import type { Delivery, Message, Poison } from '../delivery.js';
+import type { Message, Poison } from '../delivery.js';
 import type { Effect, Transaction } from '../effect.js';
 import type { Outcome } from '../outcome.js';
 import { Caution, type ClaimWay } from './caution.js';
+import { bury, storableText } from './dead-letters.js';
 import { divide, firstsAndRepeats, repeatsOfUnclaimed, sortedByIdentity } from './identity-order.js';
 import { IdsAtWork } from './ids-at-work.js';
 import { inboxStatements, type InboxStatements, type InboxTables } from './inbox-statements.js';
@@ -127,7 +128,7 @@ export class Inbox<E> {
     ): Promise<{ result: Map<number, Outcome>; last: Statement | undefined }> => {
       const outcomes = new Map<number, Outcome>();
       await this.store(transaction, sortedByIdentity(batch.messages), outcomes, way);
-      await this.bury(transaction, batch.poison, outcomes);
+      await bury(transaction, this.statements, batch.poison, outcomes);
       if (batch.suspects?.length)
         await transaction.query(this.statements.clearAttempts, [streamId, batch.suspects]);
       return { result: outcomes, last: this.count(streamId, tally(batch, outcomes)) };
@@ -309,49 +310,6 @@ export class Inbox<E> {
     }
   }
 
-  private async bury(
-    transaction: Transaction,
-    poison: readonly Poison[],
-    outcomes: Map<number, Outcome>,
-  ): Promise<void> {
-    if (poison.length === 0) return;
-    const { rows } = await transaction.query<{ seq: number }>(this.statements.recordDeadLetters, [
-      transaction.streamId,
-      poison.map(({ delivery }) => delivery.seq),
-      poison.map(({ topic }) => topic),
-      poison.map(({ eventId }) => (eventId === undefined ? null : storableText(eventId))),
-      poison.map(({ delivery }) => storableText(delivery.subject)),
-      poison.map(({ reason }) => reason),
-      poison.map(({ detail }) => storableText(detail)),
-      poison.map(({ delivery }) => delivery.headersText() ?? null),
-      poison.map(({ delivery }) => Buffer.from(delivery.data)),
-      poison.map(({ delivery }) => delivery.deliveryCount),
-      poison.map(({ delivery }) => delivery.publishedAt.toISOString()),
-    ]);
-    const buried = new Set(rows.map((row) => row.seq));
-    await this.refuseForeign(
-      transaction,
-      poison.map(({ delivery }) => delivery).filter(({ seq }) => !buried.has(seq)),
-    );
-    for (const { delivery, reason } of poison) {
-      outcomes.set(
-        delivery.seq,
-        buried.has(delivery.seq) ? { kind: 'dead-letter', reason } : { kind: 'settled' },
-      );
-    }
-  }
-
-  private async refuseForeign(transaction: Transaction, known: readonly Delivery[]): Promise<void> {
-    if (known.length === 0) return;
-    const { rows } = await transaction.query<{ foreign: string | null }>(this.statements.foreignDeadLetters, [
-      transaction.streamId,
-      known.map(({ seq }) => seq),
-      known.map(({ publishedAt }) => publishedAt.toISOString()),
-    ]);
-    const foreign = rows[0]?.foreign ?? null;
-    if (foreign !== null) throw new ForeignSequenceError(readBigints(foreign));
-  }
-
   private count(streamId: number, rows: readonly Tally[]): Statement | undefined {
     if (rows.length === 0) return undefined;
     const values = [
@@ -371,11 +329,6 @@ export class Inbox<E> {
 function hasRepeats(outcomes: ReadonlyMap<number, Outcome>): boolean {
   for (const outcome of outcomes.values()) if (outcome !== STORED) return true;
   return false;
-}
-
-/** Postgres keeps neither NUL nor half surrogate pairs; in a description they may be replaced. */
-function storableText(text: string): string {
-  return text.toWellFormed().replaceAll('\u0000', '\uFFFD').slice(0, 4_000);
 }
 
 /** Topics, ids and sequences, as the first three arrays of a statement. */

@@ -79,11 +79,15 @@ BEGIN
   LOOP
     CONTINUE WHEN to_regclass(format('sekali.%I', made)) IS NOT NULL;
     EXECUTE format('CREATE TABLE sekali.%I (LIKE sekali.%I INCLUDING ALL)', made, model);
-    -- Who may do what with the model may do it with its likeness.
+    -- Who may do what with the model, or with a column of it, may do it with its likeness.
     FOR permitted IN
       SELECT pg_get_userbyid(grantee) AS role, privilege_type AS privilege
       FROM pg_class, aclexplode(relacl)
       WHERE oid = format('sekali.%I', model)::regclass AND grantee <> relowner AND grantee <> 0
+      UNION ALL
+      SELECT pg_get_userbyid(grantee), format('%s (%I)', privilege_type, attname)
+      FROM pg_attribute, aclexplode(attacl)
+      WHERE attrelid = format('sekali.%I', model)::regclass AND NOT attisdropped AND grantee <> 0
     LOOP
       EXECUTE format('GRANT %s ON sekali.%I TO %I', permitted.privilege, made, permitted.role);
     END LOOP;

@@ -1,0 +1,85 @@
+/**
+ * Between accounts, the answer to the reset of a consumer is lost where the broker that is asked leads the consumer. What
+ * was asked for is found done all the same, through whichever broker.
+ */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { connectBroker, jetStreamApi, resetConsumer, STREAM_IDENTITY_METADATA } from '#broker';
+import { DurableConsumer } from '#idempotent-consumer';
+import { createTestSystem, startApp, waitFor, type BrokerConnection } from '#testing';
+import { SecuredCluster } from './test/secured-cluster.js';
+
+const START_MS_MAX = 90_000;
+const MESSAGES = 9;
+
+let cluster: SecuredCluster;
+let monitoring: BrokerConnection;
+
+beforeAll(async () => {
+  cluster = await SecuredCluster.start();
+  const { postgresUrl } = await createTestSystem();
+  await startApp('setup', { ...cluster.environmentOf('setup'), SEKALI_POSTGRES_URL: postgresUrl });
+  monitoring = await connectBroker(cluster.addressOf('monitoring'), { waitForFirst: false });
+  const producer = await connectBroker(cluster.addressOf('producer'), { waitForFirst: false });
+  for (let seq = 1; seq <= MESSAGES; seq++) await producer.request('events.orders', `${seq}`);
+  await producer.close();
+}, START_MS_MAX);
+
+afterAll(async () => {
+  await monitoring.close();
+  await cluster.stop();
+});
+
+async function connectTo(port: number, user: 'worker' | 'setup'): Promise<BrokerConnection> {
+  const address = { ...cluster.addressOf(user), urls: `tls://127.0.0.1:${port}` };
+  return connectBroker(address, { waitForFirst: false });
+}
+
+/** Has a worker take so many messages, and settle none. @returns the sequence of the first */
+async function take(worker: BrokerConnection, count: number): Promise<number> {
+  const seqs: number[] = [];
+  const subscription = worker.subscribe('_INBOX_worker.taken', {
+    callback: (_, { subject, reply = '' }) => {
+      if (subject.startsWith('events.')) seqs.push(Number(reply.split('.').at(-4)));
+    },
+  });
+  worker.publish('SEKALI.API.CONSUMER.MSG.NEXT.EVENTS.store', `{"batch":${count},"expires":10000000000}`, {
+    reply: '_INBOX_worker.taken',
+  });
+  await waitFor(() => seqs.length >= count, { withinMs: 15_000, describe: `${count} deliveries` });
+  subscription.unsubscribe();
+  return seqs[0] ?? NaN;
+}
+
+async function delivered(): Promise<{ readonly seq: number; readonly count: number }> {
+  const info = await (await jetStreamApi(monitoring)).consumers.info('EVENTS', 'store');
+  return { seq: info.delivered.stream_seq, count: info.delivered.consumer_seq };
+}
+
+const address = { stream: 'EVENTS', consumer: 'store', identityKey: STREAM_IDENTITY_METADATA };
+
+describe.each([0, 1, 2])('a consumer that is put back through broker %i', (index) => {
+  it('delivers from there on, whoever asked for it', async () => {
+    const { port } = cluster.brokers[index] ?? { port: 0 };
+    const worker = await connectTo(port, 'worker');
+    const setup = await connectTo(port, 'setup');
+    const durable = new DurableConsumer(worker, {
+      ...address,
+      inboxPrefix: '_INBOX_worker',
+      apiPrefix: 'SEKALI.API',
+    });
+    await durable.reset(1);
+    expect(await take(worker, 5)).toBe(1);
+    console.log('before', await delivered());
+    await resetConsumer(setup, { name: 'store', stream: 'EVENTS' }, 3);
+    console.log('after', await delivered());
+    expect(await take(worker, 3)).toBe(3);
+    // Another worker may have been given messages before the one that asked for it looks.
+    const resetting = durable.reset(2);
+    await waitFor(async () => (await delivered()).seq === 1, { withinMs: 10_000, describe: 'the reset' });
+    expect(await take(worker, 3)).toBe(2);
+    console.log('taken', await delivered());
+    await resetting;
+    await worker.close();
+    await setup.close();
+  }, 60_000);
+});

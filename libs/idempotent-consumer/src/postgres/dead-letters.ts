@@ -1,0 +1,63 @@
+/** Writes down what is given up, in the transaction that settles it. */
+import { readBigints } from '#pg-columns';
+import type { Delivery, Poison } from '../delivery.js';
+import type { Transaction } from '../effect.js';
+import type { Outcome } from '../outcome.js';
+import { ForeignSequenceError } from './foreign-sequence.js';
+import type { InboxStatements } from './inbox-statements.js';
+
+/**
+ * Records dead letters and says what became of each: one that was recorded before is settled.
+ *
+ * @throws `ForeignSequenceError` when another message was settled under one of the sequences
+ */
+export async function bury(
+  transaction: Transaction,
+  statements: InboxStatements,
+  poison: readonly Poison[],
+  outcomes: Map<number, Outcome>,
+): Promise<void> {
+  if (poison.length === 0) return;
+  const { rows } = await transaction.query<{ seq: number }>(statements.recordDeadLetters, [
+    transaction.streamId,
+    poison.map(({ delivery }) => delivery.seq),
+    poison.map(({ topic }) => topic),
+    poison.map(({ eventId }) => (eventId === undefined ? null : storableText(eventId))),
+    poison.map(({ delivery }) => storableText(delivery.subject)),
+    poison.map(({ reason }) => reason),
+    poison.map(({ detail }) => storableText(detail)),
+    poison.map(({ delivery }) => delivery.headersText() ?? null),
+    poison.map(({ delivery }) => Buffer.from(delivery.data)),
+    poison.map(({ delivery }) => delivery.deliveryCount),
+    poison.map(({ delivery }) => delivery.publishedAt.toISOString()),
+  ]);
+  const buried = new Set(rows.map((row) => row.seq));
+  const known = poison.map(({ delivery }) => delivery).filter(({ seq }) => !buried.has(seq));
+  await refuseForeign(transaction, statements, known);
+  for (const { delivery, reason } of poison) {
+    outcomes.set(
+      delivery.seq,
+      buried.has(delivery.seq) ? { kind: 'dead-letter', reason } : { kind: 'settled' },
+    );
+  }
+}
+
+async function refuseForeign(
+  transaction: Transaction,
+  statements: InboxStatements,
+  known: readonly Delivery[],
+): Promise<void> {
+  if (known.length === 0) return;
+  const { rows } = await transaction.query<{ foreign: string | null }>(statements.foreignDeadLetters, [
+    transaction.streamId,
+    known.map(({ seq }) => seq),
+    known.map(({ publishedAt }) => publishedAt.toISOString()),
+  ]);
+  const foreign = rows[0]?.foreign ?? null;
+  if (foreign !== null) throw new ForeignSequenceError(readBigints(foreign));
+}
+
+/** Postgres keeps neither NUL nor half surrogate pairs; in a description they may be replaced. */
+export function storableText(text: string): string {
+  return text.toWellFormed().replaceAll('\u0000', '\uFFFD').slice(0, 4_000);
+}

@@ -1,0 +1,124 @@
+/** A database of the first version, with rows in it, becomes one of this version: all that it knows comes along. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Pool } from 'pg';
+import { createRoles, createTestSystem, type TestSystem } from '#testing';
+import { createDataSource, createPool, migrations, type StoreAddress } from './data-source.js';
+import { eventPage, FIRST_POSITION } from './event-page.js';
+import { grantRights } from './grants.js';
+import { settledHorizon } from './horizon.js';
+import { inboxNames } from './inbox-tables.js';
+import { runMigrations } from './migration-run.js';
+import { ensurePartitions } from './partitions.js';
+import { storeTotals } from './stats-queries.js';
+import { findIncarnation, incarnationOf, knownIdentity } from './stream-registry.js';
+
+/** What the first version had. */
+const FIRST = ['Initial1732233600000', 'ApiKeys1732320000000'];
+/** Streams were known by the instant of their creation. */
+const CREATED = '2026-11-01T10:00:00.123456789Z';
+const DAY_MS = 86_400_000;
+
+let system: TestSystem;
+let address: StoreAddress;
+let pool: Pool;
+let worker: Pool;
+
+beforeAll(async () => {
+  system = await createTestSystem({ replicas: 1 });
+  const url = new URL(system.postgresUrl);
+  url.pathname = `${url.pathname}_first`;
+  await system.pool.query(`CREATE DATABASE ${url.pathname.slice(1)} TEMPLATE template0`);
+  address = { url: url.href, name: 'test', connectionsMax: 2, transactionMsMax: 30_000 };
+  pool = createPool(address);
+  worker = createPool({ ...address, url: (await createRoles(url.href)).worker });
+  await migrate(FIRST);
+  await fill();
+});
+
+afterAll(async () => {
+  await Promise.all([pool.end(), worker.end()]);
+  await system.pool.query(`DROP DATABASE ${new URL(address.url).pathname.slice(1)} WITH (FORCE)`);
+  await system.dispose();
+});
+
+/** Applies those of the migrations that are named, where they are missing. */
+async function migrate(names: readonly string[]): Promise<string[]> {
+  const source = await createDataSource(address);
+  source.setOptions({ migrations: migrations.filter(({ name }) => names.includes(name)) });
+  await source.initialize();
+  try {
+    return await runMigrations(source);
+  } finally {
+    await source.destroy();
+  }
+}
+
+const dayOf = (ahead: number): string => new Date(Date.now() + ahead * DAY_MS).toISOString().slice(0, 10);
+const partitionOf = (ahead: number): string => `sekali.event_${dayOf(ahead).replaceAll('-', '')}`;
+
+/** As programs of the first version did: two makings of a stream, a day's partition and a further consumer's inbox. */
+async function fill(): Promise<void> {
+  await pool.query(`INSERT INTO sekali.stream (name, created) VALUES ('EVENTS', 'before'), ('EVENTS', $1)`, [
+    CREATED,
+  ]);
+  await pool.query(
+    `CREATE TABLE ${partitionOf(0)} PARTITION OF sekali.event FOR VALUES FROM ('${dayOf(0)}') TO ('${dayOf(1)}')`,
+  );
+  await pool.query(
+    `INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest)
+     SELECT 't', 'e' || seq, 2, seq, 0 FROM generate_series(1, 3) AS seq`,
+  );
+  await pool.query(
+    `INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at)
+     SELECT stream_id, seq, topic, event_id, 's', now(), '{}', now() FROM sekali.event_key`,
+  );
+  await pool.query(
+    `INSERT INTO sekali.duplicate (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
+     VALUES (2, 4, 't', 'e1', 2, 1, false, now())`,
+  );
+  await pool.query(`INSERT INTO sekali.counter VALUES (2, 't', 0, 3, 1, 0, 0, 0)`);
+  await pool.query(`INSERT INTO sekali.horizon VALUES (2, 2)`);
+  for (const [suffix, model] of Object.entries({
+    key: 'event_key',
+    duplicate: 'duplicate',
+    dead_letter: 'dead_letter',
+    attempt: 'attempt',
+    counter: 'counter',
+  }))
+    await pool.query(`CREATE TABLE sekali.totals_${suffix} (LIKE sekali.${model} INCLUDING ALL)`);
+  await pool.query(`INSERT INTO sekali.totals_key SELECT * FROM sekali.event_key`);
+}
+
+describe('a database of the first version', () => {
+  it('is brought up to date, and what it knows is found by a worker of this version', async () => {
+    const all = migrations.map(({ name }) => name);
+    expect(await migrate(all)).toEqual(all.slice(FIRST.length));
+    await grantRights(pool);
+
+    const key = { name: 'EVENTS', identity: CREATED };
+    expect(await knownIdentity(worker, 'EVENTS', CREATED)).toBe(CREATED);
+    expect(await knownIdentity(worker, 'EVENTS', 'the brokers have changed it')).toBe(CREATED);
+    const incarnation = await incarnationOf(worker, key);
+    expect(incarnation).toEqual({
+      streamId: 2,
+      revision: 1,
+      segments: [{ streamId: 2, after: 0, upTo: Number.MAX_SAFE_INTEGER }],
+    });
+    expect(await findIncarnation(worker, { ...key, identity: 'before' })).toMatchObject({ streamId: 1 });
+    expect(await settledHorizon(worker, 2)).toBe(4);
+    const { events } = await eventPage(worker, {}, FIRST_POSITION, 10, () => Promise.resolve(0));
+    expect(events.map(({ eventId }) => eventId)).toEqual(['e1', 'e2', 'e3']);
+  });
+
+  it('keeps its figures, its days and its further inboxes', async () => {
+    const { all, settledByIdentity } = await storeTotals(pool, 'EVENTS');
+    expect(all).toMatchObject({ stored: 3, duplicates: 1 });
+    expect(settledByIdentity.get(CREATED)).toMatchObject({ streamId: 2, settled: 4, lastSeq: 4 });
+    const made = await ensurePartitions(worker);
+    expect(made).toEqual([1, 2, 3, 4, 5, 6, 7].map(partitionOf));
+    expect(await inboxNames(worker)).toEqual(['store', 'totals']);
+    const { rows } = await worker.query('SELECT count(*)::int AS count FROM sekali.totals_key');
+    expect(rows).toEqual([{ count: 3 }]);
+    await worker.query(`UPDATE sekali.totals_key SET stream_id = 2 WHERE stream_id = 2`);
+  });
+});
