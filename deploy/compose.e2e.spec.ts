@@ -133,7 +133,8 @@ describe('every container', () => {
         LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
       });
       expect(host.Memory).toBeGreaterThan(0);
-      expect(host.Memory).toBeLessThanOrEqual(1024 ** 3);
+      // Brokers hold the message ids of the duplicate window, however long they are: the bytes of the stream at most.
+      expect(host.Memory).toBeLessThanOrEqual((service.startsWith('nats-') ? 3 : 1) * 1024 ** 3);
     }
   });
 
