@@ -100,7 +100,7 @@ describe('a broker cluster', () => {
     );
     const connection = await connect({ servers, ...signIn });
     const manager = await jetstreamManager(connection);
-    expect((await manager.streams.info('S')).state.messages).toBe(1);
+    expect((await streamOnceItHolds(manager, 1))?.state.messages).toBe(1);
     await connection.close();
     expect(await greetingAsNode(cluster.node('nats-1').routePort)).toMatch(/authorization violation/i);
 
