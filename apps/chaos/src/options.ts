@@ -57,7 +57,7 @@ operator can cause over SQL and the brokers' API are possible there, and they di
 allowed. The Postgres user must be allowed to do what the faults do.
 
 Faults:
-${catalogue.map(({ name, what }) => `  ${name.padEnd(28)} ${what}`).join('\n')}
+${catalogue.map(faultLine).join('\n')}
 
 Examples:
   sekali chaos                                    two minutes of everything
@@ -67,6 +67,11 @@ Examples:
 
 Exit codes:
   0  the promise held     1  it did not: see the report     2  could not tell     130  interrupted`;
+
+function faultLine({ name, what, onlyByName }: Fault): string {
+  const apart = onlyByName === undefined ? '' : `; not in "all", since ${onlyByName}`;
+  return `  ${name.padEnd(28)} ${what}${apart}`;
+}
 
 /** Makes the command; `action` gets the checked options. */
 export function chaosCommand(action: (options: ChaosOptions) => Promise<void>): Command {

@@ -1,5 +1,5 @@
 /** One nats-server process of a cluster, with its own ports, configuration file and store. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isHealthy, readJetStreamState } from './broker-health.js';
 import { BROKER_USER, renderBrokerConfig, type BrokerConfig } from './broker-config.js';
@@ -138,8 +138,8 @@ export class BrokerNode {
   }
 
   /**
-   * What is wrong with the running node although it runs; undefined when nothing is. On a full disk a node that is started
-   * again ends at once, so it is left alone until there is room.
+   * What is wrong with the running node although it runs; undefined when nothing is. A node that is started again on a full
+   * disk ends at once, or forgets which streams there are: so it is left alone until there is room.
    */
   async fault(): Promise<ComponentFault | undefined> {
     const { pid } = this;
@@ -152,9 +152,11 @@ export class BrokerNode {
       state === 'off'
         ? 'has switched JetStream off, as after a full disk'
         : 'has a stream that failed to write';
-    return freeBytes(this.dataDirectory) >= RESTART_BYTES_MIN
+    // The store may have a disk of its own.
+    const directory = existsSync(this.storeDirectory) ? this.storeDirectory : this.dataDirectory;
+    return freeBytes(directory) >= RESTART_BYTES_MIN
       ? { what }
-      : { what, remedy: `make room on the disk of ${this.dataDirectory}` };
+      : { what, remedy: `make room on the disk of ${directory}` };
   }
 
   /** Stops it in order: it hands over what it leads. Resolves when it is gone. */

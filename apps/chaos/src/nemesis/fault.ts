@@ -34,6 +34,8 @@ export interface Fault {
   readonly prepares?: Preparation;
   /** Whether most brokers stay together, so that publishing and storing must go on while it holds. */
   readonly goesOn?: boolean;
+  /** Why `all` leaves it out: nobody can keep the promise under it. Named by itself it is done all the same. */
+  readonly onlyByName?: string;
   /** Whether the target has what the fault needs. */
   applies(target: Target): boolean;
   start(target: Target, random: Random): Promise<ActiveFault>;
