@@ -19,7 +19,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parseLock, takeLock, writeLock, type LockChild } from './data-directory-lock.js';
 import { LocalClusterError } from './local-cluster-error.js';
 import { identifyProcess, isCertainlyRunning } from './process-identity.js';
@@ -66,7 +66,7 @@ export function openDataDirectory(directory: string): DataDirectory {
   const logs = join(path, 'logs');
   const lockFile = join(path, 'lock.json');
   const notice = refuseUnwritable(path, () => {
-    mkdirSync(logs, { recursive: true, mode: 0o700 });
+    makeFolder(logs);
     // Root's Postgres runs as another user, who has to pass through.
     if (process.getuid?.() === 0) chmodSync(path, 0o711);
     return takeLock(lockFile);
@@ -150,6 +150,18 @@ export function describeMismatch(made: Partial<DataLayout>, wanted: DataLayout):
     return `was made with ${made.nodes ?? 'unknown'} brokers, not ${wanted.nodes}: give --nodes ${made.nodes ?? '?'}`;
   }
   return undefined;
+}
+
+/** Makes a folder and those above it. Node's `recursive` never returns where a file system answers ENOENT, as /proc does. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another process has just made it.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 function refuseUnwritable<T>(path: string, open: () => T): T {

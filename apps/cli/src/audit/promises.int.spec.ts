@@ -45,15 +45,17 @@ async function mark(eventId: string, seq: number): Promise<void> {
   marks.stop();
 }
 
+/** Stores an event as published when its message was: the audit tells messages apart by that. */
 async function store(eventId: string, seq: number): Promise<void> {
+  const publishedAt = (await brokers.witness(system.streamName).publishedAt([seq])).get(seq) ?? NaN;
   await system.pool.query(
     `WITH key AS (INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest)
        VALUES ($1, $2, $3, $4, 0) RETURNING *),
      counted AS (INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
        VALUES ($3, $1, $4, 1, 0, 0, 0, 0))
      INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at, stored_at)
-     SELECT stream_id, seq, topic, event_id, 'test', now(), '{}', now(), stored_at FROM key`,
-    [TOPIC, eventId, streamId, seq],
+     SELECT stream_id, seq, topic, event_id, 'test', now(), '{}', $5, stored_at FROM key`,
+    [TOPIC, eventId, streamId, seq, new Date(publishedAt).toISOString()],
   );
 }
 
