@@ -55,8 +55,7 @@ async function sabotaged(
 
 describe('the judge', () => {
   it.each([
-    // Long enough for a second kill, behind the outage: the first may meet a worker whose only batch is of accounts.
-    ['ack-before-commit', 0.5, 'kill-worker,stop-postgres', 'lost'],
+    ['ack-before-commit', 0.4, 'kill-worker,stop-postgres', 'lost'],
     // Told by the rows alone: a kill may miss the time between the effect and its commit.
     ['effect-outside-transaction', 0.2, 'none', 'committed_apart'],
     ['no-inbox', 0.2, 'none', 'duplicated'],
