@@ -143,18 +143,20 @@ COMMENT ON TABLE sekali.promise IS 'The last event that the brokers acknowledged
 CREATE TABLE sekali.stream (
   stream_id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
   name text NOT NULL,
-  identity text NOT NULL,
+  created text NOT NULL,
   seen_at timestamp with time zone NOT NULL DEFAULT now(),
+  identity text DEFAULT created,
   revision integer NOT NULL DEFAULT 1,
   base_stream_id integer,
   base_seq bigint NOT NULL DEFAULT 0,
   CONSTRAINT stream_base UNIQUE (base_stream_id),
   CONSTRAINT stream_base_known FOREIGN KEY (base_stream_id) REFERENCES stream(stream_id),
-  CONSTRAINT stream_incarnation UNIQUE (name, identity, revision),
+  CONSTRAINT stream_incarnation UNIQUE (name, created, revision),
   CONSTRAINT stream_pkey PRIMARY KEY (stream_id)
 );
 COMMENT ON TABLE sekali.stream IS 'Each incarnation of a stream: a sequence means nothing without it';
-COMMENT ON COLUMN sekali.stream.identity IS 'As the metadata of the stream says, or the instant of its creation where it says nothing';
+COMMENT ON COLUMN sekali.stream.created IS 'The identity of a stream: what its metadata says, or the instant of its creation where it says nothing';
+COMMENT ON COLUMN sekali.stream.identity IS 'The same: programs of the version before know the column that is written by its older name';
 COMMENT ON COLUMN sekali.stream.base_seq IS 'Up to this sequence the messages and the rows are those of the base';
 
 CREATE OR REPLACE FUNCTION sekali.make_inbox(consumer text)

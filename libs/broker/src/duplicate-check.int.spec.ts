@@ -42,7 +42,7 @@ async function messagesIn(system: TestSystem): Promise<number> {
 
 async function streamIdOf(system: TestSystem): Promise<number> {
   const { rows } = await system.pool.query<{ stream_id: number }>(
-    `INSERT INTO sekali.stream (name, identity) VALUES ($1, 'now')
+    `INSERT INTO sekali.stream (name, created) VALUES ($1, 'now')
      ON CONFLICT (name, identity, revision) DO UPDATE SET seen_at = now() RETURNING stream_id`,
     [system.streamName],
   );

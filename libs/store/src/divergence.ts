@@ -22,7 +22,7 @@ import { findIncarnation, type Incarnation, incarnationOf, type StreamKey } from
 const LOCK_BATCHES = `SELECT pg_advisory_xact_lock(hashtext($1), $2::integer)`;
 
 const INSERT_REVISION = `
-INSERT INTO sekali.stream (name, identity, revision, base_stream_id, base_seq) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO sekali.stream (name, created, revision, base_stream_id, base_seq) VALUES ($1, $2, $3, $4, $5)
 RETURNING stream_id`;
 
 const START_HORIZON = `INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)`;

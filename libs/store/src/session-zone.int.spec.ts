@@ -10,7 +10,7 @@ import type { Queryable } from './queryable.js';
 
 const ADDRESS = { name: 'test', connectionsMax: 1, transactionMsMax: 20_000 };
 const INSERT_EVENT = `
-WITH stream AS (INSERT INTO sekali.stream (name, identity) VALUES ('S', 'first') RETURNING stream_id),
+WITH stream AS (INSERT INTO sekali.stream (name, created) VALUES ('S', 'first') RETURNING stream_id),
 key AS (
   INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest) SELECT 't', 'e', stream_id, 1, 0 FROM stream
 )

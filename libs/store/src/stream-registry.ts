@@ -42,7 +42,7 @@ interface StreamRow {
 const SELECT_INCARNATIONS = `
 SELECT stream_id, revision, base_stream_id, base_seq::float8 AS base_seq
 FROM sekali.stream WHERE name = $1 AND identity = $2 ORDER BY revision DESC`;
-const INSERT_STREAM = `INSERT INTO sekali.stream (name, identity) VALUES ($1, $2) ON CONFLICT DO NOTHING`;
+const INSERT_STREAM = `INSERT INTO sekali.stream (name, created) VALUES ($1, $2) ON CONFLICT DO NOTHING`;
 
 /** The newest incarnation of a stream; `undefined` when the database has never heard of it. */
 export async function findIncarnation(

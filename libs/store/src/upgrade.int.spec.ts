@@ -118,4 +118,13 @@ describe('a database of the first version', () => {
     expect(rows).toEqual([{ count: 3 }]);
     await worker.query(`UPDATE sekali.totals_key SET stream_id = 2 WHERE stream_id = 2`);
   });
+
+  it('is still used by programs of the first version, which find their streams and register others', async () => {
+    const find = `SELECT stream_id FROM sekali.stream WHERE name = $1 AND created = $2`;
+    expect((await pool.query(find, ['EVENTS', CREATED])).rows).toEqual([{ stream_id: 2 }]);
+    const register = `INSERT INTO sekali.stream (name, created) VALUES ($1, $2) ON CONFLICT DO NOTHING`;
+    for (const expected of [1, 0])
+      expect((await pool.query(register, ['EVENTS', 'later'])).rowCount).toBe(expected);
+    expect(await findIncarnation(pool, { name: 'EVENTS', identity: 'later' })).toMatchObject({ revision: 1 });
+  });
 });

@@ -151,7 +151,7 @@ describe('the audit of a whole system', () => {
 
   it('joins the rows of an incarnation with those of the one it is based on, and counts what the stream has lost', async () => {
     await wholeSystem();
-    await sql(`INSERT INTO sekali.stream (name, identity, revision, base_stream_id, base_seq)
+    await sql(`INSERT INTO sekali.stream (name, created, revision, base_stream_id, base_seq)
       SELECT name, identity, 2, stream_id, 6 FROM sekali.stream`);
     const behind = [`'${TOPIC}'`, `'again-' || seq`].join(', ');
     await sql(`INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest)
@@ -275,7 +275,7 @@ describe('the audit finds', () => {
   });
 
   it('what is wrong in the ledger of an earlier stream of the same name', async () => {
-    await sql(`INSERT INTO sekali.stream (name, identity) VALUES ($1, 'earlier')`, system.streamName);
+    await sql(`INSERT INTO sekali.stream (name, created) VALUES ($1, 'earlier')`, system.streamName);
     await sql(
       `INSERT INTO sekali.counter SELECT stream_id, 'a', 0, 1, 0, 0, 0, 0 FROM sekali.stream WHERE identity = 'earlier'`,
     );

@@ -71,7 +71,7 @@ describe('a stream with another history than the database', () => {
     expect((await health(gateway)).stream.detail).toContain('another message');
     await streams.update(system.streamName, { allow_direct: true });
     await system.pool.query(
-      `INSERT INTO sekali.stream (name, identity, revision, base_stream_id, base_seq) VALUES ($1, $2, 2, 1, 2)`,
+      `INSERT INTO sekali.stream (name, created, revision, base_stream_id, base_seq) VALUES ($1, $2, 2, 1, 2)`,
       [system.streamName, identity],
     );
     const registered = await waitFor(

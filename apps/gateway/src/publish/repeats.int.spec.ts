@@ -23,7 +23,7 @@ it('publishes again what was given up, then what was purged, and calls what was 
   expect(await send()).toEqual(['duplicate', 1]);
 
   const { rows } = await system.pool.query<{ stream_id: number }>(
-    `INSERT INTO sekali.stream (name, identity) VALUES ($1, 'now') RETURNING stream_id`,
+    `INSERT INTO sekali.stream (name, created) VALUES ($1, 'now') RETURNING stream_id`,
     [system.streamName],
   );
   await system.pool.query(

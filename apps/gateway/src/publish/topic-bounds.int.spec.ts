@@ -8,7 +8,7 @@ describe('a publish to one topic too many', () => {
     const system = await createTestSystem();
     // One topic is known to the database alone, from before this gateway.
     await system.pool.query(
-      `WITH stream AS (INSERT INTO sekali.stream (name, identity) VALUES ('S', 'first') RETURNING stream_id)
+      `WITH stream AS (INSERT INTO sekali.stream (name, created) VALUES ('S', 'first') RETURNING stream_id)
        INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
        SELECT stream_id, 'stored', 0, 1, 0, 0, 0, 0 FROM stream`,
     );

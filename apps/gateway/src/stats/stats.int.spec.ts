@@ -232,7 +232,7 @@ describe('a broker that answers with an older state', () => {
 
 describe('a stream that lost its newest messages', () => {
   const REGISTER = `
-INSERT INTO sekali.stream (name, identity, revision, base_stream_id, base_seq)
+INSERT INTO sekali.stream (name, created, revision, base_stream_id, base_seq)
 SELECT name, identity, 2, stream_id, $1 FROM sekali.stream`;
 
   it('has no figures until its incarnation is registered, and then its own, which are held against it', async () => {

@@ -92,12 +92,12 @@ describe('a sequence that is known as another message', () => {
 describe('an incarnation that is superseded', () => {
   it('takes messages up to where the next one begins, and none behind it', async () => {
     const { rows } = await system.pool.query<{ stream_id: number }>(
-      `INSERT INTO sekali.stream (name, identity) VALUES ('EVENTS', 'x') RETURNING stream_id`,
+      `INSERT INTO sekali.stream (name, created) VALUES ('EVENTS', 'x') RETURNING stream_id`,
     );
     const streamId = rows[0]?.stream_id ?? NaN;
     await store(streamId, message(1, 'one'));
     await system.pool.query(
-      `INSERT INTO sekali.stream (name, identity, revision, base_stream_id, base_seq) VALUES ('EVENTS', 'x', 2, $1, 2)`,
+      `INSERT INTO sekali.stream (name, created, revision, base_stream_id, base_seq) VALUES ('EVENTS', 'x', 2, $1, 2)`,
       [streamId],
     );
     await store(streamId, message(2, 'two'));

@@ -5,17 +5,18 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 const UP = `
-ALTER TABLE sekali.stream RENAME COLUMN created TO identity;
 ALTER TABLE sekali.stream
+  ADD COLUMN identity text GENERATED ALWAYS AS (created) STORED,
   ADD COLUMN revision integer NOT NULL DEFAULT 1,
   ADD COLUMN base_stream_id integer,
   ADD COLUMN base_seq bigint NOT NULL DEFAULT 0,
   DROP CONSTRAINT stream_incarnation,
-  ADD CONSTRAINT stream_incarnation UNIQUE (name, identity, revision),
+  ADD CONSTRAINT stream_incarnation UNIQUE (name, created, revision),
   ADD CONSTRAINT stream_base UNIQUE (base_stream_id),
   ADD CONSTRAINT stream_base_known FOREIGN KEY (base_stream_id) REFERENCES sekali.stream (stream_id);
 COMMENT ON TABLE sekali.stream IS 'Each incarnation of a stream: a sequence means nothing without it';
-COMMENT ON COLUMN sekali.stream.identity IS 'As the metadata of the stream says, or the instant of its creation where it says nothing';
+COMMENT ON COLUMN sekali.stream.created IS 'The identity of a stream: what its metadata says, or the instant of its creation where it says nothing';
+COMMENT ON COLUMN sekali.stream.identity IS 'The same: programs of the version before know the column that is written by its older name';
 COMMENT ON COLUMN sekali.stream.base_seq IS 'Up to this sequence the messages and the rows are those of the base';
 
 CREATE TABLE sekali.consumer_start (
