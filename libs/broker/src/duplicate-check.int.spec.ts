@@ -43,7 +43,7 @@ async function messagesIn(system: TestSystem): Promise<number> {
 async function streamIdOf(system: TestSystem): Promise<number> {
   const { rows } = await system.pool.query<{ stream_id: number }>(
     `INSERT INTO sekali.stream (name, created) VALUES ($1, 'now')
-     ON CONFLICT (name, identity, revision) DO UPDATE SET seen_at = now() RETURNING stream_id`,
+     ON CONFLICT (name, created, revision) DO UPDATE SET seen_at = now() RETURNING stream_id`,
     [system.streamName],
   );
   return rows[0]?.stream_id ?? NaN;

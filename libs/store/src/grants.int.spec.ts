@@ -94,7 +94,7 @@ async function tables(): Promise<{ name: string; columns: readonly [Column, ...C
     `SELECT relname AS name, json_agg(json_build_object(
        'name', quote_ident(attname), 'type', format_type(atttypid, atttypmod)) ORDER BY attnum) AS columns
      FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
-     WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0 AND attidentity = ''
+     WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0 AND attidentity = '' AND attgenerated = ''
        AND NOT attisdropped
      GROUP BY relname ORDER BY relname`,
   );
