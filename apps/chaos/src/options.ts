@@ -68,9 +68,8 @@ Examples:
 Exit codes:
   0  the promise held     1  it did not: see the report     2  could not tell     130  interrupted`;
 
-function faultLine({ name, what, onlyByName }: Fault): string {
-  const apart = onlyByName === undefined ? '' : `; not in "all", since ${onlyByName}`;
-  return `  ${name.padEnd(28)} ${what}${apart}`;
+function faultLine({ name, what }: Fault): string {
+  return `  ${name.padEnd(28)} ${what}`;
 }
 
 /** Makes the command; `action` gets the checked options. */

@@ -6,6 +6,7 @@ import { BROKER_USER, renderBrokerConfig, type BrokerConfig } from './broker-con
 import { waitFor } from './deadline.js';
 import { formerFileStoreBytes, freeBytes } from './disk-room.js';
 import { LocalClusterError } from './local-cluster-error.js';
+import { MetaLayer } from './meta-layer.js';
 import { ManagedProcess, type ProcessExit } from './managed-process.js';
 
 const HEALTHY_TIMEOUT_MS = 30_000;
@@ -45,6 +46,7 @@ export class BrokerNode {
   readonly dataDirectory: string;
   /** The process itself, for a supervisor to watch. */
   readonly process: ManagedProcess;
+  private readonly metaLayer: MetaLayer;
   private spawnedMs = 0;
   private enabledPid: number | undefined;
   private password: string | undefined;
@@ -53,6 +55,7 @@ export class BrokerNode {
   constructor(options: BrokerNodeOptions) {
     this.name = options.name;
     this.dataDirectory = options.dataDirectory;
+    this.metaLayer = new MetaLayer(this.storeDirectory);
     this.process = new ManagedProcess({
       name: options.name,
       command: options.serverBinary,
@@ -107,9 +110,13 @@ export class BrokerNode {
     writeFileSync(this.configFile, text, { mode: 0o600 });
   }
 
-  /** Starts the process without waiting for anything but the process. */
+  /**
+   * Starts the process without waiting for anything but the process. What it knew of the cluster's streams is put back first,
+   * where a full disk cost it that; throws when that fails.
+   */
   async spawn(): Promise<number> {
     this.spawnedMs = performance.now();
+    if (this.pid === undefined) this.metaLayer.restore();
     return this.process.start();
   }
 
@@ -145,6 +152,7 @@ export class BrokerNode {
     const { pid } = this;
     const state = await readJetStreamState(this.monitorPort);
     if (state === 'on' || state === 'broken') this.enabledPid = pid;
+    if (state === 'on') this.metaLayer.keep();
     // While it reads a large store, JetStream is not on yet.
     const isReading = this.enabledPid !== pid && performance.now() - this.spawnedMs < READING_MS_MAX;
     if (pid === undefined || isReading || (state !== 'off' && state !== 'broken')) return undefined;

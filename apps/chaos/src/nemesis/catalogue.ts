@@ -58,15 +58,14 @@ export class UnknownFaultError extends Error {
 }
 
 /**
- * The faults that a text asks for: `all` but those that are done only by name, `none`, or names joined by commas, each
+ * The faults that a text asks for: `all`, `none`, or names joined by commas, each
  * counted once.
  *
  * Throws `UnknownFaultError`, which lists the names there are.
  */
 export function chooseFaults(text: string, faults: readonly Fault[] = catalogue): readonly Fault[] {
   const asked = text.split(',').map((name) => name.trim());
-  if (asked.length === 1 && asked[0] === 'all')
-    return faults.filter((fault) => fault.onlyByName === undefined);
+  if (asked.length === 1 && asked[0] === 'all') return faults;
   if (asked.length === 1 && asked[0] === 'none') return [];
   const unknown = asked.filter((name) => !faults.some((fault) => fault.name === name));
   if (unknown.length > 0) {

@@ -15,10 +15,8 @@ describe('the catalogue', () => {
 });
 
 describe('chooseFaults', () => {
-  it('takes all but those that are done only by name, none, or those that are named, each once', () => {
-    const apart = 'fill-disk-of-all-brokers';
-    expect(chooseFaults('all')).toEqual(catalogue.filter(({ name }) => name !== apart));
-    expect(chooseFaults(apart).map(({ name }) => name)).toEqual([apart]);
+  it('takes all, none, or those that are named, each once', () => {
+    expect(chooseFaults('all')).toEqual(catalogue);
     expect(chooseFaults('none')).toEqual([]);
     const chosen = chooseFaults('wipe-broker, kill-worker,kill-worker');
     expect(chosen.map(({ name }) => name)).toEqual(['kill-worker', 'wipe-broker']);

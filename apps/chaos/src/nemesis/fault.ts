@@ -34,8 +34,8 @@ export interface Fault {
   readonly prepares?: Preparation;
   /** Whether most brokers stay together, so that publishing and storing must go on while it holds. */
   readonly goesOn?: boolean;
-  /** Why `all` leaves it out: nobody can keep the promise under it. Named by itself it is done all the same. */
-  readonly onlyByName?: string;
+  /** Bound of its healing, in milliseconds, where that takes longer than the usual 60 s. */
+  readonly healMsMax?: number;
   /** Whether the target has what the fault needs. */
   applies(target: Target): boolean;
   start(target: Target, random: Random): Promise<ActiveFault>;

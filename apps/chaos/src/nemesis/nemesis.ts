@@ -37,7 +37,7 @@ export interface NemesisOptions {
   /** Milliseconds since the load began. */
   readonly clock: () => number;
   readonly onEvent?: (event: NemesisEvent) => void;
-  /** Bound of one healing. Default 60 s. */
+  /** Bound of one healing. Default: what the fault says, or 60 s. */
   readonly healMsMax?: number;
   /** Bound of one start. Default 60 s. */
   readonly startMsMax?: number;
@@ -160,7 +160,8 @@ export class Nemesis {
   private async heal(active: ActiveFault, fault: Fault): Promise<string | undefined> {
     try {
       const healing = Promise.resolve().then(() => active.heal());
-      await within(healing, this.options.healMsMax ?? HEAL_MS_MAX, `${fault.name} to be healed`);
+      const boundMs = this.options.healMsMax ?? fault.healMsMax ?? HEAL_MS_MAX;
+      await within(healing, boundMs, `${fault.name} to be healed`);
       this.unhealed.delete(active);
       return undefined;
     } catch (error) {

@@ -2,8 +2,8 @@
  * Starts again what dies, and what lives and is of no use.
  *
  *   running ─exit─▶ waiting (250 ms, doubling to 10 s) ─▶ starting ─ready─▶ running
- *     │ ▲              ▲                                     └─exit─┐
- *     │ └─no fault     └────────────────────────────────────────────┘
+ *     │ ▲              ▲                                     └─exit, or no start at all─┐
+ *     │ └─no fault     └───────────────────────────────────────────────────────────────┘
  *     └─fault, three looks in a row─▶ ended, which is an exit
  *
  * A process that lived for 30 s starts the waiting times afresh. After `close` nothing is started any more.
@@ -52,13 +52,21 @@ export class Supervisor {
     });
     let startedAt = performance.now();
     let delayMs: number | undefined;
-    const onExit = (exit: ProcessExit) => {
+    const startLater = (): number => {
       delayMs = nextDelayMs(delayMs, performance.now() - startedAt);
-      this.reporter.exited(component.name, exit, delayMs);
       this.later(delayMs, () => {
         startedAt = performance.now();
-        void this.startAgain(component);
+        this.startAgain(component).catch((error: unknown) => {
+          if (component.process.pid !== undefined) return;
+          // It never came to be, so no exit says so.
+          this.reporter.notice((error as Error).message);
+          startLater();
+        });
       });
+      return delayMs;
+    };
+    const onExit = (exit: ProcessExit): void => {
+      this.reporter.exited(component.name, exit, startLater());
     };
     this.unwatch.push(component.process.onExit(onExit));
   }
@@ -70,12 +78,11 @@ export class Supervisor {
     for (const timer of this.timers) clearTimeout(timer);
   }
 
+  /** Throws when there is nothing to wait for: the process could not be started at all. */
   private async startAgain(component: Component): Promise<void> {
     const { signal } = this.closing;
-    const pid = await component.spawn().then(
-      () => component.process.pid,
-      () => undefined,
-    );
+    await component.spawn();
+    const { pid } = component.process;
     // An end is reported, and followed by the next start, where it is noticed; a slow start is waited for.
     const stillStarting = (): boolean => component.process.pid === pid && !signal.aborted;
     while (pid !== undefined && stillStarting()) {

@@ -4,8 +4,8 @@
  * Somebody else fills them, so no bound of the brokers' own can be the answer: what they accept must be on enough of
  * the others, or be refused. Nothing may be lost by it, and nobody may have to start anything again by hand.
  *
- * A nats-server 2.14 that switches JetStream off deletes what it knew of the cluster's streams. Of two that did, the third
- * reminds them. When all did, their leader knows of no stream, and then each removes its own as an orphan.
+ * A nats-server 2.14.0 that switches JetStream off deletes what it knew of the cluster's streams. Of two that did, the third
+ * reminds them. When all did, whoever starts them must bring that knowledge back, or each removes its stream as an orphan.
  */
 import { FaultNotApplicable, type Fault } from '../fault.js';
 import { namesOf, processesOf, runningOf } from '../victims.js';
@@ -15,7 +15,6 @@ const HOLD_MS = [4_000, 10_000] as const;
 /** Less than the nemesis allows a healing, so that the message names the replica. */
 const CURRENT_AFTER_MS_MAX = 50_000;
 const NUMBERS = ['one', 'two', 'all'] as const;
-const FORGOTTEN = 'brokers forget the stream when all of them meet the end of their disks';
 
 /** `fill-disk-of-one-broker`, `…-two-brokers`, `…-all-brokers`. */
 export const diskFaults: readonly Fault[] = NUMBERS.map((number, index) => fillDisks(number, index + 1));
@@ -28,7 +27,6 @@ function fillDisks(number: (typeof NUMBERS)[number], count: number): Fault {
     touches: ['brokers', 'stream'],
     holdMs: HOLD_MS,
     prepares: 'disks',
-    ...(count === CLUSTER_BROKERS && { onlyByName: FORGOTTEN }),
     applies: (target) => {
       const all = processesOf(target, 'broker');
       return all.length === CLUSTER_BROKERS && all.every(({ name }) => target.brokerDisk(name));

@@ -26,6 +26,8 @@ const CURRENT_AFTER_MS_MAX = 50_000;
 const LEADER_MS_MAX = 25_000;
 /** How long the system has to do with a replica on another history. */
 const ASTRAY_MS_MAX = 15_000;
+/** Leader, time astray, the broker's new copy of the stream: each has a bound above, and they follow each other. */
+const KEPT_HEAL_MS_MAX = 120_000;
 /** From the copy to the roll back. */
 const BACK_MS_MIN = 2_000;
 const BACK_MS_MAX = 8_000;
@@ -63,6 +65,7 @@ function rollBackFault(name: string, what: string, extent: Extent): Fault {
     what,
     touches: ['brokers', 'stream'],
     holdMs: [0, 1_000],
+    ...(extent.keepOne === true && { healMsMax: KEPT_HEAL_MS_MAX }),
     applies: (target) => {
       const brokers = processesOf(target, 'broker');
       const least = extent.keepOne === true ? CLUSTER_BROKERS_MIN : 1;

@@ -1,0 +1,106 @@
+/** Brokers that lost what they knew of their streams, as nats-server 2.14.0 does on a full disk, with the files still there. */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startBrokers, type BrokerCluster } from './broker-cluster.js';
+import { waitFor } from './deadline.js';
+
+const MESSAGES = 20;
+
+let folder: string;
+let cluster: BrokerCluster;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'sekali-meta-'));
+  cluster = await startBrokers({ dataDirectory: folder });
+}, 90_000);
+
+afterEach(async () => {
+  await cluster.stop({ timeoutMs: 2_000 });
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function connected<T>(work: (connection: NatsConnection) => Promise<T>): Promise<T> {
+  const connection = await connect({ servers: cluster.urls });
+  try {
+    return await work(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+async function publishAll(): Promise<void> {
+  await connected(async (connection) => {
+    const manager = await jetstreamManager(connection);
+    await manager.streams.add({ name: 'S', subjects: ['s.>'], num_replicas: 3 });
+    await manager.consumers.add('S', { durable_name: 'c', ack_policy: 'explicit' });
+    for (let index = 0; index < MESSAGES; index += 1) await jetstream(connection).publish('s.a', '1');
+  });
+}
+
+const logOf = (store: string): string => join(store, 'jetstream', '$SYS', '_js_', '_meta_');
+
+/** Stops all brokers, takes the log of each meta group away, and starts them again. */
+async function forget(): Promise<void> {
+  const { nodes } = cluster;
+  await Promise.all(nodes.map((node) => node.stop()));
+  for (const { storeDirectory } of nodes) {
+    expect(existsSync(logOf(storeDirectory))).toBe(true);
+    rmSync(logOf(storeDirectory), { recursive: true });
+  }
+  await Promise.all(nodes.map((node) => node.spawn()));
+  for (const node of nodes) await node.untilReady({ timeoutMs: 60_000 });
+}
+
+const copies = (): number =>
+  cluster.nodes.filter(({ storeDirectory }) => existsSync(join(storeDirectory, 'meta-layer', '$SYS'))).length;
+
+/** As a supervisor does, until each node has its copy and nothing changes any more. */
+async function lookUntilCopied(): Promise<void> {
+  let quiet = 0;
+  await waitFor(
+    async () => {
+      for (const node of cluster.nodes) expect(await node.fault()).toBeUndefined();
+      quiet = copies() === cluster.nodes.length ? quiet + 1 : 0;
+      return quiet > 3 || undefined;
+    },
+    { timeoutMs: 30_000 },
+  );
+  expect(copies()).toBe(cluster.nodes.length);
+}
+
+describe('brokers that all forgot their streams', () => {
+  it('have them again, with every message and consumer, after they were started again', async () => {
+    await publishAll();
+    await lookUntilCopied();
+    await forget();
+    await connected(async (connection) => {
+      const manager = await jetstreamManager(connection);
+      const found = await waitFor(() => manager.streams.info('S').catch(() => undefined), {
+        timeoutMs: 30_000,
+      });
+      expect(found?.state).toMatchObject({ messages: MESSAGES, last_seq: MESSAGES });
+      // A consumer that was only just elected a leader has not counted yet.
+      let pending: number | undefined;
+      await waitFor(
+        async () => {
+          pending = (await manager.consumers.info('S', 'c').catch(() => undefined))?.num_pending;
+          return pending === MESSAGES || undefined;
+        },
+        { timeoutMs: 30_000 },
+      );
+      expect(pending).toBe(MESSAGES);
+      await waitFor(
+        async () =>
+          (await jetstream(connection)
+            .publish('s.a', '2')
+            .catch(() => undefined)) ?? undefined,
+        { timeoutMs: 30_000 },
+      );
+      expect((await manager.streams.info('S')).state.messages).toBe(MESSAGES + 1);
+    });
+  }, 180_000);
+});
