@@ -1,5 +1,6 @@
 /**
- * The start of a broker in its container: its bound follows the disk, and it ends when it is of no use.
+ * The start of a broker in its container: its bound follows the disk, it ends when it is of no use, and it is given back what
+ * a full disk made it forget.
  *
  * The script runs here as it is, with the nats-server of the tests, on a disk that only root on Linux can make (tmpfs). Its
  * image has `nc`; a machine may not, so the test brings one.
@@ -8,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { drawFreePorts, findNatsServer, findRepositoryRoot } from '#local-cluster';
@@ -25,6 +26,7 @@ const DISK_MB = 120;
 let folder: string;
 let disk: string;
 let broker: ChildProcess | undefined;
+let brokers: ChildProcess[] = [];
 let output: string;
 
 function canMount(): boolean {
@@ -55,40 +57,71 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  if (broker?.exitCode === null && broker.signalCode === null) {
-    const ended = new Promise((resolve) => broker?.once('exit', resolve));
-    broker.kill('SIGKILL');
-    await ended;
-  }
+  await Promise.all(brokers.map((one) => end(one, 'SIGKILL')));
+  brokers = [];
   broker = undefined;
   if (ableTo) execFileSync('umount', ['-l', disk]);
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Starts the script, as the container does. @returns the client's URL */
-async function start(): Promise<string> {
-  const [port, monitorPort] = (await drawFreePorts(2)) as [number, number];
-  const config = join(folder, 'nats.conf');
+async function end(process: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (process.exitCode !== null || process.signalCode !== null) return;
+  const ended = new Promise((resolve) => process.once('exit', resolve));
+  process.kill(signal);
+  await ended;
+}
+
+/** Starts the script, as a container does. `more` is added to the configuration of the broker of that name. */
+function run(name: string, ports: readonly [client: number, monitor: number], more = ''): ChildProcess {
+  const config = join(folder, `${name}.conf`);
   writeFileSync(
     config,
-    `listen: "127.0.0.1:${port}"\nhttp: "127.0.0.1:${monitorPort}"\n` +
+    `listen: "127.0.0.1:${ports[0]}"\nhttp: "127.0.0.1:${ports[1]}"\nserver_name: ${name}\n${more}` +
       'jetstream { store_dir: $NATS_STORE_DIR, max_file_store: $NATS_FILE_STORE_BYTES }\n',
   );
-  broker = spawn('sh', [join(findRepositoryRoot(), 'deploy/broker.sh'), '--config', config], {
+  const process = spawn('sh', [join(findRepositoryRoot(), 'deploy/broker.sh'), '--config', config], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: {
-      PATH: `${join(folder, 'bin')}:${process.env['PATH'] ?? ''}`,
-      NATS_STORE_DIR: join(disk, 'store'),
-      NATS_MONITOR_PORT: String(monitorPort),
+      PATH: `${join(folder, 'bin')}:${globalThis.process.env['PATH'] ?? ''}`,
+      NATS_STORE_DIR: storeOf(name),
+      NATS_MONITOR_PORT: String(ports[1]),
       SEKALI_BROKER_LOOK_EVERY_SECONDS: '1',
     },
   });
-  broker.stderr?.on('data', (chunk) => (output += String(chunk)));
+  process.stderr.on('data', (chunk) => (output += String(chunk)));
+  brokers.push(process);
+  return process;
+}
+
+const storeOf = (name: string): string => join(disk, name, 'store');
+
+async function untilHealthy(monitorPort: number, path: string): Promise<void> {
   const isHealthy = async (): Promise<boolean> =>
-    (await fetch(`http://127.0.0.1:${monitorPort}/healthz?js-enabled-only=true`).catch(() => undefined))
-      ?.ok === true;
-  await waitFor(isHealthy, { withinMs: 20_000, describe: 'the broker to be healthy' });
-  return `nats://127.0.0.1:${port}`;
+    (await fetch(`http://127.0.0.1:${monitorPort}${path}`).catch(() => undefined))?.ok === true;
+  await waitFor(isHealthy, { withinMs: 60_000, describe: 'the broker to be healthy' });
+}
+
+/** Starts one broker. @returns the client's URL */
+async function start(): Promise<string> {
+  const ports = (await drawFreePorts(2)) as [number, number];
+  mkdirSync(join(disk, 'nats-1'), { recursive: true });
+  broker = run('nats-1', ports);
+  await untilHealthy(ports[1], '/healthz?js-enabled-only=true');
+  return `nats://127.0.0.1:${ports[0]}`;
+}
+
+/** Starts three brokers that know each other. @returns the clients' URLs */
+async function startThree(): Promise<string[]> {
+  const ports = await drawFreePorts(9);
+  const port = (index: number): number => ports[index] as number;
+  const routes = [6, 7, 8].map((index) => `nats-route://127.0.0.1:${port(index)}`).join(', ');
+  for (const index of [0, 1, 2]) {
+    const cluster = `cluster { name: c, listen: "127.0.0.1:${port(index + 6)}", routes: [${routes}] }\n`;
+    mkdirSync(join(disk, `nats-${index + 1}`), { recursive: true });
+    run(`nats-${index + 1}`, [port(index), port(index + 3)], cluster);
+  }
+  for (const index of [3, 4, 5]) await untilHealthy(port(index), '/healthz');
+  return [0, 1, 2].map((index) => `nats://127.0.0.1:${port(index)}`);
 }
 
 if (ableTo) {
@@ -141,6 +174,40 @@ if (ableTo) {
       await connection.close();
       await start();
     }, 120_000);
+  });
+
+  describe('brokers that all forgot their streams', () => {
+    it('have them again after they were started again', async () => {
+      const names = ['nats-1', 'nats-2', 'nats-3'];
+      const connection = await connect({ servers: await startThree() });
+      const manager = await jetstreamManager(connection);
+      await manager.streams.add({ name: 'S', subjects: ['s.>'], num_replicas: 3, max_bytes: 1_000_000 });
+      for (let index = 0; index < 20; index += 1) await jetstream(connection).publish('s.a', '1');
+      await connection.close();
+      const logOf = (name: string): string => join(storeOf(name), 'jetstream', '$SYS', '_js_', '_meta_');
+      const stateOf = (folder: string): string =>
+        existsSync(folder)
+          ? execFileSync('sh', ['-c', 'cd "$0" && find . -type f -exec cksum {} + | sort', folder]).toString()
+          : '';
+      const isCopied = (name: string): boolean =>
+        stateOf(logOf(name)) === stateOf(join(storeOf(name), 'meta-layer', '$SYS'));
+      await waitFor(() => names.every(isCopied), { withinMs: 30_000, describe: 'a copy at each broker' });
+      await Promise.all(brokers.map((one) => end(one, 'SIGTERM')));
+      brokers = [];
+      for (const name of names) rmSync(logOf(name), { recursive: true });
+      const again = await connect({ servers: await startThree() });
+      let messages: number | undefined;
+      const isThere = async (): Promise<boolean> => {
+        const info = await (await jetstreamManager(again)).streams.info('S').catch(() => undefined);
+        messages = info?.state.messages;
+        return messages === 20;
+      };
+      await waitFor(isThere, { withinMs: 30_000, describe: 'the stream' }).catch((cause: unknown) => {
+        throw new Error(`${messages} messages:\n${output.slice(-2_000)}`, { cause });
+      });
+      expect(output.match(/had forgotten its streams/g)).toHaveLength(3);
+      await again.close();
+    }, 180_000);
   });
 } else {
   it('cannot try a full disk here: only root on Linux may mount one; the run of CI does', () => {

@@ -7,6 +7,12 @@
 # A broker that meets the end of its disk switches JetStream off, or has a stream that takes nothing more, until it is started
 # again; both lose messages that were acknowledged. Its own bound refuses publishers in time.
 #
+# nats-server 2.14.0 also deletes what it knew of its streams then. When all brokers did, each removes its streams as orphans.
+# So a copy of that log is kept, and put back before a start:
+#
+#   $NATS_STORE_DIR/jetstream/<system account>/_js_/_meta_   the log
+#   $NATS_STORE_DIR/meta-layer/<system account>              the copy
+#
 # "broker.sh healthy" says by its exit code whether the broker that runs here is of use.
 set -eu
 
@@ -51,16 +57,57 @@ fault() {
   fi
 }
 
+# The log is copied when two looks saw it alike, and differ from the copy: one that is being written waits for the next look.
+keep_meta_layer() {
+  for log in "$NATS_STORE_DIR"/jetstream/*/_js_/_meta_; do
+    [ -d "$log" ] || continue
+    account=$(basename "$(dirname "$(dirname "$log")")")
+    copy="$NATS_STORE_DIR/meta-layer/$account"
+    state=$(cd "$log" && find . -type f -exec cksum {} + 2>/dev/null | sort)
+    if [ "$state" = "$meta_seen" ] && [ "$state" != "$meta_copied" ]; then
+      # A full disk leaves the copy as it is.
+      rm -rf "$copy.unfinished"
+      if mkdir -p "$NATS_STORE_DIR/meta-layer" && cp -R "$log" "$copy.unfinished" 2>/dev/null; then
+        rm -rf "$copy" && mv "$copy.unfinished" "$copy" && meta_copied=$state
+      fi
+    fi
+    meta_seen=$state
+  done
+}
+
+# Only beside files of a stream: without them the log would name what is not there. A failure ends the script, since a broker
+# without the log removes its streams.
+restore_meta_layer() {
+  set -- "$NATS_STORE_DIR"/jetstream/*/streams/*
+  [ -d "$1" ] || return 0
+  for copy in "$NATS_STORE_DIR"/meta-layer/*; do
+    [ -d "$copy" ] || continue
+    case "$copy" in *.unfinished) continue ;; esac
+    log="$NATS_STORE_DIR/jetstream/$(basename "$copy")/_js_/_meta_"
+    [ ! -d "$log" ] || continue
+    rm -rf "$log.unfinished"
+    mkdir -p "$(dirname "$log")"
+    cp -R "$copy" "$log.unfinished"
+    mv "$log.unfinished" "$log"
+    echo "broker.sh: this broker had forgotten its streams, as after a full disk: it has them again" >&2
+  done
+}
+
 # JetStream is off, too, while a store is read: only what was on before is ended.
 watch() {
   broker=$1
   was_on=no
   faulty=0
+  meta_seen=
+  meta_copied=
   while sleep "$LOOK_EVERY_SECONDS"; do
     kill -0 "$broker" 2>/dev/null || return 0
     what=$(fault)
     if [ -z "$what" ]; then
-      ask '/healthz?js-enabled-only=true' | head -n 1 | grep -q ' 200 ' && was_on=yes
+      if ask '/healthz?js-enabled-only=true' | head -n 1 | grep -q ' 200 '; then
+        was_on=yes
+        keep_meta_layer
+      fi
       faulty=0
       continue
     fi
@@ -85,6 +132,7 @@ if [ "${1:-}" = healthy ]; then
 fi
 
 mkdir -p "$NATS_STORE_DIR"
+restore_meta_layer
 NATS_FILE_STORE_BYTES=$(file_store_bytes)
 export NATS_FILE_STORE_BYTES
 echo "$NATS_FILE_STORE_BYTES" >"$NATS_STORE_DIR/file-store-bytes"
