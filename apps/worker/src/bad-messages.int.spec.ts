@@ -100,8 +100,9 @@ describe('bad messages', () => {
     });
     await ledgerBecomes(system, ledgerOf(4, 0, 0, 1));
     expect(await deadLetters()).toEqual([{ topic: 'orders', event_id: 'e3', reason: 'effect_failed' }]);
-    const [first = 0, second = 0, third = 0, ...more] = attempts;
-    expect(more).toEqual([]);
+    // It may have come as a batch of its own: then it failed with its batch first, which is no attempt of its own.
+    expect([3, 4]).toContain(attempts.length);
+    const [first = 0, second = 0, third = 0] = attempts.slice(-3);
     // The delay is a lower bound that the broker keeps; how much longer it takes says nothing.
     expect(second - first).toBeGreaterThanOrEqual(100);
     expect(third - second).toBeGreaterThanOrEqual(200);
