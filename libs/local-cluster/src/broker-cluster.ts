@@ -14,6 +14,7 @@ import { BrokerNode } from './broker-node.js';
 import { waitFor } from './deadline.js';
 import { type BrokerRoom, brokerRoom } from './disk-room.js';
 import { drawFreePorts, portState } from './free-port.js';
+import { EmptyBrokers } from './empty-brokers.js';
 import { LocalClusterError } from './local-cluster-error.js';
 
 const START_TIMEOUT_MS = 60_000;
@@ -106,18 +107,21 @@ export async function startBrokers(options: BrokerClusterOptions): Promise<Broke
   }
 }
 
-function makeNodes(options: BrokerClusterOptions, count: number): BrokerNode[] {
+function makeNodes(options: BrokerClusterOptions, count: number): readonly BrokerNode[] {
   const serverBinary = findNatsServer(options.serverBinary);
   const logDirectory = resolve(options.logDirectory ?? join(options.dataDirectory, 'logs'));
-  return Array.from({ length: count }, (_, index) => {
+  const order: EmptyBrokers = new EmptyBrokers(() => nodes);
+  const nodes: readonly BrokerNode[] = Array.from({ length: count }, (_, index) => {
     const name = `nats-${index + 1}`;
     return new BrokerNode({
       name,
       serverBinary,
       dataDirectory: join(options.dataDirectory, name),
       logFile: join(logDirectory, `${name}.log`),
+      untilTurn: (node, signal) => order.untilTurn(node, signal),
     });
   });
+  return nodes;
 }
 
 function roomOf(

@@ -38,6 +38,8 @@ export interface BrokerNodeOptions {
   readonly serverBinary: string;
   readonly dataDirectory: string;
   readonly logFile: string;
+  /** Resolves when it may start, and throws at the signal; asked before each start. Left out: at once. */
+  readonly untilTurn?: (node: BrokerNode, signal: AbortSignal) => Promise<void>;
 }
 
 /** A broker that can be stopped, killed, paused and started again with its data. */
@@ -47,6 +49,8 @@ export class BrokerNode {
   /** The process itself, for a supervisor to watch. */
   readonly process: ManagedProcess;
   private readonly metaLayer: MetaLayer;
+  private readonly untilTurn: BrokerNodeOptions['untilTurn'];
+  private waiting = new AbortController();
   private spawnedMs = 0;
   private enabledPid: number | undefined;
   private password: string | undefined;
@@ -56,6 +60,7 @@ export class BrokerNode {
     this.name = options.name;
     this.dataDirectory = options.dataDirectory;
     this.metaLayer = new MetaLayer(this.storeDirectory);
+    this.untilTurn = options.untilTurn;
     this.process = new ManagedProcess({
       name: options.name,
       command: options.serverBinary,
@@ -93,6 +98,11 @@ export class BrokerNode {
     return join(this.dataDirectory, 'store');
   }
 
+  /** Whether it has nothing on disk: it never ran, or its disk was lost. */
+  get isEmpty(): boolean {
+    return !this.metaLayer.exists;
+  }
+
   /** Writes the configuration file for the next start. The bound of the file store is never lowered by it. */
   configure(config: Omit<BrokerConfig, 'serverName' | 'storeDirectory'>): void {
     this.ports = {
@@ -112,11 +122,14 @@ export class BrokerNode {
 
   /**
    * Starts the process without waiting for anything but the process. What it knew of the cluster's streams is put back first,
-   * where a full disk cost it that; throws when that fails.
+   * where a full disk cost it that; throws when that fails. A node that is empty waits for its turn (empty-brokers.ts), and
+   * throws when it is stopped meanwhile.
    */
   async spawn(): Promise<number> {
-    this.spawnedMs = performance.now();
     if (this.pid === undefined) this.metaLayer.restore();
+    this.waiting = new AbortController();
+    await this.untilTurn?.(this, this.waiting.signal);
+    this.spawnedMs = performance.now();
     return this.process.start();
   }
 
@@ -169,6 +182,7 @@ export class BrokerNode {
 
   /** Stops it in order: it hands over what it leads. Resolves when it is gone. */
   async stop({ timeoutMs = STOP_TIMEOUT_MS }: { timeoutMs?: number } = {}): Promise<void> {
+    this.waiting.abort(new LocalClusterError(`${this.name} was stopped before it was started.`));
     await this.process.stop({ timeoutMs });
   }
 

@@ -34,6 +34,11 @@ export class MetaLayer {
   /** @param storeDirectory the `store_dir` of the broker; it may not exist yet */
   constructor(private readonly storeDirectory: string) {}
 
+  /** Whether the log is there, of whatever account. */
+  get exists(): boolean {
+    return [...this.logs()].length > 0;
+  }
+
   /**
    * Copies the log when it is as it was at the call before, and not as it was copied last. A log that is being written is
    * left for the next call; so is everything when the disk is full. To be called while JetStream is on.

@@ -57,7 +57,7 @@ export class Supervisor {
       this.later(delayMs, () => {
         startedAt = performance.now();
         this.startAgain(component).catch((error: unknown) => {
-          if (component.process.pid !== undefined) return;
+          if (component.process.pid !== undefined || this.closing.signal.aborted) return;
           // It never came to be, so no exit says so.
           this.reporter.notice((error as Error).message);
           startLater();

@@ -1,0 +1,80 @@
+import { describe, expect, it } from '@jest/globals';
+import { setImmediate as turn } from 'node:timers/promises';
+import { EmptyBrokers, type JoiningBroker } from './empty-brokers.js';
+
+interface Broker extends JoiningBroker {
+  isEmpty: boolean;
+  hasEverything: boolean;
+  pid: number | undefined;
+}
+
+function brokers(...empty: boolean[]): {
+  all: Broker[];
+  order: EmptyBrokers;
+  start: (broker: Broker) => Promise<void>;
+} {
+  const all: Broker[] = empty.map((isEmpty, index) => ({
+    isEmpty,
+    monitorPort: index,
+    hasEverything: false,
+    pid: undefined,
+  }));
+  const order = new EmptyBrokers(
+    () => all,
+    (broker) => Promise.resolve((broker as Broker).hasEverything),
+  );
+  const start = async (broker: Broker): Promise<void> => {
+    await order.untilTurn(broker);
+    broker.pid = 1;
+    // It makes a log at once, with nothing in it.
+    broker.isEmpty = false;
+  };
+  return { all, order, start };
+}
+
+describe('brokers that start', () => {
+  it('do not wait when all are empty: the cluster is new', async () => {
+    const { all, start } = brokers(true, true, true);
+    await Promise.all(all.map((broker) => new EmptyBrokers(() => all).untilTurn(broker)));
+    await start(all[0] as Broker);
+    expect(all[0]?.pid).toBe(1);
+  });
+
+  it('do not wait when they kept what they had, whoever joins', async () => {
+    const { all, start } = brokers(true, true, false);
+    await start(all[0] as Broker);
+    await start(all[2] as Broker);
+    expect(all.map(({ pid }) => pid)).toEqual([1, undefined, 1]);
+  });
+
+  it('join one after the other when they are empty beside one that is not', async () => {
+    const { all, start } = brokers(true, true, false);
+    const [one, two] = all as [Broker, Broker];
+    await start(one);
+    let isOver = false;
+    const second = start(two).then(() => (isOver = true));
+    for (let turns = 0; turns < 50; turns += 1) await turn();
+    expect(isOver).toBe(false);
+    one.hasEverything = true;
+    await second;
+    expect(two.pid).toBe(1);
+  });
+
+  it('do not wait for one that has ended again', async () => {
+    const { all, start } = brokers(true, true, false);
+    const [one, two] = all as [Broker, Broker];
+    await start(one);
+    one.pid = undefined;
+    await start(two);
+    expect(two.pid).toBe(1);
+  });
+
+  it('wait no longer when they are stopped', async () => {
+    const { all, order, start } = brokers(true, true, false);
+    await start(all[0] as Broker);
+    const stopping = new AbortController();
+    const waits = order.untilTurn(all[1] as Broker, stopping.signal);
+    stopping.abort(new Error('stopped'));
+    await expect(waits).rejects.toThrow('stopped');
+  });
+});
