@@ -6,6 +6,7 @@ import { builtProgram } from './system/repository.js';
 
 const AUDIT_MS_MAX = 300_000;
 const SAYS_LENGTH_MAX = 500;
+const BROKEN_PROMISE = /^[\d,]+ sequences? acknowledged to a producer, but not in the stream$/;
 
 /** What it says of a system. An audit that does not end in time counts as one that could not tell. */
 export async function askAudit(
@@ -27,5 +28,18 @@ export async function askAudit(
   });
   const [printed, complained, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
   const says = complained.trim() || printed.replace(/\s+/g, ' ').trim();
-  return { exitCode: exitCode ?? 2, says: says.slice(0, SAYS_LENGTH_MAX) };
+  return {
+    exitCode: exitCode ?? 2,
+    says: says.slice(0, SAYS_LENGTH_MAX),
+    onlyBrokenPromises: violationsOf(printed).every((violation) => BROKEN_PROMISE.test(violation)),
+  };
+}
+
+/** What it lists; nothing known, as one violation, where it printed no such list. */
+function violationsOf(printed: string): readonly string[] {
+  try {
+    return (JSON.parse(printed) as { violations: readonly string[] }).violations;
+  } catch {
+    return ['no list'];
+  }
 }

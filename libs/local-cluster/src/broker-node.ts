@@ -103,6 +103,11 @@ export class BrokerNode {
     return !this.metaLayer.exists;
   }
 
+  /** Takes what another node knows of the cluster's streams, while this one is down. @returns whether it knew something */
+  adoptLog(other: BrokerNode): boolean {
+    return this.metaLayer.adopt(other.metaLayer);
+  }
+
   /** Writes the configuration file for the next start. The bound of the file store is never lowered by it. */
   configure(config: Omit<BrokerConfig, 'serverName' | 'storeDirectory'>): void {
     this.ports = {

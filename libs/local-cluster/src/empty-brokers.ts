@@ -3,18 +3,19 @@
  *
  *   kept its log                        starts at once
  *   empty, and so are all               starts at once: the cluster is new
- *   empty, the first of them            starts at once: a survivor needs it for a majority, and has the longer log
- *   empty, a further one                waits until the one before has everything
+ *   empty, the first of a majority      gets a copy of a survivor's log (meta-layer.ts), and starts
+ *   empty, a further one                waits until the one before has a leader
  *
- * Raft is safe while a majority remembers. Two empty brokers of three are a majority that remembers nothing. Started together,
- * they may elect one of themselves, and then the survivor gives up the stream that it alone has. That was seen in one of
- * three runs of the fault `wipe-two-brokers`.
+ * Raft is safe while a majority remembers. Two empty brokers of three are a majority that remembers nothing. Started
+ * together they elected one of themselves once, and the survivor gave up the stream that it alone had. One empty broker
+ * beside the survivor does not do: nats-server 2.14 counts the vote of an empty broker only when all have voted. With the log
+ * its vote counts. For the stream itself its vote is empty, too, and then only the survivor can win: so all are needed.
  */
-import { isHealthy } from './broker-health.js';
+import { readMetaGroup } from './broker-health.js';
 import { waitFor } from './deadline.js';
 
-/** Redundancy is missing meanwhile, and nothing else; but one that never gets there must not keep the others down for ever. */
-const WAIT_MS_MAX = 120_000;
+/** A survivor that does not come back must not keep the others down for ever. */
+const WAIT_MS_MAX = 30_000;
 const ASK_EVERY_MS = 200;
 /** From its turn to its process. */
 const SPAWN_MS_MAX = 2_000;
@@ -25,6 +26,8 @@ export interface JoiningBroker {
   readonly monitorPort: number;
   /** Undefined while it is not running. */
   readonly pid: number | undefined;
+  /** Takes what another one knows of the cluster's streams. @returns whether there was something to take */
+  adoptLog(other: JoiningBroker): boolean;
 }
 
 interface Turn {
@@ -38,22 +41,24 @@ export class EmptyBrokers {
 
   /**
    * @param all the brokers of the cluster, asked for at each start
-   * @param hasEverything whether a broker is current with the cluster
+   * @param isLed whether a broker knows who leads the cluster
    */
   constructor(
     private readonly all: () => readonly JoiningBroker[],
-    private readonly hasEverything = (broker: JoiningBroker): Promise<boolean> =>
-      isHealthy(broker.monitorPort),
+    private readonly isLed = hasLeader,
   ) {}
 
-  /** Resolves when the broker may start, after 120 s at the latest. Throws the reason of the signal. */
+  /** Resolves when the broker may start, after 30 s at the latest. Throws the reason of the signal. */
   async untilTurn(broker: JoiningBroker, signal?: AbortSignal): Promise<void> {
-    if (!broker.isEmpty || this.all().every(({ isEmpty }) => isEmpty)) return;
+    const all = this.all();
+    const survivors = all.filter(({ isEmpty }) => !isEmpty);
+    if (!broker.isEmpty || survivors.length === 0) return;
     await waitFor(async () => (await this.take(broker)) || undefined, {
       timeoutMs: WAIT_MS_MAX,
       intervalMs: ASK_EVERY_MS,
       signal,
     });
+    if (survivors.length * 2 < all.length) survivors.some((survivor) => broker.adoptLog(survivor));
   }
 
   private async take(broker: JoiningBroker): Promise<boolean> {
@@ -67,6 +72,11 @@ export class EmptyBrokers {
 
   private async isOver({ broker, sinceMs }: Turn): Promise<boolean> {
     if (broker.pid === undefined) return performance.now() - sinceMs > SPAWN_MS_MAX;
-    return this.hasEverything(broker);
+    return this.isLed(broker);
   }
+}
+
+async function hasLeader({ monitorPort }: JoiningBroker): Promise<boolean> {
+  const group = await readMetaGroup(monitorPort);
+  return group?.leader !== undefined && group.leader !== '';
 }

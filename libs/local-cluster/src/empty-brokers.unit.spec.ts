@@ -4,8 +4,9 @@ import { EmptyBrokers, type JoiningBroker } from './empty-brokers.js';
 
 interface Broker extends JoiningBroker {
   isEmpty: boolean;
-  hasEverything: boolean;
+  isLed: boolean;
   pid: number | undefined;
+  adopted: boolean;
 }
 
 function brokers(...empty: boolean[]): {
@@ -13,15 +14,19 @@ function brokers(...empty: boolean[]): {
   order: EmptyBrokers;
   start: (broker: Broker) => Promise<void>;
 } {
-  const all: Broker[] = empty.map((isEmpty, index) => ({
+  const all: Broker[] = empty.map((isEmpty, index): Broker => ({
     isEmpty,
     monitorPort: index,
-    hasEverything: false,
+    isLed: false,
     pid: undefined,
+    adopted: false,
+    adoptLog() {
+      return (this.adopted = true);
+    },
   }));
   const order = new EmptyBrokers(
     () => all,
-    (broker) => Promise.resolve((broker as Broker).hasEverything),
+    (broker) => Promise.resolve((broker as Broker).isLed),
   );
   const start = async (broker: Broker): Promise<void> => {
     await order.untilTurn(broker);
@@ -51,13 +56,16 @@ describe('brokers that start', () => {
     const { all, start } = brokers(true, true, false);
     const [one, two] = all as [Broker, Broker];
     await start(one);
+    expect(one.adopted).toBe(true);
     let isOver = false;
     const second = start(two).then(() => (isOver = true));
     for (let turns = 0; turns < 50; turns += 1) await turn();
     expect(isOver).toBe(false);
-    one.hasEverything = true;
+    one.isLed = true;
     await second;
     expect(two.pid).toBe(1);
+    // By then most know.
+    expect(two.adopted).toBe(false);
   });
 
   it('do not wait for one that has ended again', async () => {

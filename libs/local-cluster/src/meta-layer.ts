@@ -25,6 +25,7 @@ import {
 import { dirname, join } from 'node:path';
 
 const COPIES = 'meta-layer';
+const VOTE = 'tav.idx';
 
 /** Keeps the copy of one store. */
 export class MetaLayer {
@@ -78,6 +79,24 @@ export class MetaLayer {
     return restored;
   }
 
+  /**
+   * Takes the copy of another broker for the log that is not there. To be called while this broker is down.
+   *
+   * @returns whether the other one had a copy
+   */
+  adopt(other: MetaLayer): boolean {
+    let adopted = false;
+    for (const account of namesIn(join(other.storeDirectory, COPIES))) {
+      const log = this.logOf(account);
+      if (account.includes('.') || existsSync(log)) continue;
+      putInPlace(other.copyOf(account), log);
+      // Whom the other one voted for is no vote of this one.
+      rmSync(join(log, VOTE), { force: true });
+      adopted = true;
+    }
+    return adopted;
+  }
+
   private copy(account: string, files: ReadonlyMap<string, Buffer>): boolean {
     const target = this.copyOf(account);
     const unfinished = `${target}.unfinished`;
@@ -114,6 +133,15 @@ export class MetaLayer {
   private copyOf(account: string): string {
     return join(this.storeDirectory, COPIES, account);
   }
+}
+
+/** Copies a folder so that it is there in whole or not at all. */
+function putInPlace(from: string, to: string): void {
+  const unfinished = `${to}.unfinished`;
+  mkdirSync(dirname(to), { recursive: true });
+  rmSync(unfinished, { recursive: true, force: true });
+  cpSync(from, unfinished, { recursive: true });
+  renameSync(unfinished, to);
 }
 
 /** Names of what a folder holds; none when it is not there. */

@@ -89,6 +89,25 @@ describe('a copy of the meta group', () => {
     expect(layer.restore()).toBe(false);
   });
 
+  it('is taken by a broker that has none of its own, without the vote of the other', () => {
+    writeFileSync(join(log(), 'tav.idx'), 'vote');
+    layer.keep();
+    layer.keep();
+    const other = mkdtempSync(join(tmpdir(), 'sekali-meta-'));
+    try {
+      const empty = new MetaLayer(other);
+      expect(empty.exists).toBe(false);
+      expect(empty.adopt(layer)).toBe(true);
+      expect(empty.exists).toBe(true);
+      const taken = join(other, 'jetstream', '$SYS', '_js_', '_meta_');
+      expect(readFileSync(join(taken, 'msgs', '1.blk'), 'utf8')).toBe('1');
+      expect(existsSync(join(taken, 'tav.idx'))).toBe(false);
+      expect(empty.adopt(layer)).toBe(false);
+    } finally {
+      rmSync(other, { recursive: true, force: true });
+    }
+  });
+
   it('does not mind a store that is not there yet', () => {
     const none = new MetaLayer(join(store, 'none'));
     none.keep();

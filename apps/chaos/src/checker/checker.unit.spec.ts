@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Poison } from '../workload/message.js';
-import { REASON_OF } from './evidence.js';
+import { type AuditOpinion, REASON_OF } from './evidence.js';
 import { judge, type RunEvidence, saneRun, type Submission, TOPIC } from './test/run-fixture.js';
 import { type Verdict, VIOLATIONS, type ViolationName } from './verdict.js';
 
@@ -479,6 +479,20 @@ describe('the audit', () => {
       'key_without_event',
       'audit_disagrees',
     ]);
+  });
+
+  it('that misses what brokers acknowledged is believed, where a fault made them lose it, and nowhere else', () => {
+    const broken = { exitCode: 1, says: '28 sequences acknowledged', onlyBrokenPromises: true };
+    const lossWindows = [{ fromMs: 0, untilMs: 1 }];
+    const run = (lost: typeof lossWindows, audit: AuditOpinion): RunEvidence =>
+      ordinary((evidence) => {
+        evidence.surroundings.lossWindows = lost;
+        evidence.audit = audit;
+      });
+    expect(judged(run(lossWindows, broken))).toMatchObject({ valid: true, violations: [] });
+    expect(judged(run([], broken))).toMatchObject({ violations: [{ name: 'audit_disagrees' }] });
+    const more = { ...broken, onlyBrokenPromises: false };
+    expect(judged(run(lossWindows, more))).toMatchObject({ violations: [{ name: 'audit_disagrees' }] });
   });
 
   it('that could not tell, or speaks of somebody else, leaves it unknown', () => {

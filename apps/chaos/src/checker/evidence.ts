@@ -89,6 +89,8 @@ export interface GatewayFigures {
 export interface AuditOpinion {
   readonly exitCode: number;
   readonly says: string;
+  /** All that it finds is messages that brokers acknowledged and lost. */
+  readonly onlyBrokenPromises?: boolean;
 }
 
 /** What is known before the rows come. */

@@ -129,6 +129,9 @@ export function judgeAudit({ audit, violations, surroundings }: CaseFile): strin
   }
   if (exitCode !== 1) return `audit: it could not tell (exit code ${exitCode}): ${says}`;
   if (!violations.none) return undefined;
+  // A fault made the brokers lose what they had acknowledged. The judge knows when; the audit only sees that they did.
+  const { lossWindows = [] } = surroundings;
+  if (audit.onlyBrokenPromises === true && lossWindows.length > 0) return undefined;
   // The audit looks at everything, the judge only at what belongs to the run.
   if (!surroundings.alone) return `audit: it finds a violation, which may be somebody else's: ${says}`;
   violations.add('audit_disagrees', () => `it finds a violation, and nothing was found here: ${says}`);
