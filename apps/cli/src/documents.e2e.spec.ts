@@ -197,15 +197,16 @@ async function request(args: readonly string[]): Promise<string> {
   const isDone = async (): Promise<string | undefined> => {
     const answer = await fetch(address, init);
     const text = await answer.text();
-    // A reader types the next command seconds later; what was accepted is stored by then.
-    const isMissing = answer.status === 404 || text === '[]';
-    if (isMissing) return undefined;
+    // A reader types the next command seconds later: what was accepted is stored by then, and a consumer that was rewound
+    // is there again.
+    const isEarly = [404, 503].includes(answer.status) || text === '[]';
+    if (isEarly) return undefined;
     if (!answer.ok) throw new Error(`${answer.status}: ${text}`);
     return text;
   };
   let text: string | undefined;
   await waitFor(async () => (text = await isDone()) !== undefined, {
-    withinMs: 10_000,
+    withinMs: 30_000,
     describe: `an answer with something in it to ${url}`,
   });
   return text ?? '';

@@ -98,6 +98,16 @@ describe('the README of the root', () => {
   });
 });
 
+describe('the README of the library', () => {
+  it('shows a consumer that a test runs', () => {
+    const readme = readDocuments(ROOT).find(({ path }) => path === 'libs/idempotent-consumer/README.md');
+    const shown = codeBlocks(readme ?? page('')).filter(({ language }) => language === 'ts');
+    const test = readFileSync(join(ROOT, 'apps/worker/src/second-consumer.int.spec.ts'), 'utf8');
+    expect(shown.length).toBeGreaterThan(0);
+    for (const { text } of shown) expect(test).toContain(text);
+  });
+});
+
 describe('a rule of the pages', () => {
   const exists = (path: string): boolean => ['a/page.md', 'a/other.md', 'b.ts'].includes(path);
   const other = page('# One title\n\n## `code` & more\n', 'a/other.md');
