@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { connectBroker } from '#broker';
 import { findRepositoryRoot } from '#local-cluster';
-import { commandsOf, readDocuments, waitFor, type Command } from '#testing';
+import { codeBlocks, commandsOf, readDocuments, waitFor, type Command } from '#testing';
 import {
   checkCompose,
   checkDeployScript,
@@ -39,7 +39,7 @@ interface Ended {
 }
 
 let system: StartedSystem;
-let data: string;
+let ready: Awaited<ReturnType<StartedSystem['ready']>>;
 let folder: string;
 let environment: Record<string, string>;
 let keyId: string;
@@ -49,8 +49,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sekali-documents-'));
   writeFileSync(join(folder, 'app.log'), 'one\ntwo\n');
   system = new StartedSystem();
-  const ready = await system.ready();
-  data = ready.data;
+  ready = await system.ready();
   environment = {
     PATH: process.env['PATH'] ?? '',
     HOME: folder,
@@ -273,11 +272,31 @@ describe('the README', () => {
   });
 });
 
+describe('the page of the gateway', () => {
+  it('shows how a client in JavaScript signs in', async () => {
+    const page = documents.find(({ path }) => path === 'apps/gateway/README.md');
+    const code = codeBlocks(page ?? { path: '', text: '' }).filter(({ language }) => language === 'js');
+    expect(code).toHaveLength(1);
+    const file = join(folder, 'client.mjs');
+    const client = import.meta.resolve('@nats-io/transport-node');
+    const program = [
+      `import { connect } from ${JSON.stringify(client)};`,
+      `const ready = ${JSON.stringify(ready)};`,
+      code[0]?.text,
+      'await connection.flush();',
+      'console.log("signed in");',
+      'await connection.close();',
+    ];
+    writeFileSync(file, program.join('\n'));
+    expect(await run(process.execPath, [file])).toEqual({ code: 0, printed: 'signed in\n' });
+  });
+});
+
 describe('what was started by the README', () => {
   it('ends on Ctrl-C, in order, and leaves nothing behind', async () => {
     await system.interrupt();
     expect(system.output).toMatch(/^Stopped\.$/m);
-    expect(existsSync(data)).toBe(false);
+    expect(existsSync(ready.data)).toBe(false);
   }, 60_000);
 });
 
