@@ -1,4 +1,4 @@
-/** What a run leaves behind: bench.json, from which the chart and the README's table are made. */
+/** What a run leaves behind: bench.json, from which the chart and the tables of the READMEs come. */
 import type { Group } from './measurement.js';
 import type { Sizes } from './sizes.js';
 

@@ -1,40 +1,69 @@
-/** The README's figures and the chart are those of the committed bench.json. UPDATE_README=1 writes them. */
+/** The READMEs' figures and the chart are those of the committed bench.json. UPDATE_README=1 writes them. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { ratioChart } from './chart.js';
 import type { BenchDocument } from './document.js';
-import { readmeSection } from './readme-section.js';
+import { verdictsOf } from './table.js';
+import { readmeSection, readmeSummary } from './readme-section.js';
 
-const readme = new URL('../../../README.md', import.meta.url);
+const ofRoot = new URL('../../../README.md', import.meta.url);
+const ofBench = new URL('../README.md', import.meta.url);
 const chart = new URL('../result/bench.svg', import.meta.url);
 const figures = new URL('../result/bench.json', import.meta.url);
 const SECTION = /<!-- bench -->\n([^]*?)<!-- \/bench -->/;
 
 const document = JSON.parse(readFileSync(figures, 'utf8')) as BenchDocument;
+const summary = readmeSummary(document);
 const section = readmeSection(document);
 const svg = ratioChart(document.groups);
 
-if (process.env['UPDATE_README'] === '1') {
-  const text = readFileSync(readme, 'utf8');
+function update(file: URL, text: string): void {
+  const before = readFileSync(file, 'utf8');
   writeFileSync(
-    readme,
-    text.replace(SECTION, () => `<!-- bench -->\n${section}<!-- /bench -->`),
+    file,
+    before.replace(SECTION, () => `<!-- bench -->\n${text}<!-- /bench -->`),
   );
+}
+
+if (process.env['UPDATE_README'] === '1') {
+  update(ofRoot, summary);
+  update(ofBench, section);
   writeFileSync(chart, svg);
 }
 
-describe('the README', () => {
+describe('the README of the benchmark', () => {
+  const text = readFileSync(ofBench, 'utf8');
+
   it('has the figures of the committed run', () => {
-    expect(SECTION.exec(readFileSync(readme, 'utf8'))?.[1]).toBe(section);
+    expect(SECTION.exec(text)?.[1]).toBe(section);
   });
 
   it('shows the chart of the committed run', () => {
-    expect(readFileSync(readme, 'utf8')).toContain('(apps/bench/result/bench.svg)');
+    expect(text).toContain('(result/bench.svg)');
     expect(readFileSync(chart, 'utf8')).toBe(svg);
   });
 
-  it('has the row of every group, whole', () => {
-    for (const { what } of document.groups) expect(section).toContain(`| ${what} |`);
+  it('has the row of every group, whole, and what became of each target and bound', () => {
+    for (const group of document.groups) {
+      expect(section).toContain(`| ${group.what} |`);
+      for (const verdict of verdictsOf(group)) expect(section).toContain(verdict);
+    }
     expect(section).not.toMatch(/NaN|undefined|\?/);
+  });
+});
+
+describe('the README of the root', () => {
+  const text = readFileSync(ofRoot, 'utf8');
+
+  it('has four rows of the committed run', () => {
+    expect(SECTION.exec(text)?.[1]).toBe(summary);
+    expect(
+      summary.match(/^\| [^|]+ \| [\d,]+ (?:requests|events)\/s ±\d+ % \| [\d.]+ × \| [\d.]+ × \|$/gm),
+    ).toHaveLength(4);
+    expect(summary).not.toMatch(/NaN|undefined|\?/);
+  });
+
+  it('shows the chart of the committed run', () => {
+    expect(text).toContain('(apps/bench/result/bench.svg)');
   });
 });

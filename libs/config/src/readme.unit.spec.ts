@@ -1,4 +1,4 @@
-/** The settings table of the README is the settings' own. UPDATE_README=1 writes it. */
+/** The tables of deploy/SETTINGS.md are the settings' own. UPDATE_README=1 writes them. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import type { z } from 'zod';
@@ -12,16 +12,16 @@ import {
   workerFields,
 } from './settings.js';
 
-const readme = new URL('../../../README.md', import.meta.url);
-const TABLE = /<!-- settings -->\n([^]*?)<!-- \/settings -->/;
+const page = new URL('../../../deploy/SETTINGS.md', import.meta.url);
+const TABLES = /<!-- settings -->\n([^]*?)<!-- \/settings -->/;
 
 const GROUPS: [string, Record<string, z.ZodType>][] = [
-  ['all', connectionFields],
+  ['all programs', connectionFields],
   ['setup, worker', streamFields],
   ['setup', setupFields],
   ['gateway', gatewayFields],
   ['worker', workerFields],
-  ['command line', clientFields],
+  ['the commands', clientFields],
   ['`sekali up`', localClusterFields],
 ];
 
@@ -30,25 +30,34 @@ function initialValue(field: z.ZodType): string {
   return value === undefined ? '' : `\`${value}\``;
 }
 
-function table(): string {
-  const readers = new Map<string, string[]>();
-  for (const [group, fields] of GROUPS) {
-    for (const name of Object.keys(fields)) readers.set(name, [...(readers.get(name) ?? []), group]);
-  }
+/** Settings by the programs that read them, each group below a heading, in the order of `GROUPS`. */
+function tables(): string {
   const fields = Object.assign({}, ...GROUPS.map(([, group]) => group)) as Record<string, z.ZodType>;
-  const rows = Object.entries(fields).map(
-    ([name, field]) =>
-      `| \`${name}\` | ${(readers.get(name) ?? []).join(', ')} | ${initialValue(field)} | ${field.description ?? ''} |`,
+  const byReaders = new Map<string, string[]>();
+  for (const [name, field] of Object.entries(fields)) {
+    const readers = GROUPS.filter(([, group]) => name in group).map(([reader]) => reader);
+    const row = `| \`${name}\` | ${initialValue(field)} | ${field.description ?? ''} |`;
+    const key = readers.join(', ');
+    byReaders.set(key, [...(byReaders.get(key) ?? []), row]);
+  }
+  const parts = [...byReaders].map(([readers, rows]) =>
+    [`### Read by ${readers}`, '', '| setting | default | |', '|---|---|---|', ...rows, ''].join('\n'),
   );
-  return ['| setting | read by | default | |', '|---|---|---|---|', ...rows, ''].join('\n');
+  return parts.join('\n');
 }
 
-describe('the README', () => {
+describe('the page of settings', () => {
   it('lists every setting with its default', () => {
-    const text = readFileSync(readme, 'utf8');
     if (process.env['UPDATE_README'] === '1') {
-      writeFileSync(readme, text.replace(TABLE, `<!-- settings -->\n${table()}<!-- /settings -->`));
+      const text = readFileSync(page, 'utf8');
+      writeFileSync(
+        page,
+        text.replace(TABLES, () => `<!-- settings -->\n${tables()}<!-- /settings -->`),
+      );
     }
-    expect(TABLE.exec(readFileSync(readme, 'utf8'))?.[1]).toBe(table());
+    const written = TABLES.exec(readFileSync(page, 'utf8'))?.[1] ?? '';
+    expect(written).toBe(tables());
+    for (const [, group] of GROUPS)
+      for (const name of Object.keys(group)) expect(written).toContain(`| \`${name}\` |`);
   });
 });

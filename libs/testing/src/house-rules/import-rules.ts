@@ -3,7 +3,7 @@ import { isSpec, isTestOnly, partOf, type HouseRule, type Violation } from './ru
 import type { ModuleReference, SourceFile } from './source-file.js';
 
 /** What each part may import of ours. Apps that are not named may import every library but libs/testing. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'libs/contracts': [],
   'libs/config': [],
   'libs/observability': [],

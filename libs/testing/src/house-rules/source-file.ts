@@ -42,9 +42,15 @@ const TEXT_EXTENSIONS = new Set(
     .map((name) => `.${name}`),
 );
 
-/** Reads every text file of the repository that is ours, hidden folders but `.ci` and `.github` left out. */
-export function readTree(root: string): SourceFile[] {
-  return listFiles(root, '').map((path) => parseSource(path, readFileSync(join(root, path), 'utf8')));
+/**
+ * Reads every text file of the repository that is ours, hidden folders but `.ci` and `.github` left out.
+ *
+ * @param isWanted says by its path whether a file is read; all are when it is left out
+ */
+export function readTree(root: string, isWanted: (path: string) => boolean = () => true): SourceFile[] {
+  return listFiles(root, '')
+    .filter(isWanted)
+    .map((path) => parseSource(path, readFileSync(join(root, path), 'utf8')));
 }
 
 /** Makes a `SourceFile` from a text, for the tree and for the bad examples. */

@@ -1,0 +1,56 @@
+/** A system that `npm start` runs, as someone has it who follows the README; on free ports, so that it disturbs no other. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { findRepositoryRoot, waitFor, type RunningSystem } from '#local-cluster';
+
+const READY_MS_MAX = 120_000;
+const STOP_MS_MAX = 30_000;
+
+/** What `npm start` printed, and where its system is. */
+export class StartedSystem {
+  private printed = '';
+  private readonly child: ChildProcess;
+  private readonly ended: Promise<void>;
+  private hasEnded = false;
+
+  constructor() {
+    // A process group of its own, so that an interruption reaches all of it, as Ctrl-C in a terminal does.
+    this.child = spawn('npm', ['start', '--', '--ephemeral'], {
+      cwd: findRepositoryRoot(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+      env: { ...process.env, NODE_OPTIONS: '', NO_COLOR: '1' },
+    });
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream?.on('data', (chunk) => (this.printed += String(chunk)));
+    this.ended = new Promise((resolve) => {
+      this.child.once('close', () => {
+        this.hasEnded = true;
+        resolve();
+      });
+    });
+  }
+
+  get output(): string {
+    return this.printed;
+  }
+
+  /** The content of the line `ready`. Throws when there is none in time, with what was printed instead. */
+  async ready(): Promise<RunningSystem & { readonly data: string }> {
+    const line = await waitFor(
+      () => /^ready (.*)$/m.exec(this.printed)?.[1] ?? (this.hasEnded ? '' : undefined),
+      { timeoutMs: READY_MS_MAX },
+    );
+    if (line === undefined || line === '') throw new Error(`npm start is not ready:\n${this.printed}`);
+    return JSON.parse(line) as RunningSystem & { readonly data: string };
+  }
+
+  /** Interrupts it, and resolves when it has ended by itself. What is left after that is killed. */
+  async interrupt(): Promise<void> {
+    const { pid } = this.child;
+    if (pid === undefined || this.hasEnded) return;
+    process.kill(-pid, 'SIGINT');
+    const timer = setTimeout(() => process.kill(-pid, 'SIGKILL'), STOP_MS_MAX);
+    await this.ended;
+    clearTimeout(timer);
+  }
+}
