@@ -2,10 +2,25 @@
  * Brokers that are older than the database: their stores are put back while the database stays. What they accept
  * afterwards gets sequences that the database has already, and is stored all the same.
  */
+import 'reflect-metadata';
 import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { Controller, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Ctx, type MicroserviceOptions, Payload } from '@nestjs/microservices';
+import { MovableConnection } from '#broker';
+import { readWorkerSettings } from '#config';
+import type { SekaliEvent } from '#contracts';
+import {
+  BatchContext,
+  ErrorPassage,
+  type Message,
+  OncePerEvent,
+  PullConsumerStrategy,
+} from '#idempotent-consumer';
+import { createLogger } from '#observability';
 import { createTestCluster, type TestCluster, waitFor } from '#testing';
 import {
   type ConsumerFixture,
@@ -15,10 +30,45 @@ import {
   readLedger,
   startConsumer,
 } from './test/consumer-fixture.js';
+import { transportOptions } from './transport-options.js';
 
 const ELECTED_WITHIN_MS = 60_000;
 const TEST_MS_MAX = 180_000;
 jest.setTimeout(TEST_MS_MAX);
+
+@Controller()
+class Seen {
+  @OncePerEvent('seen')
+  async note(@Payload() fresh: Message<SekaliEvent>[], @Ctx() { transaction }: BatchContext): Promise<void> {
+    const ids = fresh.map(({ event }) => event.eventId);
+    await transaction.query('INSERT INTO public.seen SELECT unnest($1::text[])', [ids]);
+  }
+}
+
+@Module({ controllers: [Seen] })
+class FurtherConsumer {}
+
+/** Starts a consumer with an inbox and an effect of its own. */
+async function startFurther(): Promise<{ close: () => Promise<void> }> {
+  const settings = readWorkerSettings(system.environment);
+  const { connection } = await MovableConnection.open(
+    { urls: settings.SEKALI_NATS_URLS, name: 'seen' },
+    { waitForFirst: true },
+  );
+  const logger = createLogger('test', 'silent');
+  const app = await NestFactory.createMicroservice<MicroserviceOptions>(FurtherConsumer, {
+    strategy: new PullConsumerStrategy(transportOptions(settings, connection, system.pool, logger)),
+    logger: false,
+  });
+  app.useGlobalFilters(new ErrorPassage());
+  await app.listen();
+  return {
+    close: async () => {
+      await app.close();
+      await connection.close();
+    },
+  };
+}
 
 let system: TestCluster;
 let consumer: ConsumerFixture | undefined;
@@ -280,5 +330,39 @@ describe('brokers that are older than the database', () => {
     expect(reasons).toContainEqual(
       expect.stringContaining(`broker ${kept?.name ?? ''}, which leads the consumer`),
     );
+  });
+});
+
+describe('a further consumer that was ahead of the one that stores', () => {
+  it('takes the messages that got the sequences of those that the brokers lost', async () => {
+    await system.pool.query('CREATE TABLE public.seen (event_id text NOT NULL)');
+    const seen = async (): Promise<string[]> => {
+      const { rows } = await system.pool.query<{ event_id: string }>('SELECT event_id FROM public.seen');
+      return rows.map(({ event_id: id }) => id);
+    };
+    const further = await startFurther();
+    try {
+      consumer = await startConsumer(system.environment);
+      await send(...named('a', 5));
+      await settled(5);
+      await waitFor(async () => (await seen()).length === 5, { withinMs: 30_000, describe: 'five effects' });
+      await consumer.stop();
+      consumer = undefined;
+      await copyStores();
+      await send(...named('lost', 3));
+      await waitFor(async () => (await seen()).length === 8, { withinMs: 60_000, describe: 'eight effects' });
+      await rollBack();
+      await send(...named('b', 4));
+      consumer = await startConsumer(system.environment);
+      await settled(9);
+      await waitFor(async () => (await seen()).length === 12, {
+        withinMs: 60_000,
+        describe: 'twelve effects',
+      });
+      expect((await seen()).sort()).toEqual([...named('a', 5), ...named('b', 4), ...named('lost', 3)].sort());
+      expect(await readLedger(system.pool)).toMatchObject({ stored: 9 });
+    } finally {
+      await further.close();
+    }
   });
 });

@@ -26,15 +26,16 @@ function streamHistory(options: HistoryOptions): StreamHistory {
   const witness = new StreamWitness(connection, stream);
   let current: Incarnation | undefined;
   return {
-    incarnation: async (sight) => {
+    incarnation: async (sight, foreign) => {
       refuseOtherRules(sight, options);
       const { name, identity } = sight;
-      current = await currentIncarnation(pool, { name, identity }, witness, (found) => {
+      const onDiffering = (found: object): void => {
         logger.error(
           { stream: name, ...found },
           'the stream has lost messages that the database has: registering a new incarnation; what follows them is read again',
         );
-      });
+      };
+      current = await currentIncarnation(pool, { name, identity }, witness, { onDiffering, foreign });
       return current;
     },
     startOf: async (_incarnation, consumer) =>

@@ -27,7 +27,7 @@ import { Watchdog } from './jetstream/watchdog.js';
 import { LeaderFollower, type MoveConnection } from './leader-follower.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Observer, Outcome, Postponed } from './outcome.js';
-import { ForeignSequenceError } from './postgres/foreign-sequence.js';
+import { ForeignEvidence } from './foreign-evidence.js';
 import { putBack, seeConsumer } from './session-history.js';
 import { settle } from './settlement.js';
 import { SlowLane } from './slow-messages.js';
@@ -70,6 +70,7 @@ export class IdempotentConsumer<E> {
   private heldBytes = 0;
   private oldHeld = new Set<Delivery>();
   private era: Era | undefined;
+  private readonly evidence = new ForeignEvidence();
   private session: PullSession | undefined;
   private running: Promise<void> | undefined;
   private working: Promise<void> | undefined;
@@ -115,7 +116,8 @@ export class IdempotentConsumer<E> {
       try {
         const sight = await this.follower.seeConsumer();
         const { name, identity } = sight.stream;
-        const incarnation = await this.parts.gate.pass(() => this.parts.history.incarnation(sight.stream));
+        const ask = (): Promise<StreamIncarnation> => this.evidence.ask(this.parts.history, sight.stream);
+        const incarnation = await this.parts.gate.pass(ask);
         if (this.isStopping()) return;
         const era = this.enterEra(incarnation, sight.ackWaitMs);
         const isPutBack = await putBack(this.parts, incarnation, sight);
@@ -313,7 +315,7 @@ export class IdempotentConsumer<E> {
       if (!stopped) this.parts.observe({ type: 'batch-failed', size: batch.length, error });
       const delayMs = stopped ? 1 : BATCH_FAILED_DELAY_MS;
       for (const delivery of batch) this.answer(delivery, { kind: 'retry', delayMs });
-      if (error instanceof ForeignSequenceError) this.session?.lose(error.message);
+      if (this.evidence.note(error, era.incarnation)) this.session?.lose(error.message);
     }
     this.pull();
   }

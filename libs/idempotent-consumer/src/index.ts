@@ -22,5 +22,5 @@ export type { ConsumerEvent, Observer, Outcome } from './outcome.js';
 export { ForeignSequenceError } from './postgres/foreign-sequence.js';
 export { type Batch, Inbox } from './postgres/inbox.js';
 export { inboxTables, type InboxTables } from './postgres/inbox-statements.js';
-export type { StreamHistory, StreamIncarnation } from './stream-history.js';
+export type { ForeignSequence, StreamHistory, StreamIncarnation } from './stream-history.js';
 export { classifyDatabaseError, type DatabaseFailure, isUnavailable } from './postgres/sqlstate.js';

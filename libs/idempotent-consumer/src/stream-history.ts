@@ -21,10 +21,20 @@ export interface StreamIncarnation {
   readonly segments: readonly SequenceSegment[];
 }
 
+/** A sequence under which this consumer's inbox has settled another message than the stream has. */
+export interface ForeignSequence {
+  readonly streamId: number;
+  readonly seq: number;
+}
+
 /** Asked before each session. What it throws ends the session, which is then tried again. */
 export interface StreamHistory {
-  /** The incarnation of the stream as it is; registers a new one when the stream has another history. */
-  incarnation(stream: StreamSight): Promise<StreamIncarnation>;
+  /**
+   * The incarnation of the stream as it is; registers a new one when the stream has another history.
+   *
+   * @param foreign what the session before ended with: a proof of that, also where nothing else shows it
+   */
+  incarnation(stream: StreamSight, foreign?: ForeignSequence): Promise<StreamIncarnation>;
   /** The sequence to which the consumer has to be put back; `undefined` when it stands right. */
   startOf(incarnation: StreamIncarnation, consumer: ConsumerSight): Promise<number | undefined>;
   /** Hears that the consumer was put back. A process that dies before leaves it to be put back once more. */

@@ -141,9 +141,9 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
         gate,
         history: {
           ...history,
-          incarnation: async (sight) => {
+          incarnation: async (sight, foreign) => {
             await prepare(name);
-            return history.incarnation(sight);
+            return history.incarnation(sight, foreign);
           },
         },
         recreate: () => this.pullOptions.recreate(name),

@@ -15,8 +15,22 @@ interface SequencedBatch {
 /** A sequence means another message here than in the stream: it belongs to another incarnation. */
 export class ForeignSequenceError extends Error {
   override readonly name = 'ForeignSequenceError';
-  constructor(seqs: readonly number[], reason = 'known as other messages') {
-    super(`sequences ${seqs.slice(0, 5).join(', ')} are ${reason}: another incarnation of the stream`);
+  /**
+   * @param seqs at least one
+   * @param reason left out: another message was settled under each of them, which proves that the histories differ
+   */
+  constructor(
+    readonly seqs: readonly number[],
+    private readonly reason?: string,
+  ) {
+    super(
+      `sequences ${seqs.slice(0, 5).join(', ')} are ${reason ?? 'known as other messages'}: another incarnation of the stream`,
+    );
+  }
+
+  /** Whether it proves that the stream has another history than this inbox knows. */
+  get isProof(): boolean {
+    return this.reason === undefined;
   }
 }
 
