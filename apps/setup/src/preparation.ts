@@ -13,13 +13,12 @@ import {
   streamIdentity,
   StreamWitness,
 } from '#broker';
-import { isUnavailable } from '#idempotent-consumer';
 import type { Logger } from '#observability';
+import { createPool, isLockTimeout, isUnavailable, type PostgresAddress } from '#postgres';
 import {
   beginConsumer,
   consumerStart,
   createDataSource,
-  createPool,
   currentIncarnation,
   type DifferingHistory,
   ensurePartitions,
@@ -27,7 +26,6 @@ import {
   type Incarnation,
   incarnationOf,
   insertApiKeys,
-  isLockTimeout,
   isSameHistory,
   knownIdentity,
   noteConsumerStart,
@@ -35,7 +33,6 @@ import {
   refuseOtherEncoding,
   runMigrations,
   STORE_INBOX,
-  type StoreAddress,
 } from '#store';
 import { BacklogGuard } from './backlog-guard.js';
 import { readKeyFile } from './key-file.js';
@@ -202,6 +199,6 @@ function tellDiffering(logger: Logger): (found: DifferingHistory) => void {
   };
 }
 
-function storeAddress(settings: SetupSettings, transactionMsMax: number): StoreAddress {
+function storeAddress(settings: SetupSettings, transactionMsMax: number): PostgresAddress {
   return { url: settings.SEKALI_POSTGRES_URL, name: 'sekali-setup', connectionsMax: 2, transactionMsMax };
 }

@@ -22,7 +22,8 @@ import {
   type PullConsumerOptions,
   type Transaction,
 } from '#idempotent-consumer';
-import { createPool, incarnationOf, type Queryable } from '#store';
+import { createPool } from '#postgres';
+import { incarnationOf, type Queryable } from '#store';
 import { AccountKeeper, ACCOUNTS_CONSUMER } from './account-keeper.js';
 import type { TransportChange } from './bootstrap.js';
 import { EventRecorder, STORE_CONSUMER } from './event-recorder.js';

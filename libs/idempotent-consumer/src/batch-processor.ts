@@ -32,13 +32,13 @@
  * that began and never ended are its doing. Its neighbours were redelivered as often but end their attempts. So does
  * what is thrown: it says nothing about the message, which has not ended the process.
  */
+import { classifyDatabaseError, isAboutTheValue } from '#postgres';
 import { atRandom, describe, eachSequenceOnce, redelivered, sequencesOf } from './batch-parts.js';
 import type { Decoder, Delivery, Message, Poison } from './delivery.js';
 import type { Observer, Outcome } from './outcome.js';
 import type { OutageGate } from './outage-gate.js';
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
 import type { Batch, Inbox } from './postgres/inbox.js';
-import { classifyDatabaseError, isAboutTheValue } from './postgres/sqlstate.js';
 import { SlowMessages } from './slow-messages.js';
 import { type StoreState, StoreProbe, waitsOutOutages } from './store-probe.js';
 

@@ -23,4 +23,3 @@ export { ForeignSequenceError } from './postgres/foreign-sequence.js';
 export { type Batch, Inbox } from './postgres/inbox.js';
 export { inboxTables, type InboxTables } from './postgres/inbox-statements.js';
 export type { StreamHistory, StreamIncarnation } from './stream-history.js';
-export { classifyDatabaseError, type DatabaseFailure, isUnavailable } from './postgres/sqlstate.js';

@@ -9,6 +9,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { isLoginRefused } from '#postgres';
 import { findPostgres, type PostgresBinaries } from './binaries.js';
 import { waitFor } from './deadline.js';
 import { drawFreePorts } from './free-port.js';
@@ -239,9 +240,7 @@ export class PostgresServer {
       if (rowCount === 0) await client.query(`CREATE DATABASE ${pg.escapeIdentifier(this.database)}`);
       return true;
     } catch (error) {
-      const code = (error as { code?: string }).code ?? '';
-      // Wrong password, no such role: no waiting mends these.
-      if (code.startsWith('28'))
+      if (isLoginRefused(error))
         throw new LocalClusterError(
           `Postgres on port ${this.port} refuses ${this.made.superuser}: ${(error as Error).message}.`,
         );

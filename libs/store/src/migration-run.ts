@@ -13,7 +13,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
-import { isLockTimeout } from './lock-bound.js';
+import { isLockTimeout } from '#postgres';
 
 const MIGRATION_LOCK = 7_365_000;
 /** Longer than a try, so that those who waited behind it are served first. */

@@ -205,6 +205,16 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
         one(name, `libs/store/src/${name}`, ''),
       ),
     },
+    sqlState: {
+      bad: ['23505', '40P01', '3D000', 'XX000'].map((name) =>
+        one(name, 'libs/store/src/a.ts', `export const isIt = error.code === '${name}';`),
+      ),
+      good: [
+        one('libs/postgres', 'libs/postgres/src/a.ts', `const code = '23505';`),
+        one('a test', 'libs/store/src/a.int.spec.ts', `const code = '23505';`),
+        one('other texts', 'libs/store/src/a.ts', `const texts = ['EPIPE', '50000', 'at 23505', '8080'];`),
+      ],
+    },
     noPlaces: {
       bad: [
         one('a path of one machine', 'README.md', ['cd ', 'work', 'main'].join('/')),

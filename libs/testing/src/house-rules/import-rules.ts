@@ -7,15 +7,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'libs/contracts': [],
   'libs/config': [],
   'libs/observability': [],
-  'libs/pg-columns': [],
-  'libs/idempotent-consumer': ['libs/pg-columns'],
+  'libs/postgres': [],
+  'libs/idempotent-consumer': ['libs/postgres'],
   'libs/broker': ['libs/contracts'],
-  'libs/store': ['libs/contracts', 'libs/pg-columns'],
-  'libs/local-cluster': ['libs/contracts'],
+  'libs/store': ['libs/contracts', 'libs/postgres'],
+  'libs/local-cluster': ['libs/contracts', 'libs/postgres'],
   // The judge shares nothing with what it judges.
   'apps/chaos': ['libs/contracts', 'libs/config'],
   // Only tests load it, so it may stand on whatever it sets up for them.
-  'libs/testing': ['libs/contracts', 'libs/broker', 'libs/store', 'libs/local-cluster'],
+  'libs/testing': ['libs/contracts', 'libs/postgres', 'libs/broker', 'libs/store', 'libs/local-cluster'],
 };
 
 /** Modules by which a program leaves its own memory; a unit test needs none. */

@@ -95,6 +95,20 @@ const fileNames: HouseRule = {
     }),
 };
 
+/** The classes that programs of ours have met; a number of five digits of another class is a number. */
+const SQLSTATE = /^(?:08|22|23|25|28|3D|3F|40|42|53|54|55|57|58|F0|P0|XX)[0-9A-Z]{3}$/;
+
+const sqlState: HouseRule = {
+  name: 'what a SQLSTATE means is known in libs/postgres and nowhere else',
+  remedy: 'ask a function of #postgres about the error; add one to sqlstate.ts if none asks this question',
+  // Tests say which code they expect. The judge shares no code with what it judges.
+  check: (files) =>
+    eachNode(files, (node, { path }) => {
+      if (/^(?:libs\/postgres|apps\/chaos)\//.test(path) || isTestOnly(path)) return undefined;
+      return ts.isStringLiteralLike(node) && SQLSTATE.test(node.text) ? node.text : undefined;
+    }),
+};
+
 // Written in pieces, so that this file does not break its own rule.
 const PLACES = new RegExp(
   [
@@ -126,6 +140,7 @@ export const textRules = {
   noSleep,
   testNames,
   fileNames,
+  sqlState,
   noPlaces,
 };
 
