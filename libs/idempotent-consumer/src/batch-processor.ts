@@ -34,6 +34,7 @@
  */
 import { classifyDatabaseError, isAboutTheValue } from '#postgres';
 import { atRandom, describe, eachSequenceOnce, redelivered, sequencesOf } from './batch-parts.js';
+import type { Decider } from './decider.js';
 import type { Decoder, Delivery, Message, Poison } from './delivery.js';
 import type { Observer, Outcome } from './outcome.js';
 import type { OutageGate } from './outage-gate.js';
@@ -72,7 +73,7 @@ interface Failure {
 }
 
 /** Takes batches to outcomes. Between batches it remembers a good message and the slow ones, no more. */
-export class BatchProcessor<E> {
+export class BatchProcessor<E> implements Decider {
   private readonly probe: StoreProbe<E>;
   private readonly slow = new SlowMessages();
 

@@ -1,6 +1,7 @@
 export { BatchProcessor, type ProcessorSettings } from './batch-processor.js';
 export { type ConsumerParts, IdempotentConsumer } from './consumer.js';
 export type { ConsumerSettings } from './consumer-settings.js';
+export type { Decider } from './decider.js';
 export type { Decoder, Delivery, Message, Poison } from './delivery.js';
 export type { Effect, Transaction } from './effect.js';
 export {

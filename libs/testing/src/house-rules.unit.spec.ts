@@ -111,6 +111,17 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
         one('another tier', 'libs/store/src/a.int.spec.ts', `import pg from 'pg';`),
       ],
     },
+    judgedStaysOutside: {
+      bad: [
+        one('a program', 'apps/worker/src/main.ts', `import { a } from '../judged/sabotage.js';`),
+        one('a test in src', 'apps/worker/src/a.int.spec.ts', `await import('../judged/sabotage.js');`),
+        one('only a type', 'apps/worker/src/sub/a.ts', `import type { A } from '../../judged/sabotage.js';`),
+      ],
+      good: [
+        one('from within', 'apps/worker/judged/a.ts', `import { b } from './b.js'; import '../src/c.js';`),
+        one('another folder of the name', 'libs/store/src/a.ts', `import { b } from './judged/b.js';`),
+      ],
+    },
     length: {
       bad: [
         one('301 lines', 'libs/store/src/a.ts', code(301)),

@@ -89,8 +89,18 @@ const unitTestsStayInside: HouseRule = {
     ),
 };
 
+const judgedStaysOutside: HouseRule = {
+  name: 'what takes protections out stands in apps/*/judged, and nothing outside of it imports it',
+  remedy: 'move what both need into src; start a wrong program by its path instead of importing it',
+  check: (files) =>
+    eachReference(files, (file, { target }) => {
+      const folder = target === undefined ? undefined : /^apps\/[^/]+\/judged\//.exec(target)?.[0];
+      return folder === undefined || file.path.startsWith(folder) ? undefined : `imports ${target ?? ''}`;
+    }),
+};
+
 /** The rules about who may import whom. */
-export const importRules = { layers, oneDoor, noCircle, unitTestsStayInside };
+export const importRules = { layers, oneDoor, noCircle, unitTestsStayInside, judgedStaysOutside };
 
 function eachReference(
   files: readonly SourceFile[],

@@ -1,14 +1,14 @@
 /**
  * A gateway that is wrong in one way, which the judge must find, or its verdicts mean nothing.
  *
- *   node dist/apps/gateway/src/judged-gateway.js answer-before-puback
+ *   node dist/apps/gateway/judged/judged-gateway.js answer-before-puback
  *
  * A name that is none ends it with 2.
  */
 import 'reflect-metadata';
 import type { PublishOutcome } from '#broker';
-import { runGateway } from './bootstrap.js';
-import type { PublisherChange } from './gateway.js';
+import { runGateway } from '../src/bootstrap.js';
+import type { PublisherChange } from '../src/gateway.js';
 
 const PUBLISH_AFTER_MS = 200;
 
