@@ -1,9 +1,9 @@
 /** The two halves of the preparation. Each waits for its store, then makes what is missing. */
 import type { SetupSettings } from '#config';
-import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
 import {
   brokerAddress,
   connectBroker,
+  type ConsumerInfo,
   differencesText,
   ensureConsumer,
   ensureStream,
@@ -11,6 +11,7 @@ import {
   type OnDifferences,
   resetConsumer,
   streamIdentity,
+  type StreamInfo,
   StreamWitness,
 } from '#broker';
 import type { Logger } from '#observability';

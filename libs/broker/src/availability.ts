@@ -18,6 +18,11 @@ export function jetStreamErrorCode(error: unknown): number | undefined {
   return typeof code === 'number' ? code : undefined;
 }
 
+/** Whether the brokers answered with a refusal, which repeating does not change. Without a leader (503) it may. */
+export function isRefused(error: unknown): boolean {
+  return jetStreamErrorCode(error) !== undefined && (error as { status?: unknown }).status !== 503;
+}
+
 /** A broker that has not come back yet, after which it passes by itself; a disk that is too small does not. */
 function isPeerMissing(error: unknown): boolean {
   return jetStreamErrorCode(error) === NO_SUITABLE_PEERS && !/storage/i.test((error as Error).message);
@@ -53,10 +58,8 @@ export async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
     try {
       return await action();
     } catch (error) {
-      const { status } = error as { status?: unknown };
-      const code = jetStreamErrorCode(error);
-      const refused = code !== undefined && status !== 503 && !isPeerMissing(error);
-      const isFinal = refused || error instanceof DefinitionError || isForbidden(error);
+      const isFinal =
+        (isRefused(error) && !isPeerMissing(error)) || error instanceof DefinitionError || isForbidden(error);
       if (isFinal || Date.now() > deadline) throw NoRoomError.from(error);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }

@@ -122,6 +122,20 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
         one('another folder of the name', 'libs/store/src/a.ts', `import { b } from './judged/b.js';`),
       ],
     },
+    jetStreamSpeakers: {
+      bad: [
+        one('an app', 'apps/gateway/src/a.ts', `import { jetstream } from '@nats-io/jetstream';`),
+        one('only a type', 'apps/cli/src/a.ts', `import type { StreamInfo } from '@nats-io/jetstream';`),
+        one('the engine', 'libs/idempotent-consumer/src/a.ts', `await import('@nats-io/jetstream');`),
+        one('by way of libs/broker', 'apps/setup/src/a.ts', `import { jetStreamApi as api } from '#broker';`),
+      ],
+      good: [
+        one('libs/broker', 'libs/broker/src/a.ts', `import { jetstream } from '@nats-io/jetstream';`),
+        one('the judge', 'apps/chaos/src/sub/a.ts', `import { jetstream } from '@nats-io/jetstream';`),
+        one('a test', 'apps/cli/src/a.int.spec.ts', `import { jetStreamApi } from '#broker';`),
+        one('the reader', 'apps/cli/src/a.ts', `import { StreamReader } from '#broker';`),
+      ],
+    },
     length: {
       bad: [
         one('301 lines', 'libs/store/src/a.ts', code(301)),

@@ -3,7 +3,7 @@
  *
  * `failed` parts make it not ready. What is `degraded` is said, and events are taken all the same (drift.ts).
  */
-import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
+import type { ConsumerInfo, StreamInfo } from '#broker';
 import { pendingMigrations, type Queryable } from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { withinMs } from '../within.js';

@@ -8,8 +8,7 @@
  *
  * and while the broker that gives it has not heard of a majority of the others for a while.
  */
-import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
-import { hasMajority, streamIdentity } from '#broker';
+import { type ConsumerInfo, hasMajority, streamIdentity, type StreamInfo } from '#broker';
 import type { SettledStream } from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { GrowingFigure } from './growing-figure.js';
