@@ -22,8 +22,8 @@ import {
   type PublisherOptions,
   type PublishOutcome,
 } from '#broker';
+import { pause, withinMs } from '#waiting';
 import { GrowingFigure } from './stats/growing-figure.js';
-import { withinMs } from './within.js';
 
 /** Where the brokers are, and which stream and consumer this is about. */
 export interface BrokerLinkOptions {
@@ -74,7 +74,7 @@ export class BrokerLink {
         return;
       } catch (error) {
         onFailure(error);
-        await new Promise((resolve) => setTimeout(resolve, CONNECT_AGAIN_MS));
+        await pause(CONNECT_AGAIN_MS);
       }
     }
   }

@@ -1,8 +1,8 @@
 /** Questions to the database, with an end: what it does not answer in time is a 503, a fault of ours stays one. */
 import { isWrongStatement } from '#postgres';
 import { TooManyTopicsError } from '#store';
+import { withinMs } from '#waiting';
 import { unavailableError } from './problems/problem-error.js';
-import { withinMs } from './within.js';
 
 /** The answer, or a 503 problem. */
 export async function databaseAnswer<T>(msMax: number, question: Promise<T>): Promise<T> {

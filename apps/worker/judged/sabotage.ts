@@ -5,7 +5,6 @@
  * the ports of the consumer: its options, its effects and what decides on its deliveries.
  */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import { Controller, type Type } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import type { WorkerSettings } from '#config';
@@ -22,6 +21,7 @@ import {
 } from '#idempotent-consumer';
 import { createPool } from '#postgres';
 import { incarnationOf, type Queryable } from '#store';
+import { pause } from '#waiting';
 import { AccountKeeper, ACCOUNTS_CONSUMER } from './account-keeper.js';
 import type { TransportChange } from '../src/bootstrap.js';
 import { EventRecorder, STORE_CONSUMER } from '../src/event-recorder.js';

@@ -5,6 +5,7 @@
  *   no place ─▶ NoRoomError     not permitted ─▶ isForbidden     refused ─▶ as they say it
  */
 import { errors } from '@nats-io/nats-core';
+import { retry } from '#waiting';
 import { DefinitionError } from './definition-differences.js';
 
 const NO_SUITABLE_PEERS = 10005;
@@ -53,17 +54,16 @@ export class NoRoomError extends Error {
  * @throws NoRoomError when the brokers have no place for what is to be made
  */
 export async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + AVAILABLE_WITHIN_MS;
-  for (;;) {
-    try {
-      return await action();
-    } catch (error) {
-      const isFinal =
-        (isRefused(error) && !isPeerMissing(error)) || error instanceof DefinitionError || isForbidden(error);
-      if (isFinal || Date.now() > deadline) throw NoRoomError.from(error);
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    }
-  }
+  const isFinal = (error: unknown): boolean =>
+    (isRefused(error) && !isPeerMissing(error)) || error instanceof DefinitionError || isForbidden(error);
+  const bounds = {
+    forMs: AVAILABLE_WITHIN_MS,
+    everyMs: RETRY_MS,
+    isPassing: (error: unknown) => !isFinal(error),
+  };
+  return retry(action, bounds).catch((error: unknown) => {
+    throw NoRoomError.from(error);
+  });
 }
 
 /** The brokers do not let this user change something. */

@@ -205,6 +205,28 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
         one('outside tests', 'libs/store/src/a.ts', `await sleep(500);`),
       ],
     },
+    onePlaceToWait: {
+      bad: [
+        `import { setTimeout as rest } from 'node:timers/promises'`,
+        `import { setTimeout } from 'timers/promises'`,
+        'await new Promise((resolve) => setTimeout(resolve, 500))',
+        'await new Promise((done) => { const timer = setTimeout(done, ms); })',
+      ].map((text) => one(text, 'libs/store/src/a.ts', `${text};`)),
+      good: [
+        one(
+          'a timer that does something',
+          'libs/store/src/a.ts',
+          `setTimeout(() => controller.abort(), 500);`,
+        ),
+        one(
+          'what ends a turn',
+          'libs/store/src/a.ts',
+          `import { setImmediate } from 'node:timers/promises';`,
+        ),
+        one('a bound of a socket', 'libs/store/src/a.ts', `socket.setTimeout(ms, close);`),
+        one('the place itself', 'libs/waiting/src/a.ts', `const timer = setTimeout(done, ms);`),
+      ],
+    },
     testNames: {
       bad: [
         'a.spec.ts',

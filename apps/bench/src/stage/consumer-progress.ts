@@ -4,9 +4,9 @@
  * All subjects are watched in the same way and from outside, so none has to count itself. The time of a sample is the
  * broker's own, taken with the figures: an answer that is late because the machine is busy does no harm.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import { type ConsumerInfo, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
+import { pause } from '#waiting';
 import type { ProcessorMs } from './processor-time.js';
 import type { Sample } from './steady-rate.js';
 

@@ -18,6 +18,7 @@ import {
 } from '#broker';
 import type { RawMessage } from '#contracts';
 import type { StreamWitness as HistoryWitness } from '#store';
+import { retry } from '#waiting';
 import { CommandError, errorLine } from '../command-error.js';
 import { withoutPassword } from '../target.js';
 import type { SequenceRange } from './range-tally.js';
@@ -115,19 +116,16 @@ export class BrokerView {
   }
 
   private async ask<T>(what: string, question: () => Promise<T>): Promise<T> {
-    const deadline = Date.now() + this.answerWithinMs;
-    for (;;) {
-      try {
-        return await question();
-      } catch (error) {
-        if (isRefused(error) || Date.now() > deadline) {
-          throw new CommandError(`the brokers do not say what ${what} is: ${errorLine(error)}`, 2, {
-            cause: error,
-          });
-        }
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      }
-    }
+    const bounds = {
+      forMs: this.answerWithinMs,
+      everyMs: RETRY_MS,
+      isPassing: (error: unknown) => !isRefused(error),
+    };
+    return retry(question, bounds).catch((error: unknown) => {
+      throw new CommandError(`the brokers do not say what ${what} is: ${errorLine(error)}`, 2, {
+        cause: error,
+      });
+    });
   }
 }
 

@@ -5,8 +5,8 @@
  */
 import type { ConsumerInfo, StreamInfo } from '#broker';
 import { pendingMigrations, type Queryable } from '#store';
+import { withinMs } from '#waiting';
 import type { BrokerLink } from '../broker-link.js';
-import { withinMs } from '../within.js';
 import type { ComponentState } from './component-state.js';
 import { ConsumerProgress, consumerState, streamState } from './drift.js';
 import { HistoryCheck, positionFault } from './history-check.js';

@@ -8,15 +8,23 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'libs/contracts': [],
   'libs/config': [],
   'libs/observability': [],
+  'libs/waiting': [],
   'libs/postgres': [],
   'libs/idempotent-consumer': ['libs/postgres'],
-  'libs/broker': ['libs/contracts'],
-  'libs/store': ['libs/contracts', 'libs/postgres'],
-  'libs/local-cluster': ['libs/contracts', 'libs/postgres'],
+  'libs/broker': ['libs/contracts', 'libs/waiting'],
+  'libs/store': ['libs/contracts', 'libs/postgres', 'libs/waiting'],
+  'libs/local-cluster': ['libs/contracts', 'libs/postgres', 'libs/waiting'],
   // The judge shares nothing with what it judges.
   'apps/chaos': ['libs/contracts', 'libs/config'],
   // Only tests load it, so it may stand on whatever it sets up for them.
-  'libs/testing': ['libs/contracts', 'libs/postgres', 'libs/broker', 'libs/store', 'libs/local-cluster'],
+  'libs/testing': [
+    'libs/contracts',
+    'libs/postgres',
+    'libs/waiting',
+    'libs/broker',
+    'libs/store',
+    'libs/local-cluster',
+  ],
 };
 
 /** Where JetStream's API may be spoken, besides in tests. */

@@ -73,6 +73,25 @@ const noSleep: HouseRule = {
       }),
 };
 
+/** Folders that wait by themselves: the library that one installs carries little, the judge shares nothing. */
+const OWN_WAITING = /^(?:libs\/waiting|libs\/idempotent-consumer|apps\/chaos)\//;
+
+const onePlaceToWait: HouseRule = {
+  name: 'programs wait for time by libs/waiting and nothing else',
+  remedy: 'use pause, poll, retry, withinMs or settledWithin of #waiting',
+  check: (files) =>
+    files
+      .filter(({ path }) => !OWN_WAITING.test(path) && !isTestOnly(path))
+      .flatMap((file) =>
+        eachNode([file], (node) => {
+          if (ts.isImportSpecifier(node) && isTimer(node)) return 'imports setTimeout of timers/promises';
+          if (!ts.isCallExpression(node) || node.expression.getText() !== 'setTimeout') return undefined;
+          // A function that is written there does something else than to end a wait.
+          return node.arguments[0] && ts.isIdentifier(node.arguments[0]) ? node.getText() : undefined;
+        }),
+      ),
+};
+
 const testNames: HouseRule = {
   name: 'the name of a test file tells its tier',
   remedy:
@@ -138,6 +157,7 @@ export const textRules = {
   namedExports,
   everyTestRuns,
   noSleep,
+  onePlaceToWait,
   testNames,
   fileNames,
   sqlState,
@@ -163,6 +183,11 @@ function eachNode(
 function isImportOfEnvironment(node: ts.Node): boolean {
   if (!ts.isImportSpecifier(node) || (node.propertyName ?? node.name).text !== 'env') return false;
   return /['"](?:node:)?process['"]/.test(node.parent.parent.parent.getText());
+}
+
+function isTimer(node: ts.ImportSpecifier): boolean {
+  if ((node.propertyName ?? node.name).text !== 'setTimeout') return false;
+  return node.parent.parent.parent.getText().includes('timers/promises');
 }
 
 /** The names under which a file imports the timer that is waited for: `import { setTimeout as rest } from …`. */
