@@ -40,8 +40,8 @@ describe('the judged gateway', () => {
       duplicates: 0,
       rejected: [],
       results: [
-        { index: 0, topic: 'orders.created', event_id: '1', status: 'accepted' },
-        { index: 1, topic: 'orders.created', event_id: '2', status: 'accepted' },
+        { index: 0, topic: 'orders.created', event_id: '1', status: 'accepted', seq: 0 },
+        { index: 1, topic: 'orders.created', event_id: '2', status: 'accepted', seq: 0 },
       ],
     });
     app.kill('SIGKILL');

@@ -6,7 +6,6 @@
  * A name that is none ends it with 2.
  */
 import 'reflect-metadata';
-import type { PublishOutcome } from '#broker';
 import { runGateway } from '../src/bootstrap.js';
 import type { PublisherChange } from '../src/gateway.js';
 
@@ -14,12 +13,13 @@ const PUBLISH_AFTER_MS = 200;
 
 /**
  * The mistake: accepting into a queue in memory, to be published in the background. Whoever dies before the brokers
- * have it, or is refused by them, has said `202` for nothing. There is no sequence yet, so results have none.
+ * have it, or is refused by them, has said `202` for nothing. There is no sequence yet, so results have 0, which no
+ * message has.
  */
 const answerBeforePubAck: PublisherChange = (publisher) => ({
   publishAll: (events) => {
     setTimeout(() => void publisher.publishAll(events), PUBLISH_AFTER_MS);
-    return Promise.resolve(events.map(() => ({ status: 'accepted' }) as PublishOutcome));
+    return Promise.resolve(events.map(() => ({ status: 'accepted', seq: 0 })));
   },
 });
 
