@@ -10,7 +10,7 @@ export default {
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/deploy/compose\\.e2e\\.spec\\.ts$'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
-    '^#(contracts|config|observability|pg-columns|broker|store|idempotent-consumer|local-cluster|testing)$':
+    '^#(contracts|config|observability|waiting|postgres|broker|store|idempotent-consumer|local-cluster|testing)$':
       '<rootDir>/libs/$1/src/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

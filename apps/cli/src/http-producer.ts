@@ -10,9 +10,9 @@
  * malformed request) is an error of ours or of the address and is thrown.
  */
 import type { PublishResponse, PublishResult, StatsView } from '#contracts';
+import { pause } from '#waiting';
 import { CommandError, errorLine } from './command-error.js';
 import {
-  pause,
   type OutgoingEvent,
   type Producer,
   type ProducerPatience,

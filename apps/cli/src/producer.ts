@@ -66,17 +66,3 @@ export function resendDelayMs(tries: number, askedMs: number | undefined, random
   const fullMs = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** Math.min(tries - 1, 10));
   return fullMs * (0.5 + random / 2);
 }
-
-/** Waits, at most until the signal. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted || ms <= 0) return;
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
-}

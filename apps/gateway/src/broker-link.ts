@@ -6,25 +6,24 @@
  * The gateway starts while no broker answers. Until the first connection stands, publishing is unavailable and
  * questions fail; from then on the connection is kept by itself.
  */
-import type { ConsumerInfo, JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import {
   type BrokerAddress,
   BrokerWatch,
   type BrokerWatchOptions,
-  consumerInfo,
-  jetStreamApi,
+  type ConsumerInfo,
   isUnanswered,
   MovableConnection,
   Publisher,
-  streamInfo,
+  type StreamInfo,
+  StreamReader,
   StreamWitness,
   type Publication,
   type PublisherOptions,
   type PublishOutcome,
 } from '#broker';
+import { pause, withinMs } from '#waiting';
 import { GrowingFigure } from './stats/growing-figure.js';
-import { withinMs } from './within.js';
 
 /** Where the brokers are, and which stream and consumer this is about. */
 export interface BrokerLinkOptions {
@@ -48,7 +47,7 @@ const LOOK_FOR_MISSING_MS = 500;
 export class BrokerLink {
   private connection: NatsConnection | undefined;
   private publisher: Publisher | undefined;
-  private manager: JetStreamManager | undefined;
+  private reader: StreamReader | undefined;
   private publishWatch: BrokerWatch | undefined;
   private questionWatch: BrokerWatch | undefined;
   private fullUntilMs = 0;
@@ -75,7 +74,7 @@ export class BrokerLink {
         return;
       } catch (error) {
         onFailure(error);
-        await new Promise((resolve) => setTimeout(resolve, CONNECT_AGAIN_MS));
+        await pause(CONNECT_AGAIN_MS);
       }
     }
   }
@@ -93,24 +92,23 @@ export class BrokerLink {
 
   /** The stream as it is now, `undefined` when there is none. Rejects when the brokers do not answer in time. */
   async stream(): Promise<StreamInfo | undefined> {
-    const manager = this.answering();
-    return this.ask(() => streamInfo(manager, this.options.publisher.stream));
+    const reader = this.answering();
+    return this.ask(() => reader.stream(this.options.publisher.stream));
   }
 
   /** The consumer as it is now, `undefined` when there is none. Rejects when the brokers do not answer in time. */
   async consumer(): Promise<ConsumerInfo | undefined> {
-    const manager = this.answering();
-    const names = { stream: this.options.publisher.stream, name: this.options.consumer };
-    return this.ask(() => consumerInfo(manager, names));
+    const reader = this.answering();
+    const name = { stream: this.options.publisher.stream, name: this.options.consumer };
+    return this.ask(() => reader.consumer(name));
   }
 
   /** When the first message at or after a sequence was published; `undefined` when there is none. */
   async publishedAt(seq: number): Promise<Date | undefined> {
     const { stream, subjectPrefix } = this.options.publisher;
-    const query = { seq, next_by_subj: `${subjectPrefix}.>` };
-    const manager = this.answering();
-    const message = await this.ask(() => manager.streams.getMessage(stream, query));
-    return message?.time;
+    const reader = this.answering();
+    const message = await this.ask(() => reader.messageFrom(stream, seq, `${subjectPrefix}.>`));
+    return message?.publishedAt;
   }
 
   /** For how long nothing has been published although it was tried; 0 while the last try succeeded. */
@@ -166,7 +164,7 @@ export class BrokerLink {
       return;
     }
     this.connection = connection;
-    this.manager = await jetStreamApi(connection, ANSWER_MS_MAX);
+    this.reader = await StreamReader.of(connection, ANSWER_MS_MAX);
     const { onMoved } = this.options;
     this.questionWatch = new BrokerWatch(movable, { onMoved });
     this.publishWatch = new BrokerWatch(movable, { onMoved });
@@ -204,8 +202,8 @@ export class BrokerLink {
     }
   }
 
-  private answering(): JetStreamManager {
-    if (this.manager === undefined) throw new Error('not connected yet');
-    return this.manager;
+  private answering(): StreamReader {
+    if (this.reader === undefined) throw new Error('not connected yet');
+    return this.reader;
   }
 }

@@ -1,18 +1,16 @@
 /** Questions to the database, with an end: what it does not answer in time is a 503, a fault of ours stays one. */
+import { isWrongStatement } from '#postgres';
 import { TooManyTopicsError } from '#store';
+import { withinMs } from '#waiting';
 import { unavailableError } from './problems/problem-error.js';
-import { withinMs } from './within.js';
-
-/** SQLSTATE classes that say our statement is wrong; everything else means the database cannot answer now. */
-const OUR_FAULT = /^(22|23|42)/;
 
 /** The answer, or a 503 problem. */
 export async function databaseAnswer<T>(msMax: number, question: Promise<T>): Promise<T> {
   try {
     return await withinMs(msMax, question);
   } catch (error) {
-    const code = (error as { code?: unknown } | null)?.code;
-    if (typeof code === 'string' && OUR_FAULT.test(code)) throw error;
+    // A statement of ours that is wrong stays our fault; with anything else, the database cannot answer now.
+    if (isWrongStatement(error)) throw error;
     if (error instanceof TooManyTopicsError) throw error;
     if (error instanceof TypeError || error instanceof RangeError) throw error;
     throw unavailableError('database', error);

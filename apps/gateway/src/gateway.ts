@@ -11,7 +11,9 @@ import { brokerAddress } from '#broker';
 import type { GatewaySettings } from '#config';
 import { PUBLISH_EVENTS_MAX } from '#contracts';
 import { NestLogger, type Logger } from '#observability';
-import { activeApiKeys, areStored, createPool, givenUpAmong, givenUpFrom, knownTopics } from '#store';
+import { createPool } from '#postgres';
+import { activeApiKeys, areStored, givenUpAmong, givenUpFrom, knownTopics } from '#store';
+import { withinMs } from '#waiting';
 import { BrokerLink } from './broker-link.js';
 import { addressTest, clientOf } from './client-address.js';
 import { ConnectionBound } from './connection-bound.js';
@@ -31,7 +33,6 @@ import { RequestGate } from './request-gate.js';
 import { serverOptions } from './server-options.js';
 import { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
-import { withinMs } from './within.js';
 
 const DATABASE_CONNECTIONS_MAX = 8;
 const STATEMENT_MS_MAX = 10_000;

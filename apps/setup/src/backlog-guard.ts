@@ -2,8 +2,7 @@
  * Settings that say how messages are read may change only when no message waits that was accepted under the old ones:
  * a worker would take it for something else, or never see it.
  */
-import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
-import { consumerInfo, EVENT_BYTES_METADATA, jetStreamApi, streamIdentity, streamInfo } from '#broker';
+import { EVENT_BYTES_METADATA, streamIdentity, type StreamInfo, StreamReader } from '#broker';
 import type { SetupSettings } from '#config';
 import { findIncarnation, type Queryable, settledHorizon, streamNames } from '#store';
 
@@ -12,7 +11,7 @@ export class BacklogError extends Error {
   override readonly name = 'BacklogError';
 }
 
-type BrokerConnection = Parameters<typeof jetStreamApi>[0];
+type BrokerConnection = Parameters<typeof StreamReader.of>[0];
 type GuardSettings = Pick<
   SetupSettings,
   'SEKALI_STREAM' | 'SEKALI_CONSUMER' | 'SEKALI_SUBJECT_PREFIX' | 'SEKALI_EVENT_BYTES_MAX'
@@ -32,12 +31,12 @@ export class BacklogGuard {
    * @throws BacklogError when one of them holds messages that nothing would store any more
    */
   async refuseRenaming(): Promise<void> {
-    const manager = await jetStreamApi(this.connection);
+    const reader = await StreamReader.of(this.connection);
     for (const name of await streamNames(this.pool)) {
       if (name === this.settings.SEKALI_STREAM) continue;
       // A stream of another name may be none of this user's business; then there is nothing to find out.
-      const stream = await streamInfo(manager, name).catch(() => undefined);
-      const waiting = stream === undefined ? 0 : await this.waiting(manager, stream);
+      const stream = await reader.stream(name).catch(() => undefined);
+      const waiting = stream === undefined ? 0 : await this.waiting(reader, stream);
       if (waiting === 0) continue;
       throw new BacklogError(
         `SEKALI_STREAM is ${this.settings.SEKALI_STREAM}, but stream ${name} holds ${waiting} messages that are not ` +
@@ -57,7 +56,7 @@ export class BacklogGuard {
     const before = Number(stream.config.metadata?.[EVENT_BYTES_METADATA] ?? 0);
     if (before > bytesMax) changes.push(`SEKALI_EVENT_BYTES_MAX is ${bytesMax}, and was ${before}`);
     if (changes.length === 0) return undefined;
-    const waiting = await this.waiting(await jetStreamApi(this.connection), stream);
+    const waiting = await this.waiting(await StreamReader.of(this.connection), stream);
     if (waiting === 0) return undefined;
     return new BacklogError(
       `${changes.join('; ')}: ${waiting} messages of stream ${stream.config.name} were accepted before and are not ` +
@@ -66,9 +65,9 @@ export class BacklogGuard {
   }
 
   /** Messages of a stream that are not settled. Without a consumer the database alone says which. */
-  private async waiting(manager: JetStreamManager, stream: StreamInfo): Promise<number> {
+  private async waiting(reader: StreamReader, stream: StreamInfo): Promise<number> {
     const { name } = stream.config;
-    const consumer = await consumerInfo(manager, { stream: name, name: this.settings.SEKALI_CONSUMER });
+    const consumer = await reader.consumer({ stream: name, name: this.settings.SEKALI_CONSUMER });
     if (consumer) return consumer.num_pending + consumer.num_ack_pending;
     const incarnation = await findIncarnation(this.pool, { name, identity: streamIdentity(stream) });
     const { first_seq: firstSeq, last_seq: lastSeq, messages } = stream.state;

@@ -1,9 +1,9 @@
 /** The two halves of the preparation. Each waits for its store, then makes what is missing. */
 import type { SetupSettings } from '#config';
-import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
 import {
   brokerAddress,
   connectBroker,
+  type ConsumerInfo,
   differencesText,
   ensureConsumer,
   ensureStream,
@@ -11,15 +11,15 @@ import {
   type OnDifferences,
   resetConsumer,
   streamIdentity,
+  type StreamInfo,
   StreamWitness,
 } from '#broker';
-import { isUnavailable } from '#idempotent-consumer';
 import type { Logger } from '#observability';
+import { createPool, isLockTimeout, isUnavailable, type PostgresAddress } from '#postgres';
 import {
   beginConsumer,
   consumerStart,
   createDataSource,
-  createPool,
   currentIncarnation,
   type DifferingHistory,
   ensurePartitions,
@@ -27,7 +27,6 @@ import {
   type Incarnation,
   incarnationOf,
   insertApiKeys,
-  isLockTimeout,
   isSameHistory,
   knownIdentity,
   noteConsumerStart,
@@ -35,8 +34,8 @@ import {
   refuseOtherEncoding,
   runMigrations,
   STORE_INBOX,
-  type StoreAddress,
 } from '#store';
+import { retry } from '#waiting';
 import { BacklogGuard } from './backlog-guard.js';
 import { readKeyFile } from './key-file.js';
 
@@ -57,25 +56,14 @@ type BrokerConnection = Awaited<ReturnType<typeof connectBroker>>;
 export async function prepareDatabase(settings: SetupSettings, logger: Logger): Promise<void> {
   const keys = readKeyFile(settings.SEKALI_API_KEYS_FILE);
   const address = storeAddress(settings, MIGRATION_MS_MAX);
-  const deadline = Date.now() + WAIT_MS_MAX;
-  for (;;) {
-    const dataSource = await createDataSource(address);
-    try {
-      await dataSource.initialize();
-      await refuseOtherEncoding(dataSource);
-      const applied = await runMigrations(dataSource, (error) => {
-        logger.warn({ reason: String(error) }, 'somebody holds a table that a migration needs; trying again');
-      });
-      logger.info({ applied }, applied.length > 0 ? 'schema migrated' : 'schema is current');
-      break;
-    } catch (error) {
-      if (!isUnavailable(error) || Date.now() > deadline) throw error;
+  await retry(() => migrate(address, logger), {
+    forMs: WAIT_MS_MAX,
+    everyMs: RETRY_MS,
+    isPassing: isUnavailable,
+    onFailure: (error) => {
       logger.info({ reason: String(error) }, 'waiting for Postgres');
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    } finally {
-      if (dataSource.isInitialized) await dataSource.destroy();
-    }
-  }
+    },
+  });
   const pool = createPool(address);
   try {
     const granted = await grantRights(pool);
@@ -85,6 +73,20 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
     if (added.length > 0) logger.info({ added }, 'API keys added');
   } finally {
     await pool.end();
+  }
+}
+
+async function migrate(address: PostgresAddress, logger: Logger): Promise<void> {
+  const dataSource = await createDataSource(address);
+  try {
+    await dataSource.initialize();
+    await refuseOtherEncoding(dataSource);
+    const applied = await runMigrations(dataSource, (error) => {
+      logger.warn({ reason: String(error) }, 'somebody holds a table that a migration needs; trying again');
+    });
+    logger.info({ applied }, applied.length > 0 ? 'schema migrated' : 'schema is current');
+  } finally {
+    if (dataSource.isInitialized) await dataSource.destroy();
   }
 }
 
@@ -204,6 +206,6 @@ function tellDiffering(logger: Logger): (found: DifferingHistory) => void {
   };
 }
 
-function storeAddress(settings: SetupSettings, transactionMsMax: number): StoreAddress {
+function storeAddress(settings: SetupSettings, transactionMsMax: number): PostgresAddress {
   return { url: settings.SEKALI_POSTGRES_URL, name: 'sekali-setup', connectionsMax: 2, transactionMsMax };
 }

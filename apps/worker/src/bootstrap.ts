@@ -12,7 +12,7 @@ import { SettingsError, type WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import { ErrorPassage, type PullConsumerOptions, PullConsumerStrategy } from '#idempotent-consumer';
 import { createLogger, giveLifeSigns, type Logger, NestLogger } from '#observability';
-import { createPool } from '#store';
+import { createPool } from '#postgres';
 import { keepPartitionsAhead } from './partition-keeper.js';
 import { transportOptions } from './transport-options.js';
 

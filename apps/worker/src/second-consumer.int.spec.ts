@@ -17,8 +17,9 @@ import {
   PullConsumerStrategy,
 } from '#idempotent-consumer';
 import { createLogger } from '#observability';
+import { createPool } from '#postgres';
 import type { Pool } from 'pg';
-import { createInbox, createPool, grantRights, ROLES } from '#store';
+import { createInbox, grantRights, ROLES } from '#store';
 import { createRoles, createTestSystem, type TestSystem, waitFor } from '#testing';
 import { ledgerOf, publishEvent, readLedger } from './test/consumer-fixture.js';
 import { EventRecorder } from './event-recorder.js';

@@ -28,7 +28,7 @@ afterEach(async () => {
 
 async function startWorker(fault = 'none', untilReady = true): Promise<App> {
   const worker = await startApp('worker', system.environment, {
-    program: 'faulty-worker.js',
+    program: 'judged/faulty-worker.js',
     programArguments: [fault],
     untilReady,
   });

@@ -5,6 +5,7 @@
  *   no place ─▶ NoRoomError     not permitted ─▶ isForbidden     refused ─▶ as they say it
  */
 import { errors } from '@nats-io/nats-core';
+import { retry } from '#waiting';
 import { DefinitionError } from './definition-differences.js';
 
 const NO_SUITABLE_PEERS = 10005;
@@ -16,6 +17,11 @@ const RETRY_MS = 500;
 export function jetStreamErrorCode(error: unknown): number | undefined {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'number' ? code : undefined;
+}
+
+/** Whether the brokers answered with a refusal, which repeating does not change. Without a leader (503) it may. */
+export function isRefused(error: unknown): boolean {
+  return jetStreamErrorCode(error) !== undefined && (error as { status?: unknown }).status !== 503;
 }
 
 /** A broker that has not come back yet, after which it passes by itself; a disk that is too small does not. */
@@ -48,19 +54,16 @@ export class NoRoomError extends Error {
  * @throws NoRoomError when the brokers have no place for what is to be made
  */
 export async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + AVAILABLE_WITHIN_MS;
-  for (;;) {
-    try {
-      return await action();
-    } catch (error) {
-      const { status } = error as { status?: unknown };
-      const code = jetStreamErrorCode(error);
-      const refused = code !== undefined && status !== 503 && !isPeerMissing(error);
-      const isFinal = refused || error instanceof DefinitionError || isForbidden(error);
-      if (isFinal || Date.now() > deadline) throw NoRoomError.from(error);
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    }
-  }
+  const isFinal = (error: unknown): boolean =>
+    (isRefused(error) && !isPeerMissing(error)) || error instanceof DefinitionError || isForbidden(error);
+  const bounds = {
+    forMs: AVAILABLE_WITHIN_MS,
+    everyMs: RETRY_MS,
+    isPassing: (error: unknown) => !isFinal(error),
+  };
+  return retry(action, bounds).catch((error: unknown) => {
+    throw NoRoomError.from(error);
+  });
 }
 
 /** The brokers do not let this user change something. */

@@ -13,6 +13,7 @@ import {
   type NodeConnectionOptions,
   type ReconnectToServerHandler,
 } from '@nats-io/transport-node';
+import { retry } from '#waiting';
 import { setApiPrefix } from './jetstream-api.js';
 
 /** How to reach the brokers. */
@@ -101,17 +102,14 @@ export async function connectBroker(
     ...(address.inboxPrefix !== undefined && { inboxPrefix: address.inboxPrefix }),
     ...(await credentials(address)),
   };
-  for (;;) {
-    try {
-      const connection = await connect(connectionOptions);
-      if (address.apiPrefix !== undefined) setApiPrefix(connection, address.apiPrefix);
-      return connection;
-    } catch (error) {
-      // Not left to the client: it would also wait, without a word, for brokers that do not know us.
-      if (!options.waitForFirst || error instanceof errors.AuthorizationError) throw error;
-      await new Promise((resolve) => setTimeout(resolve, RECONNECT_WAIT_MS));
-    }
-  }
+  const connection = await retry(() => connect(connectionOptions), {
+    forMs: Number.POSITIVE_INFINITY,
+    everyMs: RECONNECT_WAIT_MS,
+    // Not left to the client: it would also wait, without a word, for brokers that do not know us.
+    isPassing: (error) => options.waitForFirst && !(error instanceof errors.AuthorizationError),
+  });
+  if (address.apiPrefix !== undefined) setApiPrefix(connection, address.apiPrefix);
+  return connection;
 }
 
 /** What stands before the host of a URL. The client would drop it without a word. */

@@ -4,9 +4,9 @@
  * Between accounts, the answer is lost where the broker that is asked leads the consumer. So the consumer is looked at while
  * the answer is waited for: workers may take what it delivers at once, and its position alone tells nothing then.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { ConsumerInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
+import { settledWithin } from '#waiting';
 import { jetStreamApi } from './jetstream-api.js';
 
 const RESET_MS_MAX = 5_000;
@@ -36,7 +36,7 @@ export async function resetConsumer(
     },
   );
   for (;;) {
-    const isAnswered = await Promise.race([answer, pause(LOOK_MS)]);
+    const isAnswered = await settledWithin(LOOK_MS, answer);
     if (isAnswered === true) return;
     const now = await consumers.info(stream, name).catch(() => undefined);
     if (now && wasReset(before, now, seq)) return;

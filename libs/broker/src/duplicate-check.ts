@@ -17,6 +17,7 @@
  * An event that is given up again and again cannot fill the stream: see `Repeats`.
  */
 import type { JetStreamManager, StreamState } from '@nats-io/jetstream';
+import { withinMs } from '#waiting';
 import { publishFailure } from './publish-failure.js';
 
 /** A message of the stream that an event is said to be a repeat of. */
@@ -273,18 +274,4 @@ export class Repeats {
 /** Also of a stream that is empty: its first sequence is the one that comes next. What is newer than the sight is in it. */
 function isWithin(state: StreamState, seq: number): boolean {
   return seq >= state.first_seq;
-}
-
-async function withinMs<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new Error(`no answer within ${ms} ms`));
-    }, ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,4 +1,4 @@
-export { isForbidden, jetStreamErrorCode, NoRoomError } from './availability.js';
+export { isForbidden, isRefused, NoRoomError } from './availability.js';
 export { BrokerWatch, type BrokerWatchOptions } from './broker-watch.js';
 export { brokerAddress, connectBroker, type BrokerAddress, type BrokerSettings } from './connection.js';
 export { resetConsumer } from './consumer-reset.js';
@@ -19,18 +19,23 @@ export { isUnanswered, type UnavailableReason } from './publish-failure.js';
 export type { Publication, PublishOutcome } from './publish-job.js';
 export { Publisher, type PublisherOptions } from './publisher.js';
 export {
-  consumerInfo,
   ensureConsumer,
   ensureStream,
   EVENT_BYTES_METADATA,
   forgetConsumer,
   streamIdentity,
   STREAM_IDENTITY_METADATA,
-  streamInfo,
   type ConsumerDefinition,
   type OnDifferences,
   type StreamDefinition,
   type StreamIdentity,
 } from './topology.js';
 export { hasMajority } from './stream-majority.js';
+export {
+  type ConsumerInfo,
+  type ConsumerName,
+  type StreamInfo,
+  type StreamMessage,
+  StreamReader,
+} from './stream-reader.js';
 export { StreamWitness } from './stream-witness.js';

@@ -7,8 +7,8 @@
  * Addresses do not tell which broker is behind them, so names are learned by connecting. The client's own rotation is no
  * help: it skips addresses that were used a moment ago. It lets its choice be changed, though, at every try.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { NatsConnection, Server } from '@nats-io/nats-core';
+import { settledWithin } from '#waiting';
 import { type BrokerAddress, connectBroker, type ConnectOptions } from './connection.js';
 
 const MOVE_ON_MS_MAX = 3_000;
@@ -90,7 +90,7 @@ export class MovableConnection {
   /** Resolves when the connection stands again, or is closed. */
   private async connectAnew(signal: AbortSignal): Promise<void> {
     // A flush that meets a connection as it breaks fails, or is never answered.
-    await Promise.race([this.connection.flush().catch(() => undefined), pause(FLUSH_MS_MAX)]);
+    await settledWithin(FLUSH_MS_MAX, this.connection.flush()).catch(() => undefined);
     if (signal.aborted || this.connection.isClosed()) return;
     const statuses = this.connection.status();
     await this.connection.reconnect();

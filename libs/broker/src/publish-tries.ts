@@ -19,6 +19,7 @@
 import { jetstream, type JetStreamClient, type JetStreamManager, type PubAck } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { decodeEvent, messageIdOf, type RawMessage, SUBMISSION_HEADER } from '#contracts';
+import { pause } from '#waiting';
 import { type Ack, type AckInbox } from './ack-inbox.js';
 import type { BrokerWatch } from './broker-watch.js';
 import { DuplicateCheck, type EventLedger, type SentEvent } from './duplicate-check.js';
@@ -114,7 +115,7 @@ export class PublishTries {
       if (answer instanceof Error) {
         const failure = publishFailure(answer);
         if (!failure.retry) return unavailable(failure.reason);
-        await elapse(Math.min(retryDelayMs(failure.pace, tries), Math.max(0, leftMs)));
+        await pause(Math.min(retryDelayMs(failure.pace, tries), Math.max(0, leftMs)));
         answer = undefined;
         continue;
       }
@@ -215,8 +216,4 @@ export class PublishTries {
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
-}
-
-function elapse(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -14,7 +14,7 @@ import {
   type StreamInfo,
 } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/nats-core';
-import { change, isForbidden, jetStreamErrorCode, whenAvailable } from './availability.js';
+import { change, isForbidden, isRefused, jetStreamErrorCode, whenAvailable } from './availability.js';
 import {
   CONSUMER_SHAPE,
   consumerDifferences,
@@ -27,6 +27,7 @@ import {
 } from './definition-differences.js';
 import { jetStreamApi } from './jetstream-api.js';
 import { resetConsumer } from './consumer-reset.js';
+import { absent, consumerInfo, STREAM_NOT_FOUND, streamInfo } from './stream-reader.js';
 
 /** What the stream is made from. */
 export interface StreamDefinition {
@@ -71,8 +72,6 @@ export const EVENT_BYTES_METADATA = 'sekali.event-bytes-max';
 /** Keys that the brokers write by themselves. */
 const BROKER_METADATA = '_nats.';
 
-const CONSUMER_NOT_FOUND = 10014;
-const STREAM_NOT_FOUND = 10059;
 const STREAM_NAME_IN_USE = 10058;
 
 /**
@@ -199,7 +198,6 @@ async function mend<T>(
     onDifferences(subject, differences);
     return info;
   } catch (error) {
-    const status = (error as { status?: unknown }).status;
     if (isForbidden(error))
       throw new DefinitionError(
         subject,
@@ -207,7 +205,7 @@ async function mend<T>(
         'This user may not change it. Run setup as a user that may (in Compose: `docker compose run --rm amend`), or put the settings back.',
         { cause: error },
       );
-    if (jetStreamErrorCode(error) === undefined || status === 503) throw error;
+    if (!isRefused(error)) throw error;
     throw new DefinitionError(
       subject,
       differences,
@@ -296,24 +294,4 @@ export async function forgetConsumer(
     if (existing) await change(manager.consumers.delete(consumer.stream, consumer.name));
     return existing;
   });
-}
-
-/** Asks for a stream; `undefined` when there is none. */
-export async function streamInfo(manager: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
-  return manager.streams.info(name).catch((error: unknown) => absent(error, STREAM_NOT_FOUND));
-}
-
-/** Asks for a consumer; `undefined` when there is none. */
-export async function consumerInfo(
-  manager: JetStreamManager,
-  definition: Pick<ConsumerDefinition, 'name' | 'stream'>,
-): Promise<ConsumerInfo | undefined> {
-  return manager.consumers
-    .info(definition.stream, definition.name)
-    .catch((error: unknown) => absent(error, CONSUMER_NOT_FOUND));
-}
-
-function absent(error: unknown, code: number): undefined {
-  if (jetStreamErrorCode(error) === code) return undefined;
-  throw error;
 }

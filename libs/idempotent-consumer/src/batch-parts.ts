@@ -1,4 +1,5 @@
 /** What is asked of a batch and its parts while it is taken to its outcomes. */
+import { errorCodeOf } from '#postgres';
 import type { Delivery } from './delivery.js';
 import type { Batch } from './postgres/inbox.js';
 
@@ -36,6 +37,6 @@ export function eachSequenceOnce(deliveries: readonly Delivery[]): readonly Deli
 /** An error of Postgres with its code. */
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const code = (error as { code?: unknown }).code;
-  return typeof code === 'string' ? `${code}: ${error.message}` : error.message;
+  const code = errorCodeOf(error);
+  return code === undefined ? error.message : `${code}: ${error.message}`;
 }

@@ -32,13 +32,14 @@
  * that began and never ended are its doing. Its neighbours were redelivered as often but end their attempts. So does
  * what is thrown: it says nothing about the message, which has not ended the process.
  */
+import { classifyDatabaseError, isAboutTheValue } from '#postgres';
 import { atRandom, describe, eachSequenceOnce, redelivered, sequencesOf } from './batch-parts.js';
+import type { Decider } from './decider.js';
 import type { Decoder, Delivery, Message, Poison } from './delivery.js';
 import type { Observer, Outcome } from './outcome.js';
 import type { OutageGate } from './outage-gate.js';
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
 import type { Batch, Inbox } from './postgres/inbox.js';
-import { classifyDatabaseError, isAboutTheValue } from './postgres/sqlstate.js';
 import { SlowMessages } from './slow-messages.js';
 import { type StoreState, StoreProbe, waitsOutOutages } from './store-probe.js';
 
@@ -72,7 +73,7 @@ interface Failure {
 }
 
 /** Takes batches to outcomes. Between batches it remembers a good message and the slow ones, no more. */
-export class BatchProcessor<E> {
+export class BatchProcessor<E> implements Decider {
   private readonly probe: StoreProbe<E>;
   private readonly slow = new SlowMessages();
 

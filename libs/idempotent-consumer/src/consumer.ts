@@ -16,8 +16,8 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
-import type { BatchProcessor } from './batch-processor.js';
 import type { ConsumerSettings } from './consumer-settings.js';
+import type { Decider } from './decider.js';
 import type { Delivery } from './delivery.js';
 import { DeliveryCheck } from './delivery-check.js';
 import { Intake } from './intake.js';
@@ -34,12 +34,12 @@ import { SlowLane } from './slow-messages.js';
 import { byStreamId, type StreamHistory, type StreamIncarnation } from './stream-history.js';
 
 /** What a consumer works with. */
-export interface ConsumerParts<E> {
+export interface ConsumerParts {
   readonly connection: NatsConnection;
   /** Takes the connection to a broker, to follow the consumer's leader. Left out where others use the connection too. */
   readonly moveTo?: MoveConnection | undefined;
   readonly durable: DurableConsumer;
-  readonly processor: BatchProcessor<E>;
+  readonly processor: Decider;
   readonly gate: OutageGate;
   readonly history: StreamHistory;
   /** Makes the consumer anew when it is gone. It may be forbidden: then it throws, and somebody else must. */
@@ -61,7 +61,7 @@ const BATCH_FAILED_DELAY_MS = 5_000;
 const STOP_GRACE_MS = 6_000;
 
 /** A durable consumer at work. */
-export class IdempotentConsumer<E> {
+export class IdempotentConsumer {
   private readonly stopping = new AbortController();
   private readonly slots = new Set<Promise<void>>();
   private readonly lane = new SlowLane();
@@ -77,7 +77,7 @@ export class IdempotentConsumer<E> {
   private keepAliveTimer: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly parts: ConsumerParts<E>,
+    private readonly parts: ConsumerParts,
     private readonly settings: ConsumerSettings,
   ) {
     this.follower = new LeaderFollower(parts, () => this.held.size > 0, this.stopping.signal);

@@ -1,6 +1,7 @@
 export { BatchProcessor, type ProcessorSettings } from './batch-processor.js';
 export { type ConsumerParts, IdempotentConsumer } from './consumer.js';
 export type { ConsumerSettings } from './consumer-settings.js';
+export type { Decider } from './decider.js';
 export type { Decoder, Delivery, Message, Poison } from './delivery.js';
 export type { Effect, Transaction } from './effect.js';
 export {
@@ -23,4 +24,3 @@ export { ForeignSequenceError } from './postgres/foreign-sequence.js';
 export { type Batch, Inbox } from './postgres/inbox.js';
 export { inboxTables, type InboxTables } from './postgres/inbox-statements.js';
 export type { ForeignSequence, StreamHistory, StreamIncarnation } from './stream-history.js';
-export { classifyDatabaseError, type DatabaseFailure, isUnavailable } from './postgres/sqlstate.js';

@@ -6,8 +6,8 @@
  * once at its end. A defect, which somebody has to mend, is told again and again while it lasts, ever more seldom.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { classifyDatabaseError, isUnavailable } from '#postgres';
 import type { Observer } from './outcome.js';
-import { classifyDatabaseError, isUnavailable } from './postgres/sqlstate.js';
 
 /** The consumer was stopped while it waited. */
 export class StoppedError extends Error {

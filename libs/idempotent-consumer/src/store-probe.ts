@@ -5,12 +5,12 @@
  * transaction that is always rolled back (`Inbox.rehearse`). Where it fails too, no other message is to blame.
  * It is kept in memory, so a process that has not stored anything yet knows none.
  */
+import { classifyDatabaseError, isUniqueViolation } from '#postgres';
 import type { Message } from './delivery.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Outcome } from './outcome.js';
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
 import type { Inbox } from './postgres/inbox.js';
-import { classifyDatabaseError, isUniqueViolation } from './postgres/sqlstate.js';
 
 /** Whether the store takes a good message: it does, it does not, or no good message is known yet. */
 export type StoreState = 'works' | 'broken' | 'unknown';

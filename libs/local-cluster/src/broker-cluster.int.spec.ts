@@ -12,8 +12,8 @@ import { createConnection, createServer, type Server } from 'node:net';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { poll } from '#waiting';
 import { startBrokers, type BrokerCluster } from './broker-cluster.js';
-import { waitFor } from './deadline.js';
 import { drawFreePorts } from './free-port.js';
 
 let folder: string;
@@ -159,7 +159,7 @@ async function keepOne({ js, jsm }: Client): Promise<void> {
       return undefined;
     }
   };
-  if ((await waitFor(ask, { timeoutMs: 30_000 })) === undefined) throw failure;
+  if ((await poll(ask, { timeoutMs: 30_000 })) === undefined) throw failure;
 }
 
 /**
@@ -174,7 +174,7 @@ async function streamOnceItHolds(jsm: JetStreamManager, messages: number): Promi
     seen = await jsm.streams.info('S').catch(() => undefined);
     return seen?.state.messages === messages ? true : undefined;
   };
-  await waitFor(look, { timeoutMs: 30_000 });
+  await poll(look, { timeoutMs: 30_000 });
   return seen;
 }
 

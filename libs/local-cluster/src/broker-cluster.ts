@@ -8,10 +8,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { poll } from '#waiting';
 import { findNatsServer } from './binaries.js';
 import { isHealthy, readMetaGroup } from './broker-health.js';
 import { BrokerNode } from './broker-node.js';
-import { waitFor } from './deadline.js';
 import { type BrokerRoom, brokerRoom } from './disk-room.js';
 import { drawFreePorts, portState } from './free-port.js';
 import { EmptyBrokers } from './empty-brokers.js';
@@ -207,7 +207,7 @@ async function startNodes(nodes: readonly BrokerNode[], options: BrokerClusterOp
   signal?.throwIfAborted();
   await Promise.all(nodes.map((node) => node.spawn()));
   let healthyBefore = 0;
-  const ready = await waitFor(
+  const ready = await poll(
     async () => {
       const ended = nodes.find((node) => node.pid === undefined);
       if (ended !== undefined) throw ended.failure('ended while it started');

@@ -1,9 +1,9 @@
 /** One nats-server process of a cluster, with its own ports, configuration file and store. */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { poll } from '#waiting';
 import { isHealthy, readJetStreamState } from './broker-health.js';
 import { BROKER_USER, renderBrokerConfig, type BrokerConfig } from './broker-config.js';
-import { waitFor } from './deadline.js';
 import { formerFileStoreBytes, freeBytes } from './disk-room.js';
 import { LocalClusterError } from './local-cluster-error.js';
 import { MetaLayer } from './meta-layer.js';
@@ -152,7 +152,7 @@ export class BrokerNode {
     timeoutMs = HEALTHY_TIMEOUT_MS,
     signal,
   }: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<void> {
-    const healthy = await waitFor(
+    const healthy = await poll(
       async () => {
         if (this.pid === undefined) throw this.failure('ended while it started');
         return (await isHealthy(this.monitorPort)) || undefined;

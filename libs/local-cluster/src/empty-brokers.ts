@@ -12,7 +12,7 @@
  * its vote counts. For the stream itself its vote is empty, too, and then only the survivor can win: so all are needed.
  */
 import { readMetaGroup } from './broker-health.js';
-import { waitFor } from './deadline.js';
+import { poll } from '#waiting';
 
 /** A survivor that does not come back must not keep the others down for ever. */
 const WAIT_MS_MAX = 30_000;
@@ -53,7 +53,7 @@ export class EmptyBrokers {
     const all = this.all();
     const survivors = all.filter(({ isEmpty }) => !isEmpty);
     if (!broker.isEmpty || survivors.length === 0) return;
-    await waitFor(async () => (await this.take(broker)) || undefined, {
+    await poll(async () => (await this.take(broker)) || undefined, {
       timeoutMs: WAIT_MS_MAX,
       intervalMs: ASK_EVERY_MS,
       signal,

@@ -10,8 +10,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { poll } from '#waiting';
 import { startBrokers, type BrokerCluster } from './broker-cluster.js';
-import { waitFor } from './deadline.js';
 import { LocalClusterError } from './local-cluster-error.js';
 
 const DISK_MB = 240;
@@ -115,7 +115,7 @@ if (ableTo) {
       await withStream(2 * 1024 ** 3, async (connection) => {
         await fill(connection);
       });
-      const found = await waitFor(async () => (await faults()).find((fault) => fault !== undefined), {
+      const found = await poll(async () => (await faults()).find((fault) => fault !== undefined), {
         timeoutMs: 30_000,
       });
       expect(found).toEqual({
@@ -136,7 +136,7 @@ if (ableTo) {
       const connection = await connect({ servers: cluster.urls });
       try {
         const manager = await jetstreamManager(connection);
-        const messages = await waitFor(
+        const messages = await poll(
           async () => (await manager.streams.info('S').catch(() => undefined))?.state.messages,
           { timeoutMs: 30_000 },
         );

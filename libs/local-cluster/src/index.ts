@@ -8,7 +8,6 @@ export {
   type DataLayout,
   type RunningSystem,
 } from './data-directory.js';
-export { waitFor, within, type WaitBounds } from './deadline.js';
 export { drawFreePorts, portState } from './free-port.js';
 export { LocalClusterError } from './local-cluster-error.js';
 export { ManagedProcess, type ProcessExit, type ProcessSpecification } from './managed-process.js';

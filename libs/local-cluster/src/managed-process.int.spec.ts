@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { waitFor } from './deadline.js';
+import { poll } from '#waiting';
 import { ManagedProcess } from './managed-process.js';
 
 let folder: string;
@@ -31,7 +31,7 @@ function node(script: string, channel = false): ManagedProcess {
 }
 
 const untilItSays = (one: ManagedProcess, text: string) =>
-  waitFor(() => one.logTail().includes(text) || undefined, { timeoutMs: 10_000 });
+  poll(() => one.logTail().includes(text) || undefined, { timeoutMs: 10_000 });
 
 describe('a managed process', () => {
   it('tells how it ended, logs what it wrote in this run, and can be started again', async () => {

@@ -5,8 +5,8 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { poll } from '#waiting';
 import { startBrokers, type BrokerCluster } from './broker-cluster.js';
-import { waitFor } from './deadline.js';
 
 const MESSAGES = 20;
 
@@ -61,7 +61,7 @@ const copies = (): number =>
 /** As a supervisor does, until each node has its copy and nothing changes any more. */
 async function lookUntilCopied(): Promise<void> {
   let quiet = 0;
-  await waitFor(
+  await poll(
     async () => {
       for (const node of cluster.nodes) expect(await node.fault()).toBeUndefined();
       quiet = copies() === cluster.nodes.length ? quiet + 1 : 0;
@@ -79,13 +79,13 @@ describe('brokers that all forgot their streams', () => {
     await forget();
     await connected(async (connection) => {
       const manager = await jetstreamManager(connection);
-      const found = await waitFor(() => manager.streams.info('S').catch(() => undefined), {
+      const found = await poll(() => manager.streams.info('S').catch(() => undefined), {
         timeoutMs: 30_000,
       });
       expect(found?.state).toMatchObject({ messages: MESSAGES, last_seq: MESSAGES });
       // A consumer that was only just elected a leader has not counted yet.
       let pending: number | undefined;
-      await waitFor(
+      await poll(
         async () => {
           pending = (await manager.consumers.info('S', 'c').catch(() => undefined))?.num_pending;
           return pending === MESSAGES || undefined;
@@ -93,7 +93,7 @@ describe('brokers that all forgot their streams', () => {
         { timeoutMs: 30_000 },
       );
       expect(pending).toBe(MESSAGES);
-      await waitFor(
+      await poll(
         async () =>
           (await jetstream(connection)
             .publish('s.a', '2')

@@ -7,10 +7,10 @@
  */
 import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { isLoginRefused } from '#postgres';
+import { pause, poll } from '#waiting';
 import { findPostgres, type PostgresBinaries } from './binaries.js';
-import { waitFor } from './deadline.js';
 import { drawFreePorts } from './free-port.js';
 import { LocalClusterError } from './local-cluster-error.js';
 import { ManagedProcess, type ProcessExit } from './managed-process.js';
@@ -180,14 +180,14 @@ export class PostgresServer {
         return;
       } catch (error) {
         if (this.pid !== undefined || !this.predecessorLingers() || performance.now() >= endsAt) throw error;
-        await sleep(LINGER_INTERVAL_MS);
+        await pause(LINGER_INTERVAL_MS);
       }
     }
   }
 
   /** Resolves when the running server's database can be used. Throws `LocalClusterError` as `start` does. */
   async untilReady({ timeoutMs = START_TIMEOUT_MS, signal }: ReadyOptions = {}): Promise<void> {
-    const ready = await waitFor(
+    const ready = await poll(
       async () => {
         if (this.pid === undefined) throw this.failure('ended while it started');
         return (await this.ensureDatabase()) || undefined;
@@ -239,9 +239,7 @@ export class PostgresServer {
       if (rowCount === 0) await client.query(`CREATE DATABASE ${pg.escapeIdentifier(this.database)}`);
       return true;
     } catch (error) {
-      const code = (error as { code?: string }).code ?? '';
-      // Wrong password, no such role: no waiting mends these.
-      if (code.startsWith('28'))
+      if (isLoginRefused(error))
         throw new LocalClusterError(
           `Postgres on port ${this.port} refuses ${this.made.superuser}: ${(error as Error).message}.`,
         );

@@ -1,8 +1,8 @@
 /** Counts of duplicates that the brokers dropped: written as totals, delayed by an outage, ended by the end. */
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { createPool } from '#postgres';
 import { createTestSystem } from '#testing';
 import { BrokerDuplicates } from './broker-duplicates.js';
-import { createPool } from './data-source.js';
 
 afterEach(() => {
   jest.useRealTimers();

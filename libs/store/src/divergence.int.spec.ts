@@ -1,10 +1,10 @@
 /** A stream that lost its newest messages becomes a new incarnation: what is common stays, what follows is counted anew. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
+import { createPool } from '#postgres';
 import { createRoles, createTestSystem, type TestSystem } from '#testing';
 import { counterFaults } from './audit-counters.js';
 import { consumerStart, noteConsumerStart } from './consumer-start.js';
-import { createPool } from './data-source.js';
 import { currentIncarnation, type DifferingHistory } from './divergence.js';
 import { eventPage, FIRST_POSITION } from './event-page.js';
 import { grantRights } from './grants.js';

@@ -13,6 +13,7 @@
  * one after it finds its incarnation superseded. Of several processes that find out at once, the first one registers.
  */
 import type { Pool } from 'pg';
+import { pause } from '#waiting';
 import { compareHistory, type HistoryComparison, type StreamWitness } from './history-comparison.js';
 import { settledHorizon } from './horizon.js';
 import { inboxNames, inboxTableNames, type InboxTableNames } from './inbox-tables.js';
@@ -108,7 +109,7 @@ export async function currentIncarnation(
   const deadline = Date.now() + LATE_MS_MAX;
   const found = await compareHistory(pool, incarnation, witness, async () => {
     if (Date.now() >= deadline) return true;
-    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+    await pause(ASK_AGAIN_MS);
     return false;
   });
   const differing = found.agrees ? await provenBy(foreign, incarnation, witness) : found;

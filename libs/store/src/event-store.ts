@@ -1,6 +1,6 @@
 /** Storing events: the effect of the consumer `store`, one statement a batch. */
 import type { SekaliEvent } from '#contracts';
-import { bigintColumn, instantColumn, jsonbColumn, textColumn, timestampColumn } from '#pg-columns';
+import { bigintColumn, instantColumn, jsonbColumn, textColumn, timestampColumn } from '#postgres';
 import type { Queryable } from './queryable.js';
 
 /** One event to be stored. */

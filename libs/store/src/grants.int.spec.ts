@@ -1,8 +1,8 @@
 /** Each role against each table, statement by statement. What stands here is written down a second time on purpose. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
+import { createPool } from '#postgres';
 import { createRoles, createTestSystem, type TestSystem } from '#testing';
-import { createPool } from './data-source.js';
 import { grantRights, ROLES, TABLES, type Program } from './grants.js';
 import { createInbox } from './inbox-tables.js';
 

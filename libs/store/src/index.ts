@@ -12,7 +12,7 @@ export { unsettledPromises, type PromisedEvent, type PromisesFound } from './aud
 export { missingTables, withAuditSnapshot } from './audit-snapshot.js';
 export { BrokerDuplicates, type BrokerDuplicatesOptions } from './broker-duplicates.js';
 export { beginConsumer, consumerStart, noteConsumerStart, STORE_INBOX } from './consumer-start.js';
-export { createDataSource, createPool, type StoreAddress } from './data-source.js';
+export { createDataSource } from './data-source.js';
 export { currentIncarnation, type DifferingHistory } from './divergence.js';
 export { EncodingError, refuseOtherEncoding } from './encoding.js';
 export { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
@@ -37,7 +37,6 @@ export { createInbox } from './inbox-tables.js';
 export { runMigrations } from './migration-run.js';
 export { keptHorizon, settledHorizon } from './horizon.js';
 export { knownTopics } from './known-topics.js';
-export { isLockTimeout } from './lock-bound.js';
 export { ensurePartitions } from './partitions.js';
 export { areStored, givenUpAmong, givenUpFrom, type DeadLetterName } from './published-events.js';
 export type { Queryable } from './queryable.js';

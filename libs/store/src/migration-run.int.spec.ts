@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { createTestSystem, waitFor, type TestSystem } from '#testing';
 import { createDataSource } from './data-source.js';
-import { isLockTimeout, LOCK_MS_MAX } from './lock-bound.js';
+import { isLockTimeout, LOCK_MS_MAX } from '#postgres';
 import { runMigrations } from './migration-run.js';
 import { ensurePartitions } from './partitions.js';
 

@@ -11,9 +11,9 @@
  *   `SET lock_timeout = 0` (it blocks nobody while it waits), `DROP INDEX CONCURRENTLY IF EXISTS` (an interrupted one
  *   leaves an invalid index) and ends with `RESET lock_timeout`.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
-import { isLockTimeout } from './lock-bound.js';
+import { isLockTimeout } from '#postgres';
+import { retry } from '#waiting';
 
 const MIGRATION_LOCK = 7_365_000;
 /** Longer than a try, so that those who waited behind it are served first. */
@@ -50,15 +50,11 @@ export async function runMigrations(
 async function migrate(dataSource: DataSource, onLocked: (error: unknown) => void): Promise<string[]> {
   const { MigrationExecutor } = await import('typeorm');
   const pending = await new MigrationExecutor(dataSource).getPendingMigrations();
-  const deadline = Date.now() + TRY_MS_MAX;
-  for (;;) {
-    try {
-      await dataSource.runMigrations({ transaction: 'each' });
-      return pending.map(({ name }) => name);
-    } catch (error) {
-      if (!isLockTimeout(error) || Date.now() > deadline) throw error;
-      onLocked(error);
-      await pause(RETRY_MS);
-    }
-  }
+  await retry(() => dataSource.runMigrations({ transaction: 'each' }), {
+    forMs: TRY_MS_MAX,
+    everyMs: RETRY_MS,
+    isPassing: isLockTimeout,
+    onFailure: onLocked,
+  });
+  return pending.map(({ name }) => name);
 }

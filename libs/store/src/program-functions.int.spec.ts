@@ -1,8 +1,8 @@
 /** What a worker may have made for it: by functions that run with the rights of setup, and each of them bounded. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
+import { createPool } from '#postgres';
 import { createRoles, createTestSystem, type TestSystem } from '#testing';
-import { createPool } from './data-source.js';
 import { grantRights } from './grants.js';
 import { createInbox } from './inbox-tables.js';
 import { ensurePartitions } from './partitions.js';

@@ -1,9 +1,9 @@
 /** Whether the database has the schema this program was written for. */
+import { isMissingTable } from '#postgres';
 import { migrations } from './data-source.js';
 import type { Queryable } from './queryable.js';
 
 const APPLIED = `SELECT name FROM sekali.migration`;
-const UNDEFINED_TABLE = '42P01';
 
 /** Names of migrations this program knows and the database has not; all of them on an empty database. */
 export async function pendingMigrations(database: Queryable): Promise<string[]> {
@@ -13,7 +13,7 @@ export async function pendingMigrations(database: Queryable): Promise<string[]> 
     const applied = new Set(rows.map((row) => row.name));
     return names.filter((name) => !applied.has(name));
   } catch (error) {
-    if ((error as { code?: unknown }).code === UNDEFINED_TABLE) return names;
+    if (isMissingTable(error)) return names;
     throw error;
   }
 }

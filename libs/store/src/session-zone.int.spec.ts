@@ -1,8 +1,9 @@
 /** Times are UTC whatever zone the database, the URL or a pooler gives a session. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { createPool } from '#postgres';
 import { createTestSystem } from '#testing';
-import { createDataSource, createPool } from './data-source.js';
+import { createDataSource } from './data-source.js';
 import { eventPage, FIRST_POSITION } from './event-page.js';
 import { findEvent } from './event-queries.js';
 import { ensurePartitions } from './partitions.js';

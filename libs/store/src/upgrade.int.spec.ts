@@ -1,8 +1,9 @@
 /** A database of the first version, with rows in it, becomes one of this version: all that it knows comes along. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
+import { createPool, type PostgresAddress } from '#postgres';
 import { createRoles, createTestSystem, type TestSystem } from '#testing';
-import { createDataSource, createPool, migrations, type StoreAddress } from './data-source.js';
+import { createDataSource, migrations } from './data-source.js';
 import { eventPage, FIRST_POSITION } from './event-page.js';
 import { grantRights } from './grants.js';
 import { settledHorizon } from './horizon.js';
@@ -19,7 +20,7 @@ const CREATED = '2026-11-01T10:00:00.123456789Z';
 const DAY_MS = 86_400_000;
 
 let system: TestSystem;
-let address: StoreAddress;
+let address: PostgresAddress;
 let pool: Pool;
 let worker: Pool;
 

@@ -40,7 +40,7 @@ export interface StartOptions {
   readonly untilReady?: boolean;
   /** 30 s when left out. */
   readonly withinMs?: number;
-  /** Another program of the app than its `main.js`, for example `faulty-worker.js`. */
+  /** Another program of the app than `src/main.js`, for example `judged/faulty-worker.js`. */
   readonly program?: string;
   /** Arguments of the program. */
   readonly programArguments?: readonly string[];
@@ -59,7 +59,7 @@ export async function startApp(
   environment: Readonly<Record<string, string>>,
   options: StartOptions = {},
 ): Promise<App> {
-  const main = join(findRepositoryRoot(), `dist/apps/${name}/src/${options.program ?? 'main.js'}`);
+  const main = join(findRepositoryRoot(), `dist/apps/${name}/${options.program ?? 'src/main.js'}`);
   if (!existsSync(main)) throw new Error(`apps/${name} is not built: run "npm run build".`);
   // A folder of its own: `.env` of the clone must not change what is tested.
   const folder = mkdtempSync(join(tmpdir(), `sekali-${name}-`));

@@ -1,5 +1,6 @@
 /** Waiting in tests: for a condition with a deadline, never for time. */
 import { inspect } from 'node:util';
+import { pause } from '#waiting';
 
 const INTERVAL_MS = 25;
 
@@ -40,6 +41,6 @@ export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitO
       const shown = inspect(last, { depth: 4, breakLength: 120 }).slice(0, 2_000);
       throw new Error(`Waited ${withinMs} ms for ${describe}; last seen: ${shown}`, { cause });
     }
-    await new Promise((resolve) => setTimeout(resolve, intervalMs));
+    await pause(intervalMs);
   }
 }

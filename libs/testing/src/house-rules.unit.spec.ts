@@ -111,6 +111,31 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
         one('another tier', 'libs/store/src/a.int.spec.ts', `import pg from 'pg';`),
       ],
     },
+    judgedStaysOutside: {
+      bad: [
+        one('a program', 'apps/worker/src/main.ts', `import { a } from '../judged/sabotage.js';`),
+        one('a test in src', 'apps/worker/src/a.int.spec.ts', `await import('../judged/sabotage.js');`),
+        one('only a type', 'apps/worker/src/sub/a.ts', `import type { A } from '../../judged/sabotage.js';`),
+      ],
+      good: [
+        one('from within', 'apps/worker/judged/a.ts', `import { b } from './b.js'; import '../src/c.js';`),
+        one('another folder of the name', 'libs/store/src/a.ts', `import { b } from './judged/b.js';`),
+      ],
+    },
+    jetStreamSpeakers: {
+      bad: [
+        one('an app', 'apps/gateway/src/a.ts', `import { jetstream } from '@nats-io/jetstream';`),
+        one('only a type', 'apps/cli/src/a.ts', `import type { StreamInfo } from '@nats-io/jetstream';`),
+        one('the engine', 'libs/idempotent-consumer/src/a.ts', `await import('@nats-io/jetstream');`),
+        one('by way of libs/broker', 'apps/setup/src/a.ts', `import { jetStreamApi as api } from '#broker';`),
+      ],
+      good: [
+        one('libs/broker', 'libs/broker/src/a.ts', `import { jetstream } from '@nats-io/jetstream';`),
+        one('the judge', 'apps/chaos/src/sub/a.ts', `import { jetstream } from '@nats-io/jetstream';`),
+        one('a test', 'apps/cli/src/a.int.spec.ts', `import { jetStreamApi } from '#broker';`),
+        one('the reader', 'apps/cli/src/a.ts', `import { StreamReader } from '#broker';`),
+      ],
+    },
     length: {
       bad: [
         one('301 lines', 'libs/store/src/a.ts', code(301)),
@@ -180,6 +205,28 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
         one('outside tests', 'libs/store/src/a.ts', `await sleep(500);`),
       ],
     },
+    onePlaceToWait: {
+      bad: [
+        `import { setTimeout as rest } from 'node:timers/promises'`,
+        `import { setTimeout } from 'timers/promises'`,
+        'await new Promise((resolve) => setTimeout(resolve, 500))',
+        'await new Promise((done) => { const timer = setTimeout(done, ms); })',
+      ].map((text) => one(text, 'libs/store/src/a.ts', `${text};`)),
+      good: [
+        one(
+          'a timer that does something',
+          'libs/store/src/a.ts',
+          `setTimeout(() => controller.abort(), 500);`,
+        ),
+        one(
+          'what ends a turn',
+          'libs/store/src/a.ts',
+          `import { setImmediate } from 'node:timers/promises';`,
+        ),
+        one('a bound of a socket', 'libs/store/src/a.ts', `socket.setTimeout(ms, close);`),
+        one('the place itself', 'libs/waiting/src/a.ts', `const timer = setTimeout(done, ms);`),
+      ],
+    },
     testNames: {
       bad: [
         'a.spec.ts',
@@ -204,6 +251,16 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
       good: ['database.ts', 'commonality.ts', 'miscount.ts'].map((name) =>
         one(name, `libs/store/src/${name}`, ''),
       ),
+    },
+    sqlState: {
+      bad: ['23505', '40P01', '3D000', 'XX000'].map((name) =>
+        one(name, 'libs/store/src/a.ts', `export const isIt = error.code === '${name}';`),
+      ),
+      good: [
+        one('libs/postgres', 'libs/postgres/src/a.ts', `const code = '23505';`),
+        one('a test', 'libs/store/src/a.int.spec.ts', `const code = '23505';`),
+        one('other texts', 'libs/store/src/a.ts', `const texts = ['EPIPE', '50000', 'at 23505', '8080'];`),
+      ],
     },
     noPlaces: {
       bad: [

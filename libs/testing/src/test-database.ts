@@ -4,7 +4,8 @@
  * The migrations run once per server, into a template; a database is then a copy of that, in a fraction of the time.
  */
 import pg from 'pg';
-import { createDataSource, createPool, ensurePartitions, runMigrations, type StoreAddress } from '#store';
+import { createPool, type PostgresAddress } from '#postgres';
+import { createDataSource, ensurePartitions, runMigrations } from '#store';
 
 const TEMPLATE = 'sekali_template';
 const UNFINISHED = 'sekali_template_unfinished';
@@ -42,7 +43,12 @@ async function createTemplate(client: pg.Client, serverUrl: string): Promise<voi
 }
 
 async function migrate(url: string): Promise<void> {
-  const address: StoreAddress = { url, name: 'test', connectionsMax: 2, transactionMsMax: MIGRATION_MS_MAX };
+  const address: PostgresAddress = {
+    url,
+    name: 'test',
+    connectionsMax: 2,
+    transactionMsMax: MIGRATION_MS_MAX,
+  };
   const dataSource = await createDataSource(address);
   await dataSource.initialize();
   try {

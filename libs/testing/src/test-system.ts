@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
 import { connectBroker, ensureConsumer, ensureStream } from '#broker';
 import type { BrokerCluster, PostgresServer } from '#local-cluster';
-import { createPool } from '#store';
+import { createPool } from '#postgres';
 import type { BrokerSplit } from './broker-split.js';
 import { atTheEnd } from './clean-up.js';
 import { sharedServers, startOwnServers, type ServerAddresses } from './servers.js';

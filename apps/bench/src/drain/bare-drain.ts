@@ -7,7 +7,7 @@
 import { jetstream, type JsMsg } from '@nats-io/jetstream';
 import { connectBroker } from '#broker';
 import { readWorkerSettings } from '#config';
-import { createPool } from '#store';
+import { createPool } from '#postgres';
 import { INSERT_BATCH, type PlainEvent } from './plain-table.js';
 
 const BATCH_SIZE = 1_000;

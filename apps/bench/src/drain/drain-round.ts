@@ -6,10 +6,9 @@
  * The program is a fresh process in every round, as after a deployment. The consumer is made as setup makes it, and is
  * gone when the round is over, however it ends.
  */
-import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
-import { ensureConsumer } from '#broker';
+import { ensureConsumer, forgetConsumer, StreamReader } from '#broker';
 import { readWorkerSettings } from '#config';
 import type { BrokerNode } from '#local-cluster';
 import type { Measured, Role } from '../measurement.js';
@@ -58,13 +57,12 @@ export async function drainOnce(ground: DrainGround, drainer: DrainSubject): Pro
   // So that no round pays for what the one before left to be written.
   await ground.pool.query('CHECKPOINT');
   const consumer = `drain-${drainer.role}`;
-  const manager = await jetstreamManager(connection, { checkAPI: false });
   const { SEKALI_ACK_WAIT_MS: ackWaitMs, SEKALI_ACK_PENDING_MAX: ackPendingMax } = readWorkerSettings({});
   const definition = { name: consumer, stream: backlog.stream, ackWaitMs, ackPendingMax };
   await ensureConsumer(connection, definition, () => Promise.resolve(1));
   try {
     const { brokersFromLeader: distance } = drainer;
-    const place = distance && (await placeOf(ground, manager, consumer, distance()));
+    const place = distance && (await placeOf(ground, consumer, distance()));
     const samples = await runUntilSettled(ground, drainer, consumer, place);
     await drainer.check();
     return {
@@ -72,20 +70,20 @@ export async function drainOnce(ground: DrainGround, drainer: DrainSubject): Pro
       processorUs: steadyProcessorUs(samples, drainer.messages),
     };
   } finally {
-    await manager.consumers.delete(backlog.stream, consumer);
+    await forgetConsumer(connection, definition);
   }
 }
 
 /** The settings of a client that knows one broker alone, so many behind the one that leads the consumer. */
 async function placeOf(
-  { stage: { brokers }, backlog }: DrainGround,
-  manager: JetStreamManager,
+  { stage: { brokers }, connection, backlog }: DrainGround,
   consumer: string,
   distance: number,
 ): Promise<ProgramEnvironment> {
-  const { cluster } = await manager.consumers.info(backlog.stream, consumer);
-  const leading = brokers.findIndex(({ name }) => name === cluster?.leader);
-  if (leading < 0) throw new Error(`no broker is called ${cluster?.leader}, which leads the consumer`);
+  const reader = await StreamReader.of(connection);
+  const leader = (await reader.consumer({ stream: backlog.stream, name: consumer }))?.cluster?.leader;
+  const leading = brokers.findIndex(({ name }) => name === leader);
+  if (leading < 0) throw new Error(`no broker is called ${leader}, which leads the consumer`);
   const { url } = brokers[(leading + distance) % brokers.length] as BrokerNode;
   return { SEKALI_NATS_URLS: url };
 }

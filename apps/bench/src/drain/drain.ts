@@ -8,7 +8,7 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
 import { connectBroker } from '#broker';
-import { createPool } from '#store';
+import { createPool } from '#postgres';
 import {
   type Group,
   interleave,

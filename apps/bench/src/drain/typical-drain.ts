@@ -10,7 +10,7 @@ import { EventPattern, type MicroserviceOptions, Payload } from '@nestjs/microse
 import type { Pool } from 'pg';
 import { connectBroker } from '#broker';
 import { readWorkerSettings } from '#config';
-import { createPool } from '#store';
+import { createPool } from '#postgres';
 import { INSERT_ONE, type PlainEvent } from './plain-table.js';
 import { TypicalTransport } from './typical-transport.js';
 

@@ -7,8 +7,8 @@
  * would leave out the very part that lasts. A snapshot that sees the transaction proves that it is over; its time is
  * Postgres' clock, read after the snapshot was taken. So the figure is never too good, and too bad by some 2 ms at most.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
+import { pause } from '#waiting';
 import { firstSeenUs, parseSnapshot, type Snapshot } from './snapshot.js';
 
 const INTERVAL_MS = 2;
@@ -56,7 +56,7 @@ export class CommitWatch {
         last = this.stopping;
         const { rows } = await client.query<{ snapshot: string; atUs: number }>(SNAPSHOT);
         for (const { snapshot, atUs } of rows) this.snapshots.push(parseSnapshot(snapshot, atUs));
-        if (!last) await sleep(INTERVAL_MS);
+        if (!last) await pause(INTERVAL_MS);
       }
     } finally {
       client.release();

@@ -6,8 +6,8 @@
  *
  * A figure is the peak of a process since its start (VmHWM), so nothing between two looks is missed. Linux only.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { readGatewaySettings } from '#config';
+import { pause } from '#waiting';
 import { Ground } from '../http/ground.js';
 import type { LoadOrder, LoadReport } from '../http/load-order.js';
 import { runToReport } from '../http/program-run.js';
@@ -146,7 +146,7 @@ async function untilSettled({ stage, gauge }: Ground, events: number): Promise<v
     if (unsettled === 0) return;
     if (performance.now() > endsAt)
       throw new WrongSubjectError(`The worker left ${unsettled} events unsettled.`);
-    await sleep(POLL_MS);
+    await pause(POLL_MS);
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { Pool, type Dispatcher } from 'undici';
+import { pause } from '#waiting';
 import { EventBody } from '../http/event-body.js';
 import type { OfferOrder, OfferReport } from './offer.js';
 
@@ -52,7 +53,7 @@ class Offered {
     for (let elapsedMs = 0; elapsedMs < totalMs; elapsedMs = performance.now() - this.startedAt) {
       const due = (elapsedMs / 1_000) * ratePerSecond;
       while (this.sent + eventsPerRequest <= due) this.send();
-      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+      await pause(TICK_MS);
     }
     if (this.unanswered > 0) await new Promise<void>((resolve) => (this.whenAnswered = resolve));
   }

@@ -1,6 +1,6 @@
 /** The rows that a round of load ended as: when each was sent, and which transaction committed it. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
+import { pause } from '#waiting';
 import { allTopics } from '../http/event-body.js';
 import { WrongSubjectError } from '../wrong-subject.js';
 
@@ -42,7 +42,7 @@ export async function storedAfter(
         `${count} rows were stored of ${expected} events that the gateway accepted.`,
       );
     }
-    await sleep(POLL_MS);
+    await pause(POLL_MS);
   }
   return (await pool.query<StoredRow>(ROWS, values)).rows;
 }

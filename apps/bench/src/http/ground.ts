@@ -2,7 +2,7 @@
  * What a group stands on: the programs it starts, and the ways to look behind them. Closed, all of it ends.
  */
 import type { Pool } from 'pg';
-import { createPool } from '#store';
+import { createPool } from '#postgres';
 import type { Program } from '../stage/program.js';
 import type { Stage } from '../stage/stage.js';
 import { startGateway } from './program-run.js';

@@ -5,6 +5,7 @@
  * and answers.
  */
 import { readGatewaySettings } from '#config';
+import { pause } from '#waiting';
 import type { Program } from '../stage/program.js';
 import type { Stage } from '../stage/stage.js';
 
@@ -66,7 +67,7 @@ async function untilBrokersAnswer(url: string): Promise<void> {
     const { status } = await fetch(`${url}/health/ready`);
     if (status === 200) return;
     if (performance.now() > endsAt) throw new Error(`The gateway at ${url} is not ready: status ${status}.`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(50);
   }
 }
 

@@ -7,7 +7,7 @@
  */
 import { jetstream, type JetStreamClient, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
-import { ensureStream, streamInfo, streamIdentity } from '#broker';
+import { ensureStream, streamIdentity, StreamReader } from '#broker';
 import { messageIdOf, subjectOf } from '#contracts';
 import { type BacklogPlan, eventsAmong, plannedEvent, plannedMessages } from './event-sequence.js';
 
@@ -51,7 +51,7 @@ export async function fillBacklog(
 ): Promise<Backlog> {
   const { name, prefix } = namesOf(plan);
   const manager = await jetstreamManager(connection, { checkAPI: false });
-  const existing = await streamInfo(manager, name);
+  const existing = await (await StreamReader.of(connection)).stream(name);
   if (existing?.state.messages !== plan.messages) {
     if (existing !== undefined) await manager.streams.delete(name);
     await ensureStream(connection, {

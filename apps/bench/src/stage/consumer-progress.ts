@@ -4,9 +4,9 @@
  * All subjects are watched in the same way and from outside, so none has to count itself. The time of a sample is the
  * broker's own, taken with the figures: an answer that is late because the machine is busy does no harm.
  */
-import { setTimeout as pause } from 'node:timers/promises';
-import { type ConsumerInfo, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
+import { StreamReader } from '#broker';
+import { pause } from '#waiting';
 import type { ProcessorMs } from './processor-time.js';
 import type { Sample } from './steady-rate.js';
 
@@ -34,13 +34,13 @@ export interface WatchOptions {
 /** Watches one durable consumer. */
 export class ConsumerProgress {
   private constructor(
-    private readonly manager: JetStreamManager,
+    private readonly reader: StreamReader,
     private readonly watched: WatchedConsumer,
   ) {}
 
   /** Prepares to watch. */
   static async of(connection: NatsConnection, watched: WatchedConsumer): Promise<ConsumerProgress> {
-    return new ConsumerProgress(await jetstreamManager(connection, { checkAPI: false }), watched);
+    return new ConsumerProgress(await StreamReader.of(connection), watched);
   }
 
   /**
@@ -74,7 +74,8 @@ export class ConsumerProgress {
 
   private async look(): Promise<Sample> {
     const { stream, consumer, messages } = this.watched;
-    const info: ConsumerInfo = await this.manager.consumers.info(stream, consumer);
+    const info = await this.reader.consumer({ stream, name: consumer });
+    if (info === undefined) throw new Error(`the consumer ${consumer} is gone`);
     return {
       atMs: info.ts === undefined ? Date.now() : Date.parse(info.ts),
       settled: messages - info.num_pending - info.num_ack_pending,

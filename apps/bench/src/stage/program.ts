@@ -6,7 +6,8 @@
  * It hears its end from SIGTERM, or from the channel that closes when this process dies. One that ends by itself is a
  * failure, told with the last line it wrote.
  */
-import { type ManagedProcess, waitFor } from '#local-cluster';
+import { type ManagedProcess } from '#local-cluster';
+import { poll } from '#waiting';
 
 const READY_MS_MAX = 60_000;
 const STOP_MS_MAX = 15_000;
@@ -71,7 +72,7 @@ export class Program {
   }
 
   private async untilReady(signal: AbortSignal | undefined): Promise<void> {
-    const ready = await waitFor(
+    const ready = await poll(
       () => {
         if (!this.isReady) this.requireRunning();
         return this.isReady || undefined;

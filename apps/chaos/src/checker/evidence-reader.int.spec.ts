@@ -21,7 +21,7 @@ const history: Operation[] = [];
 beforeAll(async () => {
   system = await createTestSystem();
   const [, started] = await Promise.all([
-    startApp('worker', system.environment, { program: 'judged-worker.js' }),
+    startApp('worker', system.environment, { program: 'judged/judged-worker.js' }),
     startApp('gateway', system.environment),
   ]);
   gateway = started;

@@ -53,7 +53,7 @@ afterAll(async () => {
 
 function workerProgram() {
   try {
-    return { worker: { program: builtProgram('worker', 'judged-worker') } };
+    return { worker: { program: builtProgram('worker', 'judged/judged-worker') } };
   } catch {
     return { worker: { program: builtProgram('worker') }, consumers: ['store'] };
   }

@@ -88,7 +88,7 @@ export class LocalSystem implements Target {
     const { nodes = 3, workers = 0, signal } = options;
     const logFolder = join(options.folder, 'logs');
     const environment = { ...systemEnvironment(), ...options.environment };
-    const worker = options.worker ?? { program: builtProgram('worker', 'judged-worker') };
+    const worker = options.worker ?? { program: builtProgram('worker', 'judged/judged-worker') };
     const counts = ['--nodes', String(nodes), '--workers', String(workers), '--gateways', '1'];
     const up = new UpProcess({
       program: builtProgram('cli'),

@@ -13,9 +13,13 @@ export function findRepository(): string {
   }
 }
 
-/** The built main file of one of our programs. Throws, with the remedy, when it is not built. */
-export function builtProgram(app: string, file = 'main'): string {
-  const path = join(findRepository(), 'dist', 'apps', app, 'src', `${file}.js`);
+/**
+ * The built file of one of our programs. Throws, with the remedy, when it is not built.
+ *
+ * @param file within the app, without its ending
+ */
+export function builtProgram(app: string, file = 'src/main'): string {
+  const path = join(findRepository(), 'dist', 'apps', app, `${file}.js`);
   if (!existsSync(path)) throw new Error(`${path} is missing: run "npm run build"`);
   return path;
 }

@@ -27,8 +27,8 @@ import {
   type StreamWitness,
   withAuditSnapshot,
 } from '#store';
+import { pause } from '#waiting';
 import { CommandError } from '../command-error.js';
-import { pause } from '../producer.js';
 import type { BrokerView, ConsumerState, StreamState } from './broker-view.js';
 import { checkPromises } from './promises.js';
 import { RangeTally } from './range-tally.js';

@@ -4,20 +4,21 @@
  * During an election they answer with errors; such an answer is asked for again within a bound. What is not
  * there (no stream) is an answer, not an error.
  */
-import type { ConsumerInfo, JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import {
   type BrokerAddress,
   connectBroker,
-  consumerInfo,
+  type ConsumerInfo,
   isForbidden,
-  jetStreamApi,
-  jetStreamErrorCode,
+  isRefused,
   streamIdentity,
+  type StreamInfo,
+  StreamReader,
   StreamWitness,
 } from '#broker';
 import type { RawMessage } from '#contracts';
 import type { StreamWitness as HistoryWitness } from '#store';
+import { retry } from '#waiting';
 import { CommandError, errorLine } from '../command-error.js';
 import { withoutPassword } from '../target.js';
 import type { SequenceRange } from './range-tally.js';
@@ -43,7 +44,6 @@ export interface ConsumerState {
 }
 
 const RETRY_MS = 300;
-const MESSAGE_NOT_FOUND = 10037;
 
 /** Asks the brokers. Close it. */
 export class BrokerView {
@@ -51,7 +51,7 @@ export class BrokerView {
 
   private constructor(
     private readonly connection: NatsConnection,
-    private readonly manager: JetStreamManager,
+    private readonly reader: StreamReader,
     private readonly answerWithinMs: number,
   ) {}
 
@@ -62,8 +62,7 @@ export class BrokerView {
   static async open(address: BrokerAddress, answerWithinMs: number): Promise<BrokerView> {
     try {
       const connection = await connectBroker(address, { waitForFirst: false });
-      const manager = await jetStreamApi(connection);
-      return new BrokerView(connection, manager, answerWithinMs);
+      return new BrokerView(connection, await StreamReader.of(connection), answerWithinMs);
     } catch (error) {
       throw new CommandError(
         `no broker answers at ${withoutPassword(address.urls)} (${errorLine(error)}): is the system running? --nats names another`,
@@ -75,9 +74,7 @@ export class BrokerView {
 
   /** @throws `CommandError` (2) when there is no such stream or no answer */
   async stream(name: string): Promise<StreamState> {
-    const info = await this.ask(`stream ${name}`, () =>
-      this.manager.streams.info(name, { deleted_details: true }),
-    );
+    const info = await this.ask(`stream ${name}`, () => this.reader.streamInDetail(name));
     return streamState(info);
   }
 
@@ -87,22 +84,20 @@ export class BrokerView {
    */
   async message(stream: string, seq: number): Promise<RawMessage | null | undefined> {
     if (this.mayNotLook) return undefined;
-    const found = await this.ask(`message ${seq}`, () =>
-      this.manager.streams.getMessage(stream, { seq }).catch((error: unknown) => {
-        if (jetStreamErrorCode(error) === MESSAGE_NOT_FOUND) return null;
+    return this.ask(`message ${seq}`, async () => {
+      try {
+        return (await this.reader.message(stream, seq)) ?? null;
+      } catch (error) {
         if (!isForbidden(error)) throw error;
         this.mayNotLook = true;
         return undefined;
-      }),
-    );
-    if (!found) return found;
-    const header = (name: string): string | undefined => found.header.get(name) || undefined;
-    return { subject: found.subject, data: found.data, header };
+      }
+    });
   }
 
   /** @returns `undefined` when there is no such consumer */
   async consumer(stream: string, name: string): Promise<ConsumerState | undefined> {
-    const info = await this.ask(`consumer ${name}`, () => consumerInfo(this.manager, { stream, name }));
+    const info = await this.ask(`consumer ${name}`, () => this.reader.consumer({ stream, name }));
     return info && consumerState(info);
   }
 
@@ -121,21 +116,16 @@ export class BrokerView {
   }
 
   private async ask<T>(what: string, question: () => Promise<T>): Promise<T> {
-    const deadline = Date.now() + this.answerWithinMs;
-    for (;;) {
-      try {
-        return await question();
-      } catch (error) {
-        const status = (error as { status?: unknown }).status;
-        const final = jetStreamErrorCode(error) !== undefined && status !== 503;
-        if (final || Date.now() > deadline) {
-          throw new CommandError(`the brokers do not say what ${what} is: ${errorLine(error)}`, 2, {
-            cause: error,
-          });
-        }
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      }
-    }
+    const bounds = {
+      forMs: this.answerWithinMs,
+      everyMs: RETRY_MS,
+      isPassing: (error: unknown) => !isRefused(error),
+    };
+    return retry(question, bounds).catch((error: unknown) => {
+      throw new CommandError(`the brokers do not say what ${what} is: ${errorLine(error)}`, 2, {
+        cause: error,
+      });
+    });
   }
 }
 

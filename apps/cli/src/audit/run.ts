@@ -1,6 +1,6 @@
 /** Runs `sekali audit`: its connections, its bounds in time and its exit code. */
 import { brokerAddress } from '#broker';
-import { createPool } from '#store';
+import { createPool } from '#postgres';
 import { CommandError, errorLine, type ExitCode } from '../command-error.js';
 import { print, printJson } from '../output.js';
 import { Progress } from '../progress.js';

@@ -1,13 +1,7 @@
 /** Makes, lists and revokes keys. A token is printed once, to standard output, and kept nowhere. */
 import { apiKeyHash, apiKeyIdOf, newApiKeyToken, type ApiKeyEntry, type ApiKeyScope } from '#contracts';
-import {
-  createPool,
-  insertApiKeys,
-  listApiKeys,
-  revokeApiKey,
-  type ListedApiKey,
-  type Queryable,
-} from '#store';
+import { createPool, isMissingTable } from '#postgres';
+import { insertApiKeys, listApiKeys, revokeApiKey, type ListedApiKey, type Queryable } from '#store';
 import { CommandError, errorLine, type ExitCode } from '../command-error.js';
 import { columnTable, figureTable, notice, print, printJson } from '../output.js';
 import { findTarget, withoutPassword, type TargetOptions } from '../target.js';
@@ -26,7 +20,6 @@ export interface KeysOptions extends TargetOptions {
 }
 
 const ANSWER_MS_MAX = 10_000;
-const UNDEFINED_TABLE = '42P01';
 
 /** Makes a key and prints its token. Throws `CommandError` (2) when the database does not take it. */
 export async function createKey(options: CreateOptions): Promise<ExitCode> {
@@ -101,10 +94,9 @@ async function withDatabase<T>(
     return await work(pool);
   } catch (error) {
     const where = `the database at ${withoutPassword(url)}`;
-    const message =
-      (error as { code?: unknown }).code === UNDEFINED_TABLE
-        ? `${where} has no table of keys yet: run setup ("sekali up" does it)`
-        : `${where} does not answer as it should: ${errorLine(error)}`;
+    const message = isMissingTable(error)
+      ? `${where} has no table of keys yet: run setup ("sekali up" does it)`
+      : `${where} does not answer as it should: ${errorLine(error)}`;
     throw new CommandError(message, 2, { cause: error });
   } finally {
     // Not awaited: a connection that hangs would hold up the answer that it hangs.

@@ -9,7 +9,7 @@
  * One chunk is in memory at a time.
  */
 import { open, stat, type FileHandle } from 'node:fs/promises';
-import { pause } from '../producer.js';
+import { pause } from '#waiting';
 import { FILE_START, type Line, type LinePosition, LineSplitter } from './line-splitter.js';
 
 /** Lines that were read together. An empty one means: nothing more for now. */

@@ -6,9 +6,9 @@
  */
 import type { NatsConnection } from '@nats-io/nats-core';
 import { type BrokerAddress, BrokerWatch, MovableConnection, Publisher, type PublishOutcome } from '#broker';
+import { pause } from '#waiting';
 import { CommandError, errorLine } from '../command-error.js';
 import {
-  pause,
   type OutgoingEvent,
   type Producer,
   type ProducerPatience,

@@ -5,8 +5,9 @@
  *      └──── Ctrl-C, or an event given up ─▶ what is on its way ends ─▶ figures
  */
 import type { StatsView } from '#contracts';
+import { pause } from '#waiting';
 import { InFlight } from '../in-flight.js';
-import { pause, type OutgoingEvent, type Producer, type SendOutcome } from '../producer.js';
+import { type OutgoingEvent, type Producer, type SendOutcome } from '../producer.js';
 
 /** How to send. */
 export interface SendingPlan {

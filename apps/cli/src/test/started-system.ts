@@ -1,6 +1,7 @@
 /** A system that `npm start` runs, as someone has it who follows the README; on free ports, so that it disturbs no other. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { findRepositoryRoot, waitFor, type RunningSystem } from '#local-cluster';
+import { findRepositoryRoot, type RunningSystem } from '#local-cluster';
+import { poll } from '#waiting';
 
 const READY_MS_MAX = 120_000;
 const STOP_MS_MAX = 30_000;
@@ -36,7 +37,7 @@ export class StartedSystem {
 
   /** The content of the line `ready`. Throws when there is none in time, with what was printed instead. */
   async ready(): Promise<RunningSystem & { readonly data: string }> {
-    const line = await waitFor(
+    const line = await poll(
       () => /^ready (.*)$/m.exec(this.printed)?.[1] ?? (this.hasEnded ? '' : undefined),
       { timeoutMs: READY_MS_MAX },
     );

@@ -4,7 +4,8 @@
  * It says `{ type: 'ready', url? }` over its channel when it works, and drains and ends by itself when the channel
  * closes, so that not even `kill -9` of `up` leaves it running.
  */
-import { type ComponentFault, LocalClusterError, ManagedProcess, waitFor } from '#local-cluster';
+import { type ComponentFault, LocalClusterError, ManagedProcess } from '#local-cluster';
+import { poll } from '#waiting';
 import { describeExit } from './reporter.js';
 
 const READY_TIMEOUT_MS = 60_000;
@@ -66,7 +67,7 @@ export class Application {
 
   /** Resolves when it has said that it is ready; throws `LocalClusterError` when it ends or takes too long. */
   async untilReady({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    const ready = await waitFor(
+    const ready = await poll(
       () => {
         if (this.process.pid === undefined) throw failure(this.process, 'ended while it started');
         return this.isReady || undefined;

@@ -8,7 +8,8 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { drawFreePorts, findRepositoryRoot, waitFor } from '#local-cluster';
+import { drawFreePorts, findRepositoryRoot } from '#local-cluster';
+import { poll } from '#waiting';
 import type { ReadyReport } from './reporter.js';
 
 const DISK_MB = 520;
@@ -67,7 +68,7 @@ async function start(): Promise<ReadyReport> {
     },
   });
   for (const stream of [up.stdout, up.stderr]) stream?.on('data', (chunk) => (output += String(chunk)));
-  const line = await waitFor(
+  const line = await poll(
     () => /^ready (.*)$/m.exec(output)?.[1] ?? (up?.exitCode === null ? undefined : ''),
     { timeoutMs: DEADLINE_MS },
   );
@@ -153,7 +154,7 @@ if (ableTo) {
         components: { stream: { status: 'degraded', detail: expect.stringContaining('full') } },
       });
       process.kill(worker, 'SIGCONT');
-      const stored = await waitFor(
+      const stored = await poll(
         async () => {
           const stats = await get<{ unique_processed: number; in_flight: number }>(`${gateway}/stats`);
           return stats.in_flight === 0 ? stats.unique_processed : undefined;
@@ -164,7 +165,7 @@ if (ableTo) {
 
       // Something else takes all that is left; the stream still has room for what is small.
       const other = join(disk, 'other');
-      const broken = await waitFor(
+      const broken = await poll(
         async () => {
           // Postgres gives back room of its own meanwhile.
           takeAllRoom(other);
@@ -178,7 +179,7 @@ if (ableTo) {
       );
       if (!broken) throw new Error(`no broker was found to be of no use:\n${output}`);
       rmSync(other);
-      const isReady = await waitFor(
+      const isReady = await poll(
         async () => {
           const answer = await publish(gateway, `after-${Math.random()}`, 1, {}).catch(() => undefined);
           const ready = await fetch(`${gateway}/health/ready`).catch(() => undefined);

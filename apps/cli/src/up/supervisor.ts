@@ -8,8 +8,8 @@
  *
  * A process that lived for 30 s starts the waiting times afresh. After `close` nothing is started any more.
  */
-import { setTimeout as rest } from 'node:timers/promises';
 import type { ComponentFault, ManagedProcess, ProcessExit } from '#local-cluster';
+import { pause } from '#waiting';
 import type { Reporter } from './reporter.js';
 
 const DELAY_MS_MIN = 250;
@@ -92,7 +92,7 @@ export class Supervisor {
         return;
       } catch (error) {
         if (stillStarting()) this.reporter.notice((error as Error).message);
-        await rest(DELAY_MS_MIN, undefined, { signal }).catch(() => undefined);
+        await pause(DELAY_MS_MIN, signal);
       }
     }
   }

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import pg from 'pg';
-import { drawFreePorts, findRepositoryRoot, waitFor } from '#local-cluster';
+import { drawFreePorts, findRepositoryRoot } from '#local-cluster';
+import { poll } from '#waiting';
 import type { ReadyReport } from './reporter.js';
 
 const DEADLINE_MS = 40_000;
@@ -75,7 +76,7 @@ class Up {
 
   /** Waits for a line and returns its first group. */
   async line(pattern: RegExp): Promise<string> {
-    const found = await waitFor(
+    const found = await poll(
       () => pattern.exec(this.out)?.[1] ?? (this.child.exitCode === null ? undefined : ''),
       {
         timeoutMs: DEADLINE_MS,
@@ -128,7 +129,7 @@ function isAlive(pid: number): boolean {
 }
 
 async function untilGone(pids: readonly number[]): Promise<void> {
-  await waitFor(() => !pids.some(isAlive) || undefined, { timeoutMs: DEADLINE_MS });
+  await poll(() => !pids.some(isAlive) || undefined, { timeoutMs: DEADLINE_MS });
   expect(pids.filter(isAlive)).toEqual([]);
 }
 

@@ -5,13 +5,14 @@
  * said and no more, and so is a consumer that stands still: events are safe in the stream, and refusing them would help
  * nobody. Sizes and bounds are known to setup alone, and are compared there.
  */
-import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
 import {
   CONSUMER_SHAPE,
   consumerDifferences,
+  type ConsumerInfo,
   type Difference,
   differencesText,
   streamDifferences,
+  type StreamInfo,
   streamShape,
 } from '#broker';
 import type { ComponentState } from './component-state.js';

@@ -4,8 +4,7 @@
  * Workers and setup put right what is found here; until then it is said. The comparison reads some messages, and anybody
  * may ask for the health: so it is made once in a while, and everyone gets the last answer in between.
  */
-import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
-import { streamIdentity } from '#broker';
+import { type ConsumerInfo, streamIdentity, type StreamInfo } from '#broker';
 import {
   compareHistory,
   findIncarnation,

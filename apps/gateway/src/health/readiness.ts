@@ -3,10 +3,10 @@
  *
  * `failed` parts make it not ready. What is `degraded` is said, and events are taken all the same (drift.ts).
  */
-import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
+import type { ConsumerInfo, StreamInfo } from '#broker';
 import { pendingMigrations, type Queryable } from '#store';
+import { withinMs } from '#waiting';
 import type { BrokerLink } from '../broker-link.js';
-import { withinMs } from '../within.js';
 import type { ComponentState } from './component-state.js';
 import { ConsumerProgress, consumerState, streamState } from './drift.js';
 import { HistoryCheck, positionFault } from './history-check.js';

@@ -9,8 +9,8 @@
  * revoke anything in it either. Before the first answer nobody is let in.
  */
 import { hash, timingSafeEqual } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import { apiKeyIdOf, type ApiKeyEntry } from '#contracts';
+import { pause } from '#waiting';
 import type { Access } from './access.js';
 
 /** The database answers, and there is no key in it. */
@@ -83,7 +83,7 @@ export class KeyRing {
   private async keepLooking(): Promise<void> {
     const { signal } = this.ended;
     for (;;) {
-      await pause(READ_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      await pause(READ_EVERY_MS, signal);
       if (signal.aborted) return;
       await this.look().catch((error: unknown) => {
         this.options.onNoKey(error as NoKeyError);

@@ -8,7 +8,7 @@
  * Of a bound that is met, the answer is that the event is invalid and why. It does not pass by itself, so a client that
  * tried again would do so for ever.
  */
-import { withinMs } from '../within.js';
+import { withinMs } from '#waiting';
 import type { Checked } from './publish-request.js';
 
 /** The bounds. */

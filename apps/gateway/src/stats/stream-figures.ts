@@ -8,9 +8,9 @@
  *
  * and while the broker that gives it has not heard of a majority of the others for a while.
  */
-import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
-import { hasMajority, streamIdentity } from '#broker';
+import { type ConsumerInfo, hasMajority, streamIdentity, type StreamInfo } from '#broker';
 import type { SettledStream } from '#store';
+import { pause } from '#waiting';
 import type { BrokerLink } from '../broker-link.js';
 import { GrowingFigure } from './growing-figure.js';
 
@@ -69,7 +69,7 @@ export class StreamFigures {
       if (doubt === undefined) return info && this.noted(info, settled);
       if (Date.now() > deadline)
         throw new StaleAnswerError(`A broker answers with an older state: ${doubt}.`);
-      await pause();
+      await pause(AGAIN_MS);
     }
   }
 
@@ -86,7 +86,7 @@ export class StreamFigures {
       if (info === undefined) return undefined;
       const isRight = knowsAllOf(info, stream);
       if (isRight || Date.now() > deadline) return consumerOf(info, isRight);
-      await pause();
+      await pause(AGAIN_MS);
     }
   }
 
@@ -135,10 +135,6 @@ export class StreamFigures {
       ageSecondsMax: config.max_age / NANOSECONDS,
     };
   }
-}
-
-async function pause(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
 }
 
 function incarnationOf(info: StreamInfo, settled: Settled): string {

@@ -18,7 +18,8 @@ import {
   OutageGate,
 } from '#idempotent-consumer';
 import { createLogger } from '#observability';
-import { createPool, insertEvents } from '#store';
+import { createPool } from '#postgres';
+import { insertEvents } from '#store';
 import { type TestSystem, waitFor } from '#testing';
 import { eventDecoder } from '../event-decoder.js';
 import { newEvent, payloadComparison, STORE_CONSUMER } from '../event-recorder.js';

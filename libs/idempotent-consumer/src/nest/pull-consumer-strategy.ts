@@ -21,6 +21,7 @@ import { lastValueFrom, type Observable, throwError } from 'rxjs';
 import { BatchProcessor, type ProcessorSettings } from '../batch-processor.js';
 import { IdempotentConsumer } from '../consumer.js';
 import type { ConsumerSettings } from '../consumer-settings.js';
+import type { Decider } from '../decider.js';
 import type { Decoder, Message } from '../delivery.js';
 import type { Effect } from '../effect.js';
 import { type AnswerWatch, DurableConsumer } from '../jetstream/durable-consumer.js';
@@ -61,11 +62,13 @@ export interface PullConsumerOptions<E> {
   readonly prepare: (pattern: string) => Promise<void>;
   readonly recreate: (pattern: string) => Promise<void>;
   readonly observerOf: (pattern: string) => Observer;
+  /** Wraps what decides on the deliveries of a consumer. Nothing is wrapped when it is left out. */
+  readonly deciderOf?: (pattern: string, decider: Decider) => Decider;
 }
 
 /** Runs a consumer for each `@OncePerEvent` of the application. */
 export class PullConsumerStrategy<E> extends Server implements CustomTransportStrategy {
-  private readonly consumers: IdempotentConsumer<E>[] = [];
+  private readonly consumers: IdempotentConsumer[] = [];
 
   constructor(private readonly pullOptions: PullConsumerOptions<E>) {
     super();
@@ -110,7 +113,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
   private consumerOf(
     name: string,
     apply: (fresh: readonly Message<E>[], context: BatchContext) => Promise<void>,
-  ): IdempotentConsumer<E> {
+  ): IdempotentConsumer {
     const { connection, pool, decode, settings, stream, identityKey, historyOf, prepare } = this.pullOptions;
     const { inboxPrefix, apiPrefix } = this.pullOptions;
     const observe = this.pullOptions.observerOf(name);
@@ -120,6 +123,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     };
     const history = historyOf(name);
     const gate = new OutageGate(observe);
+    const { deciderOf = (_pattern, decider) => decider } = this.pullOptions;
     const inbox = new Inbox(pool, this.pullOptions.tablesOf(name), effect);
     return new IdempotentConsumer(
       {
@@ -137,7 +141,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
           },
           this.pullOptions.watch,
         ),
-        processor: new BatchProcessor(inbox, decode, gate, settings, observe),
+        processor: deciderOf(name, new BatchProcessor(inbox, decode, gate, settings, observe)),
         gate,
         history: {
           ...history,

@@ -1,5 +1,5 @@
 /** Writes down what is given up, in the transaction that settles it. */
-import { readBigints } from '#pg-columns';
+import { readBigints } from '#postgres';
 import type { Delivery, Poison } from '../delivery.js';
 import type { Transaction } from '../effect.js';
 import type { Outcome } from '../outcome.js';

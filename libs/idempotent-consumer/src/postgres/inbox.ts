@@ -17,11 +17,12 @@ import type { Pool, QueryResult } from 'pg';
 import {
   bigintColumn,
   booleanColumn,
+  isUniqueViolation,
   jsonbColumn,
   readBigints,
   textColumn,
   timestampColumn,
-} from '#pg-columns';
+} from '#postgres';
 import type { Message, Poison } from '../delivery.js';
 import type { Effect, Transaction } from '../effect.js';
 import type { Outcome } from '../outcome.js';
@@ -37,8 +38,6 @@ import { inTransaction, type Statement, together } from './transaction.js';
 
 /** An id was taken to be new whose message had been given up as a dead letter. */
 class NotAllNewError extends Error {}
-
-const UNIQUE_VIOLATION = '23505';
 
 // Most outcomes are one of these; nobody changes an outcome.
 const STORED: Outcome = { kind: 'stored' };
@@ -91,8 +90,8 @@ export class Inbox<E> {
   /** An effect may have unique constraints of its own. */
   private isClaimRefused(error: unknown): boolean {
     if (error instanceof NotAllNewError) return true;
-    const { code, schema, table } = error as { code?: unknown; schema?: string; table?: string };
-    return code === UNIQUE_VIOLATION && `${schema}.${table}` === this.tables.key;
+    const { schema, table } = error as { schema?: string; table?: string };
+    return isUniqueViolation(error) && `${schema}.${table}` === this.tables.key;
   }
 
   private async decide(

@@ -1,6 +1,6 @@
 /** Statements that are sent together: whichever of them fails, none stays. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createPool } from '#store';
+import { createPool } from '#postgres';
 import { createTestSystem, TcpProxy, type TestSystem, waitFor } from '#testing';
 import type { Transaction } from '../effect.js';
 import { inTransaction, type Statement, together } from './transaction.js';

@@ -13,17 +13,14 @@
  * never handed to the next transaction.
  */
 import type { Pool, PoolClient, QueryResult, QueryResultRow } from 'pg';
+import { classifyDatabaseError, isFailedTransaction } from '#postgres';
 import type { Transaction } from '../effect.js';
-import { classifyDatabaseError } from './sqlstate.js';
 
 /** A statement whose answer nobody reads. */
 export interface Statement {
   readonly text: string;
   readonly values: readonly unknown[];
 }
-
-/** Postgres' answer to a statement behind one that failed. */
-const IN_FAILED_TRANSACTION = '25P02';
 
 /**
  * Runs `work` in a transaction and commits it.
@@ -80,13 +77,9 @@ export async function together<T extends readonly Promise<unknown>[] | []>(
   promises: T,
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   const settled = await Promise.allSettled<unknown>(promises);
-  const cause = settled.findIndex((one) => one.status === 'rejected' && !isEcho(one.reason));
+  const cause = settled.findIndex((one) => one.status === 'rejected' && !isFailedTransaction(one.reason));
   await promises[cause];
   return Promise.all(promises);
-}
-
-function isEcho(error: unknown): boolean {
-  return (error as { code?: unknown }).code === IN_FAILED_TRANSACTION;
 }
 
 async function end(

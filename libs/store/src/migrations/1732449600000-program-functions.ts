@@ -6,7 +6,7 @@
  * runs with the rights of its owner must find nothing that its caller has put in the way.
  */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { LOCK_MS_MAX } from '../lock-bound.js';
+import { LOCK_MS_MAX } from '#postgres';
 
 const MAKE_PARTITION = `
 CREATE FUNCTION sekali.make_partition(beginning timestamptz, ending timestamptz) RETURNS text

@@ -1,4 +1,5 @@
 /** The rules about who may import whom. */
+import ts from 'typescript';
 import { isSpec, isTestOnly, partOf, type HouseRule, type Violation } from './rule.js';
 import type { ModuleReference, SourceFile } from './source-file.js';
 
@@ -7,16 +8,35 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'libs/contracts': [],
   'libs/config': [],
   'libs/observability': [],
-  'libs/pg-columns': [],
-  'libs/idempotent-consumer': ['libs/pg-columns'],
-  'libs/broker': ['libs/contracts'],
-  'libs/store': ['libs/contracts', 'libs/pg-columns'],
-  'libs/local-cluster': ['libs/contracts'],
+  'libs/waiting': [],
+  'libs/postgres': [],
+  'libs/idempotent-consumer': ['libs/postgres'],
+  'libs/broker': ['libs/contracts', 'libs/waiting'],
+  'libs/store': ['libs/contracts', 'libs/postgres', 'libs/waiting'],
+  'libs/local-cluster': ['libs/contracts', 'libs/postgres', 'libs/waiting'],
   // The judge shares nothing with what it judges.
   'apps/chaos': ['libs/contracts', 'libs/config'],
   // Only tests load it, so it may stand on whatever it sets up for them.
-  'libs/testing': ['libs/contracts', 'libs/broker', 'libs/store', 'libs/local-cluster'],
+  'libs/testing': [
+    'libs/contracts',
+    'libs/postgres',
+    'libs/waiting',
+    'libs/broker',
+    'libs/store',
+    'libs/local-cluster',
+  ],
 };
+
+/** Where JetStream's API may be spoken, besides in tests. */
+const JETSTREAM_SPEAKERS = new Set([
+  'libs/broker/',
+  // The library that one installs needs nothing of the aggregator.
+  'libs/idempotent-consumer/src/jetstream/',
+  // The judge shares nothing with what it judges.
+  'apps/chaos/',
+  // The baselines do what anyone would write without us.
+  'apps/bench/',
+]);
 
 /** Modules by which a program leaves its own memory; a unit test needs none. */
 const OUTSIDE_WORLD = new Set([
@@ -89,8 +109,58 @@ const unitTestsStayInside: HouseRule = {
     ),
 };
 
+const judgedStaysOutside: HouseRule = {
+  name: 'what takes protections out stands in apps/*/judged, and nothing outside of it imports it',
+  remedy: 'move what both need into src; start a wrong program by its path instead of importing it',
+  check: (files) =>
+    eachReference(files, (file, { target }) => {
+      const folder = target === undefined ? undefined : /^apps\/[^/]+\/judged\//.exec(target)?.[0];
+      return folder === undefined || file.path.startsWith(folder) ? undefined : `imports ${target ?? ''}`;
+    }),
+};
+
+const jetStreamSpeakers: HouseRule = {
+  name: `JetStream's API is spoken in ${[...JETSTREAM_SPEAKERS].join(', ')} and in tests, nowhere else`,
+  remedy:
+    'ask by StreamReader, or change by topology.ts of #broker; what they cannot say yet is added to libs/broker',
+  check: (files) => [
+    ...eachReference(files, (file, { specifier }) =>
+      specifier === '@nats-io/jetstream' && !maySpeakJetStream(file.path)
+        ? `imports ${specifier}`
+        : undefined,
+    ),
+    ...files.flatMap((file) => {
+      // The API itself, which libs/broker gives to tests under the prefix of the connection's account.
+      const isTaken =
+        !maySpeakJetStream(file.path) && importedNames(file, '#broker').includes('jetStreamApi');
+      return isTaken ? [{ path: file.path, found: 'imports jetStreamApi' }] : [];
+    }),
+  ],
+};
+
 /** The rules about who may import whom. */
-export const importRules = { layers, oneDoor, noCircle, unitTestsStayInside };
+export const importRules = {
+  layers,
+  oneDoor,
+  noCircle,
+  unitTestsStayInside,
+  judgedStaysOutside,
+  jetStreamSpeakers,
+};
+
+function maySpeakJetStream(path: string): boolean {
+  return isTestOnly(path) || [...JETSTREAM_SPEAKERS].some((folder) => path.startsWith(folder));
+}
+
+/** The names that a file imports from a module. */
+function importedNames(file: SourceFile, specifier: string): string[] {
+  return (file.syntax?.tree.statements ?? []).flatMap((statement) => {
+    if (!ts.isImportDeclaration(statement) || !ts.isStringLiteral(statement.moduleSpecifier)) return [];
+    const bindings = statement.importClause?.namedBindings;
+    if (statement.moduleSpecifier.text !== specifier || !bindings || !ts.isNamedImports(bindings)) return [];
+    return bindings.elements.map(({ name, propertyName }) => (propertyName ?? name).text);
+  });
+}
 
 function eachReference(
   files: readonly SourceFile[],

@@ -73,6 +73,25 @@ const noSleep: HouseRule = {
       }),
 };
 
+/** Folders that wait by themselves: the library that one installs carries little, the judge shares nothing. */
+const OWN_WAITING = /^(?:libs\/waiting|libs\/idempotent-consumer|apps\/chaos)\//;
+
+const onePlaceToWait: HouseRule = {
+  name: 'programs wait for time by libs/waiting and nothing else',
+  remedy: 'use pause, poll, retry, withinMs or settledWithin of #waiting',
+  check: (files) =>
+    files
+      .filter(({ path }) => !OWN_WAITING.test(path) && !isTestOnly(path))
+      .flatMap((file) =>
+        eachNode([file], (node) => {
+          if (ts.isImportSpecifier(node) && isTimer(node)) return 'imports setTimeout of timers/promises';
+          if (!ts.isCallExpression(node) || node.expression.getText() !== 'setTimeout') return undefined;
+          // A function that is written there does something else than to end a wait.
+          return node.arguments[0] && ts.isIdentifier(node.arguments[0]) ? node.getText() : undefined;
+        }),
+      ),
+};
+
 const testNames: HouseRule = {
   name: 'the name of a test file tells its tier',
   remedy:
@@ -92,6 +111,20 @@ const fileNames: HouseRule = {
     files.flatMap(({ path }) => {
       const empty = /(?<=^|[/.-])(?:utils?|common|helpers?|manager|base|impl|misc)(?=$|[/.-])/i.exec(path);
       return empty ? [{ path, found: `"${empty[0]}" says nothing` }] : [];
+    }),
+};
+
+/** The classes that programs of ours have met; a number of five digits of another class is a number. */
+const SQLSTATE = /^(?:08|22|23|25|28|3D|3F|40|42|53|54|55|57|58|F0|P0|XX)[0-9A-Z]{3}$/;
+
+const sqlState: HouseRule = {
+  name: 'what a SQLSTATE means is known in libs/postgres and nowhere else',
+  remedy: 'ask a function of #postgres about the error; add one to sqlstate.ts if none asks this question',
+  // Tests say which code they expect. The judge shares no code with what it judges.
+  check: (files) =>
+    eachNode(files, (node, { path }) => {
+      if (/^(?:libs\/postgres|apps\/chaos)\//.test(path) || isTestOnly(path)) return undefined;
+      return ts.isStringLiteralLike(node) && SQLSTATE.test(node.text) ? node.text : undefined;
     }),
 };
 
@@ -124,8 +157,10 @@ export const textRules = {
   namedExports,
   everyTestRuns,
   noSleep,
+  onePlaceToWait,
   testNames,
   fileNames,
+  sqlState,
   noPlaces,
 };
 
@@ -148,6 +183,11 @@ function eachNode(
 function isImportOfEnvironment(node: ts.Node): boolean {
   if (!ts.isImportSpecifier(node) || (node.propertyName ?? node.name).text !== 'env') return false;
   return /['"](?:node:)?process['"]/.test(node.parent.parent.parent.getText());
+}
+
+function isTimer(node: ts.ImportSpecifier): boolean {
+  if ((node.propertyName ?? node.name).text !== 'setTimeout') return false;
+  return node.parent.parent.parent.getText().includes('timers/promises');
 }
 
 /** The names under which a file imports the timer that is waited for: `import { setTimeout as rest } from …`. */

@@ -1,31 +1,30 @@
 /**
  * Ways for a worker to be wrong, one at a time: what the judge must find, or its verdicts mean nothing.
  *
- * Each stands for a mistake that is really made, and nothing else about the worker is changed.
+ * Each stands for a mistake that is really made, and nothing else about the worker is changed. All of them come in by
+ * the ports of the consumer: its options, its effects and what decides on its deliveries.
  */
-import { setTimeout as pause } from 'node:timers/promises';
+import { randomUUID } from 'node:crypto';
 import { Controller, type Type } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import type { WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import {
   BatchContext,
-  BatchProcessor,
   type Delivery,
-  type Effect,
   ForeignSequenceError,
-  Inbox,
-  type InboxTables,
+  inboxTables,
   type Message,
   OncePerEvent,
   type Outcome,
   type PullConsumerOptions,
-  type Transaction,
 } from '#idempotent-consumer';
-import { createPool, incarnationOf, type Queryable } from '#store';
+import { createPool } from '#postgres';
+import { incarnationOf, type Queryable } from '#store';
+import { pause } from '#waiting';
 import { AccountKeeper, ACCOUNTS_CONSUMER } from './account-keeper.js';
-import type { TransportChange } from './bootstrap.js';
-import { EventRecorder, STORE_CONSUMER } from './event-recorder.js';
+import type { TransportChange } from '../src/bootstrap.js';
+import { EventRecorder, STORE_CONSUMER } from '../src/event-recorder.js';
 
 /** What is wrong with a worker. What is left out is as it should be. */
 export interface Sabotage {
@@ -38,7 +37,7 @@ export interface Sabotage {
 export const SABOTAGES: ReadonlyMap<string, Sabotage> = new Map<string, Sabotage>([
   ['ack-before-commit', { transport: ackBeforeCommit }],
   ['effect-outside-transaction', { effects: effectsOutsideTransaction }],
-  ['no-inbox', { transport: noInbox }],
+  ['no-inbox', { effects: effectsOfUnseenIds, transport: noInbox }],
   ['drop-bad-batch', { transport: dropBadBatch }],
   ['believe-sequences', { transport: believeSequences }],
 ]);
@@ -46,6 +45,8 @@ export const SABOTAGES: ReadonlyMap<string, Sabotage> = new Map<string, Sabotage
 const EFFECT_TO_COMMIT_MS = 50;
 const CONSUMERS = 2;
 const UNMAKE_LOCK = 7_365_101;
+/** With what an id begins that a delivery was given by `no-inbox`. */
+const UNSEEN_ID = 'unseen-';
 
 /**
  * The mistake: acknowledging a message when it arrives, as auto-ack does. Whoever dies before the commit has lost
@@ -104,25 +105,17 @@ function contextOn(database: Queryable, { consumer, transaction }: BatchContext)
 }
 
 /**
- * The mistake: no inbox. Every delivery takes effect, and writes down that it did; the keys' constraints, which would
- * refuse that, are gone for every worker of this database, and stay gone.
+ * The mistake: no inbox. Every delivery comes under an id that nothing has, so it takes effect, and writes down that it
+ * did. The keys' constraints, which would refuse the rest, are gone for every worker of this database, and stay gone.
  */
 function noInbox(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions<SekaliEvent> {
-  const prototype = Inbox.prototype as unknown as { store: StoreStep };
-  prototype.store = async function (transaction, messages, outcomes) {
-    if (messages.length === 0) return;
-    await transaction.query(INSERT_KEYS(this.tables.key), [
-      transaction.streamId,
-      messages.map(({ topic }) => topic),
-      messages.map(({ eventId }) => eventId),
-      messages.map(({ delivery }) => delivery.seq),
-      messages.map(({ digest }) => digest.toString()),
-    ]);
-    await this.effect.apply(messages, transaction);
-    for (const { delivery } of messages) outcomes.set(delivery.seq, { kind: 'stored' });
-  };
   return {
     ...options,
+    decode: (delivery) => {
+      const decoded = options.decode(delivery);
+      if (!decoded.ok) return decoded;
+      return { ok: true, message: { ...decoded.message, eventId: `${UNSEEN_ID}${randomUUID()}` } };
+    },
     prepare: async (pattern) => {
       await options.prepare(pattern);
       await options.pool.query(withoutConstraints(options.tablesOf(pattern).key));
@@ -130,17 +123,44 @@ function noInbox(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions
   };
 }
 
-/** The step of an inbox that claims ids and applies the effect. */
-type StoreStep = (
-  this: { readonly tables: InboxTables; readonly effect: Effect<unknown> },
-  transaction: Transaction,
-  messages: readonly Message<unknown>[],
-  outcomes: Map<number, Outcome>,
-) => Promise<void>;
+/** The right effects, and the key of each event under its own id again: it is the effect alone that is repeated. */
+function effectsOfUnseenIds(): Type[] {
+  const recorder = new EventRecorder();
+  const keeper = new AccountKeeper();
 
-const INSERT_KEYS = (table: string): string => `
-INSERT INTO ${table} (stream_id, topic, event_id, seq, digest)
-SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])`;
+  @Controller()
+  class EffectsOfUnseenIds {
+    @OncePerEvent(STORE_CONSUMER)
+    async record(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
+      await recorder.record(fresh, context);
+      await giveBackIds(fresh, context);
+    }
+
+    @OncePerEvent(ACCOUNTS_CONSUMER)
+    async add(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
+      await keeper.add(fresh, context);
+      await giveBackIds(fresh, context);
+    }
+  }
+  return [EffectsOfUnseenIds];
+}
+
+async function giveBackIds(
+  fresh: readonly Message<SekaliEvent>[],
+  { consumer, transaction }: BatchContext,
+): Promise<void> {
+  const unseen = fresh.filter(({ eventId }) => eventId.startsWith(UNSEEN_ID));
+  await transaction.query(giveBackStatement(inboxTables('sekali', consumer).key), [
+    unseen.map(({ topic }) => topic),
+    unseen.map(({ eventId }) => eventId),
+    unseen.map(({ event }) => event.eventId),
+  ]);
+}
+
+const giveBackStatement = (table: string): string => `
+UPDATE ${table} AS key SET event_id = input.own_id
+FROM unnest($1::text[], $2::text[], $3::text[]) AS input (topic, unseen_id, own_id)
+WHERE key.topic = input.topic AND key.event_id = input.unseen_id`;
 
 /** One query, hence one transaction; the lock is for workers that start at once. */
 function withoutConstraints(table: string): string {
@@ -163,19 +183,17 @@ CREATE INDEX IF NOT EXISTS ${index}_sequence ON ${table} (stream_id, seq)`;
  * that cannot be read does not come again for ever. Its neighbours are acknowledged and stored nowhere.
  */
 function dropBadBatch(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions<SekaliEvent> {
-  const { prototype } = BatchProcessor;
-  // eslint-disable-next-line @typescript-eslint/unbound-method -- called below on the processor it is taken from
-  const process = prototype.process;
-  prototype.process = async function (
-    this: BatchProcessor<unknown>,
-    streamId: number,
-    deliveries: readonly Delivery[],
-  ): Promise<Map<number, Outcome>> {
-    const allGood = deliveries.every((delivery) => options.decode(delivery).ok);
-    if (allGood) return process.call(this, streamId, deliveries);
-    return new Map(deliveries.map(({ seq }) => [seq, { kind: 'settled' }]));
+  return {
+    ...options,
+    deciderOf: (_pattern, right) => ({
+      isSlow: (streamId, seq) => right.isSlow(streamId, seq),
+      processSuspect: (streamId, delivery) => right.processSuspect(streamId, delivery),
+      process: async (streamId, deliveries) => {
+        const allGood = deliveries.every((delivery) => options.decode(delivery).ok);
+        return allGood ? right.process(streamId, deliveries) : asProcessed(deliveries);
+      },
+    }),
   };
-  return options;
 }
 
 /**
@@ -183,25 +201,14 @@ function dropBadBatch(options: PullConsumerOptions<SekaliEvent>): PullConsumerOp
  * comes under a sequence that is known as another message counts as processed: it is acknowledged and stored nowhere.
  */
 function believeSequences(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions<SekaliEvent> {
-  const { prototype } = BatchProcessor;
-  // eslint-disable-next-line @typescript-eslint/unbound-method -- called below on the processor it is taken from
-  const { process, processSuspect } = prototype;
-  prototype.process = async function (
-    this: BatchProcessor<unknown>,
-    streamId: number,
-    deliveries: readonly Delivery[],
-  ): Promise<Map<number, Outcome>> {
-    return process.call(this, streamId, deliveries).catch(asProcessed(deliveries));
-  };
-  prototype.processSuspect = async function (
-    this: BatchProcessor<unknown>,
-    streamId: number,
-    delivery: Delivery,
-  ): Promise<Map<number, Outcome>> {
-    return processSuspect.call(this, streamId, delivery).catch(asProcessed([delivery]));
-  };
   return {
     ...options,
+    deciderOf: (_pattern, right) => ({
+      isSlow: (streamId, seq) => right.isSlow(streamId, seq),
+      process: (streamId, deliveries) => right.process(streamId, deliveries).catch(believing(deliveries)),
+      processSuspect: (streamId, delivery) =>
+        right.processSuspect(streamId, delivery).catch(believing([delivery])),
+    }),
     historyOf: () => ({
       incarnation: (stream) => incarnationOf(options.pool, stream),
       startOf: () => Promise.resolve(undefined),
@@ -210,9 +217,13 @@ function believeSequences(options: PullConsumerOptions<SekaliEvent>): PullConsum
   };
 }
 
-function asProcessed(deliveries: readonly Delivery[]): (error: unknown) => Map<number, Outcome> {
+function believing(deliveries: readonly Delivery[]): (error: unknown) => Map<number, Outcome> {
   return (error) => {
     if (!(error instanceof ForeignSequenceError)) throw error;
-    return new Map(deliveries.map(({ seq }) => [seq, { kind: 'settled' }]));
+    return asProcessed(deliveries);
   };
+}
+
+function asProcessed(deliveries: readonly Delivery[]): Map<number, Outcome> {
+  return new Map(deliveries.map(({ seq }) => [seq, { kind: 'settled' }]));
 }

@@ -9,7 +9,7 @@ import {
   publishEvent,
   readLedger,
   unsettled,
-} from './test/consumer-fixture.js';
+} from '../src/test/consumer-fixture.js';
 
 let system: TestSystem;
 const workers: App[] = [];
@@ -26,7 +26,7 @@ afterEach(async () => {
 
 async function startJudged(sabotage?: string, untilReady = true): Promise<App> {
   const worker = await startApp('worker', system.environment, {
-    program: 'judged-worker.js',
+    program: 'judged/judged-worker.js',
     programArguments: sabotage === undefined ? [] : [sabotage],
     untilReady,
   });

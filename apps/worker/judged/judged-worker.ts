@@ -1,8 +1,8 @@
 /**
  * The worker that the judge runs against: an ordinary one that keeps the judge's accounts as well.
  *
- *   node dist/apps/worker/src/judged-worker.js              right
- *   node dist/apps/worker/src/judged-worker.js <sabotage>   wrong in one way, which the judge must find: sabotage.ts
+ *   node dist/apps/worker/judged/judged-worker.js              right
+ *   node dist/apps/worker/judged/judged-worker.js <sabotage>   wrong in one way, which the judge must find: sabotage.ts
  *
  * A name that is none ends it with 2.
  */
@@ -12,8 +12,8 @@ import { readWorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import type { PullConsumerOptions } from '#idempotent-consumer';
 import { AccountKeeper, ACCOUNTS_CONSUMER, makeAccounts } from './account-keeper.js';
-import { endWith, runWorker } from './bootstrap.js';
-import { EventRecorder } from './event-recorder.js';
+import { endWith, runWorker } from '../src/bootstrap.js';
+import { EventRecorder } from '../src/event-recorder.js';
 import { type Sabotage, SABOTAGES } from './sabotage.js';
 
 const [, , name] = process.argv;

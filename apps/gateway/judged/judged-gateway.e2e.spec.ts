@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { PublishResponse } from '#contracts';
 import { type App, createTestSystem, startApp, waitFor } from '#testing';
-import { event } from './test/running-gateway.js';
+import { event } from '../src/test/running-gateway.js';
 
 async function startJudged(
   environment: Readonly<Record<string, string>>,
@@ -11,7 +11,11 @@ async function startJudged(
   untilReady = true,
 ): Promise<App> {
   const programArguments = [sabotage];
-  return startApp('gateway', environment, { program: 'judged-gateway.js', programArguments, untilReady });
+  return startApp('gateway', environment, {
+    program: 'judged/judged-gateway.js',
+    programArguments,
+    untilReady,
+  });
 }
 
 const post = (url: string, body: unknown): Promise<Response> =>
@@ -36,8 +40,8 @@ describe('the judged gateway', () => {
       duplicates: 0,
       rejected: [],
       results: [
-        { index: 0, topic: 'orders.created', event_id: '1', status: 'accepted' },
-        { index: 1, topic: 'orders.created', event_id: '2', status: 'accepted' },
+        { index: 0, topic: 'orders.created', event_id: '1', status: 'accepted', seq: 0 },
+        { index: 1, topic: 'orders.created', event_id: '2', status: 'accepted', seq: 0 },
       ],
     });
     app.kill('SIGKILL');

@@ -14,8 +14,8 @@ import { Ctx, Payload } from '@nestjs/microservices';
 import { readWorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import { BatchContext, type Message, type Observer, OncePerEvent } from '#idempotent-consumer';
-import { runWorker } from './bootstrap.js';
-import { EventRecorder, STORE_CONSUMER } from './event-recorder.js';
+import { runWorker } from '../src/bootstrap.js';
+import { EventRecorder, STORE_CONSUMER } from '../src/event-recorder.js';
 
 const fault = process.argv[2] ?? 'none';
 

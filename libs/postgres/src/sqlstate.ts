@@ -1,9 +1,9 @@
 /**
- * What an error of Postgres, or of the way to it, means for the work that met it.
+ * What an error of Postgres, or of the way to it, means for the work that met it. No other file of ours reads a SQLSTATE.
  *
  * The distinction decides whether a message is lost to a dead letter: an outage must never look like a bad row. Only an
  * outage says by itself whose fault it is. Every other error may be the fault of one message or of the whole store, and
- * batch-processor.ts finds out which.
+ * the caller finds out which.
  */
 
 /**
@@ -23,6 +23,8 @@ const TIMEOUT = new Set(['57014', '25P03', '25P04']);
 const MISSING = new Set(['42P01', '3F000']);
 // Data exception, integrity violation, program limit (nesting, index row size).
 const REFUSED_CLASSES = new Set(['22', '23', '54']);
+// Data exception, integrity violation, syntax error or access rule violation.
+const WRONG_STATEMENT_CLASSES = new Set(['22', '23', '42']);
 
 const NETWORK_CODES = new Set([
   'ECONNREFUSED',
@@ -47,13 +49,9 @@ const CONNECTION_MESSAGES =
 export function classifyDatabaseError(error: unknown): DatabaseFailure {
   // Not `instanceof Error`: an error of Node's own may come from another realm, as in a test runner.
   if (typeof error !== 'object' || error === null) return 'other';
-  const { driverError, errors, message } = error as {
-    driverError?: unknown;
-    errors?: unknown;
-    message?: unknown;
-  };
-  const { code } = (driverError ?? error) as { code?: unknown };
-  if (typeof code === 'string') {
+  const { errors, message } = error as { errors?: unknown; message?: unknown };
+  const code = errorCodeOf(error);
+  if (code !== undefined) {
     if (NETWORK_CODES.has(code)) return 'outage';
     if (CONTENTION.has(code)) return 'contention';
     if (TIMEOUT.has(code)) return 'timeout';
@@ -73,7 +71,12 @@ export function classifyDatabaseError(error: unknown): DatabaseFailure {
  */
 export function isUnavailable(error: unknown): boolean {
   const failure = classifyDatabaseError(error);
-  return failure === 'outage' || failure === 'contention' || failure === 'timeout' || isMissing(error);
+  return (
+    failure === 'outage' ||
+    failure === 'contention' ||
+    failure === 'timeout' ||
+    MISSING.has(errorCodeOf(error) ?? '')
+  );
 }
 
 /**
@@ -81,21 +84,47 @@ export function isUnavailable(error: unknown): boolean {
  * constraint (class 23) does not: it may have been added by mistake.
  */
 export function isAboutTheValue(error: unknown): boolean {
-  const sqlClass = sqlStateOf(error)?.slice(0, 2);
+  const sqlClass = errorCodeOf(error)?.slice(0, 2);
   return sqlClass === '22' || sqlClass === '54';
 }
 
 /** Whether an error says that a row is there already. */
 export function isUniqueViolation(error: unknown): boolean {
-  const state = sqlStateOf(error);
+  const state = errorCodeOf(error);
   return state === '23505' || state === '23P01';
 }
 
-function isMissing(error: unknown): boolean {
-  return MISSING.has(sqlStateOf(error) ?? '');
+/** Whether an error says that a table does not exist, as before the first migration. */
+export function isMissingTable(error: unknown): boolean {
+  return errorCodeOf(error) === '42P01';
 }
 
-function sqlStateOf(error: unknown): string | undefined {
+/** Whether a lock was held by another session for longer than the bound. */
+export function isLockTimeout(error: unknown): boolean {
+  return errorCodeOf(error) === '55P03';
+}
+
+/** Whether an error only repeats that an earlier statement of the transaction had failed. */
+export function isFailedTransaction(error: unknown): boolean {
+  return errorCodeOf(error) === '25P02';
+}
+
+/** Whether the login is refused (class 28): a wrong password, or a role that does not exist. No waiting mends that. */
+export function isLoginRefused(error: unknown): boolean {
+  return errorCodeOf(error)?.startsWith('28') === true;
+}
+
+/** Whether an error says that the statement is wrong: its values (22), its constraints (23), its names or rights (42). */
+export function isWrongStatement(error: unknown): boolean {
+  return WRONG_STATEMENT_CLASSES.has(errorCodeOf(error)?.slice(0, 2) ?? '');
+}
+
+/**
+ * The code of an error that `pg` or TypeORM threw: a SQLSTATE where Postgres answered, Node's own code (`ECONNREFUSED`)
+ * where the connection failed, `undefined` for any other error.
+ */
+export function errorCodeOf(error: unknown): string | undefined {
+  // Not `instanceof Error`: an error of Node's own may come from another realm, as in a test runner.
   if (typeof error !== 'object' || error === null) return undefined;
   const { driverError } = error as { driverError?: unknown };
   const { code } = (driverError ?? error) as { code?: unknown };

@@ -1,5 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-import { classifyDatabaseError, isAboutTheValue, isUnavailable } from './sqlstate.js';
+import {
+  classifyDatabaseError,
+  errorCodeOf,
+  isAboutTheValue,
+  isFailedTransaction,
+  isLockTimeout,
+  isLoginRefused,
+  isMissingTable,
+  isUnavailable,
+  isUniqueViolation,
+  isWrongStatement,
+} from './sqlstate.js';
 
 function databaseError(code: string): Error {
   return Object.assign(new Error(`error ${code}`), { code, severity: 'ERROR' });
@@ -66,5 +77,42 @@ describe('what an error of Postgres means', () => {
     expect(classifyDatabaseError(new TypeError('x is not a function'))).toBe('other');
     expect(classifyDatabaseError(databaseError('42601'))).toBe('other');
     expect(classifyDatabaseError('text')).toBe('other');
+  });
+});
+
+describe('a question about an error of Postgres', () => {
+  const CODES = [
+    '08006',
+    '22003',
+    '23505',
+    '23P01',
+    '25P02',
+    '28000',
+    '28P01',
+    '42P01',
+    '55P03',
+    'ECONNRESET',
+  ];
+  const answeredYes = (question: (error: unknown) => boolean): string[] =>
+    CODES.filter((code) => question(databaseError(code)));
+
+  it.each([
+    { question: isUniqueViolation, codes: ['23505', '23P01'] },
+    { question: isMissingTable, codes: ['42P01'] },
+    { question: isLockTimeout, codes: ['55P03'] },
+    { question: isFailedTransaction, codes: ['25P02'] },
+    { question: isLoginRefused, codes: ['28000', '28P01'] },
+    { question: isWrongStatement, codes: ['22003', '23505', '23P01', '42P01'] },
+  ])('$question.name is answered with yes for $codes alone', ({ question, codes }) => {
+    expect(answeredYes(question)).toEqual(codes);
+  });
+
+  it('looks inside an error that TypeORM wrapped, and is answered with no for what has no code', () => {
+    expect(
+      isLockTimeout(Object.assign(new Error('query failed'), { driverError: databaseError('55P03') })),
+    ).toBe(true);
+    expect([undefined, null, 'text', new Error('none'), { code: 7 }].map(errorCodeOf)).toEqual(
+      Array<undefined>(5).fill(undefined),
+    );
   });
 });

@@ -1,0 +1,24 @@
+export {
+  bigintColumn,
+  booleanColumn,
+  instantColumn,
+  jsonbColumn,
+  textColumn,
+  timestampColumn,
+} from './column.js';
+export { readBigints } from './bigint-list.js';
+export { LOCK_MS_MAX } from './lock-bound.js';
+export { CONNECT_MS_MAX, connectionBounds, createPool, type PostgresAddress } from './pool.js';
+export {
+  classifyDatabaseError,
+  type DatabaseFailure,
+  errorCodeOf,
+  isAboutTheValue,
+  isFailedTransaction,
+  isLockTimeout,
+  isLoginRefused,
+  isMissingTable,
+  isUnavailable,
+  isUniqueViolation,
+  isWrongStatement,
+} from './sqlstate.js';
