@@ -51,6 +51,7 @@ describe('the sampler', () => {
     const samples = await sampler.stop();
     expect(samples[0]).toEqual({
       atMs: 1_234,
+      askedAtMs: 1_234,
       sent: 30,
       acknowledged: 20,
       settled: 10,
