@@ -17,6 +17,11 @@ const LOOKS = 30;
 const ROUNDS_MAX = 5;
 const TEST_MS_MAX = 180_000;
 const MESSAGES = 20;
+/**
+ * How long an answer of the brokers is waited for before it is asked for again. A traced message may end the connection
+ * between two brokers of nats-server 2.14, which is made again within a second, and answers on their way are lost with it.
+ */
+const ANSWER_MS_MAX = 2_000;
 
 type User = Exclude<NatsUser, 'system'>;
 
@@ -142,7 +147,7 @@ function send(user: User, { subject, body, header }: Question, reply: string, mo
 
 /** Everything that an administrative request could change, and nothing that goes on by itself. */
 async function fingerprint(): Promise<object> {
-  const api = await jetStreamApi(as('monitoring'), 10_000);
+  const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
   const stream = await api.streams.info('EVENTS', { deleted_details: true });
   const consumer = await api.consumers.info('EVENTS', 'store');
   const { first_seq: first, last_seq: last, messages, consumer_count: consumers } = stream.state;
@@ -164,15 +169,18 @@ async function fingerprint(): Promise<object> {
 
 /** Who leads: a name for the stream, one for the consumer. */
 async function leaders(): Promise<object> {
-  const api = await jetStreamApi(as('monitoring'), 10_000);
-  const stream = await api.streams.info('EVENTS');
-  const consumer = await api.consumers.info('EVENTS', 'store');
-  return { stream: stream.cluster?.leader, consumer: consumer.cluster?.leader };
+  const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
+  const look = async (): Promise<object> => {
+    const stream = await api.streams.info('EVENTS');
+    const consumer = await api.consumers.info('EVENTS', 'store');
+    return { stream: stream.cluster?.leader, consumer: consumer.cluster?.leader };
+  };
+  return waitFor(look, { withinMs: 60_000, describe: 'who leads' });
 }
 
 /** Does something until it leaves the leaders where they were, and checks each time that nothing else has changed. */
 async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
-  const before = await fingerprint();
+  const before = await waitFor(fingerprint, { withinMs: 60_000, describe: 'what there is before' });
   let led: object = {};
   let leading: object = {};
   for (let round = 1; round <= ROUNDS_MAX; round += 1) {
@@ -186,22 +194,45 @@ async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
       return looks === LOOKS;
     };
     await waitFor(isSeen, { withinMs: 60_000, describe: 'enough looks at the stream' });
-    expect(await fingerprint()).toEqual(before);
+    const after = await waitFor(fingerprint, { withinMs: 60_000, describe: 'what there is afterwards' });
+    expect(after).toEqual(before);
     leading = await leaders();
     if (JSON.stringify(led) === JSON.stringify(leading)) return;
   }
   expect(leading).toEqual(led);
 }
 
+/**
+ * Has the worker's own broker lead the consumer, as a worker sees to it by its placement.
+ *
+ * nats-server 2.14 may end the connection between two brokers at each delivery of a message that once was traced. The
+ * message would then never reach a worker at another broker.
+ */
+async function leadFromBrokerOfWorker(): Promise<void> {
+  const preferred = as('worker').info?.server_name;
+  const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
+  const isLeading = async (): Promise<boolean> => {
+    const { cluster: group } = await api.consumers.info('EVENTS', 'store');
+    if (group?.leader === preferred) return true;
+    const request = JSON.stringify({ placement: { preferred } });
+    await as('worker').request('SEKALI.API.CONSUMER.LEADER.STEPDOWN.EVENTS.store', request, {
+      timeout: ANSWER_MS_MAX,
+    });
+    return false;
+  };
+  await waitFor(isLeading, { withinMs: 60_000, intervalMs: 500, describe: 'the consumer to be led there' });
+}
+
 /** Acknowledges all that there is, so that the consumer has nothing to deliver. */
 async function settleEverything(): Promise<void> {
+  await leadFromBrokerOfWorker();
   const inbox = '_INBOX_worker.settle';
   const subscription = as('worker').subscribe(inbox, {
     callback: (_, message) => {
       if (message.subject.startsWith('events.')) message.respond('+ACK');
     },
   });
-  const api = await jetStreamApi(as('monitoring'));
+  const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
   await waitFor(
     async () => {
       // One by one: an empty message ends what a pull is answered.
@@ -260,25 +291,29 @@ describe('an empty message that a producer published', () => {
 });
 
 describe('what is tried here', () => {
-  it('has the brokers answer in every way', async () => {
-    const heard = new Set<string>();
-    const listen = (_: unknown, message: Msg): void => void heard.add(kindOf(message));
-    await settleEverything();
-    for (const user of USERS) as(user).subscribe(`_INBOX_${user}.kinds`, { callback: listen });
-    const sendAll = (user: User): void => {
-      const questions = Object.values(QUESTIONS[user]).flat();
-      for (const question of questions) send(user, question, `_INBOX_${user}.kinds`);
-    };
-    sendAll('worker');
-    // A pull ends in its own way only while there is nothing to deliver.
-    const isOver = (): boolean => heard.has('408');
-    await waitFor(isOver, { withinMs: 15_000, describe: 'the end of a pull' });
-    for (const user of USERS) sendAll(user);
-    const kinds = ['empty', 'JSON', 'error', 'message', 'delivery', '100', '400', '404', '408'];
-    const all = (): boolean => kinds.every((kind) => heard.has(kind));
-    await waitFor(all, { withinMs: 15_000, describe: 'answers of all kinds' }).catch(() => undefined);
-    expect([...heard].sort()).toEqual(expect.arrayContaining(kinds.sort()));
-  });
+  it(
+    'has the brokers answer in every way',
+    async () => {
+      const heard = new Set<string>();
+      const listen = (_: unknown, message: Msg): void => void heard.add(kindOf(message));
+      await settleEverything();
+      for (const user of USERS) as(user).subscribe(`_INBOX_${user}.kinds`, { callback: listen });
+      const sendAll = (user: User): void => {
+        const questions = Object.values(QUESTIONS[user]).flat();
+        for (const question of questions) send(user, question, `_INBOX_${user}.kinds`);
+      };
+      sendAll('worker');
+      // A pull ends in its own way only while there is nothing to deliver.
+      const isOver = (): boolean => heard.has('408');
+      await waitFor(isOver, { withinMs: 15_000, describe: 'the end of a pull' });
+      for (const user of USERS) sendAll(user);
+      const kinds = ['empty', 'JSON', 'error', 'message', 'delivery', '100', '400', '404', '408'];
+      const all = (): boolean => kinds.every((kind) => heard.has(kind));
+      await waitFor(all, { withinMs: 15_000, describe: 'answers of all kinds' }).catch(() => undefined);
+      expect([...heard].sort()).toEqual(expect.arrayContaining(kinds.sort()));
+    },
+    TEST_MS_MAX,
+  );
 });
 
 /** What an answer is, for whoever takes it for a request. */

@@ -1,7 +1,6 @@
-/** A broker that restarts, a leader that moves, a consumer or a stream that vanishes: consuming resumes by itself. */
+/** A broker that is killed, frozen or restarted: consuming resumes by itself. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
-import { ensureConsumer, ensureStream } from '#broker';
 import { createTestCluster, type TestCluster, waitFor } from '#testing';
 import {
   type ConsumerFixture,
@@ -32,16 +31,6 @@ afterEach(async () => {
   await consumer?.stop();
   consumer = undefined;
 });
-
-function recreate(): Promise<void> {
-  const definition = {
-    name: system.consumerName,
-    stream: system.streamName,
-    ackWaitMs: 4_000,
-    ackPendingMax: 1_000,
-  };
-  return ensureConsumer(system.connection, definition, () => Promise.resolve(1)).then(() => undefined);
-}
 
 async function send(count: number): Promise<void> {
   for (let n = 0; n < count; n++) {
@@ -122,101 +111,5 @@ describe('an outage of brokers', () => {
     await leaderOf('consumer');
     await storedAtLeast(sent, RESUMES_WITHIN_MS);
     expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
-  });
-
-  it('is survived when the consumer steps down', async () => {
-    consumer = await startConsumer(system.environment);
-    await system.connection.request(
-      `$JS.API.CONSUMER.LEADER.STEPDOWN.${system.streamName}.${system.consumerName}`,
-      undefined,
-      { timeout: 5_000 },
-    );
-    await send(20);
-    await leaderOf('consumer');
-    await storedAtLeast(sent, RESUMES_WITHIN_MS);
-    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
-  });
-
-  it('follows the leader of the consumer to its broker, at the start and whenever it moves', async () => {
-    consumer = await startConsumer(system.environment);
-    const isThere = async (): Promise<boolean> =>
-      consumer?.connection.info?.server_name === (await leaderOf('consumer'));
-    await waitFor(isThere, { withinMs: 10_000, describe: 'the connection is with the leader' });
-    for (let round = 0; round < 2; round++) {
-      const before = await leaderOf('consumer');
-      await system.connection.request(
-        `$JS.API.CONSUMER.LEADER.STEPDOWN.${system.streamName}.${system.consumerName}`,
-        undefined,
-        { timeout: 5_000 },
-      );
-      await waitFor(async () => (await leaderOf('consumer')) !== before, {
-        withinMs: 10_000,
-        describe: 'another leader',
-      });
-      await waitFor(isThere, { withinMs: 10_000, describe: 'the connection is with the new leader' });
-      await send(20);
-      await storedAtLeast(sent, RESUMES_WITHIN_MS);
-    }
-    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
-  });
-
-  it('looks again when messages wait and none is delivered, though heartbeats come', async () => {
-    await manager.consumers.pause(system.streamName, system.consumerName, new Date(Date.now() + 3_600_000));
-    consumer = await startConsumer(system.environment);
-    await send(1);
-    await waitFor(
-      () =>
-        consumer?.told.some(
-          (event) => event.type === 'session-lost' && event.reason.startsWith('messages wait'),
-        ),
-      { withinMs: 20_000, describe: 'the watchdog' },
-    );
-    await manager.consumers.resume(system.streamName, system.consumerName);
-    await storedAtLeast(sent);
-    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
-  });
-
-  it('makes a vanished consumer anew, and what it reads again changes nothing', async () => {
-    consumer = await startConsumer(system.environment, { recreate });
-    await manager.consumers.delete(system.streamName, system.consumerName);
-    await send(20);
-    await storedAtLeast(sent, RESUMES_WITHIN_MS);
-    await waitFor(
-      async () => {
-        const info = await manager.consumers.info(system.streamName, system.consumerName);
-        return info.num_pending === 0 && info.num_ack_pending === 0;
-      },
-      { withinMs: 20_000, describe: 'everything to be read again' },
-    );
-    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
-  });
-
-  it('takes a stream that was made anew for another one, though its sequences begin at 1 again', async () => {
-    consumer = await startConsumer(system.environment, { recreate });
-    await manager.streams.delete(system.streamName);
-    await ensureStream(system.connection, {
-      name: system.streamName,
-      subjectPrefix: system.subjectPrefix,
-      replicas: 3,
-      bytesMax: 10_000_000,
-      ageSecondsMax: 3_600,
-      duplicateWindowMs: 1_000,
-    });
-    const stored = sent;
-    expect(await publishEvent(system, { id: 'e0' })).toBe(1);
-    await send(10);
-    await storedAtLeast(stored + 10);
-    await waitFor(async () => (await readLedger(system.pool)).duplicates === 1, {
-      withinMs: 10_000,
-      describe: 'the duplicate of the first stream',
-    });
-    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent, 1));
-    const { rows } = await system.pool.query(
-      'SELECT stream_id, count(*)::int FROM sekali.event_key GROUP BY 1 ORDER BY 1',
-    );
-    expect(rows).toEqual([
-      { stream_id: 1, count: stored },
-      { stream_id: 2, count: 10 },
-    ]);
   });
 });
