@@ -117,7 +117,7 @@ beforeAll(async () => {
   await startApp('setup', {
     ...cluster.environmentOf('setup'),
     SEKALI_POSTGRES_URL: postgresUrl,
-    // What a lost acknowledgement costs.
+    // What was delivered to an administrative address comes again after this.
     SEKALI_ACK_WAIT_MS: '5000',
   });
   for (const user of USERS) {
@@ -207,22 +207,6 @@ async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
   expect(leading).toEqual(led);
 }
 
-/**
- * Whether the worker's own broker leads the consumer; if another does, it is asked to hand over.
- *
- * nats-server 2.14 may end the connection between two brokers at each delivery of a message that once was traced. The
- * message would then never reach a worker at another broker than that of the leader.
- */
-async function isLedForWorker(leader: string | undefined): Promise<boolean> {
-  const preferred = as('worker').info?.server_name;
-  if (leader === preferred) return true;
-  const request = JSON.stringify({ placement: { preferred } });
-  await as('worker').request('SEKALI.API.CONSUMER.LEADER.STEPDOWN.EVENTS.store', request, {
-    timeout: ANSWER_MS_MAX,
-  });
-  return false;
-}
-
 /** Acknowledges all that there is, so that the consumer has nothing to deliver. */
 async function settleEverything(): Promise<void> {
   const inbox = '_INBOX_worker.settle';
@@ -234,38 +218,47 @@ async function settleEverything(): Promise<void> {
   const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
   await waitFor(
     async () => {
-      const info = await api.consumers.info('EVENTS', 'store');
-      if (!(await isLedForWorker(info.cluster?.leader))) return false;
-      if (info.num_pending === 0 && info.num_ack_pending === 0) return true;
       // One by one: an empty message ends what a pull is answered.
       for (let pull = 1; pull <= 100; pull += 1) {
         as('worker').publish('SEKALI.API.CONSUMER.MSG.NEXT.EVENTS.store', '{"batch":1,"no_wait":true}', {
           reply: inbox,
         });
       }
-      return false;
+      const { num_pending: pending, num_ack_pending: unsettled } = await api.consumers.info(
+        'EVENTS',
+        'store',
+      );
+      return pending === 0 && unsettled === 0;
     },
-    { withinMs: 60_000, intervalMs: 100, describe: 'the consumer to have nothing left' },
+    { withinMs: 60_000, describe: 'the consumer to have nothing left' },
   );
   subscription.unsubscribe();
 }
 
-describe.each(USERS)('an answer that %s asks for', (user) => {
+describe('what is tried here', () => {
   it(
-    'does nothing at any address, whatever it says',
+    'has the brokers answer in every way',
     async () => {
-      // Pulls that find nothing are those with empty answers.
-      if (user === 'worker') await settleEverything();
-      // A worker may acknowledge anyway.
-      const targets = user === 'worker' ? TARGETS : [...TARGETS, ...ACKNOWLEDGEMENTS];
-      await expectNoChange(() => {
-        for (const question of Object.values(QUESTIONS[user]).flat()) {
-          for (const target of targets) {
-            send(user, question, target);
-            send(user, question, `_INBOX_${user}.traced`, ['Nats-Trace-Dest', target]);
-          }
-        }
-      });
+      const heard = new Set<string>();
+      const listen = (_: unknown, message: Msg): void => {
+        heard.add(kindOf(message));
+        if (kindOf(message) === 'delivery') message.respond('+ACK');
+      };
+      await settleEverything();
+      for (const user of USERS) as(user).subscribe(`_INBOX_${user}.kinds`, { callback: listen });
+      const sendAll = (user: User): void => {
+        const questions = Object.values(QUESTIONS[user]).flat();
+        for (const question of questions) send(user, question, `_INBOX_${user}.kinds`);
+      };
+      sendAll('worker');
+      // A pull ends in its own way only while there is nothing to deliver.
+      const isOver = (): boolean => heard.has('408');
+      await waitFor(isOver, { withinMs: 15_000, describe: 'the end of a pull' });
+      for (const user of USERS) sendAll(user);
+      const kinds = ['empty', 'JSON', 'error', 'message', 'delivery', '100', '400', '404', '408'];
+      const all = (): boolean => kinds.every((kind) => heard.has(kind));
+      await waitFor(all, { withinMs: 15_000, describe: 'answers of all kinds' }).catch(() => undefined);
+      expect([...heard].sort()).toEqual(expect.arrayContaining(kinds.sort()));
     },
     TEST_MS_MAX,
   );
@@ -288,27 +281,24 @@ describe('an empty message that a producer published', () => {
   );
 });
 
-describe('what is tried here', () => {
+// Events are traced at the end. nats-server 2.14 may store the trace of an event in the stream, under a subject with a
+// space in it. A delivery of that ends the connection of the worker, so nothing behind it is ever settled.
+describe.each(USERS)('an answer that %s asks for', (user) => {
   it(
-    'has the brokers answer in every way',
+    'does nothing at any address, whatever it says',
     async () => {
-      const heard = new Set<string>();
-      const listen = (_: unknown, message: Msg): void => void heard.add(kindOf(message));
-      await settleEverything();
-      for (const user of USERS) as(user).subscribe(`_INBOX_${user}.kinds`, { callback: listen });
-      const sendAll = (user: User): void => {
-        const questions = Object.values(QUESTIONS[user]).flat();
-        for (const question of questions) send(user, question, `_INBOX_${user}.kinds`);
-      };
-      sendAll('worker');
-      // A pull ends in its own way only while there is nothing to deliver.
-      const isOver = (): boolean => heard.has('408');
-      await waitFor(isOver, { withinMs: 15_000, describe: 'the end of a pull' });
-      for (const user of USERS) sendAll(user);
-      const kinds = ['empty', 'JSON', 'error', 'message', 'delivery', '100', '400', '404', '408'];
-      const all = (): boolean => kinds.every((kind) => heard.has(kind));
-      await waitFor(all, { withinMs: 15_000, describe: 'answers of all kinds' }).catch(() => undefined);
-      expect([...heard].sort()).toEqual(expect.arrayContaining(kinds.sort()));
+      // Pulls that find nothing are those with empty answers.
+      if (user === 'worker') await settleEverything();
+      // A worker may acknowledge anyway.
+      const targets = user === 'worker' ? TARGETS : [...TARGETS, ...ACKNOWLEDGEMENTS];
+      await expectNoChange(() => {
+        for (const question of Object.values(QUESTIONS[user]).flat()) {
+          for (const target of targets) {
+            send(user, question, target);
+            send(user, question, `_INBOX_${user}.traced`, ['Nats-Trace-Dest', target]);
+          }
+        }
+      });
     },
     TEST_MS_MAX,
   );

@@ -238,6 +238,7 @@ function inPlot(page: Page, chart: Chart, draw: (canvas: Canvas, scale: number) 
 function drawBands(page: Page, chart: Chart): void {
   inPlot(page, chart, (canvas, scale) => {
     const { top, height } = chart.bbox;
+    let freeFrom = -Infinity;
     for (const fault of page.data.faults) {
       const x = chart.valToPos(fault.from, 'x', true);
       const width = Math.max(scale, chart.valToPos(fault.to, 'x', true) - x);
@@ -246,7 +247,11 @@ function drawBands(page: Page, chart: Chart): void {
       canvas.fillRect(x, top, width, height);
       const label = '#' + String(fault.number);
       canvas.globalAlpha = 1;
-      if (canvas.measureText(label).width < width) canvas.fillText(label, x, top + 8 * scale);
+      const labelWidth = canvas.measureText(label).width;
+      // Faults that overlap would write their numbers over each other.
+      if (labelWidth >= width || x < freeFrom) continue;
+      canvas.fillText(label, x, top + 8 * scale);
+      freeFrom = x + labelWidth + 4 * scale;
     }
   });
 }
@@ -284,7 +289,7 @@ function drawFaultRows(page: Page, chart: Chart, isAxisNamed: boolean): void {
 
 function drawPhases(page: Page, chart: Chart): void {
   inPlot(page, chart, (canvas, scale) => {
-    const { top, height } = chart.bbox;
+    const { left, top, width, height } = chart.bbox;
     canvas.fillStyle = canvas.strokeStyle = colour(page, '--phase');
     canvas.lineWidth = scale;
     canvas.setLineDash([3 * scale, 3 * scale]);
@@ -295,10 +300,13 @@ function drawPhases(page: Page, chart: Chart): void {
       canvas.moveTo(x, top - 16 * scale);
       canvas.lineTo(x, top + height);
       canvas.stroke();
+      const nameWidth = canvas.measureText(phase.name).width;
+      const isCut = x + 4 * scale + nameWidth > left + width;
+      const from = isCut ? x - 4 * scale - nameWidth : x + 4 * scale;
       // A name that would run into the one before is left to the buttons.
-      if (x < freeFrom) continue;
-      canvas.fillText(phase.name, x + 4 * scale, top - 9 * scale);
-      freeFrom = x + canvas.measureText(phase.name).width + 8 * scale;
+      if (from < freeFrom) continue;
+      canvas.fillText(phase.name, from, top - 9 * scale);
+      freeFrom = from + nameWidth + 4 * scale;
     }
   });
 }

@@ -200,27 +200,30 @@ const CHARACTER_WIDTH = 7;
 function runScript(
   html: string,
   clientWidth = 800,
-): { charts: Drawn[]; words: string[]; readout: { textContent: string } } {
+): { charts: Drawn[]; words: string[]; places: Map<string, number>; readout: { textContent: string } } {
   const charts: Drawn[] = [];
   const words: string[] = [];
+  const places = new Map<string, number>();
   const element = { clientWidth, classList: { add: () => undefined }, textContent: '' };
   const elements = new Map([['run-data', { textContent: JSON.stringify(dataOf(html)) }]]);
   for (const id of ['readout', 'faults', 'throughput', 'lag', 'memory']) elements.set(id, { ...element });
   const media = { addEventListener: () => undefined };
-  const draw = (name: string | symbol, text: string): void => {
-    if (name === 'fillText') words.push(text);
+  const draw = (name: string | symbol, text: string, x: number): void => {
+    if (name !== 'fillText') return;
+    words.push(text);
+    places.set(text, x);
   };
   const ctx = new Proxy(
     {},
     {
-      get: (_, name) => (text: string) =>
-        name === 'measureText' ? { width: text.length * CHARACTER_WIDTH } : draw(name, text),
+      get: (_, name) => (text: string, x: number) =>
+        name === 'measureText' ? { width: text.length * CHARACTER_WIDTH } : draw(name, text, x),
       set: () => true,
     },
   );
   class Chart {
     readonly ctx = ctx;
-    readonly bbox = { left: 0, top: 0, width: 640, height: 100 };
+    readonly bbox = { left: 0, top: 0, width: 620, height: 100 };
     readonly cursor = { idx: 24 };
     readonly data: unknown[][];
     constructor(options: Drawn['options'], columns: unknown[][]) {
@@ -247,7 +250,7 @@ function runScript(
     },
     uPlot: Chart,
   });
-  return { charts, words, readout: elements.get('readout') as { textContent: string } };
+  return { charts, words, places, readout: elements.get('readout') as { textContent: string } };
 }
 
 /** The page of a run with one fault. */
@@ -286,6 +289,23 @@ describe('the script of the page', () => {
     expect(charts[0]?.options.axes[1]).toMatchObject({ size: 64 });
     expect(charts[0]?.options.axes[1]?.values?.()).toEqual(['']);
     expect(words).toContain(name);
+  });
+
+  it('writes the name of a phase before its line where the right edge would cut it', () => {
+    // Ten pixels a second: the healing begins at 600 of 620, and its name is 28 wide.
+    expect(runScript(page()).places.get('heal')).toBe(600 - 4 - 28);
+    expect(runScript(page()).places.get('load')).toBe(4);
+  });
+
+  it('writes no number of a fault over that of another', () => {
+    const { samples, loadEndedAtMs } = runReport().timeline;
+    const faults = [faultRecord('kill-worker', 10_000, 20_000), faultRecord('kill-broker', 11_000, 21_000)];
+    const acknowledgements = { longestMs: () => 0 };
+    const timeline = timelineOf({ samples, faults, acknowledgements, loadEndedAtMs });
+    const { words } = runScript(reportPage({ ...runReport(), timeline }, assets));
+    // The first stands in its row and in three charts, the second in its row alone.
+    expect(words.filter((word) => word === '#1')).toHaveLength(4);
+    expect(words.filter((word) => word === '#2')).toHaveLength(1);
   });
 
   it('marks the points that no line reaches, and no others', () => {
