@@ -77,7 +77,7 @@ function chartsMarkup(data: PageData): string {
     chartMarkup(
       'throughput',
       'Throughput',
-      'messages a second, each over the second before it or longer; faults shaded',
+      'messages a second, each point over a second or longer; faults shaded',
     ),
     chartMarkup('lag', 'Lag', 'messages in the stream that the store has not settled'),
     chartMarkup('memory', 'Memory of the judge', 'resident, in MiB'),
