@@ -2,12 +2,16 @@
  * Tests run from source: swc strips the types, the mapper leads `#lib` and `.js` back to the TypeScript.
  * One broker cluster and one Postgres serve the whole run (libs/testing/jest).
  */
+
+/** The slow proofs: npm run test:slow. */
+export const SLOW = '\\.slow\\.(?:int|e2e)\\.spec\\.ts$';
+
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/apps', '<rootDir>/deploy', '<rootDir>/libs'],
   testMatch: ['**/*.spec.ts'],
-  // It needs Docker: npm run test:compose.
-  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/deploy/compose\\.e2e\\.spec\\.ts$'],
+  // The test of Compose needs Docker: npm run test:compose.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/deploy/compose\\.e2e\\.spec\\.ts$', SLOW],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^#(contracts|config|observability|waiting|postgres|broker|store|idempotent-consumer|local-cluster|testing)$':

@@ -234,10 +234,18 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
         'a.unit.spec.js',
         '__tests__/a.unit.spec.ts',
         'a.integration.spec.ts',
+        'a.slow.spec.ts',
+        'a.slow.unit.spec.ts',
+        'a.int.slow.spec.ts',
       ].map((name) => one(name, `libs/store/src/${name}`, '')),
-      good: ['a.unit.spec.ts', 'a-b.int.spec.ts', 'a.e2e.spec.ts', 'specification.ts'].map((name) =>
-        one(name, `libs/store/src/${name}`, ''),
-      ),
+      good: [
+        'a.unit.spec.ts',
+        'a-b.int.spec.ts',
+        'a.e2e.spec.ts',
+        'a.slow.int.spec.ts',
+        'a.slow.e2e.spec.ts',
+        'specification.ts',
+      ].map((name) => one(name, `libs/store/src/${name}`, '')),
     },
     fileNames: {
       bad: [

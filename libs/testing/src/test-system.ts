@@ -11,6 +11,7 @@ import type { BrokerCluster, PostgresServer } from '#local-cluster';
 import { createPool } from '#postgres';
 import type { BrokerSplit } from './broker-split.js';
 import { atTheEnd } from './clean-up.js';
+import { waitFor } from './condition.js';
 import { sharedServers, startOwnServers, type ServerAddresses } from './servers.js';
 import { createDatabase, dropDatabase } from './test-database.js';
 
@@ -61,6 +62,7 @@ const STREAM_AGE_SECONDS_MAX = 3_600;
 const POOL_CONNECTIONS_MAX = 4;
 const POOL_STATEMENT_MS_MAX = 30_000;
 const STREAM_NOT_FOUND = 10059;
+const CONSUMER_MADE_WITHIN_MS = 20_000;
 
 /** Makes a system on the servers of this run. */
 export async function createTestSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
@@ -130,8 +132,14 @@ async function prepare(
     connectBroker({ urls: natsUrls.join(','), name: `test ${streamName}` }, { waitForFirst: true }),
   ]);
   await ensureStream(connection, { ...limits, name: streamName, subjectPrefix });
-  await ensureConsumer(connection, { ...limits, name: consumerName, stream: streamName }, () =>
-    Promise.resolve(1),
+  const consumer = { ...limits, name: consumerName, stream: streamName };
+  await waitFor(
+    async () => {
+      await ensureConsumer(connection, consumer, () => Promise.resolve(1));
+      return true;
+    },
+    // A busy broker may be asked before it hears of the stream that another has just made.
+    { withinMs: CONSUMER_MADE_WITHIN_MS, describe: `the consumer of ${streamName} to be made` },
   );
   const pool = createPool({
     url: postgresUrl,

@@ -2,6 +2,12 @@
 import { tookHold } from './recovery.js';
 import type { Recovery, Sample, Timeline } from './timeline.js';
 
+/**
+ * A rate is taken over at least this long. Samples may be milliseconds apart after a stall, and a batch that comes
+ * between two such samples would show as a rate that the system never had.
+ */
+const RATE_MS_MIN = 1_000;
+
 /** A column of figures; null is a gap. */
 export type Column = readonly (number | null)[];
 
@@ -49,7 +55,11 @@ export function pageData(timeline: Timeline): PageData {
     at: samples.map(({ atMs }) => atMs / 1_000),
     sent: rates(samples, ({ sent }) => sent),
     acknowledged: rates(samples, ({ acknowledged }) => acknowledged),
-    settled: rates(samples, ({ settled }) => settled),
+    settled: rates(
+      samples,
+      ({ settled }) => settled,
+      ({ askedAtMs }) => askedAtMs,
+    ),
     lag: samples.map(({ lag }) => lag),
     memoryMiB: samples.map(({ judgeBytes }) => Math.round(judgeBytes / 104_857.6) / 10),
     rows,
@@ -80,20 +90,28 @@ export function phasesOf({ samples, recoveries, loadEndedAtMs, drainedAtMs }: Ti
   return phases.filter(({ from, to }) => to > from);
 }
 
-/** What a total grew by, per second, between each sample and the one before it; null where either is not known. */
-export function rates(samples: readonly Sample[], total: (sample: Sample) => number | null): Column {
+/**
+ * What a total grew by, per second, since the latest known sample that is at least a second older.
+ *
+ * It is null where the total is not known, and where nothing old enough is. After a gap it is the mean over the gap.
+ *
+ * @param since the earliest moment that the total of a sample may be of; no rate is larger than what was measured
+ */
+export function rates(
+  samples: readonly Sample[],
+  total: (sample: Sample) => number | null,
+  since: (sample: Sample) => number = ({ atMs }) => atMs,
+): Column {
   return samples.map((sample, index) => {
-    const before = samples[index - 1];
-    const [then, now] = [before && total(before), total(sample)];
-    if (
-      before === undefined ||
-      then === undefined ||
-      then === null ||
-      now === null ||
-      sample.atMs <= before.atMs
-    )
-      return null;
-    return Math.round(((now - then) * 1_000) / (sample.atMs - before.atMs));
+    const now = total(sample);
+    if (now === null) return null;
+    for (let earlier = index - 1; earlier >= 0; earlier--) {
+      const before = samples[earlier];
+      const then = before === undefined ? null : total(before);
+      if (before === undefined || then === null || sample.atMs - before.atMs < RATE_MS_MIN) continue;
+      return Math.round(((now - then) * 1_000) / (sample.atMs - since(before)));
+    }
+    return null;
   });
 }
 

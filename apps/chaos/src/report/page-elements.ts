@@ -19,6 +19,7 @@ export interface PageElement {
 export interface PageDocument {
   readonly documentElement: PageElement;
   getElementById(id: string): PageElement | null;
+  createElement(name: 'canvas'): { getContext(kind: '2d'): Canvas };
   querySelectorAll(selector: string): Iterable<PageElement>;
 }
 

@@ -14,6 +14,9 @@ const FUNCTIONS = [
   chartOptions,
   axes,
   xAxis,
+  leftAxis,
+  axisFont,
+  lonePoints,
   lineSeries,
   faultsChart,
   linesChart,
@@ -97,6 +100,7 @@ function chartOptions(page: Page, width: number, height: number): Record<string,
 
 function xAxis(page: Page): object {
   return {
+    font: axisFont(),
     stroke: colour(page, '--quiet'),
     grid: { stroke: colour(page, '--grid'), width: 1 },
     ticks: { stroke: colour(page, '--line'), width: 1 },
@@ -109,12 +113,42 @@ function xAxis(page: Page): object {
 /** Both axes; the left one is as wide in every chart, so that all their moments stand above each other. */
 function axes(page: Page, width: number, yAxis: object): object[] {
   const left = {
+    font: axisFont(),
     stroke: colour(page, '--quiet'),
     grid: { stroke: colour(page, '--grid'), width: 1 },
     ticks: { show: false },
-    size: width < 640 ? 56 : 150,
+    size: leftAxis(page, width).size,
   };
   return [xAxis(page), { ...left, ...yAxis }];
+}
+
+/**
+ * How wide the left axis is: enough for the longest name of a fault, and for large figures.
+ *
+ * Names that would take more than a third of a narrow page stand inside the plot instead.
+ */
+function leftAxis(page: Page, width: number): { readonly size: number; readonly holdsNames: boolean } {
+  const canvas = page.document.createElement('canvas').getContext('2d');
+  canvas.font = axisFont();
+  const widest = Math.max(0, ...page.data.rows.map((name) => canvas.measureText(name).width));
+  // The chart library keeps 5 pixels between a name and the plot.
+  const needed = Math.max(64, Math.ceil(widest) + 16);
+  const holdsNames = needed <= width / 3;
+  return { size: holdsNames ? needed : 64, holdsNames };
+}
+
+/** The font of what stands on the axes, which is also measured. */
+function axisFont(): string {
+  return '12px system-ui, sans-serif';
+}
+
+/** The points that no line reaches, as both neighbours are gaps; every other point is part of a line. */
+function lonePoints(chart: Chart, series: number): number[] {
+  const column = chart.data[series] ?? [];
+  const isKnown = (index: number): boolean => typeof column[index] === 'number';
+  return column.flatMap((_, index) =>
+    isKnown(index) && !isKnown(index - 1) && !isKnown(index + 1) ? [index] : [],
+  );
 }
 
 function lineSeries(page: Page, line: Line): object {
@@ -124,6 +158,7 @@ function lineSeries(page: Page, line: Line): object {
     width: 1.5,
     dash: line.dash,
     spanGaps: false,
+    points: { show: false, filter: lonePoints, size: 4, fill: colour(page, line.colour) },
     value: (_: Chart, figure: number | null) => (figure === null ? '–' : grouped(figure) + line.unit),
   };
 }
@@ -158,16 +193,17 @@ function faultsChart(page: Page): Chart | undefined {
   if (target === null) return undefined;
   const width = target.clientWidth;
   const { rows, at } = page.data;
-  const options = chartOptions(page, width, rows.length * 24 + 50);
+  const { holdsNames } = leftAxis(page, width);
+  const options = chartOptions(page, width, rows.length * (holdsNames ? 24 : 40) + 50);
   const hooks = options['hooks'] as Record<string, unknown>;
   // After the grid, whose lines would cut the faults into pieces.
   hooks['draw'] = [
-    (chart: Chart) => drawFaultRows(page, chart, width < 640),
+    (chart: Chart) => drawFaultRows(page, chart, holdsNames),
     (chart: Chart) => drawPhases(page, chart),
   ];
   const names = {
     splits: () => rows.map((_, row) => rows.length - row - 0.5),
-    values: () => rows.map((name, row) => (width < 640 || rows[row - 1] === name ? '' : name)),
+    values: () => rows.map((name, row) => (!holdsNames || rows[row - 1] === name ? '' : name)),
     grid: { show: false },
   };
   return new page.maker(
@@ -202,6 +238,7 @@ function inPlot(page: Page, chart: Chart, draw: (canvas: Canvas, scale: number) 
 function drawBands(page: Page, chart: Chart): void {
   inPlot(page, chart, (canvas, scale) => {
     const { top, height } = chart.bbox;
+    let freeFrom = -Infinity;
     for (const fault of page.data.faults) {
       const x = chart.valToPos(fault.from, 'x', true);
       const width = Math.max(scale, chart.valToPos(fault.to, 'x', true) - x);
@@ -210,43 +247,49 @@ function drawBands(page: Page, chart: Chart): void {
       canvas.fillRect(x, top, width, height);
       const label = '#' + String(fault.number);
       canvas.globalAlpha = 1;
-      if (canvas.measureText(label).width < width) canvas.fillText(label, x, top + 8 * scale);
+      const labelWidth = canvas.measureText(label).width;
+      // Faults that overlap would write their numbers over each other.
+      if (labelWidth >= width || x < freeFrom) continue;
+      canvas.fillText(label, x, top + 8 * scale);
+      freeFrom = x + labelWidth + 4 * scale;
     }
   });
 }
 
-function drawFaultRows(page: Page, chart: Chart, isNarrow: boolean): void {
+/** A bar for each fault in its row. Where the axis has no room for the names, each stands over the bars of its row. */
+function drawFaultRows(page: Page, chart: Chart, isAxisNamed: boolean): void {
   inPlot(page, chart, (canvas, scale) => {
     const { left, top, height } = chart.bbox;
     const rowHeight = height / page.data.rows.length;
+    const nameHeight = isAxisNamed ? 0 : 16 * scale;
+    const barHeight = rowHeight - nameHeight - 6 * scale;
     for (const fault of page.data.faults) {
       const x = chart.valToPos(fault.from, 'x', true);
       const width = Math.max(2 * scale, chart.valToPos(fault.to, 'x', true) - x);
-      const y = top + fault.row * rowHeight + 3 * scale;
+      const y = top + fault.row * rowHeight + nameHeight + 3 * scale;
       canvas.fillStyle = canvas.strokeStyle = colour(page, '--fault');
       canvas.lineWidth = scale;
       canvas.globalAlpha = fault.held ? 0.45 : 0;
-      canvas.fillRect(x, y, width, rowHeight - 6 * scale);
+      canvas.fillRect(x, y, width, barHeight);
       canvas.globalAlpha = 1;
-      canvas.strokeRect(x, y, width, rowHeight - 6 * scale);
+      canvas.strokeRect(x, y, width, barHeight);
       const label = '#' + String(fault.number);
       canvas.fillStyle = colour(page, '--text');
       const labelWidth = canvas.measureText(label).width;
-      if (labelWidth < width)
-        canvas.fillText(label, x + (width - labelWidth) / 2, top + (fault.row + 0.5) * rowHeight);
+      if (labelWidth < width) canvas.fillText(label, x + (width - labelWidth) / 2, y + barHeight / 2);
     }
-    if (!isNarrow) return;
+    if (isAxisNamed) return;
     canvas.fillStyle = colour(page, '--text');
     page.data.rows.forEach((name, row) => {
-      if (page.data.rows[row - 1] !== name)
-        canvas.fillText(name, left + 4 * scale, top + (row + 0.5) * rowHeight);
+      if (page.data.rows[row - 1] === name) return;
+      canvas.fillText(name, left + 4 * scale, top + row * rowHeight + nameHeight / 2 + 3 * scale);
     });
   });
 }
 
 function drawPhases(page: Page, chart: Chart): void {
   inPlot(page, chart, (canvas, scale) => {
-    const { top, height } = chart.bbox;
+    const { left, top, width, height } = chart.bbox;
     canvas.fillStyle = canvas.strokeStyle = colour(page, '--phase');
     canvas.lineWidth = scale;
     canvas.setLineDash([3 * scale, 3 * scale]);
@@ -257,10 +300,13 @@ function drawPhases(page: Page, chart: Chart): void {
       canvas.moveTo(x, top - 16 * scale);
       canvas.lineTo(x, top + height);
       canvas.stroke();
+      const nameWidth = canvas.measureText(phase.name).width;
+      const isCut = x + 4 * scale + nameWidth > left + width;
+      const from = isCut ? x - 4 * scale - nameWidth : x + 4 * scale;
       // A name that would run into the one before is left to the buttons.
-      if (x < freeFrom) continue;
-      canvas.fillText(phase.name, x + 4 * scale, top - 9 * scale);
-      freeFrom = x + canvas.measureText(phase.name).width + 8 * scale;
+      if (from < freeFrom) continue;
+      canvas.fillText(phase.name, from, top - 9 * scale);
+      freeFrom = from + nameWidth + 4 * scale;
     }
   });
 }

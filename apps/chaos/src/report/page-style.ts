@@ -55,7 +55,7 @@ figcaption small { font-weight: 400; color: var(--quiet); }
 .u-legend .u-value { font-variant-numeric: tabular-nums; }
 .u-hz .u-cursor-x, .u-hz .u-cursor-y { border-color: var(--quiet); }
 .u-select { background: color-mix(in srgb, var(--acknowledged) 20%, transparent); }
-.readout { min-height: 3em; margin: 0; color: var(--quiet); font-size: 0.875rem; overflow-wrap: anywhere; }
+.readout { min-height: 3em; margin: 0 0 0.5rem; color: var(--quiet); font-size: 0.875rem; overflow-wrap: anywhere; }
 button {
   font: inherit; font-size: 0.875rem; color: inherit; background: var(--raised); cursor: pointer;
   border: 1px solid var(--line); border-radius: 0.375rem; padding: 0.125rem 0.625rem;

@@ -74,7 +74,11 @@ function chartsMarkup(data: PageData): string {
       ? ''
       : chartMarkup('faults', 'Faults', 'a row for each kind; numbers as in the table'),
     '<p class="readout live" id="readout">Point at a chart to read it. Drag to look closer, double-click for the whole run.</p>',
-    chartMarkup('throughput', 'Throughput', 'messages a second; faults shaded'),
+    chartMarkup(
+      'throughput',
+      'Throughput',
+      'messages a second, each point over a second or longer; faults shaded',
+    ),
     chartMarkup('lag', 'Lag', 'messages in the stream that the store has not settled'),
     chartMarkup('memory', 'Memory of the judge', 'resident, in MiB'),
     momentsMarkup(data),

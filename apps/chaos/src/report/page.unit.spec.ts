@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Script, runInNewContext } from 'node:vm';
-import { pageData, phasesOf, rates, type PageData } from './page-data.js';
+import { pageData, phasesOf, rates, type Column, type PageData } from './page-data.js';
 import { PAGE_SCRIPT } from './page-script.js';
 import { reportPage } from './page.js';
 import { timelineOf } from './recovery.js';
@@ -104,16 +104,53 @@ describe('the page', () => {
 });
 
 describe('the data of the page', () => {
-  it('has rates, and gaps where a total is not known', () => {
+  const settledRates = (...samples: (readonly [atMs: number, settled: number | null])[]): Column =>
+    rates(
+      samples.map(([atMs, settled]) => sampleAt(atMs, { settled })),
+      ({ settled }) => settled,
+    );
+
+  it('takes a rate over the second before a sample, and has none in the first', () => {
+    expect(settledRates([0, 0], [500, 100], [1_000, 300], [1_500, 300], [2_000, 350])).toEqual([
+      null,
+      null,
+      300,
+      200,
+      50,
+    ]);
+  });
+
+  it('shows no rate where a total is not known, and after such a gap the mean over the gap', () => {
+    expect(
+      settledRates([0, 0], [1_000, 500], [2_000, null], [3_000, null], [5_000, 2_500], [6_000, 3_000]),
+    ).toEqual([null, 500, null, null, 500, 500]);
+  });
+
+  it('takes no rate over the moment between two samples after a stall', () => {
+    // 1,400 messages within 20 ms are 70,000 a second, which no system here ever took.
+    const rates = settledRates(
+      [0, 0],
+      [500, 250],
+      [1_000, 500],
+      [3_000, 500],
+      [3_020, 1_900],
+      [3_520, 2_150],
+    );
+    expect(rates).toEqual([null, null, 500, 0, 693, 655]);
+  });
+
+  it('takes the longest time for a rate that a late answer of the store allows', () => {
     const samples = [
-      sampleAt(0, { settled: 0 }),
-      sampleAt(500, { settled: 100 }),
-      sampleAt(1_000, { settled: null }),
-      sampleAt(1_500, { settled: 300 }),
-      sampleAt(2_000, { settled: 350 }),
-      sampleAt(2_000, { settled: 350 }),
+      sampleAt(0),
+      // The store was asked at 500 ms and answered at 2,400 ms: the figure may be that of 500 ms.
+      sampleAt(2_400, { askedAtMs: 500, settled: 250 }),
+      sampleAt(3_500, { settled: 1_750 }),
     ];
-    expect(rates(samples, ({ settled }) => settled)).toEqual([null, 200, null, null, 100, null]);
+    expect(pageData({ samples, recoveries: [], loadEndedAtMs: 4_000, drainedAtMs: null }).settled).toEqual([
+      null,
+      104,
+      500,
+    ]);
   });
 
   it('marks the phases', () => {
@@ -148,33 +185,49 @@ describe('the data of the page', () => {
 });
 
 interface Drawn {
-  readonly options: { hooks: Record<string, ((chart: object) => void)[]>; series: object[] };
+  readonly options: {
+    readonly hooks: Record<string, ((chart: object) => void)[]>;
+    readonly series: { readonly points?: { filter?: (chart: object, series: number) => number[] } }[];
+    readonly axes: { readonly size: number; readonly values?: () => string[] }[];
+  };
   readonly columns: unknown[][];
 }
 
+/** How wide a character is in the page of nothing. */
+const CHARACTER_WIDTH = 7;
+
 /** Runs the page's script in a page of nothing, with a chart library that only notes what it is asked for. */
-function runScript(html: string): { charts: Drawn[]; words: string[]; readout: { textContent: string } } {
+function runScript(
+  html: string,
+  clientWidth = 800,
+): { charts: Drawn[]; words: string[]; places: Map<string, number>; readout: { textContent: string } } {
   const charts: Drawn[] = [];
   const words: string[] = [];
-  const element = { clientWidth: 800, classList: { add: () => undefined }, textContent: '' };
+  const places = new Map<string, number>();
+  const element = { clientWidth, classList: { add: () => undefined }, textContent: '' };
   const elements = new Map([['run-data', { textContent: JSON.stringify(dataOf(html)) }]]);
   for (const id of ['readout', 'faults', 'throughput', 'lag', 'memory']) elements.set(id, { ...element });
   const media = { addEventListener: () => undefined };
-  const draw = (name: string | symbol, text: string): void => {
-    if (name === 'fillText') words.push(text);
+  const draw = (name: string | symbol, text: string, x: number): void => {
+    if (name !== 'fillText') return;
+    words.push(text);
+    places.set(text, x);
   };
   const ctx = new Proxy(
     {},
     {
-      get: (_, name) => (text: string) => (name === 'measureText' ? { width: 1 } : draw(name, text)),
+      get: (_, name) => (text: string, x: number) =>
+        name === 'measureText' ? { width: text.length * CHARACTER_WIDTH } : draw(name, text, x),
       set: () => true,
     },
   );
   class Chart {
     readonly ctx = ctx;
-    readonly bbox = { left: 0, top: 0, width: 640, height: 100 };
+    readonly bbox = { left: 0, top: 0, width: 620, height: 100 };
     readonly cursor = { idx: 24 };
+    readonly data: unknown[][];
     constructor(options: Drawn['options'], columns: unknown[][]) {
+      this.data = columns;
       charts.push({ options, columns });
       for (const hook of Object.values(options.hooks).flat()) hook(this);
     }
@@ -186,6 +239,7 @@ function runScript(html: string): { charts: Drawn[]; words: string[]; readout: {
     document: {
       documentElement: element,
       getElementById: (id: string) => elements.get(id) ?? null,
+      createElement: () => ({ getContext: () => ctx }),
       querySelectorAll: () => [],
     },
     window: {
@@ -196,7 +250,20 @@ function runScript(html: string): { charts: Drawn[]; words: string[]; readout: {
     },
     uPlot: Chart,
   });
-  return { charts, words, readout: elements.get('readout') as { textContent: string } };
+  return { charts, words, places, readout: elements.get('readout') as { textContent: string } };
+}
+
+/** The page of a run with one fault. */
+function pageWithFault(name: string): string {
+  const report = runReport();
+  const { samples, loadEndedAtMs } = report.timeline;
+  const timeline = timelineOf({
+    samples,
+    faults: [faultRecord(name, 10_000, 20_000)],
+    acknowledgements: { longestMs: () => 0 },
+    loadEndedAtMs,
+  });
+  return reportPage({ ...report, timeline }, assets);
 }
 
 describe('the script of the page', () => {
@@ -204,6 +271,47 @@ describe('the script of the page', () => {
     const { charts } = runScript(page());
     expect(charts.map(({ columns }) => columns.length)).toEqual([2, 4, 2, 2]);
     expect(charts.every(({ options, columns }) => options.series.length === columns.length)).toBe(true);
+  });
+
+  it('has room for the longest name of a fault beside the plot, and as much in every chart', () => {
+    const name = 'black-hole-worker-postgres';
+    const { charts, words } = runScript(pageWithFault(name));
+    const sizes = charts.map(({ options }) => options.axes[1]?.size);
+    expect(Math.min(...sizes.map(Number))).toBeGreaterThan(name.length * CHARACTER_WIDTH + 5);
+    expect(new Set(sizes).size).toBe(1);
+    expect(charts[0]?.options.axes[1]?.values?.()).toEqual([name]);
+    expect(words).not.toContain(name);
+  });
+
+  it('has the names of faults inside the plot of a narrow page, which keeps two thirds of its width', () => {
+    const name = 'black-hole-worker-postgres';
+    const { charts, words } = runScript(pageWithFault(name), 400);
+    expect(charts[0]?.options.axes[1]).toMatchObject({ size: 64 });
+    expect(charts[0]?.options.axes[1]?.values?.()).toEqual(['']);
+    expect(words).toContain(name);
+  });
+
+  it('writes the name of a phase before its line where the right edge would cut it', () => {
+    // Ten pixels a second: the healing begins at 600 of 620, and its name is 28 wide.
+    expect(runScript(page()).places.get('heal')).toBe(600 - 4 - 28);
+    expect(runScript(page()).places.get('load')).toBe(4);
+  });
+
+  it('writes no number of a fault over that of another', () => {
+    const { samples, loadEndedAtMs } = runReport().timeline;
+    const faults = [faultRecord('kill-worker', 10_000, 20_000), faultRecord('kill-broker', 11_000, 21_000)];
+    const acknowledgements = { longestMs: () => 0 };
+    const timeline = timelineOf({ samples, faults, acknowledgements, loadEndedAtMs });
+    const { words } = runScript(reportPage({ ...runReport(), timeline }, assets));
+    // The first stands in its row and in three charts, the second in its row alone.
+    expect(words.filter((word) => word === '#1')).toHaveLength(4);
+    expect(words.filter((word) => word === '#2')).toHaveLength(1);
+  });
+
+  it('marks the points that no line reaches, and no others', () => {
+    const filter = runScript(page()).charts[1]?.options.series[1]?.points?.filter;
+    const data = [[], [1, null, 3, null, 5, 6, null]];
+    expect(filter?.({ data }, 1)).toEqual([0, 2]);
   });
 
   it('draws every fault by its number, and the phases by their names', () => {

@@ -19,7 +19,16 @@ export function faultRecord(
 
 /** A sample of which only the given figures matter. */
 export function sampleAt(atMs: number, rest: Partial<Sample> = {}): Sample {
-  return { atMs, sent: 0, acknowledged: 0, settled: 0, lag: 0, judgeBytes: 64 * 1_048_576, ...rest };
+  return {
+    atMs,
+    askedAtMs: atMs,
+    sent: 0,
+    acknowledged: 0,
+    settled: 0,
+    lag: 0,
+    judgeBytes: 64 * 1_048_576,
+    ...rest,
+  };
 }
 
 /** A whole run; `verdict` replaces parts of the verdict. */

@@ -90,9 +90,11 @@ export class Sampler {
 
   private async takeSample(): Promise<void> {
     const { sources, nowMs, record } = this.options;
+    const askedAtMs = Math.round(nowMs());
     const [settled, lag] = await Promise.all([this.settled.take(), this.lag.take()]);
     const sample: Sample = {
       atMs: Math.round(nowMs()),
+      askedAtMs,
       sent: sources.sent(),
       acknowledged: sources.acknowledged(),
       settled,

@@ -51,6 +51,7 @@ describe('the sampler', () => {
     const samples = await sampler.stop();
     expect(samples[0]).toEqual({
       atMs: 1_234,
+      askedAtMs: 1_234,
       sent: 30,
       acknowledged: 20,
       settled: 10,
@@ -59,6 +60,17 @@ describe('the sampler', () => {
     });
     expect(recorded).toEqual(samples);
     expect(sampler.samples).toEqual(samples);
+  });
+
+  it('notes when the store was asked as well as when all had answered', async () => {
+    let now = 100;
+    const settled = (): Promise<number> => {
+      now += 700;
+      return Promise.resolve(10);
+    };
+    const { taken } = startSampler({ settled }, { nowMs: () => now });
+    await taken(1);
+    expect(recorded[0]).toMatchObject({ askedAtMs: 100, atMs: 800, settled: 10 });
   });
 
   it('takes one last sample when it is stopped, and none after that', async () => {

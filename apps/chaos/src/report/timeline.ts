@@ -5,6 +5,8 @@ import type { FaultRecord } from '../nemesis/fault.js';
 export interface Sample {
   /** Milliseconds since the load began. */
   readonly atMs: number;
+  /** When the store was asked for `settled`, which is a figure of some moment between this one and `atMs`. */
+  readonly askedAtMs: number;
   /** Messages sent and messages acknowledged by then. */
   readonly sent: number;
   readonly acknowledged: number;

@@ -357,7 +357,7 @@ describe('messages that are about to leave by age', () => {
   it('are warned of in the log and in the health, before they are gone', async () => {
     const bench = await Bench.start();
     const { streamName } = bench.system;
-    const seconds = 24;
+    const seconds = 12;
     await bench.manager.streams.update(streamName, {
       max_age: seconds * 1_000_000_000,
       duplicate_window: seconds * 1_000_000_000,

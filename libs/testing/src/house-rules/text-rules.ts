@@ -95,12 +95,13 @@ const onePlaceToWait: HouseRule = {
 const testNames: HouseRule = {
   name: 'the name of a test file tells its tier',
   remedy:
-    'end it in .unit.spec.ts (no I/O), .int.spec.ts (real brokers and Postgres) or .e2e.spec.ts (processes)',
+    'end it in .unit.spec.ts (no I/O), .int.spec.ts (real brokers and Postgres) or .e2e.spec.ts (processes); ' +
+    '.slow stands before .int or .e2e, and no unit test is slow',
   check: (files) =>
     files
       .map(({ path }) => path)
       .filter((path) => /\.(?:spec|test)\.[mc]?[jt]sx?$|__tests__/.test(path))
-      .filter((path) => !/^[^_]*\.(?:unit|int|e2e)\.spec\.ts$/.test(path))
+      .filter((path) => !/^[^_]*(?:(?<!\.slow)\.unit|(?:\.slow)?\.(?:int|e2e))\.spec\.ts$/.test(path))
       .map((path) => ({ path, found: 'has no tier in its name' })),
 };
 

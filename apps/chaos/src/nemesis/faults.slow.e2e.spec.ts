@@ -331,7 +331,7 @@ describe('faults of links', () => {
 });
 
 describe('afterwards', () => {
-  it('every fault has been seen, here or in broker-faults.e2e.spec.ts', () => {
+  it('every fault has been seen, here or in broker-faults.slow.e2e.spec.ts', () => {
     const others = catalogue.map(({ name }) => name).filter((name) => !seen.has(name));
     expect(others.filter((name) => !/^(roll-back|wipe-two|fill-disk|split)-/.test(name))).toEqual([]);
   });

@@ -17,6 +17,11 @@ const LOOKS = 30;
 const ROUNDS_MAX = 5;
 const TEST_MS_MAX = 180_000;
 const MESSAGES = 20;
+/**
+ * How long an answer of the brokers is waited for before it is asked for again. A traced message may end the connection
+ * between two brokers of nats-server 2.14, which is made again within a second, and answers on their way are lost with it.
+ */
+const ANSWER_MS_MAX = 2_000;
 
 type User = Exclude<NatsUser, 'system'>;
 
@@ -109,7 +114,12 @@ const connections = new Map<User, BrokerConnection>();
 beforeAll(async () => {
   cluster = await SecuredCluster.start();
   const { postgresUrl } = await createTestSystem();
-  await startApp('setup', { ...cluster.environmentOf('setup'), SEKALI_POSTGRES_URL: postgresUrl });
+  await startApp('setup', {
+    ...cluster.environmentOf('setup'),
+    SEKALI_POSTGRES_URL: postgresUrl,
+    // What was delivered to an administrative address comes again after this.
+    SEKALI_ACK_WAIT_MS: '5000',
+  });
   for (const user of USERS) {
     connections.set(user, await connectBroker(cluster.addressOf(user), { waitForFirst: false }));
   }
@@ -142,7 +152,7 @@ function send(user: User, { subject, body, header }: Question, reply: string, mo
 
 /** Everything that an administrative request could change, and nothing that goes on by itself. */
 async function fingerprint(): Promise<object> {
-  const api = await jetStreamApi(as('monitoring'), 10_000);
+  const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
   const stream = await api.streams.info('EVENTS', { deleted_details: true });
   const consumer = await api.consumers.info('EVENTS', 'store');
   const { first_seq: first, last_seq: last, messages, consumer_count: consumers } = stream.state;
@@ -164,15 +174,18 @@ async function fingerprint(): Promise<object> {
 
 /** Who leads: a name for the stream, one for the consumer. */
 async function leaders(): Promise<object> {
-  const api = await jetStreamApi(as('monitoring'), 10_000);
-  const stream = await api.streams.info('EVENTS');
-  const consumer = await api.consumers.info('EVENTS', 'store');
-  return { stream: stream.cluster?.leader, consumer: consumer.cluster?.leader };
+  const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
+  const look = async (): Promise<object> => {
+    const stream = await api.streams.info('EVENTS');
+    const consumer = await api.consumers.info('EVENTS', 'store');
+    return { stream: stream.cluster?.leader, consumer: consumer.cluster?.leader };
+  };
+  return waitFor(look, { withinMs: 60_000, describe: 'who leads' });
 }
 
 /** Does something until it leaves the leaders where they were, and checks each time that nothing else has changed. */
 async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
-  const before = await fingerprint();
+  const before = await waitFor(fingerprint, { withinMs: 60_000, describe: 'what there is before' });
   let led: object = {};
   let leading: object = {};
   for (let round = 1; round <= ROUNDS_MAX; round += 1) {
@@ -186,7 +199,8 @@ async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
       return looks === LOOKS;
     };
     await waitFor(isSeen, { withinMs: 60_000, describe: 'enough looks at the stream' });
-    expect(await fingerprint()).toEqual(before);
+    const after = await waitFor(fingerprint, { withinMs: 60_000, describe: 'what there is afterwards' });
+    expect(after).toEqual(before);
     leading = await leaders();
     if (JSON.stringify(led) === JSON.stringify(leading)) return;
   }
@@ -201,7 +215,7 @@ async function settleEverything(): Promise<void> {
       if (message.subject.startsWith('events.')) message.respond('+ACK');
     },
   });
-  const api = await jetStreamApi(as('monitoring'));
+  const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
   await waitFor(
     async () => {
       // One by one: an empty message ends what a pull is answered.
@@ -221,22 +235,30 @@ async function settleEverything(): Promise<void> {
   subscription.unsubscribe();
 }
 
-describe.each(USERS)('an answer that %s asks for', (user) => {
+describe('what is tried here', () => {
   it(
-    'does nothing at any address, whatever it says',
+    'has the brokers answer in every way',
     async () => {
-      // Pulls that find nothing are those with empty answers.
-      if (user === 'worker') await settleEverything();
-      // A worker may acknowledge anyway.
-      const targets = user === 'worker' ? TARGETS : [...TARGETS, ...ACKNOWLEDGEMENTS];
-      await expectNoChange(() => {
-        for (const question of Object.values(QUESTIONS[user]).flat()) {
-          for (const target of targets) {
-            send(user, question, target);
-            send(user, question, `_INBOX_${user}.traced`, ['Nats-Trace-Dest', target]);
-          }
-        }
-      });
+      const heard = new Set<string>();
+      const listen = (_: unknown, message: Msg): void => {
+        heard.add(kindOf(message));
+        if (kindOf(message) === 'delivery') message.respond('+ACK');
+      };
+      await settleEverything();
+      for (const user of USERS) as(user).subscribe(`_INBOX_${user}.kinds`, { callback: listen });
+      const sendAll = (user: User): void => {
+        const questions = Object.values(QUESTIONS[user]).flat();
+        for (const question of questions) send(user, question, `_INBOX_${user}.kinds`);
+      };
+      sendAll('worker');
+      // A pull ends in its own way only while there is nothing to deliver.
+      const isOver = (): boolean => heard.has('408');
+      await waitFor(isOver, { withinMs: 15_000, describe: 'the end of a pull' });
+      for (const user of USERS) sendAll(user);
+      const kinds = ['empty', 'JSON', 'error', 'message', 'delivery', '100', '400', '404', '408'];
+      const all = (): boolean => kinds.every((kind) => heard.has(kind));
+      await waitFor(all, { withinMs: 15_000, describe: 'answers of all kinds' }).catch(() => undefined);
+      expect([...heard].sort()).toEqual(expect.arrayContaining(kinds.sort()));
     },
     TEST_MS_MAX,
   );
@@ -259,26 +281,27 @@ describe('an empty message that a producer published', () => {
   );
 });
 
-describe('what is tried here', () => {
-  it('has the brokers answer in every way', async () => {
-    const heard = new Set<string>();
-    const listen = (_: unknown, message: Msg): void => void heard.add(kindOf(message));
-    await settleEverything();
-    for (const user of USERS) as(user).subscribe(`_INBOX_${user}.kinds`, { callback: listen });
-    const sendAll = (user: User): void => {
-      const questions = Object.values(QUESTIONS[user]).flat();
-      for (const question of questions) send(user, question, `_INBOX_${user}.kinds`);
-    };
-    sendAll('worker');
-    // A pull ends in its own way only while there is nothing to deliver.
-    const isOver = (): boolean => heard.has('408');
-    await waitFor(isOver, { withinMs: 15_000, describe: 'the end of a pull' });
-    for (const user of USERS) sendAll(user);
-    const kinds = ['empty', 'JSON', 'error', 'message', 'delivery', '100', '400', '404', '408'];
-    const all = (): boolean => kinds.every((kind) => heard.has(kind));
-    await waitFor(all, { withinMs: 15_000, describe: 'answers of all kinds' }).catch(() => undefined);
-    expect([...heard].sort()).toEqual(expect.arrayContaining(kinds.sort()));
-  });
+// Events are traced at the end. nats-server 2.14 may store the trace of an event in the stream, under a subject with a
+// space in it. A delivery of that ends the connection of the worker, so nothing behind it is ever settled.
+describe.each(USERS)('an answer that %s asks for', (user) => {
+  it(
+    'does nothing at any address, whatever it says',
+    async () => {
+      // Pulls that find nothing are those with empty answers.
+      if (user === 'worker') await settleEverything();
+      // A worker may acknowledge anyway.
+      const targets = user === 'worker' ? TARGETS : [...TARGETS, ...ACKNOWLEDGEMENTS];
+      await expectNoChange(() => {
+        for (const question of Object.values(QUESTIONS[user]).flat()) {
+          for (const target of targets) {
+            send(user, question, target);
+            send(user, question, `_INBOX_${user}.traced`, ['Nats-Trace-Dest', target]);
+          }
+        }
+      });
+    },
+    TEST_MS_MAX,
+  );
 });
 
 /** What an answer is, for whoever takes it for a request. */

@@ -1,4 +1,4 @@
-/** What hits every message is no message's fault: it is waited for. What fails for one alone is that one's. */
+/** What hits every message is no message's fault: it is waited for. What fails for one alone: message-faults.int.spec.ts. */
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ConsumerEvent } from '#idempotent-consumer';
@@ -259,49 +259,6 @@ describe('a defect of the store', () => {
   });
 });
 
-describe('the fault of one message', () => {
-  it('is its own when a trigger raises for it alone; its neighbours are stored', async () => {
-    await addTrigger(`RAISE EXCEPTION 'not this one'`, `NEW.event_id LIKE 'bad%'`);
-    await start({ settings: { batchWaitMs: 50, isolateAfterDeliveries: 1_000 } });
-    await send(20);
-    await send(1, 'bad');
-    await send(20);
-    await ledgerBecomes(system, ledgerOf(40, 0, 0, 1));
-    expect(await deadLetters()).toMatchObject([{ event_id: 'bad-20', reason: 'effect_failed' }]);
-  });
-
-  it('is its own when the process had stored nothing before, as soon as another event was stored', async () => {
-    await addTrigger(`RAISE EXCEPTION 'not this one'`, `NEW.event_id LIKE 'bad%'`);
-    await send(1, 'bad');
-    await start();
-    await expectNothingGivenUp();
-    await send(1);
-    await ledgerBecomes(system, ledgerOf(1, 0, 0, 1));
-  });
-
-  it('is their own when a whole batch of them is refused for what each of them holds', async () => {
-    await sql(
-      `ALTER TABLE sekali.event ADD CONSTRAINT sober CHECK (payload->>'bad' IS NULL OR payload->>'bad' <> 'yes') NOT VALID`,
-    );
-    await start({ settings: { batchSize: 10, batchWaitMs: 50 } });
-    await send(2);
-    await send(30, 'bad', '{"bad":"yes"}');
-    await send(2);
-    await ledgerBecomes(system, ledgerOf(4, 0, 0, 30));
-    expect(new Set((await deadLetters()).map(({ reason }) => reason))).toEqual(new Set(['refused_by_store']));
-  });
-
-  it('is judged by other events where a new constraint refuses the one that was good', async () => {
-    await start({ settings: { batchWaitMs: 50 } });
-    await send(1);
-    await ledgerBecomes(system, ledgerOf(1));
-    await sql(`ALTER TABLE sekali.event ADD CONSTRAINT marked CHECK (payload->>'mark' = 'yes') NOT VALID`);
-    await send(1, 'bad', '{"mark":"no"}');
-    await send(20, 'good', '{"mark":"yes"}');
-    await ledgerBecomes(system, ledgerOf(21, 0, 0, 1));
-  });
-});
-
 describe('time-outs', () => {
   const settings = {
     transactionMsMax: 1_000,
@@ -309,18 +266,6 @@ describe('time-outs', () => {
     batchSize: 100,
     isolateAfterDeliveries: 1_000,
   };
-
-  it('make a dead letter of an event that is too slow alone, with the bound to raise, and store its neighbours', async () => {
-    await addTrigger('PERFORM pg_sleep(20)', `NEW.event_id LIKE 'slow%'`);
-    await start({ settings });
-    await send(10);
-    await send(1, 'slow');
-    await send(10);
-    await ledgerBecomes(system, ledgerOf(20, 0, 0, 1));
-    const letters = await deadLetters();
-    expect(letters).toMatchObject([{ event_id: 'slow-10', reason: 'too_slow' }]);
-    expect(letters[0]?.detail).toContain('raise the bound on a transaction');
-  });
 
   it('of an effect that pauses in its transaction are that event’s own as well', async () => {
     await start({

@@ -1,0 +1,115 @@
+/** A broker that is killed, frozen or restarted: consuming resumes by itself. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { createTestCluster, type TestCluster, waitFor } from '#testing';
+import {
+  type ConsumerFixture,
+  ledgerOf,
+  publishEvent,
+  readLedger,
+  startConsumer,
+} from './test/consumer-fixture.js';
+
+let system: TestCluster;
+let manager: JetStreamManager;
+let consumer: ConsumerFixture | undefined;
+let sent = 0;
+const RESUMES_WITHIN_MS = 10_000;
+/** Before that, a connection to the frozen broker has to be given up: three pings, and a try to connect to it again. */
+const GIVES_UP_WITHIN_MS = 10_000;
+
+beforeAll(async () => {
+  system = await createTestCluster({ ackWaitMs: 4_000 });
+  manager = await jetstreamManager(system.connection, { checkAPI: false });
+});
+
+afterAll(async () => {
+  await system.dispose();
+});
+
+afterEach(async () => {
+  await consumer?.stop();
+  consumer = undefined;
+});
+
+async function send(count: number): Promise<void> {
+  for (let n = 0; n < count; n++) {
+    const id = `e${sent++}`;
+    await waitFor(() => publishEvent(system, { id, messageId: `orders:${id}` }), {
+      withinMs: 30_000,
+      describe: `${id} acknowledged`,
+    });
+  }
+}
+
+async function storedAtLeast(count: number, withinMs = 30_000): Promise<void> {
+  await waitFor(async () => (await readLedger(system.pool)).stored >= count, {
+    withinMs,
+    describe: `${count} events stored`,
+  });
+}
+
+async function leaderOf(what: 'stream' | 'consumer'): Promise<string> {
+  return waitFor(
+    async () => {
+      const info =
+        what === 'stream'
+          ? await manager.streams.info(system.streamName)
+          : await manager.consumers.info(system.streamName, system.consumerName);
+      return info.cluster?.leader;
+    },
+    { withinMs: 30_000, describe: `a leader of the ${what}` },
+  );
+}
+
+describe('an outage of brokers', () => {
+  it.each(['stream', 'consumer'] as const)(
+    'is survived when the leader of the %s is killed under load',
+    async (what) => {
+      consumer = await startConsumer(system.environment, { settings: { batchSize: 20, prefetch: 60 } });
+      const before = sent;
+      const load = send(600);
+      await storedAtLeast(before + 50);
+      const node = system.brokers.node(await leaderOf(what));
+      node.kill('SIGKILL');
+      await load;
+      // Once there is a leader again, nothing but the consumer itself holds the rest up.
+      await leaderOf('consumer');
+      await storedAtLeast(sent, RESUMES_WITHIN_MS);
+      await node.start();
+      expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
+    },
+  );
+
+  it('is survived when the leader of the consumer freezes, which closes no connection', async () => {
+    consumer = await startConsumer(system.environment, { settings: { batchSize: 20, prefetch: 60 } });
+    const node = system.brokers.node(await leaderOf('consumer'));
+    node.kill('SIGSTOP');
+    try {
+      await send(50);
+      await waitFor(async () => (await leaderOf('consumer')) !== node.name, {
+        withinMs: 30_000,
+        describe: 'another leader',
+      });
+      await storedAtLeast(sent, GIVES_UP_WITHIN_MS + RESUMES_WITHIN_MS);
+    } finally {
+      node.kill('SIGCONT');
+    }
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
+  });
+
+  it('is survived when every broker restarts', async () => {
+    consumer = await startConsumer(system.environment);
+    const nodes = system.brokers.nodes;
+    await Promise.all(nodes.map((node) => node.stop()));
+    await waitFor(() => consumer?.told.some((event) => event.type === 'session-lost'), {
+      withinMs: 20_000,
+      describe: 'the consumer sees it',
+    });
+    await Promise.all(nodes.map((node) => node.start()));
+    await send(20);
+    await leaderOf('consumer');
+    await storedAtLeast(sent, RESUMES_WITHIN_MS);
+    expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
+  });
+});
