@@ -32,10 +32,3 @@ export function eachSequenceOnce(deliveries: readonly Delivery[]): readonly Deli
   const seen = new Set<number>();
   return deliveries.filter(({ seq }) => !seen.has(seq) && seen.add(seq));
 }
-
-/** An error of Postgres with its code. */
-export function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = (error as { code?: unknown }).code;
-  return typeof code === 'string' ? `${code}: ${error.message}` : error.message;
-}

@@ -1,13 +1,24 @@
 /**
- * Takes a batch to its outcomes, whatever Postgres says to it.
+ * Takes a batch to its outcomes, whatever Postgres and the handler say to it.
  *
  *   process ─ok──────────────────────▶ outcomes
  *      ├─outage / contention─▶ wait ─▶ process again      (nothing is counted, nothing given up)
- *      └─anything else─▶ does the store take a good message? (store-probe.ts)
- *            ├─no──▶ a defect of the store: wait, said aloud, until it does ─▶ process again
- *            └─yes─▶ divide ▶ process each half ▶ what stands alone is at fault
+ *      └─anything else─▶ is a message at fault, or the store? (store-probe.ts)
+ *            ├─the store──▶ a defect: wait, said aloud, until it takes messages ─▶ process again
+ *            └─a message──▶ divide ▶ process each half ▶ what stands alone is at fault
  *
- * What hits every message is no message's fault. Who is at fault is decided by what fails, and by the probe:
+ * An outage is what the connection and the inbox's own statements say, and only that (handler-error.ts). What a handler
+ * throws is the fault of its message. One that fails alone:
+ *
+ *   | fails with                              | and then                                              |
+ *   |-----------------------------------------|-------------------------------------------------------|
+ *   | a time-out, its own or one of Postgres  | counted; dead letter `too_slow`                       |
+ *   | anything else that the handler threw    | counted; dead letter `effect_failed`                  |
+ *   | a value that the inbox cannot keep      | once more, then dead letter `refused_by_store`        |
+ *   | another statement of the inbox          | wait: a defect of the store                           |
+ *
+ * With `probesStore` (a handler that does nothing but store) what hits every message is no message's fault either. Who is at
+ * fault is decided by what fails, and by a message that is known to be good:
  *
  *   | a message fails alone with       | the probe passes              | the probe fails  | no good message is known     |
  *   |----------------------------------|-------------------------------|------------------|------------------------------|
@@ -24,7 +35,8 @@
  * (the process has stored nothing yet) three are tried, and the batch is put back, so that others get their turn:
  * a message is given up for what it may share with all others only after one of the others was stored.
  *
- * A batch that took too long is divided under an eighth of the time that it took. What does not get through under that
+ * A handler that does not return is left after `handlerMsMax`, and its connection is closed. A batch that took too long is
+ * divided under an eighth of the time that it took. What does not get through under that
  * is put back, and is processed alone and under the whole bound, one such message at a time (`isSlow`).
  *
  * A message delivered again and again without being settled is suspected of ending the process. It is processed
@@ -32,15 +44,16 @@
  * that began and never ended are its doing. Its neighbours were redelivered as often but end their attempts. So does
  * what is thrown: it says nothing about the message, which has not ended the process.
  */
-import { atRandom, describe, eachSequenceOnce, redelivered, sequencesOf } from './batch-parts.js';
+import { atRandom, eachSequenceOnce, redelivered, sequencesOf } from './batch-parts.js';
 import type { Decoder, Delivery, Message, Poison } from './delivery.js';
+import { describe, failureOf, HandlerError, rootOf } from './handler-error.js';
 import type { Observer, Outcome } from './outcome.js';
 import type { OutageGate } from './outage-gate.js';
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
 import type { Batch, Inbox } from './postgres/inbox.js';
-import { classifyDatabaseError, isAboutTheValue } from './postgres/sqlstate.js';
+import { isAboutTheValue } from './postgres/sqlstate.js';
 import { SlowMessages } from './slow-messages.js';
-import { type StoreState, StoreProbe, waitsOutOutages } from './store-probe.js';
+import { type StoreState, StoreProbe } from './store-probe.js';
 
 /** Bounds of the processing. */
 export interface ProcessorSettings {
@@ -50,6 +63,14 @@ export interface ProcessorSettings {
   readonly retryDelayMs: number;
   /** What to do about a message that takes too long, for the detail of its dead letter. */
   readonly slowRemedy?: string;
+  /** How long one call of the handler may take; 30,000 when left out. */
+  readonly handlerMsMax?: number;
+  /**
+   * For a handler that does nothing but store: before a message is given up, one that was stored is tried once more, in a
+   * transaction that is rolled back. What fails for that one, too, is a defect of the store, which is waited for. Left out,
+   * whatever the handler throws is the fault of its message.
+   */
+  readonly probesStore?: boolean;
 }
 
 const RETRY_DELAY_MS_MAX = 60_000;
@@ -61,6 +82,7 @@ const TURNS_HELD_MAX = 60;
 const SAMPLES_WITHOUT_GOOD = 3;
 const SHARE_OF_SLOW = 8;
 const PART_MS_MIN = 100;
+const ABANDONED_REMEDY = 'raise handlerMsMax, or bound what the handler waits for';
 const SLOW_REMEDY = 'raise the bound on a transaction, or make the effect faster';
 
 type Outcomes = Map<number, Outcome>;
@@ -83,7 +105,7 @@ export class BatchProcessor<E> {
     private readonly settings: ProcessorSettings,
     private readonly observe: Observer,
   ) {
-    this.probe = new StoreProbe(inbox, gate);
+    this.probe = new StoreProbe(inbox, gate, settings.probesStore === true);
   }
 
   /** Whether a message took too long before: it is best processed alone, beside the batches of others. */
@@ -157,7 +179,7 @@ export class BatchProcessor<E> {
       return this.inbox.process(streamId, batch, msMax);
     };
     try {
-      const outcomes = await this.gate.pass(work, waitsOutOutages());
+      const outcomes = await this.gate.pass(work, this.probe.waitsOut());
       this.probe.learn(batch.messages, outcomes);
       this.tellDeadLetters(batch.poison, outcomes);
       return outcomes;
@@ -173,7 +195,7 @@ export class BatchProcessor<E> {
       if (tried instanceof Map) return tried;
       const [message, ...more] = batch.messages;
       if (!message) return this.settlePoison(streamId, batch.poison, tried.error);
-      const state = await this.probe.check(streamId);
+      const state = await this.probe.check(streamId, tried.error);
       if (more.length === 0 && batch.poison.length === 0)
         return this.settleAlone(streamId, message, tried.error, state);
       if (state === 'works') return this.divide(streamId, batch, tried);
@@ -191,16 +213,16 @@ export class BatchProcessor<E> {
     const [message, ...more] = part.messages;
     if (!message) return this.settlePoison(streamId, part.poison, tried.error);
     if (more.length > 0) return this.settleHalves(streamId, part, msMax);
-    if (msMax === undefined || classifyDatabaseError(tried.error) !== 'timeout')
-      return this.settleAlone(streamId, message, tried.error, await this.probe.check(streamId));
+    if (msMax === undefined || failureOf(tried.error) !== 'timeout')
+      return this.settleAlone(streamId, message, tried.error, await this.probe.check(streamId, tried.error));
     // It had less than its time. It gets all of it when it comes again.
     this.slow.add(streamId, message.delivery.seq);
     return putBack([message.delivery.seq]);
   }
 
   private async divide(streamId: number, batch: Batch<E>, { error, afterMs }: Failure): Promise<Outcomes> {
-    this.observe({ type: 'divided', size: batch.messages.length, error });
-    const isTimeout = classifyDatabaseError(error) === 'timeout';
+    this.observe({ type: 'divided', size: batch.messages.length, error: rootOf(error) });
+    const isTimeout = failureOf(error) === 'timeout';
     const msMax = isTimeout ? Math.max(PART_MS_MIN, Math.round(afterMs / SHARE_OF_SLOW)) : undefined;
     return this.settleHalves(streamId, batch, msMax);
   }
@@ -238,7 +260,7 @@ export class BatchProcessor<E> {
     for (const message of atRandom(messages, count)) {
       const tried = await this.attempt(streamId, { messages: [message], poison: [] });
       if (tried instanceof Map) return tried;
-      if (state === 'unknown' && isAboutTheValue(tried.error)) return new Map();
+      if (state === 'unknown' && isAboutTheValue(rootOf(tried.error))) return new Map();
     }
     return undefined;
   }
@@ -264,8 +286,8 @@ export class BatchProcessor<E> {
   ): Promise<Outcomes> {
     let [error, state] = [failure, stateThen];
     for (let failures = 0; ; failures++) {
-      const isRefused = classifyDatabaseError(error) === 'refused';
-      const isItsOwn = state === 'works' || (state === 'unknown' && isAboutTheValue(error));
+      const isRefused = this.probe.isRefusal(error);
+      const isItsOwn = state === 'works' || (state === 'unknown' && isAboutTheValue(rootOf(error)));
       if (isItsOwn && !isRefused) return this.failAlone(streamId, message, error);
       if (!isItsOwn) await this.gate.waitForStore(error, failures);
       if ((state === 'unknown' && !isItsOwn) || failures >= TURNS_HELD_MAX)
@@ -273,9 +295,9 @@ export class BatchProcessor<E> {
       const tried = await this.attempt(streamId, { messages: [message], poison: [] });
       if (tried instanceof Map) return tried;
       error = tried.error;
-      if (isItsOwn && classifyDatabaseError(error) === 'refused')
+      if (isItsOwn && this.probe.isRefusal(error))
         return this.giveUp(streamId, message, 'refused_by_store', describe(error));
-      state = await this.probe.check(streamId);
+      state = await this.probe.check(streamId, error);
     }
   }
 
@@ -284,8 +306,11 @@ export class BatchProcessor<E> {
     const tried = await this.attempt(streamId, batch);
     if (tried instanceof Map) return tried;
     const [message] = batch.messages;
-    const state = message === undefined ? 'broken' : await this.probe.check(streamId);
-    if (message !== undefined && (state === 'works' || (state === 'unknown' && isAboutTheValue(tried.error))))
+    const state = message === undefined ? 'broken' : await this.probe.check(streamId, tried.error);
+    if (
+      message !== undefined &&
+      (state === 'works' || (state === 'unknown' && isAboutTheValue(rootOf(tried.error))))
+    )
       return this.settleAlone(streamId, message, tried.error, state);
     const seqs = sequencesOf(batch);
     for (const seq of seqs) await this.bookkeeping(() => this.inbox.withdrawAttempt(streamId, seq));
@@ -296,18 +321,19 @@ export class BatchProcessor<E> {
   /** An attempt of a message that fails by its own fault. */
   private async failAlone(streamId: number, message: Message<E>, error: unknown): Promise<Outcomes> {
     const { seq } = message.delivery;
-    const isSlow = classifyDatabaseError(error) === 'timeout';
+    const isSlow = failureOf(error) === 'timeout';
     if (isSlow) this.slow.add(streamId, seq);
     const text = describe(error);
     const attempts = await this.bookkeeping(() => this.inbox.failAttempt(streamId, seq, text));
     if (attempts === undefined) return putBack([seq]);
-    this.observe({ type: 'failed', seq, attempts, error });
+    this.observe({ type: 'failed', seq, attempts, error: rootOf(error) });
     if (attempts < this.settings.attemptsMax) {
       const delayMs = Math.min(this.settings.retryDelayMs * 2 ** (attempts - 1), RETRY_DELAY_MS_MAX);
       return new Map([[seq, { kind: 'retry', delayMs }]]);
     }
     if (!isSlow) return this.giveUp(streamId, message, 'effect_failed', text);
-    const remedy = this.settings.slowRemedy ?? SLOW_REMEDY;
+    const isAbandoned = error instanceof HandlerError && error.circumstances.isAbandoned === true;
+    const remedy = this.settings.slowRemedy ?? (isAbandoned ? ABANDONED_REMEDY : SLOW_REMEDY);
     const detail = `${text}; it took too long in ${attempts} attempts, alone: ${remedy}`;
     return this.giveUp(streamId, message, 'too_slow', detail);
   }

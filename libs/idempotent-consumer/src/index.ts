@@ -17,10 +17,11 @@ export {
   PullConsumerStrategy,
 } from './nest/pull-consumer-strategy.js';
 export { OncePerEvent } from './nest/once-per-event.js';
-export { OutageGate, StoppedError } from './outage-gate.js';
+export { OutageGate } from './outage-gate.js';
 export type { ConsumerEvent, Observer, Outcome } from './outcome.js';
 export { ForeignSequenceError } from './postgres/foreign-sequence.js';
 export { type Batch, Inbox } from './postgres/inbox.js';
 export { inboxTables, type InboxTables } from './postgres/inbox-statements.js';
+export { StoppedError } from './stopped-error.js';
 export type { StreamHistory, StreamIncarnation } from './stream-history.js';
 export { classifyDatabaseError, type DatabaseFailure, isUnavailable } from './postgres/sqlstate.js';

@@ -120,7 +120,12 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     };
     const history = historyOf(name);
     const gate = new OutageGate(observe);
-    const inbox = new Inbox(pool, this.pullOptions.tablesOf(name), effect);
+    const { handlerMsMax } = settings;
+    const inbox = new Inbox(pool, this.pullOptions.tablesOf(name), effect, {
+      name,
+      stopping: gate.stopped,
+      ...(handlerMsMax !== undefined && { handlerMsMax }),
+    });
     return new IdempotentConsumer(
       {
         connection,
