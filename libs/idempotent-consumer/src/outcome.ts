@@ -34,6 +34,8 @@ export type ConsumerEvent =
   | { readonly type: 'divided'; readonly size: number; readonly error: unknown }
   | { readonly type: 'dead-letter'; readonly seq: number; readonly reason: string; readonly detail: string }
   | { readonly type: 'failed'; readonly seq: number; readonly attempts: number; readonly error: unknown }
+  /** A handler sent a statement after its call had ended. It was not carried out. */
+  | { readonly type: 'late-statement'; readonly error: unknown }
   /** A whole batch failed for a reason that is nobody's message; it is delivered again. */
   | { readonly type: 'batch-failed'; readonly size: number; readonly error: unknown }
   | { readonly type: 'outage-began'; readonly error: unknown }

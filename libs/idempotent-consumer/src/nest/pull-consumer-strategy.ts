@@ -124,6 +124,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     const inbox = new Inbox(pool, this.pullOptions.tablesOf(name), effect, {
       name,
       stopping: gate.stopped,
+      onLate: (error) => observe({ type: 'late-statement', error }),
       ...(handlerMsMax !== undefined && { handlerMsMax }),
     });
     return new IdempotentConsumer(

@@ -21,6 +21,8 @@ export interface HandlerSettings {
   readonly handlerMsMax?: number;
   /** Ends the wait for a call: the consumer stops, and its grace is over. */
   readonly stopping?: AbortSignal;
+  /** Hears of a statement that came after the end of its call. It was not carried out. */
+  readonly onLate?: (error: LateStatementError) => void;
 }
 
 /** For what a handler waits for besides Postgres, whose statements have bounds of their own. */
@@ -62,8 +64,11 @@ export class HandlerSession {
    */
   async call<T>(work: (transaction: Transaction) => Promise<T>, seq?: number): Promise<T> {
     this.wasCalled = true;
-    const statements = new CallStatements(this.transaction, this.name, (error) => {
-      this.failed ??= error;
+    const statements = new CallStatements(this.transaction, this.name, {
+      onFailed: (error) => {
+        this.failed ??= error;
+      },
+      onLate: (error) => this.settings.onLate?.(error),
     });
     try {
       const result = await this.withinBounds(work(statements));
@@ -95,6 +100,7 @@ export class HandlerSession {
     const bound = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new HandlerTimeoutError(name, msMax)), msMax);
       onStop = (): void => reject(new StoppedError());
+      if (stopping?.aborted === true) onStop();
       stopping?.addEventListener('abort', onStop);
     });
     try {
@@ -153,7 +159,10 @@ class CallStatements implements Transaction {
   constructor(
     private readonly transaction: Transaction,
     private readonly handler: string,
-    private readonly onFailed: (error: unknown) => void,
+    private readonly ears: {
+      readonly onFailed: (error: unknown) => void;
+      readonly onLate: (error: LateStatementError) => void;
+    },
   ) {
     this.streamId = transaction.streamId;
   }
@@ -162,9 +171,7 @@ class CallStatements implements Transaction {
     text: string,
     values?: readonly unknown[],
   ): Promise<QueryResult<R>> {
-    const answer = this.isOver
-      ? Promise.reject(new LateStatementError(this.handler, text))
-      : this.send<R>(text, values);
+    const answer = this.isOver ? this.refuseLate(text) : this.send<R>(text, values);
     // Where nobody waits for it, the call fails for that; an unheard answer must not end the process as well.
     answer.catch(() => undefined);
     return answer;
@@ -179,6 +186,12 @@ class CallStatements implements Transaction {
     this.isOver = true;
   }
 
+  private refuseLate(text: string): Promise<never> {
+    const error = new LateStatementError(this.handler, text);
+    this.ears.onLate(error);
+    return Promise.reject(error);
+  }
+
   private async send<R extends QueryResultRow>(
     text: string,
     values: readonly unknown[] | undefined,
@@ -188,7 +201,7 @@ class CallStatements implements Transaction {
     try {
       return await this.transaction.query<R>(text, values);
     } catch (error) {
-      this.onFailed(error);
+      this.ears.onFailed(error);
       throw error;
     } finally {
       this.unfinished.delete(statement);

@@ -70,7 +70,12 @@ export class HandlerFixture {
     this.pool = new pg.Pool({ connectionString: postgresUrl, max: 6, ...options.pool });
     this.pool.on('error', () => undefined);
     const settings = { ...SETTINGS, ...options.settings };
-    const handler = { name: 'test', handlerMsMax: settings.handlerMsMax, stopping: gate.stopped };
+    const handler = {
+      name: 'test',
+      handlerMsMax: settings.handlerMsMax,
+      stopping: gate.stopped,
+      onLate: (error: unknown): void => observe({ type: 'late-statement', error }),
+    };
     const inbox = new Inbox(this.pool, inboxTables('sekali', 'store'), { apply }, handler);
     this.consumer = new IdempotentConsumer(
       {
