@@ -12,6 +12,8 @@
  *
  *   | fails with                              | and then                                              |
  *   |-----------------------------------------|-------------------------------------------------------|
+ *   | `Poison`                                | dead letter, at once (verdict.ts)                     |
+ *   | `RetryLater`                            | delivered again after that time, nothing counted      |
  *   | a time-out, its own or one of Postgres  | counted; dead letter `too_slow`                       |
  *   | anything else that the handler threw    | counted; dead letter `effect_failed`                  |
  *   | a value that the inbox cannot keep      | once more, then dead letter `refused_by_store`        |
@@ -44,38 +46,21 @@
  * that began and never ended are its doing. Its neighbours were redelivered as often but end their attempts. So does
  * what is thrown: it says nothing about the message, which has not ended the process.
  */
-import { atRandom, eachSequenceOnce, redelivered, sequencesOf } from './batch-parts.js';
-import type { Decoder, Delivery, Message, Poison } from './delivery.js';
+import { AttemptCount } from './attempt-count.js';
+import { atRandom, partsOf, readBatch, redelivered, sequencesOf } from './batch-parts.js';
+import type { Decoder, Delivery, Message, PoisonMessage } from './delivery.js';
 import { describe, failureOf, HandlerError, rootOf } from './handler-error.js';
-import type { Observer, Outcome } from './outcome.js';
+import { later, type Observer, type Outcome, putBack } from './outcome.js';
 import type { OutageGate } from './outage-gate.js';
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
 import type { Batch, Inbox } from './postgres/inbox.js';
 import { isAboutTheValue } from './postgres/sqlstate.js';
+import type { ProcessorSettings } from './processor-settings.js';
+import { retryDelayMs } from './retry-delay.js';
 import { SlowMessages } from './slow-messages.js';
 import { type StoreState, StoreProbe } from './store-probe.js';
+import { Poison, RetryLater } from './verdict.js';
 
-/** Bounds of the processing. */
-export interface ProcessorSettings {
-  /** Attempts, alone, before a message becomes a dead letter. */
-  readonly attemptsMax: number;
-  /** First delay before a message that failed alone is delivered again; it doubles. */
-  readonly retryDelayMs: number;
-  /** What to do about a message that takes too long, for the detail of its dead letter. */
-  readonly slowRemedy?: string;
-  /** How long one call of the handler may take; 30,000 when left out. */
-  readonly handlerMsMax?: number;
-  /**
-   * For a handler that does nothing but store: before a message is given up, one that was stored is tried once more, in a
-   * transaction that is rolled back. What fails for that one, too, is a defect of the store, which is waited for. Left out,
-   * whatever the handler throws is the fault of its message.
-   */
-  readonly probesStore?: boolean;
-}
-
-const RETRY_DELAY_MS_MAX = 60_000;
-/** Behind a pause for the store, which is what keeps the pace. */
-const PUT_BACK_MS = 1_000;
 /** Turns, of 2 s mostly, after which what waits for the store is put back: others may be those that it takes. */
 const TURNS_HELD_MAX = 60;
 /** Messages that are tried by themselves before a batch is put back. */
@@ -84,6 +69,8 @@ const SHARE_OF_SLOW = 8;
 const PART_MS_MIN = 100;
 const ABANDONED_REMEDY = 'raise handlerMsMax, or bound what the handler waits for';
 const SLOW_REMEDY = 'raise the bound on a transaction, or make the effect faster';
+
+const IGNORED: Outcome = { kind: 'ignored' };
 
 type Outcomes = Map<number, Outcome>;
 
@@ -97,6 +84,7 @@ interface Failure {
 export class BatchProcessor<E> {
   private readonly probe: StoreProbe<E>;
   private readonly slow = new SlowMessages();
+  private readonly attempts: AttemptCount;
 
   constructor(
     private readonly inbox: Inbox<E>,
@@ -105,6 +93,7 @@ export class BatchProcessor<E> {
     private readonly settings: ProcessorSettings,
     private readonly observe: Observer,
   ) {
+    this.attempts = new AttemptCount(inbox, gate);
     this.probe = new StoreProbe(inbox, gate, settings.probesStore === true);
   }
 
@@ -121,7 +110,10 @@ export class BatchProcessor<E> {
    *   then nothing may be acknowledged
    */
   async process(streamId: number, deliveries: readonly Delivery[]): Promise<Outcomes> {
-    const outcomes = await this.settleTogether(streamId, this.decodeAll(deliveries));
+    const { ignored, ...batch } = readBatch(this.decode, deliveries);
+    const isEmpty = batch.messages.length + batch.poison.length === 0;
+    const outcomes = isEmpty ? new Map<number, Outcome>() : await this.settleTogether(streamId, batch);
+    for (const seq of ignored) outcomes.set(seq, IGNORED);
     const seqs: number[] = [];
     for (const [seq, { kind }] of outcomes) if (kind !== 'postponed') seqs.push(seq);
     this.observe({ type: 'committed', seqs });
@@ -135,9 +127,11 @@ export class BatchProcessor<E> {
    */
   async processSuspect(streamId: number, delivery: Delivery): Promise<Outcomes> {
     const { seq } = delivery;
-    const begun = await this.bookkeeping(() => this.inbox.startAttempt(streamId, seq));
+    const { ignored, ...read } = readBatch(this.decode, [delivery]);
+    if (ignored.length > 0) return new Map([[seq, IGNORED]]);
+    const begun = await this.attempts.start(streamId, seq);
     if (begun === undefined) return putBack([seq]);
-    const batch = { ...this.decodeAll([delivery]), suspects: [seq] };
+    const batch = { ...read, suspects: [seq] };
     const endedTheProcess = begun.started - 1 - begun.finished;
     const [message] = batch.messages;
     let outcomes: Outcomes | undefined;
@@ -157,17 +151,6 @@ export class BatchProcessor<E> {
     }
     this.observe({ type: 'committed', seqs: [seq] });
     return outcomes;
-  }
-
-  private decodeAll(deliveries: readonly Delivery[]): Batch<E> {
-    const messages: Message<E>[] = [];
-    const poison: Poison[] = [];
-    for (const delivery of eachSequenceOnce(deliveries)) {
-      const decoded = this.decode(delivery);
-      if (decoded.ok) messages.push(decoded.message);
-      else poison.push(decoded.poison);
-    }
-    return { messages, poison };
   }
 
   /** Has the inbox decide once. @throws what no message can be the cause of */
@@ -195,6 +178,8 @@ export class BatchProcessor<E> {
       if (tried instanceof Map) return tried;
       const [message, ...more] = batch.messages;
       if (!message) return this.settlePoison(streamId, batch.poison, tried.error);
+      const said = await this.settleVerdict(streamId, batch, tried.error);
+      if (said) return said;
       const state = await this.probe.check(streamId, tried.error);
       if (more.length === 0 && batch.poison.length === 0)
         return this.settleAlone(streamId, message, tried.error, state);
@@ -212,7 +197,9 @@ export class BatchProcessor<E> {
     if (tried instanceof Map) return tried;
     const [message, ...more] = part.messages;
     if (!message) return this.settlePoison(streamId, part.poison, tried.error);
-    if (more.length > 0) return this.settleHalves(streamId, part, msMax);
+    const said = await this.settleVerdict(streamId, part, tried.error, msMax);
+    if (said) return said;
+    if (more.length > 0) return this.settleParts(streamId, part, tried.error, msMax);
     if (msMax === undefined || failureOf(tried.error) !== 'timeout')
       return this.settleAlone(streamId, message, tried.error, await this.probe.check(streamId, tried.error));
     // It had less than its time. It gets all of it when it comes again.
@@ -224,26 +211,42 @@ export class BatchProcessor<E> {
     this.observe({ type: 'divided', size: batch.messages.length, error: rootOf(error) });
     const isTimeout = failureOf(error) === 'timeout';
     const msMax = isTimeout ? Math.max(PART_MS_MIN, Math.round(afterMs / SHARE_OF_SLOW)) : undefined;
-    return this.settleHalves(streamId, batch, msMax);
+    return this.settleParts(streamId, batch, error, msMax);
   }
 
-  private async settleHalves(
+  private async settleParts(
     streamId: number,
     batch: Batch<E>,
+    error: unknown,
     msMax: number | undefined,
   ): Promise<Outcomes> {
-    const middle = Math.ceil(batch.messages.length / 2);
-    const parts: Batch<E>[] = [
-      { ...batch, messages: batch.messages.slice(0, middle), poison: [] },
-      { ...batch, messages: batch.messages.slice(middle), poison: [] },
-      { ...batch, messages: [], poison: batch.poison },
-    ];
+    const culprit = error instanceof HandlerError ? error.circumstances.seq : undefined;
     const outcomes: Outcomes = new Map();
-    for (const part of parts) {
-      if (part.messages.length + part.poison.length === 0) continue;
+    for (const part of partsOf(batch, culprit))
       for (const [seq, outcome] of await this.settlePart(streamId, part, msMax)) outcomes.set(seq, outcome);
-    }
     return outcomes;
+  }
+
+  /**
+   * Does what the handler said outright.
+   *
+   * @returns `undefined` where it said nothing of the kind
+   */
+  private async settleVerdict(
+    streamId: number,
+    batch: Batch<E>,
+    error: unknown,
+    msMax?: number,
+  ): Promise<Outcomes | undefined> {
+    const verdict = rootOf(error);
+    const [message, ...more] = batch.messages;
+    const isVerdict = verdict instanceof Poison || verdict instanceof RetryLater;
+    if (!isVerdict || message === undefined || !(error instanceof HandlerError)) return undefined;
+    const isOfAll = verdict instanceof RetryLater && error.circumstances.seq === undefined;
+    if (batch.poison.length > 0 || (more.length > 0 && !isOfAll))
+      return this.settleParts(streamId, batch, error, msMax);
+    if (verdict instanceof Poison) return this.giveUp(streamId, message, verdict.reason, verdict.message);
+    return later(sequencesOf(batch), verdict.delayMs);
   }
 
   /**
@@ -295,6 +298,8 @@ export class BatchProcessor<E> {
       const tried = await this.attempt(streamId, { messages: [message], poison: [] });
       if (tried instanceof Map) return tried;
       error = tried.error;
+      const said = await this.settleVerdict(streamId, { messages: [message], poison: [] }, error);
+      if (said) return said;
       if (isItsOwn && this.probe.isRefusal(error))
         return this.giveUp(streamId, message, 'refused_by_store', describe(error));
       state = await this.probe.check(streamId, error);
@@ -306,6 +311,12 @@ export class BatchProcessor<E> {
     const tried = await this.attempt(streamId, batch);
     if (tried instanceof Map) return tried;
     const [message] = batch.messages;
+    const said = await this.settleVerdict(streamId, batch, tried.error);
+    if (said) {
+      // It did not fail, and it has not ended the process.
+      await this.attempts.withdraw(streamId, message?.delivery.seq ?? 0);
+      return said;
+    }
     const state = message === undefined ? 'broken' : await this.probe.check(streamId, tried.error);
     if (
       message !== undefined &&
@@ -313,7 +324,7 @@ export class BatchProcessor<E> {
     )
       return this.settleAlone(streamId, message, tried.error, state);
     const seqs = sequencesOf(batch);
-    for (const seq of seqs) await this.bookkeeping(() => this.inbox.withdrawAttempt(streamId, seq));
+    for (const seq of seqs) await this.attempts.withdraw(streamId, seq);
     await this.gate.waitForStore(tried.error, 0);
     return putBack(seqs);
   }
@@ -324,11 +335,11 @@ export class BatchProcessor<E> {
     const isSlow = failureOf(error) === 'timeout';
     if (isSlow) this.slow.add(streamId, seq);
     const text = describe(error);
-    const attempts = await this.bookkeeping(() => this.inbox.failAttempt(streamId, seq, text));
+    const attempts = await this.attempts.fail(streamId, seq, text);
     if (attempts === undefined) return putBack([seq]);
     this.observe({ type: 'failed', seq, attempts, error: rootOf(error) });
     if (attempts < this.settings.attemptsMax) {
-      const delayMs = Math.min(this.settings.retryDelayMs * 2 ** (attempts - 1), RETRY_DELAY_MS_MAX);
+      const delayMs = retryDelayMs(attempts, this.settings.retryDelayMs);
       return new Map([[seq, { kind: 'retry', delayMs }]]);
     }
     if (!isSlow) return this.giveUp(streamId, message, 'effect_failed', text);
@@ -353,7 +364,11 @@ export class BatchProcessor<E> {
   }
 
   /** Dead letters that could not be written. One that Postgres refuses must not hold up the others, nor be lost. */
-  private async settlePoison(streamId: number, poison: readonly Poison[], error: unknown): Promise<Outcomes> {
+  private async settlePoison(
+    streamId: number,
+    poison: readonly PoisonMessage[],
+    error: unknown,
+  ): Promise<Outcomes> {
     if (poison.length > 1) return this.settleEachPoison(streamId, poison, error);
     await this.gate.waitForStore(error, 0);
     return putBack(poison.map(({ delivery }) => delivery.seq));
@@ -361,7 +376,7 @@ export class BatchProcessor<E> {
 
   private async settleEachPoison(
     streamId: number,
-    poison: readonly Poison[],
+    poison: readonly PoisonMessage[],
     failure: unknown,
   ): Promise<Outcomes> {
     const outcomes: Outcomes = new Map();
@@ -377,25 +392,10 @@ export class BatchProcessor<E> {
     return outcomes;
   }
 
-  /** A statement about an attempt. @returns `undefined` when the store does not take it: then nothing may be concluded */
-  private async bookkeeping<T>(statement: () => Promise<T>): Promise<T | undefined> {
-    try {
-      return await this.gate.pass(statement);
-    } catch (error) {
-      if (this.gate.isStopped(error)) throw error;
-      await this.gate.waitForStore(error, 0);
-      return undefined;
-    }
-  }
-
-  private tellDeadLetters(poison: readonly Poison[], outcomes: ReadonlyMap<number, Outcome>): void {
+  private tellDeadLetters(poison: readonly PoisonMessage[], outcomes: ReadonlyMap<number, Outcome>): void {
     for (const { delivery, reason, detail } of poison) {
       if (outcomes.get(delivery.seq)?.kind !== 'dead-letter') continue;
       this.observe({ type: 'dead-letter', seq: delivery.seq, reason, detail });
     }
   }
-}
-
-function putBack(seqs: readonly number[]): Outcomes {
-  return new Map(seqs.map((seq) => [seq, { kind: 'retry', delayMs: PUT_BACK_MS }]));
 }

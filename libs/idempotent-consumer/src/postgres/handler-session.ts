@@ -8,7 +8,8 @@
  * commit: it fails the call.
  */
 import type { QueryResult, QueryResultRow } from 'pg';
-import type { Transaction } from '../effect.js';
+import type { Message } from '../delivery.js';
+import type { Effect, EventEffect, Transaction } from '../effect.js';
 import { HandlerError, HandlerTimeoutError, SwallowedError } from '../handler-error.js';
 import { StoppedError } from '../stopped-error.js';
 import { CommitRefusedError, PausedTooLongError, TransactionFailedError } from './transaction-end.js';
@@ -54,6 +55,12 @@ export class HandlerSession {
       return new HandlerError(error.cause);
     const isFailed = error instanceof TransactionFailedError || isInFailedTransaction(error);
     return isFailed ? new HandlerError(this.swallowed()) : error;
+  }
+
+  /** Applies an effect: in one call, or in one for each event, which is to blame for what that throws. */
+  async apply<E>(effect: Effect<E> | EventEffect<E>, fresh: readonly Message<E>[]): Promise<void> {
+    if ('apply' in effect) return this.call((on) => effect.apply(fresh, on));
+    for (const message of fresh) await this.call((on) => effect.applyOne(message, on), message.delivery.seq);
   }
 
   /**

@@ -22,8 +22,8 @@ import {
   textColumn,
   timestampColumn,
 } from '#pg-columns';
-import type { Message, Poison } from '../delivery.js';
-import type { Effect, Transaction } from '../effect.js';
+import type { Message, PoisonMessage } from '../delivery.js';
+import type { Effect, EventEffect, Transaction } from '../effect.js';
 import type { Outcome } from '../outcome.js';
 import { Caution, type ClaimWay } from './caution.js';
 import { bury, storableText } from './dead-letters.js';
@@ -50,7 +50,7 @@ const POSTPONED: Outcome = { kind: 'postponed' };
 /** What to decide on together. A sequence occurs once. */
 export interface Batch<E> {
   readonly messages: readonly Message<E>[];
-  readonly poison: readonly Poison[];
+  readonly poison: readonly PoisonMessage[];
   /** Messages whose attempts were counted: the count goes with the outcome. */
   readonly suspects?: readonly number[];
 }
@@ -64,7 +64,7 @@ export class Inbox<E> {
   constructor(
     private readonly pool: Pool,
     private readonly tables: InboxTables,
-    private readonly effect: Effect<E>,
+    private readonly effect: Effect<E> | EventEffect<E>,
     private readonly handler: HandlerSettings = {},
   ) {
     this.statements = inboxStatements(this.tables);
@@ -230,7 +230,7 @@ export class Inbox<E> {
   ): Promise<void> {
     for (const { delivery } of fresh) outcomes.set(delivery.seq, STORED);
     await together([
-      fresh.length > 0 ? session.call((on) => this.effect.apply(fresh, on)) : Promise.resolve(),
+      fresh.length > 0 ? session.apply(this.effect, fresh) : Promise.resolve(),
       others.length > 0 ? this.recordRepeats(transaction, others, outcomes, session) : Promise.resolve(),
     ]);
   }

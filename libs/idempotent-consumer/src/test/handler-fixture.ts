@@ -1,15 +1,21 @@
 /** A consumer with a handler of the test's own, on a real broker and a real Postgres. */
-import { jetstream } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { Module, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { MicroserviceOptions } from '@nestjs/microservices';
 import pg from 'pg';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
-import { BatchProcessor, type ProcessorSettings } from '../batch-processor.js';
+import { BatchProcessor } from '../batch-processor.js';
 import { IdempotentConsumer } from '../consumer.js';
 import type { ConsumerSettings } from '../consumer-settings.js';
 import type { Decoder } from '../delivery.js';
-import type { Effect } from '../effect.js';
+import type { Effect, EventEffect } from '../effect.js';
 import { DurableConsumer } from '../jetstream/durable-consumer.js';
+import { ErrorPassage, PullConsumerStrategy } from '../nest/pull-consumer-strategy.js';
 import { OutageGate } from '../outage-gate.js';
 import type { ConsumerEvent } from '../outcome.js';
+import type { ProcessorSettings } from '../processor-settings.js';
+import type { StreamHistory } from '../stream-history.js';
 import { Inbox } from '../postgres/inbox.js';
 import { inboxTables } from '../postgres/inbox-statements.js';
 
@@ -40,6 +46,18 @@ const SETTINGS = {
   handlerMsMax: 20_000,
 };
 
+const TABLES = inboxTables('sekali', 'store');
+const IDENTITY_KEY = 'identity';
+const HISTORY: StreamHistory = {
+  incarnation: () => Promise.resolve({ streamId: 1, segments: [] }),
+  startOf: () => Promise.resolve(undefined),
+  started: () => Promise.resolve(),
+};
+
+function refuseToMake(): Promise<never> {
+  return Promise.reject(new Error('not allowed to make the consumer'));
+}
+
 /** The subject's second token is the topic, the body the id. */
 const decode: Decoder<string> = (delivery) => {
   const eventId = Buffer.from(delivery.data).toString();
@@ -50,7 +68,7 @@ const decode: Decoder<string> = (delivery) => {
 /** A system whose consumer calls a handler of the test's own. */
 export class HandlerFixture {
   readonly told: ConsumerEvent[] = [];
-  private consumer: IdempotentConsumer<string> | undefined;
+  private stopRunning: (() => Promise<void>) | undefined;
   private pool: pg.Pool | undefined;
 
   private constructor(readonly system: TestSystem) {}
@@ -62,47 +80,82 @@ export class HandlerFixture {
     return new HandlerFixture(system);
   }
 
-  /** Starts the consumer. Nothing is stored before, so no event is known to be good. */
+  /** Starts a consumer whose handler takes batches. Nothing is stored before, so no event is known to be good. */
   async start(apply: Effect<string>['apply'], options: HandlerOptions = {}): Promise<void> {
-    const { connection, streamName, consumerName, postgresUrl } = this.system;
-    const observe = (event: ConsumerEvent): void => void this.told.push(event);
-    const gate = new OutageGate(observe);
-    this.pool = new pg.Pool({ connectionString: postgresUrl, max: 6, ...options.pool });
-    this.pool.on('error', () => undefined);
+    await this.startWith({ apply }, options);
+  }
+
+  /** Starts a consumer with an effect. */
+  async startWith(effect: Effect<string> | EventEffect<string>, options: HandlerOptions = {}): Promise<void> {
+    const { connection, streamName, consumerName } = this.system;
+    const gate = new OutageGate(this.observe);
     const settings = { ...SETTINGS, ...options.settings };
     const handler = {
       name: 'test',
       handlerMsMax: settings.handlerMsMax,
       stopping: gate.stopped,
-      onLate: (error: unknown): void => observe({ type: 'late-statement', error }),
+      onLate: (error: unknown): void => this.observe({ type: 'late-statement', error }),
     };
-    const inbox = new Inbox(this.pool, inboxTables('sekali', 'store'), { apply }, handler);
-    this.consumer = new IdempotentConsumer(
+    const inbox = new Inbox(this.createPool(options.pool), TABLES, effect, handler);
+    const address = { stream: streamName, consumer: consumerName, identityKey: IDENTITY_KEY };
+    const consumer = new IdempotentConsumer(
       {
         connection,
-        durable: new DurableConsumer(connection, {
-          stream: streamName,
-          consumer: consumerName,
-          identityKey: 'sekali-identity',
-        }),
-        processor: new BatchProcessor(inbox, decode, gate, settings, observe),
+        durable: new DurableConsumer(connection, address),
+        processor: new BatchProcessor(inbox, decode, gate, settings, this.observe),
         gate,
-        history: {
-          incarnation: () => Promise.resolve({ streamId: 1, segments: [] }),
-          startOf: () => Promise.resolve(undefined),
-          started: () => Promise.resolve(),
-        },
-        recreate: () => Promise.reject(new Error('not allowed to make the consumer')),
-        observe,
+        history: HISTORY,
+        recreate: refuseToMake,
+        observe: this.observe,
       },
       settings,
     );
-    await this.consumer.start();
+    this.stopRunning = () => consumer.stop();
+    await consumer.start();
+  }
+
+  /** Starts an application of Nest with these controllers. The pattern of a handler is the name of its consumer. */
+  async startNest(controllers: readonly Type[], decoder: Decoder<unknown>): Promise<void> {
+    @Module({ controllers: [...controllers] })
+    class Handlers {}
+    const { connection, streamName } = this.system;
+    const app = await NestFactory.createMicroservice<MicroserviceOptions>(Handlers, {
+      logger: false,
+      strategy: new PullConsumerStrategy<unknown>({
+        connection,
+        pool: this.createPool(),
+        stream: streamName,
+        identityKey: IDENTITY_KEY,
+        decode: decoder,
+        settings: SETTINGS,
+        durableOf: (pattern) => pattern,
+        tablesOf: () => TABLES,
+        comparisonOf: () => ({}),
+        historyOf: () => HISTORY,
+        prepare: () => Promise.resolve(),
+        recreate: refuseToMake,
+        observerOf: () => this.observe,
+      }),
+    });
+    app.useGlobalFilters(new ErrorPassage());
+    this.stopRunning = () => app.close();
+    await app.listen();
+  }
+
+  private readonly observe = (event: ConsumerEvent): void => void this.told.push(event);
+
+  private createPool(config: pg.PoolConfig = {}): pg.Pool {
+    this.pool = new pg.Pool({ connectionString: this.system.postgresUrl, max: 6, ...config });
+    this.pool.on('error', () => undefined);
+    return this.pool;
   }
 
   async send(...ids: readonly string[]): Promise<void> {
-    for (const id of ids)
-      await jetstream(this.system.connection).publish(`${this.system.subjectPrefix}.orders`, id);
+    for (const id of ids) await this.publish('orders', id);
+  }
+
+  async publish(topic: string, body: string): Promise<void> {
+    await jetstream(this.system.connection).publish(`${this.system.subjectPrefix}.${topic}`, body);
   }
 
   /** What handlers kept, sorted. */
@@ -127,19 +180,34 @@ export class HandlerFixture {
     return this.deadLetters();
   }
 
+  /** Waits until the broker has an answer to every message. */
+  async nothingUnsettled(): Promise<void> {
+    const { connection, streamName, consumerName } = this.system;
+    const manager = await jetstreamManager(connection, { checkAPI: false });
+    const unsettled = async (): Promise<number> => {
+      const { num_pending: pending, num_ack_pending: unacked } = await manager.consumers.info(
+        streamName,
+        consumerName,
+      );
+      return pending + unacked;
+    };
+    await waitFor(async () => (await unsettled()) === 0, { withinMs: 20_000, describe: 'all to be settled' });
+  }
+
   hasTold(type: ConsumerEvent['type']): boolean {
     return this.told.some((event) => event.type === type);
   }
 
   async stop(): Promise<void> {
-    await this.consumer?.stop();
-    this.consumer = undefined;
+    await this.stopRunning?.();
+    this.stopRunning = undefined;
+    await this.pool?.end();
+    this.pool = undefined;
   }
 
   /** Stops the consumer and removes the system. */
   async dispose(): Promise<void> {
     await this.stop();
-    await this.pool?.end();
     await this.system.dispose();
   }
 }
