@@ -72,6 +72,18 @@ describe('an event that a handler wants later', () => {
     },
   );
 
+  it('does not hold up those that are called one by one with it', async () => {
+    await fixture.startWith({
+      applyOne: async (message, transaction) => {
+        if (message.eventId === 'early') throw new RetryLater(3_600_000);
+        await keep([message], transaction);
+      },
+    });
+    await fixture.send('a', 'b', 'early', 'c', 'd');
+    await fixture.settled(4, 0);
+    expect(await fixture.kept()).toEqual(['a', 'b', 'c', 'd']);
+  });
+
   it('needs a delay that is one', () => {
     expect(() => new RetryLater(-1)).toThrow(RangeError);
     expect(() => new RetryLater(NaN)).toThrow(RangeError);
