@@ -106,6 +106,39 @@ describe('a handler', () => {
     },
   );
 
+  it('with a statement that outlasts the bound of the client gives up its event, since Postgres answers others', async () => {
+    await fixture.start(
+      (_fresh, transaction) => transaction.query('SELECT pg_sleep(20)').then(() => undefined),
+      {
+        pool: { query_timeout: 800 },
+      },
+    );
+    await fixture.send('a');
+    expect(await fixture.settled(0, 1)).toMatchObject([
+      {
+        event_id: 'a',
+        reason: 'too_slow',
+        detail: expect.stringMatching(/^Query read timeout;.*raise the bound/),
+      },
+    ]);
+    expect(fixture.hasTold('outage-began')).toBe(false);
+  });
+
+  it('whose writes are refused at the commit gives up its event, with the error', async () => {
+    await fixture.system.pool.query(
+      'ALTER TABLE public.kept ADD CONSTRAINT once UNIQUE (id) DEFERRABLE INITIALLY DEFERRED',
+    );
+    await fixture.start(async (fresh, transaction) => {
+      await keep(fresh, transaction);
+      if (fresh.some(({ eventId }) => eventId === 'twice')) await keep(fresh, transaction);
+    });
+    await fixture.send('a', 'twice', 'b');
+    expect(await fixture.settled(2, 1)).toMatchObject([
+      { event_id: 'twice', reason: 'effect_failed', detail: expect.stringMatching(/^23505: .*"once"/) },
+    ]);
+    expect(await fixture.kept()).toEqual(['a', 'b']);
+  });
+
   it('that throws what looks like an outage is not waited for', async () => {
     await fixture.start(() =>
       Promise.reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })),

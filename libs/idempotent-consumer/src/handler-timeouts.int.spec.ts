@@ -29,6 +29,15 @@ async function keepOrHang(fresh: readonly Message<string>[], transaction: Transa
 
 const settings = { handlerMsMax: 500 };
 
+describe('a handler without a bound', () => {
+  it('takes as long as it takes', async () => {
+    await fixture.start(keepOrHang, { settings: { handlerMsMax: Infinity } });
+    await fixture.send('a');
+    await fixture.settled(1, 0);
+    expect(fixture.hasTold('failed')).toBe(false);
+  });
+});
+
 describe('a handler that never returns', () => {
   it('has its event given up after its attempts, and says the bound; its neighbours are stored', async () => {
     await fixture.start(keepOrHang, { settings });

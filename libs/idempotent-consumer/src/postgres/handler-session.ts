@@ -28,6 +28,8 @@ export interface HandlerSettings {
 
 /** For what a handler waits for besides Postgres, whose statements have bounds of their own. */
 const HANDLER_MS_MAX = 30_000;
+/** A timer that is set to more ends at once. */
+const TIMER_MS_MAX = 2_147_483_647;
 
 /** See the head of this file. */
 export class HandlerSession {
@@ -45,7 +47,7 @@ export class HandlerSession {
     msMax = Infinity,
   ) {
     this.name = settings.name ?? 'handler';
-    this.msMax = Math.min(settings.handlerMsMax ?? HANDLER_MS_MAX, msMax);
+    this.msMax = Math.min(settings.handlerMsMax ?? HANDLER_MS_MAX, msMax, TIMER_MS_MAX);
   }
 
   /** What only came out when the handler had returned is its doing all the same. */
