@@ -43,7 +43,7 @@ export async function makeAccounts(database: Queryable): Promise<void> {
 /** Adds the amount of each event to the account of its topic. */
 @Controller()
 export class AccountKeeper {
-  @OncePerEvent(ACCOUNTS_CONSUMER)
+  @OncePerEvent(ACCOUNTS_CONSUMER, { batch: true })
   async add(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
     await context.transaction.query(ADD_AMOUNTS, [
       fresh.map(({ topic }) => topic),

@@ -27,7 +27,7 @@ function endAtOnce(): void {
 class FaultyRecorder {
   private readonly recorder = new EventRecorder();
 
-  @OncePerEvent(STORE_CONSUMER)
+  @OncePerEvent(STORE_CONSUMER, { batch: true })
   async record(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
     await this.recorder.record(fresh, context);
     const poisonous = fresh.some(

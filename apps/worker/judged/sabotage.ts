@@ -81,13 +81,13 @@ function effectsOutsideTransaction(settings: WorkerSettings): Type[] {
 
   @Controller()
   class EffectsOutsideTransaction {
-    @OncePerEvent(STORE_CONSUMER)
+    @OncePerEvent(STORE_CONSUMER, { batch: true })
     async record(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
       await recorder.record(fresh, contextOn(outside, context));
       await pause(EFFECT_TO_COMMIT_MS);
     }
 
-    @OncePerEvent(ACCOUNTS_CONSUMER)
+    @OncePerEvent(ACCOUNTS_CONSUMER, { batch: true })
     async add(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
       await keeper.add(fresh, contextOn(outside, context));
       await pause(EFFECT_TO_COMMIT_MS);
@@ -130,13 +130,13 @@ function effectsOfUnseenIds(): Type[] {
 
   @Controller()
   class EffectsOfUnseenIds {
-    @OncePerEvent(STORE_CONSUMER)
+    @OncePerEvent(STORE_CONSUMER, { batch: true })
     async record(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
       await recorder.record(fresh, context);
       await giveBackIds(fresh, context);
     }
 
-    @OncePerEvent(ACCOUNTS_CONSUMER)
+    @OncePerEvent(ACCOUNTS_CONSUMER, { batch: true })
     async add(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
       await keeper.add(fresh, context);
       await giveBackIds(fresh, context);

@@ -38,7 +38,7 @@ jest.setTimeout(TEST_MS_MAX);
 
 @Controller()
 class Seen {
-  @OncePerEvent('seen')
+  @OncePerEvent('seen', { batch: true })
   async note(@Payload() fresh: Message<SekaliEvent>[], @Ctx() { transaction }: BatchContext): Promise<void> {
     const ids = fresh.map(({ event }) => event.eventId);
     await transaction.query('INSERT INTO public.seen SELECT unnest($1::text[])', [ids]);

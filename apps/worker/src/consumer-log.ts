@@ -32,6 +32,7 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
       case 'divided':
       case 'dead-letter':
       case 'failed':
+      case 'late-statement':
       case 'batch-failed':
         logTrouble(log, event);
         return;
@@ -54,7 +55,7 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
 
 type TroubleEvent = Extract<
   ConsumerEvent,
-  { readonly type: 'divided' | 'dead-letter' | 'failed' | 'batch-failed' }
+  { readonly type: 'divided' | 'dead-letter' | 'failed' | 'late-statement' | 'batch-failed' }
 >;
 
 /** What went wrong with events, one or several. */
@@ -71,6 +72,9 @@ function logTrouble(log: Logger, event: TroubleEvent): void {
         { seq: event.seq, attempts: event.attempts, err: event.error },
         'the effect of one event failed',
       );
+      return;
+    case 'late-statement':
+      log.error({ err: event.error }, 'a handler sent a statement after its end; it was not carried out');
       return;
     case 'batch-failed':
       log.error({ size: event.size, err: event.error }, 'a batch failed; it is delivered again');

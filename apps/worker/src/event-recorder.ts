@@ -2,7 +2,7 @@
 import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import type { SekaliEvent } from '#contracts';
-import { BatchContext, type Effect, type Message, OncePerEvent } from '#idempotent-consumer';
+import { BatchContext, type Comparison, type Message, OncePerEvent } from '#idempotent-consumer';
 import { findConflicts, insertEvents, type NewEvent } from '#store';
 
 /** Name of the durable consumer that this effect belongs to. */
@@ -11,7 +11,7 @@ export const STORE_CONSUMER = 'store';
 /** Stores what was never stored before. */
 @Controller()
 export class EventRecorder {
-  @OncePerEvent(STORE_CONSUMER)
+  @OncePerEvent(STORE_CONSUMER, { batch: true })
   async record(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
     const { transaction } = context;
     await insertEvents(transaction, transaction.streamId, fresh.map(newEvent));
@@ -19,7 +19,7 @@ export class EventRecorder {
 }
 
 /** Duplicates are compared as JSON values, by Postgres; of a conflict the payload is kept. */
-export const payloadComparison: Pick<Effect<SekaliEvent>, 'findConflicts' | 'contentOf'> = {
+export const payloadComparison: Comparison<SekaliEvent> = {
   findConflicts: (candidates, transaction) => findConflicts(transaction, candidates.map(newEvent)),
   contentOf: (message) => message.event.payload,
 };

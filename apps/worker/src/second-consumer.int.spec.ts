@@ -27,7 +27,7 @@ import { transportOptions } from './transport-options.js';
 
 @Controller()
 class Totals {
-  @OncePerEvent('totals')
+  @OncePerEvent('totals', { batch: true })
   async add(@Payload() fresh: Message<SekaliEvent>[], @Ctx() { transaction }: BatchContext): Promise<void> {
     const amounts = fresh.map(({ event }) => (JSON.parse(event.payload) as { amount: number }).amount);
     await transaction.query(

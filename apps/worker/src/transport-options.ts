@@ -13,6 +13,7 @@ import { payloadComparison, STORE_CONSUMER } from './event-recorder.js';
 import { historyOf } from './stream-history.js';
 
 const RETRY_DELAY_MS = 1_000;
+const HANDLER_MS_MORE = 1_000;
 /** Only large events reach these: a thousand of 256 KiB would be a statement of 256 MB. */
 const BATCH_BYTES_MAX = 8_388_608;
 const PREFETCH_BYTES_MAX = 33_554_432;
@@ -75,6 +76,10 @@ function boundsOf(settings: WorkerSettings): PullConsumerOptions<SekaliEvent>['s
     isolateAfterDeliveries: settings.SEKALI_ISOLATE_AFTER_DELIVERIES,
     attemptsMax: settings.SEKALI_ATTEMPTS_MAX,
     retryDelayMs: RETRY_DELAY_MS,
+    // Storing is all that the worker does: what fails alike for every event is a defect of the store.
+    probesStore: true,
+    // Postgres ends what is too slow there; this is for what is not Postgres'.
+    handlerMsMax: settings.SEKALI_TRANSACTION_MS_MAX + HANDLER_MS_MORE,
     slowRemedy: `raise SEKALI_TRANSACTION_MS_MAX (now ${settings.SEKALI_TRANSACTION_MS_MAX}), or find what makes it slow`,
   };
 }

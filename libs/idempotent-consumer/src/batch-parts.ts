@@ -1,7 +1,23 @@
 /** What is asked of a batch and its parts while it is taken to its outcomes. */
-import { errorCodeOf } from '#postgres';
-import type { Delivery } from './delivery.js';
+import type { Decoder, Delivery, Message, PoisonMessage } from './delivery.js';
 import type { Batch } from './postgres/inbox.js';
+
+/** What deliveries are, and the sequences of those that are to be ignored. */
+export function readBatch<E>(
+  decode: Decoder<E>,
+  deliveries: readonly Delivery[],
+): Batch<E> & { readonly ignored: readonly number[] } {
+  const messages: Message<E>[] = [];
+  const poison: PoisonMessage[] = [];
+  const ignored: number[] = [];
+  for (const delivery of eachSequenceOnce(deliveries)) {
+    const decoded = decode(delivery);
+    if (decoded.ok) messages.push(decoded.message);
+    else if ('poison' in decoded) poison.push(decoded.poison);
+    else ignored.push(delivery.seq);
+  }
+  return { messages, poison, ignored };
+}
 
 /** The sequences of a batch. */
 export function sequencesOf({ messages, poison }: Batch<unknown>): number[] {
@@ -16,6 +32,22 @@ export function redelivered({ messages, poison }: Batch<unknown>): number[] {
   return seqs;
 }
 
+/**
+ * What a batch is divided into: halves, and what cannot be read by itself.
+ *
+ * @param culprit the sequence at fault, where it is known: that one comes alone
+ */
+export function partsOf<E>({ messages, poison, ...rest }: Batch<E>, culprit: number | undefined): Batch<E>[] {
+  const isCulprit = ({ delivery }: Message<E>): boolean => delivery.seq === culprit;
+  const others = culprit === undefined ? messages : messages.filter((message) => !isCulprit(message));
+  const middle = Math.ceil(others.length / 2);
+  const parts = [messages.filter(isCulprit), others.slice(0, middle), others.slice(middle)];
+  return [
+    ...parts.map((part) => ({ ...rest, messages: part, poison: [] })),
+    { ...rest, messages: [], poison },
+  ].filter((part) => part.messages.length + part.poison.length > 0);
+}
+
 /** Some of them, each once, in no order. */
 export function atRandom<T>(all: readonly T[], count: number): T[] {
   const left = [...all];
@@ -26,17 +58,10 @@ export function atRandom<T>(all: readonly T[], count: number): T[] {
 }
 
 /** Of those delivered twice into one batch the first decides; both are answered. */
-export function eachSequenceOnce(deliveries: readonly Delivery[]): readonly Delivery[] {
+function eachSequenceOnce(deliveries: readonly Delivery[]): readonly Delivery[] {
   // Mostly they come in order, and can be told apart without being remembered.
   const isAscending = deliveries.every(({ seq }, position) => seq > (deliveries[position - 1]?.seq ?? -1));
   if (isAscending) return deliveries;
   const seen = new Set<number>();
   return deliveries.filter(({ seq }) => !seen.has(seq) && seen.add(seq));
-}
-
-/** An error of Postgres with its code. */
-export function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = errorCodeOf(error);
-  return code === undefined ? error.message : `${code}: ${error.message}`;
 }

@@ -1,13 +1,26 @@
 /**
- * Takes a batch to its outcomes, whatever Postgres says to it.
+ * Takes a batch to its outcomes, whatever Postgres and the handler say to it.
  *
  *   process ─ok──────────────────────▶ outcomes
  *      ├─outage / contention─▶ wait ─▶ process again      (nothing is counted, nothing given up)
- *      └─anything else─▶ does the store take a good message? (store-probe.ts)
- *            ├─no──▶ a defect of the store: wait, said aloud, until it does ─▶ process again
- *            └─yes─▶ divide ▶ process each half ▶ what stands alone is at fault
+ *      └─anything else─▶ is a message at fault, or the store? (store-probe.ts)
+ *            ├─the store──▶ a defect: wait, said aloud, until it takes messages ─▶ process again
+ *            └─a message──▶ divide ▶ process each half ▶ what stands alone is at fault
  *
- * What hits every message is no message's fault. Who is at fault is decided by what fails, and by the probe:
+ * An outage is what the connection and the inbox's own statements say, and only that (handler-error.ts). What a handler
+ * throws is the fault of its message. One that fails alone:
+ *
+ *   | fails with                              | and then                                              |
+ *   |-----------------------------------------|-------------------------------------------------------|
+ *   | `Poison`                                | dead letter, at once (verdict.ts)                     |
+ *   | `RetryLater`                            | delivered again after that time, nothing counted      |
+ *   | a time-out, its own or one of Postgres  | counted; dead letter `too_slow`                       |
+ *   | anything else that the handler threw    | counted; dead letter `effect_failed`                  |
+ *   | a value that the inbox cannot keep      | once more, then dead letter `refused_by_store`        |
+ *   | another statement of the inbox          | wait: a defect of the store                           |
+ *
+ * With `probesStore` (a handler that does nothing but store) what hits every message is no message's fault either. Who is at
+ * fault is decided by what fails, and by a message that is known to be good:
  *
  *   | a message fails alone with       | the probe passes              | the probe fails  | no good message is known     |
  *   |----------------------------------|-------------------------------|------------------|------------------------------|
@@ -24,7 +37,8 @@
  * (the process has stored nothing yet) three are tried, and the batch is put back, so that others get their turn:
  * a message is given up for what it may share with all others only after one of the others was stored.
  *
- * A batch that took too long is divided under an eighth of the time that it took. What does not get through under that
+ * A handler that does not return is left after `handlerMsMax`, and its connection is closed. A batch that took too long is
+ * divided under an eighth of the time that it took. What does not get through under that
  * is put back, and is processed alone and under the whole bound, one such message at a time (`isSlow`).
  *
  * A message delivered again and again without being settled is suspected of ending the process. It is processed
@@ -32,37 +46,32 @@
  * that began and never ended are its doing. Its neighbours were redelivered as often but end their attempts. So does
  * what is thrown: it says nothing about the message, which has not ended the process.
  */
-import { classifyDatabaseError, isAboutTheValue } from '#postgres';
-import { atRandom, describe, eachSequenceOnce, redelivered, sequencesOf } from './batch-parts.js';
+import { isAboutTheValue } from '#postgres';
+import { AttemptCount } from './attempt-count.js';
+import { atRandom, partsOf, readBatch, redelivered, sequencesOf } from './batch-parts.js';
 import type { Decider } from './decider.js';
-import type { Decoder, Delivery, Message, Poison } from './delivery.js';
-import type { Observer, Outcome } from './outcome.js';
+import type { Decoder, Delivery, Message, PoisonMessage } from './delivery.js';
+import { describe, failureOf, HandlerError, rootOf } from './handler-error.js';
+import { later, type Observer, type Outcome, putBack } from './outcome.js';
 import type { OutageGate } from './outage-gate.js';
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
 import type { Batch, Inbox } from './postgres/inbox.js';
+import type { ProcessorSettings } from './processor-settings.js';
+import { retryDelayMs } from './retry-delay.js';
 import { SlowMessages } from './slow-messages.js';
-import { type StoreState, StoreProbe, waitsOutOutages } from './store-probe.js';
+import { type StoreState, StoreProbe } from './store-probe.js';
+import { Poison, RetryLater } from './verdict.js';
 
-/** Bounds of the processing. */
-export interface ProcessorSettings {
-  /** Attempts, alone, before a message becomes a dead letter. */
-  readonly attemptsMax: number;
-  /** First delay before a message that failed alone is delivered again; it doubles. */
-  readonly retryDelayMs: number;
-  /** What to do about a message that takes too long, for the detail of its dead letter. */
-  readonly slowRemedy?: string;
-}
-
-const RETRY_DELAY_MS_MAX = 60_000;
-/** Behind a pause for the store, which is what keeps the pace. */
-const PUT_BACK_MS = 1_000;
 /** Turns, of 2 s mostly, after which what waits for the store is put back: others may be those that it takes. */
 const TURNS_HELD_MAX = 60;
 /** Messages that are tried by themselves before a batch is put back. */
 const SAMPLES_WITHOUT_GOOD = 3;
 const SHARE_OF_SLOW = 8;
 const PART_MS_MIN = 100;
+const ABANDONED_REMEDY = 'raise handlerMsMax, or bound what the handler waits for';
 const SLOW_REMEDY = 'raise the bound on a transaction, or make the effect faster';
+
+const IGNORED: Outcome = { kind: 'ignored' };
 
 type Outcomes = Map<number, Outcome>;
 
@@ -76,6 +85,7 @@ interface Failure {
 export class BatchProcessor<E> implements Decider {
   private readonly probe: StoreProbe<E>;
   private readonly slow = new SlowMessages();
+  private readonly attempts: AttemptCount;
 
   constructor(
     private readonly inbox: Inbox<E>,
@@ -84,7 +94,8 @@ export class BatchProcessor<E> implements Decider {
     private readonly settings: ProcessorSettings,
     private readonly observe: Observer,
   ) {
-    this.probe = new StoreProbe(inbox, gate);
+    this.attempts = new AttemptCount(inbox, gate);
+    this.probe = new StoreProbe(inbox, gate, settings.probesStore === true);
   }
 
   /** Whether a message took too long before: it is best processed alone, beside the batches of others. */
@@ -100,7 +111,10 @@ export class BatchProcessor<E> implements Decider {
    *   then nothing may be acknowledged
    */
   async process(streamId: number, deliveries: readonly Delivery[]): Promise<Outcomes> {
-    const outcomes = await this.settleTogether(streamId, this.decodeAll(deliveries));
+    const { ignored, ...batch } = readBatch(this.decode, deliveries);
+    const isEmpty = batch.messages.length + batch.poison.length === 0;
+    const outcomes = isEmpty ? new Map<number, Outcome>() : await this.settleTogether(streamId, batch);
+    for (const seq of ignored) outcomes.set(seq, IGNORED);
     const seqs: number[] = [];
     for (const [seq, { kind }] of outcomes) if (kind !== 'postponed') seqs.push(seq);
     this.observe({ type: 'committed', seqs });
@@ -114,9 +128,11 @@ export class BatchProcessor<E> implements Decider {
    */
   async processSuspect(streamId: number, delivery: Delivery): Promise<Outcomes> {
     const { seq } = delivery;
-    const begun = await this.bookkeeping(() => this.inbox.startAttempt(streamId, seq));
+    const { ignored, ...read } = readBatch(this.decode, [delivery]);
+    if (ignored.length > 0) return new Map([[seq, IGNORED]]);
+    const begun = await this.attempts.start(streamId, seq);
     if (begun === undefined) return putBack([seq]);
-    const batch = { ...this.decodeAll([delivery]), suspects: [seq] };
+    const batch = { ...read, suspects: [seq] };
     const endedTheProcess = begun.started - 1 - begun.finished;
     const [message] = batch.messages;
     let outcomes: Outcomes | undefined;
@@ -138,17 +154,6 @@ export class BatchProcessor<E> implements Decider {
     return outcomes;
   }
 
-  private decodeAll(deliveries: readonly Delivery[]): Batch<E> {
-    const messages: Message<E>[] = [];
-    const poison: Poison[] = [];
-    for (const delivery of eachSequenceOnce(deliveries)) {
-      const decoded = this.decode(delivery);
-      if (decoded.ok) messages.push(decoded.message);
-      else poison.push(decoded.poison);
-    }
-    return { messages, poison };
-  }
-
   /** Has the inbox decide once. @throws what no message can be the cause of */
   private async attempt(streamId: number, messages: Batch<E>, msMax?: number): Promise<Outcomes | Failure> {
     const batch = messages.suspects ? messages : { ...messages, suspects: redelivered(messages) };
@@ -158,7 +163,7 @@ export class BatchProcessor<E> implements Decider {
       return this.inbox.process(streamId, batch, msMax);
     };
     try {
-      const outcomes = await this.gate.pass(work, waitsOutOutages());
+      const outcomes = await this.gate.pass(work, this.probe.waitsOut());
       this.probe.learn(batch.messages, outcomes);
       this.tellDeadLetters(batch.poison, outcomes);
       return outcomes;
@@ -174,7 +179,9 @@ export class BatchProcessor<E> implements Decider {
       if (tried instanceof Map) return tried;
       const [message, ...more] = batch.messages;
       if (!message) return this.settlePoison(streamId, batch.poison, tried.error);
-      const state = await this.probe.check(streamId);
+      const said = await this.settleVerdict(streamId, batch, tried.error);
+      if (said) return said;
+      const state = await this.probe.check(streamId, tried.error);
       if (more.length === 0 && batch.poison.length === 0)
         return this.settleAlone(streamId, message, tried.error, state);
       if (state === 'works') return this.divide(streamId, batch, tried);
@@ -191,38 +198,56 @@ export class BatchProcessor<E> implements Decider {
     if (tried instanceof Map) return tried;
     const [message, ...more] = part.messages;
     if (!message) return this.settlePoison(streamId, part.poison, tried.error);
-    if (more.length > 0) return this.settleHalves(streamId, part, msMax);
-    if (msMax === undefined || classifyDatabaseError(tried.error) !== 'timeout')
-      return this.settleAlone(streamId, message, tried.error, await this.probe.check(streamId));
+    const said = await this.settleVerdict(streamId, part, tried.error, msMax);
+    if (said) return said;
+    if (more.length > 0) return this.settleParts(streamId, part, tried.error, msMax);
+    if (msMax === undefined || failureOf(tried.error) !== 'timeout')
+      return this.settleAlone(streamId, message, tried.error, await this.probe.check(streamId, tried.error));
     // It had less than its time. It gets all of it when it comes again.
     this.slow.add(streamId, message.delivery.seq);
     return putBack([message.delivery.seq]);
   }
 
   private async divide(streamId: number, batch: Batch<E>, { error, afterMs }: Failure): Promise<Outcomes> {
-    this.observe({ type: 'divided', size: batch.messages.length, error });
-    const isTimeout = classifyDatabaseError(error) === 'timeout';
+    this.observe({ type: 'divided', size: batch.messages.length, error: rootOf(error) });
+    const isTimeout = failureOf(error) === 'timeout';
     const msMax = isTimeout ? Math.max(PART_MS_MIN, Math.round(afterMs / SHARE_OF_SLOW)) : undefined;
-    return this.settleHalves(streamId, batch, msMax);
+    return this.settleParts(streamId, batch, error, msMax);
   }
 
-  private async settleHalves(
+  private async settleParts(
     streamId: number,
     batch: Batch<E>,
+    error: unknown,
     msMax: number | undefined,
   ): Promise<Outcomes> {
-    const middle = Math.ceil(batch.messages.length / 2);
-    const parts: Batch<E>[] = [
-      { ...batch, messages: batch.messages.slice(0, middle), poison: [] },
-      { ...batch, messages: batch.messages.slice(middle), poison: [] },
-      { ...batch, messages: [], poison: batch.poison },
-    ];
+    const culprit = error instanceof HandlerError ? error.circumstances.seq : undefined;
     const outcomes: Outcomes = new Map();
-    for (const part of parts) {
-      if (part.messages.length + part.poison.length === 0) continue;
+    for (const part of partsOf(batch, culprit))
       for (const [seq, outcome] of await this.settlePart(streamId, part, msMax)) outcomes.set(seq, outcome);
-    }
     return outcomes;
+  }
+
+  /**
+   * Does what the handler said outright.
+   *
+   * @returns `undefined` where it said nothing of the kind
+   */
+  private async settleVerdict(
+    streamId: number,
+    batch: Batch<E>,
+    error: unknown,
+    msMax?: number,
+  ): Promise<Outcomes | undefined> {
+    const verdict = rootOf(error);
+    const [message, ...more] = batch.messages;
+    const isVerdict = verdict instanceof Poison || verdict instanceof RetryLater;
+    if (!isVerdict || message === undefined || !(error instanceof HandlerError)) return undefined;
+    const isOfAll = verdict instanceof RetryLater && error.circumstances.seq === undefined;
+    if (batch.poison.length > 0 || (more.length > 0 && !isOfAll))
+      return this.settleParts(streamId, batch, error, msMax);
+    if (verdict instanceof Poison) return this.giveUp(streamId, message, verdict.reason, verdict.message);
+    return later(sequencesOf(batch), verdict.delayMs);
   }
 
   /**
@@ -239,7 +264,7 @@ export class BatchProcessor<E> implements Decider {
     for (const message of atRandom(messages, count)) {
       const tried = await this.attempt(streamId, { messages: [message], poison: [] });
       if (tried instanceof Map) return tried;
-      if (state === 'unknown' && isAboutTheValue(tried.error)) return new Map();
+      if (state === 'unknown' && isAboutTheValue(rootOf(tried.error))) return new Map();
     }
     return undefined;
   }
@@ -265,8 +290,8 @@ export class BatchProcessor<E> implements Decider {
   ): Promise<Outcomes> {
     let [error, state] = [failure, stateThen];
     for (let failures = 0; ; failures++) {
-      const isRefused = classifyDatabaseError(error) === 'refused';
-      const isItsOwn = state === 'works' || (state === 'unknown' && isAboutTheValue(error));
+      const isRefused = this.probe.isRefusal(error);
+      const isItsOwn = state === 'works' || (state === 'unknown' && isAboutTheValue(rootOf(error)));
       if (isItsOwn && !isRefused) return this.failAlone(streamId, message, error);
       if (!isItsOwn) await this.gate.waitForStore(error, failures);
       if ((state === 'unknown' && !isItsOwn) || failures >= TURNS_HELD_MAX)
@@ -274,9 +299,11 @@ export class BatchProcessor<E> implements Decider {
       const tried = await this.attempt(streamId, { messages: [message], poison: [] });
       if (tried instanceof Map) return tried;
       error = tried.error;
-      if (isItsOwn && classifyDatabaseError(error) === 'refused')
+      const said = await this.settleVerdict(streamId, { messages: [message], poison: [] }, error);
+      if (said) return said;
+      if (isItsOwn && this.probe.isRefusal(error))
         return this.giveUp(streamId, message, 'refused_by_store', describe(error));
-      state = await this.probe.check(streamId);
+      state = await this.probe.check(streamId, error);
     }
   }
 
@@ -285,11 +312,20 @@ export class BatchProcessor<E> implements Decider {
     const tried = await this.attempt(streamId, batch);
     if (tried instanceof Map) return tried;
     const [message] = batch.messages;
-    const state = message === undefined ? 'broken' : await this.probe.check(streamId);
-    if (message !== undefined && (state === 'works' || (state === 'unknown' && isAboutTheValue(tried.error))))
+    const said = await this.settleVerdict(streamId, batch, tried.error);
+    if (said) {
+      // It did not fail, and it has not ended the process.
+      await this.attempts.withdraw(streamId, message?.delivery.seq ?? 0);
+      return said;
+    }
+    const state = message === undefined ? 'broken' : await this.probe.check(streamId, tried.error);
+    if (
+      message !== undefined &&
+      (state === 'works' || (state === 'unknown' && isAboutTheValue(rootOf(tried.error))))
+    )
       return this.settleAlone(streamId, message, tried.error, state);
     const seqs = sequencesOf(batch);
-    for (const seq of seqs) await this.bookkeeping(() => this.inbox.withdrawAttempt(streamId, seq));
+    for (const seq of seqs) await this.attempts.withdraw(streamId, seq);
     await this.gate.waitForStore(tried.error, 0);
     return putBack(seqs);
   }
@@ -297,18 +333,19 @@ export class BatchProcessor<E> implements Decider {
   /** An attempt of a message that fails by its own fault. */
   private async failAlone(streamId: number, message: Message<E>, error: unknown): Promise<Outcomes> {
     const { seq } = message.delivery;
-    const isSlow = classifyDatabaseError(error) === 'timeout';
+    const isSlow = failureOf(error) === 'timeout';
     if (isSlow) this.slow.add(streamId, seq);
     const text = describe(error);
-    const attempts = await this.bookkeeping(() => this.inbox.failAttempt(streamId, seq, text));
+    const attempts = await this.attempts.fail(streamId, seq, text);
     if (attempts === undefined) return putBack([seq]);
-    this.observe({ type: 'failed', seq, attempts, error });
+    this.observe({ type: 'failed', seq, attempts, error: rootOf(error) });
     if (attempts < this.settings.attemptsMax) {
-      const delayMs = Math.min(this.settings.retryDelayMs * 2 ** (attempts - 1), RETRY_DELAY_MS_MAX);
+      const delayMs = retryDelayMs(attempts, this.settings.retryDelayMs);
       return new Map([[seq, { kind: 'retry', delayMs }]]);
     }
     if (!isSlow) return this.giveUp(streamId, message, 'effect_failed', text);
-    const remedy = this.settings.slowRemedy ?? SLOW_REMEDY;
+    const isAbandoned = error instanceof HandlerError && error.circumstances.isAbandoned === true;
+    const remedy = this.settings.slowRemedy ?? (isAbandoned ? ABANDONED_REMEDY : SLOW_REMEDY);
     const detail = `${text}; it took too long in ${attempts} attempts, alone: ${remedy}`;
     return this.giveUp(streamId, message, 'too_slow', detail);
   }
@@ -328,7 +365,11 @@ export class BatchProcessor<E> implements Decider {
   }
 
   /** Dead letters that could not be written. One that Postgres refuses must not hold up the others, nor be lost. */
-  private async settlePoison(streamId: number, poison: readonly Poison[], error: unknown): Promise<Outcomes> {
+  private async settlePoison(
+    streamId: number,
+    poison: readonly PoisonMessage[],
+    error: unknown,
+  ): Promise<Outcomes> {
     if (poison.length > 1) return this.settleEachPoison(streamId, poison, error);
     await this.gate.waitForStore(error, 0);
     return putBack(poison.map(({ delivery }) => delivery.seq));
@@ -336,7 +377,7 @@ export class BatchProcessor<E> implements Decider {
 
   private async settleEachPoison(
     streamId: number,
-    poison: readonly Poison[],
+    poison: readonly PoisonMessage[],
     failure: unknown,
   ): Promise<Outcomes> {
     const outcomes: Outcomes = new Map();
@@ -352,25 +393,10 @@ export class BatchProcessor<E> implements Decider {
     return outcomes;
   }
 
-  /** A statement about an attempt. @returns `undefined` when the store does not take it: then nothing may be concluded */
-  private async bookkeeping<T>(statement: () => Promise<T>): Promise<T | undefined> {
-    try {
-      return await this.gate.pass(statement);
-    } catch (error) {
-      if (this.gate.isStopped(error)) throw error;
-      await this.gate.waitForStore(error, 0);
-      return undefined;
-    }
-  }
-
-  private tellDeadLetters(poison: readonly Poison[], outcomes: ReadonlyMap<number, Outcome>): void {
+  private tellDeadLetters(poison: readonly PoisonMessage[], outcomes: ReadonlyMap<number, Outcome>): void {
     for (const { delivery, reason, detail } of poison) {
       if (outcomes.get(delivery.seq)?.kind !== 'dead-letter') continue;
       this.observe({ type: 'dead-letter', seq: delivery.seq, reason, detail });
     }
   }
-}
-
-function putBack(seqs: readonly number[]): Outcomes {
-  return new Map(seqs.map((seq) => [seq, { kind: 'retry', delayMs: PUT_BACK_MS }]));
 }

@@ -36,7 +36,7 @@ export interface Message<E> {
 }
 
 /** A message that no worker will ever understand, or that Postgres will never take. */
-export interface Poison {
+export interface PoisonMessage {
   readonly delivery: Delivery;
   /** Under which it is counted; a bounded set of names. */
   readonly topic: string;
@@ -47,7 +47,10 @@ export interface Poison {
   readonly detail: string;
 }
 
-/** Reads a delivery. It must not throw: what cannot be read is poison. */
+/** Reads a delivery. It must not throw: what cannot be read is poison. What is ignored is acknowledged, and leaves no trace. */
 export type Decoder<E> = (
   delivery: Delivery,
-) => { readonly ok: true; readonly message: Message<E> } | { readonly ok: false; readonly poison: Poison };
+) =>
+  | { readonly ok: true; readonly message: Message<E> }
+  | { readonly ok: false; readonly poison: PoisonMessage }
+  | { readonly ok: false; readonly ignored: true };

@@ -12,19 +12,8 @@ export interface Transaction {
   ): Promise<QueryResult<R>>;
 }
 
-/** The effect of a consumer. */
-export interface Effect<E> {
-  /**
-   * Applies the effect of events, all of it through `transaction`, which commits with the inbox or not at all. None of them
-   * took effect before, or the transaction is rolled back: ids are claimed while this is at work, and where one proves to
-   * be there already, this is called anew with the others.
-   *
-   * When it throws, the batch is divided until the event it cannot bear stands alone; an error of class 22, 23 or 54 in
-   * Postgres makes that one a dead letter. Whether the event is at fault or the store is found out by an event that took
-   * effect before: it is applied once more, under a sequence of its own, in a transaction that is always rolled back.
-   */
-  apply(fresh: readonly Message<E>[], transaction: Transaction): Promise<void>;
-
+/** How a consumer compares the content of duplicates, if it can. */
+export interface Comparison<E> {
   /**
    * Of duplicates whose digest differs from the first one's, finds those whose content really differs, and
    * returns their sequences. Without this, a different digest is a conflict.
@@ -33,4 +22,24 @@ export interface Effect<E> {
 
   /** JSON text to keep of a conflicting duplicate, so that it can be looked at. */
   contentOf?(message: Message<E>): string;
+}
+
+/** The effect of a consumer that takes many events at a time. */
+export interface Effect<E> extends Comparison<E> {
+  /**
+   * Applies the effect of events, all of it through `transaction`, which commits with the inbox or not at all. None of them
+   * took effect before, or the transaction is rolled back: ids are claimed meanwhile, and where one proves to be there
+   * already, this is called again with the others.
+   *
+   * What it throws is the fault of one of the events: the batch is divided until that one stands alone. It is tried again
+   * with a growing delay, a bounded number of times, and then is a dead letter with the error. `Poison` and `RetryLater` say
+   * outright what is to become of an event. Nothing that it throws is an outage, except when its connection has died.
+   */
+  apply(fresh: readonly Message<E>[], transaction: Transaction): Promise<void>;
+}
+
+/** The effect of a consumer that takes one event at a time. Those that come together share a transaction all the same. */
+export interface EventEffect<E> extends Comparison<E> {
+  /** As `apply` of `Effect`, for one event. What it throws is the fault of that event, and of no other. */
+  applyOne(message: Message<E>, transaction: Transaction): Promise<void>;
 }

@@ -1,9 +1,9 @@
-export { BatchProcessor, type ProcessorSettings } from './batch-processor.js';
+export { BatchProcessor } from './batch-processor.js';
 export { type ConsumerParts, IdempotentConsumer } from './consumer.js';
 export type { ConsumerSettings } from './consumer-settings.js';
 export type { Decider } from './decider.js';
-export type { Decoder, Delivery, Message, Poison } from './delivery.js';
-export type { Effect, Transaction } from './effect.js';
+export type { Decoder, Delivery, Message, PoisonMessage } from './delivery.js';
+export type { Comparison, Effect, EventEffect, Transaction } from './effect.js';
 export {
   type AnswerWatch,
   type ConsumerSight,
@@ -12,15 +12,20 @@ export {
   type StreamSight,
 } from './jetstream/durable-consumer.js';
 export { BatchContext } from './nest/batch-context.js';
+export { InboxContext } from './nest/inbox-context.js';
 export {
   ErrorPassage,
   type PullConsumerOptions,
   PullConsumerStrategy,
 } from './nest/pull-consumer-strategy.js';
-export { OncePerEvent } from './nest/once-per-event.js';
-export { OutageGate, StoppedError } from './outage-gate.js';
+export { OncePerEvent, type OncePerEventOptions } from './nest/once-per-event.js';
+export { OutageGate } from './outage-gate.js';
 export type { ConsumerEvent, Observer, Outcome } from './outcome.js';
 export { ForeignSequenceError } from './postgres/foreign-sequence.js';
 export { type Batch, Inbox } from './postgres/inbox.js';
 export { inboxTables, type InboxTables } from './postgres/inbox-statements.js';
+export { StoppedError } from './stopped-error.js';
 export type { ForeignSequence, StreamHistory, StreamIncarnation } from './stream-history.js';
+export { Poison, RetryLater } from './verdict.js';
+export type { ProcessorSettings } from './processor-settings.js';
+export type { ReadingOptions, Schema } from './reading.js';

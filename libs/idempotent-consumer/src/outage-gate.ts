@@ -6,16 +6,10 @@
  * once at its end. A defect, which somebody has to mend, is told again and again while it lasts, ever more seldom.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { classifyDatabaseError, isUnavailable } from '#postgres';
+import { isUnavailable } from '#postgres';
+import { failureOf, rootOf } from './handler-error.js';
 import type { Observer } from './outcome.js';
-
-/** The consumer was stopped while it waited. */
-export class StoppedError extends Error {
-  override readonly name = 'StoppedError';
-  constructor() {
-    super('stopped while waiting for Postgres');
-  }
-}
+import { StoppedError } from './stopped-error.js';
 
 const PAUSE_MS_MIN = 100;
 const PAUSE_MS_MAX = 2_000;
@@ -63,7 +57,7 @@ export class OutageGate {
           this.endOutage();
           throw error;
         }
-        const isContention = classifyDatabaseError(error) === 'contention';
+        const isContention = failureOf(error) === 'contention';
         if (!isContention) this.beginOutage(error);
         await this.wait(isContention ? CONTENTION_PAUSE_MS : pauseMs(failures));
       }
@@ -76,8 +70,9 @@ export class OutageGate {
    * @param failures how often the caller has waited for it before
    * @throws `StoppedError`
    */
-  async waitForStore(error: unknown, failures: number): Promise<void> {
+  async waitForStore(failure: unknown, failures: number): Promise<void> {
     const now = Date.now();
+    const error = rootOf(failure);
     if (this.defect === undefined) {
       this.defect = { beganMs: now, tellAtMs: now + TELL_AGAIN_MS, tellAgainMs: TELL_AGAIN_MS };
       this.observe({ type: 'defect-began', error });
@@ -94,6 +89,11 @@ export class OutageGate {
     if (this.defect === undefined) return;
     this.observe({ type: 'defect-ended', seconds: (Date.now() - this.defect.beganMs) / 1_000 });
     this.defect = undefined;
+  }
+
+  /** Aborted when nothing may wait any more. */
+  get stopped(): AbortSignal {
+    return this.stopping.signal;
   }
 
   /** Lets nothing wait any more: it ends with `StoppedError`. */

@@ -10,6 +10,8 @@ export type Outcome =
   | { readonly kind: 'settled' }
   /** Recorded as a dead letter. */
   | { readonly kind: 'dead-letter'; readonly reason: string }
+  /** The consumer is not for it, and was told to say nothing of it. */
+  | { readonly kind: 'ignored' }
   /** Not settled: deliver it again later. */
   | { readonly kind: 'retry'; readonly delayMs: number }
   | Postponed;
@@ -34,6 +36,8 @@ export type ConsumerEvent =
   | { readonly type: 'divided'; readonly size: number; readonly error: unknown }
   | { readonly type: 'dead-letter'; readonly seq: number; readonly reason: string; readonly detail: string }
   | { readonly type: 'failed'; readonly seq: number; readonly attempts: number; readonly error: unknown }
+  /** A handler sent a statement after its call had ended. It was not carried out. */
+  | { readonly type: 'late-statement'; readonly error: unknown }
   /** A whole batch failed for a reason that is nobody's message; it is delivered again. */
   | { readonly type: 'batch-failed'; readonly size: number; readonly error: unknown }
   | { readonly type: 'outage-began'; readonly error: unknown }
@@ -46,3 +50,16 @@ export type ConsumerEvent =
 
 /** Receives what happens inside a consumer. */
 export type Observer = (event: ConsumerEvent) => void;
+
+/** Behind a pause for the store, which is what keeps the pace. */
+const PUT_BACK_MS = 1_000;
+
+/** Has messages delivered again that nothing was concluded about. */
+export function putBack(seqs: readonly number[]): Map<number, Outcome> {
+  return later(seqs, PUT_BACK_MS);
+}
+
+/** Has messages delivered again after a time. */
+export function later(seqs: readonly number[], delayMs: number): Map<number, Outcome> {
+  return new Map(seqs.map((seq) => [seq, { kind: 'retry', delayMs }]));
+}

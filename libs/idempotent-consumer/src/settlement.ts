@@ -13,6 +13,7 @@ export function settle(delivery: Delivery, outcome: Exclude<Outcome, Postponed>)
     case 'stored':
     case 'duplicate':
     case 'settled':
+    case 'ignored':
       delivery.ack();
       return;
     case 'dead-letter':

@@ -11,6 +11,7 @@ export { LOCK_MS_MAX } from './lock-bound.js';
 export { CONNECT_MS_MAX, connectionBounds, createPool, type PostgresAddress } from './pool.js';
 export {
   classifyDatabaseError,
+  CONNECTION_FAILURE,
   type DatabaseFailure,
   errorCodeOf,
   isAboutTheValue,

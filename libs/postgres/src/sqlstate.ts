@@ -88,6 +88,9 @@ export function isAboutTheValue(error: unknown): boolean {
   return sqlClass === '22' || sqlClass === '54';
 }
 
+/** The code of an error that says that a connection was lost, for one that is thrown by us. It means an outage. */
+export const CONNECTION_FAILURE = '08006';
+
 /** Whether an error says that a row is there already. */
 export function isUniqueViolation(error: unknown): boolean {
   const state = errorCodeOf(error);

@@ -57,7 +57,8 @@ export async function startConsumer(
     { waitForFirst: true },
   );
   const { connection } = movable;
-  const { attemptsMax = 3, retryDelayMs = 100, transactionMsMax = 5_000, ...bounds } = options.settings ?? {};
+  const { transactionMsMax = 5_000, ...changed } = options.settings ?? {};
+  const bounds = { ...DEFAULT_BOUNDS, ...changed };
   const pool = createPool({
     url: settings.SEKALI_POSTGRES_URL,
     name: 'fixture',
@@ -77,13 +78,13 @@ export async function startConsumer(
       connection,
       moveTo: (broker, signal) => movable.moveTo(broker, signal),
       durable: durableOf(connection, settings, new BrokerWatch(movable)),
-      processor: new BatchProcessor(inbox, decode, gate, { attemptsMax, retryDelayMs }, observe),
+      processor: new BatchProcessor(inbox, decode, gate, bounds, observe),
       gate,
       history: historyOf(settings, { connection, pool, inbox: STORE_CONSUMER, logger: SILENT }),
       recreate: options.recreate ?? (() => Promise.reject(new Error('not allowed to make the consumer'))),
       observe,
     },
-    { ...DEFAULT_BOUNDS, ...bounds },
+    bounds,
   );
   await consumer.start();
   const stop = async (): Promise<void> => {
@@ -103,6 +104,9 @@ const DEFAULT_BOUNDS = {
   prefetch: 400,
   prefetchBytes: 32_000_000,
   isolateAfterDeliveries: 3,
+  attemptsMax: 3,
+  retryDelayMs: 100,
+  probesStore: true,
 };
 
 function durableOf(

@@ -2,13 +2,13 @@
  * A Nest transport: durable pull consumers whose handlers take effect once per event.
  *
  * The pattern of an `@OncePerEvent('name')` handler names the durable consumer it serves. The handler is
- * called with a batch of events and a `BatchContext`; what it writes through `context.transaction` commits together with
- * the inbox, once for each event. To add a consumer is to add one such class.
+ * called with an event and an `InboxContext`, or with many and a `BatchContext`; what it writes through the context's
+ * transaction commits together with the inbox, once for each event. To add a consumer is to add one such class.
  *
  *   @Controller()
  *   class Totals {
  *     @OncePerEvent('totals')
- *     add(@Payload() fresh: Message<Order>[], @Ctx() context: BatchContext) { … }
+ *     add(@Payload() order: Order, @Ctx() { transaction }: InboxContext) { … }
  *   }
  *
  * Use it with `ErrorPassage` as a global filter: Nest's own filter would hide which error of Postgres it was.
@@ -18,20 +18,24 @@ import { Catch, type RpcExceptionFilter } from '@nestjs/common';
 import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import type { Pool } from 'pg';
 import { lastValueFrom, type Observable, throwError } from 'rxjs';
-import { BatchProcessor, type ProcessorSettings } from '../batch-processor.js';
+import { BatchProcessor } from '../batch-processor.js';
 import { IdempotentConsumer } from '../consumer.js';
 import type { ConsumerSettings } from '../consumer-settings.js';
 import type { Decider } from '../decider.js';
-import type { Decoder, Message } from '../delivery.js';
-import type { Effect } from '../effect.js';
+import type { Decoder } from '../delivery.js';
+import type { Comparison, Effect, EventEffect } from '../effect.js';
 import { type AnswerWatch, DurableConsumer } from '../jetstream/durable-consumer.js';
 import type { MoveConnection } from '../leader-follower.js';
 import { OutageGate } from '../outage-gate.js';
 import type { Observer } from '../outcome.js';
+import type { ProcessorSettings } from '../processor-settings.js';
 import { Inbox } from '../postgres/inbox.js';
 import type { StreamHistory } from '../stream-history.js';
 import type { InboxTables } from '../postgres/inbox-statements.js';
+import { readingOf } from '../reading.js';
 import { BatchContext } from './batch-context.js';
+import { InboxContext } from './inbox-context.js';
+import type { OncePerEventOptions } from './once-per-event.js';
 
 /** What all consumers of a process share. */
 export interface PullConsumerOptions<E> {
@@ -55,7 +59,7 @@ export interface PullConsumerOptions<E> {
   /** The tables of a consumer's inbox. */
   readonly tablesOf: (pattern: string) => InboxTables;
   /** How a consumer compares the content of duplicates, if it can. */
-  readonly comparisonOf: (pattern: string) => Pick<Effect<E>, 'findConflicts' | 'contentOf'>;
+  readonly comparisonOf: (pattern: string) => Comparison<E>;
   /** What is known of the stream's history, as a consumer has to see it. */
   readonly historyOf: (pattern: string) => StreamHistory;
   /** Makes what a consumer needs in the database, if it is missing. Called before each session; repeatable. */
@@ -77,12 +81,13 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
   /** Called by Nest: starts the consumers, and answers when the first events can flow. */
   listen(callback: (error?: unknown) => void): void {
     for (const [pattern, handler] of this.messageHandlers) {
-      const apply = async (fresh: readonly Message<E>[], context: BatchContext): Promise<void> => {
-        const answer: unknown = await handler(fresh, context);
+      const call = async (payload: unknown, context: BatchContext | InboxContext<E>): Promise<void> => {
+        const answer: unknown = await handler(payload, context);
         const stream: Observable<unknown> = this.transformToObservable(answer);
         await lastValueFrom(stream, { defaultValue: undefined });
       };
-      this.consumers.push(this.consumerOf(pattern, apply));
+      const options = (handler.extras ?? {}) as OncePerEventOptions;
+      this.consumers.push(this.consumerOf(pattern, this.effectOf(pattern, call, options), options));
     }
     Promise.all(this.consumers.map((consumer) => consumer.start())).then(
       () => {
@@ -110,21 +115,40 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     return this.pullOptions.connection as T;
   }
 
+  private effectOf(
+    name: string,
+    call: (payload: unknown, context: BatchContext | InboxContext<E>) => Promise<void>,
+    { batch = false }: OncePerEventOptions,
+  ): Effect<E> | EventEffect<E> {
+    const comparison = this.pullOptions.comparisonOf(name);
+    return batch
+      ? { ...comparison, apply: (fresh, transaction) => call(fresh, new BatchContext(name, transaction)) }
+      : {
+          ...comparison,
+          applyOne: (message, transaction) =>
+            call(message.event, new InboxContext(name, transaction, message)),
+        };
+  }
+
   private consumerOf(
     name: string,
-    apply: (fresh: readonly Message<E>[], context: BatchContext) => Promise<void>,
+    effect: Effect<E> | EventEffect<E>,
+    reading: OncePerEventOptions,
   ): IdempotentConsumer {
-    const { connection, pool, decode, settings, stream, identityKey, historyOf, prepare } = this.pullOptions;
+    const { connection, pool, settings, stream, identityKey, historyOf, prepare } = this.pullOptions;
     const { inboxPrefix, apiPrefix } = this.pullOptions;
+    const decode = readingOf(this.pullOptions.decode, reading);
     const observe = this.pullOptions.observerOf(name);
-    const effect: Effect<E> = {
-      ...this.pullOptions.comparisonOf(name),
-      apply: (fresh, transaction) => apply(fresh, new BatchContext(name, transaction)),
-    };
     const history = historyOf(name);
     const gate = new OutageGate(observe);
     const { deciderOf = (_pattern, decider) => decider } = this.pullOptions;
-    const inbox = new Inbox(pool, this.pullOptions.tablesOf(name), effect);
+    const { handlerMsMax } = settings;
+    const inbox = new Inbox(pool, this.pullOptions.tablesOf(name), effect, {
+      name,
+      stopping: gate.stopped,
+      onLate: (error) => observe({ type: 'late-statement', error }),
+      ...(handlerMsMax !== undefined && { handlerMsMax }),
+    });
     return new IdempotentConsumer(
       {
         connection,

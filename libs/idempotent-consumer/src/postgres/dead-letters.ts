@@ -1,6 +1,6 @@
 /** Writes down what is given up, in the transaction that settles it. */
 import { readBigints } from '#postgres';
-import type { Delivery, Poison } from '../delivery.js';
+import type { Delivery, PoisonMessage } from '../delivery.js';
 import type { Transaction } from '../effect.js';
 import type { Outcome } from '../outcome.js';
 import { ForeignSequenceError } from './foreign-sequence.js';
@@ -14,7 +14,7 @@ import type { InboxStatements } from './inbox-statements.js';
 export async function bury(
   transaction: Transaction,
   statements: InboxStatements,
-  poison: readonly Poison[],
+  poison: readonly PoisonMessage[],
   outcomes: Map<number, Outcome>,
 ): Promise<void> {
   if (poison.length === 0) return;
@@ -24,7 +24,7 @@ export async function bury(
     poison.map(({ topic }) => topic),
     poison.map(({ eventId }) => (eventId === undefined ? null : storableText(eventId))),
     poison.map(({ delivery }) => storableText(delivery.subject)),
-    poison.map(({ reason }) => reason),
+    poison.map(({ reason }) => storableText(reason)),
     poison.map(({ detail }) => storableText(detail)),
     poison.map(({ delivery }) => delivery.headersText() ?? null),
     poison.map(({ delivery }) => Buffer.from(delivery.data)),

@@ -281,7 +281,7 @@ describe('the inbox', () => {
     });
     const streamId = ++streams + 1_000;
     const refused = inbox.process(streamId, { messages: [message(1, `${streamId}-a`)], poison: [] });
-    await expect(refused).rejects.toMatchObject({ table: 'only_once' });
+    await expect(refused).rejects.toMatchObject({ name: 'HandlerError', cause: { table: 'only_once' } });
     await pool.end();
     expect(transactions).toBe(1);
   });

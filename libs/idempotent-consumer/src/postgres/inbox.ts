@@ -23,12 +23,13 @@ import {
   textColumn,
   timestampColumn,
 } from '#postgres';
-import type { Message, Poison } from '../delivery.js';
-import type { Effect, Transaction } from '../effect.js';
+import type { Message, PoisonMessage } from '../delivery.js';
+import type { Effect, EventEffect, Transaction } from '../effect.js';
 import type { Outcome } from '../outcome.js';
 import { Caution, type ClaimWay } from './caution.js';
 import { bury, storableText } from './dead-letters.js';
 import { divide, firstsAndRepeats, repeatsOfUnclaimed, sortedByIdentity } from './identity-order.js';
+import { HandlerSession, type HandlerSettings } from './handler-session.js';
 import { IdsAtWork } from './ids-at-work.js';
 import { inboxStatements, type InboxStatements, type InboxTables } from './inbox-statements.js';
 import { rehearsalOf } from './rehearsal.js';
@@ -48,7 +49,7 @@ const POSTPONED: Outcome = { kind: 'postponed' };
 /** What to decide on together. A sequence occurs once. */
 export interface Batch<E> {
   readonly messages: readonly Message<E>[];
-  readonly poison: readonly Poison[];
+  readonly poison: readonly PoisonMessage[];
   /** Messages whose attempts were counted: the count goes with the outcome. */
   readonly suspects?: readonly number[];
 }
@@ -62,7 +63,8 @@ export class Inbox<E> {
   constructor(
     private readonly pool: Pool,
     private readonly tables: InboxTables,
-    private readonly effect: Effect<E>,
+    private readonly effect: Effect<E> | EventEffect<E>,
+    private readonly handler: HandlerSettings = {},
   ) {
     this.statements = inboxStatements(this.tables);
   }
@@ -122,17 +124,21 @@ export class Inbox<E> {
     const onBegun = (answers: readonly QueryResult[]): void => {
       refuseSuperseded(answers.at(-1), batch);
     };
+    let session: HandlerSession | undefined;
     const work = async (
       transaction: Transaction,
     ): Promise<{ result: Map<number, Outcome>; last: Statement | undefined }> => {
       const outcomes = new Map<number, Outcome>();
-      await this.store(transaction, sortedByIdentity(batch.messages), outcomes, way);
+      session = new HandlerSession(transaction, this.handler, statementMsMax);
+      await this.store(transaction, sortedByIdentity(batch.messages), outcomes, way, session);
       await bury(transaction, this.statements, batch.poison, outcomes);
       if (batch.suspects?.length)
         await transaction.query(this.statements.clearAttempts, [streamId, batch.suspects]);
       return { result: outcomes, last: this.count(streamId, tally(batch, outcomes)) };
     };
-    return inTransaction(this.pool, streamId, begin, work, onBegun);
+    return inTransaction(this.pool, streamId, begin, work, onBegun).catch((error: unknown) => {
+      throw session?.blame(error) ?? error;
+    });
   }
 
   /**
@@ -146,8 +152,9 @@ export class Inbox<E> {
     const work = async (transaction: Transaction): Promise<{ result: undefined; last: undefined }> => {
       const outcomes = new Map<number, Outcome>();
       await this.claim(transaction, [fresh], this.statements.claim);
-      await this.applyAndRecord(transaction, [fresh], [], outcomes);
-      await this.recordRepeats(transaction, repeats, outcomes);
+      const session = new HandlerSession(transaction, this.handler);
+      await this.applyAndRecord(transaction, [fresh], [], outcomes, session);
+      await this.recordRepeats(transaction, repeats, outcomes, session);
       const counted = this.count(streamId, tally({ messages: [fresh, ...repeats], poison: [] }, outcomes));
       if (counted) await transaction.query(counted.text, counted.values);
       // What a commit would check is checked now.
@@ -187,13 +194,14 @@ export class Inbox<E> {
     messages: readonly Message<E>[],
     outcomes: Map<number, Outcome>,
     way: ClaimWay,
+    session: HandlerSession,
   ): Promise<void> {
     if (messages.length === 0) return;
-    if (way === 'plain') return this.storeAsNew(transaction, messages, outcomes);
+    if (way === 'plain') return this.storeAsNew(transaction, messages, outcomes, session);
     const claimed = await this.claimIds(transaction, messages, way);
     const isAllNew = claimed.length === messages.length;
     const [fresh, others] = isAllNew ? [messages, []] : divide(messages, new Set(claimed));
-    await this.applyAndRecord(transaction, fresh, others, outcomes);
+    await this.applyAndRecord(transaction, fresh, others, outcomes, session);
   }
 
   /** Takes every id to be new, so that nothing needs to wait for the claim's answer. It refuses the batch where one is not. */
@@ -201,6 +209,7 @@ export class Inbox<E> {
     transaction: Transaction,
     messages: readonly Message<E>[],
     outcomes: Map<number, Outcome>,
+    session: HandlerSession,
   ): Promise<void> {
     const [firsts, others] = firstsAndRepeats(messages);
     const claiming = transaction.query(this.statements.claimPlainly, claimColumns(transaction, firsts));
@@ -208,7 +217,7 @@ export class Inbox<E> {
       if (rowCount !== firsts.length) throw new NotAllNewError();
     });
     // If it fails, that is why, whatever comes of the rest.
-    await together([claimed, this.applyAndRecord(transaction, firsts, others, outcomes)]);
+    await together([claimed, this.applyAndRecord(transaction, firsts, others, outcomes, session)]);
   }
 
   private async applyAndRecord(
@@ -216,11 +225,12 @@ export class Inbox<E> {
     fresh: readonly Message<E>[],
     others: readonly Message<E>[],
     outcomes: Map<number, Outcome>,
+    session: HandlerSession,
   ): Promise<void> {
     for (const { delivery } of fresh) outcomes.set(delivery.seq, STORED);
     await together([
-      fresh.length > 0 ? this.effect.apply(fresh, transaction) : Promise.resolve(),
-      others.length > 0 ? this.recordRepeats(transaction, others, outcomes) : Promise.resolve(),
+      fresh.length > 0 ? session.apply(this.effect, fresh) : Promise.resolve(),
+      others.length > 0 ? this.recordRepeats(transaction, others, outcomes, session) : Promise.resolve(),
     ]);
   }
 
@@ -258,6 +268,7 @@ export class Inbox<E> {
     transaction: Transaction,
     messages: readonly Message<E>[],
     outcomes: Map<number, Outcome>,
+    session: HandlerSession,
   ): Promise<void> {
     const { rows } = await transaction.query<Record<'recorded' | 'differing' | 'foreign', string | null>>(
       this.statements.recordRepeats,
@@ -273,15 +284,17 @@ export class Inbox<E> {
     for (const seq of readBigints(recorded)) outcomes.set(seq, DUPLICATE);
     if (differing === null) return;
     const [candidates] = divide(messages, new Set(readBigints(differing)));
-    const conflicts = await this.conflictsAmong(transaction, candidates);
+    const conflicts = await this.conflictsAmong(candidates, session);
     await this.recordDuplicates(transaction, candidates, conflicts, outcomes);
   }
 
   private async conflictsAmong(
-    transaction: Transaction,
     differing: readonly Message<E>[],
+    session: HandlerSession,
   ): Promise<ReadonlySet<number>> {
-    if (this.effect.findConflicts) return this.effect.findConflicts(differing, transaction);
+    const { effect } = this;
+    const find = effect.findConflicts?.bind(effect);
+    if (find) return session.call((on) => find(differing, on));
     return new Set(differing.map((message) => message.delivery.seq));
   }
 

@@ -1,5 +1,5 @@
 /** What a batch adds to the counters, a row a topic. */
-import type { Message, Poison } from '../delivery.js';
+import type { Message, PoisonMessage } from '../delivery.js';
 import type { Outcome } from '../outcome.js';
 
 /** The sums of one topic. `duplicates` includes `conflicts`. */
@@ -15,7 +15,7 @@ export interface Tally {
 
 /** Sums outcomes by topic, sorted by topic. What was settled before adds nothing, in no column. */
 export function tally<E>(
-  batch: { readonly messages: readonly Message<E>[]; readonly poison: readonly Poison[] },
+  batch: { readonly messages: readonly Message<E>[]; readonly poison: readonly PoisonMessage[] },
   outcomes: ReadonlyMap<number, Outcome>,
 ): Tally[] {
   const rows = new Map<string, Tally>();

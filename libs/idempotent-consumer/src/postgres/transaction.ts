@@ -13,8 +13,10 @@
  * never handed to the next transaction.
  */
 import type { Pool, PoolClient, QueryResult, QueryResultRow } from 'pg';
-import { classifyDatabaseError, isFailedTransaction } from '#postgres';
+import { isFailedTransaction } from '#postgres';
 import type { Transaction } from '../effect.js';
+import { rootOf } from '../handler-error.js';
+import { CommitRefusedError, endOf, TransactionFailedError } from './transaction-end.js';
 
 /** A statement whose answer nobody reads. */
 export interface Statement {
@@ -54,14 +56,14 @@ export async function inTransaction<T>(
       // Several statements in one query have as many answers, which the type does not know.
       onBegun([answer].flat());
     });
-    const [{ result, last }] = await together([work(transactionOn(client, streamId, opened)), opened]);
+    const [, { result, last }] = await together([opened, work(transactionOn(client, streamId, opened))]);
     await end(client, last, ending);
     discard = false;
     return result;
   } catch (error) {
-    discard = !(await rolledBack(client, error));
-    // What ended the connection says more than the statement that found it ended.
-    throw classifyDatabaseError(broken.error) === 'timeout' ? broken.error : error;
+    const end = await endOf(pool, client, error, () => broken.error);
+    discard = !end.isUsable;
+    throw end.error;
   } finally {
     client.off('error', onError);
     client.release(discard || broken.error !== undefined);
@@ -77,7 +79,9 @@ export async function together<T extends readonly Promise<unknown>[] | []>(
   promises: T,
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   const settled = await Promise.allSettled<unknown>(promises);
-  const cause = settled.findIndex((one) => one.status === 'rejected' && !isFailedTransaction(one.reason));
+  const cause = settled.findIndex(
+    (one) => one.status === 'rejected' && !isFailedTransaction(rootOf(one.reason)),
+  );
   await promises[cause];
   return Promise.all(promises);
 }
@@ -88,18 +92,12 @@ async function end(
   ending: 'COMMIT' | 'ROLLBACK',
 ): Promise<void> {
   const sent = last ? client.query(last.text, last.values as unknown[]) : Promise.resolve();
-  const [, { command }] = await together([sent, client.query(ending)]);
+  const ended = client.query(ending).catch((error: unknown) => {
+    throw CommitRefusedError.of(error);
+  });
+  const [, { command }] = await together([sent, ended]);
   // A transaction that failed is rolled back by a COMMIT, without an error.
-  if (command !== ending) throw new Error('the transaction had failed, and the effect kept quiet about it');
-}
-
-async function rolledBack(client: PoolClient, error: unknown): Promise<boolean> {
-  // Only an error that the server reported leaves a connection that can be trusted.
-  if (typeof (error as { severity?: unknown }).severity !== 'string') return false;
-  return client.query('ROLLBACK').then(
-    () => true,
-    () => false,
-  );
+  if (command !== ending) throw new TransactionFailedError();
 }
 
 function transactionOn(client: PoolClient, streamId: number, opened: Promise<unknown>): Transaction {

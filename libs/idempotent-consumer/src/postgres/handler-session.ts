@@ -1,0 +1,213 @@
+/**
+ * The calls of a handler within one transaction.
+ *
+ *   call ─▶ open ─returned, failed or timed out─▶ over: a statement throws
+ *
+ * Each call has a bound of its own, so that one that never returns holds a connection no longer than that. What it throws is
+ * wrapped as the handler's. A statement that nobody waited for would be carried out outside of the guarantee, or after the
+ * commit: it fails the call.
+ */
+import { isFailedTransaction } from '#postgres';
+import type { QueryResult, QueryResultRow } from 'pg';
+import type { Message } from '../delivery.js';
+import type { Effect, EventEffect, Transaction } from '../effect.js';
+import { HandlerError, HandlerTimeoutError, SwallowedError } from '../handler-error.js';
+import { StoppedError } from '../stopped-error.js';
+import { CommitRefusedError, PausedTooLongError, TransactionFailedError } from './transaction-end.js';
+
+/** How a handler is called. */
+export interface HandlerSettings {
+  /** What it is called in errors; `handler` when left out. */
+  readonly name?: string;
+  /** How long one call may take; 30,000 when left out. */
+  readonly handlerMsMax?: number;
+  /** Ends the wait for a call: the consumer stops, and its grace is over. */
+  readonly stopping?: AbortSignal;
+  /** Hears of a statement that came after the end of its call. It was not carried out. */
+  readonly onLate?: (error: LateStatementError) => void;
+}
+
+/** For what a handler waits for besides Postgres, whose statements have bounds of their own. */
+const HANDLER_MS_MAX = 30_000;
+/** A timer that is set to more ends at once. */
+const TIMER_MS_MAX = 2_147_483_647;
+
+/** See the head of this file. */
+export class HandlerSession {
+  private wasCalled = false;
+  /** The first error that Postgres answered to one of the handler's statements. */
+  private failed: unknown;
+
+  private readonly name: string;
+  private readonly msMax: number;
+
+  /** @param msMax a bound on each call, shorter than the usual */
+  constructor(
+    private readonly transaction: Transaction,
+    private readonly settings: HandlerSettings,
+    msMax = Infinity,
+  ) {
+    this.name = settings.name ?? 'handler';
+    this.msMax = Math.min(settings.handlerMsMax ?? HANDLER_MS_MAX, msMax, TIMER_MS_MAX);
+  }
+
+  /** What only came out when the handler had returned is its doing all the same. */
+  blame(error: unknown): unknown {
+    if (!this.wasCalled) return error;
+    if (error instanceof PausedTooLongError || error instanceof CommitRefusedError)
+      return new HandlerError(error.cause);
+    const isFailed = error instanceof TransactionFailedError || isFailedTransaction(error);
+    return isFailed ? new HandlerError(this.swallowed()) : error;
+  }
+
+  /** Applies an effect: in one call, or in one for each event, which is to blame for what that throws. */
+  async apply<E>(effect: Effect<E> | EventEffect<E>, fresh: readonly Message<E>[]): Promise<void> {
+    if ('apply' in effect) return this.call((on) => effect.apply(fresh, on));
+    for (const message of fresh) await this.call((on) => effect.applyOne(message, on), message.delivery.seq);
+  }
+
+  /**
+   * Calls the handler.
+   *
+   * @param seq the event, where it is called with one
+   * @throws `HandlerError`, or `StoppedError`
+   */
+  async call<T>(work: (transaction: Transaction) => Promise<T>, seq?: number): Promise<T> {
+    this.wasCalled = true;
+    const statements = new CallStatements(this.transaction, this.name, {
+      onFailed: (error) => {
+        this.failed ??= error;
+      },
+      onLate: (error) => this.settings.onLate?.(error),
+    });
+    try {
+      const result = await this.withinBounds(work(statements));
+      statements.refuseUnfinished();
+      return result;
+    } catch (error) {
+      if (error instanceof StoppedError || error instanceof HandlerError) throw error;
+      const isAbandoned = error instanceof HandlerTimeoutError;
+      // Postgres answers this to every statement behind the one that says why.
+      const isEcho = isFailedTransaction(error) && !isFailedTransaction(this.failed);
+      const cause = isEcho ? this.swallowed() : error;
+      throw new HandlerError(cause, { seq, ...(isAbandoned && { isAbandoned, isTooSlow: true }) });
+    } finally {
+      statements.end();
+    }
+  }
+
+  /** What is to be said where the transaction had failed, and the handler returned. */
+  private swallowed(): SwallowedError {
+    return new SwallowedError(this.name, this.failed);
+  }
+
+  /** What comes of the call after its bound is nobody's: the race has heard of it. */
+  private async withinBounds<T>(work: Promise<T>): Promise<T> {
+    const { name, msMax } = this;
+    const { stopping } = this.settings;
+    let timer: NodeJS.Timeout | undefined;
+    let onStop = (): void => undefined;
+    const bound = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new HandlerTimeoutError(name, msMax)), msMax);
+      onStop = (): void => reject(new StoppedError());
+      if (stopping?.aborted === true) onStop();
+      stopping?.addEventListener('abort', onStop);
+    });
+    try {
+      return await Promise.race([work, bound]);
+    } finally {
+      clearTimeout(timer);
+      stopping?.removeEventListener('abort', onStop);
+    }
+  }
+}
+
+/** A statement came after the end of the call that it belongs to. */
+export class LateStatementError extends Error {
+  override readonly name = 'LateStatementError';
+
+  constructor(handler: string, text: string) {
+    super(
+      `handler "${handler}" had ended before it sent this statement, so it was not carried out: ` +
+        `${beginningOf(text)}; an "await" is missing in the handler`,
+    );
+  }
+}
+
+/** A handler returned before its statements were answered. */
+export class UnfinishedStatementError extends Error {
+  override readonly name = 'UnfinishedStatementError';
+
+  constructor(handler: string, text: string) {
+    super(
+      `handler "${handler}" returned before this statement was answered: ${beginningOf(text)}; ` +
+        'an "await" is missing in the handler',
+    );
+  }
+}
+
+const TEXT_SHOWN_MAX = 120;
+
+function beginningOf(text: string): string {
+  const line = text.trim().replaceAll(/\s+/g, ' ');
+  return line.length > TEXT_SHOWN_MAX ? `${line.slice(0, TEXT_SHOWN_MAX)}…` : line;
+}
+
+/** The transaction, as one call of the handler sees it. */
+class CallStatements implements Transaction {
+  private readonly unfinished = new Set<{ readonly text: string }>();
+  private isOver = false;
+  readonly streamId: number;
+
+  constructor(
+    private readonly transaction: Transaction,
+    private readonly handler: string,
+    private readonly ears: {
+      readonly onFailed: (error: unknown) => void;
+      readonly onLate: (error: LateStatementError) => void;
+    },
+  ) {
+    this.streamId = transaction.streamId;
+  }
+
+  query<R extends QueryResultRow = QueryResultRow>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<QueryResult<R>> {
+    const answer = this.isOver ? this.refuseLate(text) : this.send<R>(text, values);
+    // Where nobody waits for it, the call fails for that; an unheard answer must not end the process as well.
+    answer.catch(() => undefined);
+    return answer;
+  }
+
+  /** @throws when the answer to a statement has not come yet */
+  refuseUnfinished(): void {
+    for (const { text } of this.unfinished) throw new UnfinishedStatementError(this.handler, text);
+  }
+
+  end(): void {
+    this.isOver = true;
+  }
+
+  private refuseLate(text: string): Promise<never> {
+    const error = new LateStatementError(this.handler, text);
+    this.ears.onLate(error);
+    return Promise.reject(error);
+  }
+
+  private async send<R extends QueryResultRow>(
+    text: string,
+    values: readonly unknown[] | undefined,
+  ): Promise<QueryResult<R>> {
+    const statement = { text };
+    this.unfinished.add(statement);
+    try {
+      return await this.transaction.query<R>(text, values);
+    } catch (error) {
+      this.ears.onFailed(error);
+      throw error;
+    } finally {
+      this.unfinished.delete(statement);
+    }
+  }
+}

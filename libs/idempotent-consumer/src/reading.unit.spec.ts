@@ -1,0 +1,65 @@
+import { describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
+import type { Decoder, Delivery } from './delivery.js';
+import { readingOf, type ReadingOptions } from './reading.js';
+
+const decode: Decoder<unknown> = (delivery) => {
+  const event: unknown = JSON.parse(Buffer.from(delivery.data).toString());
+  return { ok: true, message: { delivery, topic: 't', eventId: 'e', digest: 0n, event } };
+};
+
+function read(options: ReadingOptions, subject: string, event: unknown = {}): ReturnType<Decoder<unknown>> {
+  const delivery = { subject, data: Buffer.from(JSON.stringify(event)) } as unknown as Delivery;
+  return readingOf(decode, options)(delivery);
+}
+
+function reasonOf(read: ReturnType<Decoder<unknown>>): string {
+  if (read.ok) return 'read';
+  return 'poison' in read ? `${read.poison.reason}: ${read.poison.detail}` : 'ignored';
+}
+
+const schema = z.object({ account: z.string(), lines: z.array(z.object({ amount: z.number() })) });
+
+describe('a schema', () => {
+  it('gives the handler what it parsed', () => {
+    const fits = { account: 'a', lines: [{ amount: 1 }], more: true };
+    expect(read({ schema }, 'payments.eu', fits)).toMatchObject({
+      ok: true,
+      message: { eventId: 'e', event: { account: 'a', lines: [{ amount: 1 }] } },
+    });
+  });
+
+  it('makes poison of what does not fit, with the paths that are wrong', () => {
+    const reason = reasonOf(read({ schema }, 'payments.eu', { lines: [{ amount: 1 }, { amount: 'two' }] }));
+    expect(reason).toMatch(/^schema_mismatch: account: .*; lines\.1\.amount: .*number/);
+  });
+
+  it('may be anything that throws', () => {
+    const parse = (): never => {
+      throw new TypeError('no payment');
+    };
+    expect(reasonOf(read({ schema: { parse } }, 'payments.eu'))).toBe('schema_mismatch: no payment');
+  });
+});
+
+describe('a subject', () => {
+  it.each([
+    ['payments.>', 'payments.eu.paid', true],
+    ['payments.>', 'payments', false],
+    ['payments.*', 'payments.eu', true],
+    ['payments.*', 'payments.eu.paid', false],
+    ['payments.*.paid', 'payments.eu.paid', true],
+    ['payments.eu', 'payments.us', false],
+  ])('%s takes %s: %s', (subjects, subject, isTaken) => {
+    expect(read({ subjects }, subject).ok).toBe(isTaken);
+  });
+
+  it('that no handler is for is a dead letter, unless it is to be acknowledged', () => {
+    const subjects = ['payments.>', 'refunds.>'];
+    expect(reasonOf(read({ subjects }, 'orders.eu'))).toBe(
+      'unmatched: subject orders.eu is none of those that the handler is for: payments.>, refunds.>',
+    );
+    expect(reasonOf(read({ subjects, onUnmatched: 'ack' }, 'orders.eu'))).toBe('ignored');
+    expect(reasonOf(read({ subjects, onUnmatched: 'ack' }, 'refunds.eu'))).toBe('read');
+  });
+});
