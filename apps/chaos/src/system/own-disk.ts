@@ -18,6 +18,8 @@ const run = promisify(execFile);
 const COMMAND_MS_MAX = 10_000;
 const FILLER = 'filler';
 const CHUNK_BYTES = 1024 ** 2;
+/** More than a broker writes between two calls. */
+const OTHERS_BYTES = 32 * CHUNK_BYTES;
 
 /** Disks that were mounted for one system. */
 export class OwnDisks {
@@ -97,7 +99,8 @@ class OwnDisk implements BrokerDisk {
   async fill(): Promise<void> {
     const filler = join(this.path, FILLER);
     // Most of it at once: written piece by piece it took half a minute beside a load, and was full when that was over.
-    const most = (await this.bytesLeft()) - CHUNK_BYTES;
+    // Less than all: what others write between the two calls would have it refused as a whole.
+    const most = (await this.bytesLeft()) - OTHERS_BYTES;
     if (most > 0) await run('fallocate', ['-l', String(most), filler], { timeout: COMMAND_MS_MAX });
     const file = await open(filler, 'a');
     try {
