@@ -126,9 +126,7 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
       onDifferences,
     });
     const key = { name: settings.SEKALI_STREAM, identity: streamIdentity(stream) };
-    const incarnation = await currentIncarnation(pool, key, witness, {
-      onDiffering: tellDiffering(logger),
-    });
+    const incarnation = await currentIncarnation(pool, key, witness, tellDiffering(logger));
     const definition = {
       name: settings.SEKALI_CONSUMER,
       stream: settings.SEKALI_STREAM,

@@ -5,7 +5,16 @@ import { EVENT_BYTES_METADATA, StreamWitness } from '#broker';
 import type { WorkerSettings } from '#config';
 import type { StreamHistory, StreamSight } from '#idempotent-consumer';
 import type { Logger } from '#observability';
-import { consumerStart, currentIncarnation, type Incarnation, noteConsumerStart } from '#store';
+import {
+  consumerStart,
+  currentIncarnation,
+  type Incarnation,
+  noteConsumerStart,
+  setForeignAside,
+} from '#store';
+
+/** The inbox that the comparison of histories reads. */
+const STORE = 'store';
 
 /** Whose history. */
 interface HistoryOptions {
@@ -29,13 +38,25 @@ function streamHistory(options: HistoryOptions): StreamHistory {
     incarnation: async (sight, foreign) => {
       refuseOtherRules(sight, options);
       const { name, identity } = sight;
-      const onDiffering = (found: object): void => {
+      current = await currentIncarnation(pool, { name, identity }, witness, (found) => {
         logger.error(
           { stream: name, ...found },
           'the stream has lost messages that the database has: registering a new incarnation; what follows them is read again',
         );
-      };
-      current = await currentIncarnation(pool, { name, identity }, witness, { onDiffering, foreign });
+      });
+      // Another incarnation has room for them already.
+      if (foreign?.streamId === current.streamId && inbox !== STORE) {
+        const { seqs } = foreign;
+        logger.error(
+          { stream: name, consumer: inbox, first: seqs[0], count: seqs.length },
+          'the stream has lost messages that this consumer has processed: setting them aside for those that follow',
+        );
+        // A sequence is kept under the number of its segment.
+        for (const { streamId, after, upTo } of current.segments) {
+          const inside = seqs.filter((seq) => seq > after && seq <= upTo);
+          if (inside.length > 0) await setForeignAside(pool, name, inbox, { streamId, seqs: inside });
+        }
+      }
       return current;
     },
     startOf: async (_incarnation, consumer) =>

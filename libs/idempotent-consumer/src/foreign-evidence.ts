@@ -1,18 +1,18 @@
 /** What a session that ended says to the next one: the stream has another history than this inbox knows. */
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
 import type { StreamSight } from './jetstream/durable-consumer.js';
-import type { ForeignSequence, StreamHistory, StreamIncarnation } from './stream-history.js';
+import type { ForeignSequences, StreamHistory, StreamIncarnation } from './stream-history.js';
 
-/** Keeps the lowest sequence that means another message, until the history was asked with it. */
+/** Keeps the sequences that mean other messages, until the history was asked with them. */
 export class ForeignEvidence {
-  private foreign: ForeignSequence | undefined;
+  private foreign: ForeignSequences | undefined;
 
   /** @returns whether the session has to end: the error is about the stream's history */
   note(error: unknown, { streamId }: StreamIncarnation): error is ForeignSequenceError {
     if (!(error instanceof ForeignSequenceError)) return false;
     if (error.isProof) {
-      const before = this.foreign?.streamId === streamId ? this.foreign.seq : Infinity;
-      this.foreign = { streamId, seq: Math.min(...error.seqs, before) };
+      const before = this.foreign?.streamId === streamId ? this.foreign.seqs : [];
+      this.foreign = { streamId, seqs: [...new Set([...before, ...error.seqs])] };
     }
     return true;
   }

@@ -25,7 +25,7 @@ export { ForeignSequenceError } from './postgres/foreign-sequence.js';
 export { type Batch, Inbox } from './postgres/inbox.js';
 export { inboxTables, type InboxTables } from './postgres/inbox-statements.js';
 export { StoppedError } from './stopped-error.js';
-export type { ForeignSequence, StreamHistory, StreamIncarnation } from './stream-history.js';
+export type { ForeignSequences, StreamHistory, StreamIncarnation } from './stream-history.js';
 export { Poison, RetryLater } from './verdict.js';
 export type { ProcessorSettings } from './processor-settings.js';
 export type { ReadingOptions, Schema } from './reading.js';

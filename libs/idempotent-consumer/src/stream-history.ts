@@ -21,10 +21,10 @@ export interface StreamIncarnation {
   readonly segments: readonly SequenceSegment[];
 }
 
-/** A sequence under which this consumer's inbox has settled another message than the stream has. */
-export interface ForeignSequence {
+/** Sequences under which this consumer's inbox has settled other messages than the stream has. At least one. */
+export interface ForeignSequences {
   readonly streamId: number;
-  readonly seq: number;
+  readonly seqs: readonly number[];
 }
 
 /** Asked before each session. What it throws ends the session, which is then tried again. */
@@ -34,7 +34,7 @@ export interface StreamHistory {
    *
    * @param foreign what the session before ended with: a proof of that, also where nothing else shows it
    */
-  incarnation(stream: StreamSight, foreign?: ForeignSequence): Promise<StreamIncarnation>;
+  incarnation(stream: StreamSight, foreign?: ForeignSequences): Promise<StreamIncarnation>;
   /** The sequence to which the consumer has to be put back; `undefined` when it stands right. */
   startOf(incarnation: StreamIncarnation, consumer: ConsumerSight): Promise<number | undefined>;
   /** Hears that the consumer was put back. A process that dies before leaves it to be put back once more. */

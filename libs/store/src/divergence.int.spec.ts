@@ -65,9 +65,7 @@ async function store(streamId: number, seqs: readonly number[]): Promise<void> {
 
 async function now(): Promise<{ incarnation: Incarnation; found: DifferingHistory | undefined }> {
   let found: DifferingHistory | undefined;
-  const incarnation = await currentIncarnation(worker, KEY, witness, {
-    onDiffering: (differing) => (found = differing),
-  });
+  const incarnation = await currentIncarnation(worker, KEY, witness, (differing) => (found = differing));
   return { incarnation, found };
 }
 

@@ -81,29 +81,20 @@ const ASK_AGAIN_MS = 250;
 /** A comparison that found two histories. */
 export type DifferingHistory = Extract<HistoryComparison, { agrees: false }>;
 
-/** What goes into the question for the incarnation, and what is told meanwhile. */
-export interface DivergenceHints {
-  readonly onDiffering: (found: DifferingHistory) => void;
-  readonly foreign?: { readonly streamId: number; readonly seq: number } | undefined;
-}
-
 /**
  * The incarnation of a stream as it is now: the newest one, where the stream has the history that the ledger knows, else
  * one that is registered for it.
  *
- * The comparison reads what `store` knows. A further consumer that was ahead of it finds out by itself (`foreign`): then both
- * are alike up to that sequence at most. Where they differ earlier, the same is found once more, at an earlier sequence:
- * consumers begin again behind the base, in order.
+ * The comparison reads what `store` knows. A further consumer that was ahead of it finds out by itself (foreign-rows.ts).
  *
- * @param hints.onDiffering hears what differs, before it is registered
- * @param hints.foreign a sequence under which some inbox has settled another message than the stream has
+ * @param onDiffering hears what differs, before it is registered
  * @throws when the brokers or the database do not answer
  */
 export async function currentIncarnation(
   pool: Pool,
   key: StreamKey,
   witness: StreamWitness,
-  { onDiffering, foreign }: DivergenceHints,
+  onDiffering: (found: DifferingHistory) => void,
 ): Promise<Incarnation> {
   const incarnation = await incarnationOf(pool, key);
   const deadline = Date.now() + LATE_MS_MAX;
@@ -112,23 +103,9 @@ export async function currentIncarnation(
     await pause(ASK_AGAIN_MS);
     return false;
   });
-  const differing = found.agrees ? await provenBy(foreign, incarnation, witness) : found;
-  if (differing === undefined) return incarnation;
-  onDiffering(differing);
-  return registerDivergence(pool, key, incarnation, differing);
-}
-
-/** What a foreign sequence proves of an incarnation; nothing, where it is of another one or has left the stream. */
-async function provenBy(
-  foreign: DivergenceHints['foreign'],
-  { streamId }: Incarnation,
-  witness: StreamWitness,
-): Promise<DifferingHistory | undefined> {
-  if (foreign?.streamId !== streamId) return undefined;
-  const { seq } = foreign;
-  const { firstSeq, lastSeq } = await witness.bounds();
-  if (seq < firstSeq || seq > lastSeq) return undefined;
-  return { agrees: false, commonSeq: seq - 1, knownSeq: seq, firstSeq, lastSeq, differsAt: seq };
+  if (found.agrees) return incarnation;
+  onDiffering(found);
+  return registerDivergence(pool, key, incarnation, found);
 }
 
 /** What the comparison found: up to where both histories are the same, and what the stream still has. */
@@ -181,7 +158,8 @@ export async function registerDivergence(
   });
 }
 
-async function inTransaction<T>(pool: Pool, work: (database: Queryable) => Promise<T>): Promise<T> {
+/** Commits what the work did, or nothing of it. */
+export async function inTransaction<T>(pool: Pool, work: (database: Queryable) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: unknown;
   try {

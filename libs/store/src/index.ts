@@ -14,6 +14,7 @@ export { BrokerDuplicates, type BrokerDuplicatesOptions } from './broker-duplica
 export { beginConsumer, consumerStart, noteConsumerStart, STORE_INBOX } from './consumer-start.js';
 export { createDataSource } from './data-source.js';
 export { currentIncarnation, type DifferingHistory } from './divergence.js';
+export { setForeignAside } from './foreign-rows.js';
 export { EncodingError, refuseOtherEncoding } from './encoding.js';
 export { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
 export { pageBytes } from './event-page-statements.js';

@@ -55,8 +55,9 @@ export function checkScript(
 ): void {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   demand(name in scripts, `package.json has no script ${name}`);
-  const specs = specFiles();
-  demand(name === 'test' || args.length === 0, `npm run ${name} takes no arguments here`);
+  const isSlow = name === 'test:slow';
+  const specs = specFiles().filter((path) => path.includes('.slow.') === isSlow);
+  demand(name === 'test' || isSlow || args.length === 0, `npm run ${name} takes no arguments here`);
   const patterns = args;
   const chosen = specs.filter((path) => patterns.some((pattern) => new RegExp(pattern).test(path)));
   for (const pattern of patterns) {
