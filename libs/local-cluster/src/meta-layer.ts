@@ -68,10 +68,7 @@ export class MetaLayer {
       const log = this.logOf(account);
       // Half a copy, of a process that ended while it wrote, has another name.
       if (account.includes('.') || existsSync(log)) continue;
-      const unfinished = `${log}.unfinished`;
-      rmSync(unfinished, { recursive: true, force: true });
-      cpSync(this.copyOf(account), unfinished, { recursive: true });
-      renameSync(unfinished, log);
+      putInPlace(this.copyOf(account), log);
       restored = true;
     }
     this.seen = undefined;

@@ -17,10 +17,8 @@ import { pause } from '#waiting';
 import { compareHistory, type HistoryComparison, type StreamWitness } from './history-comparison.js';
 import { settledHorizon } from './horizon.js';
 import { inboxNames, inboxTableNames, type InboxTableNames } from './inbox-tables.js';
-import type { Queryable } from './queryable.js';
+import { inTransaction, LOCK_BATCHES, moveRows } from './moved-rows.js';
 import { findIncarnation, type Incarnation, incarnationOf, type StreamKey } from './stream-registry.js';
-
-const LOCK_BATCHES = `SELECT pg_advisory_xact_lock(hashtext($1), $2::integer)`;
 
 const INSERT_REVISION = `
 INSERT INTO sekali.stream (name, created, revision, base_stream_id, base_seq) VALUES ($1, $2, $3, $4, $5)
@@ -29,33 +27,6 @@ RETURNING stream_id`;
 const START_HORIZON = `INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)`;
 
 const MOVE_EVENTS = `UPDATE sekali.event SET stream_id = $2 WHERE stream_id = $1 AND seq > $3 AND seq <= $4`;
-
-/** Rows change their number, and their counts go with them. */
-function moveRows(tables: InboxTableNames): string {
-  const range = 'WHERE stream_id = $1 AND seq > $3 AND seq <= $4';
-  return `
-WITH stored AS (UPDATE ${tables.key} SET stream_id = $2 ${range} RETURNING topic),
-repeated AS (UPDATE ${tables.duplicate} SET stream_id = $2 ${range} RETURNING topic, conflict),
-dead AS (UPDATE ${tables.dead_letter} SET stream_id = $2 ${range} RETURNING topic),
-moved AS (
-  SELECT topic, sum(stored) AS stored, sum(duplicates) AS duplicates, sum(conflicts) AS conflicts, sum(dead) AS dead
-  FROM (
-    SELECT topic, 1 AS stored, 0 AS duplicates, 0 AS conflicts, 0 AS dead FROM stored
-    UNION ALL SELECT topic, 0, 1, conflict::integer, 0 FROM repeated
-    UNION ALL SELECT topic, 0, 0, 0, 1 FROM dead
-  ) each GROUP BY topic
-)
-INSERT INTO ${tables.counter} AS counter
-  (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
-SELECT side.stream_id, topic, 0, side.sign * stored, side.sign * duplicates, side.sign * conflicts, side.sign * dead, 0
-FROM moved CROSS JOIN (VALUES ($1::integer, -1), ($2::integer, 1)) AS side (stream_id, sign)
-ORDER BY 1, 2
-ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
-  stored = counter.stored + excluded.stored,
-  duplicates = counter.duplicates + excluded.duplicates,
-  conflicts = counter.conflicts + excluded.conflicts,
-  dead_letters = counter.dead_letters + excluded.dead_letters`;
-}
 
 /** Duplicates name the first of their id, wherever it is now. */
 function followFirsts(tables: InboxTableNames): string {
@@ -145,7 +116,7 @@ export async function registerDivergence(
     const streamId = rows[0]?.stream_id;
     const range = [superseded.streamId, streamId, base, commonSeq];
     for (const tables of inboxes) {
-      await database.query(moveRows(tables), range);
+      await database.query(moveRows(tables, 'seq > $3 AND seq <= $4'), range);
       await database.query(followFirsts(tables), range);
       await database.query(forgetAttempts(tables), [superseded.streamId, base]);
     }
@@ -156,22 +127,4 @@ export async function registerDivergence(
       throw new Error(`stream ${key.name} has left the database while it was registered`);
     return registered;
   });
-}
-
-/** Commits what the work did, or nothing of it. */
-export async function inTransaction<T>(pool: Pool, work: (database: Queryable) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  let broken: unknown;
-  try {
-    await client.query('BEGIN');
-    const result = await work(client);
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    // A connection that cannot even roll back is thrown away.
-    await client.query('ROLLBACK').catch((failure: unknown) => (broken = failure));
-    throw error;
-  } finally {
-    client.release(broken !== undefined);
-  }
 }

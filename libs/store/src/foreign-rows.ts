@@ -9,42 +9,13 @@
  * only the number changes under which its sequence is kept. Stream 9 is a name that no stream has.
  */
 import type { Pool } from 'pg';
-import { inTransaction } from './divergence.js';
-import { inboxTableNames, type InboxTableNames } from './inbox-tables.js';
-
-const LOCK_BATCHES = `SELECT pg_advisory_xact_lock(hashtext($1), $2::integer)`;
+import { inboxTableNames } from './inbox-tables.js';
+import { inTransaction, LOCK_BATCHES, moveRows } from './moved-rows.js';
 
 const INSERT_ASIDE = `
 INSERT INTO sekali.stream (name, created, revision)
 SELECT $1, $2, coalesce(max(revision), 0) + 1 FROM sekali.stream WHERE name = $1 AND created = $2
 RETURNING stream_id`;
-
-/** Rows change their number, and their counts go with them. */
-function moveRows(tables: InboxTableNames): string {
-  const wanted = 'WHERE stream_id = $1 AND seq = ANY($3::bigint[])';
-  return `
-WITH stored AS (UPDATE ${tables.key} SET stream_id = $2 ${wanted} RETURNING topic),
-repeated AS (UPDATE ${tables.duplicate} SET stream_id = $2 ${wanted} RETURNING topic, conflict),
-dead AS (UPDATE ${tables.dead_letter} SET stream_id = $2 ${wanted} RETURNING topic),
-moved AS (
-  SELECT topic, sum(stored) AS stored, sum(duplicates) AS duplicates, sum(conflicts) AS conflicts, sum(dead) AS dead
-  FROM (
-    SELECT topic, 1 AS stored, 0 AS duplicates, 0 AS conflicts, 0 AS dead FROM stored
-    UNION ALL SELECT topic, 0, 1, conflict::integer, 0 FROM repeated
-    UNION ALL SELECT topic, 0, 0, 0, 1 FROM dead
-  ) each GROUP BY topic
-)
-INSERT INTO ${tables.counter} AS counter
-  (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
-SELECT side.stream_id, topic, 0, side.sign * stored, side.sign * duplicates, side.sign * conflicts, side.sign * dead, 0
-FROM moved CROSS JOIN (VALUES ($1::integer, -1), ($2::integer, 1)) AS side (stream_id, sign)
-ORDER BY 1, 2
-ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
-  stored = counter.stored + excluded.stored,
-  duplicates = counter.duplicates + excluded.duplicates,
-  conflicts = counter.conflicts + excluded.conflicts,
-  dead_letters = counter.dead_letters + excluded.dead_letters`;
-}
 
 /**
  * Sets aside what an inbox has under some sequences of an incarnation. See the head of this file.
@@ -68,7 +39,7 @@ export async function setForeignAside(
       `${stream}-set-aside`,
       inbox,
     ]);
-    await database.query(moveRows(tables), [streamId, rows[0]?.stream_id, seqs]);
+    await database.query(moveRows(tables, 'seq = ANY($3::bigint[])'), [streamId, rows[0]?.stream_id, seqs]);
     await database.query(`DELETE FROM ${tables.attempt} WHERE stream_id = $1 AND seq = ANY($2::bigint[])`, [
       streamId,
       seqs,
