@@ -16,6 +16,7 @@ export default {
   moduleNameMapper: {
     '^#(contracts|config|observability|waiting|postgres|broker|store|idempotent-consumer|local-cluster|testing)$':
       '<rootDir>/libs/$1/src/index.ts',
+    '^#([a-z-]+)/([a-z-]+)$': '<rootDir>/libs/$1/src/$2/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transform: {

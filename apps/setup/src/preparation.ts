@@ -1,4 +1,5 @@
 /** The two halves of the preparation. Each waits for its store, then makes what is missing. */
+import type { DifferingHistory, Incarnation } from '#idempotent-consumer/postgres';
 import type { SetupSettings } from '#config';
 import {
   brokerAddress,
@@ -21,10 +22,8 @@ import {
   consumerStart,
   createDataSource,
   currentIncarnation,
-  type DifferingHistory,
   ensurePartitions,
   grantRights,
-  type Incarnation,
   incarnationOf,
   insertApiKeys,
   isSameHistory,

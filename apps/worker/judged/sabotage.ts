@@ -13,14 +13,13 @@ import {
   BatchContext,
   type Delivery,
   ForeignSequenceError,
-  inboxTables,
   type Message,
   OncePerEvent,
   type Outcome,
   type PullConsumerOptions,
 } from '#idempotent-consumer';
 import { createPool } from '#postgres';
-import { incarnationOf, type Queryable } from '#store';
+import { incarnationOf, type Queryable, storeInboxTables } from '#store';
 import { pause } from '#waiting';
 import { AccountKeeper, ACCOUNTS_CONSUMER } from './account-keeper.js';
 import type { TransportChange } from '../src/bootstrap.js';
@@ -150,7 +149,7 @@ async function giveBackIds(
   { consumer, transaction }: BatchContext,
 ): Promise<void> {
   const unseen = fresh.filter(({ eventId }) => eventId.startsWith(UNSEEN_ID));
-  await transaction.query(giveBackStatement(inboxTables('sekali', consumer).key), [
+  await transaction.query(giveBackStatement(storeInboxTables(consumer).key), [
     unseen.map(({ topic }) => topic),
     unseen.map(({ eventId }) => eventId),
     unseen.map(({ event }) => event.eventId),

@@ -1,17 +1,12 @@
 /** What the database knows of the stream's history, as a consumer of the worker has to see it. */
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
+import type { Incarnation } from '#idempotent-consumer/postgres';
 import { EVENT_BYTES_METADATA, StreamWitness } from '#broker';
 import type { WorkerSettings } from '#config';
 import type { StreamHistory, StreamSight } from '#idempotent-consumer';
 import type { Logger } from '#observability';
-import {
-  consumerStart,
-  currentIncarnation,
-  type Incarnation,
-  noteConsumerStart,
-  setForeignAside,
-} from '#store';
+import { consumerStart, currentIncarnation, noteConsumerStart, setForeignAside } from '#store';
 
 /** The inbox that the comparison of histories reads. */
 const STORE = 'store';

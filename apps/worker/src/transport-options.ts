@@ -4,9 +4,9 @@ import type { Pool } from 'pg';
 import { ensureConsumer, STREAM_IDENTITY_METADATA } from '#broker';
 import type { WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
-import { inboxTables, type PullConsumerOptions } from '#idempotent-consumer';
+import type { PullConsumerOptions } from '#idempotent-consumer';
 import type { Logger } from '#observability';
-import { beginConsumer, createInbox, incarnationOf } from '#store';
+import { beginConsumer, createInbox, incarnationOf, storeInboxTables } from '#store';
 import { consumerLog } from './consumer-log.js';
 import { eventDecoder } from './event-decoder.js';
 import { payloadComparison, STORE_CONSUMER } from './event-recorder.js';
@@ -37,7 +37,7 @@ export function transportOptions(
     decode: eventDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX),
     settings: boundsOf(settings),
     durableOf,
-    tablesOf: (pattern) => inboxTables('sekali', pattern),
+    tablesOf: storeInboxTables,
     comparisonOf: (pattern) => (pattern === STORE_CONSUMER ? payloadComparison : {}),
     historyOf: (inbox) => historyOf(settings, { connection, pool, inbox, logger }),
     prepare: (pattern) => prepareInbox(pool, pattern),

@@ -95,7 +95,7 @@ describe('a handler that never returns', () => {
     await fixture.send('hang');
     await waitFor(() => calls === 1, { withinMs: 20_000, describe: 'the handler is called' });
     await fixture.stop();
-    expect((await fixture.system.pool.query('SELECT * FROM sekali.attempt')).rows).toEqual([]);
+    expect((await fixture.system.pool.query('SELECT * FROM inbox.test_attempt')).rows).toEqual([]);
     expect(fixture.hasTold('failed')).toBe(false);
   });
 });

@@ -23,7 +23,7 @@ export { OutageGate } from './outage-gate.js';
 export type { ConsumerEvent, Observer, Outcome } from './outcome.js';
 export { ForeignSequenceError } from './postgres/foreign-sequence.js';
 export { type Batch, Inbox } from './postgres/inbox.js';
-export { inboxTables, type InboxTables } from './postgres/inbox-statements.js';
+export { InboxNameError, type InboxName, type InboxTables, inboxTables } from './postgres/inbox-tables.js';
 export { StoppedError } from './stopped-error.js';
 export type { ForeignSequences, StreamHistory, StreamIncarnation } from './stream-history.js';
 export { Poison, RetryLater } from './verdict.js';

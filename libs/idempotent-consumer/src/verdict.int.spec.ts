@@ -22,7 +22,7 @@ async function keep(fresh: readonly Message<string>[], transaction: Transaction)
 }
 
 async function attempts(): Promise<unknown[]> {
-  const { rows } = await fixture.system.pool.query<{ seq: number }>('SELECT seq FROM sekali.attempt');
+  const { rows } = await fixture.system.pool.query<{ seq: number }>('SELECT seq FROM inbox.test_attempt');
   return rows;
 }
 

@@ -9,6 +9,7 @@ export {
 export { readBigints } from './bigint-list.js';
 export { LOCK_MS_MAX } from './lock-bound.js';
 export { CONNECT_MS_MAX, connectionBounds, createPool, type PostgresAddress } from './pool.js';
+export type { Queryable } from './queryable.js';
 export {
   classifyDatabaseError,
   CONNECTION_FAILURE,
@@ -23,3 +24,4 @@ export {
   isUniqueViolation,
   isWrongStatement,
 } from './sqlstate.js';
+export { transact } from './transact.js';

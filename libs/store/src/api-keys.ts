@@ -1,6 +1,6 @@
 /** API keys in the database: made, listed, revoked, and read by gateways. A revoked one is never active again. */
+import type { Queryable } from '#postgres';
 import type { ApiKeyEntry } from '#contracts';
-import type { Queryable } from './queryable.js';
 
 /** A key for people to look at: without its hash, with its life. */
 export interface ListedApiKey extends Omit<ApiKeyEntry, 'hash'> {

@@ -1,6 +1,6 @@
 /** Whether the counters of a stream say what its rows say, and which streams have rows at all. */
+import type { Queryable } from '#postgres';
 import type { LedgerTotals } from './audit-ledger.js';
-import type { Queryable } from './queryable.js';
 
 /** A topic whose counters are not what its rows are. */
 export interface CounterFault {

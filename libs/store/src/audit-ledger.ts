@@ -4,8 +4,8 @@
  * Everything goes by ranges of sequences, so memory is bounded by one range however long the stream is. Within
  * a range Postgres joins and counts; what comes back are runs of equal sequences and rows that are wrong.
  */
-import type { Queryable } from './queryable.js';
-import type { LedgerSegment } from './stream-registry.js';
+import type { SequenceSegment } from '#idempotent-consumer/postgres';
+import type { Queryable } from '#postgres';
 
 /** Consecutive sequences that are in the ledger in the same way. */
 export interface LedgerRun {
@@ -145,7 +145,7 @@ export async function ledgerLastSequence(database: Queryable, streamId: number):
 /** Reads what the audit needs to know of the rows of one segment, chunk by chunk, in ascending order. */
 export async function* ledgerChunks(
   database: Queryable,
-  { streamId, after, upTo }: LedgerSegment,
+  { streamId, after, upTo }: SequenceSegment,
   chunkSequences: number = AUDIT_CHUNK_SEQUENCES,
 ): AsyncGenerator<LedgerChunk> {
   const { rows: days } = await database.query<{ since: string; until: string }>(KEPT_DAYS);

@@ -1,5 +1,5 @@
 /** What gateways were promised, compared with the ledger: the marks of events that it does not have. */
-import type { Queryable } from './queryable.js';
+import type { Queryable } from '#postgres';
 
 /** An event that the brokers acknowledged to a gateway. */
 export interface PromisedEvent {

@@ -6,7 +6,7 @@
  * meanwhile; dropping waits until the audit is over.
  */
 import type { Pool } from 'pg';
-import type { Queryable } from './queryable.js';
+import type { Queryable } from '#postgres';
 
 const BEGIN = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`;
 const LOCK_DAYS = `LOCK TABLE sekali.event IN ACCESS SHARE MODE`;

@@ -6,7 +6,7 @@
  * gateway that is killed outright had not written yet is lost, the one soft figure there is.
  */
 import { randomUUID } from 'node:crypto';
-import type { Queryable } from './queryable.js';
+import type { Queryable } from '#postgres';
 
 const UPSERT_TOTALS = `
 INSERT INTO sekali.broker_duplicate (gateway, topic, dropped)

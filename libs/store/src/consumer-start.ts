@@ -5,10 +5,10 @@
  * It is put back where a new incarnation begins, where it is ahead of the stream, and where it has acknowledged what the
  * database does not have. What is delivered again is found already processed.
  */
+import type { Incarnation, StreamWitness } from '#idempotent-consumer/postgres';
+import type { Queryable } from '#postgres';
 import { firstUnsettled, inboxHorizon, settledHorizon } from './horizon.js';
-import type { StreamWitness } from './history-comparison.js';
-import type { Queryable } from './queryable.js';
-import type { Incarnation } from './stream-registry.js';
+import { STORE_INBOX } from './inbox-tables.js';
 
 const IS_STARTED = `SELECT FROM sekali.consumer_start WHERE stream_id = $1 AND consumer = $2`;
 
@@ -24,9 +24,6 @@ export interface ConsumerPosition {
   readonly ackFloorSeq: number;
   readonly stream: { readonly firstSeq: number; readonly lastSeq: number };
 }
-
-/** The consumer that keeps the events; its horizon is kept. */
-export const STORE_INBOX = 'store';
 
 /** @returns the sequence to which a consumer has to be put back; `undefined` when it stands right */
 export async function consumerStart(

@@ -1,18 +1,18 @@
 /** A stream that lost its newest messages becomes a new incarnation: what is common stays, what follows is counted anew. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
+import type { DifferingHistory, Incarnation, StreamWitness } from '#idempotent-consumer/postgres';
 import { createPool } from '#postgres';
 import { createRoles, createTestSystem, type TestSystem } from '#testing';
 import { counterFaults } from './audit-counters.js';
 import { consumerStart, noteConsumerStart } from './consumer-start.js';
-import { currentIncarnation, type DifferingHistory } from './divergence.js';
+import { currentIncarnation } from './divergence.js';
 import { eventPage, FIRST_POSITION } from './event-page.js';
 import { grantRights } from './grants.js';
 import { settledHorizon } from './horizon.js';
-import type { StreamWitness } from './history-comparison.js';
-import { createInbox, inboxTableNames } from './inbox-tables.js';
+import { createInbox, storeInboxTables } from './inbox-tables.js';
 import { storeTotals } from './stats-queries.js';
-import { type Incarnation, incarnationOf } from './stream-registry.js';
+import { incarnationOf } from './stream-registry.js';
 
 const EPOCH_MS = Date.parse('2026-11-22T10:00:00Z');
 const KEY = { name: 'EVENTS', identity: 'x' };
@@ -165,7 +165,7 @@ describe('a stream with another history', () => {
 
   it.each(['store', 'totals'])('takes along whatever the inbox %s has of it', async (inbox) => {
     await createInbox(worker, 'totals');
-    const tables = inboxTableNames(inbox);
+    const tables = storeInboxTables(inbox);
     published(1, 1, 9);
     const old = (await incarnationOf(worker, KEY)).streamId;
     await store(old, [1, 2, 3]);
@@ -180,7 +180,7 @@ describe('a stream with another history', () => {
       [old, (stream.get(6) ?? NaN) / 1_000, (stream.get(8) ?? NaN) / 1_000],
     );
     await system.pool.query(
-      `INSERT INTO ${tables.dead_letter} (stream_id, seq, topic, subject, reason, detail, body, deliveries, published_at)
+      `INSERT INTO ${tables.deadLetter} (stream_id, seq, topic, subject, reason, detail, body, deliveries, published_at)
        VALUES ($1, 7, 't', 's.t', 'invalid', '', '', 1, to_timestamp($2))`,
       [old, (stream.get(7) ?? NaN) / 1_000],
     );
@@ -196,7 +196,7 @@ describe('a stream with another history', () => {
       `SELECT seq::int, stream_id, first_stream_id FROM (
          SELECT seq, stream_id, NULL AS first_stream_id FROM ${tables.key} WHERE event_id LIKE 'k-%'
          UNION ALL SELECT seq, stream_id, first_stream_id FROM ${tables.duplicate}
-         UNION ALL SELECT seq, stream_id, NULL FROM ${tables.dead_letter}
+         UNION ALL SELECT seq, stream_id, NULL FROM ${tables.deadLetter}
          UNION ALL SELECT seq, stream_id, NULL FROM ${tables.attempt}
        ) settled ORDER BY seq`,
     );

@@ -1,9 +1,9 @@
 /** Pages for a reader of some topics, and pages that a reader follows: nothing is missed, repeated or given away. */
 import { describe, expect, it } from '@jest/globals';
+import type { Queryable } from '#postgres';
 import { createTestSystem, type TestSystem } from '#testing';
 import { eventPage, FIRST_POSITION, type EventFilter, type EventPage } from './event-page.js';
 import type { EventPosition } from './event-queries.js';
-import type { Queryable } from './queryable.js';
 import { SEEN_RANGES_MAX } from './read-position.js';
 import { streamIdOf } from './stream-registry.js';
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Queryable } from '#postgres';
 import { createTestSystem, type TestSystem } from '#testing';
 import { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
 import { findEvent } from './event-queries.js';
 import { keptHorizon, settledHorizon } from './horizon.js';
-import type { Queryable } from './queryable.js';
 import { streamIdOf } from './stream-registry.js';
 
 const NO_FLOOR: AckFloor = () => Promise.resolve(0);

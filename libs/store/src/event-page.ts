@@ -10,12 +10,12 @@
  * the order of the stream (a time, a source beside a topic) is tried on a bounded number of rows; where that
  * finds too little, the page is short and the next one goes on from there.
  */
+import type { StreamKey } from '#idempotent-consumer/postgres';
+import type { Queryable } from '#postgres';
 import { coversTopic } from '#contracts';
 import { PAGE_SORTED, PAGE_WALKED, pageBytes } from './event-page-statements.js';
 import { storedEvent, type EventPosition, type EventRow, type StoredEvent } from './event-queries.js';
 import { keptHorizon, settledHorizon } from './horizon.js';
-import type { Queryable } from './queryable.js';
-import type { StreamKey } from './stream-registry.js';
 import { positionAfter, rangesAbove, SEEN_RANGES_MAX } from './read-position.js';
 import { topicsOf, topicWalkEnd } from './topic-walk.js';
 

@@ -4,7 +4,7 @@
  * Payloads come back as Postgres' own JSON text. They are spliced into the answer as they are, because parsing
  * and printing them again would round their large numbers.
  */
-import type { Queryable } from './queryable.js';
+import type { Queryable } from '#postgres';
 
 /** A place in the order of all events: at this sequence of this making of the stream. */
 export interface EventPosition {

@@ -1,7 +1,13 @@
 /** Storing events: the effect of the consumer `store`, one statement a batch. */
 import type { SekaliEvent } from '#contracts';
-import { bigintColumn, instantColumn, jsonbColumn, textColumn, timestampColumn } from '#postgres';
-import type { Queryable } from './queryable.js';
+import {
+  bigintColumn,
+  instantColumn,
+  jsonbColumn,
+  textColumn,
+  timestampColumn,
+  type Queryable,
+} from '#postgres';
 
 /** One event to be stored. */
 export interface NewEvent {

@@ -9,8 +9,9 @@
  * only the number changes under which its sequence is kept. Stream 9 is a name that no stream has.
  */
 import type { Pool } from 'pg';
-import { inboxTableNames } from './inbox-tables.js';
-import { inTransaction, LOCK_BATCHES, moveRows } from './moved-rows.js';
+import { LOCK_BATCHES, moveRows } from '#idempotent-consumer/postgres';
+import { transact } from '#postgres';
+import { storeInboxTables } from './inbox-tables.js';
 
 const INSERT_ASIDE = `
 INSERT INTO sekali.stream (name, created, revision)
@@ -31,8 +32,8 @@ export async function setForeignAside(
   inbox: string,
   { streamId, seqs }: { readonly streamId: number; readonly seqs: readonly number[] },
 ): Promise<void> {
-  const tables = inboxTableNames(inbox);
-  await inTransaction(pool, async (database) => {
+  const tables = storeInboxTables(inbox);
+  await transact(pool, async (database) => {
     // No batch of this inbox is decided meanwhile.
     await database.query(LOCK_BATCHES, [tables.key, streamId]);
     const { rows } = await database.query<{ stream_id: number }>(INSERT_ASIDE, [

@@ -8,7 +8,7 @@
  * A new table needs a line in `TABLES`: a test fails for a table that none mentions.
  */
 import type { Pool } from 'pg';
-import type { Queryable } from './queryable.js';
+import type { Queryable } from '#postgres';
 
 /** What a program is to the database. */
 export type Program = 'gateway' | 'worker' | 'reader' | 'recovery';

@@ -7,33 +7,16 @@
  * Found step by step from where it was last seen, which is kept in a table. What is kept may lag and two
  * processes may keep at the same moment: it only ever grows.
  */
-import { inboxTableNames, type InboxTableNames } from './inbox-tables.js';
-import type { Queryable } from './queryable.js';
-import type { Incarnation } from './stream-registry.js';
+import { type Incarnation, SEQUENCES_PER_STEP, SettledHorizon } from '#idempotent-consumer/postgres';
+import type { Queryable } from '#postgres';
+import { storeInboxTables } from './inbox-tables.js';
 
-const SEQUENCES_PER_STEP = 10_000;
 /** A kept horizon that lags far behind the floor catches up over many calls; none of them waits for all of it. */
 const CATCH_UP_STEPS_MAX = 20;
 
 const KEPT_HORIZON = `SELECT seq::float8 AS seq FROM sekali.horizon WHERE stream_id = $1`;
 
-// The three tables name each sequence once; UNION keeps a fault in that from counting a sequence twice.
-function stepOver(tables: InboxTableNames): string {
-  const range = 'WHERE stream_id = $1 AND seq > $2 AND seq <= $2 + $3';
-  return `
-SELECT count(*)::float8 AS unbroken
-FROM (
-  SELECT seq, row_number() OVER (ORDER BY seq) AS place
-  FROM (
-    SELECT seq FROM ${tables.key} ${range}
-    UNION SELECT seq FROM ${tables.duplicate} ${range}
-    UNION SELECT seq FROM ${tables.dead_letter} ${range}
-  ) settled
-) placed
-WHERE seq = $2 + place`;
-}
-
-const STEP = stepOver(inboxTableNames('store'));
+const STORE = new SettledHorizon(storeInboxTables('store'));
 
 const KEEP_HORIZON = `
 INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)
@@ -57,9 +40,9 @@ export async function keptHorizon(database: Queryable, streamId: number): Promis
  */
 export async function settledHorizon(database: Queryable, streamId: number, floor = 0): Promise<number> {
   const kept = await keptHorizon(database, streamId);
-  const shown = await walk(database, streamId, kept, floor > kept ? CATCH_UP_STEPS_MAX : Infinity);
+  const shown = await STORE.walk(database, streamId, kept, floor > kept ? CATCH_UP_STEPS_MAX : Infinity);
   if (shown > kept) await database.query(KEEP_HORIZON, [streamId, shown]);
-  return shown < floor ? walk(database, streamId, floor, Infinity) : shown;
+  return shown < floor ? STORE.walk(database, streamId, floor) : shown;
 }
 
 /**
@@ -79,7 +62,7 @@ export async function firstUnsettled(
   const kept = await keptHorizon(database, streamId);
   if (Math.max(kept, floor) >= acknowledged) return undefined;
   const from = Math.max(kept, floor);
-  const shown = await walk(database, streamId, from, CATCH_UP_STEPS_MAX);
+  const shown = await STORE.walk(database, streamId, from, CATCH_UP_STEPS_MAX);
   // Only what rows show is kept: see `settledHorizon`.
   if (from === kept && shown > kept) await database.query(KEEP_HORIZON, [streamId, shown]);
   const isBounded = shown - from === CATCH_UP_STEPS_MAX * SEQUENCES_PER_STEP;
@@ -93,30 +76,12 @@ export async function inboxHorizon(
   consumer: string,
   floor: number,
 ): Promise<number> {
-  const step = stepOver(inboxTableNames(consumer));
+  const horizon = new SettledHorizon(storeInboxTables(consumer));
   let at = floor;
   for (const { streamId, upTo } of segments) {
     if (at >= upTo) continue;
-    at = Math.min(upTo, await walk(database, streamId, at, Infinity, step));
+    at = Math.min(upTo, await horizon.walk(database, streamId, at));
     if (at < upTo) return at;
-  }
-  return at;
-}
-
-/** @returns how far rows go on without a gap */
-async function walk(
-  database: Queryable,
-  streamId: number,
-  from: number,
-  stepsMax: number,
-  step = STEP,
-): Promise<number> {
-  let at = from;
-  for (let steps = 0; steps < stepsMax; steps++) {
-    const { rows } = await database.query<{ unbroken: number }>(step, [streamId, at, SEQUENCES_PER_STEP]);
-    const unbroken = rows[0]?.unbroken ?? 0;
-    at += unbroken;
-    if (unbroken < SEQUENCES_PER_STEP) break;
   }
   return at;
 }

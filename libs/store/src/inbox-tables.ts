@@ -1,13 +1,14 @@
 /** The tables of a further consumer's inbox: the same shape as those of the consumer that stores events. */
+import type { Queryable } from '#postgres';
+import { InboxNameError, type InboxTables } from '#idempotent-consumer/postgres';
 import { INBOX_MODELS, TABLES } from './grants.js';
-import type { Queryable } from './queryable.js';
 
 const CONSUMER = /^[a-z][a-z0-9_]{0,30}$/;
 
-const MAKE_INBOX = `SELECT sekali.make_inbox($1)`;
+/** The consumer that keeps the events; its horizon is kept. */
+export const STORE_INBOX = 'store';
 
-/** The tables of one inbox, by what they hold. */
-export type InboxTableNames = Readonly<Record<keyof typeof INBOX_MODELS, string>>;
+const MAKE_INBOX = `SELECT sekali.make_inbox($1)`;
 
 /** Every inbox but that of `store` has a table of counters that is named like its table of keys. */
 const INBOXES = `
@@ -23,13 +24,23 @@ export async function inboxNames(database: Queryable): Promise<string[]> {
   return ['store', ...rows.map((row) => row.name)];
 }
 
-/** The tables of a consumer's inbox. */
-export function inboxTableNames(consumer: string): InboxTableNames {
-  const names = Object.entries(INBOX_MODELS).map(([suffix, model]) => [
-    suffix,
-    consumer === 'store' ? `sekali.${model}` : `sekali.${consumer}_${suffix}`,
-  ]);
-  return Object.fromEntries(names) as InboxTableNames;
+/**
+ * The tables of a consumer's inbox. `store` has those that the migrations create; all consumers share one registry.
+ *
+ * @throws InboxNameError for a name that no inbox can have: see `createInbox`
+ */
+export function storeInboxTables(consumer: string): InboxTables {
+  if (consumer !== STORE_INBOX) refuseName(consumer);
+  const table = (suffix: keyof typeof INBOX_MODELS): string =>
+    `sekali.${consumer === STORE_INBOX ? INBOX_MODELS[suffix] : `${consumer}_${suffix}`}`;
+  return {
+    key: table('key'),
+    duplicate: table('duplicate'),
+    deadLetter: table('dead_letter'),
+    attempt: table('attempt'),
+    counter: table('counter'),
+    stream: 'sekali.stream',
+  };
 }
 
 /**
@@ -39,13 +50,16 @@ export function inboxTableNames(consumer: string): InboxTableNames {
  * @param consumer 1 to 31 characters a-z 0-9 _, beginning with a letter; not one whose tables would be the store's own
  */
 export async function createInbox(database: Queryable, consumer: string): Promise<void> {
+  refuseName(consumer);
+  await database.query(MAKE_INBOX, [consumer]);
+}
+
+function refuseName(consumer: string): void {
   const tables = Object.keys(INBOX_MODELS).map((suffix) => `${consumer}_${suffix}`);
   const taken = tables.find((table) => table in TABLES);
-  if (!CONSUMER.test(consumer) || consumer === 'store' || taken !== undefined) {
-    throw new Error(
-      `"${consumer}" cannot name an inbox: use 1 to 31 characters a-z 0-9 _, a letter first, not "store"` +
-        (taken === undefined ? '' : `, and not a name whose table sekali.${taken} is another's`),
-    );
-  }
-  await database.query(MAKE_INBOX, [consumer]);
+  if (CONSUMER.test(consumer) && consumer !== STORE_INBOX && taken === undefined) return;
+  throw new InboxNameError(
+    `"${consumer}" cannot name an inbox: use 1 to 31 characters a-z 0-9 _, a letter first, not "store"` +
+      (taken === undefined ? '' : `, and not a name whose table sekali.${taken} is another's`),
+  );
 }

@@ -1,5 +1,5 @@
 /** The topics of which something is counted. */
-import type { Queryable } from './queryable.js';
+import type { Queryable } from '#postgres';
 
 // One look at the index for each topic, whatever is counted under it.
 const KNOWN_TOPICS = `

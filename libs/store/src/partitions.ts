@@ -9,7 +9,7 @@
  * the next days get what is left: a piece of a day is a partition of its own.
  */
 import type { Pool } from 'pg';
-import type { Queryable } from './queryable.js';
+import type { Queryable } from '#postgres';
 
 const DAYS_AHEAD = 7;
 const DAY_MS = 86_400_000;

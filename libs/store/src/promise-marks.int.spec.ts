@@ -1,8 +1,8 @@
 /** Marks of what the brokers promised: one for each moment, none lost to an outage, and never too many. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Queryable } from '#postgres';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import { PromiseMarks, type PromiseMarksOptions } from './promise-marks.js';
-import type { Queryable } from './queryable.js';
 
 let system: TestSystem;
 const opened: PromiseMarks[] = [];

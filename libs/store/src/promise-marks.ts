@@ -11,7 +11,7 @@
  * that is killed outright loses the marks of its last moment.
  */
 import { randomUUID } from 'node:crypto';
-import type { Queryable } from './queryable.js';
+import type { Queryable } from '#postgres';
 
 const INSERT_MARKS = `
 INSERT INTO sekali.promise (gateway, number, stream, seq, topic, event_id, acked_at)

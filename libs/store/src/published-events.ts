@@ -1,6 +1,5 @@
 /** What the ledger knows of events that a producer sends again. */
-import { bigintColumn, textColumn } from '#postgres';
-import type { Queryable } from './queryable.js';
+import { bigintColumn, textColumn, type Queryable } from '#postgres';
 
 /** A dead letter by what it was published as. The id is null where it could not be read. */
 export interface DeadLetterName {

@@ -1,7 +1,6 @@
 /** Whether the database has the schema this program was written for. */
-import { isMissingTable } from '#postgres';
+import { isMissingTable, type Queryable } from '#postgres';
 import { migrations } from './data-source.js';
-import type { Queryable } from './queryable.js';
 
 const APPLIED = `SELECT name FROM sekali.migration`;
 

@@ -5,7 +5,7 @@
  * test sees whether the migrations still make it. It is SQL in form, sorted by name; the partitions of single days
  * are left out, because they come with time.
  */
-import type { Queryable } from './queryable.js';
+import type { Queryable } from '#postgres';
 
 const TABLES = `
 SELECT c.oid::int AS id, c.relname AS name, pg_get_partkeydef(c.oid) AS partition_key,

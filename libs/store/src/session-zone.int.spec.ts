@@ -1,13 +1,12 @@
 /** Times are UTC whatever zone the database, the URL or a pooler gives a session. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { createPool } from '#postgres';
+import { createPool, type Queryable } from '#postgres';
 import { createTestSystem } from '#testing';
 import { createDataSource } from './data-source.js';
 import { eventPage, FIRST_POSITION } from './event-page.js';
 import { findEvent } from './event-queries.js';
 import { ensurePartitions } from './partitions.js';
-import type { Queryable } from './queryable.js';
 
 const ADDRESS = { name: 'test', connectionsMax: 1, transactionMsMax: 20_000 };
 const INSERT_EVENT = `

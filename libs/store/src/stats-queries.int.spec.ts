@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Queryable } from '#postgres';
 import { createTestSystem, waitFor } from '#testing';
 import { BrokerDuplicates } from './broker-duplicates.js';
-import type { Queryable } from './queryable.js';
 import { pendingMigrations } from './schema-state.js';
 import {
   storeTotals,

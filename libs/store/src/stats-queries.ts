@@ -3,7 +3,7 @@
  *
  * Topics are listed some at a time, in the order of their names: the first ones with the sums, the others page by page.
  */
-import type { Queryable } from './queryable.js';
+import type { Queryable } from '#postgres';
 
 /** The figures of one topic, or of all. */
 export interface Totals {

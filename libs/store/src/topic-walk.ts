@@ -4,8 +4,8 @@
  * Each topic is walked along its own part of an index, and the walks are merged. So a place where a walk ends is
  * always that of an event of one of these topics, and says nothing of the others.
  */
+import type { Queryable } from '#postgres';
 import type { EventPosition } from './event-queries.js';
-import type { Queryable } from './queryable.js';
 
 /** Topics below the prefixes of one question, at most. */
 export const TOPICS_BELOW_MAX = 10_000;

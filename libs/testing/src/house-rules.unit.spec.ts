@@ -69,9 +69,11 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
         one('past the door', 'apps/cli/src/a.ts', `import { b } from '../../../libs/store/src/b.js';`),
         one('own index.ts', 'libs/store/src/a.ts', `import { b } from './index.js';`),
         one('own index.ts by name', 'libs/store/src/sub/a.ts', `import { b } from '#store';`),
+        one('own second door', 'libs/store/src/a.ts', `import { b } from '#store/sub';`),
       ],
       good: [
         one('through the door', 'apps/cli/src/a.ts', `import { b } from '#store';`),
+        one('through its second door', 'apps/cli/src/a.ts', `import { b } from '#store/sub';`),
         one('the file itself', 'libs/store/src/a.ts', `import { b } from './b.js';`),
       ],
     },

@@ -10,21 +10,19 @@
  * another order, messages that arrive or are settled meanwhile would look missing or invented.
  */
 import type { Pool } from 'pg';
+import type { Incarnation, SequenceSegment, StreamWitness } from '#idempotent-consumer/postgres';
 import {
   counterFaults,
   differingRows,
   findIncarnation,
-  type Incarnation,
   ledgerChunks,
   ledgerLastSequence,
-  type LedgerSegment,
   type LedgerStream,
   ledgerStreams,
   type LedgerTotals,
   missingTables,
   type Queryable,
   type RowFault,
-  type StreamWitness,
   withAuditSnapshot,
 } from '#store';
 import { pause } from '#waiting';
@@ -167,7 +165,7 @@ async function compareMessages(
 
 async function readLedger(
   database: Queryable,
-  segments: readonly LedgerSegment[],
+  segments: readonly SequenceSegment[],
   onRun: (run: SettledRun) => void,
   onProgress: (sequence: number) => void,
 ): Promise<LedgerFindings> {

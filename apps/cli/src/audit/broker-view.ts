@@ -17,7 +17,7 @@ import {
   StreamWitness,
 } from '#broker';
 import type { RawMessage } from '#contracts';
-import type { StreamWitness as HistoryWitness } from '#store';
+import type { StreamWitness as HistoryWitness } from '#idempotent-consumer/postgres';
 import { retry } from '#waiting';
 import { CommandError, errorLine } from '../command-error.js';
 import { withoutPassword } from '../target.js';

@@ -4,14 +4,9 @@
  * Workers and setup put right what is found here; until then it is said. The comparison reads some messages, and anybody
  * may ask for the health: so it is made once in a while, and everyone gets the last answer in between.
  */
+import type { HistoryComparison, StreamWitness } from '#idempotent-consumer/postgres';
 import { type ConsumerInfo, streamIdentity, type StreamInfo } from '#broker';
-import {
-  compareHistory,
-  findIncarnation,
-  type HistoryComparison,
-  type Queryable,
-  type StreamWitness,
-} from '#store';
+import { compareHistory, findIncarnation, type Queryable } from '#store';
 
 /** How the comparison ended, in words. */
 export interface HistoryState {

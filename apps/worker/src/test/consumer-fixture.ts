@@ -14,12 +14,11 @@ import {
   type Effect,
   IdempotentConsumer,
   Inbox,
-  inboxTables,
   OutageGate,
 } from '#idempotent-consumer';
 import { createLogger } from '#observability';
 import { createPool } from '#postgres';
-import { insertEvents } from '#store';
+import { insertEvents, storeInboxTables } from '#store';
 import { type TestSystem, waitFor } from '#testing';
 import { eventDecoder } from '../event-decoder.js';
 import { newEvent, payloadComparison, STORE_CONSUMER } from '../event-recorder.js';
@@ -71,7 +70,7 @@ export async function startConsumer(
     options.observe?.(event);
   };
   const gate = new OutageGate(observe);
-  const inbox = new Inbox(pool, inboxTables('sekali', 'store'), effectWith(options.afterStoring));
+  const inbox = new Inbox(pool, storeInboxTables(STORE_CONSUMER), effectWith(options.afterStoring));
   const decode = eventDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX);
   const consumer = new IdempotentConsumer(
     {

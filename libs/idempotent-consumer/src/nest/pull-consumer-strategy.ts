@@ -31,7 +31,7 @@ import type { Observer } from '../outcome.js';
 import type { ProcessorSettings } from '../processor-settings.js';
 import { Inbox } from '../postgres/inbox.js';
 import type { StreamHistory } from '../stream-history.js';
-import type { InboxTables } from '../postgres/inbox-statements.js';
+import type { InboxTables } from '../postgres/inbox-tables.js';
 import { readingOf } from '../reading.js';
 import { BatchContext } from './batch-context.js';
 import { InboxContext } from './inbox-context.js';

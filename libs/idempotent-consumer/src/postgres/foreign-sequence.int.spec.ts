@@ -4,9 +4,9 @@ import { createTestSystem, type TestSystem } from '#testing';
 import { BatchProcessor } from '../batch-processor.js';
 import type { Delivery, Message } from '../delivery.js';
 import { OutageGate } from '../outage-gate.js';
+import { createInbox } from './create-inbox.js';
 import { ForeignSequenceError } from './foreign-sequence.js';
 import { Inbox } from './inbox.js';
-import { inboxTables } from './inbox-statements.js';
 
 const BEFORE = new Date('2026-11-22T10:00:00.123Z');
 const AFTERWARDS = new Date('2026-11-22T10:00:15.456Z');
@@ -18,7 +18,8 @@ let streams = 100;
 
 beforeAll(async () => {
   system = await createTestSystem({ replicas: 1 });
-  inbox = new Inbox(system.pool, inboxTables('sekali', 'store'), { apply: () => Promise.resolve() });
+  const tables = await createInbox(system.pool, { consumer: 'test' });
+  inbox = new Inbox(system.pool, tables, { apply: () => Promise.resolve() });
 });
 
 afterAll(async () => {
@@ -82,7 +83,7 @@ describe('a sequence that is known as another message', () => {
       await expect(again).rejects.toThrow(ForeignSequenceError);
     }
     const { rows } = await system.pool.query(
-      'SELECT started, finished FROM sekali.attempt WHERE stream_id = $1',
+      'SELECT started, finished FROM inbox.test_attempt WHERE stream_id = $1',
       [streamId],
     );
     expect(rows).toEqual([{ started: 0, finished: 0 }]);
@@ -92,18 +93,18 @@ describe('a sequence that is known as another message', () => {
 describe('an incarnation that is superseded', () => {
   it('takes messages up to where the next one begins, and none behind it', async () => {
     const { rows } = await system.pool.query<{ stream_id: number }>(
-      `INSERT INTO sekali.stream (name, created) VALUES ('EVENTS', 'x') RETURNING stream_id`,
+      `INSERT INTO inbox.test_stream (name, identity) VALUES ('EVENTS', 'x') RETURNING stream_id`,
     );
     const streamId = rows[0]?.stream_id ?? NaN;
     await store(streamId, message(1, 'one'));
     await system.pool.query(
-      `INSERT INTO sekali.stream (name, created, revision, base_stream_id, base_seq) VALUES ('EVENTS', 'x', 2, $1, 2)`,
+      `INSERT INTO inbox.test_stream (name, identity, revision, base_stream_id, base_seq) VALUES ('EVENTS', 'x', 2, $1, 2)`,
       [streamId],
     );
     await store(streamId, message(2, 'two'));
     await expect(store(streamId, message(3, 'three'))).rejects.toThrow('superseded');
     const key = await system.pool.query(
-      'SELECT seq::int FROM sekali.event_key WHERE stream_id = $1 ORDER BY 1',
+      'SELECT seq::int FROM inbox.test_key WHERE stream_id = $1 ORDER BY 1',
       [streamId],
     );
     expect(key.rows).toEqual([{ seq: 1 }, { seq: 2 }]);

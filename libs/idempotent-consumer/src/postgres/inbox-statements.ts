@@ -5,16 +5,7 @@
  * take their locks in the same order and cannot deadlock.
  */
 
-/** The tables of one consumer's inbox. Names are qualified and come from code, never from input. */
-export interface InboxTables {
-  readonly key: string;
-  readonly duplicate: string;
-  readonly deadLetter: string;
-  readonly attempt: string;
-  readonly counter: string;
-  /** Incarnations of streams, shared by all consumers: `base_stream_id` is superseded behind `base_seq`. */
-  readonly stream: string;
-}
+import type { InboxTables } from './inbox-tables.js';
 
 /** The statements, by what they do. */
 export interface InboxStatements {
@@ -45,19 +36,6 @@ export interface InboxStatements {
   readonly clearAttempts: string;
 }
 
-/** Names of the tables of a consumer: `event_key`, `duplicate` … for `store`, `<consumer>_key` … for any other. */
-export function inboxTables(schema: string, consumer: string): InboxTables {
-  const prefix = consumer === 'store' ? '' : `${consumer}_`;
-  return {
-    key: `${schema}.${consumer === 'store' ? 'event_key' : `${consumer}_key`}`,
-    duplicate: `${schema}.${prefix}duplicate`,
-    deadLetter: `${schema}.${prefix}dead_letter`,
-    attempt: `${schema}.${prefix}attempt`,
-    counter: `${schema}.${prefix}counter`,
-    stream: `${schema}.stream`,
-  };
-}
-
 /** Writes the statements for a family of tables. */
 export function inboxStatements(tables: InboxTables): InboxStatements {
   return { ...decisions(tables), ...records(tables), ...attempts(tables) };
@@ -85,7 +63,7 @@ WITH seen AS MATERIALIZED (
   SELECT input.*, key.stream_id AS first_stream_id, key.seq AS first_seq, key.digest AS first_digest,
     dead.seq IS NOT NULL OR known.seq IS NOT NULL OR (key.stream_id = $1 AND key.seq = input.seq) AS settled,
     coalesce(dead.published_at <> input.published_at, false)
-      OR coalesce(known.published_at <> input.published_at, false) AS differs
+      OR coalesce(known.published_at <> input.published_at, false)${keyDiffers(tables)} AS differs
   FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[])
     WITH ORDINALITY AS input (topic, event_id, seq, digest, published_at, position)
   LEFT JOIN LATERAL (
@@ -113,6 +91,13 @@ FROM seen`,
   };
 }
 
+/** The same id under the same sequence may be another message, where a stream of another history was sent it again. */
+function keyDiffers(tables: InboxTables): string {
+  if (tables.keyIsDated !== true) return '';
+  return `
+      OR coalesce(key.stream_id = $1 AND key.seq = input.seq AND key.published_at <> input.published_at, false)`;
+}
+
 function boundedTo(ms: number | undefined): string {
   if (ms === undefined) return '';
   return `SET LOCAL statement_timeout = ${ms}; SET LOCAL idle_in_transaction_session_timeout = ${ms}; `;
@@ -133,11 +118,12 @@ FROM claimed`;
 }
 
 function insertKeys(tables: InboxTables, condition: string, onConflict: string): string {
+  const date = (column: string): string => (tables.keyIsDated === true ? `, ${column}` : '');
   return `
-  INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest)
-  SELECT input.topic, input.event_id, $1, input.seq, input.digest
-  FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[])
-    WITH ORDINALITY AS input (topic, event_id, seq, digest, position)
+  INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest${date('published_at')})
+  SELECT input.topic, input.event_id, $1, input.seq, input.digest${date('input.published_at')}
+  FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]${date('$6::timestamptz[]')})
+    WITH ORDINALITY AS input (topic, event_id, seq, digest${date('published_at')}, position)
   WHERE NOT EXISTS (SELECT FROM ${tables.deadLetter} dead WHERE dead.stream_id = $1 AND dead.seq = input.seq) ${condition}
   ORDER BY input.position ${onConflict}`;
 }

@@ -5,15 +5,18 @@ import pg from 'pg';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import type { Delivery, Message } from '../delivery.js';
 import type { Outcome } from '../outcome.js';
+import { createInbox } from './create-inbox.js';
 import { ForeignSequenceError } from './foreign-sequence.js';
 import { Inbox } from './inbox.js';
-import { inboxTables } from './inbox-statements.js';
+import type { InboxTables } from './inbox-tables.js';
 
 let system: TestSystem;
+let tables: InboxTables;
 let streams = 0;
 
 beforeAll(async () => {
   system = await createTestSystem();
+  tables = await createInbox(system.pool, { consumer: 'test' });
   await system.pool.query('CREATE TABLE applied (stream_id int, seq bigint)');
 });
 
@@ -26,7 +29,7 @@ function makeInbox(
   pool = system.pool,
   hold: (seqs: readonly number[]) => Promise<void> = () => Promise.resolve(),
 ): Inbox<string> {
-  return new Inbox(pool, inboxTables('sekali', 'store'), {
+  return new Inbox(pool, tables, {
     apply: async (fresh, transaction) => {
       const seqs = fresh.map(({ delivery }) => delivery.seq);
       await transaction.query('INSERT INTO applied SELECT $1, unnest($2::bigint[])', [
@@ -44,7 +47,7 @@ async function loseRace(inbox: Inbox<string>, streamId: number, seq: number): Pr
   const other = await system.pool.connect();
   await other.query('BEGIN');
   await other.query(
-    `INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest) VALUES ('t', $1, $2, $3, 0)`,
+    `INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest, published_at) VALUES ('t', $1, $2, $3, 0, now())`,
     [id, streamId, 1_000 + seq],
   );
   const deciding = inbox.process(streamId, { messages: [message(seq, id)], poison: [] });
@@ -88,14 +91,14 @@ interface Figures {
 async function figures(streamId: number): Promise<Figures> {
   const { rows } = await system.pool.query<Record<keyof Figures, number>>(
     `WITH ledger AS (
-       SELECT seq, true AS stored, false AS conflict FROM sekali.event_key WHERE stream_id = $1
-       UNION ALL SELECT seq, false, conflict FROM sekali.duplicate WHERE stream_id = $1
-       UNION ALL SELECT seq, false, false FROM sekali.dead_letter WHERE stream_id = $1)
+       SELECT seq, true AS stored, false AS conflict FROM ${tables.key} WHERE stream_id = $1
+       UNION ALL SELECT seq, false, conflict FROM ${tables.duplicate} WHERE stream_id = $1
+       UNION ALL SELECT seq, false, false FROM ${tables.deadLetter} WHERE stream_id = $1)
      SELECT count(*)::int AS ledger, count(DISTINCT seq)::int AS sequences,
        count(*) FILTER (WHERE stored)::int AS stored, count(*) FILTER (WHERE conflict)::int AS conflicts,
        (SELECT count(*)::int FROM applied WHERE stream_id = $1) AS applied,
-       (SELECT coalesce(sum(stored + duplicates + dead_letters), 0)::int FROM sekali.counter WHERE stream_id = $1) AS counted,
-       (SELECT coalesce(sum(conflicts), 0)::int FROM sekali.counter WHERE stream_id = $1) AS "countedConflicts"
+       (SELECT coalesce(sum(stored + duplicates + dead_letters), 0)::int FROM ${tables.counter} WHERE stream_id = $1) AS counted,
+       (SELECT coalesce(sum(conflicts), 0)::int FROM ${tables.counter} WHERE stream_id = $1) AS "countedConflicts"
      FROM ledger`,
     [streamId],
   );
@@ -274,7 +277,7 @@ describe('the inbox', () => {
     await pool.query('CREATE TABLE only_once (seq bigint PRIMARY KEY)');
     let transactions = 0;
     pool.on('acquire', () => transactions++);
-    const inbox = new Inbox<string>(pool, inboxTables('sekali', 'store'), {
+    const inbox = new Inbox<string>(pool, tables, {
       apply: async (_, transaction) => {
         await transaction.query('INSERT INTO only_once VALUES (1), (1)');
       },

@@ -31,7 +31,8 @@ import { bury, storableText } from './dead-letters.js';
 import { divide, firstsAndRepeats, repeatsOfUnclaimed, sortedByIdentity } from './identity-order.js';
 import { HandlerSession, type HandlerSettings } from './handler-session.js';
 import { IdsAtWork } from './ids-at-work.js';
-import { inboxStatements, type InboxStatements, type InboxTables } from './inbox-statements.js';
+import { inboxStatements, type InboxStatements } from './inbox-statements.js';
+import type { InboxTables } from './inbox-tables.js';
 import { rehearsalOf } from './rehearsal.js';
 import { type Tally, tally } from './tally.js';
 import { ForeignSequenceError, refuseSuperseded } from './foreign-sequence.js';
@@ -93,7 +94,8 @@ export class Inbox<E> {
   private isClaimRefused(error: unknown): boolean {
     if (error instanceof NotAllNewError) return true;
     const { schema, table } = error as { schema?: string; table?: string };
-    return isUniqueViolation(error) && `${schema}.${table}` === this.tables.key;
+    const names = [`${schema}.${table}`, `"${schema}"."${table}"`];
+    return isUniqueViolation(error) && names.includes(this.tables.key);
   }
 
   private async decide(
@@ -212,7 +214,7 @@ export class Inbox<E> {
     session: HandlerSession,
   ): Promise<void> {
     const [firsts, others] = firstsAndRepeats(messages);
-    const claiming = transaction.query(this.statements.claimPlainly, claimColumns(transaction, firsts));
+    const claiming = transaction.query(this.statements.claimPlainly, this.claimValues(transaction, firsts));
     const claimed = claiming.then(({ rowCount }) => {
       if (rowCount !== firsts.length) throw new NotAllNewError();
     });
@@ -250,6 +252,12 @@ export class Inbox<E> {
     return [...claimed, ...more];
   }
 
+  private claimValues(transaction: Transaction, messages: readonly Message<E>[]): unknown[] {
+    const columns = claimColumns(transaction, messages);
+    if (this.tables.keyIsDated === true) columns.push(publishedColumn(messages));
+    return columns;
+  }
+
   private async claim(
     transaction: Transaction,
     messages: readonly Message<E>[],
@@ -257,7 +265,7 @@ export class Inbox<E> {
   ): Promise<readonly number[]> {
     const { rows } = await transaction.query<{ count: number; seqs: string | null }>(
       statement,
-      claimColumns(transaction, messages),
+      this.claimValues(transaction, messages),
     );
     const { count, seqs } = rows[0] ?? { count: 0, seqs: null };
     return count === messages.length ? messages.map(({ delivery }) => delivery.seq) : readBigints(seqs);
@@ -272,10 +280,7 @@ export class Inbox<E> {
   ): Promise<void> {
     const { rows } = await transaction.query<Record<'recorded' | 'differing' | 'foreign', string | null>>(
       this.statements.recordRepeats,
-      [
-        ...claimColumns(transaction, messages),
-        timestampColumn(messages.map((message) => message.delivery.publishedAt.getTime())),
-      ],
+      [...claimColumns(transaction, messages), publishedColumn(messages)],
     );
     const { recorded = null, differing = null, foreign = null } = rows[0] ?? {};
     if (foreign !== null) throw new ForeignSequenceError(readBigints(foreign));
@@ -312,7 +317,7 @@ export class Inbox<E> {
       jsonbColumn(
         repeats.map((message) => (isConflict(message) ? (this.effect.contentOf?.(message) ?? null) : null)),
       ),
-      timestampColumn(repeats.map((message) => message.delivery.publishedAt.getTime())),
+      publishedColumn(repeats),
     ]);
     // Not recorded by us: another worker recorded the same delivery while we waited for it.
     const recorded = new Set(rows.map((row) => row.seq));
@@ -350,6 +355,10 @@ function identityColumns(messages: readonly Message<unknown>[]): Buffer[] {
     textColumn(messages.map((message) => message.eventId)),
     bigintColumn(messages.map((message) => message.delivery.seq)),
   ];
+}
+
+function publishedColumn(messages: readonly Message<unknown>[]): Buffer {
+  return timestampColumn(messages.map((message) => message.delivery.publishedAt.getTime()));
 }
 
 /** What a claim, and the look at what was not claimed, begin with. */

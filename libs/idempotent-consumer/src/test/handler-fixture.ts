@@ -17,7 +17,8 @@ import type { ConsumerEvent } from '../outcome.js';
 import type { ProcessorSettings } from '../processor-settings.js';
 import type { StreamHistory } from '../stream-history.js';
 import { Inbox } from '../postgres/inbox.js';
-import { inboxTables } from '../postgres/inbox-statements.js';
+import { createInbox } from '../postgres/create-inbox.js';
+import type { InboxTables } from '../postgres/inbox-tables.js';
 
 /** What a test may change. */
 export interface HandlerOptions {
@@ -46,7 +47,6 @@ const SETTINGS = {
   handlerMsMax: 20_000,
 };
 
-const TABLES = inboxTables('sekali', 'store');
 const IDENTITY_KEY = 'identity';
 const HISTORY: StreamHistory = {
   incarnation: () => Promise.resolve({ streamId: 1, segments: [] }),
@@ -71,13 +71,16 @@ export class HandlerFixture {
   private stopRunning: (() => Promise<void>) | undefined;
   private pool: pg.Pool | undefined;
 
-  private constructor(readonly system: TestSystem) {}
+  private constructor(
+    readonly system: TestSystem,
+    private readonly tables: InboxTables,
+  ) {}
 
   /** Makes the system, and a table `kept` for handlers to write ids to: applied twice, one is there twice. */
   static async create(): Promise<HandlerFixture> {
     const system = await createTestSystem({ ackWaitMs: 10_000 });
     await system.pool.query('CREATE TABLE public.kept (id text NOT NULL)');
-    return new HandlerFixture(system);
+    return new HandlerFixture(system, await createInbox(system.pool, { consumer: 'test' }));
   }
 
   /** Starts a consumer whose handler takes batches. Nothing is stored before, so no event is known to be good. */
@@ -96,7 +99,7 @@ export class HandlerFixture {
       stopping: gate.stopped,
       onLate: (error: unknown): void => this.observe({ type: 'late-statement', error }),
     };
-    const inbox = new Inbox(this.createPool(options.pool), TABLES, effect, handler);
+    const inbox = new Inbox(this.createPool(options.pool), this.tables, effect, handler);
     const address = { stream: streamName, consumer: consumerName, identityKey: IDENTITY_KEY };
     const consumer = new IdempotentConsumer(
       {
@@ -129,7 +132,7 @@ export class HandlerFixture {
         decode: decoder,
         settings: SETTINGS,
         durableOf: (pattern) => pattern,
-        tablesOf: () => TABLES,
+        tablesOf: () => this.tables,
         comparisonOf: () => ({}),
         historyOf: () => HISTORY,
         prepare: () => Promise.resolve(),
@@ -166,7 +169,7 @@ export class HandlerFixture {
 
   async deadLetters(): Promise<DeadLetterRow[]> {
     const { rows } = await this.system.pool.query<DeadLetterRow>(
-      'SELECT event_id, reason, detail FROM sekali.dead_letter ORDER BY seq',
+      `SELECT event_id, reason, detail FROM ${this.tables.deadLetter} ORDER BY seq`,
     );
     return rows;
   }

@@ -135,7 +135,10 @@ function importsOnlyTypes(clause: ts.ImportClause | undefined): boolean {
 }
 
 function resolveOwn(specifier: string, from: string): string | undefined {
-  if (specifier.startsWith('#')) return `libs/${specifier.slice(1)}/src/index.ts`;
+  if (specifier.startsWith('#')) {
+    const [library = '', ...folders] = specifier.slice(1).split('/');
+    return ['libs', library, 'src', ...folders, 'index.ts'].join('/');
+  }
   if (!specifier.startsWith('.')) return undefined;
   return posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts');
 }

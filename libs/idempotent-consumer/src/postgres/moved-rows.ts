@@ -1,7 +1,5 @@
 /** Rows of an inbox that are kept under another number of the stream from now on, while no batch is decided. */
-import type { Pool } from 'pg';
-import type { InboxTableNames } from './inbox-tables.js';
-import type { Queryable } from './queryable.js';
+import type { InboxTables } from './inbox-tables.js';
 
 /** Taken for $1, the table of keys, and $2, the number of the stream: every batch of that inbox shares this lock. */
 export const LOCK_BATCHES = `SELECT pg_advisory_xact_lock(hashtext($1), $2::integer)`;
@@ -12,12 +10,12 @@ export const LOCK_BATCHES = `SELECT pg_advisory_xact_lock(hashtext($1), $2::inte
  * @param which the condition on `seq`, by $3 and what follows
  * @returns a statement; $1 is the number that the rows have, $2 the one that they get
  */
-export function moveRows(tables: InboxTableNames, which: string): string {
+export function moveRows(tables: InboxTables, which: string): string {
   const range = `WHERE stream_id = $1 AND ${which}`;
   return `
 WITH stored AS (UPDATE ${tables.key} SET stream_id = $2 ${range} RETURNING topic),
 repeated AS (UPDATE ${tables.duplicate} SET stream_id = $2 ${range} RETURNING topic, conflict),
-dead AS (UPDATE ${tables.dead_letter} SET stream_id = $2 ${range} RETURNING topic),
+dead AS (UPDATE ${tables.deadLetter} SET stream_id = $2 ${range} RETURNING topic),
 moved AS (
   SELECT topic, sum(stored) AS stored, sum(duplicates) AS duplicates, sum(conflicts) AS conflicts, sum(dead) AS dead
   FROM (
@@ -36,22 +34,4 @@ ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
   duplicates = counter.duplicates + excluded.duplicates,
   conflicts = counter.conflicts + excluded.conflicts,
   dead_letters = counter.dead_letters + excluded.dead_letters`;
-}
-
-/** Commits what the work did, or nothing of it. */
-export async function inTransaction<T>(pool: Pool, work: (database: Queryable) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  let broken: unknown;
-  try {
-    await client.query('BEGIN');
-    const result = await work(client);
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    // A connection that cannot even roll back is thrown away.
-    await client.query('ROLLBACK').catch((failure: unknown) => (broken = failure));
-    throw error;
-  } finally {
-    client.release(broken !== undefined);
-  }
 }

@@ -1,0 +1,144 @@
+/**
+ * Creates the tables of an inbox, and says at the start when a table of somebody else is in their place.
+ *
+ * Each table carries a comment that says what it is, and its version. So a program that finds all of them needs no right to
+ * create anything, and none is taken for an inbox's because of its name alone. A table of an inbox that is missing is never
+ * created again by itself: without its keys, every effect would happen a second time.
+ */
+import type { Pool } from 'pg';
+import { type Queryable, transact } from '#postgres';
+import {
+  INBOX_SCHEMA,
+  type InboxName,
+  InboxNameError,
+  type InboxTables,
+  inboxTables,
+} from './inbox-tables.js';
+
+/** Of the tables' shape: raised whenever it changes. */
+const VERSION = 1;
+
+const MARK = /^Inbox of a consumer, version (\d+): /;
+
+const LOCK = 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))';
+
+const SCHEMA_IS_THERE = 'SELECT FROM pg_namespace WHERE nspname = $1';
+
+const PRESENT = `
+SELECT name, to_regclass(name) IS NOT NULL AS is_there, obj_description(to_regclass(name), 'pg_class') AS comment
+FROM unnest($1::text[]) AS name`;
+
+interface Present {
+  readonly name: string;
+  readonly is_there: boolean;
+  readonly comment: string | null;
+}
+
+/** What each table holds, and how it is created. The names of constraints begin with that of the table. */
+const SHAPES: Readonly<
+  Record<Exclude<keyof InboxTables, 'keyIsDated'>, readonly [holds: string, columns: string]>
+> = {
+  key: [
+    'ids that took effect, each under the sequence of its first message',
+    `topic text COLLATE "C" NOT NULL, event_id text COLLATE "C" NOT NULL, stream_id integer NOT NULL, seq bigint NOT NULL,
+    digest bigint NOT NULL, published_at timestamptz NOT NULL, stored_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT @_identity PRIMARY KEY (topic, event_id), CONSTRAINT @_sequence UNIQUE (stream_id, seq)`,
+  ],
+  duplicate: [
+    'messages whose id had taken effect before',
+    `stream_id integer NOT NULL, seq bigint NOT NULL, topic text COLLATE "C" NOT NULL, event_id text COLLATE "C" NOT NULL,
+    first_stream_id integer NOT NULL, first_seq bigint NOT NULL, conflict boolean NOT NULL, payload jsonb,
+    published_at timestamptz NOT NULL, recorded_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT @_sequence PRIMARY KEY (stream_id, seq)`,
+  ],
+  deadLetter: [
+    'messages that were given up, with the reason',
+    `stream_id integer NOT NULL, seq bigint NOT NULL, topic text COLLATE "C" NOT NULL, event_id text COLLATE "C",
+    subject text NOT NULL, reason text NOT NULL, detail text NOT NULL, headers text, body bytea NOT NULL,
+    deliveries integer NOT NULL, published_at timestamptz NOT NULL, recorded_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT @_sequence PRIMARY KEY (stream_id, seq)`,
+  ],
+  attempt: [
+    'messages that failed, or that may end the process: started more often than finished',
+    `stream_id integer NOT NULL, seq bigint NOT NULL, started integer NOT NULL, finished integer NOT NULL, last_error text,
+    updated_at timestamptz NOT NULL DEFAULT now(), CONSTRAINT @_sequence PRIMARY KEY (stream_id, seq)`,
+  ],
+  counter: [
+    'how many messages ended in which way; the sum over the shards is the figure',
+    `stream_id integer NOT NULL, topic text COLLATE "C" NOT NULL, shard smallint NOT NULL, stored bigint NOT NULL,
+    duplicates bigint NOT NULL, conflicts bigint NOT NULL, dead_letters bigint NOT NULL, redelivered bigint NOT NULL,
+    CONSTRAINT @_topic PRIMARY KEY (stream_id, topic, shard)`,
+  ],
+  stream: [
+    'incarnations of streams: a sequence means nothing without one',
+    `stream_id integer GENERATED ALWAYS AS IDENTITY CONSTRAINT @_number PRIMARY KEY, name text NOT NULL,
+    identity text NOT NULL, revision integer NOT NULL DEFAULT 1, base_stream_id integer CONSTRAINT @_base UNIQUE,
+    base_seq bigint NOT NULL DEFAULT 0, begun_seq bigint, settled_seq bigint NOT NULL DEFAULT 0,
+    seen_at timestamptz NOT NULL DEFAULT now(), CONSTRAINT @_incarnation UNIQUE (name, identity, revision)`,
+  ],
+};
+
+/** These are changed in place, again and again. */
+const CHANGED_OFTEN: readonly string[] = ['counter'];
+
+/**
+ * Creates the inbox of a consumer, with its schema, where it is missing. Repeatable, and safe when several processes start
+ * at once. Where the inbox is there already, it needs the right to read it and no other.
+ *
+ * @param pool of a role that may create a table in the schema, or the schema, where they are missing
+ * @returns its tables, for an `Inbox`
+ * @throws InboxNameError when the consumer has a name that no inbox can have, or one under which somebody else has a table;
+ *   then nothing has changed
+ */
+export async function createInbox(pool: Pool, name: InboxName): Promise<InboxTables> {
+  const tables = inboxTables(name);
+  if (await isComplete(pool, tables)) return tables;
+  await transact(pool, async (database) => {
+    const { schema = INBOX_SCHEMA } = name;
+    await database.query(LOCK, [`idempotent-consumer ${schema}`]);
+    if (await isComplete(database, tables)) return;
+    // Who may not create schemas may still use one that is there.
+    const { rowCount } = await database.query(SCHEMA_IS_THERE, [schema]);
+    if (rowCount === 0) await database.query(`CREATE SCHEMA "${schema}"`);
+    for (const statement of creation(tables)) await database.query(statement);
+  });
+  return tables;
+}
+
+/** @returns whether all tables are there; `false` when none is. @throws InboxNameError when it is neither */
+async function isComplete(database: Queryable, tables: InboxTables): Promise<boolean> {
+  const names = Object.keys(SHAPES).map((which) => tables[which as keyof typeof SHAPES]);
+  const { rows } = await database.query<Present>(PRESENT, [names]);
+  const there = rows.filter((row) => row.is_there);
+  for (const { name, comment } of there) refuseOther(name, comment);
+  if (there.length === 0 || there.length === names.length) return there.length > 0;
+  const missing = rows.filter((row) => !row.is_there).map((row) => row.name);
+  throw new InboxNameError(
+    `${missing.join(', ')} of an inbox is missing, and the other tables are there: restore it from a backup, or ` +
+      'drop the others as well if every event may take effect once more',
+  );
+}
+
+function refuseOther(table: string, comment: string | null): void {
+  const version = Number(MARK.exec(comment ?? '')?.[1] ?? 0);
+  if (version === 0)
+    throw new InboxNameError(
+      `${table} is there already and is not the table of an inbox: give the consumer another name, or its inbox another schema`,
+    );
+  if (version > VERSION)
+    throw new InboxNameError(
+      `${table} has version ${version}, and this program knows version ${VERSION}: start one that is newer`,
+    );
+}
+
+function creation(tables: InboxTables): string[] {
+  return Object.entries(SHAPES).flatMap(([which, [holds, columns]]) => {
+    const name = tables[which as keyof typeof SHAPES];
+    const bare = name.slice(name.indexOf('.') + 2, -1);
+    const filling = CHANGED_OFTEN.includes(which) ? ' WITH (fillfactor = 50)' : '';
+    return [
+      `CREATE TABLE ${name} (${columns.replaceAll(/@(_[a-z]+)/g, `"${bare}$1"`)})${filling}`,
+      `COMMENT ON TABLE ${name} IS 'Inbox of a consumer, version ${VERSION}: ${holds}'`,
+    ];
+  });
+}
