@@ -59,7 +59,10 @@ function ackBeforeCommit(options: PullConsumerOptions<SekaliEvent>): PullConsume
       delivery.ack();
       return options.decode(delivery);
     },
-    historyOf: (pattern) => ({ ...options.historyOf(pattern), startOf: () => Promise.resolve(undefined) }),
+    historyOf: (pattern, coverage) => ({
+      ...options.historyOf(pattern, coverage),
+      startOf: () => Promise.resolve(undefined),
+    }),
   };
 }
 

@@ -21,11 +21,13 @@ export {
 export { OncePerEvent, type OncePerEventOptions } from './nest/once-per-event.js';
 export { OutageGate } from './outage-gate.js';
 export type { ConsumerEvent, Observer, Outcome } from './outcome.js';
+export { ownInboxes, type OwnInboxes, type OwnInboxesOptions } from './own-inboxes.js';
+export { createInbox } from './postgres/create-inbox.js';
 export { ForeignSequenceError } from './postgres/foreign-sequence.js';
 export { type Batch, Inbox } from './postgres/inbox.js';
 export { InboxNameError, type InboxName, type InboxTables, inboxTables } from './postgres/inbox-tables.js';
 export { StoppedError } from './stopped-error.js';
-export type { ForeignSequences, StreamHistory, StreamIncarnation } from './stream-history.js';
+export type { Coverage, ForeignSequences, StreamHistory, StreamIncarnation } from './stream-history.js';
 export { Poison, RetryLater } from './verdict.js';
 export type { ProcessorSettings } from './processor-settings.js';
 export type { ReadingOptions, Schema } from './reading.js';

@@ -27,6 +27,12 @@ export interface ForeignSequences {
   readonly seqs: readonly number[];
 }
 
+/** Which messages of a stream leave a row in the inbox. */
+export interface Coverage {
+  /** Whether some are acknowledged unread, and leave none. */
+  readonly leavesGaps: boolean;
+}
+
 /** Asked before each session. What it throws ends the session, which is then tried again. */
 export interface StreamHistory {
   /**

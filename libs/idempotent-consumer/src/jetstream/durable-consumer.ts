@@ -51,6 +51,8 @@ export interface ConsumerSight {
   readonly deliveredSeq: number;
   readonly deliveryCount: number;
   readonly ackWaitMs: number;
+  /** Whether it is given a part of the stream only. */
+  readonly isFiltered?: boolean;
   /** Name of the broker that leads it, when there is more than one and they have agreed on it. */
   readonly leader: string | undefined;
 }
@@ -114,6 +116,7 @@ export class DurableConsumer {
       deliveredSeq: info.delivered.stream_seq,
       deliveryCount: info.delivered.consumer_seq,
       ackWaitMs: (info.config.ack_wait ?? 30e9) / 1e6,
+      isFiltered: info.config.filter_subject !== undefined || (info.config.filter_subjects ?? []).length > 0,
       leader: info.cluster?.leader,
     };
   }

@@ -30,7 +30,7 @@ import { OutageGate } from '../outage-gate.js';
 import type { Observer } from '../outcome.js';
 import type { ProcessorSettings } from '../processor-settings.js';
 import { Inbox } from '../postgres/inbox.js';
-import type { StreamHistory } from '../stream-history.js';
+import type { Coverage, StreamHistory } from '../stream-history.js';
 import type { InboxTables } from '../postgres/inbox-tables.js';
 import { readingOf } from '../reading.js';
 import { BatchContext } from './batch-context.js';
@@ -61,7 +61,7 @@ export interface PullConsumerOptions<E> {
   /** How a consumer compares the content of duplicates, if it can. */
   readonly comparisonOf: (pattern: string) => Comparison<E>;
   /** What is known of the stream's history, as a consumer has to see it. */
-  readonly historyOf: (pattern: string) => StreamHistory;
+  readonly historyOf: (pattern: string, coverage: Coverage) => StreamHistory;
   /** Makes what a consumer needs in the database, if it is missing. Called before each session; repeatable. */
   readonly prepare: (pattern: string) => Promise<void>;
   readonly recreate: (pattern: string) => Promise<void>;
@@ -139,7 +139,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     const { inboxPrefix, apiPrefix } = this.pullOptions;
     const decode = readingOf(this.pullOptions.decode, reading);
     const observe = this.pullOptions.observerOf(name);
-    const history = historyOf(name);
+    const history = historyOf(name, { leavesGaps: reading.onUnmatched === 'ack' });
     const gate = new OutageGate(observe);
     const { deciderOf = (_pattern, decider) => decider } = this.pullOptions;
     const { handlerMsMax } = settings;
@@ -168,7 +168,8 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
         processor: deciderOf(name, new BatchProcessor(inbox, decode, gate, settings, observe)),
         gate,
         history: {
-          ...history,
+          startOf: (incarnation, consumer) => history.startOf(incarnation, consumer),
+          started: (incarnation, seq) => history.started(incarnation, seq),
           incarnation: async (sight, foreign) => {
             await prepare(name);
             return history.incarnation(sight, foreign);

@@ -24,13 +24,14 @@ const LOCK = 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))';
 
 const SCHEMA_IS_THERE = 'SELECT FROM pg_namespace WHERE nspname = $1';
 
+// Read from the catalogue itself: to_regclass may still answer from before another process created the schema.
 const PRESENT = `
-SELECT name, to_regclass(name) IS NOT NULL AS is_there, obj_description(to_regclass(name), 'pg_class') AS comment
-FROM unnest($1::text[]) AS name`;
+SELECT format('"%s"."%s"', nspname, relname) AS name, obj_description(pg_class.oid, 'pg_class') AS comment
+FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = $1 AND format('"%s"."%s"', nspname, relname) = ANY($2)`;
 
 interface Present {
   readonly name: string;
-  readonly is_there: boolean;
   readonly comment: string | null;
 }
 
@@ -73,7 +74,7 @@ const SHAPES: Readonly<
     'incarnations of streams: a sequence means nothing without one',
     `stream_id integer GENERATED ALWAYS AS IDENTITY CONSTRAINT @_number PRIMARY KEY, name text NOT NULL,
     identity text NOT NULL, revision integer NOT NULL DEFAULT 1, base_stream_id integer CONSTRAINT @_base UNIQUE,
-    base_seq bigint NOT NULL DEFAULT 0, begun_seq bigint, settled_seq bigint NOT NULL DEFAULT 0,
+    base_seq bigint NOT NULL DEFAULT 0, begun_at timestamptz, settled_seq bigint NOT NULL DEFAULT 0,
     seen_at timestamptz NOT NULL DEFAULT now(), CONSTRAINT @_incarnation UNIQUE (name, identity, revision)`,
   ],
 };
@@ -91,12 +92,12 @@ const CHANGED_OFTEN: readonly string[] = ['counter'];
  *   then nothing has changed
  */
 export async function createInbox(pool: Pool, name: InboxName): Promise<InboxTables> {
+  const { schema = INBOX_SCHEMA } = name;
   const tables = inboxTables(name);
-  if (await isComplete(pool, tables)) return tables;
+  if (await isComplete(pool, schema, tables)) return tables;
   await transact(pool, async (database) => {
-    const { schema = INBOX_SCHEMA } = name;
     await database.query(LOCK, [`idempotent-consumer ${schema}`]);
-    if (await isComplete(database, tables)) return;
+    if (await isComplete(database, schema, tables)) return;
     // Who may not create schemas may still use one that is there.
     const { rowCount } = await database.query(SCHEMA_IS_THERE, [schema]);
     if (rowCount === 0) await database.query(`CREATE SCHEMA "${schema}"`);
@@ -106,13 +107,12 @@ export async function createInbox(pool: Pool, name: InboxName): Promise<InboxTab
 }
 
 /** @returns whether all tables are there; `false` when none is. @throws InboxNameError when it is neither */
-async function isComplete(database: Queryable, tables: InboxTables): Promise<boolean> {
+async function isComplete(database: Queryable, schema: string, tables: InboxTables): Promise<boolean> {
   const names = Object.keys(SHAPES).map((which) => tables[which as keyof typeof SHAPES]);
-  const { rows } = await database.query<Present>(PRESENT, [names]);
-  const there = rows.filter((row) => row.is_there);
+  const { rows: there } = await database.query<Present>(PRESENT, [schema, names]);
   for (const { name, comment } of there) refuseOther(name, comment);
   if (there.length === 0 || there.length === names.length) return there.length > 0;
-  const missing = rows.filter((row) => !row.is_there).map((row) => row.name);
+  const missing = names.filter((name) => !there.some((row) => row.name === name));
   throw new InboxNameError(
     `${missing.join(', ')} of an inbox is missing, and the other tables are there: restore it from a backup, or ` +
       'drop the others as well if every event may take effect once more',

@@ -13,6 +13,6 @@ export {
 } from './history-comparison.js';
 export { InboxNameError, type InboxTables } from './inbox-tables.js';
 export { LOCK_BATCHES, moveRows } from './moved-rows.js';
-export { SEQUENCES_PER_STEP, SettledHorizon } from './settled-horizon.js';
+export { SettledHorizon } from './settled-horizon.js';
 export { type Incarnation, type StreamKey, StreamRegistry } from './stream-registry.js';
 export type { SequenceSegment } from '../stream-history.js';

@@ -1,0 +1,186 @@
+/**
+ * A service that has this library, a pool and a connection, and nothing of the aggregator: it creates its inboxes and its
+ * durable consumers by itself, whatever they are called, and every effect happens once.
+ */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { Controller, type INestMicroservice, Module, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Ctx, type MicroserviceOptions } from '@nestjs/microservices';
+import pg from 'pg';
+import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import type { Decoder } from './delivery.js';
+import { InboxContext } from './nest/inbox-context.js';
+import { OncePerEvent } from './nest/once-per-event.js';
+import { ErrorPassage, PullConsumerStrategy } from './nest/pull-consumer-strategy.js';
+import { ownInboxes } from './own-inboxes.js';
+
+/** Names that are words of the aggregator's tables, or of an inbox's own. */
+const NAMES = ['event', 'api', 'broker', 'stream', 'counter', 'store', 'key', 'Mixed-case'];
+
+const SETTINGS = {
+  ...{ batchSize: 100, batchBytes: 8_000_000, batchWaitMs: 5, batchesInFlight: 2, prefetch: 400 },
+  ...{ prefetchBytes: 32_000_000, isolateAfterDeliveries: 1_000, attemptsMax: 2, retryDelayMs: 50 },
+};
+
+let system: TestSystem;
+let manager: JetStreamManager;
+let services: { app: INestMicroservice; pool: pg.Pool }[];
+
+beforeEach(async () => {
+  system = await createTestSystem({ ackWaitMs: 4_000 });
+  manager = await jetstreamManager(system.connection, { checkAPI: false });
+  services = [];
+  await system.pool.query('DROP SCHEMA sekali CASCADE');
+  await system.pool.query('CREATE TABLE public.kept (consumer text NOT NULL, id text NOT NULL)');
+});
+afterEach(async () => {
+  await stop();
+  await system.dispose();
+});
+
+/** The subject's second token is the topic, the body the id. */
+const decode: Decoder<string> = (delivery) => {
+  const eventId = Buffer.from(delivery.data).toString();
+  const topic = delivery.subject.split('.')[1] ?? '';
+  return { ok: true, message: { delivery, topic, eventId, digest: 1n, event: eventId } };
+};
+
+/** A handler that keeps the id of each event: applied twice, one is there twice. */
+function keeperOf(consumer: string): Type {
+  @Controller()
+  class Keeper {
+    @OncePerEvent(consumer)
+    async keep(@Ctx() { transaction, event }: InboxContext<string>): Promise<void> {
+      await transaction.query('INSERT INTO public.kept VALUES ($1, $2)', [consumer, event.eventId]);
+    }
+  }
+  return Keeper;
+}
+
+async function start(consumers: readonly string[], schema?: string): Promise<void> {
+  @Module({ controllers: consumers.map(keeperOf) })
+  class Service {}
+  const pool = new pg.Pool({ connectionString: system.postgresUrl, max: 4 * consumers.length });
+  pool.on('error', () => undefined);
+  const at = { connection: system.connection, pool, stream: system.streamName };
+  const inboxes = ownInboxes({ ...at, ...(schema !== undefined && { schema }), ackWaitMs: 4_000 });
+  const app = await NestFactory.createMicroservice<MicroserviceOptions>(Service, {
+    logger: false,
+    abortOnError: false,
+    strategy: new PullConsumerStrategy<string>({
+      ...{ ...at, ...inboxes, decode, settings: SETTINGS },
+      durableOf: (pattern) => pattern,
+      comparisonOf: () => ({}),
+      observerOf: () => () => undefined,
+    }),
+  });
+  app.useGlobalFilters(new ErrorPassage());
+  services.push({ app, pool });
+  await app.listen();
+}
+
+async function stop(): Promise<void> {
+  for (const { app, pool } of services.splice(0)) {
+    await app.close();
+    await pool.end();
+  }
+}
+
+async function send(...ids: readonly string[]): Promise<void> {
+  for (const id of ids) await jetstream(system.connection).publish(`${system.subjectPrefix}.orders`, id);
+}
+
+async function keptBy(consumer: string): Promise<string[]> {
+  const { rows } = await system.pool.query<{ id: string }>(
+    'SELECT id FROM public.kept WHERE consumer = $1 ORDER BY id',
+    [consumer],
+  );
+  return rows.map(({ id }) => id);
+}
+
+async function nothingUnsettled(consumer: string): Promise<void> {
+  await waitFor(
+    async () => {
+      const info = await manager.consumers.info(system.streamName, consumer);
+      return info.num_pending + info.num_ack_pending === 0;
+    },
+    { withinMs: 30_000, describe: `every message settled for ${consumer}` },
+  );
+}
+
+async function schemas(): Promise<string[]> {
+  const { rows } = await system.pool.query<{ name: string }>(
+    `SELECT nspname AS name FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$' ORDER BY 1`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+const ids = (from: number, to: number): string[] =>
+  Array.from({ length: to - from + 1 }, (_, n) => `e${String(from + n).padStart(3, '0')}`);
+
+describe('a service with inboxes of its own', () => {
+  it('applies every event once for each of its consumers, whatever they are called, in several processes', async () => {
+    await send(...ids(1, 20), ...ids(11, 20));
+    await Promise.all([start(NAMES), start(NAMES)]);
+    await send(...ids(15, 40));
+    for (const name of NAMES) {
+      await nothingUnsettled(name);
+      expect(await keptBy(name)).toEqual(ids(1, 40));
+      const { rows } = await system.pool.query(
+        `SELECT sum(stored)::int AS stored, sum(duplicates)::int AS duplicates FROM inbox."${name}_counter"`,
+      );
+      expect(rows).toEqual([{ stored: 40, duplicates: 16 }]);
+    }
+    expect(await schemas()).toEqual(['inbox', 'public']);
+  });
+
+  it('goes on where it was after a restart, and after its durable consumer was deleted', async () => {
+    await start(['event']);
+    await send(...ids(1, 10));
+    await nothingUnsettled('event');
+    await stop();
+    await manager.consumers.delete(system.streamName, 'event');
+    await send(...ids(5, 15));
+    await start(['event']);
+    await nothingUnsettled('event');
+    expect(await keptBy('event')).toEqual(ids(1, 15));
+    // Deliveries of the second life: what was settled in the first is not read again.
+    const { delivered } = await manager.consumers.info(system.streamName, 'event');
+    expect(delivered.consumer_seq).toBe(11);
+  });
+
+  it('reads a stream again that was created anew under its identity, and applies nothing twice', async () => {
+    const { config } = await manager.streams.info(system.streamName);
+    const metadata = { ...config.metadata, identity: 'the same' };
+    await manager.streams.update(system.streamName, { ...config, metadata });
+    await start(['event'], 'mine');
+    await send(...ids(1, 10));
+    await nothingUnsettled('event');
+    await stop();
+    await manager.streams.delete(system.streamName);
+    await manager.streams.add({ ...config, metadata });
+    await send(...ids(6, 14));
+    await start(['event'], 'mine');
+    await waitFor(async () => (await keptBy('event')).length >= 14, {
+      withinMs: 30_000,
+      describe: 'the events of the new stream',
+    });
+    await nothingUnsettled('event');
+    expect(await keptBy('event')).toEqual(ids(1, 14));
+    const { rows } = await system.pool.query(
+      'SELECT revision, base_seq::int AS base FROM mine.event_stream ORDER BY revision',
+    );
+    expect(rows).toEqual([
+      { revision: 1, base: 0 },
+      { revision: 2, base: 0 },
+    ]);
+  });
+
+  it('is refused at the start where no table could carry the name of a consumer', async () => {
+    await expect(start(['a b'])).rejects.toThrow(
+      '"a b" cannot name an inbox: use 1 to 40 letters, digits, _ and -',
+    );
+    expect(await schemas()).toEqual(['public']);
+  });
+});
