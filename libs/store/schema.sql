@@ -175,6 +175,9 @@ BEGIN
     RAISE EXCEPTION '"%" cannot name an inbox: use 1 to 31 characters a-z 0-9 _, a letter first, not "store"', consumer
       USING ERRCODE = '22023';
   END IF;
+  IF consumer IN ('event', 'api', 'broker') THEN
+    RAISE EXCEPTION '"%" cannot name an inbox: one of its tables would be another''s', consumer USING ERRCODE = '22023';
+  END IF;
   PERFORM pg_advisory_xact_lock(7365002);
   IF to_regclass(format('sekali.%I', consumer || '_attempt')) IS NULL AND
      (SELECT count(*) FROM pg_class WHERE relnamespace = 'sekali'::regnamespace AND relkind = 'r' AND relname LIKE '%\_attempt') >= 100

@@ -116,4 +116,26 @@ describe('a second consumer', () => {
     await expect(createInbox(system.pool, 'x; DROP SCHEMA sekali')).rejects.toThrow('cannot name an inbox');
     await expect(createInbox(system.pool, 'store')).rejects.toThrow('cannot name an inbox');
   });
+
+  it.each(['event', 'api', 'broker'])(
+    'is refused at the start where one of its tables would be another’s: %s',
+    async (name) => {
+      @Controller()
+      class Misnamed {
+        @OncePerEvent(name)
+        apply(): void {
+          // It is never called.
+        }
+      }
+      @Module({ controllers: [Misnamed] })
+      class OneConsumer {}
+      const logger = createLogger('test', 'silent');
+      const settings = readWorkerSettings(system.environment);
+      const misnamed = await NestFactory.createMicroservice<MicroserviceOptions>(OneConsumer, {
+        strategy: new PullConsumerStrategy(transportOptions(settings, system.connection, pool, logger)),
+        logger: false,
+      });
+      await expect(misnamed.listen()).rejects.toThrow(`"${name}" cannot name an inbox`);
+    },
+  );
 });

@@ -86,7 +86,8 @@ export const INBOX_MODELS = {
   counter: 'counter',
 } as const;
 
-const INBOX_TABLE = /^([a-z][a-z0-9_]{0,30})_(key|duplicate|dead_letter|attempt|counter)$/;
+/** Names of tables as an inbox of a further consumer has them. */
+export const INBOX_TABLE = /^([a-z][a-z0-9_]{0,30})_(key|duplicate|dead_letter|attempt|counter)$/;
 
 const GRANTS_LOCK = 7_365_003;
 

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { createPool } from '#postgres';
 import { createRoles, createTestSystem, type TestSystem } from '#testing';
-import { grantRights } from './grants.js';
-import { createInbox } from './inbox-tables.js';
+import { grantRights, INBOX_TABLE, TABLES } from './grants.js';
+import { createInbox, inboxNames } from './inbox-tables.js';
 import { ensurePartitions } from './partitions.js';
 
 const PERMISSION_DENIED = '42501';
@@ -96,6 +96,21 @@ describe('an inbox', () => {
     'is not made where its tables would be the store’s: %s',
     async (name) => {
       await expect(createInbox(system.pool, name)).rejects.toThrow('cannot name an inbox');
+    },
+  );
+
+  it('is not made by the database either where one of our tables has the name of one of its own', async () => {
+    const names = Object.keys(TABLES).flatMap((table) => INBOX_TABLE.exec(table)?.[1] ?? []);
+    expect(new Set(names)).toEqual(new Set(['event', 'api', 'broker']));
+    for (const name of names) expect(await outcome(`SELECT sekali.make_inbox('${name}')`)).toBe('22023');
+    expect(await inboxNames(worker)).not.toContain('event');
+  });
+
+  it.each(['stream', 'counter', 'key', 'dead', 'horizon'])(
+    'is made where a word of ours is no table of it: %s',
+    async (name) => {
+      await createInbox(worker, name);
+      expect(await inboxNames(worker)).toContain(name);
     },
   );
 });
