@@ -23,10 +23,10 @@ beforeEach(() => {
       return Promise.resolve(`nats-${(moves += 1)}`);
     },
   };
-  watch = new BrokerWatch(
-    mover,
-    { patienceMs: PATIENCE_MS, onMoved: (ms, broker) => void told.push([ms, broker]) },
-  );
+  watch = new BrokerWatch(mover, {
+    patienceMs: PATIENCE_MS,
+    onMoved: (ms, broker) => void told.push([ms, broker]),
+  });
 });
 
 afterEach(() => {
