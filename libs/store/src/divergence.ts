@@ -20,16 +20,14 @@ import { REGISTRY } from './stream-registry.js';
 
 const START_HORIZON = `INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)`;
 
-const MOVE_EVENTS = `UPDATE sekali.event SET stream_id = $2 WHERE stream_id = $1 AND seq > $3 AND seq <= $4`;
-
 const LEDGER: Ledger = {
   registry: REGISTRY,
   datedTables: DATED_TABLES,
   inboxes: async (database) => (await inboxNames(database)).map(storeInboxTables),
   settled: settledHorizon,
-  begin: async (database, { from, to, after, upTo }) => {
-    await database.query(MOVE_EVENTS, [from, to, after, upTo]);
-    await database.query(START_HORIZON, [to, after]);
+  otherTables: ['sekali.event'],
+  begin: async (database, streamId, seq) => {
+    await database.query(START_HORIZON, [streamId, seq]);
   },
 };
 

@@ -9,7 +9,7 @@
  * only the number changes under which its sequence is kept. Stream 9 is a name that no stream has.
  */
 import type { Pool } from 'pg';
-import { LOCK_BATCHES, moveRows } from '#idempotent-consumer/postgres';
+import { followFirsts, LOCK_BATCHES, moveRows } from '#idempotent-consumer/postgres';
 import { transact } from '#postgres';
 import { storeInboxTables } from './inbox-tables.js';
 
@@ -40,7 +40,9 @@ export async function setForeignAside(
       `${stream}-set-aside`,
       inbox,
     ]);
-    await database.query(moveRows(tables, 'seq = ANY($3::bigint[])'), [streamId, rows[0]?.stream_id, seqs]);
+    const aside = rows[0]?.stream_id;
+    await database.query(moveRows(tables, 'seq = ANY($3::bigint[])'), [streamId, aside, seqs]);
+    await database.query(followFirsts(tables), [aside]);
     await database.query(`DELETE FROM ${tables.attempt} WHERE stream_id = $1 AND seq = ANY($2::bigint[])`, [
       streamId,
       seqs,

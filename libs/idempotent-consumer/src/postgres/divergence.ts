@@ -1,13 +1,15 @@
 /**
  * Registers that a stream has lost its newest messages: a new incarnation, based on the one before.
  *
- *   rows of the old number:   settled without a gap │ stored ahead of a gap │ of messages that the stream has lost
+ *   rows of the old number:   settled without a gap │ stored ahead of a gap │ mostly of messages that the stream has lost
  *   sequence                                     base                    common
- *   afterwards                stay, belong to both  │ get the new number    │ stay, belong to the old one alone
+ *   afterwards                stay, belong to both  │ get the new number    │ those the stream has: the new number
+ *                                                   │                       │ the others stay, belong to the old one alone
  *
  * The new incarnation begins behind `base`; consumers are put back there, everything from there on is delivered again,
  * and ids decide. Rows between `base` and `common` are of the same messages, so they come along: delivered again, they
- * are found already processed and counted once. The rows that the stream has lost stay: they were received and stored.
+ * are found already processed and counted once. So do single rows behind `common` that the stream has nevertheless
+ * (agreeing-rows.ts). The rows that the stream has lost stay: they were received and stored.
  *
  * One transaction, under the locks that every batch of every inbox shares: no batch is decided while it runs, and each
  * one after it finds its incarnation superseded. Of several processes that find out at once, the first one registers.
@@ -15,18 +17,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { type Queryable, transact } from '#postgres';
+import { AgreeingRows } from './agreeing-rows.js';
 import { compareHistory, type HistoryComparison, type StreamWitness } from './history-comparison.js';
 import type { InboxTables } from './inbox-tables.js';
-import { LOCK_BATCHES, moveRows } from './moved-rows.js';
+import { followFirsts, LOCK_BATCHES, moveRows } from './moved-rows.js';
 import type { Incarnation, StreamKey, StreamRegistry } from './stream-registry.js';
-
-/** Rows that get another number: those of `from` behind `after`, up to `upTo`. */
-export interface RowMove {
-  readonly from: number;
-  readonly to: number;
-  readonly after: number;
-  readonly upTo: number;
-}
 
 /** What a database keeps of a stream, with every inbox whose rows have the numbers of one registry. */
 export interface Ledger {
@@ -36,8 +31,10 @@ export interface Ledger {
   inboxes(database: Queryable): Promise<readonly InboxTables[]>;
   /** Up to which sequence everything of an incarnation is settled; everything up to `floor` counts as that. */
   settled(database: Queryable, streamId: number, floor: number): Promise<number>;
-  /** Moves what the ledger has in addition to its inboxes, and notes that everything up to `move.after` is settled. */
-  begin(database: Queryable, move: RowMove): Promise<void>;
+  /** Further tables whose rows have the number of their sequence: `stream_id`, `seq`, `topic` and `event_id`. */
+  readonly otherTables: readonly string[];
+  /** Notes that everything of a new incarnation up to a sequence is settled. */
+  begin(database: Queryable, streamId: number, seq: number): Promise<void>;
 }
 
 /** A comparison that found two histories. */
@@ -51,14 +48,12 @@ export interface IncarnationOptions {
   readonly suspected?: readonly number[];
 }
 
-/** Duplicates name the first of their id, wherever it is now. */
-function followFirsts(tables: InboxTables): string {
-  return `
-UPDATE ${tables.duplicate} repeat SET first_stream_id = $2
-FROM ${tables.key} key
-WHERE key.stream_id = $2 AND key.seq > $3 AND key.seq <= $4
-  AND repeat.topic = key.topic AND repeat.event_id = key.event_id AND repeat.first_stream_id = $1`;
-}
+/**
+ * Of one segment, the common rows; behind those, the ones that agree. Another inbox may have another event under such a
+ * sequence. Behind its segment a number has what the stream lost at an earlier time.
+ */
+const COMES_ALONG = `seq > $3 AND seq <= $4 AND (seq <= $5
+  OR (seq, topic, coalesce(event_id, '')) IN (SELECT * FROM unnest($6::bigint[], $7::text[], $8::text[])))`;
 
 /** Attempts at messages that are gone say nothing about those that have their sequences now. */
 function forgetAttempts(tables: InboxTables): string {
@@ -96,7 +91,7 @@ export async function currentIncarnation(
   const found = await compareHistory(pool, known, witness, { isLate, suspected });
   if (found.agrees) return incarnation;
   onDiffering(found);
-  return registerDivergence(pool, ledger, key, incarnation, found);
+  return registerDivergence(pool, ledger, key, incarnation, found, witness);
 }
 
 /**
@@ -111,28 +106,49 @@ async function registerDivergence(
   key: StreamKey,
   superseded: Incarnation,
   { commonSeq, firstSeq }: DifferingHistory,
+  witness: StreamWitness,
 ): Promise<Incarnation> {
   const { registry } = ledger;
-  const from = superseded.streamId;
-  // A long way is walked before any lock is held; what is left of it below is short.
-  await ledger.settled(pool, from, firstSeq - 1);
+  const { streamId } = superseded;
+  // A long way is walked, and many rows are compared, before any lock is held; what is left of both below is short.
+  await ledger.settled(pool, streamId, firstSeq - 1);
+  const known = { tables: ledger.datedTables, incarnation: superseded };
+  const agreeing = new AgreeingRows(known, witness, commonSeq);
+  await agreeing.compareMost(pool);
   return transact(pool, async (database) => {
     const inboxes = await ledger.inboxes(database);
-    for (const { key: table } of inboxes) await database.query(LOCK_BATCHES, [table, from]);
+    for (const { key: table } of inboxes) await database.query(LOCK_BATCHES, [table, streamId]);
     const newest = await registry.find(database, key);
     if (newest !== undefined && newest.revision > superseded.revision) return newest;
-    const after = Math.min(commonSeq, await ledger.settled(database, from, firstSeq - 1));
-    const to = await registry.add(database, key, { incarnation: superseded, seq: after });
-    const range = [from, to, after, commonSeq];
-    for (const tables of inboxes) {
-      await database.query(moveRows(tables, 'seq > $3 AND seq <= $4'), range);
-      await database.query(followFirsts(tables), range);
-      await database.query(forgetAttempts(tables), [from, after]);
+    await agreeing.compare(database);
+    const base = Math.min(commonSeq, await ledger.settled(database, streamId, firstSeq - 1));
+    const to = await registry.add(database, key, { incarnation: superseded, seq: base });
+    for (const segment of superseded.segments.filter(({ upTo }) => upTo > base)) {
+      const from = Math.max(segment.after, base);
+      const values = [segment.streamId, to, from, segment.upTo, commonSeq, ...agreeing.columns()];
+      await takeAlong(database, ledger, inboxes, values);
+      for (const tables of inboxes) await database.query(forgetAttempts(tables), [segment.streamId, from]);
     }
-    await ledger.begin(database, { from, to, after, upTo: commonSeq });
+    for (const tables of inboxes) await database.query(followFirsts(tables), [to]);
+    await ledger.begin(database, to, base);
     const registered = await registry.find(database, key);
     if (registered === undefined)
       throw new Error(`stream ${key.name} has left the database while it was registered`);
     return registered;
   });
+}
+
+/** Gives rows of one segment the new number. @param values as `COMES_ALONG` has them, behind the two numbers */
+async function takeAlong(
+  database: Queryable,
+  { otherTables }: Ledger,
+  inboxes: readonly InboxTables[],
+  values: readonly unknown[],
+): Promise<void> {
+  for (const tables of inboxes) await database.query(moveRows(tables, COMES_ALONG), values);
+  for (const table of otherTables)
+    await database.query(
+      `UPDATE ${table} SET stream_id = $2 WHERE stream_id = $1 AND ${COMES_ALONG}`,
+      values,
+    );
 }

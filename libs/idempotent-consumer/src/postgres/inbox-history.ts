@@ -61,7 +61,8 @@ export class InboxHistory implements StreamHistory {
       datedTables: this.datedTables,
       inboxes: () => Promise.resolve([tables]),
       settled: (database, streamId, floor) => this.horizon.settled(database, streamId, floor),
-      begin: (database, { to, after }) => this.horizon.keep(database, to, after),
+      otherTables: [],
+      begin: (database, streamId, seq) => this.horizon.keep(database, streamId, seq),
     };
   }
 

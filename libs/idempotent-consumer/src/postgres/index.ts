@@ -2,7 +2,7 @@
  * The door to what the inbox keeps in Postgres, for programs that read it without consuming: it loads neither Nest nor a
  * broker's client.
  */
-export { currentIncarnation, type DifferingHistory, type Ledger, type RowMove } from './divergence.js';
+export { currentIncarnation, type DifferingHistory, type Ledger } from './divergence.js';
 export {
   compareHistory,
   differingRows,
@@ -12,7 +12,7 @@ export {
   type StreamWitness,
 } from './history-comparison.js';
 export { InboxNameError, type InboxTables } from './inbox-tables.js';
-export { LOCK_BATCHES, moveRows } from './moved-rows.js';
+export { followFirsts, LOCK_BATCHES, moveRows } from './moved-rows.js';
 export { SettledHorizon } from './settled-horizon.js';
 export { type Incarnation, type StreamKey, StreamRegistry } from './stream-registry.js';
 export type { SequenceSegment } from '../stream-history.js';
