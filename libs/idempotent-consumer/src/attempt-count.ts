@@ -3,13 +3,13 @@
  *
  * The statements are the inbox's own: what they meet is an outage or a defect of the store, and waited for.
  */
+import type { BatchInbox } from './batch-inbox.js';
 import type { OutageGate } from './outage-gate.js';
-import type { Inbox } from './postgres/inbox.js';
 
 /** See the head of this file. Each method gives `undefined` when the store does not take it: nothing may be concluded then. */
 export class AttemptCount {
   constructor(
-    private readonly inbox: Pick<Inbox<never>, 'startAttempt' | 'failAttempt' | 'withdrawAttempt'>,
+    private readonly inbox: Pick<BatchInbox<never>, 'startAttempt' | 'failAttempt' | 'withdrawAttempt'>,
     private readonly gate: OutageGate,
   ) {}
 

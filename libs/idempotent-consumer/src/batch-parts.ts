@@ -1,6 +1,6 @@
 /** What is asked of a batch and its parts while it is taken to its outcomes. */
 import type { Decoder, Delivery, Message, PoisonMessage } from './delivery.js';
-import type { Batch } from './postgres/inbox.js';
+import type { Batch } from './batch-inbox.js';
 
 /** What deliveries are, and the sequences of those that are to be ignored. */
 export function readBatch<E>(

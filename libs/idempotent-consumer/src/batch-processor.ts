@@ -49,13 +49,13 @@
 import { isAboutTheValue } from '#postgres';
 import { AttemptCount } from './attempt-count.js';
 import { atRandom, partsOf, readBatch, redelivered, sequencesOf } from './batch-parts.js';
+import type { Batch, BatchInbox } from './batch-inbox.js';
 import type { Decider } from './decider.js';
 import type { Decoder, Delivery, Message, PoisonMessage } from './delivery.js';
 import { describe, failureOf, HandlerError, rootOf } from './handler-error.js';
 import { later, type Observer, type Outcome, putBack } from './outcome.js';
 import type { OutageGate } from './outage-gate.js';
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
-import type { Batch, Inbox } from './postgres/inbox.js';
 import type { ProcessorSettings } from './processor-settings.js';
 import { retryDelayMs } from './retry-delay.js';
 import { SlowMessages } from './slow-messages.js';
@@ -88,7 +88,7 @@ export class BatchProcessor<E> implements Decider {
   private readonly attempts: AttemptCount;
 
   constructor(
-    private readonly inbox: Inbox<E>,
+    private readonly inbox: BatchInbox<E>,
     private readonly decode: Decoder<E>,
     private readonly gate: OutageGate,
     private readonly settings: ProcessorSettings,

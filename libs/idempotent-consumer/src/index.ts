@@ -1,3 +1,4 @@
+export type { Batch, BatchInbox } from './batch-inbox.js';
 export { BatchProcessor } from './batch-processor.js';
 export { type ConsumerParts, IdempotentConsumer } from './consumer.js';
 export type { ConsumerSettings } from './consumer-settings.js';
@@ -11,6 +12,14 @@ export {
   type DurableConsumerAddress,
   type StreamSight,
 } from './jetstream/durable-consumer.js';
+export { MemoryInbox } from './memory/memory-inbox.js';
+export type { Answer, TestStatement } from './memory/memory-transaction.js';
+export {
+  TestConsumer,
+  type TestConsumerOptions,
+  type TestEvent,
+  type TestHandler,
+} from './memory/test-consumer.js';
 export { BatchContext } from './nest/batch-context.js';
 export { InboxContext } from './nest/inbox-context.js';
 export {
@@ -24,7 +33,7 @@ export type { ConsumerEvent, Observer, Outcome } from './outcome.js';
 export { ownInboxes, type OwnInboxes, type OwnInboxesOptions } from './own-inboxes.js';
 export { createInbox } from './postgres/create-inbox.js';
 export { ForeignSequenceError } from './postgres/foreign-sequence.js';
-export { type Batch, Inbox } from './postgres/inbox.js';
+export { Inbox } from './postgres/inbox.js';
 export { InboxNameError, type InboxName, type InboxTables, inboxTables } from './postgres/inbox-tables.js';
 export { StoppedError } from './stopped-error.js';
 export type { Coverage, ForeignSequences, StreamHistory, StreamIncarnation } from './stream-history.js';

@@ -10,12 +10,12 @@
  * no other message is to blame. It is kept in memory, so a process that has not stored anything yet knows none.
  */
 import { classifyDatabaseError, isUnavailable, isUniqueViolation } from '#postgres';
+import type { BatchInbox } from './batch-inbox.js';
 import type { Message } from './delivery.js';
 import { failureOf, HandlerError, rootOf } from './handler-error.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Outcome } from './outcome.js';
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
-import type { Inbox } from './postgres/inbox.js';
 
 /** Whether the store takes a good message: it does, it does not, or no good message is known yet. */
 export type StoreState = 'works' | 'broken' | 'unknown';
@@ -28,7 +28,7 @@ export class StoreProbe<E> {
   private good: Message<E> | undefined;
 
   constructor(
-    private readonly inbox: Pick<Inbox<E>, 'rehearse'>,
+    private readonly inbox: Pick<BatchInbox<E>, 'rehearse'>,
     private readonly gate: OutageGate,
     /** Whether a handler's error may be a defect of the store. */
     private readonly isOn: boolean,

@@ -23,7 +23,8 @@ import {
   textColumn,
   timestampColumn,
 } from '#postgres';
-import type { Message, PoisonMessage } from '../delivery.js';
+import type { AttemptFigures, Batch, BatchInbox } from '../batch-inbox.js';
+import type { Message } from '../delivery.js';
 import type { Effect, EventEffect, Transaction } from '../effect.js';
 import type { Outcome } from '../outcome.js';
 import { Caution, type ClaimWay } from './caution.js';
@@ -47,16 +48,8 @@ const DUPLICATE: Outcome = { kind: 'duplicate', conflict: false };
 const SETTLED: Outcome = { kind: 'settled' };
 const POSTPONED: Outcome = { kind: 'postponed' };
 
-/** What to decide on together. A sequence occurs once. */
-export interface Batch<E> {
-  readonly messages: readonly Message<E>[];
-  readonly poison: readonly PoisonMessage[];
-  /** Messages whose attempts were counted: the count goes with the outcome. */
-  readonly suspects?: readonly number[];
-}
-
 /** The inbox of one consumer. */
-export class Inbox<E> {
+export class Inbox<E> implements BatchInbox<E> {
   private readonly statements: InboxStatements;
   private readonly caution = new Caution();
   private readonly idsAtWork = new IdsAtWork();
@@ -168,11 +161,8 @@ export class Inbox<E> {
   }
 
   /** Notes that a message is about to be processed alone. @returns attempts begun, and those of them that ended */
-  async startAttempt(streamId: number, seq: number): Promise<{ started: number; finished: number }> {
-    const { rows } = await this.pool.query<{ started: number; finished: number }>(
-      this.statements.startAttempt,
-      [streamId, seq],
-    );
+  async startAttempt(streamId: number, seq: number): Promise<AttemptFigures> {
+    const { rows } = await this.pool.query<AttemptFigures>(this.statements.startAttempt, [streamId, seq]);
     return rows[0] ?? { started: 1, finished: 0 };
   }
 
