@@ -13,12 +13,12 @@ export {
 } from './jetstream/durable-consumer.js';
 export { BatchContext } from './nest/batch-context.js';
 export { InboxContext } from './nest/inbox-context.js';
-export {
-  ErrorPassage,
-  type PullConsumerOptions,
-  PullConsumerStrategy,
-} from './nest/pull-consumer-strategy.js';
-export { OncePerEvent, type OncePerEventOptions } from './nest/once-per-event.js';
+export { boundsWith, type ConsumerBounds, connectionsNeeded, DEFAULT_BOUNDS } from './bounds.js';
+export { jsonDecoder } from './json-decoder.js';
+export { type CompleteOptions, type PullConsumerOptions } from './nest/pull-consumer-options.js';
+export { ErrorPassage, PullConsumerStrategy } from './nest/pull-consumer-strategy.js';
+export { OptionsError } from './options-error.js';
+export { consumersOf, OncePerEvent, type OncePerEventOptions } from './nest/once-per-event.js';
 export { OutageGate } from './outage-gate.js';
 export type { ConsumerEvent, Observer, Outcome } from './outcome.js';
 export { ForeignSequenceError } from './postgres/foreign-sequence.js';

@@ -1,16 +1,21 @@
 /** A consumer with a handler of the test's own, on a real broker and a real Postgres. */
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { Module, type Type } from '@nestjs/common';
+import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { nanos } from '@nats-io/nats-core';
+import { Module, type Provider, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import pg from 'pg';
+import { createInbox } from '#store';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import { BatchProcessor } from '../batch-processor.js';
+import { connectionsNeeded } from '../bounds.js';
 import { IdempotentConsumer } from '../consumer.js';
 import type { ConsumerSettings } from '../consumer-settings.js';
 import type { Decoder } from '../delivery.js';
 import type { Effect, EventEffect } from '../effect.js';
 import { DurableConsumer } from '../jetstream/durable-consumer.js';
+import { consumersOf } from '../nest/once-per-event.js';
+import type { PullConsumerOptions } from '../nest/pull-consumer-options.js';
 import { ErrorPassage, PullConsumerStrategy } from '../nest/pull-consumer-strategy.js';
 import { OutageGate } from '../outage-gate.js';
 import type { ConsumerEvent } from '../outcome.js';
@@ -26,6 +31,12 @@ export interface HandlerOptions {
   readonly pool?: pg.PoolConfig;
 }
 
+/** What a test may change of an application of Nest. */
+export interface NestOptions {
+  readonly transport?: Partial<PullConsumerOptions<unknown>>;
+  readonly providers?: readonly Provider[];
+}
+
 /** One dead letter. */
 export interface DeadLetterRow {
   readonly event_id: string;
@@ -33,6 +44,7 @@ export interface DeadLetterRow {
   readonly detail: string;
 }
 
+const ACK_WAIT_MS = 10_000;
 const SETTINGS = {
   batchSize: 100,
   batchBytes: 8_000_000,
@@ -68,6 +80,8 @@ const decode: Decoder<string> = (delivery) => {
 /** A system whose consumer calls a handler of the test's own. */
 export class HandlerFixture {
   readonly told: ConsumerEvent[] = [];
+  /** The subject's second token is the topic, and the body the id. */
+  readonly decode: Decoder<string> = decode;
   private stopRunning: (() => Promise<void>) | undefined;
   private pool: pg.Pool | undefined;
 
@@ -75,7 +89,7 @@ export class HandlerFixture {
 
   /** Makes the system, and a table `kept` for handlers to write ids to: applied twice, one is there twice. */
   static async create(): Promise<HandlerFixture> {
-    const system = await createTestSystem({ ackWaitMs: 10_000 });
+    const system = await createTestSystem({ ackWaitMs: ACK_WAIT_MS });
     await system.pool.query('CREATE TABLE public.kept (id text NOT NULL)');
     return new HandlerFixture(system);
   }
@@ -115,31 +129,47 @@ export class HandlerFixture {
   }
 
   /** Starts an application of Nest with these controllers. The pattern of a handler is the name of its consumer. */
-  async startNest(controllers: readonly Type[], decoder: Decoder<unknown>): Promise<void> {
-    @Module({ controllers: [...controllers] })
+  async startNest(
+    controllers: readonly Type[],
+    decoder: Decoder<unknown>,
+    options: NestOptions = {},
+  ): Promise<PullConsumerStrategy<unknown>> {
+    @Module({ controllers: [...controllers], providers: [...(options.providers ?? [])] })
     class Handlers {}
     const { connection, streamName } = this.system;
+    const strategy = new PullConsumerStrategy<unknown>({
+      connection,
+      pool: this.createPool({ max: connectionsNeeded(consumersOf(controllers).length, SETTINGS) }),
+      stream: streamName,
+      decode: decoder,
+      tablesOf: (pattern) => inboxTables('sekali', pattern),
+      historyOf: () => HISTORY,
+      observerOf: () => this.observe,
+      ...options.transport,
+      settings: { ...SETTINGS, ...options.transport?.settings },
+    });
     const app = await NestFactory.createMicroservice<MicroserviceOptions>(Handlers, {
       logger: false,
-      strategy: new PullConsumerStrategy<unknown>({
-        connection,
-        pool: this.createPool(),
-        stream: streamName,
-        identityKey: IDENTITY_KEY,
-        decode: decoder,
-        settings: SETTINGS,
-        durableOf: (pattern) => pattern,
-        tablesOf: () => TABLES,
-        comparisonOf: () => ({}),
-        historyOf: () => HISTORY,
-        prepare: () => Promise.resolve(),
-        recreate: refuseToMake,
-        observerOf: () => this.observe,
-      }),
+      strategy,
     });
     app.useGlobalFilters(new ErrorPassage());
     this.stopRunning = () => app.close();
     await app.listen();
+    return strategy;
+  }
+
+  /** Creates another durable consumer of the stream, with an inbox of its own. */
+  async addConsumer(name: string): Promise<void> {
+    const { connection, streamName, pool } = this.system;
+    const manager = await jetstreamManager(connection, { checkAPI: false });
+    await manager.consumers.add(streamName, {
+      durable_name: name,
+      ack_policy: AckPolicy.Explicit,
+      deliver_policy: DeliverPolicy.All,
+      ack_wait: nanos(ACK_WAIT_MS),
+      max_ack_pending: 50_000,
+    });
+    await createInbox(pool, name);
   }
 
   private readonly observe = (event: ConsumerEvent): void => void this.told.push(event);
