@@ -1,6 +1,7 @@
 export { BatchProcessor } from './batch-processor.js';
 export { type ConsumerParts, IdempotentConsumer } from './consumer.js';
 export type { ConsumerSettings } from './consumer-settings.js';
+export { type DataLayer, typeOrm, type TypeOrmSource } from './data-layer.js';
 export type { Decider } from './decider.js';
 export type { Decoder, Delivery, Message, PoisonMessage } from './delivery.js';
 export type { Comparison, Effect, EventEffect, Transaction } from './effect.js';

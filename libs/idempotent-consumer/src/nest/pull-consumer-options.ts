@@ -2,6 +2,7 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
 import { boundsWith, connectionsNeeded, type ConsumerBounds, problemsOf } from '../bounds.js';
+import type { DataLayer } from '../data-layer.js';
 import type { Decider } from '../decider.js';
 import type { Decoder } from '../delivery.js';
 import type { Comparison } from '../effect.js';
@@ -31,6 +32,8 @@ export interface PullConsumerOptions<E> {
   readonly settings?: Partial<ConsumerBounds>;
   /** How a delivery is read; `jsonDecoder` when left out. */
   readonly decode?: Decoder<E>;
+  /** What handlers get as `manager`: `typeOrm(dataSource)`, or a function of the program's own. None when left out. */
+  readonly dataLayer?: DataLayer;
   /** The durable consumer of a pattern; of the same name when left out. */
   readonly durableOf?: (pattern: string) => string;
   /** How a consumer compares the content of duplicates, if it can. Left out, another digest is a conflict. */

@@ -56,10 +56,15 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
       return;
     }
     for (const [pattern, handler] of this.messageHandlers) {
-      const call = async (payload: unknown, context: BatchContext | InboxContext<E>): Promise<void> => {
+      const call = async (
+        payload: unknown,
+        context: BatchContext | InboxContext<unknown, E>,
+      ): Promise<void> => {
         const answer: unknown = await handler(payload, context);
         const stream: Observable<unknown> = this.transformToObservable(answer);
         await lastValueFrom(stream, { defaultValue: undefined });
+        // What nobody waits for is sent by now, and fails the call.
+        if (context.usesManager) await new Promise((resolve) => setImmediate(resolve));
       };
       const options = (handler.extras ?? {}) as OncePerEventOptions;
       this.consumers.push(this.consumerOf(pattern, this.effectOf(pattern, call, options), options));
@@ -100,16 +105,20 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
 
   private effectOf(
     name: string,
-    call: (payload: unknown, context: BatchContext | InboxContext<E>) => Promise<void>,
+    call: (payload: unknown, context: BatchContext | InboxContext<unknown, E>) => Promise<void>,
     { batch = false }: OncePerEventOptions,
   ): Effect<E> | EventEffect<E> {
-    const comparison = this.pullOptions.comparisonOf(name);
+    const { comparisonOf, dataLayer } = this.pullOptions;
+    const comparison = comparisonOf(name);
     return batch
-      ? { ...comparison, apply: (fresh, transaction) => call(fresh, new BatchContext(name, transaction)) }
+      ? {
+          ...comparison,
+          apply: (fresh, transaction) => call(fresh, new BatchContext(name, transaction, dataLayer)),
+        }
       : {
           ...comparison,
           applyOne: (message, transaction) =>
-            call(message.event, new InboxContext(name, transaction, message)),
+            call(message.event, new InboxContext(name, transaction, message, dataLayer)),
         };
   }
 

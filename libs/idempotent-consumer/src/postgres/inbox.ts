@@ -228,10 +228,10 @@ export class Inbox<E> {
     session: HandlerSession,
   ): Promise<void> {
     for (const { delivery } of fresh) outcomes.set(delivery.seq, STORED);
-    await together([
-      fresh.length > 0 ? session.apply(this.effect, fresh) : Promise.resolve(),
-      others.length > 0 ? this.recordRepeats(transaction, others, outcomes, session) : Promise.resolve(),
-    ]);
+    const recorded =
+      others.length > 0 ? this.recordRepeats(transaction, others, outcomes, session) : Promise.resolve();
+    session.keepApart(recorded);
+    await together([fresh.length > 0 ? session.apply(this.effect, fresh) : Promise.resolve(), recorded]);
   }
 
   /** @returns the sequences of those messages that are the first of their id, and were not given up before */

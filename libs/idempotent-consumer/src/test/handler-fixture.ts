@@ -5,7 +5,6 @@ import { Module, type Provider, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import pg from 'pg';
-import { createInbox } from '#store';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import { BatchProcessor } from '../batch-processor.js';
 import { connectionsNeeded } from '../bounds.js';
@@ -169,7 +168,7 @@ export class HandlerFixture {
       ack_wait: nanos(ACK_WAIT_MS),
       max_ack_pending: 50_000,
     });
-    await createInbox(pool, name);
+    await pool.query('SELECT sekali.make_inbox($1)', [name]);
   }
 
   private readonly observe = (event: ConsumerEvent): void => void this.told.push(event);
