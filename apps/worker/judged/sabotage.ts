@@ -187,6 +187,7 @@ function dropBadBatch(options: WorkerTransport): WorkerTransport {
     ...options,
     deciderOf: (_pattern, right) => ({
       isSlow: (streamId, seq) => right.isSlow(streamId, seq),
+      suspectsAmong: (streamId, deliveries) => right.suspectsAmong(streamId, deliveries),
       processSuspect: (streamId, delivery) => right.processSuspect(streamId, delivery),
       process: async (streamId, deliveries) => {
         const allGood = deliveries.every((delivery) => options.decode(delivery).ok);
@@ -206,6 +207,7 @@ function believeSequences(options: WorkerTransport): WorkerTransport {
     deciderOf: (_pattern, right) => ({
       isSlow: (streamId, seq) => right.isSlow(streamId, seq),
       process: (streamId, deliveries) => right.process(streamId, deliveries).catch(believing(deliveries)),
+      suspectsAmong: (streamId, deliveries) => right.suspectsAmong(streamId, deliveries),
       processSuspect: (streamId, delivery) =>
         right.processSuspect(streamId, delivery).catch(believing([delivery])),
     }),

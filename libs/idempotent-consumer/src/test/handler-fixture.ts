@@ -1,5 +1,5 @@
 /** A consumer with a handler of the test's own, on a real broker and a real Postgres. */
-import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { AckPolicy, type ConsumerInfo, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/nats-core';
 import { Module, type Provider, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -28,6 +28,8 @@ export interface HandlerOptions {
   readonly settings?: Partial<ConsumerSettings & ProcessorSettings>;
   /** Bounds that the pool's connections carry; none when left out. */
   readonly pool?: pg.PoolConfig;
+  /** How deliveries are read; `decode` of the fixture when left out. */
+  readonly decode?: Decoder<string>;
 }
 
 /** What a test may change of an application of Nest. */
@@ -87,8 +89,8 @@ export class HandlerFixture {
   private constructor(readonly system: TestSystem) {}
 
   /** Makes the system, and a table `kept` for handlers to write ids to: applied twice, one is there twice. */
-  static async create(): Promise<HandlerFixture> {
-    const system = await createTestSystem({ ackWaitMs: ACK_WAIT_MS });
+  static async create(ackWaitMs = ACK_WAIT_MS): Promise<HandlerFixture> {
+    const system = await createTestSystem({ ackWaitMs });
     await system.pool.query('CREATE TABLE public.kept (id text NOT NULL)');
     return new HandlerFixture(system);
   }
@@ -115,7 +117,7 @@ export class HandlerFixture {
       {
         connection,
         durable: new DurableConsumer(connection, address),
-        processor: new BatchProcessor(inbox, decode, gate, settings, this.observe),
+        processor: new BatchProcessor(inbox, options.decode ?? decode, gate, settings, this.observe),
         gate,
         history: HISTORY,
         recreate: refuseToMake,
@@ -209,15 +211,17 @@ export class HandlerFixture {
     return this.deadLetters();
   }
 
-  /** Waits until the broker has an answer to every message. */
-  async nothingUnsettled(): Promise<void> {
+  /** The consumer, as the broker shows it. */
+  async info(): Promise<ConsumerInfo> {
     const { connection, streamName, consumerName } = this.system;
     const manager = await jetstreamManager(connection, { checkAPI: false });
+    return manager.consumers.info(streamName, consumerName);
+  }
+
+  /** Waits until the broker has an answer to every message. */
+  async nothingUnsettled(): Promise<void> {
     const unsettled = async (): Promise<number> => {
-      const { num_pending: pending, num_ack_pending: unacked } = await manager.consumers.info(
-        streamName,
-        consumerName,
-      );
+      const { num_pending: pending, num_ack_pending: unacked } = await this.info();
       return pending + unacked;
     };
     await waitFor(async () => (await unsettled()) === 0, { withinMs: 20_000, describe: 'all to be settled' });
