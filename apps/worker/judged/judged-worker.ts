@@ -9,11 +9,10 @@
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { readWorkerSettings } from '#config';
-import type { SekaliEvent } from '#contracts';
-import type { PullConsumerOptions } from '#idempotent-consumer';
 import { AccountKeeper, ACCOUNTS_CONSUMER, makeAccounts } from './account-keeper.js';
 import { endWith, runWorker } from '../src/bootstrap.js';
 import { EventRecorder } from '../src/event-recorder.js';
+import type { WorkerTransport } from '../src/transport-options.js';
 import { type Sabotage, SABOTAGES } from './sabotage.js';
 
 const [, , name] = process.argv;
@@ -38,7 +37,7 @@ async function run({ effects, transport }: Sabotage): Promise<void> {
 }
 
 /** Prepared like an inbox, before each session: then an outage at the start is waited for. */
-function withAccounts(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions<SekaliEvent> {
+function withAccounts(options: WorkerTransport): WorkerTransport {
   return {
     ...options,
     prepare: async (pattern) => {

@@ -16,7 +16,6 @@ import {
   type Message,
   OncePerEvent,
   type Outcome,
-  type PullConsumerOptions,
 } from '#idempotent-consumer';
 import { createPool } from '#postgres';
 import { incarnationOf, type Queryable, storeInboxTables } from '#store';
@@ -24,6 +23,7 @@ import { pause } from '#waiting';
 import { AccountKeeper, ACCOUNTS_CONSUMER } from './account-keeper.js';
 import type { TransportChange } from '../src/bootstrap.js';
 import { EventRecorder, STORE_CONSUMER } from '../src/event-recorder.js';
+import type { WorkerTransport } from '../src/transport-options.js';
 
 /** What is wrong with a worker. What is left out is as it should be. */
 export interface Sabotage {
@@ -52,7 +52,7 @@ const UNSEEN_ID = 'unseen-';
  * it. Only the first answer to a delivery leaves, so what the consumer answers later is not heard. An honest worker reads
  * again what was acknowledged and is not stored; this one does not look.
  */
-function ackBeforeCommit(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions<SekaliEvent> {
+function ackBeforeCommit(options: WorkerTransport): WorkerTransport {
   return {
     ...options,
     decode: (delivery) => {
@@ -110,7 +110,7 @@ function contextOn(database: Queryable, { consumer, transaction }: BatchContext)
  * The mistake: no inbox. Every delivery comes under an id that nothing has, so it takes effect, and writes down that it
  * did. The keys' constraints, which would refuse the rest, are gone for every worker of this database, and stay gone.
  */
-function noInbox(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions<SekaliEvent> {
+function noInbox(options: WorkerTransport): WorkerTransport {
   return {
     ...options,
     decode: (delivery) => {
@@ -184,11 +184,12 @@ CREATE INDEX IF NOT EXISTS ${index}_sequence ON ${table} (stream_id, seq)`;
  * The mistake: one `try` around the reading of a whole batch, whose `catch` gives the batch up so that a message
  * that cannot be read does not come again for ever. Its neighbours are acknowledged and stored nowhere.
  */
-function dropBadBatch(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions<SekaliEvent> {
+function dropBadBatch(options: WorkerTransport): WorkerTransport {
   return {
     ...options,
     deciderOf: (_pattern, right) => ({
       isSlow: (streamId, seq) => right.isSlow(streamId, seq),
+      suspectsAmong: (streamId, deliveries) => right.suspectsAmong(streamId, deliveries),
       processSuspect: (streamId, delivery) => right.processSuspect(streamId, delivery),
       process: async (streamId, deliveries) => {
         const allGood = deliveries.every((delivery) => options.decode(delivery).ok);
@@ -202,12 +203,13 @@ function dropBadBatch(options: PullConsumerOptions<SekaliEvent>): PullConsumerOp
  * The mistake: a sequence is taken for the message that it was once. No history is compared with the stream's, and what
  * comes under a sequence that is known as another message counts as processed: it is acknowledged and stored nowhere.
  */
-function believeSequences(options: PullConsumerOptions<SekaliEvent>): PullConsumerOptions<SekaliEvent> {
+function believeSequences(options: WorkerTransport): WorkerTransport {
   return {
     ...options,
     deciderOf: (_pattern, right) => ({
       isSlow: (streamId, seq) => right.isSlow(streamId, seq),
       process: (streamId, deliveries) => right.process(streamId, deliveries).catch(believing(deliveries)),
+      suspectsAmong: (streamId, deliveries) => right.suspectsAmong(streamId, deliveries),
       processSuspect: (streamId, delivery) =>
         right.processSuspect(streamId, delivery).catch(believing([delivery])),
     }),

@@ -9,20 +9,22 @@ import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { brokerAddress, BrokerWatch, MovableConnection } from '#broker';
 import { SettingsError, type WorkerSettings } from '#config';
-import type { SekaliEvent } from '#contracts';
-import { ErrorPassage, type PullConsumerOptions, PullConsumerStrategy } from '#idempotent-consumer';
+import {
+  connectionsNeeded,
+  consumersOf,
+  ErrorPassage,
+  OptionsError,
+  PullConsumerStrategy,
+} from '#idempotent-consumer';
 import { createLogger, giveLifeSigns, type Logger, NestLogger } from '#observability';
 import { createPool } from '#postgres';
 import { keepPartitionsAhead } from './partition-keeper.js';
-import { transportOptions } from './transport-options.js';
+import { transportOptions, type WorkerTransport } from './transport-options.js';
 
 const STOP_MS_MAX = 12_000;
 
 /** Changes the transport before it starts: how a test or the judge takes a protection out. */
-export type TransportChange = (
-  options: PullConsumerOptions<SekaliEvent>,
-  connection: NatsConnection,
-) => PullConsumerOptions<SekaliEvent>;
+export type TransportChange = (options: WorkerTransport, connection: NatsConnection) => WorkerTransport;
 
 /** Runs a worker until it is told to stop. Resolves when events flow. */
 export async function runWorker(
@@ -35,8 +37,7 @@ export async function runWorker(
   const pool = createPool({
     url: settings.SEKALI_POSTGRES_URL,
     name: 'sekali-worker',
-    // One a transaction, one for what is too slow to be among them, one for what stands between them.
-    connectionsMax: settings.SEKALI_BATCHES_IN_FLIGHT + 2,
+    connectionsMax: connectionsOf(module, settings.SEKALI_BATCHES_IN_FLIGHT),
     transactionMsMax: settings.SEKALI_TRANSACTION_MS_MAX,
   });
   logger.info('connecting to the brokers');
@@ -76,9 +77,15 @@ export async function runWorker(
   logger.info('ready');
 }
 
+/** How many connections the consumers of a module need. */
+function connectionsOf(module: Type, batchesInFlight: number): number {
+  const controllers = (Reflect.getMetadata('controllers', module) ?? []) as Type[];
+  return connectionsNeeded(consumersOf(controllers).length, { batchesInFlight });
+}
+
 /** Ends a worker that could not start: a wrong environment is told in its own words, a defect with its stack. */
 export function endWith(error: unknown): never {
-  const expected = error instanceof SettingsError;
+  const expected = error instanceof SettingsError || error instanceof OptionsError;
   process.stderr.write(
     `worker: ${expected || !(error instanceof Error) ? String(error) : (error.stack ?? error.message)}\n`,
   );

@@ -30,6 +30,7 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
         );
         return;
       case 'divided':
+      case 'isolated':
       case 'dead-letter':
       case 'failed':
       case 'late-statement':
@@ -55,7 +56,7 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
 
 type TroubleEvent = Extract<
   ConsumerEvent,
-  { readonly type: 'divided' | 'dead-letter' | 'failed' | 'late-statement' | 'batch-failed' }
+  { readonly type: 'divided' | 'isolated' | 'dead-letter' | 'failed' | 'late-statement' | 'batch-failed' }
 >;
 
 /** What went wrong with events, one or several. */
@@ -63,6 +64,12 @@ function logTrouble(log: Logger, event: TroubleEvent): void {
   switch (event.type) {
     case 'divided':
       log.warn({ size: event.size, reason: String(event.error) }, 'batch refused; dividing it');
+      return;
+    case 'isolated':
+      log.warn(
+        { seq: event.seq, deliveries: event.deliveries },
+        'a process may have ended over this event; it is processed alone',
+      );
       return;
     case 'dead-letter':
       log.warn({ seq: event.seq, reason: event.reason, detail: event.detail }, 'dead letter');

@@ -11,6 +11,7 @@ import { readWorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import {
   BatchContext,
+  connectionsNeeded,
   ErrorPassage,
   type Message,
   OncePerEvent,
@@ -52,7 +53,12 @@ beforeAll(async () => {
   await grantRights(system.pool);
   // A table of the user's own is the user's to grant.
   await system.pool.query(`GRANT SELECT, UPDATE ON public.total TO ${ROLES.worker}`);
-  pool = createPool({ url: urls.worker, name: 'test', connectionsMax: 4, transactionMsMax: 8_000 });
+  pool = createPool({
+    url: urls.worker,
+    name: 'test',
+    connectionsMax: connectionsNeeded(2),
+    transactionMsMax: 8_000,
+  });
   const logger = createLogger('test', 'silent');
   const settings = readWorkerSettings(system.environment);
   app = await NestFactory.createMicroservice<MicroserviceOptions>(TwoConsumers, {

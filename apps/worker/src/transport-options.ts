@@ -13,10 +13,13 @@ import { payloadComparison, STORE_CONSUMER } from './event-recorder.js';
 import { historyOf } from './stream-history.js';
 
 const RETRY_DELAY_MS = 1_000;
-const HANDLER_MS_MORE = 1_000;
 /** Only large events reach these: a thousand of 256 KiB would be a statement of 256 MB. */
 const BATCH_BYTES_MAX = 8_388_608;
 const PREFETCH_BYTES_MAX = 33_554_432;
+
+/** The transport's options, as far as a test or the judge changes them. */
+export type WorkerTransport = PullConsumerOptions<SekaliEvent> &
+  Required<Pick<PullConsumerOptions<SekaliEvent>, 'decode' | 'prepare' | 'observerOf' | 'settings'>>;
 
 /** What the worker's transport is made from, on a connection and a pool, which the caller closes after it. */
 export function transportOptions(
@@ -24,7 +27,7 @@ export function transportOptions(
   connection: NatsConnection,
   pool: Pool,
   logger: Logger,
-): PullConsumerOptions<SekaliEvent> {
+): WorkerTransport {
   const durableOf = (pattern: string): string =>
     pattern === STORE_CONSUMER ? settings.SEKALI_CONSUMER : pattern;
   return {
@@ -65,7 +68,7 @@ async function prepareInbox(pool: Pool, pattern: string): Promise<void> {
 }
 
 /** How much of everything, and how often. */
-function boundsOf(settings: WorkerSettings): PullConsumerOptions<SekaliEvent>['settings'] {
+function boundsOf(settings: WorkerSettings): WorkerTransport['settings'] {
   return {
     batchSize: settings.SEKALI_BATCH_SIZE,
     batchBytes: BATCH_BYTES_MAX,
@@ -78,8 +81,7 @@ function boundsOf(settings: WorkerSettings): PullConsumerOptions<SekaliEvent>['s
     retryDelayMs: RETRY_DELAY_MS,
     // Storing is all that the worker does: what fails alike for every event is a defect of the store.
     probesStore: true,
-    // Postgres ends what is too slow there; this is for what is not Postgres'.
-    handlerMsMax: settings.SEKALI_TRANSACTION_MS_MAX + HANDLER_MS_MORE,
+    transactionMsMax: settings.SEKALI_TRANSACTION_MS_MAX,
     slowRemedy: `raise SEKALI_TRANSACTION_MS_MAX (now ${settings.SEKALI_TRANSACTION_MS_MAX}), or find what makes it slow`,
   };
 }

@@ -51,12 +51,6 @@ const gatewaySchema = z
   );
 const workerSchema = z
   .object({ ...connectionFields, ...streamFields, ...workerFields })
-  .refine((s) => s.SEKALI_ACK_WAIT_MS > s.SEKALI_BATCH_WAIT_MS + s.SEKALI_TRANSACTION_MS_MAX, {
-    path: ['SEKALI_ACK_WAIT_MS'],
-    message:
-      'must be more than SEKALI_BATCH_WAIT_MS + SEKALI_TRANSACTION_MS_MAX, or work in progress is delivered again',
-    when: eachIsRight('SEKALI_ACK_WAIT_MS', 'SEKALI_BATCH_WAIT_MS', 'SEKALI_TRANSACTION_MS_MAX'),
-  })
   .refine((s) => s.SEKALI_PREFETCH >= s.SEKALI_BATCH_SIZE, {
     path: ['SEKALI_PREFETCH'],
     message: 'must be at least SEKALI_BATCH_SIZE, or no batch is ever full',

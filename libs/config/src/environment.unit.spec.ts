@@ -125,13 +125,11 @@ describe('settings', () => {
       SEKALI_STREAM: '',
       SEKALI_SUBJECT_PREFIX: 'a.b',
       SEKALI_ATTEMPTS_MAX: '0',
-      SEKALI_ACK_WAIT_MS: '1000',
       SEKALI_PREFETCH: '10',
       SEKALI_ACK_PENDING_MAX: '5',
     });
     expect(problems.map((problem) => problem.split(':', 1)[0]).sort()).toEqual([
       'SEKALI_ACK_PENDING_MAX',
-      'SEKALI_ACK_WAIT_MS',
       'SEKALI_ATTEMPTS_MAX',
       'SEKALI_LOG_LEVEL',
       'SEKALI_PREFETCH',
@@ -226,7 +224,6 @@ describe('a secret in a file', () => {
 
 describe('relations between settings', () => {
   it.each([
-    ['SEKALI_ACK_WAIT_MS', { SEKALI_ACK_WAIT_MS: '8005' }, { SEKALI_ACK_WAIT_MS: '8006' }],
     ['SEKALI_PREFETCH', { SEKALI_PREFETCH: '1999' }, { SEKALI_PREFETCH: '2000' }],
     [
       'SEKALI_ACK_PENDING_MAX',

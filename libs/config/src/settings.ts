@@ -123,8 +123,8 @@ export const streamFields = {
   SEKALI_DUPLICATE_WINDOW_MS: integer(100, 86_400_000, 120_000).describe(
     'How long the brokers remember message ids; Postgres remembers them for ever',
   ),
-  SEKALI_ACK_WAIT_MS: integer(1_000, 600_000, 15_000).describe(
-    'How long a delivery may stay unsettled before it is repeated',
+  SEKALI_ACK_WAIT_MS: integer(1_000, 600_000, 5_000).describe(
+    'How long a delivery may stay without a sign of its worker before it is repeated; work may take longer',
   ),
   SEKALI_ACK_PENDING_MAX: integer(1, 1_000_000, 50_000).describe(
     'Unsettled deliveries of all workers together',
@@ -225,7 +225,7 @@ export const workerFields = {
   SEKALI_PREFETCH: integer(1, 50_000, 6_000).describe('Deliveries one worker asks for ahead'),
   SEKALI_TRANSACTION_MS_MAX: integer(100, 300_000, 8_000).describe('How long one transaction may take'),
   SEKALI_ISOLATE_AFTER_DELIVERIES: integer(1, 100, 3).describe(
-    'After so many deliveries a message is processed alone, its attempts counted',
+    'A message that came more often, and over which a worker may have died, is processed alone',
   ),
   SEKALI_ATTEMPTS_MAX: integer(1, 100, 3).describe('Attempts, alone, before a message becomes a dead letter'),
 };

@@ -9,7 +9,10 @@ import type { OutageGate } from './outage-gate.js';
 /** See the head of this file. Each method gives `undefined` when the store does not take it: nothing may be concluded then. */
 export class AttemptCount {
   constructor(
-    private readonly inbox: Pick<BatchInbox<never>, 'startAttempt' | 'failAttempt' | 'withdrawAttempt'>,
+    private readonly inbox: Pick<
+      BatchInbox<never>,
+      'startAttempt' | 'failAttempt' | 'withdrawAttempt' | 'watch'
+    >,
     private readonly gate: OutageGate,
   ) {}
 
@@ -26,6 +29,11 @@ export class AttemptCount {
   /** Takes back the start of one that says nothing about its message. */
   async withdraw(streamId: number, seq: number): Promise<void> {
     await this.count(() => this.inbox.withdrawAttempt(streamId, seq));
+  }
+
+  /** Notes that messages are processed in company. @returns those of which nothing was noted before */
+  watch(streamId: number, seqs: readonly number[]): Promise<ReadonlySet<number> | undefined> {
+    return this.count(() => this.inbox.watch(streamId, seqs));
   }
 
   private async count<T>(statement: () => Promise<T>): Promise<T | undefined> {

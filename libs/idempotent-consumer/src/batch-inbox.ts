@@ -43,4 +43,10 @@ export interface BatchInbox<E> {
 
   /** Takes back the start of an attempt that came to no end of the message's own, as when the store is at fault. */
   withdrawAttempt(streamId: number, seq: number): Promise<void>;
+
+  /** Notes that messages are processed in company. @returns those of which nothing was noted before */
+  watch(streamId: number, seqs: readonly number[]): Promise<ReadonlySet<number>>;
+
+  /** Forgets what was noted so: the process has not ended over them. */
+  endWatch(streamId: number, seqs: readonly number[]): Promise<void>;
 }

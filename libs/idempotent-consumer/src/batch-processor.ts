@@ -41,25 +41,29 @@
  * divided under an eighth of the time that it took. What does not get through under that
  * is put back, and is processed alone and under the whole bound, one such message at a time (`isSlow`).
  *
- * A message delivered again and again without being settled is suspected of ending the process. It is processed
- * alone, with nothing else at work in this process, and the attempt is written down before it begins: attempts
- * that began and never ended are its doing. Its neighbours were redelivered as often but end their attempts. So does
- * what is thrown: it says nothing about the message, which has not ended the process.
+ * That a message was delivered often says little: `RetryLater` has it delivered again, and so does a process that stops and
+ * hands back what it holds. So what came often is noted before it is processed, and the note goes when the work comes to any
+ * end. A note that is found says that a process ended meanwhile: its message is a suspect. It is processed alone, with nothing
+ * else at work in this process, and the attempt is written down before it begins: attempts that began and never ended are its
+ * doing. Its neighbours were noted as well but end their attempts. So does what is thrown: it says nothing about the message,
+ * which has not ended the process.
  */
 import { isAboutTheValue } from '#postgres';
 import { AttemptCount } from './attempt-count.js';
 import { atRandom, partsOf, readBatch, redelivered, sequencesOf } from './batch-parts.js';
 import type { Batch, BatchInbox } from './batch-inbox.js';
+import { Burial } from './burial.js';
 import type { Decider } from './decider.js';
-import type { Decoder, Delivery, Message, PoisonMessage } from './delivery.js';
+import type { Decoder, Delivery, Message } from './delivery.js';
 import { describe, failureOf, HandlerError, rootOf } from './handler-error.js';
-import { later, type Observer, type Outcome, putBack } from './outcome.js';
+import { type Failure, later, type Observer, type Outcome, putBack } from './outcome.js';
 import type { OutageGate } from './outage-gate.js';
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
 import type { ProcessorSettings } from './processor-settings.js';
 import { retryDelayMs } from './retry-delay.js';
 import { SlowMessages } from './slow-messages.js';
 import { type StoreState, StoreProbe } from './store-probe.js';
+import { Suspicion } from './suspicion.js';
 import { Poison, RetryLater } from './verdict.js';
 
 /** Turns, of 2 s mostly, after which what waits for the store is put back: others may be those that it takes. */
@@ -75,17 +79,13 @@ const IGNORED: Outcome = { kind: 'ignored' };
 
 type Outcomes = Map<number, Outcome>;
 
-/** A batch that was not committed, why, and after how long. */
-interface Failure {
-  readonly error: unknown;
-  readonly afterMs: number;
-}
-
 /** Takes batches to outcomes. Between batches it remembers a good message and the slow ones, no more. */
 export class BatchProcessor<E> implements Decider {
   private readonly probe: StoreProbe<E>;
   private readonly slow = new SlowMessages();
   private readonly attempts: AttemptCount;
+  private readonly suspicion: Suspicion;
+  private readonly burial: Burial;
 
   constructor(
     private readonly inbox: BatchInbox<E>,
@@ -95,12 +95,23 @@ export class BatchProcessor<E> implements Decider {
     private readonly observe: Observer,
   ) {
     this.attempts = new AttemptCount(inbox, gate);
+    this.suspicion = new Suspicion(inbox, this.attempts, gate);
+    this.burial = new Burial(
+      (streamId, poison) => this.attempt(streamId, { messages: [], poison }),
+      gate,
+      observe,
+    );
     this.probe = new StoreProbe(inbox, gate, settings.probesStore === true);
   }
 
   /** Whether a message took too long before: it is best processed alone, beside the batches of others. */
   isSlow(streamId: number, seq: number): boolean {
     return this.slow.has(streamId, seq);
+  }
+
+  /** Of deliveries that came often, finds those over which a process may have ended, and notes the others: see suspicion.ts. */
+  suspectsAmong(streamId: number, deliveries: readonly Delivery[]): Promise<ReadonlySet<number>> {
+    return this.suspicion.among(streamId, deliveries);
   }
 
   /**
@@ -112,8 +123,12 @@ export class BatchProcessor<E> implements Decider {
    */
   async process(streamId: number, deliveries: readonly Delivery[]): Promise<Outcomes> {
     const { ignored, ...batch } = readBatch(this.decode, deliveries);
-    const isEmpty = batch.messages.length + batch.poison.length === 0;
-    const outcomes = isEmpty ? new Map<number, Outcome>() : await this.settleTogether(streamId, batch);
+    let outcomes: Outcomes | undefined;
+    try {
+      outcomes = await this.settleApart(streamId, batch);
+    } finally {
+      await this.suspicion.ended(streamId, deliveries, outcomes);
+    }
     for (const seq of ignored) outcomes.set(seq, IGNORED);
     const seqs: number[] = [];
     for (const [seq, { kind }] of outcomes) if (kind !== 'postponed') seqs.push(seq);
@@ -165,7 +180,7 @@ export class BatchProcessor<E> implements Decider {
     try {
       const outcomes = await this.gate.pass(work, this.probe.waitsOut());
       this.probe.learn(batch.messages, outcomes);
-      this.tellDeadLetters(batch.poison, outcomes);
+      this.burial.tell(batch.poison, outcomes);
       return outcomes;
     } catch (error) {
       if (this.gate.isStopped(error) || error instanceof ForeignSequenceError) throw error;
@@ -173,12 +188,25 @@ export class BatchProcessor<E> implements Decider {
     }
   }
 
+  /** What cannot be read by itself: its transaction excludes others (inbox-statements.ts), so it is a short one. */
+  private async settleApart(streamId: number, { messages, poison }: Batch<E>): Promise<Outcomes> {
+    const outcomes: Outcomes = new Map();
+    for (const part of [
+      { messages, poison: [] },
+      { messages: [], poison },
+    ]) {
+      if (part.messages.length + part.poison.length === 0) continue;
+      for (const [seq, outcome] of await this.settleTogether(streamId, part)) outcomes.set(seq, outcome);
+    }
+    return outcomes;
+  }
+
   private async settleTogether(streamId: number, batch: Batch<E>): Promise<Outcomes> {
     for (let failures = 0; ; failures++) {
       const tried = await this.attempt(streamId, batch);
       if (tried instanceof Map) return tried;
       const [message, ...more] = batch.messages;
-      if (!message) return this.settlePoison(streamId, batch.poison, tried.error);
+      if (!message) return this.burial.settle(streamId, batch.poison, tried.error);
       const said = await this.settleVerdict(streamId, batch, tried.error);
       if (said) return said;
       const state = await this.probe.check(streamId, tried.error);
@@ -197,7 +225,7 @@ export class BatchProcessor<E> implements Decider {
     const tried = await this.attempt(streamId, part, msMax);
     if (tried instanceof Map) return tried;
     const [message, ...more] = part.messages;
-    if (!message) return this.settlePoison(streamId, part.poison, tried.error);
+    if (!message) return this.burial.settle(streamId, part.poison, tried.error);
     const said = await this.settleVerdict(streamId, part, tried.error, msMax);
     if (said) return said;
     if (more.length > 0) return this.settleParts(streamId, part, tried.error, msMax);
@@ -359,44 +387,8 @@ export class BatchProcessor<E> implements Decider {
     const { delivery, topic, eventId } = message;
     const poison = [{ delivery, topic, eventId, reason, detail }];
     const tried = await this.attempt(streamId, { messages: [], poison, suspects: [delivery.seq] });
-    if (!(tried instanceof Map)) return this.settlePoison(streamId, poison, tried.error);
+    if (!(tried instanceof Map)) return this.burial.settle(streamId, poison, tried.error);
     this.slow.delete(streamId, delivery.seq);
     return tried;
-  }
-
-  /** Dead letters that could not be written. One that Postgres refuses must not hold up the others, nor be lost. */
-  private async settlePoison(
-    streamId: number,
-    poison: readonly PoisonMessage[],
-    error: unknown,
-  ): Promise<Outcomes> {
-    if (poison.length > 1) return this.settleEachPoison(streamId, poison, error);
-    await this.gate.waitForStore(error, 0);
-    return putBack(poison.map(({ delivery }) => delivery.seq));
-  }
-
-  private async settleEachPoison(
-    streamId: number,
-    poison: readonly PoisonMessage[],
-    failure: unknown,
-  ): Promise<Outcomes> {
-    const outcomes: Outcomes = new Map();
-    let error = failure;
-    for (const one of poison) {
-      const tried = await this.attempt(streamId, { messages: [], poison: [one] });
-      if (!(tried instanceof Map)) error = tried.error;
-      const settled = tried instanceof Map ? tried : putBack([one.delivery.seq]);
-      for (const [seq, outcome] of settled) outcomes.set(seq, outcome);
-    }
-    const isAnyWritten = [...outcomes.values()].some(({ kind }) => kind !== 'retry');
-    if (!isAnyWritten) await this.gate.waitForStore(error, 0);
-    return outcomes;
-  }
-
-  private tellDeadLetters(poison: readonly PoisonMessage[], outcomes: ReadonlyMap<number, Outcome>): void {
-    for (const { delivery, reason, detail } of poison) {
-      if (outcomes.get(delivery.seq)?.kind !== 'dead-letter') continue;
-      this.observe({ type: 'dead-letter', seq: delivery.seq, reason, detail });
-    }
   }
 }

@@ -9,6 +9,8 @@ export interface ConsumerSettings extends BatchBounds {
   readonly prefetch: number;
   /** Bytes of their bodies, at most: large messages would fill the memory long before their number is reached. */
   readonly prefetchBytes: number;
-  /** After so many deliveries a message is processed alone. */
+  /**
+   * A message that was delivered more often, and over which a process may have ended, is processed alone. With 0 every message is.
+   */
   readonly isolateAfterDeliveries: number;
 }

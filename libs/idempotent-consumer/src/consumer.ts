@@ -12,7 +12,8 @@
  * and whatever looks like going back ends it (a stream that ends earlier, a first delivery that comes again).
  *
  * Bounds: at most `prefetch` deliveries of `prefetchBytes` are asked for or held, at most `batchesInFlight` transactions are open.
- * Pulling needs no switch for outages: held deliveries fill the bound, are kept alive, and nothing more is asked.
+ * Pulling needs no switch for outages: held deliveries fill the bound, progress is signalled for them (held-deliveries.ts), and nothing more
+ * is asked.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -20,7 +21,9 @@ import type { ConsumerSettings } from './consumer-settings.js';
 import type { Decider } from './decider.js';
 import type { Delivery } from './delivery.js';
 import { DeliveryCheck } from './delivery-check.js';
+import { HeldDeliveries } from './held-deliveries.js';
 import { Intake } from './intake.js';
+import { suspectsOf } from './isolation.js';
 import type { ConsumerSight, DurableConsumer } from './jetstream/durable-consumer.js';
 import { PullSession } from './jetstream/pull-session.js';
 import { Watchdog } from './jetstream/watchdog.js';
@@ -66,15 +69,12 @@ export class IdempotentConsumer {
   private readonly slots = new Set<Promise<void>>();
   private readonly lane = new SlowLane();
   private readonly follower: LeaderFollower;
-  private readonly held = new Set<Delivery>();
-  private heldBytes = 0;
-  private oldHeld = new Set<Delivery>();
+  private readonly held = new HeldDeliveries();
   private era: Era | undefined;
   private readonly evidence = new ForeignEvidence();
   private session: PullSession | undefined;
   private running: Promise<void> | undefined;
   private working: Promise<void> | undefined;
-  private keepAliveTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly parts: ConsumerParts,
@@ -108,6 +108,7 @@ export class IdempotentConsumer {
     await Promise.all([...this.slots, this.lane.isEmpty]);
     clearTimeout(outOfPatience);
     this.endEra();
+    this.held.stop();
     if (!this.parts.connection.isClosed()) await this.parts.connection.flush().catch(() => undefined);
   }
 
@@ -119,7 +120,8 @@ export class IdempotentConsumer {
         const ask = (): Promise<StreamIncarnation> => this.evidence.ask(this.parts.history, sight.stream);
         const incarnation = await this.parts.gate.pass(ask);
         if (this.isStopping()) return;
-        const era = this.enterEra(incarnation, sight.ackWaitMs);
+        const era = this.enterEra(incarnation);
+        this.held.signalWithin(sight.ackWaitMs);
         const isPutBack = await putBack(this.parts, incarnation, sight);
         const placed = isPutBack ? await seeConsumer(this.parts) : sight;
         this.parts.observe({ type: 'session-opened', stream: name, identity });
@@ -187,7 +189,6 @@ export class IdempotentConsumer {
       apiPrefix,
       onDelivery: (delivery) => {
         this.held.add(delivery);
-        this.heldBytes += delivery.data.length;
         check.take(delivery);
       },
       onPullEnded: () => {
@@ -200,18 +201,19 @@ export class IdempotentConsumer {
 
   private watch(session: PullSession, check: DeliveryCheck<Delivery>, before: ConsumerSight): Watchdog {
     const { durable, gate, observe } = this.parts;
-    const heldSeqs = (): Set<number> => new Set([...this.held].map(({ seq }) => seq));
     return new Watchdog({
       session,
       before,
       look: async () => {
         await check.askAboutNewest();
-        return durable.look();
+        const sight = await durable.look();
+        if (sight) this.held.signalWithin(sight.ackWaitMs);
+        return sight;
       },
       // During an outage every worker holds what it has.
-      isHeld: (seq) => gate.isOut || heldSeqs().has(seq),
+      isHeld: (seq) => gate.isOut || this.held.seqs().has(seq),
       giveBack: (firstSeq, lastSeq, sight) => {
-        durable.giveBack(firstSeq, lastSeq, sight, heldSeqs());
+        durable.giveBack(firstSeq, lastSeq, sight, this.held.seqs());
         observe({ type: 'given-back', firstSeq, lastSeq });
       },
       onFlow: () => {
@@ -220,23 +222,19 @@ export class IdempotentConsumer {
     });
   }
 
-  private enterEra(incarnation: StreamIncarnation, ackWaitMs: number): Era {
+  private enterEra(incarnation: StreamIncarnation): Era {
     if (this.era?.incarnation.streamId === incarnation.streamId) return this.era;
     this.endEra();
     const intake = new Intake(this.settings);
     const era: Era = { incarnation, intake, over: new AbortController() };
     this.era = era;
-    this.keepAliveTimer = setInterval(() => {
-      this.keepAlive();
-    }, ackWaitMs / 4);
     this.working = this.workThrough(era);
     return era;
   }
 
   private endEra(): void {
-    clearInterval(this.keepAliveTimer);
     // Sequences that mean other messages now: nobody waits for an answer.
-    for (const delivery of this.era?.intake.clear() ?? []) this.letGo(delivery);
+    for (const delivery of this.era?.intake.clear() ?? []) this.held.delete(delivery);
     this.era?.over.abort();
     this.era = undefined;
   }
@@ -258,15 +256,26 @@ export class IdempotentConsumer {
     isOver: () => boolean,
   ): Promise<void> {
     const batch = taken.filter((delivery) => !this.workInLane(era, streamId, delivery));
-    const isSuspect = ({ deliveryCount }: Delivery): boolean =>
-      deliveryCount > this.settings.isolateAfterDeliveries;
-    const suspects = batch.filter(isSuspect);
-    const others = suspects.length === 0 ? batch : batch.filter((delivery) => !isSuspect(delivery));
-    if (others.length > 0) await this.workAside(era, streamId, others);
-    if (suspects.length > 0) await Promise.all(this.slots);
-    for (const suspect of suspects) {
-      if (isOver()) this.handBack(suspect);
-      else await this.work(era, [suspect], () => this.parts.processor.processSuspect(streamId, suspect));
+    while (this.slots.size >= this.settings.batchesInFlight) await Promise.race(this.slots);
+    const { isolateAfterDeliveries } = this.settings;
+    const suspected = this.isStopping()
+      ? undefined
+      : await suspectsOf(this.parts, isolateAfterDeliveries, streamId, batch);
+    if (suspected === undefined) {
+      for (const delivery of batch) this.handBack(delivery);
+      return;
+    }
+    const others = batch.filter(({ seq }) => !suspected.has(seq));
+    if (others.length > 0) this.workAside(era, streamId, others);
+    if (suspected.size > 0) await Promise.all(this.slots);
+    for (const suspect of batch.filter(({ seq }) => suspected.has(seq))) {
+      const { seq, deliveryCount: deliveries } = suspect;
+      if (isOver()) {
+        this.handBack(suspect);
+        continue;
+      }
+      this.parts.observe({ type: 'isolated', seq, deliveries });
+      await this.work(era, [suspect], () => this.parts.processor.processSuspect(streamId, suspect));
     }
   }
 
@@ -282,13 +291,8 @@ export class IdempotentConsumer {
     return true;
   }
 
-  /** Waits for a free slot, then processes the batch in it. */
-  private async workAside(era: Era, streamId: number, batch: readonly Delivery[]): Promise<void> {
-    while (this.slots.size >= this.settings.batchesInFlight) await Promise.race(this.slots);
-    if (this.stopping.signal.aborted) {
-      for (const delivery of batch) this.handBack(delivery);
-      return;
-    }
+  /** Processes a batch in a slot of its own. */
+  private workAside(era: Era, streamId: number, batch: readonly Delivery[]): void {
     const process = (): Promise<ReadonlyMap<number, Outcome>> =>
       this.parts.processor.process(streamId, batch);
     const slot = this.work(era, batch, process).finally(() => {
@@ -322,7 +326,7 @@ export class IdempotentConsumer {
 
   private postpone(era: Era, delivery: Delivery): void {
     if (this.isStopping()) this.handBack(delivery);
-    else if (era.over.signal.aborted) this.letGo(delivery);
+    else if (era.over.signal.aborted) this.held.delete(delivery);
     else era.intake.add(delivery);
   }
 
@@ -332,16 +336,12 @@ export class IdempotentConsumer {
   }
 
   private answer(delivery: Delivery, outcome: Exclude<Outcome, Postponed>): void {
-    this.letGo(delivery);
+    this.held.delete(delivery);
     try {
       settle(delivery, outcome);
     } catch {
       // The connection is closed: the delivery comes again, and the inbox knows it.
     }
-  }
-
-  private letGo(delivery: Delivery): void {
-    if (this.held.delete(delivery)) this.heldBytes -= delivery.data.length;
   }
 
   /** Asked anew after every wait: the answer may have changed meanwhile. */
@@ -352,12 +352,6 @@ export class IdempotentConsumer {
   private pull(): void {
     if (this.stopping.signal.aborted) return;
     const { prefetch, prefetchBytes } = this.settings;
-    this.session?.request(prefetch - this.held.size, prefetchBytes - this.heldBytes);
-  }
-
-  /** Tells the broker of what has been held since the last call: an outage must not look like a dead worker. */
-  private keepAlive(): void {
-    for (const delivery of this.oldHeld) if (this.held.has(delivery)) delivery.working();
-    this.oldHeld = new Set(this.held);
+    this.session?.request(prefetch - this.held.size, prefetchBytes - this.held.bytes);
   }
 }

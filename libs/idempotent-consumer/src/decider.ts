@@ -8,6 +8,14 @@ export interface Decider {
   isSlow(streamId: number, seq: number): boolean;
 
   /**
+   * Of deliveries that came often, finds those over which a process may have ended: work on them began and came to no end.
+   * The others are noted, so that they are found where this process ends over them.
+   *
+   * @throws `StoppedError`
+   */
+  suspectsAmong(streamId: number, deliveries: readonly Delivery[]): Promise<ReadonlySet<number>>;
+
+  /**
    * Decides on deliveries together.
    *
    * @returns the outcome of each sequence; those that are `postponed` belong into a later call

@@ -2,6 +2,7 @@ export type { Batch, BatchInbox } from './batch-inbox.js';
 export { BatchProcessor } from './batch-processor.js';
 export { type ConsumerParts, IdempotentConsumer } from './consumer.js';
 export type { ConsumerSettings } from './consumer-settings.js';
+export { type DataLayer, typeOrm, type TypeOrmSource } from './data-layer.js';
 export type { Decider } from './decider.js';
 export type { Decoder, Delivery, Message, PoisonMessage } from './delivery.js';
 export type { Comparison, Effect, EventEffect, Transaction } from './effect.js';
@@ -22,12 +23,12 @@ export {
 } from './memory/test-consumer.js';
 export { BatchContext } from './nest/batch-context.js';
 export { InboxContext } from './nest/inbox-context.js';
-export {
-  ErrorPassage,
-  type PullConsumerOptions,
-  PullConsumerStrategy,
-} from './nest/pull-consumer-strategy.js';
-export { OncePerEvent, type OncePerEventOptions } from './nest/once-per-event.js';
+export { boundsWith, type ConsumerBounds, connectionsNeeded, DEFAULT_BOUNDS } from './bounds.js';
+export { jsonDecoder } from './json-decoder.js';
+export { type CompleteOptions, type PullConsumerOptions } from './nest/pull-consumer-options.js';
+export { ErrorPassage, PullConsumerStrategy } from './nest/pull-consumer-strategy.js';
+export { OptionsError } from './options-error.js';
+export { consumersOf, OncePerEvent, type OncePerEventOptions } from './nest/once-per-event.js';
 export { OutageGate } from './outage-gate.js';
 export type { ConsumerEvent, Observer, Outcome } from './outcome.js';
 export { ownInboxes, type OwnInboxes, type OwnInboxesOptions } from './own-inboxes.js';

@@ -21,6 +21,12 @@ export interface Postponed {
   readonly kind: 'postponed';
 }
 
+/** A batch that was not committed, why, and after how long. */
+export interface Failure {
+  readonly error: unknown;
+  readonly afterMs: number;
+}
+
 /** What happens inside a consumer, for logs, metrics and tests. Called synchronously; it must not throw. */
 export type ConsumerEvent =
   | { readonly type: 'session-opened'; readonly stream: string; readonly identity: string }
@@ -31,6 +37,8 @@ export type ConsumerEvent =
   | { readonly type: 'moved'; readonly broker: string; readonly reached: boolean }
   /** Deliveries that stayed unsettled for too long are delivered again: see jetstream/watchdog.ts. */
   | { readonly type: 'given-back'; readonly firstSeq: number; readonly lastSeq: number }
+  /** A process may have ended over this message. It is processed alone, its attempts counted. */
+  | { readonly type: 'isolated'; readonly seq: number; readonly deliveries: number }
   /** The transaction is committed and nothing is acknowledged yet. */
   | { readonly type: 'committed'; readonly seqs: readonly number[] }
   | { readonly type: 'divided'; readonly size: number; readonly error: unknown }

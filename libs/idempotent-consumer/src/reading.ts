@@ -21,6 +21,19 @@ export interface ReadingOptions {
   readonly onUnmatched?: 'dead-letter' | 'ack';
 }
 
+/** What is wrong with subjects that a handler is for, a sentence each. */
+export function subjectProblems(subjects: ReadingOptions['subjects']): string[] {
+  if (subjects === undefined) return [];
+  const patterns = [subjects].flat();
+  if (patterns.length === 0) return ['subjects is empty: it would be for nothing'];
+  return patterns
+    .filter((pattern) => !/^(?:(?:\*|[^\s.*>]+)\.)*(?:\*|>|[^\s.*>]+)$/.test(pattern))
+    .map(
+      (pattern) =>
+        `"${pattern}" is no pattern of subjects: tokens between dots, "*" for one and ">" at the end for one or more`,
+    );
+}
+
 /** The decoder of a handler, on that of the program. */
 export function readingOf<E>(decode: Decoder<E>, options: ReadingOptions): Decoder<E> {
   const { schema, subjects = [], onUnmatched = 'dead-letter' } = options;

@@ -18,7 +18,7 @@ export class Poison extends Error {
 
 /**
  * Throw it for an event whose time has not come: it is delivered again after exactly this time, as often as this is thrown.
- * No attempt is counted. Where the handler takes batches, all of the batch is delivered again.
+ * No attempt is counted, and that it comes often makes it no suspect. Where the handler takes batches, all of the batch is delivered again.
  */
 export class RetryLater extends Error {
   override readonly name = 'RetryLater';

@@ -33,7 +33,7 @@ const SILENCE_MS_MAX = 2_500;
 const EXPIRES_MS = 20_000;
 const PULLS_MAX = 4;
 /** Asked for at least, so that a message of any size that the brokers take fits into it. */
-const PULL_BYTES_MIN = 2_097_152;
+export const PULL_BYTES_MIN = 2_097_152;
 
 const PULL_IS_FULL = /batch completed|exceeds maxbytes/i;
 

@@ -71,8 +71,23 @@ export class MemoryInbox<E> implements BatchInbox<E> {
 
   withdrawAttempt(streamId: number, seq: number): Promise<void> {
     const { started, finished } = this.attemptsAt(streamId, seq);
-    if (this.attempts.has(placeOf(streamId, seq)))
-      this.note(streamId, seq, Math.max(finished, started - 1), finished);
+    // Its first says no more than that it was watched.
+    if (started <= 1 && finished === 0) this.attempts.delete(placeOf(streamId, seq));
+    else this.note(streamId, seq, Math.max(finished, started - 1), finished);
+    return Promise.resolve();
+  }
+
+  watch(streamId: number, seqs: readonly number[]): Promise<ReadonlySet<number>> {
+    const unknown = seqs.filter((seq) => !this.attempts.has(placeOf(streamId, seq)));
+    for (const seq of unknown) this.note(streamId, seq, 0, 0);
+    return Promise.resolve(new Set(unknown));
+  }
+
+  endWatch(streamId: number, seqs: readonly number[]): Promise<void> {
+    for (const seq of seqs) {
+      const { started, finished } = this.attemptsAt(streamId, seq);
+      if (started + finished === 0) this.attempts.delete(placeOf(streamId, seq));
+    }
     return Promise.resolve();
   }
 

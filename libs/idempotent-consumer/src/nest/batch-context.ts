@@ -1,12 +1,27 @@
-/** What a Nest handler gets beside the events: `@Ctx() context: BatchContext`. */
+/** What a Nest handler gets with many events: `@Ctx() context: BatchContext`. */
+import { type DataLayer, noDataLayer } from '../data-layer.js';
 import type { Transaction } from '../effect.js';
 
-/** The circumstances of one batch. */
-export class BatchContext {
+/** The circumstances of one batch. `M` is the type of `manager`, for example TypeORM's `EntityManager`. */
+export class BatchContext<M = unknown> {
+  private opened: { readonly manager: M } | undefined;
+
   constructor(
     /** Name of the durable consumer. */
     readonly consumer: string,
     /** Everything the handler writes must go through this: it commits with the inbox or not at all. */
     readonly transaction: Transaction,
+    private readonly dataLayer: DataLayer<M> = noDataLayer,
   ) {}
+
+  /** Whether `manager` was asked for. A data layer sends a statement some moments after it was called. */
+  get usesManager(): boolean {
+    return this.opened !== undefined;
+  }
+
+  /** The program's data layer on the same transaction. @throws where the transport has no `dataLayer` */
+  get manager(): M {
+    this.opened ??= { manager: this.dataLayer(this.transaction) };
+    return this.opened.manager;
+  }
 }

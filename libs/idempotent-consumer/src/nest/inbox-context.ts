@@ -1,9 +1,12 @@
 /** What a Nest handler gets with its event: `@Ctx() { transaction, event }: InboxContext`. */
+import { type DataLayer, noDataLayer } from '../data-layer.js';
 import type { Message } from '../delivery.js';
 import type { Transaction } from '../effect.js';
 
-/** The circumstances of one event. */
-export class InboxContext<E = unknown> {
+/** The circumstances of one event. `M` is the type of `manager`, for example TypeORM's `EntityManager`. */
+export class InboxContext<M = unknown, E = unknown> {
+  private opened: { readonly manager: M } | undefined;
+
   constructor(
     /** Name of the durable consumer. */
     readonly consumer: string,
@@ -11,5 +14,17 @@ export class InboxContext<E = unknown> {
     readonly transaction: Transaction,
     /** The event with its identity, and how it was delivered. */
     readonly event: Message<E>,
+    private readonly dataLayer: DataLayer<M> = noDataLayer,
   ) {}
+
+  /** Whether `manager` was asked for. A data layer sends a statement some moments after it was called. */
+  get usesManager(): boolean {
+    return this.opened !== undefined;
+  }
+
+  /** The program's data layer on the same transaction. @throws where the transport has no `dataLayer` */
+  get manager(): M {
+    this.opened ??= { manager: this.dataLayer(this.transaction) };
+    return this.opened.manager;
+  }
 }

@@ -1,4 +1,5 @@
 /** The decorator of a handler whose effect happens once per event. */
+import type { Type } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
 import type { ReadingOptions } from '../reading.js';
 
@@ -26,5 +27,17 @@ export interface OncePerEventOptions extends ReadingOptions {
  */
 export function OncePerEvent(consumer: string, options: OncePerEventOptions = {}): MethodDecorator {
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-arguments -- without it another overload is taken
-  return EventPattern<string>(consumer, { ...options });
+  const mark = EventPattern<string>(consumer, { ...options });
+  return (target, key, descriptor) => {
+    const names = (Reflect.getMetadata(CONSUMERS, target.constructor) ?? []) as readonly string[];
+    Reflect.defineMetadata(CONSUMERS, [...names, consumer], target.constructor);
+    return mark(target, key, descriptor);
+  };
+}
+
+const CONSUMERS = Symbol('consumers');
+
+/** The durable consumers that controllers have handlers for, so that a pool can be opened that is large enough for all. */
+export function consumersOf(controllers: readonly Type[]): string[] {
+  return controllers.flatMap((one) => (Reflect.getMetadata(CONSUMERS, one) ?? []) as string[]);
 }

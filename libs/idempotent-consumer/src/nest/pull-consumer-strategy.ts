@@ -13,78 +13,58 @@
  *
  * Use it with `ErrorPassage` as a global filter: Nest's own filter would hide which error of Postgres it was.
  */
-import type { NatsConnection } from '@nats-io/nats-core';
 import { Catch, type RpcExceptionFilter } from '@nestjs/common';
 import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
-import type { Pool } from 'pg';
 import { lastValueFrom, type Observable, throwError } from 'rxjs';
 import { BatchProcessor } from '../batch-processor.js';
 import { IdempotentConsumer } from '../consumer.js';
-import type { ConsumerSettings } from '../consumer-settings.js';
-import type { Decider } from '../decider.js';
-import type { Decoder } from '../delivery.js';
-import type { Comparison, Effect, EventEffect } from '../effect.js';
-import { type AnswerWatch, DurableConsumer } from '../jetstream/durable-consumer.js';
-import type { MoveConnection } from '../leader-follower.js';
+import type { Effect, EventEffect } from '../effect.js';
+import { DurableConsumer } from '../jetstream/durable-consumer.js';
+import { OptionsError } from '../options-error.js';
 import { OutageGate } from '../outage-gate.js';
-import type { Observer } from '../outcome.js';
-import type { ProcessorSettings } from '../processor-settings.js';
 import { Inbox } from '../postgres/inbox.js';
-import type { Coverage, StreamHistory } from '../stream-history.js';
-import type { InboxTables } from '../postgres/inbox-tables.js';
 import { readingOf } from '../reading.js';
 import { BatchContext } from './batch-context.js';
 import { InboxContext } from './inbox-context.js';
 import type { OncePerEventOptions } from './once-per-event.js';
-
-/** What all consumers of a process share. */
-export interface PullConsumerOptions<E> {
-  readonly connection: NatsConnection;
-  /** Takes the connection to a broker. Left out where anybody but these consumers uses it. */
-  readonly moveTo?: MoveConnection;
-  /** Told whether the brokers answer these consumers. */
-  readonly watch?: AnswerWatch;
-  readonly pool: Pool;
-  /** First tokens of the subjects that deliveries come to; `_INBOX` when left out. */
-  readonly inboxPrefix?: string;
-  /** First tokens of the subjects of JetStream's API; `$JS.API` when left out. */
-  readonly apiPrefix?: string;
-  readonly stream: string;
-  /** Key in the stream's metadata under which its identity stands. */
-  readonly identityKey: string;
-  readonly decode: Decoder<E>;
-  readonly settings: ConsumerSettings & ProcessorSettings;
-  /** The durable consumer of a pattern. */
-  readonly durableOf: (pattern: string) => string;
-  /** The tables of a consumer's inbox. */
-  readonly tablesOf: (pattern: string) => InboxTables;
-  /** How a consumer compares the content of duplicates, if it can. */
-  readonly comparisonOf: (pattern: string) => Comparison<E>;
-  /** What is known of the stream's history, as a consumer has to see it. */
-  readonly historyOf: (pattern: string, coverage: Coverage) => StreamHistory;
-  /** Makes what a consumer needs in the database, if it is missing. Called before each session; repeatable. */
-  readonly prepare: (pattern: string) => Promise<void>;
-  readonly recreate: (pattern: string) => Promise<void>;
-  readonly observerOf: (pattern: string) => Observer;
-  /** Wraps what decides on the deliveries of a consumer. Nothing is wrapped when it is left out. */
-  readonly deciderOf?: (pattern: string, decider: Decider) => Decider;
-}
+import {
+  complete,
+  type CompleteOptions,
+  type HandlerEntry,
+  problemsWith,
+  type PullConsumerOptions,
+} from './pull-consumer-options.js';
 
 /** Runs a consumer for each `@OncePerEvent` of the application. */
 export class PullConsumerStrategy<E> extends Server implements CustomTransportStrategy {
   private readonly consumers: IdempotentConsumer[] = [];
+  private readonly pullOptions: CompleteOptions<E>;
 
-  constructor(private readonly pullOptions: PullConsumerOptions<E>) {
+  constructor(options: PullConsumerOptions<E>) {
     super();
+    this.pullOptions = complete(options);
   }
 
-  /** Called by Nest: starts the consumers, and answers when the first events can flow. */
+  /**
+   * Called by Nest: starts the consumers, and answers when the first events can flow. Where options are wrong, nothing is
+   * started, and the answer is an `OptionsError` with all that is wrong.
+   */
   listen(callback: (error?: unknown) => void): void {
+    const problems = problemsWith(this.pullOptions, this.handlerEntries());
+    if (problems.length > 0) {
+      callback(new OptionsError(problems));
+      return;
+    }
     for (const [pattern, handler] of this.messageHandlers) {
-      const call = async (payload: unknown, context: BatchContext | InboxContext<E>): Promise<void> => {
+      const call = async (
+        payload: unknown,
+        context: BatchContext | InboxContext<unknown, E>,
+      ): Promise<void> => {
         const answer: unknown = await handler(payload, context);
         const stream: Observable<unknown> = this.transformToObservable(answer);
         await lastValueFrom(stream, { defaultValue: undefined });
+        // What nobody waits for is sent by now, and fails the call.
+        if (context.usesManager) await new Promise((resolve) => setImmediate(resolve));
       };
       const options = (handler.extras ?? {}) as OncePerEventOptions;
       this.consumers.push(this.consumerOf(pattern, this.effectOf(pattern, call, options), options));
@@ -115,18 +95,30 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     return this.pullOptions.connection as T;
   }
 
+  private handlerEntries(): HandlerEntry[] {
+    return [...this.messageHandlers].map(([pattern, first]) => {
+      let count = 0;
+      for (let handler: typeof first | undefined = first; handler; handler = handler.next) count += 1;
+      return { pattern, options: (first.extras ?? {}) as OncePerEventOptions, count };
+    });
+  }
+
   private effectOf(
     name: string,
-    call: (payload: unknown, context: BatchContext | InboxContext<E>) => Promise<void>,
+    call: (payload: unknown, context: BatchContext | InboxContext<unknown, E>) => Promise<void>,
     { batch = false }: OncePerEventOptions,
   ): Effect<E> | EventEffect<E> {
-    const comparison = this.pullOptions.comparisonOf(name);
+    const { comparisonOf, dataLayer } = this.pullOptions;
+    const comparison = comparisonOf(name);
     return batch
-      ? { ...comparison, apply: (fresh, transaction) => call(fresh, new BatchContext(name, transaction)) }
+      ? {
+          ...comparison,
+          apply: (fresh, transaction) => call(fresh, new BatchContext(name, transaction, dataLayer)),
+        }
       : {
           ...comparison,
           applyOne: (message, transaction) =>
-            call(message.event, new InboxContext(name, transaction, message)),
+            call(message.event, new InboxContext(name, transaction, message, dataLayer)),
         };
   }
 
@@ -141,7 +133,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     const observe = this.pullOptions.observerOf(name);
     const history = historyOf(name, { leavesGaps: reading.onUnmatched === 'ack' });
     const gate = new OutageGate(observe);
-    const { deciderOf = (_pattern, decider) => decider } = this.pullOptions;
+    const { deciderOf } = this.pullOptions;
     const { handlerMsMax } = settings;
     const inbox = new Inbox(pool, this.pullOptions.tablesOf(name), effect, {
       name,

@@ -5,7 +5,8 @@
  *
  * Each call has a bound of its own, so that one that never returns holds a connection no longer than that. What it throws is
  * wrapped as the handler's. A statement that nobody waited for would be carried out outside of the guarantee, or after the
- * commit: it fails the call.
+ * commit: it fails the call. So does one that would begin or end the transaction. Savepoints are the handler's to use; what the
+ * inbox itself writes meanwhile is out of their reach.
  */
 import { isFailedTransaction } from '#postgres';
 import type { QueryResult, QueryResultRow } from 'pg';
@@ -32,11 +33,18 @@ const HANDLER_MS_MAX = 30_000;
 /** A timer that is set to more ends at once. */
 const TIMER_MS_MAX = 2_147_483_647;
 
+/** What is known of a call. */
+interface CallAbout {
+  readonly seq?: number;
+  readonly othersWritten?: Promise<unknown>;
+}
+
 /** See the head of this file. */
 export class HandlerSession {
   private wasCalled = false;
   /** The first error that Postgres answered to one of the handler's statements. */
   private failed: unknown;
+  private othersWritten: Promise<unknown> = Promise.resolve();
 
   private readonly name: string;
   private readonly msMax: number;
@@ -51,6 +59,11 @@ export class HandlerSession {
     this.msMax = Math.min(settings.handlerMsMax ?? HANDLER_MS_MAX, msMax, TIMER_MS_MAX);
   }
 
+  /** @param written settles when the inbox has written what it writes during the call: a rollback to a savepoint would undo it */
+  keepApart(written: Promise<unknown>): void {
+    this.othersWritten = written.catch(() => undefined);
+  }
+
   /** What only came out when the handler had returned is its doing all the same. */
   blame(error: unknown): unknown {
     if (!this.wasCalled) return error;
@@ -62,23 +75,27 @@ export class HandlerSession {
 
   /** Applies an effect: in one call, or in one for each event, which is to blame for what that throws. */
   async apply<E>(effect: Effect<E> | EventEffect<E>, fresh: readonly Message<E>[]): Promise<void> {
-    if ('apply' in effect) return this.call((on) => effect.apply(fresh, on));
-    for (const message of fresh) await this.call((on) => effect.applyOne(message, on), message.delivery.seq);
+    const { othersWritten } = this;
+    if ('apply' in effect) return this.call((on) => effect.apply(fresh, on), { othersWritten });
+    for (const message of fresh)
+      await this.call((on) => effect.applyOne(message, on), { seq: message.delivery.seq, othersWritten });
   }
 
   /**
    * Calls the handler.
    *
-   * @param seq the event, where it is called with one
+   * @param about `seq` is the event, where it is called with one; a savepoint waits for `othersWritten`
    * @throws `HandlerError`, or `StoppedError`
    */
-  async call<T>(work: (transaction: Transaction) => Promise<T>, seq?: number): Promise<T> {
+  async call<T>(work: (transaction: Transaction) => Promise<T>, about: CallAbout = {}): Promise<T> {
+    const { seq, othersWritten } = about;
     this.wasCalled = true;
     const statements = new CallStatements(this.transaction, this.name, {
       onFailed: (error) => {
         this.failed ??= error;
       },
       onLate: (error) => this.settings.onLate?.(error),
+      othersWritten,
     });
     try {
       const result = await this.withinBounds(work(statements));
@@ -146,6 +163,21 @@ export class UnfinishedStatementError extends Error {
   }
 }
 
+/** A handler, or its data layer, wanted to begin or to end the transaction. */
+export class TransactionControlError extends Error {
+  override readonly name = 'TransactionControlError';
+
+  constructor(handler: string, text: string) {
+    super(
+      `handler "${handler}" sent ${beginningOf(text)}, which was not carried out: its transaction is that of the inbox, ` +
+        'which begins and ends it; use a savepoint',
+    );
+  }
+}
+
+const TRANSACTION_CONTROL =
+  /^\s*(?:begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:(?:work|transaction)\s+)?to\b))\b/i;
+const SAVEPOINT = /^\s*savepoint\b/i;
 const TEXT_SHOWN_MAX = 120;
 
 function beginningOf(text: string): string {
@@ -162,9 +194,10 @@ class CallStatements implements Transaction {
   constructor(
     private readonly transaction: Transaction,
     private readonly handler: string,
-    private readonly ears: {
+    private readonly parts: {
       readonly onFailed: (error: unknown) => void;
       readonly onLate: (error: LateStatementError) => void;
+      readonly othersWritten: Promise<unknown> | undefined;
     },
   ) {
     this.streamId = transaction.streamId;
@@ -191,7 +224,7 @@ class CallStatements implements Transaction {
 
   private refuseLate(text: string): Promise<never> {
     const error = new LateStatementError(this.handler, text);
-    this.ears.onLate(error);
+    this.parts.onLate(error);
     return Promise.reject(error);
   }
 
@@ -202,9 +235,11 @@ class CallStatements implements Transaction {
     const statement = { text };
     this.unfinished.add(statement);
     try {
+      if (TRANSACTION_CONTROL.test(text)) throw new TransactionControlError(this.handler, text);
+      if (SAVEPOINT.test(text)) await this.parts.othersWritten;
       return await this.transaction.query<R>(text, values);
     } catch (error) {
-      this.ears.onFailed(error);
+      this.parts.onFailed(error);
       throw error;
     } finally {
       this.unfinished.delete(statement);

@@ -12,9 +12,16 @@ export interface InboxStatements {
   /**
    * Its last statement gives the sequence behind which the incarnation is superseded, if it is.
    *
+   * @param seqs what the batch decides on
+   * @param exclusive whether it may give messages up
    * @param statementMsMax a bound for this transaction's statements and pauses, where it is not the connection's own
    */
-  readonly begin: (streamId: number, exclusive: boolean, statementMsMax?: number) => string;
+  readonly begin: (
+    streamId: number,
+    seqs: readonly number[],
+    exclusive: boolean,
+    statementMsMax?: number,
+  ) => string;
   /**
    * Fails with a unique violation when one of the ids is there already, or another transaction is claiming it. Gives no row
    * back: what was claimed is known from how many there are.
@@ -33,6 +40,10 @@ export interface InboxStatements {
   readonly startAttempt: string;
   readonly failAttempt: string;
   readonly withdrawAttempt: string;
+  /** Notes that messages are processed in company. Gives those of which nothing was noted before, or before Postgres restarted. */
+  readonly watch: string;
+  /** Forgets what was noted so, and what stands for no more than that. */
+  readonly endWatch: string;
   readonly clearAttempts: string;
 }
 
@@ -45,11 +56,12 @@ function decisions(
   tables: InboxTables,
 ): Pick<InboxStatements, 'begin' | 'claimPlainly' | 'claimUnseen' | 'claim' | 'recordRepeats'> {
   return {
-    // A batch that may write dead letters excludes every other: a message that one worker stores while another
-    // gives it up would otherwise be counted twice, since no constraint spans the tables.
-    // Whoever registers a new incarnation excludes every batch as well, so what is read behind the lock stays true.
-    begin: (streamId, exclusive, statementMsMax) =>
-      `BEGIN; ${boundedTo(statementMsMax)}SELECT pg_advisory_xact_lock${exclusive ? '' : '_shared'}(hashtext('${tables.key}'), ${streamId}); ` +
+    // A batch that gives messages up excludes every other with the same sequences: a message that one worker stores while
+    // another gives it up would otherwise be counted twice, since no constraint spans the tables.
+    // Whoever registers a new incarnation excludes every batch, so what is read behind the lock stays true.
+    begin: (streamId, seqs, exclusive, statementMsMax) =>
+      `BEGIN; ${boundedTo(statementMsMax)}SELECT pg_advisory_xact_lock_shared(hashtext('${tables.key}'), ${streamId})` +
+      `${locksOn(tables, streamId, seqs, exclusive ? '' : '_shared')}; ` +
       `SELECT base_seq::float8 AS base_seq FROM ${tables.stream} WHERE base_stream_id = ${streamId}`,
 
     claimPlainly: insertKeys(tables, '', ''),
@@ -96,6 +108,27 @@ function keyDiffers(tables: InboxTables): string {
   if (tables.keyIsDated !== true) return '';
   return `
       OR coalesce(key.stream_id = $1 AND key.seq = input.seq AND key.published_at <> input.published_at, false)`;
+}
+
+/** Sequences next to each other, which mostly come together, share a lock. Those of a stream share these locks, by turns. */
+const SEQS_PER_LOCK = 1_024;
+const LOCKS = 64;
+const STREAM_IDS = 2 ** 24;
+
+/** In the order of their numbers, so that two batches cannot wait for each other. A batch of two thousand takes two or three. */
+function locksOn(
+  tables: InboxTables,
+  streamId: number,
+  seqs: readonly number[],
+  mode: '' | '_shared',
+): string {
+  const numbers = new Set<number>();
+  for (const seq of seqs) numbers.add(Math.floor(seq / SEQS_PER_LOCK) % LOCKS);
+  return [...numbers]
+    .sort((a, b) => a - b)
+    .map((number) => (streamId % STREAM_IDS) * LOCKS + number)
+    .map((number) => `, pg_advisory_xact_lock${mode}(hashtext('${tables.key} sequences'), ${number})`)
+    .join('');
 }
 
 function boundedTo(ms: number | undefined): string {
@@ -184,7 +217,10 @@ ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
 
 function attempts(
   tables: InboxTables,
-): Pick<InboxStatements, 'startAttempt' | 'failAttempt' | 'withdrawAttempt' | 'clearAttempts'> {
+): Pick<
+  InboxStatements,
+  'startAttempt' | 'failAttempt' | 'withdrawAttempt' | 'watch' | 'endWatch' | 'clearAttempts'
+> {
   return {
     // An attempt that was open when Postgres itself went down says nothing about the message.
     startAttempt: `
@@ -204,6 +240,17 @@ RETURNING finished`,
     withdrawAttempt: `
 UPDATE ${tables.attempt} SET started = GREATEST(finished, started - 1), updated_at = now()
 WHERE stream_id = $1 AND seq = $2`,
+
+    watch: `
+INSERT INTO ${tables.attempt} AS attempt (stream_id, seq, started, finished)
+SELECT $1, input.seq, 0, 0 FROM unnest($2::bigint[]) AS input (seq) ORDER BY input.seq
+ON CONFLICT (stream_id, seq) DO UPDATE SET updated_at = now()
+WHERE attempt.started = 0 AND attempt.finished = 0 AND attempt.updated_at < pg_postmaster_start_time()
+RETURNING seq::float8 AS seq`,
+
+    endWatch: `
+DELETE FROM ${tables.attempt}
+WHERE stream_id = $1 AND seq = ANY($2::bigint[]) AND started <= $3 AND finished = 0`,
 
     clearAttempts: `DELETE FROM ${tables.attempt} WHERE stream_id = $1 AND seq = ANY($2::bigint[])`,
   };

@@ -174,6 +174,37 @@ describe('the inbox', () => {
     expect(await figures(streamId)).toMatchObject({ ledger: rounds, sequences: rounds, counted: rounds });
   });
 
+  it('gives a message up while batches of others are at work, and waits only for its neighbours', async () => {
+    const streamId = ++streams;
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    let isHeld = false;
+    const holding = makeInbox(system.pool, () => {
+      isHeld = true;
+      return released;
+    });
+    const storing = holding.process(streamId, { messages: [message(1, `${streamId}-held`)], poison: [] });
+    await waitFor(() => isHeld, { withinMs: 10_000, describe: 'a batch to be held' });
+    const giveUp = (seq: number): Promise<Map<number, Outcome>> =>
+      makeInbox().process(streamId, {
+        messages: [],
+        poison: [{ delivery: delivery(seq), topic: 't', reason: 'not_json', detail: '' }],
+      });
+    expect((await giveUp(5_000)).get(5_000)).toMatchObject({ kind: 'dead-letter' });
+    const same = giveUp(1);
+    await waitFor(isAnyoneWaiting, { withinMs: 10_000, describe: 'the same sequence to be waited for' });
+    // Nobody queues behind that.
+    const other = makeInbox().process(streamId, {
+      messages: [message(9_000, `${streamId}-other`)],
+      poison: [],
+    });
+    expect((await other).get(9_000)).toEqual({ kind: 'stored' });
+    release();
+    await storing;
+    expect((await same).get(1)).toEqual({ kind: 'settled' });
+    expect(await figures(streamId)).toMatchObject({ ledger: 3, sequences: 3, counted: 3 });
+  });
+
   it('stores the repeat of a message that had been given up, in every way of claiming', async () => {
     for (const way of ['plain', 'looking', 'apart', 'waiting'] as const) {
       const inbox = makeInbox();

@@ -115,7 +115,8 @@ export class Inbox<E> implements BatchInbox<E> {
     way: ClaimWay,
     statementMsMax: number | undefined,
   ): Promise<Map<number, Outcome>> {
-    const begin = this.statements.begin(streamId, batch.poison.length > 0, statementMsMax);
+    const seqs = [...batch.messages, ...batch.poison].map(({ delivery }) => delivery.seq);
+    const begin = this.statements.begin(streamId, seqs, batch.poison.length > 0, statementMsMax);
     const onBegun = (answers: readonly QueryResult[]): void => {
       refuseSuperseded(answers.at(-1), batch);
     };
@@ -156,7 +157,7 @@ export class Inbox<E> implements BatchInbox<E> {
       await transaction.query('SET CONSTRAINTS ALL IMMEDIATE');
       return { result: undefined, last: undefined };
     };
-    const begin = this.statements.begin(streamId, false);
+    const begin = this.statements.begin(streamId, [], false);
     await inTransaction(this.pool, streamId, begin, work, undefined, 'ROLLBACK');
   }
 
@@ -178,7 +179,20 @@ export class Inbox<E> implements BatchInbox<E> {
 
   /** Takes back the start of an attempt that came to no end of the message's own, as when the store is at fault. */
   async withdrawAttempt(streamId: number, seq: number): Promise<void> {
-    await this.pool.query(this.statements.withdrawAttempt, [streamId, seq]);
+    // Its first says no more than that it was watched.
+    const { rowCount } = await this.pool.query(this.statements.endWatch, [streamId, [seq], 1]);
+    if (rowCount === 0) await this.pool.query(this.statements.withdrawAttempt, [streamId, seq]);
+  }
+
+  /** Notes that messages are processed in company. @returns those of which nothing was noted before */
+  async watch(streamId: number, seqs: readonly number[]): Promise<ReadonlySet<number>> {
+    const { rows } = await this.pool.query<{ seq: number }>(this.statements.watch, [streamId, seqs]);
+    return new Set(rows.map(({ seq }) => seq));
+  }
+
+  /** Forgets what was noted so: the process has not ended over them. */
+  async endWatch(streamId: number, seqs: readonly number[]): Promise<void> {
+    await this.pool.query(this.statements.endWatch, [streamId, seqs, 0]);
   }
 
   private async store(
@@ -220,10 +234,10 @@ export class Inbox<E> implements BatchInbox<E> {
     session: HandlerSession,
   ): Promise<void> {
     for (const { delivery } of fresh) outcomes.set(delivery.seq, STORED);
-    await together([
-      fresh.length > 0 ? session.apply(this.effect, fresh) : Promise.resolve(),
-      others.length > 0 ? this.recordRepeats(transaction, others, outcomes, session) : Promise.resolve(),
-    ]);
+    const recorded =
+      others.length > 0 ? this.recordRepeats(transaction, others, outcomes, session) : Promise.resolve();
+    session.keepApart(recorded);
+    await together([fresh.length > 0 ? session.apply(this.effect, fresh) : Promise.resolve(), recorded]);
   }
 
   /** @returns the sequences of those messages that are the first of their id, and were not given up before */

@@ -1,16 +1,20 @@
 /** A consumer with a handler of the test's own, on a real broker and a real Postgres. */
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { Module, type Type } from '@nestjs/common';
+import { AckPolicy, type ConsumerInfo, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { nanos } from '@nats-io/nats-core';
+import { Module, type Provider, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import pg from 'pg';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import { BatchProcessor } from '../batch-processor.js';
+import { connectionsNeeded } from '../bounds.js';
 import { IdempotentConsumer } from '../consumer.js';
 import type { ConsumerSettings } from '../consumer-settings.js';
 import type { Decoder } from '../delivery.js';
 import type { Effect, EventEffect } from '../effect.js';
 import { DurableConsumer } from '../jetstream/durable-consumer.js';
+import { consumersOf } from '../nest/once-per-event.js';
+import type { PullConsumerOptions } from '../nest/pull-consumer-options.js';
 import { ErrorPassage, PullConsumerStrategy } from '../nest/pull-consumer-strategy.js';
 import { OutageGate } from '../outage-gate.js';
 import type { ConsumerEvent } from '../outcome.js';
@@ -18,13 +22,21 @@ import type { ProcessorSettings } from '../processor-settings.js';
 import type { StreamHistory } from '../stream-history.js';
 import { Inbox } from '../postgres/inbox.js';
 import { createInbox } from '../postgres/create-inbox.js';
-import type { InboxTables } from '../postgres/inbox-tables.js';
+import { type InboxTables, inboxTables } from '../postgres/inbox-tables.js';
 
 /** What a test may change. */
 export interface HandlerOptions {
   readonly settings?: Partial<ConsumerSettings & ProcessorSettings>;
   /** Bounds that the pool's connections carry; none when left out. */
   readonly pool?: pg.PoolConfig;
+  /** How deliveries are read; `decode` of the fixture when left out. */
+  readonly decode?: Decoder<string>;
+}
+
+/** What a test may change of an application of Nest. */
+export interface NestOptions {
+  readonly transport?: Partial<PullConsumerOptions<unknown>>;
+  readonly providers?: readonly Provider[];
 }
 
 /** One dead letter. */
@@ -34,6 +46,7 @@ export interface DeadLetterRow {
   readonly detail: string;
 }
 
+const ACK_WAIT_MS = 10_000;
 const SETTINGS = {
   batchSize: 100,
   batchBytes: 8_000_000,
@@ -68,6 +81,8 @@ const decode: Decoder<string> = (delivery) => {
 /** A system whose consumer calls a handler of the test's own. */
 export class HandlerFixture {
   readonly told: ConsumerEvent[] = [];
+  /** The subject's second token is the topic, and the body the id. */
+  readonly decode: Decoder<string> = decode;
   private stopRunning: (() => Promise<void>) | undefined;
   private pool: pg.Pool | undefined;
 
@@ -77,8 +92,8 @@ export class HandlerFixture {
   ) {}
 
   /** Makes the system, and a table `kept` for handlers to write ids to: applied twice, one is there twice. */
-  static async create(): Promise<HandlerFixture> {
-    const system = await createTestSystem({ ackWaitMs: 10_000 });
+  static async create(ackWaitMs = ACK_WAIT_MS): Promise<HandlerFixture> {
+    const system = await createTestSystem({ ackWaitMs });
     await system.pool.query('CREATE TABLE public.kept (id text NOT NULL)');
     return new HandlerFixture(system, await createInbox(system.pool, { consumer: 'test' }));
   }
@@ -105,7 +120,7 @@ export class HandlerFixture {
       {
         connection,
         durable: new DurableConsumer(connection, address),
-        processor: new BatchProcessor(inbox, decode, gate, settings, this.observe),
+        processor: new BatchProcessor(inbox, options.decode ?? decode, gate, settings, this.observe),
         gate,
         history: HISTORY,
         recreate: refuseToMake,
@@ -118,31 +133,60 @@ export class HandlerFixture {
   }
 
   /** Starts an application of Nest with these controllers. The pattern of a handler is the name of its consumer. */
-  async startNest(controllers: readonly Type[], decoder: Decoder<unknown>): Promise<void> {
-    @Module({ controllers: [...controllers] })
+  async startNest(
+    controllers: readonly Type[],
+    decoder: Decoder<unknown>,
+    options: NestOptions = {},
+  ): Promise<PullConsumerStrategy<unknown>> {
+    @Module({ controllers: [...controllers], providers: [...(options.providers ?? [])] })
     class Handlers {}
     const { connection, streamName } = this.system;
+    const strategy = new PullConsumerStrategy<unknown>({
+      connection,
+      pool: this.createPool({ max: connectionsNeeded(consumersOf(controllers).length, SETTINGS) }),
+      stream: streamName,
+      decode: decoder,
+      tablesOf: (pattern) => this.tablesOf(pattern),
+      historyOf: () => HISTORY,
+      observerOf: () => this.observe,
+      ...options.transport,
+      settings: { ...SETTINGS, ...options.transport?.settings },
+    });
     const app = await NestFactory.createMicroservice<MicroserviceOptions>(Handlers, {
       logger: false,
-      strategy: new PullConsumerStrategy<unknown>({
-        connection,
-        pool: this.createPool(),
-        stream: streamName,
-        identityKey: IDENTITY_KEY,
-        decode: decoder,
-        settings: SETTINGS,
-        durableOf: (pattern) => pattern,
-        tablesOf: () => this.tables,
-        comparisonOf: () => ({}),
-        historyOf: () => HISTORY,
-        prepare: () => Promise.resolve(),
-        recreate: refuseToMake,
-        observerOf: () => this.observe,
-      }),
+      strategy,
     });
     app.useGlobalFilters(new ErrorPassage());
     this.stopRunning = () => app.close();
     await app.listen();
+    return strategy;
+  }
+
+  /** Creates another durable consumer of the stream, with an inbox of its own. */
+  async addConsumer(name: string): Promise<void> {
+    const { connection, streamName, pool } = this.system;
+    const manager = await jetstreamManager(connection, { checkAPI: false });
+    await manager.consumers.add(streamName, {
+      durable_name: name,
+      ack_policy: AckPolicy.Explicit,
+      deliver_policy: DeliverPolicy.All,
+      ack_wait: nanos(ACK_WAIT_MS),
+      max_ack_pending: 50_000,
+    });
+    await createInbox(pool, { consumer: name });
+  }
+
+  /** The inbox of a handler: `store` is the consumer that every system has, others were added. */
+  tablesOf(pattern: string): InboxTables {
+    return pattern === 'store' ? this.tables : inboxTables({ consumer: pattern });
+  }
+
+  /** How many rows a table of a handler's inbox has. */
+  async rowsOf(pattern: string, table: 'key' | 'duplicate' | 'deadLetter'): Promise<number> {
+    const { rows } = await this.system.pool.query<{ count: number }>(
+      `SELECT count(*)::int AS count FROM ${this.tablesOf(pattern)[table]}`,
+    );
+    return rows[0]?.count ?? 0;
   }
 
   private readonly observe = (event: ConsumerEvent): void => void this.told.push(event);
@@ -183,15 +227,17 @@ export class HandlerFixture {
     return this.deadLetters();
   }
 
-  /** Waits until the broker has an answer to every message. */
-  async nothingUnsettled(): Promise<void> {
+  /** The consumer, as the broker shows it. */
+  async info(): Promise<ConsumerInfo> {
     const { connection, streamName, consumerName } = this.system;
     const manager = await jetstreamManager(connection, { checkAPI: false });
+    return manager.consumers.info(streamName, consumerName);
+  }
+
+  /** Waits until the broker has an answer to every message. */
+  async nothingUnsettled(): Promise<void> {
     const unsettled = async (): Promise<number> => {
-      const { num_pending: pending, num_ack_pending: unacked } = await manager.consumers.info(
-        streamName,
-        consumerName,
-      );
+      const { num_pending: pending, num_ack_pending: unacked } = await this.info();
       return pending + unacked;
     };
     await waitFor(async () => (await unsettled()) === 0, { withinMs: 20_000, describe: 'all to be settled' });

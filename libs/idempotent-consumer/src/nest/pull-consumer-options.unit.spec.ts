@@ -1,0 +1,102 @@
+/** What is wrong with the options of consumers is said at the start, all of it at once. */
+import { describe, expect, it } from '@jest/globals';
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { Pool } from 'pg';
+import { DEFAULT_BOUNDS, type ConsumerBounds } from '../bounds.js';
+import { inboxTables } from '../postgres/inbox-tables.js';
+import type { OncePerEventOptions } from './once-per-event.js';
+import {
+  complete,
+  type HandlerEntry,
+  problemsWith,
+  type PullConsumerOptions,
+} from './pull-consumer-options.js';
+
+/** What has no default; of the pool only its size is looked at. */
+function required(max = 10): PullConsumerOptions<unknown> {
+  return {
+    connection: {} as NatsConnection,
+    pool: { options: { max } } as Pool,
+    stream: 'EVENTS',
+    historyOf: () => ({}) as never,
+    tablesOf: (pattern) => inboxTables({ consumer: pattern }),
+  };
+}
+
+function handler(pattern: string, options: OncePerEventOptions = {}, count = 1): HandlerEntry {
+  return { pattern, options, count };
+}
+
+function problemsOfBounds(settings: Partial<ConsumerBounds>): string[] {
+  return problemsWith(complete({ ...required(), settings }), [handler('balances')]);
+}
+
+describe('options that are left out', () => {
+  it('have defaults that fit together', () => {
+    expect(problemsWith(complete(required()), [handler('balances')])).toEqual([]);
+    expect(complete(required()).settings).toEqual(DEFAULT_BOUNDS);
+  });
+
+  it('give a handler a second more than the bound on its transaction', () => {
+    const { settings } = complete({ ...required(), settings: { transactionMsMax: 8_000 } });
+    expect(settings.handlerMsMax).toBe(9_000);
+  });
+});
+
+describe('a wrong option', () => {
+  it.each<[Partial<ConsumerBounds>, RegExp]>([
+    [{ prefetch: 99 }, /^prefetch is 99, below batchSize, 100/],
+    [{ prefetchBytes: 8_388_607 }, /^prefetchBytes is 8388607, below batchBytes/],
+    [{ batchBytes: 1, prefetchBytes: 2_097_151 }, /^prefetchBytes is 2097151; below 2097152/],
+    [{ batchSize: 0 }, /^batchSize is 0; it must be a whole number of at least 1/],
+    [{ batchesInFlight: 1.5 }, /^batchesInFlight is 1.5; it must be a whole number/],
+    [{ attemptsMax: 0 }, /^attemptsMax is 0/],
+    [
+      { isolateAfterDeliveries: -1 },
+      /^isolateAfterDeliveries is -1; it must be a whole number of at least 0/,
+    ],
+    [{ retryDelayMs: NaN }, /^retryDelayMs is NaN/],
+    [{ batchWaitMs: -1 }, /^batchWaitMs is -1/],
+    [{ handlerMsMax: 0 }, /^handlerMsMax is 0/],
+    [{ handlerMsMax: 9_001, transactionMsMax: 8_000 }, /^handlerMsMax is 9001, which no handler reaches/],
+  ])('%j is said in one sentence', (settings, sentence) => {
+    expect(problemsOfBounds(settings)).toEqual([expect.stringMatching(sentence)]);
+  });
+
+  it.each<[HandlerEntry[], RegExp[]]>([
+    [[], [/^no method has @OncePerEvent/]],
+    [[handler('a', {}, 2)], [/^2 methods have @OncePerEvent\('a'\)/]],
+    [[handler('a', { onUnmatched: 'ack' })], [/^handler "a" has onUnmatched without subjects/]],
+    [[handler('a', { subjects: 'x..y' })], [/^handler "a": "x\.\.y" is no pattern/]],
+    [[handler('a', { subjects: ['x.>', '>.x'] })], [/^handler "a": ">\.x" is no pattern/]],
+    [[handler('a', { subjects: [] })], [/^handler "a": subjects is empty/]],
+    [[handler('a.b')], [/^"a\.b" cannot name a durable consumer/, /^"a\.b" cannot name an inbox/]],
+  ])('of handlers is said, too: %j', (handlers, sentences) => {
+    expect(problemsWith(complete(required()), handlers)).toEqual(
+      sentences.map((one): unknown => expect.stringMatching(one)),
+    );
+  });
+
+  it('of two handlers with one consumer or one inbox is said', () => {
+    const tables = inboxTables({ consumer: 'a' });
+    const shared = { ...required(), durableOf: () => 'one', tablesOf: () => tables };
+    expect(problemsWith(complete(shared), [handler('a'), handler('b')])).toEqual([
+      'handlers "a" and "b" have one durable consumer, one',
+      expect.stringMatching(/^handlers "a" and "b" have one inbox, "inbox"\."a_key"/),
+    ]);
+  });
+
+  it('may be the size of the pool, which each consumer needs its part of', () => {
+    const three = [handler('a'), handler('b'), handler('c')];
+    expect(problemsWith(complete(required(12)), three)).toEqual([]);
+    expect(problemsWith(complete(required(11)), three)).toEqual([
+      'pool has 11 connections; 3 consumers with batchesInFlight 2 need 12, or a slow one starves another',
+    ]);
+  });
+
+  it('is said together with all others', () => {
+    const options = complete({ ...required(1), settings: { prefetch: 0, attemptsMax: 0 } });
+    const problems = problemsWith(options, [handler('a', { onUnmatched: 'ack' })]);
+    expect(problems).toHaveLength(5);
+  });
+});
