@@ -18,8 +18,9 @@ const ROUNDS_MAX = 5;
 const TEST_MS_MAX = 180_000;
 const MESSAGES = 20;
 /**
- * How long an answer of the brokers is waited for before it is asked for again. A traced message may end the connection
- * between two brokers of nats-server 2.14, which is made again within a second, and answers on their way are lost with it.
+ * How long an answer of the brokers is waited for before it is asked for again. Before
+ * nats-server 2.14.3, a traced message may end the connection between two brokers. It is made again within a second, and
+ * answers on their way are lost with it.
  */
 const ANSWER_MS_MAX = 2_000;
 
@@ -312,8 +313,8 @@ describe('an empty message that a producer published', () => {
   );
 });
 
-// Events are traced at the end. nats-server 2.14 may store the trace of an event in the stream, under a subject with a
-// space in it. A delivery of that ends the connection of the worker, so nothing behind it is ever settled.
+// Events are traced at the end. A nats-server before 2.14.3 may store the trace of an event in the stream, under a subject
+// with a space in it. A delivery of that ends the connection of the client here, so nothing behind it is ever settled.
 describe.each(USERS)('an answer that %s asks for', (user) => {
   it(
     'does nothing at any address, whatever it says',
