@@ -58,16 +58,16 @@ describe('deduplication', () => {
   });
 
   it('takes repeats close behind each other into later batches, without having them delivered again', async () => {
+    // Three of every ten repeat one of the ten before them.
+    const idOf = (n: number): string => `e${n % 10 < 3 ? n - 5 : n}`;
+    await Promise.all(Array.from({ length: 600 }, (_, n) => publishEvent(system, { id: idOf(n + 10) })));
+    // A backlog, and slow transactions: the next batch begins before the one before it has ended.
     const consumer = await start({
       settings: { batchSize: 10, prefetch: 60, batchesInFlight: 2 },
-      // Slow, so that the next batch begins before it has ended.
       afterStoring: async (_, transaction) => {
         await transaction.query('SELECT pg_sleep(0.01)');
       },
     });
-    // Three of every ten repeat one of the ten before them.
-    const idOf = (n: number): string => `e${n % 10 < 3 ? n - 5 : n}`;
-    for (let n = 10; n < 610; n++) await publishEvent(system, { id: idOf(n) });
     await ledgerBecomes(system, ledgerOf(423, 177));
     const { rows } = await system.pool.query(
       'SELECT sum(redelivered)::int AS redelivered FROM sekali.counter',

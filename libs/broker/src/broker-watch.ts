@@ -10,11 +10,14 @@
  * While all brokers are without a leader, moving helps nobody; so each move in vain doubles the time to the next.
  *
  * Questions and publishes have a watch each: a leader that was cut off answers questions for some seconds from what it
- * remembers, while it can take no publish.
+ * remembers, while it can take no publish. A move that one watch began counts for the other as its own. Else the other would
+ * leave the new broker at once, and the next one in turn may be the one that is cut off.
  */
 
 /** Takes a connection from its broker to another. */
 export interface Mover {
+  /** When the last move ended, whoever asked for it, by the clock of `performance.now`; -Infinity when there was none. */
+  readonly movedAtMs: number;
   /** Resolves with the name of the broker where the connection stands then; `undefined` when none was reached in time. */
   moveOn(): Promise<string | undefined>;
 }
@@ -69,6 +72,7 @@ export class BrokerWatch {
     const now = performance.now();
     this.failures += 1;
     if (this.failures === 1) this.failingSinceMs = this.countedSinceMs = now - waitedMs;
+    if (this.mover.movedAtMs > this.countedSinceMs) this.countAgain();
     const isOverdue = this.failures >= FAILURES_MIN && now - this.countedSinceMs >= this.patienceMs;
     if (isOverdue && !this.moving) void this.moveOn();
   }
@@ -82,8 +86,12 @@ export class BrokerWatch {
     const { failingMs } = this;
     const broker = await this.mover.moveOn().catch(() => undefined);
     this.moving = false;
+    this.countAgain();
+    this.options.onMoved?.(failingMs, broker);
+  }
+
+  private countAgain(): void {
     this.countedSinceMs = performance.now();
     this.patienceMs = Math.min(this.patienceMs * 2, PATIENCE_MS_MAX);
-    this.options.onMoved?.(failingMs, broker);
   }
 }

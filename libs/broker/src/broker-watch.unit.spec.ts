@@ -5,6 +5,7 @@ import { BrokerWatch } from './broker-watch.js';
 const PATIENCE_MS = 4_000;
 
 let moves: number;
+let movedAtMs: number;
 let told: [number, string | undefined][];
 let watch: BrokerWatch;
 
@@ -12,11 +13,20 @@ beforeEach(() => {
   jest.useFakeTimers({ now: 0 });
   moves = 0;
   told = [];
-  const moveOn = (): Promise<string> => Promise.resolve(`nats-${(moves += 1)}`);
-  watch = new BrokerWatch(
-    { moveOn },
-    { patienceMs: PATIENCE_MS, onMoved: (ms, broker) => void told.push([ms, broker]) },
-  );
+  movedAtMs = -Infinity;
+  const mover = {
+    get movedAtMs() {
+      return movedAtMs;
+    },
+    moveOn: (): Promise<string> => {
+      movedAtMs = performance.now();
+      return Promise.resolve(`nats-${(moves += 1)}`);
+    },
+  };
+  watch = new BrokerWatch(mover, {
+    patienceMs: PATIENCE_MS,
+    onMoved: (ms, broker) => void told.push([ms, broker]),
+  });
 });
 
 afterEach(() => {
@@ -73,5 +83,14 @@ describe('a watch on a broker', () => {
     await jest.advanceTimersByTimeAsync(60_000);
     expect(watch.failingMs).toBe(0);
     expect(moves).toBe(0);
+  });
+
+  it('counts a move that another watch began as its own', async () => {
+    await failFor(3);
+    movedAtMs = performance.now();
+    await failFor(8);
+    expect(moves).toBe(0);
+    await failFor(1);
+    expect(moves).toBe(1);
   });
 });

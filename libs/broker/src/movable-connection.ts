@@ -17,6 +17,7 @@ const FLUSH_MS_MAX = 500;
 /** See the head of this file. */
 export class MovableConnection {
   private movingOn: Promise<string | undefined> | undefined;
+  private lastMoveMs = -Infinity;
 
   private constructor(
     readonly connection: NatsConnection,
@@ -68,8 +69,14 @@ export class MovableConnection {
   async moveOn(): Promise<string | undefined> {
     this.movingOn ??= this.leave().finally(() => {
       this.movingOn = undefined;
+      this.lastMoveMs = performance.now();
     });
     return this.movingOn;
+  }
+
+  /** When `moveOn` ended last, by the clock of `performance.now`; -Infinity when it never was called. */
+  get movedAtMs(): number {
+    return this.lastMoveMs;
   }
 
   private async leave(): Promise<string | undefined> {

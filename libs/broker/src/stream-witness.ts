@@ -11,7 +11,7 @@ import { hasMajority } from './stream-majority.js';
 
 const ANSWER_MS_MAX = 3_000;
 /** Questions under way at a time. */
-const PARALLEL = 16;
+const PARALLEL = 64;
 
 /** Asks about one stream. */
 export class StreamWitness {

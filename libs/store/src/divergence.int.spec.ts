@@ -7,6 +7,7 @@ import { counterFaults } from './audit-counters.js';
 import { consumerStart, noteConsumerStart } from './consumer-start.js';
 import { currentIncarnation, type DifferingHistory } from './divergence.js';
 import { eventPage, FIRST_POSITION } from './event-page.js';
+import { setForeignAside } from './foreign-rows.js';
 import { grantRights } from './grants.js';
 import { settledHorizon } from './horizon.js';
 import type { StreamWitness } from './history-comparison.js';
@@ -97,6 +98,19 @@ describe('a stream with the history that the database knows', () => {
     for (const seq of range(1, 95)) stream.delete(seq);
     expect((await now()).incarnation.revision).toBe(1);
   });
+
+  it('stays it while a broker without its files answers for seconds that the stream is empty', async () => {
+    published(1, 1, 100);
+    const incarnation = await incarnationOf(worker, KEY);
+    await store(incarnation.streamId, range(1, 90));
+    // Longer than an older state is asked again for: 30 times 0.25 s.
+    let asked = 0;
+    const late: StreamWitness = {
+      bounds: () => (++asked > 30 ? witness.bounds() : Promise.resolve({ firstSeq: 0, lastSeq: 0 })),
+      publishedAt: (seqs) => (asked > 30 ? witness.publishedAt(seqs) : Promise.resolve(new Map())),
+    };
+    expect(await currentIncarnation(worker, KEY, late, () => undefined)).toEqual(incarnation);
+  });
 });
 
 describe('a stream with another history', () => {
@@ -161,6 +175,56 @@ describe('a stream with another history', () => {
     const { topics, settledByIdentity } = await storeTotals(system.pool, 'EVENTS');
     expect(topics).toMatchObject([{ stored: 7, duplicates: 2, conflicts: 1 }]);
     expect(settledByIdentity.get('x')).toMatchObject({ streamId, settled: 3 + 4, lastSeq: 9 });
+  });
+
+  it('takes along what both histories have in common behind the place where they part', async () => {
+    await createInbox(worker, 'totals');
+    published(1, 1, 12);
+    const old = (await incarnationOf(worker, KEY)).streamId;
+    await store(old, range(1, 11));
+    await system.pool.query(
+      `INSERT INTO sekali.duplicate (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
+       VALUES ($1, 12, 't', 'e-1-8', $1, 8, false, to_timestamp($2))`,
+      [old, (stream.get(12) ?? NaN) / 1_000],
+    );
+    await system.pool.query(`UPDATE sekali.counter SET duplicates = 1`);
+    // The further inbox has what the stream lost under sequence 9.
+    await system.pool.query(
+      `INSERT INTO sekali.totals_key SELECT topic, CASE seq WHEN 9 THEN 'lost' ELSE event_id END, stream_id, seq, digest
+       FROM sekali.event_key WHERE seq < 11`,
+    );
+    published(2, 6, 6);
+    published(2, 11, 11);
+    const { streamId, segments } = (await now()).incarnation;
+    expect(segments[0]).toEqual({ streamId: old, after: 0, upTo: 5 });
+    expect([await seqsOf(old), await seqsOf(streamId)]).toEqual([
+      [1, 2, 3, 4, 5, 6, 11],
+      [7, 8, 9, 10],
+    ]);
+    const { rows } = await system.pool.query(
+      `SELECT stream_id, first_stream_id FROM sekali.duplicate
+       UNION ALL SELECT stream_id, seq::int FROM sekali.totals_key WHERE seq > 5 ORDER BY 2`,
+    );
+    expect(rows).toEqual([
+      { stream_id: streamId, first_stream_id: streamId },
+      { stream_id: old, first_stream_id: 6 },
+      { stream_id: streamId, first_stream_id: 7 },
+      { stream_id: streamId, first_stream_id: 8 },
+      { stream_id: old, first_stream_id: 9 },
+      { stream_id: streamId, first_stream_id: 10 },
+    ]);
+    expect([
+      await counterFaults(system.pool, old, 12),
+      await counterFaults(system.pool, streamId, 12),
+    ]).toEqual([[], []]);
+    // Once more, before the lost ones were stored again: the rows are in two segments now.
+    published(3, 3, 3);
+    const third = (await now()).incarnation;
+    expect([await seqsOf(old), await seqsOf(streamId), await seqsOf(third.streamId)]).toEqual([
+      [1, 2, 3, 6, 11],
+      [],
+      [4, 5, 7, 8, 9, 10],
+    ]);
   });
 
   it.each(['store', 'totals'])('takes along whatever the inbox %s has of it', async (inbox) => {
@@ -241,6 +305,36 @@ describe('a stream with another history', () => {
     expect(
       [...before.events, ...rest.events, ...more.events].map(({ streamId: id, seq }) => `${id}:${seq}`),
     ).toEqual([...range(1, 10).map((seq) => `1:${seq}`), ...range(8, 12).map((seq) => `${streamId}:${seq}`)]);
+  });
+});
+
+describe('what a further consumer knows of lost messages', () => {
+  it('is kept under another number, and its later duplicates follow it', async () => {
+    await createInbox(worker, 'totals');
+    const tables = inboxTableNames('totals');
+    const { streamId } = await incarnationOf(worker, KEY);
+    await system.pool.query(
+      `INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest)
+       SELECT 't', 'e-' || seq, $1, seq, 0 FROM unnest(ARRAY[4, 5, 6]) AS seq`,
+      [streamId],
+    );
+    await system.pool.query(
+      `INSERT INTO ${tables.duplicate} (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
+       VALUES ($1, 7, 't', 'e-5', $1, 5, false, now())`,
+      [streamId],
+    );
+    await setForeignAside(worker, KEY.name, 'totals', { streamId, seqs: [5] });
+    const { rows } = await system.pool.query<{ seq: number; aside: boolean; first: boolean | null }>(
+      `SELECT seq::int, stream_id <> $1 AS aside, NULL AS first FROM ${tables.key}
+       UNION ALL SELECT seq::int, stream_id <> $1, first_stream_id <> $1 FROM ${tables.duplicate} ORDER BY seq`,
+      [streamId],
+    );
+    expect(rows).toEqual([
+      { seq: 4, aside: false, first: null },
+      { seq: 5, aside: true, first: null },
+      { seq: 6, aside: false, first: null },
+      { seq: 7, aside: false, first: true },
+    ]);
   });
 });
 

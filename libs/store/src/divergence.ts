@@ -1,23 +1,26 @@
 /**
  * Registers that a stream has lost its newest messages: a new incarnation, based on the one before.
  *
- *   rows of the old number:   settled without a gap │ stored ahead of a gap │ of messages that the stream has lost
+ *   rows of the old number:   settled without a gap │ stored ahead of a gap │ mostly of messages that the stream has lost
  *   sequence                                     base                    common
- *   afterwards                stay, belong to both  │ get the new number    │ stay, belong to the old one alone
+ *   afterwards                stay, belong to both  │ get the new number    │ those the stream has: the new number
+ *                                                   │                       │ the others stay, belong to the old one alone
  *
  * The new incarnation begins behind `base`; consumers are put back there, everything from there on is delivered again,
  * and ids decide. Rows between `base` and `common` are of the same messages, so they come along: delivered again, they
- * are found already processed and counted once. The rows that the stream has lost stay: they were received and stored.
+ * are found already processed and counted once. So do single rows behind `common` that the stream has nevertheless
+ * (agreeing-rows.ts). The rows that the stream has lost stay: they were received and stored.
  *
  * One transaction, under the locks that every batch of every inbox shares: no batch is decided while it runs, and each
  * one after it finds its incarnation superseded. Of several processes that find out at once, the first one registers.
  */
 import type { Pool } from 'pg';
 import { pause } from '#waiting';
+import { AgreeingRows } from './agreeing-rows.js';
 import { compareHistory, type HistoryComparison, type StreamWitness } from './history-comparison.js';
 import { settledHorizon } from './horizon.js';
 import { inboxNames, inboxTableNames, type InboxTableNames } from './inbox-tables.js';
-import { inTransaction, LOCK_BATCHES, moveRows } from './moved-rows.js';
+import { followFirsts, inTransaction, LOCK_BATCHES, moveRows } from './moved-rows.js';
 import { findIncarnation, type Incarnation, incarnationOf, type StreamKey } from './stream-registry.js';
 
 const INSERT_REVISION = `
@@ -26,16 +29,14 @@ RETURNING stream_id`;
 
 const START_HORIZON = `INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)`;
 
-const MOVE_EVENTS = `UPDATE sekali.event SET stream_id = $2 WHERE stream_id = $1 AND seq > $3 AND seq <= $4`;
+/**
+ * Of one segment, the common rows; behind those, the ones that agree. A further inbox may have another event under such a
+ * sequence. Behind its segment a number has what the stream lost at an earlier time.
+ */
+const COMES_ALONG = `seq > $3 AND seq <= $4 AND (seq <= $5
+  OR (seq, topic, coalesce(event_id, '')) IN (SELECT * FROM unnest($6::bigint[], $7::text[], $8::text[])))`;
 
-/** Duplicates name the first of their id, wherever it is now. */
-function followFirsts(tables: InboxTableNames): string {
-  return `
-UPDATE ${tables.duplicate} repeat SET first_stream_id = $2
-FROM ${tables.key} key
-WHERE key.stream_id = $2 AND key.seq > $3 AND key.seq <= $4
-  AND repeat.topic = key.topic AND repeat.event_id = key.event_id AND repeat.first_stream_id = $1`;
-}
+const MOVE_EVENTS = `UPDATE sekali.event SET stream_id = $2 WHERE stream_id = $1 AND ${COMES_ALONG}`;
 
 /** Attempts at messages that are gone say nothing about those that have their sequences now. */
 function forgetAttempts(tables: InboxTableNames): string {
@@ -47,6 +48,11 @@ function forgetAttempts(tables: InboxTableNames): string {
  * cut off goes on without hearing of a majority (stream-majority.ts).
  */
 const LATE_MS_MAX = 6_000;
+/**
+ * The same for a stream that is empty. A broker that came back without its files may lead the stream for seconds, with an empty
+ * one, before the broker that has them does: 6 s of that were seen. An empty stream has nothing to read meanwhile.
+ */
+const EMPTY_MS_MAX = 60_000;
 const ASK_AGAIN_MS = 250;
 
 /** A comparison that found two histories. */
@@ -68,15 +74,15 @@ export async function currentIncarnation(
   onDiffering: (found: DifferingHistory) => void,
 ): Promise<Incarnation> {
   const incarnation = await incarnationOf(pool, key);
-  const deadline = Date.now() + LATE_MS_MAX;
-  const found = await compareHistory(pool, incarnation, witness, async () => {
-    if (Date.now() >= deadline) return true;
+  const began = Date.now();
+  const found = await compareHistory(pool, incarnation, witness, async (lastSeq) => {
+    if (Date.now() - began >= (lastSeq === 0 ? EMPTY_MS_MAX : LATE_MS_MAX)) return true;
     await pause(ASK_AGAIN_MS);
     return false;
   });
   if (found.agrees) return incarnation;
   onDiffering(found);
-  return registerDivergence(pool, key, incarnation, found);
+  return registerDivergence(pool, key, incarnation, found, witness);
 }
 
 /** What the comparison found: up to where both histories are the same, and what the stream still has. */
@@ -91,19 +97,23 @@ export interface Divergence {
  * @param superseded the incarnation that the comparison was made with
  * @returns the newest incarnation, also where another process registered it first
  */
-export async function registerDivergence(
+async function registerDivergence(
   pool: Pool,
   key: StreamKey,
   superseded: Incarnation,
   { commonSeq, firstSeq }: Divergence,
+  witness: StreamWitness,
 ): Promise<Incarnation> {
-  // A long way is walked before any lock is held; what is left of it below is short.
+  // A long way is walked, and many rows are compared, before any lock is held; what is left of both below is short.
   await settledHorizon(pool, superseded.streamId, firstSeq - 1);
+  const agreeing = new AgreeingRows(superseded, witness, commonSeq);
+  await agreeing.compareMost(pool);
   return inTransaction(pool, async (database) => {
     const inboxes = (await inboxNames(database)).map(inboxTableNames);
     for (const { key: table } of inboxes) await database.query(LOCK_BATCHES, [table, superseded.streamId]);
     const newest = await findIncarnation(database, key);
     if (newest !== undefined && newest.revision > superseded.revision) return newest;
+    await agreeing.compare(database);
     const settled = await settledHorizon(database, superseded.streamId, firstSeq - 1);
     const base = Math.min(commonSeq, settled);
     const { rows } = await database.query<{ stream_id: number }>(INSERT_REVISION, [
@@ -114,13 +124,16 @@ export async function registerDivergence(
       base,
     ]);
     const streamId = rows[0]?.stream_id;
-    const range = [superseded.streamId, streamId, base, commonSeq];
-    for (const tables of inboxes) {
-      await database.query(moveRows(tables, 'seq > $3 AND seq <= $4'), range);
-      await database.query(followFirsts(tables), range);
-      await database.query(forgetAttempts(tables), [superseded.streamId, base]);
+    for (const segment of superseded.segments.filter(({ upTo }) => upTo > base)) {
+      const from = Math.max(segment.after, base);
+      const values = [segment.streamId, streamId, from, segment.upTo, commonSeq, ...agreeing.columns()];
+      for (const tables of inboxes) {
+        await database.query(moveRows(tables, COMES_ALONG), values);
+        await database.query(forgetAttempts(tables), [segment.streamId, from]);
+      }
+      await database.query(MOVE_EVENTS, values);
     }
-    await database.query(MOVE_EVENTS, range);
+    for (const tables of inboxes) await database.query(followFirsts(tables), [streamId]);
     await database.query(START_HORIZON, [streamId, base]);
     const registered = await findIncarnation(database, key);
     if (registered === undefined)

@@ -10,7 +10,7 @@
  */
 import type { Pool } from 'pg';
 import { inboxTableNames } from './inbox-tables.js';
-import { inTransaction, LOCK_BATCHES, moveRows } from './moved-rows.js';
+import { followFirsts, inTransaction, LOCK_BATCHES, moveRows } from './moved-rows.js';
 
 const INSERT_ASIDE = `
 INSERT INTO sekali.stream (name, created, revision)
@@ -39,7 +39,9 @@ export async function setForeignAside(
       `${stream}-set-aside`,
       inbox,
     ]);
-    await database.query(moveRows(tables, 'seq = ANY($3::bigint[])'), [streamId, rows[0]?.stream_id, seqs]);
+    const aside = rows[0]?.stream_id;
+    await database.query(moveRows(tables, 'seq = ANY($3::bigint[])'), [streamId, aside, seqs]);
+    await database.query(followFirsts(tables), [aside]);
     await database.query(`DELETE FROM ${tables.attempt} WHERE stream_id = $1 AND seq = ANY($2::bigint[])`, [
       streamId,
       seqs,

@@ -38,6 +38,15 @@ ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
   dead_letters = counter.dead_letters + excluded.dead_letters`;
 }
 
+/** Duplicates name the first of their id, wherever it is now. $1 is the number that it has. */
+export function followFirsts(tables: InboxTableNames): string {
+  return `
+UPDATE ${tables.duplicate} repeat SET first_stream_id = $1
+FROM ${tables.key} key
+WHERE key.stream_id = $1
+  AND repeat.topic = key.topic AND repeat.event_id = key.event_id AND repeat.first_stream_id <> $1`;
+}
+
 /** Commits what the work did, or nothing of it. */
 export async function inTransaction<T>(pool: Pool, work: (database: Queryable) => Promise<T>): Promise<T> {
   const client = await pool.connect();

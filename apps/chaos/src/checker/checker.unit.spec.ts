@@ -302,6 +302,16 @@ describe('a sequence', () => {
     expect(found(run)).toEqual({ unaccounted: 1 });
   });
 
+  it('that was purged, and whose producer was not told of it, has its row in a former incarnation, too', () => {
+    const run = saneRun([{ id: 'a' }, { id: 'a', outcome: 'info', arrives: true }]);
+    at(run.duplicates, 102).incarnation = 7;
+    run.surroundings.streamFirstSeq = 103;
+    run.stream.length = 0;
+    expect(judged(run).violations).toEqual([]);
+    run.duplicates.pop();
+    expect(found(uncounted(run))).toEqual({ unaccounted: 1 });
+  });
+
   it('that two tables name is counted twice', () => {
     const run = ordinary(({ duplicates }) => duplicates.push({ ...at(duplicates, 103), seq: 104 }));
     expect(found(uncounted(run))).toMatchObject({ counted_twice: 1 });

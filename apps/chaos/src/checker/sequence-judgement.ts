@@ -59,6 +59,8 @@ export class SequenceJudgement {
     const { sequences, identities, violations } = this.file;
     if (offset >= sequences.length) return false;
     const message = sequences.messageAt(offset);
+    // Purged, and its producer was not told where it is, or before brokers went back: any row at its sequence is its own.
+    if (message === -1 && this.isPurged(offset)) return sequences.hasFormer(offset);
     const before = sequences.settledBefore(offset, message);
     // What the brokers lost may have come again, and have got the same sequence by chance.
     const isOne = before > 0 && !identities.has(message, MARK.exposed);
@@ -173,10 +175,15 @@ export class SequenceJudgement {
   }
 
   private presence(offset: number): string {
-    const { sequences, surroundings } = this.file;
+    const { sequences } = this.file;
     if (sequences.stream.get(offset) !== -1) return 'and the stream has it';
-    if (sequences.seq(offset) < surroundings.streamFirstSeq) return 'purged from the stream';
+    if (this.isPurged(offset)) return 'purged from the stream';
     return this.file.isWhole('stream') ? 'gone from the stream' : 'and the stream could not be read';
+  }
+
+  private isPurged(offset: number): boolean {
+    const { sequences, surroundings } = this.file;
+    return sequences.seq(offset) < surroundings.streamFirstSeq;
   }
 
   private where(offset: number): string {

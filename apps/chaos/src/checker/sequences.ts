@@ -97,6 +97,14 @@ export class Sequences {
     ).length;
   }
 
+  /** Whether a former incarnation has a row at the same sequence. */
+  hasFormer(offset: number): boolean {
+    const offsets = this.formerOffsets.get(this.seq(offset)) ?? new Map<number, number>();
+    return [...offsets.values()].some(
+      (former) => this.isStored(former) || this.isDuplicate(former) || this.isDead(former),
+    );
+  }
+
   seq(offset: number): number {
     return this.former[offset - this.length]?.seq ?? this.firstSeq + offset;
   }
