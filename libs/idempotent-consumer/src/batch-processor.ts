@@ -122,6 +122,7 @@ export class BatchProcessor<E> implements Decider {
    *   then nothing may be acknowledged
    */
   async process(streamId: number, deliveries: readonly Delivery[]): Promise<Outcomes> {
+    const beganMs = performance.now();
     const { ignored, ...batch } = readBatch(this.decode, deliveries);
     let outcomes: Outcomes | undefined;
     try {
@@ -132,7 +133,7 @@ export class BatchProcessor<E> implements Decider {
     for (const seq of ignored) outcomes.set(seq, IGNORED);
     const seqs: number[] = [];
     for (const [seq, { kind }] of outcomes) if (kind !== 'postponed') seqs.push(seq);
-    this.observe({ type: 'committed', seqs });
+    this.observe({ type: 'committed', seqs, outcomes, ms: performance.now() - beganMs });
     return outcomes;
   }
 
@@ -142,6 +143,7 @@ export class BatchProcessor<E> implements Decider {
    * It never waits for the store while its attempt is open: a process that was ended meanwhile would be its fault.
    */
   async processSuspect(streamId: number, delivery: Delivery): Promise<Outcomes> {
+    const beganMs = performance.now();
     const { seq } = delivery;
     const { ignored, ...read } = readBatch(this.decode, [delivery]);
     if (ignored.length > 0) return new Map([[seq, IGNORED]]);
@@ -165,7 +167,7 @@ export class BatchProcessor<E> implements Decider {
       // Ended by an error, or by a stop: that is no end of the message's own. Best effort, the store may be out of reach.
       if (outcomes === undefined) await this.inbox.withdrawAttempt(streamId, seq).catch(() => undefined);
     }
-    this.observe({ type: 'committed', seqs: [seq] });
+    this.observe({ type: 'committed', seqs: [seq], outcomes, ms: performance.now() - beganMs });
     return outcomes;
   }
 

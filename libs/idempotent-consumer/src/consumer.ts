@@ -21,6 +21,7 @@ import type { ConsumerSettings } from './consumer-settings.js';
 import type { Decider } from './decider.js';
 import type { Delivery } from './delivery.js';
 import { DeliveryCheck } from './delivery-check.js';
+import { type ConsumerHealth, healthOf } from './health.js';
 import { HeldDeliveries } from './held-deliveries.js';
 import { Intake } from './intake.js';
 import { suspectsOf } from './isolation.js';
@@ -91,6 +92,16 @@ export class IdempotentConsumer {
     });
   }
 
+  /** @param stuckMs for how long nothing may have happened while deliveries are here */
+  health(stuckMs: number): ConsumerHealth {
+    return healthOf(this.session !== undefined, this.parts.gate.isOut, this.held, stuckMs);
+  }
+
+  /** A handler returned. */
+  progressed(): void {
+    this.held.progressed();
+  }
+
   /**
    * Takes no more, finishes the batches in flight and acknowledges them; what only waited is handed back. During
    * an outage nothing can be finished: then everything is handed back.
@@ -100,9 +111,7 @@ export class IdempotentConsumer {
     this.session?.close();
     for (const delivery of this.era?.intake.clear() ?? []) this.handBack(delivery);
     const graceMs = this.parts.gate.isOut ? 0 : STOP_GRACE_MS;
-    const outOfPatience = setTimeout(() => {
-      this.parts.gate.stop();
-    }, graceMs);
+    const outOfPatience = setTimeout(() => this.parts.gate.stop(), graceMs);
     await this.running;
     await this.working;
     await Promise.all([...this.slots, this.lane.isEmpty]);
@@ -131,10 +140,8 @@ export class IdempotentConsumer {
         if (reason !== undefined) this.parts.observe({ type: 'session-lost', reason });
       } catch (error) {
         if (this.isStopping()) return;
-        this.parts.observe({
-          type: 'session-lost',
-          reason: error instanceof Error ? error.message : String(error),
-        });
+        const reason = error instanceof Error ? error.message : String(error);
+        this.parts.observe({ type: 'session-lost', reason });
       }
       const delayMs = Math.min(REOPEN_MS * 2 ** Math.min(failures, 5), REOPEN_MS_MAX);
       await pause(delayMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);

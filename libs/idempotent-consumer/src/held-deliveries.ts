@@ -24,6 +24,7 @@ export class HeldDeliveries {
   private readonly spokenAt = new Map<Delivery, number>();
   private tick = 0;
   private bytesHeld = 0;
+  private progressedMs = performance.now();
   private tickMs: number | undefined;
   private timer: NodeJS.Timeout | undefined;
 
@@ -37,6 +38,16 @@ export class HeldDeliveries {
     return this.bytesHeld;
   }
 
+  /** Since one was let go, the first came, or something else got on. */
+  get quietMs(): number {
+    return performance.now() - this.progressedMs;
+  }
+
+  /** Something got on: for those who know more of it. */
+  progressed(): void {
+    this.progressedMs = performance.now();
+  }
+
   /** Their sequences. */
   seqs(): Set<number> {
     return new Set([...this.spokenAt.keys()].map(({ seq }) => seq));
@@ -44,13 +55,16 @@ export class HeldDeliveries {
 
   /** Holds one. */
   add(delivery: Delivery): void {
+    if (this.spokenAt.size === 0) this.progressed();
     this.spokenAt.set(delivery, this.tick);
     this.bytesHeld += delivery.data.length;
   }
 
   /** Lets one go, where it is held. */
   delete(delivery: Delivery): void {
-    if (this.spokenAt.delete(delivery)) this.bytesHeld -= delivery.data.length;
+    if (!this.spokenAt.delete(delivery)) return;
+    this.bytesHeld -= delivery.data.length;
+    this.progressed();
   }
 
   /** Signals progress by this ack wait from now on. */

@@ -1,5 +1,6 @@
 export type { Batch, BatchInbox } from './batch-inbox.js';
 export { BatchProcessor } from './batch-processor.js';
+export { type ConsumerCounts, ConsumerFigures } from './consumer-figures.js';
 export { type ConsumerParts, IdempotentConsumer } from './consumer.js';
 export type { ConsumerSettings } from './consumer-settings.js';
 export { type DataLayer, typeOrm, type TypeOrmSource } from './data-layer.js';
@@ -24,6 +25,7 @@ export {
 export { BatchContext } from './nest/batch-context.js';
 export { InboxContext } from './nest/inbox-context.js';
 export { boundsWith, type ConsumerBounds, connectionsNeeded, DEFAULT_BOUNDS } from './bounds.js';
+export type { ConsumerHealth } from './health.js';
 export { jsonDecoder } from './json-decoder.js';
 export { type CompleteOptions, type PullConsumerOptions } from './nest/pull-consumer-options.js';
 export { ErrorPassage, PullConsumerStrategy } from './nest/pull-consumer-strategy.js';
@@ -41,3 +43,4 @@ export type { Coverage, ForeignSequences, StreamHistory, StreamIncarnation } fro
 export { Poison, RetryLater } from './verdict.js';
 export type { ProcessorSettings } from './processor-settings.js';
 export type { ReadingOptions, Schema } from './reading.js';
+export { type TraceContext, traceOf } from './trace-context.js';

@@ -40,7 +40,13 @@ export type ConsumerEvent =
   /** A process may have ended over this message. It is processed alone, its attempts counted. */
   | { readonly type: 'isolated'; readonly seq: number; readonly deliveries: number }
   /** The transaction is committed and nothing is acknowledged yet. */
-  | { readonly type: 'committed'; readonly seqs: readonly number[] }
+  | {
+      readonly type: 'committed';
+      readonly seqs: readonly number[];
+      readonly outcomes: ReadonlyMap<number, Outcome>;
+      /** How long it took to decide, waiting for an outage included. */
+      readonly ms: number;
+    }
   | { readonly type: 'divided'; readonly size: number; readonly error: unknown }
   | { readonly type: 'dead-letter'; readonly seq: number; readonly reason: string; readonly detail: string }
   | { readonly type: 'failed'; readonly seq: number; readonly attempts: number; readonly error: unknown }

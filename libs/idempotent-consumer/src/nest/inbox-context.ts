@@ -2,6 +2,7 @@
 import { type DataLayer, noDataLayer } from '../data-layer.js';
 import type { Message } from '../delivery.js';
 import type { Transaction } from '../effect.js';
+import { type TraceContext, traceOf } from '../trace-context.js';
 
 /** The circumstances of one event. `M` is the type of `manager`, for example TypeORM's `EntityManager`. */
 export class InboxContext<M = unknown, E = unknown> {
@@ -16,6 +17,11 @@ export class InboxContext<M = unknown, E = unknown> {
     readonly event: Message<E>,
     private readonly dataLayer: DataLayer<M> = noDataLayer,
   ) {}
+
+  /** The W3C trace context that came with the event, for a span of the handler's own. */
+  get trace(): TraceContext | undefined {
+    return traceOf(this.event.delivery);
+  }
 
   /** Whether `manager` was asked for. A data layer sends a statement some moments after it was called. */
   get usesManager(): boolean {

@@ -14,12 +14,13 @@
  * Use it with `ErrorPassage` as a global filter: Nest's own filter would hide which error of Postgres it was.
  */
 import { Catch, type RpcExceptionFilter } from '@nestjs/common';
-import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
+import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import { lastValueFrom, type Observable, throwError } from 'rxjs';
 import { BatchProcessor } from '../batch-processor.js';
 import { IdempotentConsumer } from '../consumer.js';
 import type { Effect, EventEffect } from '../effect.js';
 import { DurableConsumer } from '../jetstream/durable-consumer.js';
+import type { ConsumerHealth } from '../health.js';
 import { OptionsError } from '../options-error.js';
 import { OutageGate } from '../outage-gate.js';
 import { Inbox } from '../postgres/inbox.js';
@@ -35,9 +36,14 @@ import {
   type PullConsumerOptions,
 } from './pull-consumer-options.js';
 
+/** Calls a handler, by way of everything that Nest has put around it. */
+type Call<E> = (payload: unknown, context: BatchContext | InboxContext<unknown, E>) => Promise<void>;
+
+const STUCK_MS_MIN = 60_000;
+
 /** Runs a consumer for each `@OncePerEvent` of the application. */
 export class PullConsumerStrategy<E> extends Server implements CustomTransportStrategy {
-  private readonly consumers: IdempotentConsumer[] = [];
+  private readonly consumers = new Map<string, IdempotentConsumer>();
   private readonly pullOptions: CompleteOptions<E>;
 
   constructor(options: PullConsumerOptions<E>) {
@@ -56,20 +62,12 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
       return;
     }
     for (const [pattern, handler] of this.messageHandlers) {
-      const call = async (
-        payload: unknown,
-        context: BatchContext | InboxContext<unknown, E>,
-      ): Promise<void> => {
-        const answer: unknown = await handler(payload, context);
-        const stream: Observable<unknown> = this.transformToObservable(answer);
-        await lastValueFrom(stream, { defaultValue: undefined });
-        // What nobody waits for is sent by now, and fails the call.
-        if (context.usesManager) await new Promise((resolve) => setImmediate(resolve));
-      };
       const options = (handler.extras ?? {}) as OncePerEventOptions;
-      this.consumers.push(this.consumerOf(pattern, this.effectOf(pattern, call, options), options));
+      const effect = this.effectOf(pattern, this.callOf(pattern, handler), options);
+      this.consumers.set(pattern, this.consumerOf(pattern, effect, options));
     }
-    Promise.all(this.consumers.map((consumer) => consumer.start())).then(
+    const consumers = [...this.consumers.values()];
+    Promise.all(consumers.map((consumer) => consumer.start())).then(
       () => {
         callback();
       },
@@ -81,7 +79,21 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
 
   /** Called by Nest: finishes what is in flight. */
   async close(): Promise<void> {
-    await Promise.all(this.consumers.map((consumer) => consumer.stop()));
+    await Promise.all([...this.consumers.values()].map((consumer) => consumer.stop()));
+  }
+
+  /**
+   * How each consumer is, by its pattern: health.ts has the states. A process with a consumer that is `stuck` is to be restarted.
+   *
+   * @param stuckMs for how long nothing may have happened while events are here; twice `handlerMsMax`, and at least a minute, when
+   *   left out
+   */
+  health(stuckMs = this.stuckMs()): ReadonlyMap<string, ConsumerHealth> {
+    return new Map([...this.consumers].map(([pattern, consumer]) => [pattern, consumer.health(stuckMs)]));
+  }
+
+  private stuckMs(): number {
+    return Math.max(STUCK_MS_MIN, 2 * (this.pullOptions.settings.handlerMsMax ?? 0));
   }
 
   /** Nest's hook for events of the transport. There are none: see `observerOf`. */
@@ -103,9 +115,20 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     });
   }
 
+  private callOf(pattern: string, handler: MessageHandler): Call<E> {
+    return async (payload, context) => {
+      const answer: unknown = await handler(payload, context);
+      const stream: Observable<unknown> = this.transformToObservable(answer);
+      await lastValueFrom(stream, { defaultValue: undefined });
+      // What nobody waits for is sent by now, and fails the call.
+      if (context.usesManager) await new Promise((resolve) => setImmediate(resolve));
+      this.consumers.get(pattern)?.progressed();
+    };
+  }
+
   private effectOf(
     name: string,
-    call: (payload: unknown, context: BatchContext | InboxContext<unknown, E>) => Promise<void>,
+    call: Call<E>,
     { batch = false }: OncePerEventOptions,
   ): Effect<E> | EventEffect<E> {
     const { comparisonOf, dataLayer } = this.pullOptions;
