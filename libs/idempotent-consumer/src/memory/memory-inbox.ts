@@ -36,8 +36,8 @@ export class MemoryInbox<E> implements BatchInbox<E> {
   /** Dead letters, in order. */
   readonly deadLetters: PoisonMessage[] = [];
   private readonly keys = new Map<string, Key>();
-  /** By stream and sequence: which id took effect there, and when duplicates and dead letters were published. */
-  private readonly stored = new Map<string, string>();
+  /** When what took effect was published, by stream and sequence, and when duplicates and dead letters were. */
+  private readonly stored = new Map<string, number>();
   private readonly others = new Map<string, number>();
   private readonly attempts = new Map<string, AttemptFigures>();
   private last: Promise<unknown> = Promise.resolve();
@@ -124,14 +124,11 @@ export class MemoryInbox<E> implements BatchInbox<E> {
     const { seq, publishedAt } = message.delivery;
     const [place, identity] = [placeOf(streamId, seq), identityOf(message)];
     const key = draft.keys.get(identity) ?? this.keys.get(identity);
-    const other = this.others.get(place);
-    const isSame = key?.place === place;
-    const known = isSame ? key.publishedMs : other;
+    const known = this.stored.get(place) ?? this.others.get(place);
     if (known !== undefined) {
       draft.outcomes.set(seq, { kind: 'settled' });
       if (known !== publishedAt.getTime()) draft.foreign.push(seq);
-    } else if (this.stored.has(place)) draft.foreign.push(seq);
-    else if (key === undefined) {
+    } else if (key === undefined) {
       draft.outcomes.set(seq, { kind: 'stored' });
       draft.fresh.push(message);
       draft.keys.set(identity, { place, digest: message.digest, publishedMs: publishedAt.getTime() });
@@ -148,9 +145,9 @@ export class MemoryInbox<E> implements BatchInbox<E> {
   ): PoisonMessage[] {
     return poison.filter(({ delivery: { seq, publishedAt }, reason }) => {
       const place = placeOf(streamId, seq);
-      const other = this.others.get(place);
-      if (other !== undefined && other !== publishedAt.getTime()) foreign.push(seq);
-      const isNew = other === undefined && !this.stored.has(place);
+      const known = this.stored.get(place) ?? this.others.get(place);
+      if (known !== undefined && known !== publishedAt.getTime()) foreign.push(seq);
+      const isNew = known === undefined;
       outcomes.set(seq, isNew ? { kind: 'dead-letter', reason } : { kind: 'settled' });
       return isNew;
     });
@@ -177,7 +174,7 @@ export class MemoryInbox<E> implements BatchInbox<E> {
     this.deadLetters.push(...buried);
     for (const [identity, key] of keys) {
       this.keys.set(identity, key);
-      this.stored.set(key.place, identity);
+      this.stored.set(key.place, key.publishedMs);
     }
     const dated = [...batch.messages, ...buried].map(({ delivery }) => delivery);
     for (const { seq, publishedAt } of dated)

@@ -16,7 +16,6 @@ let streams = 0;
 
 beforeAll(async () => {
   system = await createTestSystem();
-  tables = await createInbox(system.pool, { consumer: 'test' });
   await system.pool.query('CREATE TABLE applied (stream_id int, seq bigint)');
 });
 
@@ -47,7 +46,8 @@ async function loseRace(inbox: Inbox<string>, streamId: number, seq: number): Pr
   const other = await system.pool.connect();
   await other.query('BEGIN');
   await other.query(
-    `INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest, published_at) VALUES ('t', $1, $2, $3, 0, now())`,
+    `INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest${tables.keyIsDated === true ? ', published_at' : ''})
+     VALUES ('t', $1, $2, $3, 0${tables.keyIsDated === true ? ', now()' : ''})`,
     [id, streamId, 1_000 + seq],
   );
   const deciding = inbox.process(streamId, { messages: [message(seq, id)], poison: [] });
@@ -114,7 +114,19 @@ async function isAnyoneWaiting(): Promise<boolean> {
   return rows.length > 0;
 }
 
-describe('the inbox', () => {
+/** Its own tables, or those of a program that had them before. */
+async function tablesOf(areDated: boolean): Promise<InboxTables> {
+  const own = await createInbox(system.pool, { consumer: `dated-${areDated}` });
+  if (areDated) return own;
+  await system.pool.query(`ALTER TABLE ${own.key} DROP COLUMN published_at`);
+  return { ...own, keyIsDated: false };
+}
+
+describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) => {
+  beforeAll(async () => {
+    tables = await tablesOf(areDated);
+  });
+
   it('ends every sequence once, however deliveries are repeated, batched and spread over workers', async () => {
     const sends = fc.array(
       fc.record({ id: fc.integer({ min: 0, max: 9 }), content: fc.integer({ min: 0, max: 1 }) }),
@@ -305,7 +317,7 @@ describe('the inbox', () => {
 
   it('tells a unique constraint of the effect from a claim that was refused', async () => {
     const pool = new pg.Pool({ connectionString: system.postgresUrl, max: 1 });
-    await pool.query('CREATE TABLE only_once (seq bigint PRIMARY KEY)');
+    await pool.query('CREATE TABLE IF NOT EXISTS only_once (seq bigint PRIMARY KEY)');
     let transactions = 0;
     pool.on('acquire', () => transactions++);
     const inbox = new Inbox<string>(pool, tables, {
@@ -320,11 +332,22 @@ describe('the inbox', () => {
     expect(transactions).toBe(1);
   });
 
-  it('refuses a sequence that it knows under another id: the stream was made anew', async () => {
+  it('refuses a sequence that it knows as another message: the stream has another history', async () => {
     const inbox = makeInbox();
     const streamId = ++streams + 1_000;
     await inbox.process(streamId, { messages: [message(1, `${streamId}-a`)], poison: [] });
-    const foreign = inbox.process(streamId, { messages: [message(1, `${streamId}-z`)], poison: [] });
-    await expect(foreign).rejects.toThrow(ForeignSequenceError);
+    const other = message(1, `${streamId}-z`);
+    const messages = [{ ...other, delivery: { ...other.delivery, publishedAt: new Date(1) } }];
+    await expect(inbox.process(streamId, { messages, poison: [] })).rejects.toThrow(ForeignSequenceError);
+  });
+
+  it('knows a message whose id is read otherwise than before, by its sequence and when it was published', async () => {
+    const inbox = makeInbox();
+    const streamId = ++streams + 1_000;
+    await inbox.process(streamId, { messages: [message(1, `${streamId}-a`)], poison: [] });
+    const deciding = inbox.process(streamId, { messages: [message(1, `${streamId}-z`)], poison: [] });
+    // Without the date of the key, it could as well be another message.
+    if (areDated) expect(await deciding).toEqual(new Map([[1, { kind: 'settled' }]]));
+    else await expect(deciding).rejects.toThrow(ForeignSequenceError);
   });
 });
