@@ -87,7 +87,7 @@ async function stored(): Promise<number> {
 
 async function moreIsStored(): Promise<number> {
   const before = await waitFor(async () => [await stored()], {
-    withinMs: MINUTE_MS,
+    timeoutMs: MINUTE_MS,
     describe: 'the database to answer',
   });
   return waitFor(
@@ -95,7 +95,7 @@ async function moreIsStored(): Promise<number> {
       const now = await stored();
       return now >= (before[0] ?? 0) + EVENTS_BETWEEN ? now : undefined;
     },
-    { withinMs: MINUTE_MS, describe: `${EVENTS_BETWEEN} more events to be stored` },
+    { timeoutMs: MINUTE_MS, describe: `${EVENTS_BETWEEN} more events to be stored` },
   );
 }
 
@@ -116,7 +116,7 @@ async function expectWhole(...producers: readonly SteadyProducer[]): Promise<voi
   const accepted = producers.reduce((sum, producer) => sum + producer.accepted, 0);
   // An event whose acknowledgement was lost is there, too: its producer sent it again, until it was told.
   await waitFor(async () => (await stored()) === accepted, {
-    withinMs: MINUTE_MS,
+    timeoutMs: MINUTE_MS,
     describe: `${accepted} events to be stored`,
   });
   expect(await audit()).toMatchObject({ verdict: 'whole', stored: accepted });
@@ -125,7 +125,7 @@ async function expectWhole(...producers: readonly SteadyProducer[]): Promise<voi
 /** Asks for stored events as a reader does who pages through all of them. */
 async function readPages(): Promise<void> {
   await waitFor(async () => (await fetch(`${gateway.url}/events?limit=10`)).ok, {
-    withinMs: MINUTE_MS,
+    timeoutMs: MINUTE_MS,
     describe: 'the gateway to read the database',
   });
 }
@@ -203,7 +203,7 @@ describe('brokers that are restored from a backup', () => {
       await moreIsStored();
       await third.stop();
       await waitFor(async () => (await audit()).verdict === 'whole', {
-        withinMs: MINUTE_MS,
+        timeoutMs: MINUTE_MS,
         describe: 'everything to be stored',
       });
       const before = await stored();
@@ -228,13 +228,13 @@ describe('brokers that are restored from a backup', () => {
 async function sentAgain(producer: SteadyProducer, before: number): Promise<SteadyProducer> {
   const again = new SteadyProducer(() => [gateway.url], 'third');
   await waitFor(() => again.accepted > producer.accepted, {
-    withinMs: MINUTE_MS,
+    timeoutMs: MINUTE_MS,
     describe: 'the same events to be sent again, and more',
   });
   await again.stop();
   const expected = before + again.accepted - producer.accepted;
   await waitFor(async () => (await stored()) === expected, {
-    withinMs: MINUTE_MS,
+    timeoutMs: MINUTE_MS,
     describe: `${expected} events to be stored`,
   });
   return again;

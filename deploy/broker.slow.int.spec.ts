@@ -98,7 +98,7 @@ const storeOf = (name: string): string => join(disk, name, 'store');
 async function untilHealthy(monitorPort: number, path: string): Promise<void> {
   const isHealthy = async (): Promise<boolean> =>
     (await fetch(`http://127.0.0.1:${monitorPort}${path}`).catch(() => undefined))?.ok === true;
-  await waitFor(isHealthy, { withinMs: 60_000, describe: 'the broker to be healthy' });
+  await waitFor(isHealthy, { timeoutMs: 60_000, describe: 'the broker to be healthy' });
 }
 
 /** Starts one broker. @returns the client's URL */
@@ -161,7 +161,7 @@ if (ableTo) {
           .catch(() => undefined);
         return output.includes('is full: make room');
       };
-      await waitFor(isToldFull, { withinMs: 40_000, describe: 'the full disk to be said' }).catch(
+      await waitFor(isToldFull, { timeoutMs: 40_000, describe: 'the full disk to be said' }).catch(
         (cause: unknown) => {
           throw new Error(output.slice(-2_000), { cause });
         },
@@ -191,7 +191,7 @@ if (ableTo) {
           : '';
       const isCopied = (name: string): boolean =>
         stateOf(logOf(name)) === stateOf(join(storeOf(name), 'meta-layer', '$SYS'));
-      await waitFor(() => names.every(isCopied), { withinMs: 30_000, describe: 'a copy at each broker' });
+      await waitFor(() => names.every(isCopied), { timeoutMs: 30_000, describe: 'a copy at each broker' });
       await Promise.all(brokers.map((one) => end(one, 'SIGTERM')));
       brokers = [];
       for (const name of names) rmSync(logOf(name), { recursive: true });
@@ -202,7 +202,7 @@ if (ableTo) {
         messages = info?.state.messages;
         return messages === 20;
       };
-      await waitFor(isThere, { withinMs: 30_000, describe: 'the stream' }).catch((cause: unknown) => {
+      await waitFor(isThere, { timeoutMs: 30_000, describe: 'the stream' }).catch((cause: unknown) => {
         throw new Error(`${messages} messages:\n${output.slice(-2_000)}`, { cause });
       });
       expect(output.match(/had forgotten its streams/g)).toHaveLength(3);

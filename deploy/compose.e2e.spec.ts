@@ -51,9 +51,9 @@ async function figures(service = 'gateway-1'): Promise<{ unique_processed: numbe
 
 /** Resolves when events that are sent from now on are stored: both producers, gateways, brokers and Postgres work. */
 async function expectFlow(): Promise<void> {
-  const before = await waitFor(stored, { withinMs: MINUTE_MS, describe: 'a gateway to answer' });
+  const before = await waitFor(stored, { timeoutMs: MINUTE_MS, describe: 'a gateway to answer' });
   await waitFor(async () => (await stored()) > before + 1_000, {
-    withinMs: MINUTE_MS,
+    timeoutMs: MINUTE_MS,
     intervalMs: 250,
     describe: 'a thousand more events to be stored',
   });
@@ -262,7 +262,7 @@ describe('while producers run, a user', () => {
       await project.script('restore.sh', folder);
       await project.whole(WHOLE_MS_MAX);
       await waitFor(async () => (await stored()) > before, {
-        withinMs: 2 * MINUTE_MS,
+        timeoutMs: 2 * MINUTE_MS,
         intervalMs: 500,
         describe: `more events to be stored than the ${before} before the restore`,
       });
@@ -277,7 +277,7 @@ describe('in the end', () => {
     inOrder(async () => {
       await project.compose('stop', 'producer-http', 'producer-nats');
       await waitFor(async () => (await figures()).in_flight === 0, {
-        withinMs: MINUTE_MS,
+        timeoutMs: MINUTE_MS,
         describe: 'everything to be stored',
       });
       const before = await stored();

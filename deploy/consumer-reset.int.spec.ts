@@ -48,7 +48,7 @@ async function take(worker: BrokerConnection, count: number): Promise<number> {
   worker.publish('SEKALI.API.CONSUMER.MSG.NEXT.EVENTS.store', `{"batch":${count},"expires":10000000000}`, {
     reply: '_INBOX_worker.taken',
   });
-  await waitFor(() => seqs.length >= count, { withinMs: 15_000, describe: `${count} deliveries` });
+  await waitFor(() => seqs.length >= count, { timeoutMs: 15_000, describe: `${count} deliveries` });
   subscription.unsubscribe();
   return seqs[0] ?? NaN;
 }
@@ -77,7 +77,7 @@ describe.each([0, 1, 2])('a consumer that is put back through broker %i', (index
     expect(await take(worker, 3)).toBe(3);
     // Another worker may have been given messages before the one that asked for it looks.
     const resetting = durable.reset(2);
-    await waitFor(async () => (await delivered()) === 1, { withinMs: 10_000, describe: 'the reset' });
+    await waitFor(async () => (await delivered()) === 1, { timeoutMs: 10_000, describe: 'the reset' });
     expect(await take(worker, 3)).toBe(2);
     await resetting;
     expect(await delivered()).toBe(4);

@@ -45,7 +45,7 @@ async function stored(): Promise<number> {
 async function moreIsStored(): Promise<void> {
   const before = await stored();
   await waitFor(async () => (await stored()) > before + EVENTS_BETWEEN, {
-    withinMs: MINUTE_MS,
+    timeoutMs: MINUTE_MS,
     describe: `${EVENTS_BETWEEN} more events to be stored`,
   });
 }
@@ -60,7 +60,7 @@ describe('a database of the version before', () => {
       expect(await pendingMigrations(pool)).not.toEqual([]);
       const producer = new SteadyProducer(() => [gateway.url]);
       await waitFor(() => producer.accepted > EVENTS_BETWEEN, {
-        withinMs: MINUTE_MS,
+        timeoutMs: MINUTE_MS,
         describe: `${EVENTS_BETWEEN} events to be taken`,
       });
       // A gateway that has just started may not have reached the brokers yet.

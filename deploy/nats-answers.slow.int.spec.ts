@@ -180,12 +180,12 @@ async function leaders(): Promise<object> {
     const consumer = await api.consumers.info('EVENTS', 'store');
     return { stream: stream.cluster?.leader, consumer: consumer.cluster?.leader };
   };
-  return waitFor(look, { withinMs: 60_000, describe: 'who leads' });
+  return waitFor(look, { timeoutMs: 60_000, describe: 'who leads' });
 }
 
 /** Does something until it leaves the leaders where they were, and checks each time that nothing else has changed. */
 async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
-  const before = await waitFor(fingerprint, { withinMs: 60_000, describe: 'what there is before' });
+  const before = await waitFor(fingerprint, { timeoutMs: 60_000, describe: 'what there is before' });
   let led: object = {};
   let leading: object = {};
   for (let round = 1; round <= ROUNDS_MAX; round += 1) {
@@ -198,8 +198,8 @@ async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
       looks += 1;
       return looks === LOOKS;
     };
-    await waitFor(isSeen, { withinMs: 60_000, describe: 'enough looks at the stream' });
-    const after = await waitFor(fingerprint, { withinMs: 60_000, describe: 'what there is afterwards' });
+    await waitFor(isSeen, { timeoutMs: 60_000, describe: 'enough looks at the stream' });
+    const after = await waitFor(fingerprint, { timeoutMs: 60_000, describe: 'what there is afterwards' });
     expect(after).toEqual(before);
     leading = await leaders();
     if (JSON.stringify(led) === JSON.stringify(leading)) return;
@@ -230,7 +230,7 @@ async function settleEverything(): Promise<void> {
       );
       return pending === 0 && unsettled === 0;
     },
-    { withinMs: 60_000, describe: 'the consumer to have nothing left' },
+    { timeoutMs: 60_000, describe: 'the consumer to have nothing left' },
   );
   subscription.unsubscribe();
 }
@@ -253,11 +253,11 @@ describe('what is tried here', () => {
       sendAll('worker');
       // A pull ends in its own way only while there is nothing to deliver.
       const isOver = (): boolean => heard.has('408');
-      await waitFor(isOver, { withinMs: 15_000, describe: 'the end of a pull' });
+      await waitFor(isOver, { timeoutMs: 15_000, describe: 'the end of a pull' });
       for (const user of USERS) sendAll(user);
       const kinds = ['empty', 'JSON', 'error', 'message', 'delivery', '100', '400', '404', '408'];
       const all = (): boolean => kinds.every((kind) => heard.has(kind));
-      await waitFor(all, { withinMs: 15_000, describe: 'answers of all kinds' }).catch(() => undefined);
+      await waitFor(all, { timeoutMs: 15_000, describe: 'answers of all kinds' }).catch(() => undefined);
       expect([...heard].sort()).toEqual(expect.arrayContaining(kinds.sort()));
     },
     TEST_MS_MAX,

@@ -66,7 +66,7 @@ describe('a producer', () => {
       await expectOthersServed();
       // Forgotten batches make room by themselves.
       const again = async (): Promise<boolean> => (await answerInBatch(connection, nuid.next(), 1)) === '';
-      await waitFor(again, { withinMs: 30_000, describe: 'an unfinished batch to be dropped' });
+      await waitFor(again, { timeoutMs: 30_000, describe: 'an unfinished batch to be dropped' });
     });
   });
 
@@ -74,7 +74,7 @@ describe('a producer', () => {
     await as('producer', async (connection) => {
       const batch = nuid.next();
       const begin = async (): Promise<boolean> => (await answerInBatch(connection, batch, 1)) === '';
-      await waitFor(begin, { withinMs: 30_000, describe: 'room for a batch' });
+      await waitFor(begin, { timeoutMs: 30_000, describe: 'room for a batch' });
       for (let number = 2; number <= BATCH_MESSAGES_MAX; number += 1) {
         expect(await answerInBatch(connection, batch, number)).toBe('');
       }

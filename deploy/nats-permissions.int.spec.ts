@@ -244,7 +244,7 @@ describe('a connection', () => {
     const socket = connectTcp(cluster.brokers[0]?.port ?? 0, '127.0.0.1');
     let heard = '';
     socket.on('data', (chunk) => (heard += chunk.toString())).on('error', () => undefined);
-    await waitFor(() => heard.includes('\r\n'), { withinMs: 5_000, describe: 'the greeting of the broker' });
+    await waitFor(() => heard.includes('\r\n'), { timeoutMs: 5_000, describe: 'the greeting of the broker' });
     socket.write('CONNECT {"verbose":true}\r\nPING\r\n');
     await once(socket, 'close');
     expect(JSON.parse(heard.replace(/^INFO |\r\n[^]*$/g, ''))).toMatchObject({ tls_required: true });
@@ -287,10 +287,10 @@ describe('a program', () => {
       })();
       const stranger = createUser().getPublicKey();
       cluster.changeUsers((text) => text.replace(/^WORKER_NKEY: .*$/m, `WORKER_NKEY: ${stranger}`));
-      await waitFor(() => refusals > 3, { withinMs: 20_000, describe: 'each broker to refuse the worker' });
+      await waitFor(() => refusals > 3, { timeoutMs: 20_000, describe: 'each broker to refuse the worker' });
       cluster.changeUsers((text) => text);
       await waitFor(() => maySend(connection, 'SEKALI.API.CONSUMER.INFO.EVENTS.store'), {
-        withinMs: 20_000,
+        timeoutMs: 20_000,
         describe: 'the worker to be connected again',
       });
       expect(connection.isClosed()).toBe(false);
@@ -332,7 +332,7 @@ describe('a broker', () => {
       certificate: certificateOf(others),
     });
     await waitFor(() => first.log().slice(before).includes('TLS route handshake error'), {
-      withinMs: 15_000,
+      timeoutMs: 15_000,
       describe: 'the intruder to be turned away',
     });
     expect(await first.peers()).toEqual(['nats-2', 'nats-3']);
@@ -362,7 +362,7 @@ describe('the whole way', () => {
       payload: { id },
     });
     await waitFor(async () => (await fetch(`${gateway.url}/health/ready`)).ok, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'the gateway to reach the brokers',
     });
     await publishOverHttp(gateway.url, [event('a'), event('b'), event('a')]);
@@ -382,7 +382,7 @@ describe('the whole way', () => {
         const stats = await statsOf(gateway.url);
         return stats.unique_processed === 2 && stats.duplicate_dropped === 3 && stats.in_flight === 0;
       },
-      { withinMs: 20_000, describe: 'two events to be stored and three repeats dropped' },
+      { timeoutMs: 20_000, describe: 'two events to be stored and three repeats dropped' },
     );
     const audit = await sekali(environmentOf('monitoring'), 'audit', '--json');
     expect(JSON.parse(audit.output)).toMatchObject({ verdict: 'whole' });
@@ -399,14 +399,14 @@ describe('the whole way', () => {
     for (let round = 1; round <= 5; round += 1) {
       await as('producer', (connection) => connection.request('events.orders', '', { timeout: 5_000 }));
       await waitFor(async () => (await given()) === before + 2 * round - 1, {
-        withinMs: 5_000,
+        timeoutMs: 5_000,
         describe: 'the empty message to be a dead letter',
       });
       // At once, while the brokers may still deliver to the pull that they have ended.
       await as('producer', (connection) => connection.request('events.orders', '-', { timeout: 5_000 }));
       // Less than the ack wait: after that it would come again.
       await waitFor(async () => (await given()) === before + 2 * round, {
-        withinMs: 10_000,
+        timeoutMs: 10_000,
         describe: 'the next message to be a dead letter',
       });
     }

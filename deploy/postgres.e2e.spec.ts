@@ -74,8 +74,8 @@ async function rowsOf(table: string): Promise<number> {
   return rows[0]?.count ?? 0;
 }
 
-const wait = (describe: string): { withinMs: number; describe: string } => ({
-  withinMs: MINUTE_MS,
+const wait = (describe: string): { timeoutMs: number; describe: string } => ({
+  timeoutMs: MINUTE_MS,
   describe,
 });
 

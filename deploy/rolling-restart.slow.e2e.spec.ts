@@ -40,7 +40,7 @@ async function isReady(): Promise<void> {
       const answers = await Promise.all(apps.gateway.map(({ url }) => fetch(`${url}/health/ready`)));
       return answers.every(({ ok }) => ok);
     },
-    { withinMs: MINUTE_MS, describe: 'both gateways to be ready' },
+    { timeoutMs: MINUTE_MS, describe: 'both gateways to be ready' },
   );
 }
 
@@ -68,7 +68,7 @@ describe('a rolling restart', () => {
       const moreIsAccepted = async (): Promise<void> => {
         const before = producer.accepted;
         await waitFor(() => producer.accepted > before + 200, {
-          withinMs: MINUTE_MS,
+          timeoutMs: MINUTE_MS,
           describe: 'more events to be accepted',
         });
       };

@@ -54,7 +54,7 @@ async function makeAsBefore(): Promise<string> {
     allow_atomic: true,
   };
   const made = await waitFor(() => manager.streams.add(stream), {
-    withinMs: STORED_MS_MAX,
+    timeoutMs: STORED_MS_MAX,
     describe: 'the brokers to have a leader',
   });
   const consumer = {
@@ -101,7 +101,7 @@ async function publish(name: string): Promise<void> {
     });
     return answer.status === 202;
   };
-  await waitFor(publishing, { withinMs: STORED_MS_MAX, describe: 'the gateway to take events' });
+  await waitFor(publishing, { timeoutMs: STORED_MS_MAX, describe: 'the gateway to take events' });
 }
 
 /** All that was sent is stored, once, and all of it belongs to the one stream that there ever was. */
@@ -112,7 +112,7 @@ async function expectStored(count: number): Promise<void> {
     );
     return rows[0]?.count === count;
   };
-  await waitFor(isStored, { withinMs: STORED_MS_MAX, describe: `${count} events to be stored` });
+  await waitFor(isStored, { timeoutMs: STORED_MS_MAX, describe: `${count} events to be stored` });
   const { rows } = await system.pool.query('SELECT name, identity, revision FROM sekali.stream');
   expect(rows).toEqual([{ name: 'EVENTS', identity: created, revision: 1 }]);
   const audit = await sekali(environmentOf('monitoring'), 'audit', '--wait', '30', '--json');

@@ -127,7 +127,7 @@ export class ComposedProject {
   }
 
   /** Ends the process of a container with SIGKILL, as a crash would; resolves when Docker has started it again. */
-  async crash(service: string, withinMs: number): Promise<void> {
+  async crash(service: string, timeoutMs: number): Promise<void> {
     const [victim] = await this.containersOf(service);
     if (victim === undefined) throw new Error(`there is no container of ${service}`);
     const script = `process.kill(${victim.State.Pid}, 'SIGKILL')`;
@@ -141,12 +141,12 @@ export class ComposedProject {
         const again = (await this.containersOf(service)).find(({ Name }) => Name === victim.Name);
         return again?.RestartCount === victim.RestartCount + 1 && again.State.Pid !== victim.State.Pid;
       },
-      { withinMs, intervalMs: 250, describe: `Docker to start ${victim.Name} again` },
+      { timeoutMs, intervalMs: 250, describe: `Docker to start ${victim.Name} again` },
     );
   }
 
   /** Resolves when every container that should run does, and is healthy where that can be told. */
-  async whole(withinMs: number): Promise<void> {
+  async whole(timeoutMs: number): Promise<void> {
     await waitFor(
       async () => {
         const ill = (await this.containers()).filter((container) => !isWell(container));
@@ -154,7 +154,7 @@ export class ComposedProject {
           throw new Error(ill.map(({ Name, State }) => `${Name} ${State.Status}`).join(', '));
         return true;
       },
-      { withinMs, intervalMs: 500, describe: 'every container to run and be healthy' },
+      { timeoutMs, intervalMs: 500, describe: 'every container to run and be healthy' },
     );
   }
 

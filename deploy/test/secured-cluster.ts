@@ -11,8 +11,8 @@ import { brokerAddress, type BrokerAddress } from '#broker';
 import { drawFreePorts, findNatsServer, findRepositoryRoot, ManagedProcess } from '#local-cluster';
 import { waitFor } from '#testing';
 
-const HEALTHY_WITHIN_MS = 30_000;
-const STOP_WITHIN_MS = 10_000;
+const HEALTHY_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 10_000;
 
 /** The NATS users of a deployment. */
 export type NatsUser =
@@ -74,7 +74,7 @@ export class SecuredCluster {
     }
     for (const broker of this.brokers) {
       await waitFor(async () => (await broker.peers()).length === 2, {
-        withinMs: HEALTHY_WITHIN_MS,
+        timeoutMs: HEALTHY_TIMEOUT_MS,
         describe: `${broker.name} to have both routes`,
       });
     }
@@ -87,7 +87,7 @@ export class SecuredCluster {
       SEKALI_NATS_DISCOVERY: 'false',
       SEKALI_NATS_CA_FILE: join(this.secrets, 'ca.crt'),
       SEKALI_NATS_NKEY_FILE: join(this.secrets, `nats-${user}.nkey`),
-      SEKALI_NATS_INBOX_PREFIX: `_INBOX_${user}`,
+      SEKALI_NATS_REPLY_PREFIX: `_INBOX_${user}`,
       SEKALI_NATS_API_PREFIX: 'SEKALI.API',
     };
   }
@@ -152,7 +152,7 @@ export class SecuredCluster {
 
   /** Ends the brokers and removes what they wrote. */
   async stop(): Promise<void> {
-    await Promise.all(this.processes.map((managed) => managed.stop({ timeoutMs: STOP_WITHIN_MS })));
+    await Promise.all(this.processes.map((managed) => managed.stop({ timeoutMs: STOP_TIMEOUT_MS })));
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -53,7 +53,7 @@ describe('the judged gateway', () => {
     expect((await post(app.url, event('1'))).status).toBe(202);
     const messages = async (): Promise<number> =>
       (await jetstreamManager(connection)).streams.info(streamName).then(({ state }) => state.messages);
-    await waitFor(async () => (await messages()) === 1, { withinMs: 10_000, describe: 'the event' });
+    await waitFor(async () => (await messages()) === 1, { timeoutMs: 10_000, describe: 'the event' });
     expect(await messages()).toBe(1);
   });
 

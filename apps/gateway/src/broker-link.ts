@@ -22,7 +22,7 @@ import {
   type PublisherOptions,
   type PublishOutcome,
 } from '#broker';
-import { pause, withinMs } from '#waiting';
+import { pause, withTimeout } from '#waiting';
 import { GrowingFigure } from './stats/growing-figure.js';
 
 /** Where the brokers are, and which stream and consumer this is about. */
@@ -54,7 +54,7 @@ export class BrokerLink {
   private streamWitness: StreamWitness | undefined;
   private isStreamThere = false;
   private lookTimer: NodeJS.Timeout | undefined;
-  private stopWithinMs: number | undefined;
+  private stopTimeoutMs: number | undefined;
   private closed = false;
   /** The largest sequence that a PubAck told: no answer about the stream may end below it. */
   readonly acknowledged = new GrowingFigure();
@@ -131,13 +131,13 @@ export class BrokerLink {
   /** Whether a broker answers now. Rejects when none does in time. */
   async ping(): Promise<void> {
     if (this.connection === undefined) throw new Error('not connected yet');
-    await withinMs(ANSWER_MS_MAX, this.connection.flush());
+    await withTimeout(ANSWER_MS_MAX, this.connection.flush());
   }
 
   /** Begins no more publishes, and ends those under way within a time. */
-  stopPublishing(withinMsMax: number): void {
-    this.stopWithinMs = withinMsMax;
-    this.publisher?.stop(withinMsMax);
+  stopPublishing(timeoutMsMax: number): void {
+    this.stopTimeoutMs = timeoutMsMax;
+    this.publisher?.stop(timeoutMsMax);
   }
 
   /** Ends the connection after what was sent has left. */
@@ -146,7 +146,7 @@ export class BrokerLink {
     clearTimeout(this.lookTimer);
     const { connection } = this;
     if (connection === undefined) return;
-    await withinMs(DRAIN_MS_MAX, connection.drain()).catch(() => connection.close());
+    await withTimeout(DRAIN_MS_MAX, connection.drain()).catch(() => connection.close());
   }
 
   private noteSequences(outcomes: readonly PublishOutcome[]): void {
@@ -169,7 +169,7 @@ export class BrokerLink {
     this.questionWatch = new BrokerWatch(movable, { onMoved });
     this.publishWatch = new BrokerWatch(movable, { onMoved });
     this.publisher = new Publisher(connection, { ...this.options.publisher, watch: this.publishWatch });
-    if (this.stopWithinMs !== undefined) this.publisher.stop(this.stopWithinMs);
+    if (this.stopTimeoutMs !== undefined) this.publisher.stop(this.stopTimeoutMs);
     await this.lookForStream();
   }
 
@@ -192,7 +192,7 @@ export class BrokerLink {
   private async ask<T>(question: () => Promise<T>): Promise<T> {
     const askedMs = performance.now();
     try {
-      const answer = await withinMs(ANSWER_MS_MAX, question());
+      const answer = await withTimeout(ANSWER_MS_MAX, question());
       this.questionWatch?.answered();
       return answer;
     } catch (error) {

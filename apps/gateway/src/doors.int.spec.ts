@@ -142,7 +142,7 @@ describe('a connection', () => {
     idle[0]?.destroy();
     const headers = { 'x-api-key': token, connection: 'close' };
     await waitFor(async () => (await gateway.get('/stats', { headers })).status === 200, {
-      withinMs: 5_000,
+      timeoutMs: 5_000,
       describe: 'room again',
     });
   });
@@ -162,7 +162,7 @@ describe('a connection', () => {
     const asked = async (client: string): Promise<number> =>
       (await gateway.get('/events', { headers: { 'x-forwarded-for': client } })).status;
     await waitFor(async () => (await asked('203.0.113.1')) === 503, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'the client with two requests under way to be refused a third',
     });
     expect(await asked('203.0.113.2')).toBe(200);
@@ -170,7 +170,7 @@ describe('a connection', () => {
     expect(live.status).toBe(200);
     for (const socket of waiting) socket.destroy();
     await waitFor(async () => (await asked('203.0.113.1')) === 200, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'room again',
     });
   });
@@ -243,7 +243,7 @@ describe('Expect: 100-continue', () => {
       return readUntil(socket, /\r\n\r\n/).finally(() => socket.destroy());
     };
     await waitFor(async () => (await asked()).startsWith('HTTP/1.1 503 '), {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'the room to be taken',
     });
   });

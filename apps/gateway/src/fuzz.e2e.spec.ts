@@ -61,7 +61,7 @@ async function start(): Promise<Run> {
     startApp('worker', system.environment),
   ]);
   for (const { url } of [open, keyed]) {
-    await waitFor(async () => (await fetch(`${url}/health/ready`)).ok, { withinMs: 20_000, describe: url });
+    await waitFor(async () => (await fetch(`${url}/health/ready`)).ok, { timeoutMs: 20_000, describe: url });
   }
   const ports = { open: Number(new URL(open.url).port), keyed: Number(new URL(keyed.url).port) };
   return {
@@ -194,7 +194,7 @@ async function settled({ system }: Run): Promise<number> {
       );
       return num_pending + num_ack_pending === 0;
     },
-    { withinMs: 60_000 + INPUTS, describe: 'every message to be settled', intervalMs: 200 },
+    { timeoutMs: 60_000 + INPUTS, describe: 'every message to be settled', intervalMs: 200 },
   );
   return (await manager.streams.info(system.streamName)).state.last_seq;
 }

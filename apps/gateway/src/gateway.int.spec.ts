@@ -121,7 +121,7 @@ describe('GET /stats', () => {
     await first.publish(event('2'));
     const figures = { received: 4, unique_processed: 0, duplicate_dropped: 2, in_flight: 2 };
     await waitFor(async () => (await stats(first)).duplicate_dropped === 2, {
-      withinMs: 5_000,
+      timeoutMs: 5_000,
       describe: 'the duplicates to be written',
     });
     expect(await stats(first)).toMatchObject({ ...figures, duplicates: { broker: 2, store: 0 }, topics: [] });
@@ -186,7 +186,7 @@ describe('a gateway that is told to stop', () => {
     await waitFor(
       async () =>
         (await system.connection.request(stream)).json<{ state: { messages: number } }>().state.messages > 0,
-      { withinMs: 10_000, describe: 'the first event to be published' },
+      { timeoutMs: 10_000, describe: 'the first event to be published' },
     );
     const stopped = gateway.gateway.stop();
     await expect(gateway.publish(event('late')).then((answer) => answer.status)).rejects.toThrow(

@@ -13,7 +13,7 @@ import { PUBLISH_EVENTS_MAX } from '#contracts';
 import { NestLogger, type Logger } from '#observability';
 import { createPool } from '#postgres';
 import { activeApiKeys, areStored, givenUpAmong, givenUpFrom, knownTopics } from '#store';
-import { withinMs } from '#waiting';
+import { withTimeout } from '#waiting';
 import { BrokerLink } from './broker-link.js';
 import { addressTest, clientOf } from './client-address.js';
 import { ConnectionBound } from './connection-bound.js';
@@ -142,7 +142,7 @@ export class Gateway {
   }
 
   private async step(name: string, msMax: number, work: Promise<unknown>): Promise<void> {
-    await withinMs(msMax, work).catch((error: unknown) => {
+    await withTimeout(msMax, work).catch((error: unknown) => {
       this.logger.warn({ step: name, error: String(error) }, 'stopping went on without the end of a step');
     });
   }
@@ -162,7 +162,7 @@ class Keys {
     });
     this.pool = pool;
     this.ring = new KeyRing({
-      read: () => withinMs(KEYS_MS_MAX, activeApiKeys(pool)),
+      read: () => withTimeout(KEYS_MS_MAX, activeApiKeys(pool)),
       onOutage: (error) => logger.warn({ error: String(error) }, 'the API keys cannot be read yet'),
       onNoKey,
     });
@@ -211,9 +211,9 @@ function brokerOptions(
       waitingMax: settings.SEKALI_PUBLISH_WAITING_MAX,
       budgetMs: settings.SEKALI_PUBLISH_BUDGET_MS,
       heldBytesMax: HELD_CHARS_MAX,
-      together: settings.SEKALI_PUBLISH_TOGETHER === 'true',
-      togetherMax: settings.SEKALI_PUBLISH_TOGETHER_MAX,
-      inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
+      atomicBatches: settings.SEKALI_PUBLISH_ATOMIC_BATCH === 'true',
+      atomicBatchMax: settings.SEKALI_PUBLISH_ATOMIC_BATCH_MAX,
+      replyPrefix: settings.SEKALI_NATS_REPLY_PREFIX,
       ledger: {
         givenUpFrom: (seq, limit) => givenUpFrom(pool, settings.SEKALI_STREAM, seq, limit),
         givenUpAmong: (seqs) => givenUpAmong(pool, settings.SEKALI_STREAM, seqs),

@@ -25,7 +25,7 @@ async function startGateway(
 ): Promise<App> {
   const app = await startApp('gateway', { ...environment, ...settings }, { nodeArguments: HEAP });
   await waitFor(async () => (await fetch(`${app.url}/health/ready`)).ok, {
-    withinMs: 20_000,
+    timeoutMs: 20_000,
     describe: app.url,
   });
   return app;
@@ -179,7 +179,7 @@ describe('a body that holds room and does not move', () => {
     try {
       const isFull = async (): Promise<boolean> =>
         !(await wantsBody(app.url, LARGE.length, `X-API-Key: ${slow}\r\n`));
-      await waitFor(isFull, { withinMs: 20_000, describe: 'its own key to have no more room' });
+      await waitFor(isFull, { timeoutMs: 20_000, describe: 'its own key to have no more room' });
       expect((await publish(app, LARGE, { 'x-api-key': slow })).status).toBe(503);
       expect((await publish(app, LARGE, { 'x-api-key': other })).status).toBe(202);
       clearInterval(drip);

@@ -26,7 +26,7 @@ async function read(url: string): Promise<{ readonly text: string; readonly link
     page = { text, link: answer.headers.get('link') ?? '' };
     return true;
   };
-  await waitFor(isRead, { withinMs: 120_000, describe: 'room for a page' });
+  await waitFor(isRead, { timeoutMs: 120_000, describe: 'room for a page' });
   return page ?? { text: '[]', link: '' };
 }
 

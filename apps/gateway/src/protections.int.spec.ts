@@ -51,7 +51,7 @@ describe('a rate', () => {
     const health = await Promise.all(Array.from({ length: 20 }, () => gateway.get('/health/live')));
     expect(new Set(health.map(({ status }) => status))).toEqual(new Set([200]));
     await waitFor(async () => (await gateway.get('/stats', { headers: one })).status === 200, {
-      withinMs: 5_000,
+      timeoutMs: 5_000,
       describe: 'the next second',
     });
   });

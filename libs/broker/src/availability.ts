@@ -10,7 +10,7 @@ import { DefinitionError } from './definition-differences.js';
 
 const NO_SUITABLE_PEERS = 10005;
 const INSUFFICIENT_STORAGE = 10047;
-const AVAILABLE_WITHIN_MS = 60_000;
+const AVAILABLE_TIMEOUT_MS = 60_000;
 const RETRY_MS = 500;
 
 /** The server's own error code of a JetStream API error, or `undefined` for any other error. */
@@ -57,7 +57,7 @@ export async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
   const isFinal = (error: unknown): boolean =>
     (isRefused(error) && !isPeerMissing(error)) || error instanceof DefinitionError || isForbidden(error);
   const bounds = {
-    forMs: AVAILABLE_WITHIN_MS,
+    forMs: AVAILABLE_TIMEOUT_MS,
     everyMs: RETRY_MS,
     isPassing: (error: unknown) => !isFinal(error),
   };

@@ -32,7 +32,7 @@ export interface BrokerAddress {
   /** File with the authority that the brokers' certificates must come from; with it there is no connection without TLS. */
   readonly caFile?: string | undefined;
   /** First tokens of the subjects that answers come to, when the user may not subscribe to `_INBOX.>`. */
-  readonly inboxPrefix?: string | undefined;
+  readonly replyPrefix?: string | undefined;
   /** First tokens of the subjects of JetStream's API, when the account knows it by another name than `$JS.API`. */
   readonly apiPrefix?: string | undefined;
 }
@@ -43,7 +43,7 @@ export interface BrokerSettings {
   readonly SEKALI_NATS_DISCOVERY: 'true' | 'false';
   readonly SEKALI_NATS_NKEY_FILE?: string | undefined;
   readonly SEKALI_NATS_CA_FILE?: string | undefined;
-  readonly SEKALI_NATS_INBOX_PREFIX: string;
+  readonly SEKALI_NATS_REPLY_PREFIX: string;
   readonly SEKALI_NATS_API_PREFIX: string;
 }
 
@@ -55,7 +55,7 @@ export function brokerAddress(settings: BrokerSettings, name: string): BrokerAdd
     name,
     nkeyFile: settings.SEKALI_NATS_NKEY_FILE,
     caFile: settings.SEKALI_NATS_CA_FILE,
-    inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
+    replyPrefix: settings.SEKALI_NATS_REPLY_PREFIX,
     apiPrefix: settings.SEKALI_NATS_API_PREFIX,
   };
 }
@@ -99,7 +99,7 @@ export async function connectBroker(
     // Stack traces for every request cost more than the request.
     noAsyncTraces: true,
     ...(options.choose && { reconnectToServer: options.choose }),
-    ...(address.inboxPrefix !== undefined && { inboxPrefix: address.inboxPrefix }),
+    ...(address.replyPrefix !== undefined && { replyPrefix: address.replyPrefix }),
     ...(await credentials(address)),
   };
   const connection = await retry(() => connect(connectionOptions), {

@@ -6,11 +6,11 @@
  */
 import type { ConsumerInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
-import { settledWithin } from '#waiting';
+import { valueOrTimeout } from '#waiting';
 import { jetStreamApi } from './jetstream-api.js';
 
 const RESET_MS_MAX = 5_000;
-const LOOK_MS = 100;
+const INSPECT_MS = 100;
 
 /**
  * The next message that the consumer delivers is the first at or after a sequence. What was delivered and not acknowledged is
@@ -36,7 +36,7 @@ export async function resetConsumer(
     },
   );
   for (;;) {
-    const isAnswered = await settledWithin(LOOK_MS, answer);
+    const isAnswered = await valueOrTimeout(INSPECT_MS, answer);
     if (isAnswered === true) return;
     const now = await consumers.info(stream, name).catch(() => undefined);
     if (now && wasReset(before, now, seq)) return;

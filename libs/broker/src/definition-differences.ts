@@ -73,7 +73,7 @@ export function streamShape(subjectPrefix: string): Partial<StreamConfig> {
     storage: StorageType.File,
     discard: DiscardPolicy.New,
     allow_direct: true,
-    // Publishers send together what comes together: see publish-together.ts.
+    // Publishers send together what comes together: see atomic-batches.ts.
     allow_atomic: true,
   };
 }
@@ -167,17 +167,17 @@ const DANGEROUS_CONSUMER_FIELDS = new Set<string>(['ack_policy', 'headers_only']
 const USUAL: Readonly<Record<string, string>> = { persist_mode: 'default', priority_policy: 'none' };
 
 /**
- * Compares a stream with what is wanted of it; fields of neither `wanted` nor the defaults are left alone.
+ * Compares a stream with what is desired of it; fields of neither `desired` nor the defaults are left alone.
  *
  * @param info as the brokers told it
  * @param isAllSettled whether nothing in the stream waits for a worker: then messages may leave it by age
  */
 export function streamDifferences(
   info: Pick<StreamInfo, 'config' | 'state'>,
-  wanted: Partial<StreamConfig>,
+  desired: Partial<StreamConfig>,
   isAllSettled = true,
 ): Difference[] {
-  const differences = compare(info.config, { ...STREAM_DEFAULTS, ...wanted }).map((one) => ({
+  const differences = compare(info.config, { ...STREAM_DEFAULTS, ...desired }).map((one) => ({
     ...one,
     canBeMended: !FIXED_STREAM_FIELDS.has(one.field) && !isFromWorkQueue(one),
     isDangerous: DANGEROUS_STREAM_FIELDS.has(one.field),
@@ -189,13 +189,13 @@ export function streamDifferences(
   );
 }
 
-/** Compares a consumer with what is wanted of it, as `streamDifferences`. A pause is a difference as long as it lasts. */
+/** Compares a consumer with what is desired of it, as `streamDifferences`. A pause is a difference as long as it lasts. */
 export function consumerDifferences(
   info: Pick<ConsumerInfo, 'config' | 'paused' | 'delivered' | 'ack_floor'>,
-  wanted: Partial<ConsumerConfig>,
+  desired: Partial<ConsumerConfig>,
 ): Difference[] {
   const { config } = info;
-  const differences: Difference[] = compare(config, { ...CONSUMER_DEFAULTS, ...wanted }).map((one) => {
+  const differences: Difference[] = compare(config, { ...CONSUMER_DEFAULTS, ...desired }).map((one) => {
     const isStranding = one.field === 'max_deliver' && info.ack_floor.stream_seq < info.delivered.stream_seq;
     return {
       ...one,
@@ -218,7 +218,7 @@ export function consumerDifferences(
   return differences;
 }
 
-/** Whether a difference is a pause: somebody wanted it for a while, and it loses nothing. */
+/** Whether a difference is a pause: somebody desired it for a while, and it loses nothing. */
 export function isPause({ field }: Difference): boolean {
   return field === 'pause_until';
 }
@@ -228,9 +228,9 @@ export function mending(differences: readonly Difference[]): Record<string, unkn
   return Object.fromEntries(differences.map(({ field, wants }) => [field, wants]));
 }
 
-function compare(config: object, wanted: object): Pick<Difference, 'field' | 'has' | 'wants'>[] {
+function compare(config: object, desired: object): Pick<Difference, 'field' | 'has' | 'wants'>[] {
   const has = config as Readonly<Record<string, unknown>>;
-  return Object.entries(wanted).flatMap(([field, wants]: [string, unknown]) =>
+  return Object.entries(desired).flatMap(([field, wants]: [string, unknown]) =>
     isSame(field, has[field], wants) ? [] : [{ field, has: has[field], wants }],
   );
 }

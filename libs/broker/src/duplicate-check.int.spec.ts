@@ -50,7 +50,7 @@ async function streamIdOf(system: TestSystem): Promise<number> {
 }
 
 async function giveUp(system: TestSystem, eventId: string, seq: number): Promise<void> {
-  await sightEnds();
+  await snapshotEnds();
   await system.pool.query(
     `INSERT INTO sekali.dead_letter (stream_id, seq, topic, event_id, subject, reason, detail, body, deliveries, published_at)
      VALUES ($1, $2, 'orders', $3, 'x', 'effect_failed', '', '', 1, now())`,
@@ -75,10 +75,10 @@ async function bothSee(system: TestSystem, ledger?: EventLedger): Promise<[Publi
 }
 
 /** Waits until nothing that a publisher has seen before counts any more. */
-async function sightEnds(): Promise<void> {
+async function snapshotEnds(): Promise<void> {
   const sinceMs = performance.now();
   await waitFor(() => performance.now() - sinceMs > 150, {
-    withinMs: 10_000,
+    timeoutMs: 10_000,
     describe: 'what was seen is old',
   });
 }
@@ -88,7 +88,7 @@ describe('a repeat of an event', () => {
     const system = await createTestSystem();
     const [own, other] = await bothSee(system, ledgerOf(system));
     const { streams } = await managerOf(system);
-    await sightEnds();
+    await snapshotEnds();
     await (way === 'purge' ? streams.purge(system.streamName) : streams.deleteMessage(system.streamName, 1));
     expect(await own.publish(event('a'))).toEqual({ status: 'accepted', seq: 2 });
     expect(await own.publish(event('a'))).toEqual({ status: 'duplicate', seq: 2 });
@@ -100,7 +100,7 @@ describe('a repeat of an event', () => {
     const system = await createTestSystem();
     const [, other] = await bothSee(system, ledgerOf(system));
     await (await managerOf(system)).streams.purge(system.streamName);
-    await sightEnds();
+    await snapshotEnds();
     expect(await other.publish(event('a'))).toEqual({ status: 'accepted', seq: 2 });
   });
 
@@ -116,7 +116,7 @@ describe('a repeat of an event', () => {
     const [own, other] = await bothSee(system, ledgerOf(system));
     await store(system, 'a', 1);
     await (await managerOf(system)).streams.purge(system.streamName);
-    await sightEnds();
+    await snapshotEnds();
     expect(await own.publish(event('a'))).toEqual({ status: 'duplicate', seq: 1 });
     expect(await other.publish(event('a'))).toEqual({ status: 'duplicate', seq: 1 });
     expect(await messagesIn(system)).toBe(0);
@@ -163,7 +163,7 @@ describe('a repeat of an event', () => {
     // It is left alone for a while after the first failure.
     expect(asked.count).toBe(2);
     await (await managerOf(system)).streams.purge(system.streamName);
-    await sightEnds();
+    await snapshotEnds();
     expect(await own.publish(event('a'))).toEqual({ status: 'accepted', seq: 2 });
     expect(await other.publish(event('a'))).toEqual({ status: 'duplicate', seq: 2 });
   });

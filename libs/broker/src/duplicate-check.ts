@@ -17,7 +17,7 @@
  * An event that is given up again and again cannot fill the stream: see `Repeats`.
  */
 import type { JetStreamManager, StreamState } from '@nats-io/jetstream';
-import { withinMs } from '#waiting';
+import { withTimeout } from '#waiting';
 import { publishFailure } from './publish-failure.js';
 
 /** A message of the stream that an event is said to be a repeat of. */
@@ -45,7 +45,7 @@ export interface EventLedger {
 }
 
 /** What was seen, when to look again, and until when it holds. */
-interface Sight {
+interface Snapshot {
   readonly againMs: number;
   readonly untilMs: number;
   readonly stream: StreamState;
@@ -65,7 +65,7 @@ const HOLDS_MS = 100;
 /** Looked again before it ends, so that nobody has to wait for it while repeats keep coming. */
 const AGAIN_MS = 50;
 const ASKED_AT_ONCE_MAX = 1_000;
-const LOOKS_AT_ONCE_MAX = 32;
+const INSPECTIONS_AT_ONCE_MAX = 32;
 const GIVEN_UP_MAX = 5_000;
 /** Repeats go back further now and then: what lies before the oldest of now is asked for along with it. */
 const FURTHER_BACK = 100_000;
@@ -75,10 +75,10 @@ const LEDGER_MS_MAX = 1_000;
 
 /** See the head of this file. */
 export class DuplicateCheck {
-  private waiting: Question[] = [];
+  private queue: Question[] = [];
   private isAsking = false;
-  private sight: Sight | undefined;
-  private isLookingAhead = false;
+  private snapshot: Snapshot | undefined;
+  private isRefreshing = false;
   private ledgerFrom = 0;
   private readonly repeats = new Repeats();
 
@@ -94,19 +94,19 @@ export class DuplicateCheck {
 
   /** Whether a message is known to be kept without asking. */
   isSurelyKept(seq: number): boolean {
-    const { sight } = this;
+    const { snapshot } = this;
     if (this.ledger === undefined) return true;
     const now = performance.now();
-    if (sight === undefined || now >= sight.untilMs) return false;
-    if (now >= sight.againMs) this.lookAhead(seq);
-    return isSeenKept(sight, seq);
+    if (snapshot === undefined || now >= snapshot.untilMs) return false;
+    if (now >= snapshot.againMs) this.refreshAhead(seq);
+    return isKeptIn(snapshot, seq);
   }
 
   /** Whether a message is in the stream and was not given up, or its event was stored. @throws when the brokers do not say */
   async isKept(event: SentEvent): Promise<boolean> {
     if (this.isSurelyKept(event.seq)) return true;
     return new Promise<boolean>((answer, fail) => {
-      this.waiting.push({ event, answer, fail });
+      this.queue.push({ event, answer, fail });
       if (!this.isAsking) void this.askAll();
     });
   }
@@ -117,14 +117,14 @@ export class DuplicateCheck {
     return isStored;
   }
 
-  private lookAhead(seq: number): void {
-    if (this.isLookingAhead || this.isAsking) return;
-    this.isLookingAhead = true;
-    void this.look(seq)
+  private refreshAhead(seq: number): void {
+    if (this.isRefreshing || this.isAsking) return;
+    this.isRefreshing = true;
+    void this.inspect(seq)
       // Whoever asks next will hear it.
       .catch(() => undefined)
       .finally(() => {
-        this.isLookingAhead = false;
+        this.isRefreshing = false;
       });
   }
 
@@ -142,73 +142,73 @@ export class DuplicateCheck {
   }
 
   private take(): Question[] {
-    return this.waiting.splice(0, ASKED_AT_ONCE_MAX);
+    return this.queue.splice(0, ASKED_AT_ONCE_MAX);
   }
 
   /** @returns those that are kept */
   private async ask(events: readonly SentEvent[]): Promise<ReadonlySet<SentEvent>> {
-    const sight = await this.look(Math.min(...events.map(({ seq }) => seq)));
-    if (sight === undefined) return new Set(events);
-    const earlier = events.filter(({ seq }) => seq < sight.fromSeq).map(({ seq }) => seq);
+    const snapshot = await this.inspect(Math.min(...events.map(({ seq }) => seq)));
+    if (snapshot === undefined) return new Set(events);
+    const earlier = events.filter(({ seq }) => seq < snapshot.fromSeq).map(({ seq }) => seq);
     const givenUp =
       earlier.length === 0
-        ? sight.givenUp
-        : [...sight.givenUp, ...(await this.fromLedger([], (ledger) => ledger.givenUpAmong(earlier)))];
+        ? snapshot.givenUp
+        : [...snapshot.givenUp, ...(await this.fromLedger([], (ledger) => ledger.givenUpAmong(earlier)))];
     const kept = new Set<SentEvent>();
     const open: SentEvent[] = [];
     for (const event of events) {
-      if (isSeenKept(sight, event.seq)) kept.add(event);
+      if (isKeptIn(snapshot, event.seq)) kept.add(event);
       else if (!givenUp.some((one) => isOf(one, event))) open.push(event);
       else if (!this.repeats.allow(event)) kept.add(event);
     }
-    if (open.length > 0) await this.lookFor(open, sight.stream, kept);
+    if (open.length > 0) await this.inspectMessages(open, snapshot.stream, kept);
     return kept;
   }
 
   /** Looks at the stream and the dead letters. @returns `undefined` when this user may not look */
-  private async look(lowestSeq: number): Promise<Sight | undefined> {
-    const wantedFrom = Math.max(1, lowestSeq - FURTHER_BACK);
+  private async inspect(lowestSeq: number): Promise<Snapshot | undefined> {
+    const inspectFrom = Math.max(1, lowestSeq - FURTHER_BACK);
     const [stream, givenUp] = await Promise.all([
       this.streamState(),
-      this.fromLedger([], (ledger) => ledger.givenUpFrom(wantedFrom, GIVEN_UP_MAX)),
+      this.fromLedger([], (ledger) => ledger.givenUpFrom(inspectFrom, GIVEN_UP_MAX)),
     ]);
-    if (stream === 'not-told') return undefined;
+    if (stream === 'not-permitted') return undefined;
     const isAll = givenUp.length < GIVEN_UP_MAX;
     const seqs = givenUp.map(({ seq }) => seq);
     const now = performance.now();
-    this.sight = {
+    this.snapshot = {
       againMs: now + AGAIN_MS,
       untilMs: now + HOLDS_MS,
       stream,
-      fromSeq: isAll ? wantedFrom : Math.min(...seqs) + 1,
+      fromSeq: isAll ? inspectFrom : Math.min(...seqs) + 1,
       givenUp,
       givenUpSeqs: new Set(seqs),
     };
-    return this.sight;
+    return this.snapshot;
   }
 
   /** Events whose message may have left the stream. @param kept gets those that are kept all the same */
-  private async lookFor(
+  private async inspectMessages(
     events: readonly SentEvent[],
     state: StreamState,
     kept: Set<SentEvent>,
   ): Promise<void> {
     const stored = await this.fromLedger([], (ledger) => ledger.stored(events));
     for (const [index, event] of events.entries()) if (stored[index] === true) kept.add(event);
-    const left = events.filter((event) => !kept.has(event) && isWithin(state, event.seq));
-    for (let at = 0; at < left.length; at += LOOKS_AT_ONCE_MAX) {
-      const some = left.slice(at, at + LOOKS_AT_ONCE_MAX);
+    const left = events.filter((event) => !kept.has(event) && mayHold(state, event.seq));
+    for (let at = 0; at < left.length; at += INSPECTIONS_AT_ONCE_MAX) {
+      const some = left.slice(at, at + INSPECTIONS_AT_ONCE_MAX);
       const isThere = await Promise.all(some.map(({ seq }) => this.isInStream(seq)));
       for (const [index, event] of some.entries()) if (isThere[index] === true) kept.add(event);
     }
   }
 
-  private async streamState(): Promise<StreamState | 'not-told'> {
+  private async streamState(): Promise<StreamState | 'not-permitted'> {
     try {
       return (await (await this.manager()).streams.info(this.stream)).state;
     } catch (error) {
       if (publishFailure(error).retry) throw error;
-      return 'not-told';
+      return 'not-permitted';
     }
   }
 
@@ -219,7 +219,7 @@ export class DuplicateCheck {
   private async fromLedger<T>(unknown: T, ask: (ledger: EventLedger) => Promise<T>): Promise<T> {
     if (this.ledger === undefined || performance.now() < this.ledgerFrom) return unknown;
     try {
-      return await withinMs(LEDGER_MS_MAX, ask(this.ledger));
+      return await withTimeout(LEDGER_MS_MAX, ask(this.ledger));
     } catch {
       this.ledgerFrom = performance.now() + LEDGER_REST_MS;
       return unknown;
@@ -227,9 +227,9 @@ export class DuplicateCheck {
   }
 }
 
-function isSeenKept({ stream, fromSeq, givenUpSeqs }: Sight, seq: number): boolean {
+function isKeptIn({ stream, fromSeq, givenUpSeqs }: Snapshot, seq: number): boolean {
   // Which messages are missing in between is not known.
-  if (stream.num_deleted > 0 || !isWithin(stream, seq)) return false;
+  if (stream.num_deleted > 0 || !mayHold(stream, seq)) return false;
   return seq >= fromSeq && !givenUpSeqs.has(seq);
 }
 
@@ -271,7 +271,7 @@ export class Repeats {
   }
 }
 
-/** Also of a stream that is empty: its first sequence is the one that comes next. What is newer than the sight is in it. */
-function isWithin(state: StreamState, seq: number): boolean {
+/** Also of a stream that is empty: its first sequence is the one that comes next. What is newer than the snapshot is in it. */
+function mayHold(state: StreamState, seq: number): boolean {
   return seq >= state.first_seq;
 }

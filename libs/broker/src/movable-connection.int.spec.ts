@@ -48,6 +48,6 @@ describe('a move', () => {
       movable.connection.publish('stands');
       return heard;
     };
-    await waitFor(stands, { withinMs: 10_000, describe: 'the connection stands, wherever it is' });
+    await waitFor(stands, { timeoutMs: 10_000, describe: 'the connection stands, wherever it is' });
   });
 });

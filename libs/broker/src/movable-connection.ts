@@ -8,7 +8,7 @@
  * help: it skips addresses that were used a moment ago. It lets its choice be changed, though, at every try.
  */
 import type { NatsConnection, Server } from '@nats-io/nats-core';
-import { settledWithin } from '#waiting';
+import { valueOrTimeout } from '#waiting';
 import { type BrokerAddress, connectBroker, type ConnectOptions } from './connection.js';
 
 const MOVE_ON_MS_MAX = 3_000;
@@ -51,7 +51,7 @@ export class MovableConnection {
       for (;;) {
         this.choice.learn(this.connection.getServer(), this.connection.info?.server_name);
         if (isThere() || signal.aborted || !this.choice.hasMore(this.connection.getServers())) break;
-        await untilAborted(signal, this.connectAnew(signal));
+        await untilAborted(signal, this.reconnect(signal));
       }
     } finally {
       this.choice.seek(undefined);
@@ -86,7 +86,7 @@ export class MovableConnection {
     }, MOVE_ON_MS_MAX);
     this.choice.leave(this.connection.getServer());
     try {
-      await untilAborted(patience.signal, this.connectAnew(patience.signal));
+      await untilAborted(patience.signal, this.reconnect(patience.signal));
       return patience.signal.aborted ? undefined : this.connection.info?.server_name;
     } finally {
       clearTimeout(timer);
@@ -95,9 +95,9 @@ export class MovableConnection {
   }
 
   /** Resolves when the connection stands again, or is closed. */
-  private async connectAnew(signal: AbortSignal): Promise<void> {
+  private async reconnect(signal: AbortSignal): Promise<void> {
     // A flush that meets a connection as it breaks fails, or is never answered.
-    await settledWithin(FLUSH_MS_MAX, this.connection.flush()).catch(() => undefined);
+    await valueOrTimeout(FLUSH_MS_MAX, this.connection.flush()).catch(() => undefined);
     if (signal.aborted || this.connection.isClosed()) return;
     const statuses = this.connection.status();
     await this.connection.reconnect();

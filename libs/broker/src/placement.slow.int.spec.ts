@@ -37,7 +37,10 @@ describe('a place for a stream', () => {
         () => manager.streams.delete('PROBE').then(() => false),
         (error: unknown) => String(error).includes('no suitable peers'),
       );
-    await waitFor(refused, { withinMs: 40_000, describe: 'the brokers to have no place for three replicas' });
+    await waitFor(refused, {
+      timeoutMs: 40_000,
+      describe: 'the brokers to have no place for three replicas',
+    });
     const made = ensureStream(system.connection, definition('WAITED'));
     let isEarly = true;
     const early = made.then(

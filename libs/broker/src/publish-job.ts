@@ -25,7 +25,7 @@ export interface PublishJob {
    * Names this submission: a "duplicate" that bears it is our own message, stored by a try whose answer was lost.
    */
   readonly submission: string;
-  readonly settle: (outcome: PublishOutcome) => void;
+  readonly resolve: (outcome: PublishOutcome) => void;
   /** Those who asked for the same id meanwhile. */
   readonly followers: ((outcome: PublishOutcome) => void)[];
 }

@@ -20,7 +20,7 @@ import { jetstream, type JetStreamClient, type JetStreamManager, type PubAck } f
 import type { NatsConnection } from '@nats-io/nats-core';
 import { decodeEvent, messageIdOf, type RawMessage, SUBMISSION_HEADER } from '#contracts';
 import { pause } from '#waiting';
-import { type Ack, type AckInbox } from './ack-inbox.js';
+import { type Ack, type PubAckSubscription } from './pub-ack-subscription.js';
 import type { BrokerWatch } from './broker-watch.js';
 import { DuplicateCheck, type EventLedger, type SentEvent } from './duplicate-check.js';
 import { jetStreamApi } from './jetstream-api.js';
@@ -34,7 +34,7 @@ export interface TryBounds {
   readonly stream: string;
   readonly subjectPrefix: string;
   /** Whether this user may look at a message. One that may not takes the brokers' word for what is a duplicate. */
-  readonly mayLook: boolean;
+  readonly mayInspect: boolean;
   /** How long one try waits for an answer. */
   readonly tryMsMax: number;
   /** When everything is given up, by `Date.now()`; it may come nearer. */
@@ -46,7 +46,7 @@ export interface TryBounds {
 }
 
 const LAST_TRY_MS_MIN = 100;
-const LOOK_MS_MAX = 2_000;
+const INSPECT_MS_MAX = 2_000;
 
 /** See the head of this file. */
 export class PublishTries {
@@ -58,7 +58,7 @@ export class PublishTries {
 
   constructor(
     private readonly connection: NatsConnection,
-    private readonly acks: AckInbox,
+    private readonly acks: PubAckSubscription,
     private readonly bounds: TryBounds,
   ) {
     this.client = jetstream(connection, { timeout: bounds.tryMsMax });
@@ -169,14 +169,14 @@ export class PublishTries {
    * something that is not this event. Throws when nobody says; the try is then repeated.
    */
   private async firstOf(job: PublishJob, seq: number): Promise<'this' | 'same' | 'gone' | 'another'> {
-    if (!this.bounds.mayLook || this.own.sequenceOf(job.messageId) === seq) return 'same';
+    if (!this.bounds.mayInspect || this.own.sequenceOf(job.messageId) === seq) return 'same';
     const manager = await this.leader();
     const stored = await manager.streams.getMessage(this.bounds.stream, { seq }).catch((error: unknown) => {
       if (publishFailure(error).retry) throw error;
       // A producer that may only publish may not look: then the message id has to do.
-      return 'not-told' as const;
+      return 'not-permitted' as const;
     });
-    if (stored === 'not-told') return 'same';
+    if (stored === 'not-permitted') return 'same';
     // It has left the stream since, by age or by hand.
     if (stored === null) return 'gone';
     if (stored.header.get(SUBMISSION_HEADER) === job.submission) return 'this';
@@ -196,7 +196,7 @@ export class PublishTries {
 
   /** Questions go to the leader: a replica asked directly may not have the message yet. */
   private async leader(): Promise<JetStreamManager> {
-    this.manager ??= jetStreamApi(this.connection, LOOK_MS_MAX);
+    this.manager ??= jetStreamApi(this.connection, INSPECT_MS_MAX);
     return this.manager;
   }
 

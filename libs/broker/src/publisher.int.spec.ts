@@ -135,7 +135,7 @@ describe('publishing', () => {
         const again = await publisher.publishAll(refused);
         return count(again, 'unavailable') === 0 && again;
       },
-      { withinMs: 10_000, describe: 'the refused events to be taken' },
+      { timeoutMs: 10_000, describe: 'the refused events to be taken' },
     );
     expect(later).toHaveLength(40 - accepted);
     expect(await messagesIn(system)).toBe(40);

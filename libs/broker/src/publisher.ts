@@ -13,20 +13,20 @@
  * flight is bounded. `unavailable` does not say that the event is absent (an answer may have been lost), only
  * that sending it again with the same id is needed and safe.
  *
- * What waits while something is on its way is sent together, as one atomic batch (publish-together.ts): a lone event
+ * What waits while something is on its way is sent together, as one atomic batch (atomic-batches.ts): a lone event
  * goes at once and by itself, and the more come, the more share one round of the brokers. Databases know it as group
  * commit. When the brokers do not take a batch, each of its events goes by itself, with the same id, as if nothing had
  * been; so a batch is only ever a shortcut, and what is said of each event does not depend on it.
  */
 import { nuid, type NatsConnection } from '@nats-io/nats-core';
 import { messageIdOf, subjectOf } from '#contracts';
-import { AckInbox } from './ack-inbox.js';
+import { PubAckSubscription } from './pub-ack-subscription.js';
 import type { BrokerWatch } from './broker-watch.js';
 import type { EventLedger } from './duplicate-check.js';
 import { type Publication, type PublishJob, type PublishOutcome, unavailable } from './publish-job.js';
-import { PublishTogether } from './publish-together.js';
+import { AtomicBatches } from './atomic-batches.js';
 import { PublishTries } from './publish-tries.js';
-import { WaitingLine } from './waiting-line.js';
+import { Queue } from './queue.js';
 
 /** Where a publisher publishes, and its bounds. */
 export interface PublisherOptions {
@@ -41,17 +41,17 @@ export interface PublisherOptions {
   /** How long one publish may take, waiting for its turn included. */
   readonly budgetMs: number;
   /** Whether events may be sent together. Default true; streams that do not allow it are noticed. */
-  readonly together?: boolean;
+  readonly atomicBatches?: boolean;
   /** How many are sent together, at most; what the brokers take in one batch. Default 1,000. */
-  readonly togetherMax?: number;
+  readonly atomicBatchMax?: number;
   /** Whether the user of the connection may look at messages of the stream. Default true; direct producers may not. */
-  readonly mayLook?: boolean;
+  readonly mayInspect?: boolean;
   /** How long one try waits for an answer. Default 3 s. */
   readonly tryMsMax?: number;
   /** Bytes of the bodies of all that wait or are in flight, at most. Default 64 MiB. */
   readonly heldBytesMax?: number;
   /** Where the brokers' answers may come to; the client's own default when left out. */
-  readonly inboxPrefix?: string | undefined;
+  readonly replyPrefix?: string | undefined;
   /**
    * What is known of events beyond the stream. With it, duplicates are looked at (duplicate-check.ts); without it, only
    * those that another process published, and what has left the stream is published again.
@@ -67,8 +67,8 @@ const HELD_BYTES_MAX = 67_108_864;
 /** See the head of this file. One per process and connection; it does not close the connection. */
 export class Publisher {
   private readonly tries: PublishTries;
-  private readonly together: PublishTogether | undefined;
-  private readonly waiting = new WaitingLine<PublishJob>();
+  private readonly batches: AtomicBatches | undefined;
+  private readonly queue = new Queue<PublishJob>();
   /** Each message id that is on its way: equal ids at the same moment become one publish. */
   private readonly underway = new Map<string, PublishJob>();
   private inFlight = 0;
@@ -82,20 +82,20 @@ export class Publisher {
     connection: NatsConnection,
     private readonly options: PublisherOptions,
   ) {
-    const { stream, subjectPrefix, tryMsMax = TRY_MS_MAX, together = true, mayLook = true } = options;
+    const { stream, subjectPrefix, tryMsMax = TRY_MS_MAX, atomicBatches = true, mayInspect = true } = options;
     const { ledger, watch } = options;
-    const acks = new AckInbox(connection, options.inboxPrefix, watch);
+    const acks = new PubAckSubscription(connection, options.replyPrefix, watch);
     const stopAt = (): number => this.stopAt;
     this.tries = new PublishTries(connection, acks, {
       stream,
       subjectPrefix,
-      mayLook,
+      mayInspect,
       tryMsMax,
       stopAt,
       ledger,
       watch,
     });
-    if (together) this.together = new PublishTogether(acks, this.tries, options.togetherMax);
+    if (atomicBatches) this.batches = new AtomicBatches(acks, this.tries, options.atomicBatchMax);
   }
 
   /** How many publishes have not ended yet. */
@@ -121,13 +121,13 @@ export class Publisher {
     if (!this.hold(events.length, bytes)) return events.map(() => this.noRoom());
     const deadline = Date.now() + this.options.budgetMs;
     const outcomes = await new Promise<PublishOutcome[]>((resolve) => {
-      const settled = new Array<PublishOutcome>(events.length);
+      const outcomesSoFar = new Array<PublishOutcome>(events.length);
       let left = events.length;
       for (const [index, event] of events.entries()) {
         this.follow(event, deadline, (outcome) => {
-          settled[index] = outcome;
+          outcomesSoFar[index] = outcome;
           this.held -= 1;
-          if (--left === 0) resolve(settled);
+          if (--left === 0) resolve(outcomesSoFar);
         });
       }
       this.begin();
@@ -139,10 +139,10 @@ export class Publisher {
   /**
    * Lets what was begun come to its end, and begins nothing more.
    *
-   * @param withinMs after so long every publish that still has no answer ends as `unavailable`
+   * @param timeoutMs after so long every publish that still has no answer ends as `unavailable`
    */
-  stop(withinMs: number): void {
-    this.stopAt = Math.min(this.stopAt, Date.now() + withinMs);
+  stop(timeoutMs: number): void {
+    this.stopAt = Math.min(this.stopAt, Date.now() + timeoutMs);
   }
 
   private hold(count: number, bytes: number): boolean {
@@ -161,36 +161,36 @@ export class Publisher {
   }
 
   /** Equal ids at the same moment become one publish: the brokers would refuse all but one of them (10158). */
-  private follow(event: Publication, deadline: number, settle: (outcome: PublishOutcome) => void): void {
+  private follow(event: Publication, deadline: number, resolve: (outcome: PublishOutcome) => void): void {
     const messageId = messageIdOf(event.topic, event.eventId);
     const first = this.underway.get(messageId);
     if (first === undefined) {
       const subject = subjectOf(this.options.subjectPrefix, event.topic);
       const submission = `${this.submissionPrefix}${(this.submissions += 1).toString(36)}`;
-      const job: PublishJob = { event, subject, messageId, deadline, submission, settle, followers: [] };
+      const job: PublishJob = { event, subject, messageId, deadline, submission, resolve, followers: [] };
       this.underway.set(messageId, job);
-      this.waiting.add(job);
+      this.queue.add(job);
       return;
     }
     first.followers.push((outcome) => {
-      if (outcome.status !== 'unavailable') settle({ status: 'duplicate', seq: outcome.seq });
-      else if (Date.now() >= Math.min(deadline, this.stopAt)) settle(outcome);
-      else this.follow(event, deadline, settle);
+      if (outcome.status !== 'unavailable') resolve({ status: 'duplicate', seq: outcome.seq });
+      else if (Date.now() >= Math.min(deadline, this.stopAt)) resolve(outcome);
+      else this.follow(event, deadline, resolve);
     });
   }
 
   /** Sends of what waits as much as may be in flight; called whenever something waits or was answered. */
   private begin(): void {
-    while (this.waiting.size > 0) {
+    while (this.queue.size > 0) {
       const room = this.options.inFlightMax - this.inFlight;
       if (room <= 0) return;
-      const hasCompany = this.inFlight > 0 || this.waiting.size > 1;
-      const together = hasCompany && this.together?.isWanted === true ? this.together : undefined;
-      if (together === undefined) {
-        const job = this.waiting.take();
+      const hasOthers = this.inFlight > 0 || this.queue.size > 1;
+      const batches = hasOthers && this.batches?.isPaused === false ? this.batches : undefined;
+      if (batches === undefined) {
+        const job = this.queue.take();
         if (job !== undefined) this.sendAlone(job);
-      } else if (together.hasRoom) {
-        this.sendTogether(together, room);
+      } else if (batches.hasRoom) {
+        this.sendBatch(batches, room);
       } else {
         // What waits is sent with the next batch.
         return;
@@ -205,14 +205,14 @@ export class Publisher {
     });
   }
 
-  private sendTogether(together: PublishTogether, room: number): void {
+  private sendBatch(batches: AtomicBatches, room: number): void {
     const jobs: PublishJob[] = [];
     const apart: PublishJob[] = [];
     let bytes = 0;
-    while (jobs.length + apart.length < room && jobs.length < together.sizeMax && bytes < together.bytesMax) {
-      const job = this.waiting.take();
+    while (jobs.length + apart.length < room && jobs.length < batches.sizeMax && bytes < batches.bytesMax) {
+      const job = this.queue.take();
       if (job === undefined) break;
-      if (together.bears(job)) {
+      if (batches.isEligible(job)) {
         jobs.push(job);
         bytes += job.event.body.length;
       } else {
@@ -222,7 +222,7 @@ export class Publisher {
     for (const job of apart) this.sendAlone(job);
     if (jobs.length === 0) return;
     this.inFlight += jobs.length;
-    together.send(jobs, (outcomes) => {
+    batches.send(jobs, (outcomes) => {
       for (const [index, job] of jobs.entries()) {
         const outcome = outcomes?.[index];
         if (outcome !== undefined) this.finish(job, outcome);
@@ -243,7 +243,7 @@ export class Publisher {
   private finish(job: PublishJob, outcome: PublishOutcome): void {
     this.inFlight -= 1;
     this.underway.delete(job.messageId);
-    job.settle(outcome);
+    job.resolve(outcome);
     for (const follower of job.followers) follower(outcome);
   }
 }

@@ -241,7 +241,7 @@ export async function ensureConsumer(
   return whenAvailable(async () => {
     const manager = await jetStreamApi(connection);
     const stream = await manager.streams.info(definition.stream);
-    const wanted: Partial<ConsumerConfig> = {
+    const desired: Partial<ConsumerConfig> = {
       ...CONSUMER_SHAPE,
       ack_wait: nanos(definition.ackWaitMs),
       max_ack_pending: definition.ackPendingMax,
@@ -249,7 +249,7 @@ export async function ensureConsumer(
     const existing = await consumerInfo(manager, definition);
     if (existing) {
       const subject = `the consumer ${definition.name} of the stream ${definition.stream}`;
-      const all = consumerDifferences(existing, wanted);
+      const all = consumerDifferences(existing, desired);
       const pauses = all.filter(isPause);
       if (pauses.length > 0) onDifferences(subject, pauses);
       const differences = all.filter((one) => !isPause(one));
@@ -263,7 +263,7 @@ export async function ensureConsumer(
       stream.state.first_seq,
     );
     const config: Partial<ConsumerConfig> = {
-      ...wanted,
+      ...desired,
       durable_name: definition.name,
       // A consumer with a first sequence of its own could never be put back to one before it.
       deliver_policy: DeliverPolicy.All,

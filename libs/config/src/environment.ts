@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { readEnvFile } from './env-file.js';
+import { withCurrentNames } from './renamed-settings.js';
 import {
   clientFields,
   connectionFields,
@@ -134,12 +135,17 @@ function eachIsRight(...names: string[]): (payload: z.core.ParsePayload) => bool
 function parse<S extends z.ZodType>(schema: S, environment: Environment): Readonly<z.infer<S>> {
   // Blank means not set: `SEKALI_HTTP_PORT= ` in a file would otherwise be read as port 0.
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value?.trim() !== ''));
-  const { mistyped, foreign } = unknownSettings(given);
-  const result = schema.safeParse(given);
+  const current = withCurrentNames(given);
+  const { mistyped, foreign } = unknownSettings(current.environment);
+  const result = schema.safeParse(current.environment);
   const wrong = result.success ? [] : result.error.issues;
-  const problems = [...wrong.map((issue) => `${issue.path.join('.')}: ${issue.message}`), ...mistyped];
+  const problems = [
+    ...wrong.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
+    ...mistyped,
+    ...current.problems,
+  ];
   if (problems.length > 0) throw new SettingsError(problems);
-  for (const notice of foreign) sayOnce(notice);
+  for (const notice of [...current.notices, ...foreign]) sayOnce(notice);
   return Object.freeze(withVerification(withPassword(result.data as z.infer<S> & DatabaseSettings)));
 }
 

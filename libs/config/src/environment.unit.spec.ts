@@ -85,7 +85,7 @@ describe('settings', () => {
     ['SEKALI_NATS_URLS', 'foo bar'],
     ['SEKALI_NATS_URLS', 'http://127.0.0.1:4222'],
     ['SEKALI_NATS_URLS', 'nats://one:4222,,nats://two:4222'],
-    ['SEKALI_NATS_INBOX_PREFIX', '_INBOX.>'],
+    ['SEKALI_NATS_REPLY_PREFIX', '_INBOX.>'],
     ['SEKALI_POSTGRES_URL', 'mysql://localhost/sekali'],
   ])('are refused by name: %s=%s', (name, value) => {
     expect(workerProblems({ [name]: value })).toEqual([expect.stringMatching(`^${name}: .`)]);

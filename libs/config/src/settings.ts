@@ -83,7 +83,7 @@ export const connectionFields = {
   SEKALI_NATS_CA_FILE: file().describe(
     'File with the certificates (PEM) of the authority that signed those of the brokers; with it a connection without TLS is refused',
   ),
-  SEKALI_NATS_INBOX_PREFIX: z
+  SEKALI_NATS_REPLY_PREFIX: z
     .string()
     .regex(/^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/, 'must be tokens of A-Z a-z 0-9 _ -, joined by dots')
     .default('_INBOX')
@@ -201,11 +201,11 @@ export const gatewayFields = {
   SEKALI_PUBLISH_IN_FLIGHT_MAX: integer(1, 10_000, 512).describe(
     'Publishes of one gateway that wait for the brokers',
   ),
-  SEKALI_PUBLISH_TOGETHER: z
+  SEKALI_PUBLISH_ATOMIC_BATCH: z
     .enum(['true', 'false'])
     .default('true')
     .describe('Whether events that come together are sent to the brokers as one atomic batch'),
-  SEKALI_PUBLISH_TOGETHER_MAX: integer(2, 1_000, 1_000).describe(
+  SEKALI_PUBLISH_ATOMIC_BATCH_MAX: integer(2, 1_000, 1_000).describe(
     'Events in one atomic batch, at most; no more than the brokers take (`max_msgs`)',
   ),
   SEKALI_PUBLISH_WAITING_MAX: integer(1, 1_000_000, 20_000).describe(

@@ -11,7 +11,7 @@ import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { EventEmitter } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { settledWithin } from '#waiting';
+import { valueOrTimeout } from '#waiting';
 import { LocalClusterError } from './local-cluster-error.js';
 import { isProcessPaused } from './process-identity.js';
 
@@ -148,7 +148,7 @@ export class ManagedProcess {
     signal?.addEventListener('abort', stop, { once: true });
     if (signal?.aborted) stop();
     try {
-      const exit = this.ended && (await settledWithin(timeoutMs, this.ended));
+      const exit = this.ended && (await valueOrTimeout(timeoutMs, this.ended));
       if (exit === undefined) await this.stop({ timeoutMs: GIVE_UP_TIMEOUT_MS });
       signal?.throwIfAborted();
       return exit;
@@ -182,10 +182,10 @@ export class ManagedProcess {
       child.kill(signal);
       if (process.platform !== 'win32') child.kill('SIGCONT');
     }
-    const exit = await settledWithin(timeoutMs, ended);
+    const exit = await valueOrTimeout(timeoutMs, ended);
     if (exit !== undefined) return exit;
     child.kill('SIGKILL');
-    return settledWithin(KILL_TIMEOUT_MS, ended);
+    return valueOrTimeout(KILL_TIMEOUT_MS, ended);
   }
 
   /** The last lines that the present or last run wrote. */

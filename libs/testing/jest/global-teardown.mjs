@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RUN } from './global-setup.mjs';
 import { findRunProcesses } from './run-processes.mjs';
 
-const END_WITHIN_MS = 3_000;
+const END_TIMEOUT_MS = 3_000;
 const LOOK_AGAIN_MS = 50;
 
 export default async function globalTeardown() {
@@ -28,7 +28,7 @@ export default async function globalTeardown() {
 
 /** What is still there after a moment: a process that was just told to end needs one. */
 async function findLeftOver({ folder, guardian }) {
-  const deadline = Date.now() + END_WITHIN_MS;
+  const deadline = Date.now() + END_TIMEOUT_MS;
   for (;;) {
     const found = findRunProcesses(folder, [guardian.pid]);
     if (found.length === 0 || Date.now() > deadline) return found;

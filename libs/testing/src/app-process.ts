@@ -11,8 +11,8 @@ import { join } from 'node:path';
 import { findRepositoryRoot, ManagedProcess, type ProcessExit } from '#local-cluster';
 import { atTheEnd } from './clean-up.js';
 
-const READY_WITHIN_MS = 30_000;
-const STOP_WITHIN_MS = 15_000;
+const READY_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 15_000;
 
 /** The apps there are to start. */
 export type AppName = 'gateway' | 'worker' | 'setup';
@@ -27,7 +27,7 @@ export interface App {
   /** How it ended, whoever ended it. */
   readonly exited: Promise<ProcessExit>;
   /** Sends SIGTERM. Throws when the app does not end in time (15 s when left out), after killing it. */
-  stop(options?: { readonly withinMs?: number }): Promise<ProcessExit>;
+  stop(options?: { readonly timeoutMs?: number }): Promise<ProcessExit>;
   /** Sends a signal; `exited` tells when it worked. False when it has ended already. */
   kill(signal: NodeJS.Signals): boolean;
   /** What it has written so far, to either output. */
@@ -39,7 +39,7 @@ export interface StartOptions {
   /** Resolve as soon as the process runs, for an app that is expected to fail or to wait. */
   readonly untilReady?: boolean;
   /** 30 s when left out. */
-  readonly withinMs?: number;
+  readonly timeoutMs?: number;
   /** Another program of the app than `src/main.js`, for example `judged/faulty-worker.js`. */
   readonly program?: string;
   /** Arguments of the program. */
@@ -73,7 +73,7 @@ export async function startApp(
     channel: true,
   });
   atTheEnd(async () => {
-    await managed.stop({ timeoutMs: STOP_WITHIN_MS });
+    await managed.stop({ timeoutMs: STOP_TIMEOUT_MS });
   });
   let url: string | undefined;
   const announced = new Promise<void>((resolve) => {
@@ -85,7 +85,7 @@ export async function startApp(
   });
   const pid = await managed.start();
   const app = asApp(managed, pid, announced, () => url);
-  if (options.untilReady !== false) await withDeadline(app, name, options.withinMs ?? READY_WITHIN_MS);
+  if (options.untilReady !== false) await withDeadline(app, name, options.timeoutMs ?? READY_TIMEOUT_MS);
   return app;
 }
 
@@ -116,30 +116,30 @@ function asApp(
       return url;
     },
     kill: (signal) => managed.kill(signal),
-    stop: ({ withinMs = STOP_WITHIN_MS } = {}) => stopInTime(managed, exited, withinMs, output),
+    stop: ({ timeoutMs = STOP_TIMEOUT_MS } = {}) => stopInTime(managed, exited, timeoutMs, output),
   };
 }
 
 async function stopInTime(
   managed: ManagedProcess,
   exited: Promise<ProcessExit>,
-  withinMs: number,
+  timeoutMs: number,
   output: () => string,
 ): Promise<ProcessExit> {
-  const exit = await managed.stop({ timeoutMs: withinMs });
+  const exit = await managed.stop({ timeoutMs: timeoutMs });
   // Undefined: it had ended before, perhaps killed by the test itself.
   if (exit?.signal === 'SIGKILL') {
-    throw new Error(`${managed.name} did not end within ${withinMs} ms:\n${output()}`);
+    throw new Error(`${managed.name} did not end within ${timeoutMs} ms:\n${output()}`);
   }
   return exited;
 }
 
-async function withDeadline(app: App, name: string, withinMs: number): Promise<void> {
+async function withDeadline(app: App, name: string, timeoutMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new Error(`${name} was not ready within ${withinMs} ms:\n${app.output()}`));
-    }, withinMs);
+      reject(new Error(`${name} was not ready within ${timeoutMs} ms:\n${app.output()}`));
+    }, timeoutMs);
   });
   await Promise.race([app.ready, deadline]).finally(() => {
     clearTimeout(timer);

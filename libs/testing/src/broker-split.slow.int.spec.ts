@@ -22,17 +22,17 @@ describe.each(['silent', 'open'] as const)('a split that is %s', (manner) => {
     try {
       split.cutOff(one.name, manner);
       const taken = (): Promise<number> => publishOver(together, cluster);
-      await waitFor(taken, { withinMs: 40_000, describe: 'the majority to take a message' });
+      await waitFor(taken, { timeoutMs: 40_000, describe: 'the majority to take a message' });
       await alone.flush();
       await expect(publishOver(alone, cluster)).rejects.toThrow();
       split.heal();
       await waitFor(() => publishOver(alone, cluster), {
-        withinMs: 60_000,
+        timeoutMs: 60_000,
         describe: 'the broker that was alone to be part of the cluster again',
       });
       const manager = await jetstreamManager(together, { checkAPI: false });
       await waitFor(async () => (await manager.streams.info(cluster.streamName)).state.messages >= 2, {
-        withinMs: 20_000,
+        timeoutMs: 20_000,
         describe: 'both messages',
       });
     } finally {

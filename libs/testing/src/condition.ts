@@ -10,7 +10,7 @@ export type Met<T> = Exclude<T, false | 0 | '' | null | undefined>;
 /** Bounds of one wait. */
 export interface WaitOptions {
   /** Fail after this long. */
-  readonly withinMs: number;
+  readonly timeoutMs: number;
   /** What is waited for, for the message: `20 events to be stored`. */
   readonly describe: string;
   /** Pause between two looks; 25 ms when left out. */
@@ -24,8 +24,8 @@ export interface WaitOptions {
  * @throws at the deadline, with what was waited for and what the condition gave last
  */
 export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitOptions): Promise<Met<T>> {
-  const { withinMs, describe, intervalMs = INTERVAL_MS } = options;
-  const endsAt = performance.now() + withinMs;
+  const { timeoutMs, describe, intervalMs = INTERVAL_MS } = options;
+  const endsAt = performance.now() + timeoutMs;
   for (;;) {
     let last: unknown;
     let cause: unknown;
@@ -39,7 +39,7 @@ export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitO
     }
     if (performance.now() >= endsAt) {
       const shown = inspect(last, { depth: 4, breakLength: 120 }).slice(0, 2_000);
-      throw new Error(`Waited ${withinMs} ms for ${describe}; last seen: ${shown}`, { cause });
+      throw new Error(`Waited ${timeoutMs} ms for ${describe}; last seen: ${shown}`, { cause });
     }
     await pause(intervalMs);
   }

@@ -62,7 +62,7 @@ const STREAM_AGE_SECONDS_MAX = 3_600;
 const POOL_CONNECTIONS_MAX = 4;
 const POOL_STATEMENT_MS_MAX = 30_000;
 const STREAM_NOT_FOUND = 10059;
-const CONSUMER_MADE_WITHIN_MS = 20_000;
+const CONSUMER_MADE_TIMEOUT_MS = 20_000;
 
 /** Makes a system on the servers of this run. */
 export async function createTestSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
@@ -139,7 +139,7 @@ async function prepare(
       return true;
     },
     // A busy broker may be asked before it hears of the stream that another has just made.
-    { withinMs: CONSUMER_MADE_WITHIN_MS, describe: `the consumer of ${streamName} to be made` },
+    { timeoutMs: CONSUMER_MADE_TIMEOUT_MS, describe: `the consumer of ${streamName} to be made` },
   );
   const pool = createPool({
     url: postgresUrl,

@@ -84,7 +84,7 @@ export async function retry<T>(
 }
 
 /** Settles like `work`, or rejects with a `LateError` after some milliseconds. The work itself goes on unwatched. */
-export async function withinMs<T>(ms: number, work: Promise<T>): Promise<T> {
+export async function withTimeout<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -99,7 +99,7 @@ export async function withinMs<T>(ms: number, work: Promise<T>): Promise<T> {
 }
 
 /** Settles like `work`, or resolves with `undefined` after some milliseconds. The work itself goes on unwatched. */
-export async function settledWithin<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
+export async function valueOrTimeout<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
   const late = new AbortController();
   try {
     return await Promise.race([work, pause(ms, late.signal).then(() => undefined)]);

@@ -1,6 +1,6 @@
 /** The clock is the test's own, so nothing here waits for time. */
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { LateError, pause, poll, retry, settledWithin, withinMs } from './deadline.js';
+import { LateError, pause, poll, retry, valueOrTimeout, withTimeout } from './deadline.js';
 
 beforeEach(() => {
   jest.useFakeTimers();
@@ -121,15 +121,15 @@ describe('retry', () => {
 
 describe('a bound on an answer', () => {
   it('changes nothing about one that comes in time', async () => {
-    expect(await withinMs(boundMs, Promise.resolve('in time'))).toBe('in time');
-    expect(await settledWithin(boundMs, Promise.resolve('in time'))).toBe('in time');
-    await expect(withinMs(boundMs, Promise.reject(new Error('no')))).rejects.toThrow('no');
-    await expect(settledWithin(boundMs, Promise.reject(new Error('no')))).rejects.toThrow('no');
+    expect(await withTimeout(boundMs, Promise.resolve('in time'))).toBe('in time');
+    expect(await valueOrTimeout(boundMs, Promise.resolve('in time'))).toBe('in time');
+    await expect(withTimeout(boundMs, Promise.reject(new Error('no')))).rejects.toThrow('no');
+    await expect(valueOrTimeout(boundMs, Promise.reject(new Error('no')))).rejects.toThrow('no');
   });
 
   it('ends the wait for one that does not: with an error, or with nothing', async () => {
-    const strict = followed(withinMs(boundMs, never));
-    const patient = followed(settledWithin(boundMs, never));
+    const strict = followed(withTimeout(boundMs, never));
+    const patient = followed(valueOrTimeout(boundMs, never));
     await jest.advanceTimersByTimeAsync(99);
     expect([strict.state, patient.state]).toEqual(['open', 'open']);
     await jest.advanceTimersByTimeAsync(1);

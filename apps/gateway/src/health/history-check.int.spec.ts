@@ -39,7 +39,7 @@ describe('a gateway whose stream does not exist', () => {
     const system = await createTestSystem();
     const gateway = await RunningGateway.start({ ...system.environment, SEKALI_STREAM: 'MISSING' }, false);
     await waitFor(async () => (await health(gateway)).stream.detail?.includes('run setup'), {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'the gateway to miss its stream',
     });
     expect((await gateway.get('/health/ready')).status).toBe(503);
@@ -59,7 +59,7 @@ describe('a stream with another history than the database', () => {
         const part = (await health(gateway)).stream;
         return part.detail?.includes('another message') && part;
       },
-      { withinMs: 20_000, describe: 'the other history to be seen' },
+      { timeoutMs: 20_000, describe: 'the other history to be seen' },
     );
     expect(stream).toMatchObject({
       status: 'failed',
@@ -79,7 +79,7 @@ describe('a stream with another history than the database', () => {
         const part = (await health(gateway)).stream;
         return part.status === 'ok' && part;
       },
-      { withinMs: 20_000, describe: 'the registered incarnation to be seen' },
+      { timeoutMs: 20_000, describe: 'the registered incarnation to be seen' },
     );
     expect(registered.detail).toContain('behind sequence 2');
   });

@@ -5,7 +5,7 @@
  */
 import type { ConsumerInfo, StreamInfo } from '#broker';
 import { pendingMigrations, type Queryable } from '#store';
-import { withinMs } from '#waiting';
+import { withTimeout } from '#waiting';
 import type { BrokerLink } from '../broker-link.js';
 import type { ComponentState } from './component-state.js';
 import { ConsumerProgress, consumerState, streamState } from './drift.js';
@@ -143,7 +143,7 @@ function brokersOf(info: StreamInfo | undefined, tellNames: boolean): ComponentS
 /** @param ask resolves with how the part is */
 async function state(tellErrors: boolean, ask: () => Promise<ComponentState>): Promise<ComponentState> {
   try {
-    return await withinMs(PART_MS_MAX, ask());
+    return await withTimeout(PART_MS_MAX, ask());
   } catch (error) {
     if (!tellErrors) return failed('it does not answer');
     // Some errors of the network say nothing but their code.

@@ -121,14 +121,14 @@ describe('a gateway that asks for keys', () => {
     expect(await status(token)).toBe(200);
     await revokeApiKey(system.pool, apiKeyIdOf(token) ?? '');
     await waitFor(async () => (await status(token)) === 401, {
-      withinMs: 3_000,
+      timeoutMs: 3_000,
       describe: 'the key to be refused',
     });
     // The last key is gone: the gateway stays, and lets nobody in.
     expect(problemOf(await gateway.publish(event('1'), bearer(token))).status).toBe(401);
     const later = await makeKey(system);
     await waitFor(async () => (await status(later)) === 200, {
-      withinMs: 3_000,
+      timeoutMs: 3_000,
       describe: 'the new key to be taken',
     });
   });
@@ -281,7 +281,7 @@ describe('a gateway that asks for keys, at its start', () => {
     expect(health.text).not.toMatch(/127\.0\.0\.1|ECONN/);
     proxy.heal();
     await waitFor(async () => (await gateway.publish(event('1'), bearer(token))).status === 202, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'the key to be known',
     });
     // And keeps what it knows through the next outage: publishing needs no database.
@@ -293,7 +293,7 @@ describe('a gateway that asks for keys, at its start', () => {
         if (status !== 202) throw new Error(`refused with ${status}`);
         return performance.now() > until;
       },
-      { withinMs: 5_000, describe: 'two readings to fail' },
+      { timeoutMs: 5_000, describe: 'two readings to fail' },
     );
     expect((await gateway.publish(event('3'), bearer(newApiKeyToken()))).status).toBe(401);
   });

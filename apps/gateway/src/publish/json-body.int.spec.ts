@@ -35,7 +35,7 @@ const LARGE_BYTES = JSON.stringify(LARGE).length;
 
 async function untilLargeIs(gateway: RunningGateway, status: number): Promise<void> {
   await waitFor(async () => (await gateway.publish(LARGE)).status === status, {
-    withinMs: 20_000,
+    timeoutMs: 20_000,
     describe: `a large request to be answered with ${status}`,
   });
 }
@@ -46,7 +46,7 @@ describe('request bodies', () => {
     const gateway = await RunningGateway.start(environment);
     const arriving = await begin(gateway, ANNOUNCED_BYTES - 65_536);
     const isFull = async (): Promise<boolean> => !(await wantsBody(gateway.gateway.url, LARGE_BYTES));
-    await waitFor(isFull, { withinMs: 20_000, describe: 'the room to be taken' });
+    await waitFor(isFull, { timeoutMs: 20_000, describe: 'the room to be taken' });
     const refused = await gateway.publish(LARGE);
     expect(problemOf(refused).type).toBe('urn:sekali:problem:busy');
     expect(Object.fromEntries(refused.headers)).toMatchObject({

@@ -202,7 +202,7 @@ describe('POST /publish', () => {
         const repeated = await gateway.publish(batch);
         return repeated.status === 202 && published(repeated);
       },
-      { withinMs: 10_000, describe: 'the batch to be taken' },
+      { timeoutMs: 10_000, describe: 'the batch to be taken' },
     );
     expect(again.accepted).toBe(30);
     expect(await bodiesIn(system)).toHaveLength(30);

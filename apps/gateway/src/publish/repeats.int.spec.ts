@@ -7,7 +7,7 @@ import { event, published, RunningGateway } from '../test/running-gateway.js';
 /** Longer than what a gateway has seen of the stream holds. */
 async function aMoment(): Promise<void> {
   const sinceMs = performance.now();
-  await waitFor(() => performance.now() - sinceMs > 150, { withinMs: 10_000, describe: 'a moment' });
+  await waitFor(() => performance.now() - sinceMs > 150, { timeoutMs: 10_000, describe: 'a moment' });
 }
 
 it('publishes again what was given up, then what was purged, and calls what was stored a duplicate', async () => {

@@ -8,7 +8,7 @@
  * Of a bound that is met, the answer is that the event is invalid and why. It does not pass by itself, so a client that
  * tried again would do so for ever.
  */
-import { withinMs } from '#waiting';
+import { withTimeout } from '#waiting';
 import type { Checked } from './publish-request.js';
 
 /** The bounds. */
@@ -75,7 +75,7 @@ export class TopicBounds {
   private async askLately(): Promise<void> {
     if (performance.now() - this.askedAtMs < ASKED_EVERY_MS) return this.asking;
     this.askedAtMs = performance.now();
-    this.asking = withinMs(ASKED_MS_MAX, this.read(this.limits.topicsMax)).then(
+    this.asking = withTimeout(ASKED_MS_MAX, this.read(this.limits.topicsMax)).then(
       (topics) => {
         for (const topic of topics) this.known.add(topic);
       },

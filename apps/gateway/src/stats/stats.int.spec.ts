@@ -98,7 +98,7 @@ describe('what left the stream unstored', () => {
     expect(await bench.stats()).toMatchObject({ received: 4, in_flight: 4, gone: 0 });
     await bench.manager.streams.deleteMessage(bench.system.streamName, 3);
     await waitFor(async () => (await bench.stats()).gone === 1, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'the message to be gone',
     });
     expect(await bench.stats()).toMatchObject({ received: 3, in_flight: 3, gone: 1 });
@@ -106,7 +106,7 @@ describe('what left the stream unstored', () => {
     expect(await bench.stats()).toMatchObject({ received: 3, unique_processed: 2, in_flight: 1, gone: 1 });
     expect(await bench.work(1)).toEqual([4]);
     await waitFor(async () => (await bench.stats()).in_flight === 0, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'nothing to be in flight',
     });
     const figures = { received: 3, unique_processed: 3, in_flight: 0, gone: 1, lag_seconds: 0 };
@@ -311,7 +311,7 @@ describe('duplicates that the brokers dropped', () => {
     }
     const other = await RunningGateway.start(bench.system.environment);
     await waitFor(async () => (await bench.stats(other)).duplicates.broker === expected, {
-      withinMs: 5_000,
+      timeoutMs: 5_000,
       describe: 'the other gateway to be told',
     });
   });
@@ -382,17 +382,17 @@ describe('messages that are about to leave by age', () => {
         await watch.look();
         return watch.warning !== undefined;
       },
-      { withinMs: seconds * 1_000, describe: 'the warning' },
+      { timeoutMs: seconds * 1_000, describe: 'the warning' },
     );
     await watch.look();
     expect(said).toHaveLength(1);
     expect(said[0]).toContain('SEKALI_STREAM_AGE_SECONDS_MAX');
     await waitFor(async () => (await gateway.get('/health')).text.includes('"unstored":{"oldest_seconds":'), {
-      withinMs: seconds * 1_000,
+      timeoutMs: seconds * 1_000,
       describe: 'the health to tell it',
     });
     await waitFor(async () => (await bench.stats(gateway)).gone === 1, {
-      withinMs: 60_000,
+      timeoutMs: 60_000,
       describe: 'the message to leave',
     });
     await watch.look();

@@ -27,7 +27,7 @@ export class RunningGateway {
     const made = new RunningGateway(gateway);
     if (untilReady) {
       const isReady = async (): Promise<boolean> => (await made.get('/health/ready')).status === 200;
-      await waitFor(isReady, { withinMs: 20_000, describe: 'the gateway to be ready' });
+      await waitFor(isReady, { timeoutMs: 20_000, describe: 'the gateway to be ready' });
     }
     return made;
   }

@@ -175,7 +175,7 @@ export class HandlerFixture {
   async settled(kept: number, dead: number, withinMs = 30_000): Promise<DeadLetterRow[]> {
     await waitFor(
       async () => (await this.kept()).length >= kept && (await this.deadLetters()).length >= dead,
-      { withinMs, describe: `${kept} events kept and ${dead} dead letters` },
+      { timeoutMs: withinMs, describe: `${kept} events kept and ${dead} dead letters` },
     );
     return this.deadLetters();
   }
@@ -191,7 +191,10 @@ export class HandlerFixture {
       );
       return pending + unacked;
     };
-    await waitFor(async () => (await unsettled()) === 0, { withinMs: 20_000, describe: 'all to be settled' });
+    await waitFor(async () => (await unsettled()) === 0, {
+      timeoutMs: 20_000,
+      describe: 'all to be settled',
+    });
   }
 
   hasTold(type: ConsumerEvent['type']): boolean {

@@ -61,7 +61,7 @@ const everyTestRuns: HouseRule = {
 
 const noSleep: HouseRule = {
   name: 'a test waits for an event with a deadline, never for time',
-  remedy: 'use waitFor(condition, { withinMs, describe }) of #testing',
+  remedy: 'use waitFor(condition, { timeoutMs, describe }) of #testing',
   check: (files) =>
     files
       .filter((file) => isSpec(file.path))
@@ -78,7 +78,7 @@ const OWN_WAITING = /^(?:libs\/waiting|libs\/idempotent-consumer|apps\/chaos)\//
 
 const onePlaceToWait: HouseRule = {
   name: 'programs wait for time by libs/waiting and nothing else',
-  remedy: 'use pause, poll, retry, withinMs or settledWithin of #waiting',
+  remedy: 'use pause, poll, retry, timeoutMs or valueOrTimeout of #waiting',
   check: (files) =>
     files
       .filter(({ path }) => !OWN_WAITING.test(path) && !isTestOnly(path))

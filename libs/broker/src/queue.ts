@@ -1,7 +1,7 @@
 const PLACES_LEFT_BEHIND_MAX = 4_096;
 
 /** First in, first out, without the cost of moving the rest at each step. */
-export class WaitingLine<T> {
+export class Queue<T> {
   private items: (T | undefined)[] = [];
   private head = 0;
 

@@ -8,7 +8,7 @@
  * many repeats of other processes' events each is better sent by itself.
  */
 import { errors, nuid } from '@nats-io/nats-core';
-import type { Ack, AckInbox } from './ack-inbox.js';
+import type { Ack, PubAckSubscription } from './pub-ack-subscription.js';
 import { messageHeaders } from './message-headers.js';
 import type { PublishJob, PublishOutcome } from './publish-job.js';
 import type { PublishTries } from './publish-tries.js';
@@ -24,15 +24,15 @@ const PAUSE_MS = 25;
 const PAUSE_MS_MAX = 3_200;
 
 /** See the head of this file. */
-export class PublishTogether {
+export class AtomicBatches {
   readonly sizeMax: number;
   readonly bytesMax = BYTES_MAX;
   private underway = 0;
-  private wantedFrom = 0;
+  private pausedUntil = 0;
   private pauseMs = PAUSE_MS;
 
   constructor(
-    private readonly acks: AckInbox,
+    private readonly acks: PubAckSubscription,
     private readonly tries: PublishTries,
     sizeMax = MESSAGES_MAX,
   ) {
@@ -40,8 +40,8 @@ export class PublishTogether {
   }
 
   /** Whether sending together is worth a try now. */
-  get isWanted(): boolean {
-    return performance.now() >= this.wantedFrom;
+  get isPaused(): boolean {
+    return performance.now() < this.pausedUntil;
   }
 
   /** Whether one more batch may be sent now. */
@@ -50,7 +50,7 @@ export class PublishTogether {
   }
 
   /** Whether a job may be sent with others. */
-  bears(job: PublishJob): boolean {
+  isEligible(job: PublishJob): boolean {
     return (
       job.event.body.length <= MESSAGE_BYTES_MAX &&
       !this.tries.isOwn(job.messageId) &&
@@ -66,7 +66,7 @@ export class PublishTogether {
    */
   send(jobs: readonly PublishJob[], end: (outcomes: PublishOutcome[] | undefined) => void): void {
     this.underway += 1;
-    const hear = (answer: Ack | Error): void => {
+    const onAnswer = (answer: Ack | Error): void => {
       this.underway -= 1;
       const isTaken = !(answer instanceof Error) && answer.count === jobs.length;
       this.pace(isTaken);
@@ -89,10 +89,10 @@ export class PublishTogether {
           isLast: index === jobs.length - 1,
         }),
       }));
-      this.acks.send(messages, timeoutMs, hear);
+      this.acks.send(messages, timeoutMs, onAnswer);
     } catch (error) {
       queueMicrotask(() => {
-        hear(error instanceof Error ? error : new errors.ConnectionError(String(error)));
+        onAnswer(error instanceof Error ? error : new errors.ConnectionError(String(error)));
       });
     }
   }
@@ -102,7 +102,7 @@ export class PublishTogether {
       this.pauseMs = PAUSE_MS;
       return;
     }
-    this.wantedFrom = performance.now() + this.pauseMs;
+    this.pausedUntil = performance.now() + this.pauseMs;
     this.pauseMs = Math.min(PAUSE_MS_MAX, this.pauseMs * 2);
   }
 }

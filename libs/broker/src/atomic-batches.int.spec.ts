@@ -112,7 +112,7 @@ describe('events that come together', () => {
 
   it('go one by one where the stream does not take batches, or they are not wanted', async () => {
     const system = await createTestSystem();
-    const one = await publisherOf(system, { together: false }).publishAll(eventsOf(numbered(50)));
+    const one = await publisherOf(system, { atomicBatches: false }).publishAll(eventsOf(numbered(50)));
     const manager = await jetstreamManager(system.connection, { checkAPI: false });
     await manager.streams.update(system.streamName, { allow_atomic: false });
     const events = eventsOf(numbered(50, 'more'));

@@ -43,11 +43,11 @@ interface Pending {
   readonly onAnswer: OnAnswer;
 }
 
-const LOOK_EVERY_MS = 100;
+const TIMEOUT_CHECK_MS = 100;
 const NO_RESPONDERS = 503;
 
 /** See the head of this file. One per connection, which it does not close. */
-export class AckInbox {
+export class PubAckSubscription {
   private readonly prefix: string;
   private readonly pending = new Map<string, Pending>();
   private subscription: Subscription | undefined;
@@ -55,15 +55,15 @@ export class AckInbox {
   private timer: NodeJS.Timeout | undefined;
 
   /**
-   * @param inboxPrefix where answers may come to; the client's own default when left out
+   * @param replyPrefix where answers may come to; the client's own default when left out
    * @param watch told whether the broker answers
    */
   constructor(
     private readonly connection: NatsConnection,
-    inboxPrefix?: string,
+    replyPrefix?: string,
     private readonly watch?: Pick<BrokerWatch, 'answered' | 'unanswered'>,
   ) {
-    this.prefix = `${createInbox(inboxPrefix)}.`;
+    this.prefix = `${createInbox(replyPrefix)}.`;
   }
 
   /**
@@ -89,8 +89,8 @@ export class AckInbox {
     const endsAt = performance.now() + timeoutMs;
     this.pending.set(token, { subject: last.subject, timeoutMs, endsAt, onAnswer });
     this.timer ??= setInterval(() => {
-      this.look();
-    }, LOOK_EVERY_MS);
+      this.expire();
+    }, TIMEOUT_CHECK_MS);
   }
 
   private receive(answer: Msg): void {
@@ -104,7 +104,7 @@ export class AckInbox {
     pending.onAnswer(read);
   }
 
-  private look(): void {
+  private expire(): void {
     const now = performance.now();
     for (const [token, { endsAt, timeoutMs, onAnswer }] of this.pending) {
       if (now < endsAt) continue;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { WaitingLine } from './waiting-line.js';
+import { Queue } from './queue.js';
 
 describe('a waiting line', () => {
   it('gives back in order what was put in, also beyond the places it keeps', () => {
-    const line = new WaitingLine<number>();
+    const line = new Queue<number>();
     const taken: number[] = [];
     for (let n = 0; n < 20_000; n++) {
       line.add(n);
