@@ -18,7 +18,7 @@ set -eu
 
 MONITOR_HOST=127.0.0.1
 MONITOR_PORT="${NATS_MONITOR_PORT:-8222}"
-LOOK_EVERY_SECONDS="${SEKALI_BROKER_LOOK_EVERY_SECONDS:-5}"
+CHECK_EVERY_SECONDS="${SEKALI_BROKER_CHECK_EVERY_SECONDS:-5}"
 LOOKS=3
 # Less would be full again at once.
 RESTART_KIB_MIN=32768
@@ -100,7 +100,7 @@ watch() {
   faulty=0
   meta_seen=
   meta_copied=
-  while sleep "$LOOK_EVERY_SECONDS"; do
+  while sleep "$CHECK_EVERY_SECONDS"; do
     kill -0 "$broker" 2>/dev/null || return 0
     what=$(fault)
     if [ -z "$what" ]; then

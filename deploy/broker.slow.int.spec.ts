@@ -85,7 +85,7 @@ function run(name: string, ports: readonly [client: number, monitor: number], mo
       PATH: `${join(folder, 'bin')}:${globalThis.process.env['PATH'] ?? ''}`,
       NATS_STORE_DIR: storeOf(name),
       NATS_MONITOR_PORT: String(ports[1]),
-      SEKALI_BROKER_LOOK_EVERY_SECONDS: '1',
+      SEKALI_BROKER_CHECK_EVERY_SECONDS: '1',
     },
   });
   process.stderr.on('data', (chunk) => (output += String(chunk)));
@@ -155,13 +155,13 @@ if (ableTo) {
       } catch {
         // It took what there was.
       }
-      const isToldFull = async (): Promise<boolean> => {
+      const isReportedFull = async (): Promise<boolean> => {
         await jetstream(connection)
           .publish('s.a', new Uint8Array(20_000), { timeout: 500 })
           .catch(() => undefined);
         return output.includes('is full: make room');
       };
-      await waitFor(isToldFull, { timeoutMs: 40_000, describe: 'the full disk to be said' }).catch(
+      await waitFor(isReportedFull, { timeoutMs: 40_000, describe: 'the full disk to be said' }).catch(
         (cause: unknown) => {
           throw new Error(output.slice(-2_000), { cause });
         },

@@ -12,7 +12,7 @@ import { type NatsUser, SecuredCluster } from './test/secured-cluster.js';
 
 const START_MS_MAX = 90_000;
 /** How often is looked for what came of the answers, which takes some milliseconds; the brokers answer in between. */
-const LOOKS = 30;
+const INSPECTIONS = 30;
 /** A busy machine has elections of its own, several in a row. A request that moves a leader does so in each round. */
 const ROUNDS_MAX = 5;
 const TEST_MS_MAX = 180_000;
@@ -57,7 +57,7 @@ const event = (body: string, entries: () => Record<string, string>): Question[] 
   },
 ];
 const next = (body: string): Question[] => ask('CONSUMER.MSG.NEXT.EVENTS.store', body);
-const looks: Record<string, Question[]> = {
+const inspections: Record<string, Question[]> = {
   'what the stream is': ask('STREAM.INFO.EVENTS', ''),
   'what the consumer is': ask('CONSUMER.INFO.EVENTS.store', ''),
   'that the request is wrong': ask('STREAM.INFO.EVENTS', '{not json'),
@@ -86,7 +86,7 @@ const definitions: Record<string, Question[]> = {
 const QUESTIONS: Record<User, Record<string, Question[]>> = {
   // First, while the consumer has nothing to deliver.
   worker: {
-    ...looks,
+    ...inspections,
     'that there is nothing': next('{"batch":1,"no_wait":true}'),
     'that the pull is wrong': next('{"batch":-1}'),
     'that the pull is no pull': next('{not json'),
@@ -100,11 +100,18 @@ const QUESTIONS: Record<User, Record<string, Question[]>> = {
     'that it cannot begin again there': definitions['that it cannot begin again there'] ?? [],
   },
   producer: publishes,
-  gateway: { ...publishes, ...looks },
-  setup: { ...looks, ...definitions },
-  amend: { ...looks, ...definitions, 'that nothing is to be changed': ask('STREAM.UPDATE.EVENTS', '{}') },
-  monitoring: looks,
-  recovery: { ...looks, 'that it does not delete like this': ask('CONSUMER.DELETE.EVENTS.store', '{"a":1}') },
+  gateway: { ...publishes, ...inspections },
+  setup: { ...inspections, ...definitions },
+  amend: {
+    ...inspections,
+    ...definitions,
+    'that nothing is to be changed': ask('STREAM.UPDATE.EVENTS', '{}'),
+  },
+  monitoring: inspections,
+  recovery: {
+    ...inspections,
+    'that it does not delete like this': ask('CONSUMER.DELETE.EVENTS.store', '{"a":1}'),
+  },
 };
 const USERS = Object.keys(QUESTIONS) as User[];
 
@@ -175,12 +182,12 @@ async function fingerprint(): Promise<object> {
 /** Who leads: a name for the stream, one for the consumer. */
 async function leaders(): Promise<object> {
   const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
-  const look = async (): Promise<object> => {
+  const inspect = async (): Promise<object> => {
     const stream = await api.streams.info('EVENTS');
     const consumer = await api.consumers.info('EVENTS', 'store');
     return { stream: stream.cluster?.leader, consumer: consumer.cluster?.leader };
   };
-  return waitFor(look, { timeoutMs: 60_000, describe: 'who leads' });
+  return waitFor(inspect, { timeoutMs: 60_000, describe: 'who leads' });
 }
 
 /** Does something until it leaves the leaders where they were, and checks each time that nothing else has changed. */
@@ -192,13 +199,13 @@ async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
     led = await leaders();
     await work();
     for (const user of USERS) await as(user).flush();
-    let looks = 0;
+    let inspections = 0;
     const isSeen = async (): Promise<boolean> => {
       if (!isDeepStrictEqual(await fingerprint(), before)) return true;
-      looks += 1;
-      return looks === LOOKS;
+      inspections += 1;
+      return inspections === INSPECTIONS;
     };
-    await waitFor(isSeen, { timeoutMs: 60_000, describe: 'enough looks at the stream' });
+    await waitFor(isSeen, { timeoutMs: 60_000, describe: 'enough inspections at the stream' });
     const after = await waitFor(fingerprint, { timeoutMs: 60_000, describe: 'what there is afterwards' });
     expect(after).toEqual(before);
     leading = await leaders();

@@ -26,9 +26,9 @@ const NOTHING_HERE = /"err_code":(?:10039|10059)\b/;
 
 /** What somebody might ask of JetStream, by what it would do. Each is harmless where it is allowed. */
 const REQUESTS = {
-  'look at the stream': 'STREAM.INFO.EVENTS',
-  'look at the consumer': 'CONSUMER.INFO.EVENTS.store',
-  'look at the account': 'INFO',
+  'inspect the stream': 'STREAM.INFO.EVENTS',
+  'inspect the consumer': 'CONSUMER.INFO.EVENTS.store',
+  'inspect the account': 'INFO',
   'list streams': 'STREAM.LIST',
   'read a message': 'STREAM.MSG.GET.EVENTS',
   'read a message from a replica': 'DIRECT.GET.EVENTS',
@@ -91,15 +91,15 @@ type Sending = keyof typeof REQUESTS | keyof typeof MESSAGES;
 const MAY: Record<Exclude<NatsUser, 'system'>, Sending[]> = {
   producer: ['publish an event'],
   gateway: [
-    'look at the stream',
-    'look at the consumer',
+    'inspect the stream',
+    'inspect the consumer',
     'read a message',
     'read a message from a replica',
     'publish an event',
   ],
   worker: [
-    'look at the stream',
-    'look at the consumer',
+    'inspect the stream',
+    'inspect the consumer',
     'read a message',
     'read a message from a replica',
     'begin again with the consumer',
@@ -108,8 +108,8 @@ const MAY: Record<Exclude<NatsUser, 'system'>, Sending[]> = {
     'acknowledge a delivery',
   ],
   setup: [
-    'look at the stream',
-    'look at the consumer',
+    'inspect the stream',
+    'inspect the consumer',
     'read a message',
     'make the stream',
     'make or change the consumer',
@@ -117,8 +117,8 @@ const MAY: Record<Exclude<NatsUser, 'system'>, Sending[]> = {
     'begin again with the consumer',
   ],
   amend: [
-    'look at the stream',
-    'look at the consumer',
+    'inspect the stream',
+    'inspect the consumer',
     'read a message',
     'make the stream',
     'change the stream',
@@ -127,12 +127,12 @@ const MAY: Record<Exclude<NatsUser, 'system'>, Sending[]> = {
     'begin again with the consumer',
   ],
   monitoring: [
-    'look at the stream',
-    'look at the consumer',
+    'inspect the stream',
+    'inspect the consumer',
     'read a message',
     'read a message from a replica',
   ],
-  recovery: ['look at the consumer', 'delete the consumer'],
+  recovery: ['inspect the consumer', 'delete the consumer'],
 };
 const USERS = Object.keys(MAY) as (keyof typeof MAY)[];
 

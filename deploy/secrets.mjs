@@ -20,7 +20,7 @@ await main(async () => {
   const { completeSecrets, SecretsError } = await import('./secret-files.mjs');
   try {
     const { made, warnings } = await completeSecrets(directory);
-    if (given === undefined) tellCompose();
+    if (given === undefined) reportToCompose();
     const where = relative(process.cwd(), directory) || '.';
     say(
       made.length === 0
@@ -36,7 +36,7 @@ await main(async () => {
 });
 
 /** Compose reads `.env`; that the variable is missing is how it knows that there are no secrets. */
-function tellCompose() {
+function reportToCompose() {
   const file = join(root, '.env');
   const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
   if (new RegExp(`^\\s*${VARIABLE}=`, 'm').test(text)) return;

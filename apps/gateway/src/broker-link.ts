@@ -40,8 +40,8 @@ const DRAIN_MS_MAX = 1_500;
 /** A refusal that nobody has repeated for so long says nothing of the stream any more. */
 const FULL_MS_MAX = 30_000;
 /** How often the stream is looked for, while it is there and while it is not. */
-const LOOK_EVERY_MS = 5_000;
-const LOOK_FOR_MISSING_MS = 500;
+const CHECK_EVERY_MS = 5_000;
+const CHECK_MISSING_EVERY_MS = 500;
 
 /** See the head of this file. */
 export class BrokerLink {
@@ -53,7 +53,7 @@ export class BrokerLink {
   private fullUntilMs = 0;
   private streamWitness: StreamWitness | undefined;
   private isStreamThere = false;
-  private lookTimer: NodeJS.Timeout | undefined;
+  private checkTimer: NodeJS.Timeout | undefined;
   private stopTimeoutMs: number | undefined;
   private closed = false;
   /** The largest sequence that a PubAck told: no answer about the stream may end below it. */
@@ -143,7 +143,7 @@ export class BrokerLink {
   /** Ends the connection after what was sent has left. */
   async close(): Promise<void> {
     this.closed = true;
-    clearTimeout(this.lookTimer);
+    clearTimeout(this.checkTimer);
     const { connection } = this;
     if (connection === undefined) return;
     await withTimeout(DRAIN_MS_MAX, connection.drain()).catch(() => connection.close());
@@ -170,18 +170,18 @@ export class BrokerLink {
     this.publishWatch = new BrokerWatch(movable, { onMoved });
     this.publisher = new Publisher(connection, { ...this.options.publisher, watch: this.publishWatch });
     if (this.stopTimeoutMs !== undefined) this.publisher.stop(this.stopTimeoutMs);
-    await this.lookForStream();
+    await this.checkStream();
   }
 
   /** Where nobody answers, what was known last stays. */
-  private async lookForStream(): Promise<void> {
+  private async checkStream(): Promise<void> {
     await this.stream().then(
       (stream) => (this.isStreamThere = stream !== undefined),
       () => undefined,
     );
     if (this.closed) return;
-    const delayMs = this.isStreamThere ? LOOK_EVERY_MS : LOOK_FOR_MISSING_MS;
-    this.lookTimer = setTimeout(() => void this.lookForStream(), delayMs);
+    const delayMs = this.isStreamThere ? CHECK_EVERY_MS : CHECK_MISSING_EVERY_MS;
+    this.checkTimer = setTimeout(() => void this.checkStream(), delayMs);
   }
 
   private remember(last: PublishOutcome | undefined): void {

@@ -65,11 +65,11 @@ describe.each(['silent', 'open'] as const)(
         const { status, detail } = health.components.brokers;
         return health.status === 'degraded' && status === 'degraded' ? detail : undefined;
       };
-      const told = await waitFor(brokersPart, {
+      const answer = await waitFor(brokersPart, {
         timeoutMs: RESUMES_TIMEOUT_MS,
         describe: 'the summary to name the broker that does not answer',
       });
-      expect(told).toBe(`2 of the 3 brokers that hold the stream answer, not ${cutOff}`);
+      expect(answer).toBe(`2 of the 3 brokers that hold the stream answer, not ${cutOff}`);
       split.heal();
       await gateway.gateway.stop();
       await cluster.dispose();

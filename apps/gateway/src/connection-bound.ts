@@ -26,7 +26,7 @@ export interface ConnectionBounds {
   readonly onRefused: (count: number) => void;
 }
 
-const TELL_EVERY_MS = 10_000;
+const REPORT_EVERY_MS = 10_000;
 /** Beyond the bound, for this machine: a container's health check must not fail because others fill the gateway. */
 const RESERVED = 16;
 const isLoopback = addressTest('loopback');
@@ -36,7 +36,7 @@ export class ConnectionBound {
   private count = 0;
   private readonly clients = new Map<string, number>();
   private refused = 0;
-  private toldAt = Number.NEGATIVE_INFINITY;
+  private reportedAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly bounds: ConnectionBounds) {}
 
@@ -77,10 +77,10 @@ export class ConnectionBound {
   private refuse(socket: Socket): void {
     this.refused += 1;
     const now = performance.now();
-    if (now - this.toldAt >= TELL_EVERY_MS) {
+    if (now - this.reportedAt >= REPORT_EVERY_MS) {
       this.bounds.onRefused(this.refused);
       this.refused = 0;
-      this.toldAt = now;
+      this.reportedAt = now;
     }
     socket.on('error', () => undefined);
     if (!this.bounds.isPlain) socket.destroy();

@@ -1,7 +1,7 @@
 /**
  * `Expect: 100-continue`: a client that asks before it sends a large body (RFC 9110, 10.1.1).
  *
- *   asked ─body is wanted─▶ 100, then the answer
+ *   asked ─there is room─▶ 100, then the answer
  *     └─refused─▶ the answer alone, and the connection is closed: nobody knows whether the body still comes
  *
  * Node would say 100 before anything is known of the request, and the client would send 16 MB to be refused.
@@ -29,13 +29,13 @@ export function meetExpectations(server: Server): void {
 /**
  * Tells a client that asked for it to send its body.
  *
- * @param isWanted whether there is room for it
+ * @param hasRoom whether there is room for it
  * @returns false when it asked and is not to send: then it is to be answered at once
  */
-export function sendContinue(request: IncomingMessage, isWanted: boolean): boolean {
+export function sendContinue(request: IncomingMessage, hasRoom: boolean): boolean {
   const waiting = asking.get(request);
   if (waiting === undefined) return true;
-  if (!isWanted) return false;
+  if (!hasRoom) return false;
   asking.delete(request);
   waiting.response.shouldKeepAlive = waiting.isKept;
   waiting.response.writeContinue();

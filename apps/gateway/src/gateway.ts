@@ -279,7 +279,7 @@ async function makeApp(
     readiness: new ReadinessCheck(pool, broker, {
       isStopping: () => gate.isClosing,
       // Anyone may ask for it, and an error may name an address or an account.
-      tellErrors: isLocal(settings),
+      showErrors: isLocal(settings),
       subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
     }),
   });

@@ -180,8 +180,8 @@ describe('a repeat of an event', () => {
     const events = Array.from({ length: 1_000 }, (_, n) => event(String(n)));
     await publisher.publishAll(events);
     const beganMs = performance.now();
-    const told = await publisher.publishAll(events);
-    expect(told.every(({ status }) => status === 'duplicate')).toBe(true);
+    const answers = await publisher.publishAll(events);
+    expect(answers.every(({ status }) => status === 'duplicate')).toBe(true);
     expect(asked).toBeLessThanOrEqual(3 + (performance.now() - beganMs) / 50);
   });
 

@@ -44,11 +44,11 @@ describe('publishing', () => {
     const system = await createTestSystem();
     // Two publishers, as two gateways: what one cannot see of the other the brokers answer with 10158.
     const [one, other] = [publisherOf(system), publisherOf(system)];
-    const told = await Promise.all(
+    const answers = await Promise.all(
       Array.from({ length: 50 }, (_, n) => (n % 2 ? one : other).publish(event('orders', 'same'))),
     );
-    expect([count(told, 'accepted'), count(told, 'duplicate')]).toEqual([1, 49]);
-    expect(told.every((outcome) => outcome.status !== 'unavailable' && outcome.seq === 1)).toBe(true);
+    expect([count(answers, 'accepted'), count(answers, 'duplicate')]).toEqual([1, 49]);
+    expect(answers.every((outcome) => outcome.status !== 'unavailable' && outcome.seq === 1)).toBe(true);
     expect(await messagesIn(system)).toBe(1);
   });
 
@@ -91,9 +91,9 @@ describe('publishing', () => {
       await jetstream(system.connection).publish(`${system.subjectPrefix}.orders`, body, { headers: header });
     }
     const publisher = publisherOf(system);
-    const told = await publisher.publishAll(impostors.map((_, n) => event('orders', `e${n}`)));
-    expect(told.map(({ status }) => status)).toEqual(['accepted', 'accepted']);
-    const seqs = told.map((outcome) => (outcome.status === 'unavailable' ? 0 : outcome.seq)).sort();
+    const answers = await publisher.publishAll(impostors.map((_, n) => event('orders', `e${n}`)));
+    expect(answers.map(({ status }) => status)).toEqual(['accepted', 'accepted']);
+    const seqs = answers.map((outcome) => (outcome.status === 'unavailable' ? 0 : outcome.seq)).sort();
     expect(seqs).toEqual([3, 4]);
   });
 

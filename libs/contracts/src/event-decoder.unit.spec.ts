@@ -121,11 +121,11 @@ describe('an id that ends in white space', () => {
     ['without a header', undefined, true],
   ])('%s', (_, messageId, isEvent) => {
     const told: unknown = expect.stringContaining(`${TOPIC};eCA`);
-    const wanted = isEvent
+    const expected = isEvent
       ? { ok: true, event: { eventId: 'x ' } }
       : { ok: false, reason: 'invalid_event', detail: told };
     for (const text of [JSON.stringify(body), JSON.stringify({ ...body, topic: undefined })]) {
-      expect(decode(text, messageId === undefined ? {} : { messageId })).toMatchObject(wanted);
+      expect(decode(text, messageId === undefined ? {} : { messageId })).toMatchObject(expected);
     }
   });
 

@@ -170,11 +170,11 @@ async function keepOne({ js, jsm }: Client): Promise<void> {
  */
 async function streamOnceItHolds(jsm: JetStreamManager, messages: number): Promise<StreamInfo | undefined> {
   let seen: StreamInfo | undefined;
-  const look = async (): Promise<true | undefined> => {
+  const probe = async (): Promise<true | undefined> => {
     seen = await jsm.streams.info('S').catch(() => undefined);
     return seen?.state.messages === messages ? true : undefined;
   };
-  await poll(look, { timeoutMs: 30_000 });
+  await poll(probe, { timeoutMs: 30_000 });
   return seen;
 }
 

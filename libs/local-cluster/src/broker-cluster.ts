@@ -118,7 +118,7 @@ function makeNodes(options: BrokerClusterOptions, count: number): readonly Broke
       serverBinary,
       dataDirectory: join(options.dataDirectory, name),
       logFile: join(logDirectory, `${name}.log`),
-      untilTurn: (node, signal) => order.untilTurn(node, signal),
+      awaitTurn: (node, signal) => order.awaitTurn(node, signal),
     });
   });
   return nodes;

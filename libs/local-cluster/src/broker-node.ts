@@ -39,7 +39,7 @@ export interface BrokerNodeOptions {
   readonly dataDirectory: string;
   readonly logFile: string;
   /** Resolves when it may start, and throws at the signal; asked before each start. Left out: at once. */
-  readonly untilTurn?: (node: BrokerNode, signal: AbortSignal) => Promise<void>;
+  readonly awaitTurn?: (node: BrokerNode, signal: AbortSignal) => Promise<void>;
 }
 
 /** A broker that can be stopped, killed, paused and started again with its data. */
@@ -49,7 +49,7 @@ export class BrokerNode {
   /** The process itself, for a supervisor to watch. */
   readonly process: ManagedProcess;
   private readonly metaLayer: MetaLayer;
-  private readonly untilTurn: BrokerNodeOptions['untilTurn'];
+  private readonly awaitTurn: BrokerNodeOptions['awaitTurn'];
   private waiting = new AbortController();
   private spawnedMs = 0;
   private enabledPid: number | undefined;
@@ -60,7 +60,7 @@ export class BrokerNode {
     this.name = options.name;
     this.dataDirectory = options.dataDirectory;
     this.metaLayer = new MetaLayer(this.storeDirectory);
-    this.untilTurn = options.untilTurn;
+    this.awaitTurn = options.awaitTurn;
     this.process = new ManagedProcess({
       name: options.name,
       command: options.serverBinary,
@@ -133,7 +133,7 @@ export class BrokerNode {
   async spawn(): Promise<number> {
     if (this.pid === undefined) this.metaLayer.restore();
     this.waiting = new AbortController();
-    await this.untilTurn?.(this, this.waiting.signal);
+    await this.awaitTurn?.(this, this.waiting.signal);
     this.spawnedMs = performance.now();
     return this.process.start();
   }

@@ -55,7 +55,7 @@ export interface DataDirectory {
   /** Records where the system is, for `readRunningSystem`. */
   recordRunning(system: RunningSystem): void;
   /** Checks what the directory was made with, or writes it down when it is new. Throws `LocalClusterError`. */
-  checkLayout(wanted: Omit<DataLayout, 'format'>): void;
+  checkLayout(expected: Omit<DataLayout, 'format'>): void;
   /** Gives the directory up. */
   close(): void;
 }
@@ -90,7 +90,7 @@ export function openDataDirectory(directory: string): DataDirectory {
       writeFileSync(`${file}.new`, `${JSON.stringify(system, null, 2)}\n`, { mode: 0o600 });
       renameSync(`${file}.new`, file);
     },
-    checkLayout: (wanted) => checkLayout(path, { format: FORMAT_VERSION, ...wanted }),
+    checkLayout: (expected) => checkLayout(path, { format: FORMAT_VERSION, ...expected }),
     close() {
       rmSync(join(path, RUNNING_FILE), { force: true });
       rmSync(lockFile, { force: true });
@@ -116,14 +116,14 @@ export function readRunningSystem(directory: string): RunningSystem | undefined 
   }
 }
 
-function checkLayout(path: string, wanted: DataLayout): void {
+function checkLayout(path: string, expected: DataLayout): void {
   const file = join(path, 'layout.json');
   if (!existsSync(file)) {
-    writeFileSync(file, `${JSON.stringify(wanted, null, 2)}\n`);
+    writeFileSync(file, `${JSON.stringify(expected, null, 2)}\n`);
     return;
   }
   const made = readLayout(file);
-  const mismatch = describeMismatch(made, wanted);
+  const mismatch = describeMismatch(made, expected);
   if (mismatch !== undefined)
     throw new LocalClusterError(`${path} ${mismatch}, or choose another directory with --data.`);
 }
@@ -138,16 +138,16 @@ function readLayout(file: string): Partial<DataLayout> {
   throw new LocalClusterError(`${file} cannot be read: it is damaged. Choose another directory with --data.`);
 }
 
-/** What is wrong with a data directory for the wanted use, as the middle of a sentence; undefined when nothing is. */
-export function describeMismatch(made: Partial<DataLayout>, wanted: DataLayout): string | undefined {
-  if (made.format !== wanted.format) {
-    return `has format ${made.format ?? 'unknown'}, and this sekali reads format ${wanted.format}: use the sekali that made it`;
+/** What is wrong with a data directory for the expected use, as the middle of a sentence; undefined when nothing is. */
+export function describeMismatch(made: Partial<DataLayout>, expected: DataLayout): string | undefined {
+  if (made.format !== expected.format) {
+    return `has format ${made.format ?? 'unknown'}, and this sekali reads format ${expected.format}: use the sekali that made it`;
   }
-  if (made.postgresMajor !== wanted.postgresMajor) {
-    return `was made by Postgres ${made.postgresMajor ?? 'unknown'}, and this is Postgres ${wanted.postgresMajor}: use that Postgres (SEKALI_POSTGRES_BIN)`;
+  if (made.postgresMajor !== expected.postgresMajor) {
+    return `was made by Postgres ${made.postgresMajor ?? 'unknown'}, and this is Postgres ${expected.postgresMajor}: use that Postgres (SEKALI_POSTGRES_BIN)`;
   }
-  if (made.nodes !== wanted.nodes) {
-    return `was made with ${made.nodes ?? 'unknown'} brokers, not ${wanted.nodes}: give --nodes ${made.nodes ?? '?'}`;
+  if (made.nodes !== expected.nodes) {
+    return `was made with ${made.nodes ?? 'unknown'} brokers, not ${expected.nodes}: give --nodes ${made.nodes ?? '?'}`;
   }
   return undefined;
 }

@@ -49,7 +49,7 @@ export class EmptyBrokers {
   ) {}
 
   /** Resolves when the broker may start, after 30 s at the latest. Throws the reason of the signal. */
-  async untilTurn(broker: JoiningBroker, signal?: AbortSignal): Promise<void> {
+  async awaitTurn(broker: JoiningBroker, signal?: AbortSignal): Promise<void> {
     const all = this.all();
     const survivors = all.filter(({ isEmpty }) => !isEmpty);
     if (!broker.isEmpty || survivors.length === 0) return;

@@ -29,7 +29,7 @@ function brokers(...empty: boolean[]): {
     (broker) => Promise.resolve((broker as Broker).isLed),
   );
   const start = async (broker: Broker): Promise<void> => {
-    await order.untilTurn(broker);
+    await order.awaitTurn(broker);
     broker.pid = 1;
     // It makes a log at once, with nothing in it.
     broker.isEmpty = false;
@@ -40,7 +40,7 @@ function brokers(...empty: boolean[]): {
 describe('brokers that start', () => {
   it('do not wait when all are empty: the cluster is new', async () => {
     const { all, start } = brokers(true, true, true);
-    await Promise.all(all.map((broker) => new EmptyBrokers(() => all).untilTurn(broker)));
+    await Promise.all(all.map((broker) => new EmptyBrokers(() => all).awaitTurn(broker)));
     await start(all[0] as Broker);
     expect(all[0]?.pid).toBe(1);
   });
@@ -81,7 +81,7 @@ describe('brokers that start', () => {
     const { all, order, start } = brokers(true, true, false);
     await start(all[0] as Broker);
     const stopping = new AbortController();
-    const waits = order.untilTurn(all[1] as Broker, stopping.signal);
+    const waits = order.awaitTurn(all[1] as Broker, stopping.signal);
     stopping.abort(new Error('stopped'));
     await expect(waits).rejects.toThrow('stopped');
   });

@@ -59,7 +59,7 @@ const copies = (): number =>
   cluster.nodes.filter(({ storeDirectory }) => existsSync(join(storeDirectory, 'meta-layer', '$SYS'))).length;
 
 /** As a supervisor does, until each node has its copy and nothing changes any more. */
-async function lookUntilCopied(): Promise<void> {
+async function waitUntilCopied(): Promise<void> {
   let quiet = 0;
   await poll(
     async () => {
@@ -75,7 +75,7 @@ async function lookUntilCopied(): Promise<void> {
 describe('brokers that all forgot their streams', () => {
   it('have them again, with every message and consumer, after they were started again', async () => {
     await publishAll();
-    await lookUntilCopied();
+    await waitUntilCopied();
     await forget();
     await connected(async (connection) => {
       const manager = await jetstreamManager(connection);

@@ -9,7 +9,7 @@ import { RUN } from './global-setup.mjs';
 import { findRunProcesses } from './run-processes.mjs';
 
 const END_TIMEOUT_MS = 3_000;
-const LOOK_AGAIN_MS = 50;
+const POLL_MS = 50;
 
 export default async function globalTeardown() {
   const run = globalThis[RUN];
@@ -32,6 +32,6 @@ async function findLeftOver({ folder, guardian }) {
   for (;;) {
     const found = findRunProcesses(folder, [guardian.pid]);
     if (found.length === 0 || Date.now() > deadline) return found;
-    await sleep(LOOK_AGAIN_MS);
+    await sleep(POLL_MS);
   }
 }

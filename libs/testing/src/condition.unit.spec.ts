@@ -10,11 +10,11 @@ describe('waitFor', () => {
   });
 
   it('takes a condition that throws for one that is not met yet', async () => {
-    let looks = 0;
+    let tries = 0;
     const condition = (): number => {
-      looks += 1;
-      if (looks < 3) throw new Error('connection refused');
-      return looks;
+      tries += 1;
+      if (tries < 3) throw new Error('connection refused');
+      return tries;
     };
     expect(await waitFor(condition, soon)).toBe(3);
   });

@@ -39,8 +39,8 @@ describe('the pages', () => {
 
   it('are found', () => {
     const paths = documents.map(({ path }) => path);
-    const wanted = ['README.md', 'ARCHITECTURE.md', 'deploy/README.md', 'deploy/SETTINGS.md'];
-    expect(paths).toEqual(expect.arrayContaining(wanted));
+    const expected = ['README.md', 'ARCHITECTURE.md', 'deploy/README.md', 'deploy/SETTINGS.md'];
+    expect(paths).toEqual(expect.arrayContaining(expected));
     expect(paths.slice(0, 2)).toEqual(['ARCHITECTURE.md', 'README.md']);
   });
 

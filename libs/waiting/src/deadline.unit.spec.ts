@@ -51,22 +51,22 @@ describe('a pause', () => {
 });
 
 describe('poll', () => {
-  const looksUntil = (answerAt: number): { looks: number; probe: () => string | undefined } => {
-    const counted = { looks: 0, probe: () => (++counted.looks >= answerAt ? 'there' : undefined) };
+  const triesUntil = (answerAt: number): { tries: number; probe: () => string | undefined } => {
+    const counted = { tries: 0, probe: () => (++counted.tries >= answerAt ? 'there' : undefined) };
     return counted;
   };
 
   it('looks at once and at intervals, until there is an answer', async () => {
-    const counted = looksUntil(3);
+    const counted = triesUntil(3);
     const seen = followed(poll(counted.probe, { timeoutMs: 1_000, intervalMs: 10 }));
     await jest.advanceTimersByTimeAsync(19);
-    expect([counted.looks, seen.state]).toEqual([2, 'open']);
+    expect([counted.tries, seen.state]).toEqual([2, 'open']);
     await jest.advanceTimersByTimeAsync(1);
     expect(seen.state).toEqual({ value: 'there' });
   });
 
   it('gives up at the deadline, with nothing', async () => {
-    const seen = followed(poll(looksUntil(100).probe, { timeoutMs: 25, intervalMs: 10 }));
+    const seen = followed(poll(triesUntil(100).probe, { timeoutMs: 25, intervalMs: 10 }));
     await jest.advanceTimersByTimeAsync(30);
     expect(seen.state).toEqual({ value: undefined });
   });
@@ -74,7 +74,7 @@ describe('poll', () => {
   it('gives up with the reason of the signal, in the middle of a pause', async () => {
     const ending = new AbortController();
     const bounds = { timeoutMs: 1_000, intervalMs: 500, signal: ending.signal };
-    const seen = followed(poll(looksUntil(100).probe, bounds));
+    const seen = followed(poll(triesUntil(100).probe, bounds));
     await jest.advanceTimersByTimeAsync(10);
     ending.abort(new Error('stopped'));
     await jest.advanceTimersByTimeAsync(0);

@@ -35,7 +35,7 @@ export const PAGE_ROOM: PageRoomBounds = {
 
 interface Waiting {
   readonly reader: string;
-  readonly wanted: number;
+  readonly requested: number;
   readonly admit: (share: PageShare) => void;
 }
 
@@ -77,11 +77,11 @@ export class PageRoom {
    * Room for a page.
    *
    * @param reader a key, or where there is none an address
-   * @param wanted bytes that the page can have at most
+   * @param requested bytes that the page can have at most
    * @throws ProblemError 503 with `Retry-After` when there is none in time, or too many wait for it
    */
-  async take(reader: string, wanted: number): Promise<PageShare> {
-    const now = this.waiting.size === 0 ? this.takeNow(reader, wanted) : undefined;
+  async take(reader: string, requested: number): Promise<PageShare> {
+    const now = this.waiting.size === 0 ? this.takeNow(reader, requested) : undefined;
     if (now !== undefined) return now;
     if (this.waiting.size >= this.bounds.waitingMax) throw noRoom();
     return new Promise((resolve, reject) => {
@@ -94,19 +94,19 @@ export class PageRoom {
         this.waiting.delete(waiting);
         resolve(share);
       };
-      const waiting = { reader, wanted, admit };
+      const waiting = { reader, requested, admit };
       this.waiting.add(waiting);
       this.admitWaiting();
     });
   }
 
-  private takeNow(reader: string, wanted: number): PageShare | undefined {
+  private takeNow(reader: string, requested: number): PageShare | undefined {
     const { bytesMax, readerBytesMax, pageBytesMax, pageBytesMin } = this.bounds;
     const held = this.takenBy.get(reader) ?? 0;
     const free = Math.min(bytesMax - this.taken, readerBytesMax - held);
-    const least = Math.min(wanted, pageBytesMin);
+    const least = Math.min(requested, pageBytesMin);
     // Half of it: the next one shall find some, too.
-    const bytes = Math.min(wanted, pageBytesMax, Math.max(least, Math.floor(free / 2)));
+    const bytes = Math.min(requested, pageBytesMax, Math.max(least, Math.floor(free / 2)));
     if (bytes > free) return undefined;
     this.change(reader, bytes);
     return new PageShare(bytes, (given) => {
@@ -124,8 +124,8 @@ export class PageRoom {
 
   /** In the order they came; one whose own bound is met is passed over. */
   private admitWaiting(): void {
-    for (const { reader, wanted, admit } of this.waiting) {
-      const share = this.takeNow(reader, wanted);
+    for (const { reader, requested, admit } of this.waiting) {
+      const share = this.takeNow(reader, requested);
       if (share !== undefined) admit(share);
     }
   }

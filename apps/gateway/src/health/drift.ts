@@ -23,23 +23,23 @@ const STILL_SECONDS_MAX = 15;
 export function streamState(
   info: Pick<StreamInfo, 'config' | 'state'>,
   subjectPrefix: string,
-  tellValues: boolean,
+  showValues: boolean,
 ): ComponentState {
-  return stateOf(streamDifferences(info, streamShape(subjectPrefix)), tellValues);
+  return stateOf(streamDifferences(info, streamShape(subjectPrefix)), showValues);
 }
 
 /** What of a consumer differs from what every consumer of ours is like. */
 export function consumerState(
   info: Pick<ConsumerInfo, 'config' | 'paused' | 'delivered' | 'ack_floor'>,
-  tellValues: boolean,
+  showValues: boolean,
 ): ComponentState {
-  return stateOf(consumerDifferences(info, CONSUMER_SHAPE), tellValues);
+  return stateOf(consumerDifferences(info, CONSUMER_SHAPE), showValues);
 }
 
-function stateOf(differences: readonly Difference[], tellValues: boolean): ComponentState {
+function stateOf(differences: readonly Difference[], showValues: boolean): ComponentState {
   if (differences.length === 0) return { status: 'ok' };
   // Anyone may ask for it, and a value may name a topic.
-  const text = tellValues ? differencesText(differences) : differences.map(({ field }) => field).join(', ');
+  const text = showValues ? differencesText(differences) : differences.map(({ field }) => field).join(', ');
   const status = differences.some(({ isDangerous }) => isDangerous) ? 'failed' : 'degraded';
   return { status, detail: `it differs from its definition: ${text}; run setup` };
 }

@@ -38,7 +38,7 @@ const SILENT_NS_MAX = 5e9;
 export interface ReadinessOptions {
   readonly isStopping: () => boolean;
   /** Whether the errors of servers are told as they are; they may name addresses and accounts. */
-  readonly tellErrors: boolean;
+  readonly showErrors: boolean;
   /** First token of every subject, which the stream must take. */
   readonly subjectPrefix: string;
 }
@@ -67,17 +67,17 @@ export class ReadinessCheck {
   }
 
   private async ask(): Promise<Readiness> {
-    const { tellErrors } = this.options;
+    const { showErrors } = this.options;
     const asked = this.broker.stream();
     // Two parts wait for this answer, each with its own words for a failure.
     asked.catch(() => undefined);
     const [broker, brokers, stream, consumer, database, schema] = await Promise.all([
-      state(tellErrors, async () => this.publishing()),
-      state(tellErrors, async () => brokersOf(await asked, tellErrors)),
-      state(tellErrors, async () => this.streamOf(await asked)),
-      state(tellErrors, async () => this.consumerOf(await this.broker.consumer(), await asked)),
-      state(tellErrors, async () => this.database.query('SELECT 1').then(() => OK)),
-      state(tellErrors, async () => this.missingMigrations()),
+      state(showErrors, async () => this.publishing()),
+      state(showErrors, async () => brokersOf(await asked, showErrors)),
+      state(showErrors, async () => this.streamOf(await asked)),
+      state(showErrors, async () => this.consumerOf(await this.broker.consumer(), await asked)),
+      state(showErrors, async () => this.database.query('SELECT 1').then(() => OK)),
+      state(showErrors, async () => this.missingMigrations()),
     ]);
     const components = { broker, brokers, stream, consumer, database, schema };
     const ready =
@@ -97,7 +97,7 @@ export class ReadinessCheck {
   private async streamOf(info: StreamInfo | undefined): Promise<ComponentState> {
     if (info === undefined) return failed('the stream does not exist: run setup');
     if (info.cluster !== undefined && !info.cluster.leader) return failed('the stream has no leader');
-    const drift = streamState(info, this.options.subjectPrefix, this.options.tellErrors);
+    const drift = streamState(info, this.options.subjectPrefix, this.options.showErrors);
     if (drift.status === 'failed') return drift;
     // Without the database nothing can be compared; that it is out of reach is said as such.
     const { fault, note } = (await this.history.state(info).catch(() => undefined)) ?? {};
@@ -112,7 +112,7 @@ export class ReadinessCheck {
     if (info === undefined) return failed('the consumer does not exist: run setup');
     const misplaced = stream && positionFault(info, stream);
     if (misplaced !== undefined) return failed(misplaced);
-    const drift = consumerState(info, this.options.tellErrors);
+    const drift = consumerState(info, this.options.showErrors);
     const progress = this.progress.stateOf(info);
     return drift.status === 'ok' ? (progress ?? drift) : drift;
   }
@@ -128,7 +128,7 @@ const degraded = (detail: string): ComponentState => ({ status: 'degraded', deta
 const failed = (detail: string): ComponentState => ({ status: 'failed', detail });
 
 /** Replicas that the leader has lost, be it that the broker is gone or that its JetStream is off. */
-function brokersOf(info: StreamInfo | undefined, tellNames: boolean): ComponentState {
+function brokersOf(info: StreamInfo | undefined, showNames: boolean): ComponentState {
   const replicas = info?.cluster?.replicas ?? [];
   // A leader that has never heard a replica says 0.
   const lost = replicas.filter(
@@ -136,16 +136,16 @@ function brokersOf(info: StreamInfo | undefined, tellNames: boolean): ComponentS
   );
   if (info === undefined || lost.length === 0) return OK;
   const count = replicas.length + 1;
-  const names = tellNames ? `, not ${lost.map(({ name }) => name).join(', ')}` : '';
+  const names = showNames ? `, not ${lost.map(({ name }) => name).join(', ')}` : '';
   return degraded(`${count - lost.length} of the ${count} brokers that hold the stream answer${names}`);
 }
 
 /** @param ask resolves with how the part is */
-async function state(tellErrors: boolean, ask: () => Promise<ComponentState>): Promise<ComponentState> {
+async function state(showErrors: boolean, ask: () => Promise<ComponentState>): Promise<ComponentState> {
   try {
     return await withTimeout(PART_MS_MAX, ask());
   } catch (error) {
-    if (!tellErrors) return failed('it does not answer');
+    if (!showErrors) return failed('it does not answer');
     // Some errors of the network say nothing but their code.
     const { message, code } = error as { message?: string; code?: string };
     return failed(message === undefined || message === '' ? String(code ?? error) : message);

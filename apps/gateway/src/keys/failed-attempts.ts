@@ -47,9 +47,9 @@ export class FailedAttempts {
     const share = this.shareOf(failure.client, now);
     share.failures += 1;
     const { failures } = share;
-    if (failures === 1) this.tell({ ...failure, failures }, 'a request had no valid key', now);
+    if (failures === 1) this.report({ ...failure, failures }, 'a request had no valid key', now);
     if (failures === FAILURES_MAX + 1)
-      this.tell(
+      this.report(
         { ...failure, failures },
         'too many requests had no valid key; more are refused with 429',
         now,
@@ -70,7 +70,7 @@ export class FailedAttempts {
     return share;
   }
 
-  private tell(failure: Failure & { failures: number }, message: string, now: number): void {
+  private report(failure: Failure & { failures: number }, message: string, now: number): void {
     if (this.lines.until <= now) this.lines = { failures: 0, until: now + WINDOW_MS };
     this.lines.failures += 1;
     if (this.lines.failures < LINES_MAX) this.log(failure, message);

@@ -63,8 +63,8 @@ export class KeyRing {
    * @throws NoKeyError when it was, with no key
    */
   async open(): Promise<void> {
-    await this.look();
-    void this.keepLooking();
+    await this.readKeys();
+    void this.keepReading();
   }
 
   /** What the holder of a token may do; `undefined` when it is no key's, or not any more. */
@@ -80,18 +80,18 @@ export class KeyRing {
     this.ended.abort();
   }
 
-  private async keepLooking(): Promise<void> {
+  private async keepReading(): Promise<void> {
     const { signal } = this.ended;
     for (;;) {
       await pause(READ_EVERY_MS, signal);
       if (signal.aborted) return;
-      await this.look().catch((error: unknown) => {
+      await this.readKeys().catch((error: unknown) => {
         this.options.onNoKey(error as NoKeyError);
       });
     }
   }
 
-  private async look(): Promise<void> {
+  private async readKeys(): Promise<void> {
     let entries: readonly ApiKeyEntry[];
     try {
       entries = await this.options.read();

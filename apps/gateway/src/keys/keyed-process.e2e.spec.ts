@@ -21,9 +21,9 @@ describe('the gateway process', () => {
     expect(app.output()).toContain('The gateway cannot start: there is no active API key');
     expect(app.output()).toContain('sekali keys create');
     const open = { ...everywhere, SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS: 'true' };
-    const told = await startApp('gateway', open);
-    expect((await fetch(`${told.url}/events`)).status).toBe(200);
-    expect(told.output()).toContain('everyone who reaches this address');
+    const warned = await startApp('gateway', open);
+    expect((await fetch(`${warned.url}/events`)).status).toBe(200);
+    expect(warned.output()).toContain('everyone who reaches this address');
   });
 
   it('ends with 1 when the database comes back and has no key', async () => {

@@ -35,8 +35,8 @@ export class ProblemFilter implements ExceptionFilter {
     const status = statusOf(error);
     if (status === 404) return missingRoute(request);
     if (status !== undefined && status < 500) return { problem: requestProblem(status, error) };
-    const told = error instanceof Error ? error.stack : String(error);
-    this.logger.error({ request_id: request.id, error: told }, 'request failed');
+    const shown = error instanceof Error ? error.stack : String(error);
+    this.logger.error({ request_id: request.id, error: shown }, 'request failed');
     return { problem: plainProblem(500, 'This is a fault of the gateway; its log says more.') };
   }
 }

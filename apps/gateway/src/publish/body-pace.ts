@@ -33,7 +33,7 @@ export class BodyPace {
     if (this.seen.has(body)) return;
     this.seen.set(body, undefined);
     this.timer ??= setInterval(() => {
-      this.look();
+      this.check();
     }, WINDOW_MS).unref();
   }
 
@@ -45,7 +45,7 @@ export class BodyPace {
   }
 
   /** Cuts off what is too slow. */
-  look(): void {
+  check(): void {
     for (const [body, before] of this.seen) {
       if (before !== undefined && body.arrived - before < this.bytesMin) body.cutOff();
       else this.seen.set(body, body.arrived);

@@ -20,26 +20,26 @@ describe('the pace of bodies', () => {
   it('cuts off what brings too little from one look to the next, and nothing at its first', () => {
     const pace = new BodyPace(1_000);
     const [slow, quick] = [new Body(pace), new Body(pace)];
-    pace.look();
+    pace.check();
     slow.arrived += 4_999;
     quick.arrived += 5_000;
     expect([slow.isCutOff, quick.isCutOff]).toStrictEqual([false, false]);
-    pace.look();
+    pace.check();
     expect([slow.isCutOff, quick.isCutOff]).toStrictEqual([true, false]);
     // What came quickly before does not count.
     quick.arrived += 1_000_000;
-    pace.look();
-    pace.look();
+    pace.check();
+    pace.check();
     expect(quick.isCutOff).toBe(true);
   });
 
   it('forgets what has arrived', () => {
     const pace = new BodyPace(1_000);
     const body = new Body(pace);
-    pace.look();
+    pace.check();
     pace.leave(body);
     pace.leave(body);
-    pace.look();
+    pace.check();
     expect(body.isCutOff).toBe(false);
   });
 });

@@ -13,7 +13,7 @@ const NAMED_MAX = 100;
  * @throws ProblemError 403, with index and topic of each, when one is outside and handling is not lenient, or when
  *   all are
  */
-export function withinTopics(
+export function restrictToTopics(
   events: readonly Checked[],
   topics: readonly string[] | null,
   lenient: boolean,

@@ -11,7 +11,7 @@ import type { PublishResponse, PublishResult } from '#contracts';
 import type { Access } from '../keys/access.js';
 import { problem, ProblemError, type AnswerHeaders } from '../problems/problem-error.js';
 import type { JsonBody } from './json-body.js';
-import { withinTopics } from './publish-permission.js';
+import { restrictToTopics } from './publish-permission.js';
 import type { PublishRecord } from './publish-record.js';
 import { checkCandidate, type Checked } from './publish-request.js';
 import { scanRequest, type RequestBounds } from './request-scan.js';
@@ -37,7 +37,7 @@ export class Publishing {
     private readonly publisher: EventPublisher,
     private readonly record: Pick<PublishRecord, 'note'>,
     private readonly bounds: RequestBounds,
-    private readonly topics: Pick<TopicBounds, 'within'>,
+    private readonly topics: Pick<TopicBounds, 'enforce'>,
   ) {}
 
   /**
@@ -55,8 +55,8 @@ export class Publishing {
     access: Pick<Access, 'topics' | 'keyId'>,
   ): Promise<{ body: PublishResponse; headers: AnswerHeaders }> {
     const headers = lenient ? PREFERENCE_APPLIED : {};
-    const covered = withinTopics(await this.check(request), access.topics, lenient);
-    const checked = await this.topics.within(covered, access.keyId);
+    const covered = restrictToTopics(await this.check(request), access.topics, lenient);
+    const checked = await this.topics.enforce(covered, access.keyId);
     const valid = checked.filter((event) => event.valid);
     if (valid.length === 0 || (valid.length < checked.length && !lenient)) throw refused(checked, headers);
     const outcomes = await this.publisher.publishAll(valid);

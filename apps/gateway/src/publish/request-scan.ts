@@ -29,7 +29,7 @@ export type RequestScan = Generator<undefined, readonly Candidate[]>;
 /** Characters looked at from one pause to the next: about a millisecond. */
 const CHARS_AT_ONCE = 262_144;
 /** What the four short members, names and some white space of an event may take; the rest is its payload. */
-const CHARS_BESIDE_PAYLOAD_MAX = 16_384;
+const CHARS_OUTSIDE_PAYLOAD_MAX = 16_384;
 /** The event itself is a level. */
 const DEPTH_MAX = PAYLOAD_DEPTH_MAX + 1;
 
@@ -159,7 +159,7 @@ function candidate(scan: ValueScan, start: number, { eventBytesMax }: RequestBou
 }
 
 function flawOf(chars: number, depth: number, names: number, eventBytesMax: number): string | undefined {
-  if (chars > eventBytesMax + CHARS_BESIDE_PAYLOAD_MAX)
+  if (chars > eventBytesMax + CHARS_OUTSIDE_PAYLOAD_MAX)
     return `the event is at least ${chars} bytes of JSON, at most ${eventBytesMax} are allowed`;
   if (depth > DEPTH_MAX) return `an event must not nest deeper than ${DEPTH_MAX} levels`;
   if (names > EVENT_NAMES_MAX)

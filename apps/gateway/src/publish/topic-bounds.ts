@@ -42,7 +42,7 @@ export class TopicBounds {
    *
    * @param keyId `undefined` where no keys are asked for: only the bound for all holds then
    */
-  async within(events: readonly Checked[], keyId: string | undefined): Promise<readonly Checked[]> {
+  async enforce(events: readonly Checked[], keyId: string | undefined): Promise<readonly Checked[]> {
     if (events.every((event) => !event.valid || this.known.has(event.topic))) return events;
     await this.askLately();
     return events.map((event) => {

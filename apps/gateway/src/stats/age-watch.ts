@@ -13,10 +13,10 @@ import {
   type StreamQuestions,
 } from './stream-figures.js';
 
-const LOOK_EVERY_MS_MAX = 30_000;
-const LOOK_EVERY_MS_MIN = 1_000;
+const CHECK_EVERY_MS_MAX = 30_000;
+const CHECK_EVERY_MS_MIN = 1_000;
 /** Looks within the age that a stream keeps, at least. */
-const LOOKS = 40;
+const CHECKS = 40;
 const SAID_EVERY_MS = 600_000;
 const NOTHING_KNOWN: ReadonlyMap<string, never> = new Map<string, never>();
 
@@ -59,7 +59,7 @@ export class AgeWatch {
   }
 
   /** Looks once. @returns the seconds that the stream keeps messages, 0 when it keeps them for ever or does not answer */
-  async look(): Promise<number> {
+  async check(): Promise<number> {
     const stream = await this.believed();
     if (stream === undefined || stream.ageSecondsMax === 0) {
       this.current = undefined;
@@ -107,12 +107,12 @@ export class AgeWatch {
 
   private async turn(): Promise<void> {
     // Brokers that do not answer are told of elsewhere; they are asked again soon, as at the start.
-    const keptSeconds = await this.look().catch(() => undefined);
+    const keptSeconds = await this.check().catch(() => undefined);
     if (this.isStopped) return;
     const everyMs =
       keptSeconds === undefined
-        ? LOOK_EVERY_MS_MIN
-        : Math.min(LOOK_EVERY_MS_MAX, Math.max(LOOK_EVERY_MS_MIN, lookEveryMs(keptSeconds)));
+        ? CHECK_EVERY_MS_MIN
+        : Math.min(CHECK_EVERY_MS_MAX, Math.max(CHECK_EVERY_MS_MIN, checkEveryMs(keptSeconds)));
     this.timer = setTimeout(() => void this.turn(), everyMs);
     this.timer.unref();
   }
@@ -128,6 +128,6 @@ function withoutMemory(broker: StreamQuestions): StreamQuestions {
 }
 
 /** A stream that keeps its messages for ever is looked at seldom: it may be changed. */
-function lookEveryMs(keptSeconds: number): number {
-  return keptSeconds === 0 ? LOOK_EVERY_MS_MAX : (keptSeconds * 1_000) / LOOKS;
+function checkEveryMs(keptSeconds: number): number {
+  return keptSeconds === 0 ? CHECK_EVERY_MS_MAX : (keptSeconds * 1_000) / CHECKS;
 }

@@ -264,13 +264,13 @@ SELECT name, identity, 2, stream_id, $1 FROM sekali.stream`;
     };
     const statistics = bench.statistics(answers);
     const watch = new AgeWatch(answers, createLogger('gateway', 'silent'));
-    const keptSeconds = await watch.look();
+    const keptSeconds = await watch.check();
     expect((await statistics.read()).view).toMatchObject({ received: 6, in_flight: 2 });
     end = 2;
     await expect(statistics.read()).rejects.toMatchObject({ problem: { status: 503, component: 'broker' } });
     // Messages that are about to leave are looked for all the same.
-    await expect(watch.look()).rejects.toThrow('an older state');
-    expect(await watch.look()).toBe(keptSeconds);
+    await expect(watch.check()).rejects.toThrow('an older state');
+    expect(await watch.check()).toBe(keptSeconds);
     await bench.system.pool.query(REGISTER, [2]);
     expect((await statistics.read()).view).toMatchObject({ received: 4, in_flight: 0, gone: 0 });
     end = 5;
@@ -374,17 +374,17 @@ describe('messages that are about to leave by age', () => {
       warn: (...words: unknown[]) => said.push(JSON.stringify(words)),
       info: () => undefined,
     });
-    await watch.look();
-    await watch.look();
+    await watch.check();
+    await watch.check();
     expect([watch.warning, said]).toEqual([undefined, []]);
     await waitFor(
       async () => {
-        await watch.look();
+        await watch.check();
         return watch.warning !== undefined;
       },
       { timeoutMs: seconds * 1_000, describe: 'the warning' },
     );
-    await watch.look();
+    await watch.check();
     expect(said).toHaveLength(1);
     expect(said[0]).toContain('SEKALI_STREAM_AGE_SECONDS_MAX');
     await waitFor(async () => (await gateway.get('/health')).text.includes('"unstored":{"oldest_seconds":'), {
@@ -395,7 +395,7 @@ describe('messages that are about to leave by age', () => {
       timeoutMs: 60_000,
       describe: 'the message to leave',
     });
-    await watch.look();
+    await watch.check();
     expect(watch.warning).toBeUndefined();
   });
 });

@@ -25,12 +25,12 @@ export async function endOf(socket: Socket): Promise<[text: string, elapsedMs: n
 }
 
 /** Sends bytes and reads until the text that came back has what is asked for. Rejects when the connection ends before. */
-export async function readUntil(socket: Socket, wanted: RegExp): Promise<string> {
+export async function readUntil(socket: Socket, expected: RegExp): Promise<string> {
   let text = '';
   return new Promise((resolve, reject) => {
     const onData = (chunk: Buffer): void => {
       text += chunk.toString('latin1');
-      if (!wanted.test(text)) return;
+      if (!expected.test(text)) return;
       socket.off('data', onData);
       resolve(text);
     };
@@ -49,9 +49,9 @@ export async function wantsBody(url: string, bytes: number, headers = ''): Promi
       `${headers}Content-Length: ${bytes}\r\n\r\n`,
   );
   const text = await readUntil(socket, /\r\n\r\n/).finally(() => socket.destroy());
-  const wanted = text.startsWith('HTTP/1.1 100 ');
-  if (!wanted && !text.startsWith('HTTP/1.1 503 ')) throw new Error(text);
-  return wanted;
+  const isContinued = text.startsWith('HTTP/1.1 100 ');
+  if (!isContinued && !text.startsWith('HTTP/1.1 503 ')) throw new Error(text);
+  return isContinued;
 }
 
 /** The one answer that came back, taken apart. Throws when there is none, or more behind it. */

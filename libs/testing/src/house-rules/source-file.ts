@@ -45,11 +45,11 @@ const TEXT_EXTENSIONS = new Set(
 /**
  * Reads every text file of the repository that is ours, hidden folders but `.ci` and `.github` left out.
  *
- * @param isWanted says by its path whether a file is read; all are when it is left out
+ * @param isIncluded says by its path whether a file is read; all are when it is left out
  */
-export function readTree(root: string, isWanted: (path: string) => boolean = () => true): SourceFile[] {
+export function readTree(root: string, isIncluded: (path: string) => boolean = () => true): SourceFile[] {
   return listFiles(root, '')
-    .filter(isWanted)
+    .filter(isIncluded)
     .map((path) => parseSource(path, readFileSync(join(root, path), 'utf8')));
 }
 
