@@ -1,11 +1,3 @@
-/**
- * The gateway's way to the brokers: one connection, the publisher on it, and the questions it asks them.
- *
- * A broker that answers no publish or no question for some seconds is left for the next one.
- *
- * The gateway starts while no broker answers. Until the first connection stands, publishing is unavailable and
- * questions fail; from then on the connection is kept by itself.
- */
 import type { NatsConnection } from '@nats-io/nats-core';
 import {
   type BrokerAddress,
@@ -43,7 +35,14 @@ const FULL_MS_MAX = 30_000;
 const CHECK_EVERY_MS = 5_000;
 const CHECK_MISSING_EVERY_MS = 500;
 
-/** See the head of this file. */
+/**
+ * The gateway's way to the brokers: one connection, the publisher on it, and the questions it asks them.
+ *
+ * A broker that answers no publish or no question for some seconds is left for the next one.
+ *
+ * The gateway starts while no broker answers. Until the first connection stands, publishing is unavailable and
+ * questions fail; from then on the connection is kept by itself.
+ */
 export class BrokerLink {
   private connection: NatsConnection | undefined;
   private publisher: Publisher | undefined;

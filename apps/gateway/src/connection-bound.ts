@@ -1,13 +1,3 @@
-/**
- * How many connections there are at a time: in all, and from one client.
- *
- *   connects ─room─▶ counted ─closes─▶ forgotten
- *      └─none─▶ 503 with Retry-After, closed at once (over TLS: closed, there is no way to say it)
- *
- * A connection costs memory before it has sent a whole head, and needs no key. Behind a trusted proxy every connection
- * comes from the proxy's address, which says nothing of the client: there only the bound on all of them holds, and the
- * requests of each client are bounded instead (request-gate.ts).
- */
 import { randomUUID } from 'node:crypto';
 import type { Server, Socket } from 'node:net';
 import { addressTest, clientOf } from './client-address.js';
@@ -31,7 +21,16 @@ const REPORT_EVERY_MS = 10_000;
 const RESERVED = 16;
 const isLoopback = addressTest('loopback');
 
-/** See the head of this file. */
+/**
+ * How many connections there are at a time: in all, and from one client.
+ *
+ *   connects ─room─▶ counted ─closes─▶ forgotten
+ *      └─none─▶ 503 with Retry-After, closed at once (over TLS: closed, there is no way to say it)
+ *
+ * A connection costs memory before it has sent a whole head, and needs no key. Behind a trusted proxy every connection
+ * comes from the proxy's address, which says nothing of the client: there only the bound on all of them holds, and the
+ * requests of each client are bounded instead (request-gate.ts).
+ */
 export class ConnectionBound {
   private count = 0;
   private readonly clients = new Map<string, number>();

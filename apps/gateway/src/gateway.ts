@@ -1,9 +1,3 @@
-/**
- * The gateway as a whole: made from settings, started, and stopped in order.
- *
- * Stopping: nobody is let in any more → what was accepted is finished → the counts are written → the connections
- * to brokers and database end. Each step has a bound; together they take less than ten seconds.
- */
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Pool } from 'pg';
@@ -118,7 +112,14 @@ export class Gateway {
     return new Gateway(url, app, gate, broker, pool, keys, record, ageWatch, logger);
   }
 
-  /** See the head of this file. Repeatable; resolves when everything has ended. */
+  /**
+   * The gateway as a whole: made from settings, started, and stopped in order.
+   *
+   * Stopping: nobody is let in any more → what was accepted is finished → the counts are written → the connections to
+   * brokers and database end. Each step has a bound; together they take less than ten seconds.
+   *
+   * Repeatable; resolves when everything has ended.
+   */
   async stop(): Promise<void> {
     this.stopped ??= this.end();
     return this.stopped;

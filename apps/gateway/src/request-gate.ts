@@ -1,11 +1,3 @@
-/**
- * Lets requests in until the gateway stops, so many at a time, and knows when the last one has been answered.
- *
- *   open ─close()─▶ closing (new requests: 503, Connection: close) ─last answer─▶ idle
- *
- * One connection may send requests without waiting for answers, and a proxy may have many clients behind few of them:
- * connections alone bound neither.
- */
 import type { FastifyInstance } from 'fastify';
 import { clientOf } from './client-address.js';
 import { problem } from './problems/problem-error.js';
@@ -19,7 +11,14 @@ export interface RequestBounds {
   readonly perClientMax: number;
 }
 
-/** See the head of this file. */
+/**
+ * Lets requests in until the gateway stops, so many at a time, and knows when the last one has been answered.
+ *
+ *   open ─close()─▶ closing (new requests: 503, Connection: close) ─last answer─▶ idle
+ *
+ * One connection may send requests without waiting for answers, and a proxy may have many clients behind few of them:
+ * connections alone bound neither.
+ */
 export class RequestGate {
   private open = true;
   private unanswered = 0;

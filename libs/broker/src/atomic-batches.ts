@@ -1,12 +1,3 @@
-/**
- * Events sent together, which the brokers take all or not at all: an atomic batch (nats-server 2.12, ADR-50).
- *
- *   wanted ─taken─▶ wanted          wanted ─not taken─▶ not wanted for a while (doubling) ─▶ wanted
- *
- * One message of a batch that the brokers have already (a repeat) has them refuse all of it, and does not say which. So
- * whatever this process knows to be a repeat is kept out, and after a refusal nothing is sent together for a while: with
- * many repeats of other processes' events each is better sent by itself.
- */
 import { errors, nuid } from '@nats-io/nats-core';
 import type { Ack, PubAckSubscription } from './pub-ack-subscription.js';
 import { messageHeaders } from './message-headers.js';
@@ -23,7 +14,15 @@ const UNDERWAY_MAX = 2;
 const PAUSE_MS = 25;
 const PAUSE_MS_MAX = 3_200;
 
-/** See the head of this file. */
+/**
+ * Events sent together, which the brokers take all or not at all: an atomic batch (nats-server 2.12, ADR-50).
+ *
+ *   wanted ─taken─▶ wanted          wanted ─not taken─▶ not wanted for a while (doubling) ─▶ wanted
+ *
+ * One message of a batch that the brokers have already (a repeat) has them refuse all of it, and does not say which. So
+ * whatever this process knows to be a repeat is kept out, and after a refusal nothing is sent together for a while:
+ * with many repeats of other processes' events each is better sent by itself.
+ */
 export class AtomicBatches {
   readonly sizeMax: number;
   readonly bytesMax = BYTES_MAX;

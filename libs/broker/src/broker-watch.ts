@@ -1,19 +1,3 @@
-/**
- * Notices that the broker of a connection is of no use, although its TCP connection stands.
- *
- *   answered ─unanswered─▶ failing ─for too long─▶ move on to the next broker ─unanswered─▶ failing (longer) ─▶ …
- *       ▲                     │                                │
- *       └──────answered───────┴────────────────────────────────┘
- *
- * A broker that is cut off from the others serves its clients for as long as that lasts, and answers none of their requests:
- * it has no leader, no responders, or a leader without a quorum. The client library changes brokers only when TCP fails.
- * While all brokers are without a leader, moving helps nobody; so each move in vain doubles the time to the next.
- *
- * Questions and publishes have a watch each: a leader that was cut off answers questions for some seconds from what it
- * remembers, while it can take no publish. A move that one watch began counts for the other as its own. Else the other would
- * leave the new broker at once, and the next one in turn may be the one that is cut off.
- */
-
 /** Takes a connection from its broker to another. */
 export interface Mover {
   /** When the last move ended, whoever asked for it, by the clock of `performance.now`; -Infinity when there was none. */
@@ -35,7 +19,22 @@ const PATIENCE_MS_MAX = 32_000;
 /** One lost answer is no sign. */
 const FAILURES_MIN = 2;
 
-/** See the head of this file. */
+/**
+ * Notices that the broker of a connection is of no use, although its TCP connection stands.
+ *
+ *   answered ─unanswered─▶ failing ─for too long─▶ move on to the next broker ─unanswered─▶ failing (longer) ─▶ …
+ *       ▲                     │                                │
+ *       └──────answered───────┴────────────────────────────────┘
+ *
+ * A broker that is cut off from the others serves its clients for as long as that lasts, and answers none of their
+ * requests: it has no leader, no responders, or a leader without a quorum. The client library changes brokers only when
+ * TCP fails. While all brokers are without a leader, moving helps nobody; so each move in vain doubles the time to the
+ * next.
+ *
+ * Questions and publishes have a watch each: a leader that was cut off answers questions for some seconds from what it
+ * remembers, while it can take no publish. A move that one watch began counts for the other as its own. Else the other
+ * would leave the new broker at once, and the next one in turn may be the one that is cut off.
+ */
 export class BrokerWatch {
   private failures = 0;
   private failingSinceMs = 0;

@@ -1,21 +1,3 @@
-/**
- * Finds out whether a message that the brokers call a duplicate is really kept.
- *
- * The brokers remember ids for the duplicate window, whatever became of the messages: one that was purged, or that the
- * worker gave up as a dead letter, would swallow its event until the window ends. So `duplicate` is only said of what is in
- * the stream, or was stored; the ledger knows the latter.
- *
- *   in the stream? ─yes─▶ given up? ─no──▶ kept
- *      │                      └─yes─▶ lost: publish it again, the inbox decides
- *      └─no─▶ stored? ─yes─▶ kept
- *                 └─no, or nothing can say─▶ lost
- *
- * Repeats are common, and a round trip for each would slow them down. So what was seen of the stream and of the dead letters
- * holds for a moment (`HOLDS_MS`), and what comes meanwhile is judged by it: to them it is as if they had come that much
- * sooner. While one question is under way the next ones gather. Where the ledger cannot be asked, the stream has to do.
- *
- * An event that is given up again and again cannot fill the stream: see `Repeats`.
- */
 import type { JetStreamManager, StreamState } from '@nats-io/jetstream';
 import { withTimeout } from '#waiting';
 import { publishFailure } from './publish-failure.js';
@@ -73,7 +55,25 @@ const FURTHER_BACK = 100_000;
 const LEDGER_REST_MS = 2_000;
 const LEDGER_MS_MAX = 1_000;
 
-/** See the head of this file. */
+/**
+ * Finds out whether a message that the brokers call a duplicate is really kept.
+ *
+ * The brokers remember ids for the duplicate window, whatever became of the messages: one that was purged, or that the
+ * worker gave up as a dead letter, would swallow its event until the window ends. So `duplicate` is only said of what
+ * is in the stream, or was stored; the ledger knows the latter.
+ *
+ *   in the stream? ─yes─▶ given up? ─no──▶ kept
+ *      │                      └─yes─▶ lost: publish it again, the inbox decides
+ *      └─no─▶ stored? ─yes─▶ kept
+ *                 └─no, or nothing can say─▶ lost
+ *
+ * Repeats are common, and a round trip for each would slow them down. So what was seen of the stream and of the dead
+ * letters holds for a moment (`HOLDS_MS`), and what comes meanwhile is judged by it: to them it is as if they had come
+ * that much sooner. While one question is under way the next ones gather. Where the ledger cannot be asked, the stream
+ * has to do.
+ *
+ * An event that is given up again and again cannot fill the stream: see `Repeats`.
+ */
 export class DuplicateCheck {
   private queue: Question[] = [];
   private isAsking = false;

@@ -1,10 +1,3 @@
-/**
- * Where the brokers' answers to publishes come in: one subscription for all of them.
- *
- * The client's own `publish` makes a request of each message, with a timer and several promises; that costs more than
- * the message. Here an answer finds its publish by the last token of the subject it comes on, and one timer looks for
- * those that were not answered in time.
- */
 import { JetStreamApiError } from '@nats-io/jetstream';
 import {
   createInbox,
@@ -46,7 +39,15 @@ interface Pending {
 const TIMEOUT_CHECK_MS = 100;
 const NO_RESPONDERS = 503;
 
-/** See the head of this file. One per connection, which it does not close. */
+/**
+ * Where the brokers' answers to publishes come in: one subscription for all of them.
+ *
+ * The client's own `publish` makes a request of each message, with a timer and several promises; that costs more than
+ * the message. Here an answer finds its publish by the last token of the subject it comes on, and one timer looks for
+ * those that were not answered in time.
+ *
+ * One per connection, which it does not close.
+ */
 export class PubAckSubscription {
   private readonly prefix: string;
   private readonly pending = new Map<string, Pending>();

@@ -1,21 +1,3 @@
-/**
- * Takes one event to its outcome, by as many tries as it needs.
- *
- *   first ─ack──────────────────────────▶ accepted
- *     └─anything else─▶ goOn ─look─────▶ duplicate | accepted (our own try, whose answer was lost)
- *                        │ ▲ └─refused─▶ unavailable
- *                        ├─┘ wait, same id again, until the deadline
- *                        └─ a duplicate of what nobody has: again, under a fresh message id
- *
- * The brokers compare message ids only. A message that somebody published under an event's id without being that
- * event (not JSON, another id in its body) would swallow the real one: so what a "duplicate" is a duplicate of is
- * looked at, unless this process published it itself, and the event is published under a fresh message id if need be.
- * A message that has left the stream, or was given up, swallows its event in the same way (duplicate-check.ts). The fresh
- * id is made from the sequence of the lost message, so that all who repeat the event add one message for each that is lost.
- *
- * A try whose answer was lost may have stored the event; the next is then told "duplicate" about our own
- * message. The submission header tells the two apart, so that duplicates are counted exactly.
- */
 import { jetstream, type JetStreamClient, type JetStreamManager, type PubAck } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { decodeEvent, messageIdOf, type RawMessage, SUBMISSION_HEADER } from '#contracts';
@@ -48,7 +30,24 @@ export interface TryBounds {
 const LAST_TRY_MS_MIN = 100;
 const INSPECT_MS_MAX = 2_000;
 
-/** See the head of this file. */
+/**
+ * Takes one event to its outcome, by as many tries as it needs.
+ *
+ *   first ─ack──────────────────────────▶ accepted
+ *     └─anything else─▶ goOn ─look─────▶ duplicate | accepted (our own try, whose answer was lost)
+ *                        │ ▲ └─refused─▶ unavailable
+ *                        ├─┘ wait, same id again, until the deadline
+ *                        └─ a duplicate of what nobody has: again, under a fresh message id
+ *
+ * The brokers compare message ids only. A message that somebody published under an event's id without being that event
+ * (not JSON, another id in its body) would swallow the real one: so what a "duplicate" is a duplicate of is looked at,
+ * unless this process published it itself, and the event is published under a fresh message id if need be. A message
+ * that has left the stream, or was given up, swallows its event in the same way (duplicate-check.ts). The fresh id is
+ * made from the sequence of the lost message, so that all who repeat the event add one message for each that is lost.
+ *
+ * A try whose answer was lost may have stored the event; the next is then told "duplicate" about our own message. The
+ * submission header tells the two apart, so that duplicates are counted exactly.
+ */
 export class PublishTries {
   private readonly client: JetStreamClient;
   private manager: Promise<JetStreamManager> | undefined;

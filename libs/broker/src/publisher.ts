@@ -1,23 +1,3 @@
-/**
- * Publishes events to the stream so that each is there once, and says truthfully what became of it.
- *
- *   publish ─▶ waiting ─▶ in flight, by itself or together ─▶ accepted | duplicate
- *      │                   │
- *      │ no room           │ not all taken together: each by itself (publish-tries.ts)
- *      ▼                   ▼
- *   unavailable        unavailable (budget spent, stream full)
- *
- * Promises: `accepted` and `duplicate` are said only after a quorum of the brokers has the event, and `duplicate` only
- * while it is there or when it was stored; a publish is
- * never thrown away in silence and never throws for trouble with the brokers; what waits and what is in
- * flight is bounded. `unavailable` does not say that the event is absent (an answer may have been lost), only
- * that sending it again with the same id is needed and safe.
- *
- * What waits while something is on its way is sent together, as one atomic batch (atomic-batches.ts): a lone event
- * goes at once and by itself, and the more come, the more share one round of the brokers. Databases know it as group
- * commit. When the brokers do not take a batch, each of its events goes by itself, with the same id, as if nothing had
- * been; so a batch is only ever a shortcut, and what is said of each event does not depend on it.
- */
 import { nuid, type NatsConnection } from '@nats-io/nats-core';
 import { messageIdOf, subjectOf } from '#contracts';
 import { PubAckSubscription } from './pub-ack-subscription.js';
@@ -64,7 +44,27 @@ export interface PublisherOptions {
 const TRY_MS_MAX = 3_000;
 const HELD_BYTES_MAX = 67_108_864;
 
-/** See the head of this file. One per process and connection; it does not close the connection. */
+/**
+ * Publishes events to the stream so that each is there once, and says truthfully what became of it.
+ *
+ *   publish ─▶ waiting ─▶ in flight, by itself or together ─▶ accepted | duplicate
+ *      │                   │
+ *      │ no room           │ not all taken together: each by itself (publish-tries.ts)
+ *      ▼                   ▼
+ *   unavailable        unavailable (budget spent, stream full)
+ *
+ * Promises: `accepted` and `duplicate` are said only after a quorum of the brokers has the event, and `duplicate` only
+ * while it is there or when it was stored; a publish is never thrown away in silence and never throws for trouble with
+ * the brokers; what waits and what is in flight is bounded. `unavailable` does not say that the event is absent (an
+ * answer may have been lost), only that sending it again with the same id is needed and safe.
+ *
+ * What waits while something is on its way is sent together, as one atomic batch (atomic-batches.ts): a lone event goes
+ * at once and by itself, and the more come, the more share one round of the brokers. Databases know it as group commit.
+ * When the brokers do not take a batch, each of its events goes by itself, with the same id, as if nothing had been; so
+ * a batch is only ever a shortcut, and what is said of each event does not depend on it.
+ *
+ * One per process and connection; it does not close the connection.
+ */
 export class Publisher {
   private readonly tries: PublishTries;
   private readonly batches: AtomicBatches | undefined;

@@ -1,13 +1,3 @@
-/**
- * Finds where a JSON value ends, in pieces and within bounds, before anything of it is parsed.
- *
- *   begin(from) ─▶ advance() … advance() ─true─▶ end, depth, names
- *
- * `JSON.parse` makes objects of whatever it is given: 12 MB of brackets or 800,000 names take a hundred times their size.
- * This only counts, so a text of any kind costs no memory, and a long one can be left for other work between two pieces.
- *
- * The text need not be JSON. Brackets are counted, whatever their kind; what is found is to be parsed, which judges it.
- */
 import {
   BACKSLASH,
   CLOSE_BRACE,
@@ -20,7 +10,19 @@ import {
   QUOTE,
 } from './json-characters.js';
 
-/** See the head of this file. One scan serves many values of a text, one after the other. */
+/**
+ * Finds where a JSON value ends, in pieces and within bounds, before anything of it is parsed.
+ *
+ *   begin(from) ─▶ advance() … advance() ─true─▶ end, depth, names
+ *
+ * `JSON.parse` makes objects of whatever it is given: 12 MB of brackets or 800,000 names take a hundred times their
+ * size. This only counts, so a text of any kind costs no memory, and a long one can be left for other work between two
+ * pieces.
+ *
+ * The text need not be JSON. Brackets are counted, whatever their kind; what is found is to be parsed, which judges it.
+ *
+ * One scan serves many values of a text, one after the other.
+ */
 export class ValueScan {
   private at = 0;
   private level = 0;

@@ -1,10 +1,3 @@
-/**
- * A JetStream cluster of real nats-server processes on this machine.
- *
- * Promises: when it has started, every node is healthy and all of them see the same leader of the meta group.
- * Fails with one `LocalClusterError` and then leaves no process behind. Ports that were drawn and then lost to
- * another program are drawn anew; a busy port that the caller chose is reported.
- */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -79,7 +72,15 @@ export interface BrokerCluster {
   stop(options?: { timeoutMs?: number }): Promise<void>;
 }
 
-/** Starts a cluster; resolves when it has a leader and every node is healthy. See the head of this file. */
+/**
+ * A JetStream cluster of real nats-server processes on this machine.
+ *
+ * Promises: when it has started, every node is healthy and all of them see the same leader of the meta group. Fails
+ * with one `LocalClusterError` and then leaves no process behind. Ports that were drawn and then lost to another
+ * program are drawn anew; a busy port that the caller chose is reported.
+ *
+ * Starts a cluster; resolves when it has a leader and every node is healthy. See the head of this file.
+ */
 export async function startBrokers(options: BrokerClusterOptions): Promise<BrokerCluster> {
   const count = options.nodes ?? options.clientPorts?.length ?? 3;
   if (options.clientPorts !== undefined && options.clientPorts.length !== count) {

@@ -1,12 +1,3 @@
-/**
- * One child process: started, logged to a file, watched, stopped.
- *
- *   idle ─start─▶ running ─exit─▶ idle
- *
- * Promises: the log survives this process (the child writes the file itself, no pipe between); the child is in a
- * session of its own, so that Ctrl-C in a terminal reaches only us and the order of stopping is ours; if this
- * process ends without stopping its children, they are killed with it (all but SIGKILL, which nobody sees).
- */
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
@@ -54,7 +45,17 @@ process.once('exit', () => {
   for (const child of alive) child.kill('SIGKILL');
 });
 
-/** A process that can be started, stopped and started again. See the head of this file for what it promises. */
+/**
+ * One child process: started, logged to a file, watched, stopped.
+ *
+ *   idle ─start─▶ running ─exit─▶ idle
+ *
+ * Promises: the log survives this process (the child writes the file itself, no pipe between); the child is in a
+ * session of its own, so that Ctrl-C in a terminal reaches only us and the order of stopping is ours; if this process
+ * ends without stopping its children, they are killed with it (all but SIGKILL, which nobody sees).
+ *
+ * A process that can be started, stopped and started again. See the head of this file for what it promises.
+ */
 export class ManagedProcess {
   readonly name: string;
   readonly logFile: string;

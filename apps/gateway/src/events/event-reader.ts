@@ -1,4 +1,3 @@
-/** Answers questions about stored events. */
 import { streamIdentity } from '#broker';
 import { EVENT_BYTES_MAX, eventIdError, topicError } from '#contracts';
 import {
@@ -46,7 +45,7 @@ const ROW_BYTES_MAX = EVENT_BYTES_MAX + 4_096;
 const PAGE_MS_MAX = 12_000;
 const ONE_MS_MAX = 3_000;
 
-/** See the head of this file. */
+/** Answers questions about stored events. */
 export class EventReader {
   constructor(
     private readonly database: Queryable,

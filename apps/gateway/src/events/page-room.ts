@@ -1,12 +1,3 @@
-/**
- * How many bytes of pages are here at a time, over all requests.
- *
- *   take ─▶ read from the database ─▶ shrinkTo what was read ─▶ sent, or cut off ─▶ release
- *
- * A page takes its room before it is read, so that no number of readers can fill the memory. Where there is less room
- * than it wants it is cut smaller; where there is nearly none it waits for a while, and is refused then. One reader gets
- * a part of the room only: who takes his answers slowly holds up nobody else.
- */
 import { problem, ProblemError } from '../problems/problem-error.js';
 
 /** The bounds of a room. */
@@ -65,7 +56,15 @@ export class PageShare {
   }
 }
 
-/** See the head of this file. */
+/**
+ * How many bytes of pages are here at a time, over all requests.
+ *
+ *   take ─▶ read from the database ─▶ shrinkTo what was read ─▶ sent, or cut off ─▶ release
+ *
+ * A page takes its room before it is read, so that no number of readers can fill the memory. Where there is less room
+ * than it wants it is cut smaller; where there is nearly none it waits for a while, and is refused then. One reader
+ * gets a part of the room only: who takes his answers slowly holds up nobody else.
+ */
 export class PageRoom {
   private taken = 0;
   private readonly takenBy = new Map<string, number>();

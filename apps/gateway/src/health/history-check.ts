@@ -1,9 +1,3 @@
-/**
- * Whether the stream has the history that the database knows, and its consumer stands within it.
- *
- * Workers and setup put right what is found here; until then it is said. The comparison reads some messages, and anybody
- * may ask for the health: so it is made once in a while, and everyone gets the last answer in between.
- */
 import { type ConsumerInfo, streamIdentity, type StreamInfo } from '#broker';
 import {
   compareHistory,
@@ -23,7 +17,12 @@ export interface HistoryState {
 
 const COMPARED_FOR_MS = 5_000;
 
-/** See the head of this file. */
+/**
+ * Whether the stream has the history that the database knows, and its consumer stands within it.
+ *
+ * Workers and setup put right what is found here; until then it is said. The comparison reads some messages, and
+ * anybody may ask for the health: so it is made once in a while, and everyone gets the last answer in between.
+ */
 export class HistoryCheck {
   private compared: { readonly atMs: number; readonly state: Promise<HistoryState> } | undefined;
   /** Since when the stream has ended before the ledger does: a broker that lags says so for a moment. */

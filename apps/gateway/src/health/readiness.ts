@@ -1,8 +1,3 @@
-/**
- * Whether the gateway can do its work: each part is asked, none longer than three seconds.
- *
- * `failed` parts make it not ready. What is `degraded` is said, and events are taken all the same (drift.ts).
- */
 import type { ConsumerInfo, StreamInfo } from '#broker';
 import { pendingMigrations, type Queryable } from '#store';
 import { withTimeout } from '#waiting';
@@ -43,7 +38,11 @@ export interface ReadinessOptions {
   readonly subjectPrefix: string;
 }
 
-/** See the head of this file. */
+/**
+ * Whether the gateway can do its work: each part is asked, none longer than three seconds.
+ *
+ * `failed` parts make it not ready. What is `degraded` is said, and events are taken all the same (drift.ts).
+ */
 export class ReadinessCheck {
   private asking: Promise<Readiness> | undefined;
   private readonly progress = new ConsumerProgress();

@@ -1,12 +1,3 @@
-/**
- * Requests without a valid key: said in the log, and bounded for each client.
- *
- *   401 ─more than a minute's share─▶ 429 until the minute is over
- *
- * A token cannot be guessed; the bound keeps a client that tries from filling the log, and from being answered as if it
- * had a chance. A valid key is let in all the same: whoever shares an address with such a client is not locked out.
- */
-
 /** What is known of a failure. Never the token. */
 export interface Failure {
   readonly client: string;
@@ -30,7 +21,14 @@ const CLIENTS_MAX = 10_000;
 /** Lines of the log in a minute, whoever they are about. */
 const LINES_MAX = 100;
 
-/** See the head of this file. */
+/**
+ * Requests without a valid key: said in the log, and bounded for each client.
+ *
+ *   401 ─more than a minute's share─▶ 429 until the minute is over
+ *
+ * A token cannot be guessed; the bound keeps a client that tries from filling the log, and from being answered as if it
+ * had a chance. A valid key is let in all the same: whoever shares an address with such a client is not locked out.
+ */
 export class FailedAttempts {
   private readonly shares = new Map<string, Share>();
   private lines: Share = { failures: 0, until: 0 };

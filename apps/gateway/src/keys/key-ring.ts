@@ -1,13 +1,3 @@
-/**
- * The keys of the database, in memory, so that a request costs no query.
- *
- *   unknown ─first answer─▶ known ─every second─▶ known
- *      └─ no key in it ─▶ given up (NoKeyError): a gateway that nobody can use says so
- *
- * Promise: a key that is made or revoked is taken or refused within three seconds, while the database answers. While
- * it does not, the keys known last stay in force: an outage of the database must not stop publishing, and nobody can
- * revoke anything in it either. Before the first answer nobody is let in.
- */
 import { hash, timingSafeEqual } from 'node:crypto';
 import { apiKeyIdOf, type ApiKeyEntry } from '#contracts';
 import { pause } from '#waiting';
@@ -44,7 +34,16 @@ interface RingKey {
 /** From one reading to the next; with the bound of a reading it makes the three seconds. */
 const READ_EVERY_MS = 1_000;
 
-/** See the head of this file. */
+/**
+ * The keys of the database, in memory, so that a request costs no query.
+ *
+ *   unknown ─first answer─▶ known ─every second─▶ known
+ *      └─ no key in it ─▶ given up (NoKeyError): a gateway that nobody can use says so
+ *
+ * Promise: a key that is made or revoked is taken or refused within three seconds, while the database answers. While it
+ * does not, the keys known last stay in force: an outage of the database must not stop publishing, and nobody can
+ * revoke anything in it either. Before the first answer nobody is let in.
+ */
 export class KeyRing {
   private keys: ReadonlyMap<string, RingKey> | undefined;
   private readonly ended = new AbortController();

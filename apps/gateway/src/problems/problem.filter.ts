@@ -1,4 +1,3 @@
-/** The one place that writes errors: every error leaves as `application/problem+json`, none with its stack. */
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Problem } from '#contracts';
@@ -15,7 +14,7 @@ interface Answer {
   readonly headers?: AnswerHeaders;
 }
 
-/** See the head of this file. */
+/** The one place that writes errors: every error leaves as `application/problem+json`, none with its stack. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   constructor(private readonly logger: Logger) {}

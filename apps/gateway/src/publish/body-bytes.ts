@@ -1,12 +1,10 @@
+const FIRST_BYTES = 16_384;
+
 /**
  * The bytes of a body in one piece, however small the pieces are in which they come.
  *
  * Kept as they come, a byte at a time would take hundreds of bytes each. A body that comes at once is not copied.
  */
-
-const FIRST_BYTES = 16_384;
-
-/** See the head of this file. */
 export class BodyBytes {
   private bytes: Buffer | undefined;
   private used = 0;

@@ -1,3 +1,7 @@
+import type { Publication, PublishOutcome } from '#broker';
+import type { Logger } from '#observability';
+import { BrokerDuplicates, PromiseMarks, type Queryable } from '#store';
+
 /**
  * What is written to the database beside the answers: which events the brokers dropped as duplicates, and marks of what
  * they promised.
@@ -6,11 +10,6 @@
  *
  * No answer waits for it. While the database is out of reach it is said, and written later.
  */
-import type { Publication, PublishOutcome } from '#broker';
-import type { Logger } from '#observability';
-import { BrokerDuplicates, PromiseMarks, type Queryable } from '#store';
-
-/** See the head of this file. */
 export class PublishRecord {
   readonly duplicates: BrokerDuplicates;
   private readonly promises: PromiseMarks;

@@ -1,10 +1,3 @@
-/**
- * `POST /publish`: validates everything, then publishes, then says of each event what became of it.
- *
- * Nothing of a request is published before all of it was validated, and before there is room for all of it. A
- * request that asks for lenient handling has its valid events published and the others reported; one without a
- * single valid event is refused all the same, since nothing was published.
- */
 import { setImmediate } from 'node:timers/promises';
 import type { Publication, PublishOutcome, UnavailableReason } from '#broker';
 import type { PublishResponse, PublishResult } from '#contracts';
@@ -29,7 +22,13 @@ const CHARS_AT_ONCE = 524_288;
 /** Invalid events of a request whose every error is told; of the others only the first: 30 KB can hold 10,000 of them. */
 const EXPLAINED_MAX = 100;
 
-/** See the head of this file. */
+/**
+ * `POST /publish`: validates everything, then publishes, then says of each event what became of it.
+ *
+ * Nothing of a request is published before all of it was validated, and before there is room for all of it. A request
+ * that asks for lenient handling has its valid events published and the others reported; one without a single valid
+ * event is refused all the same, since nothing was published.
+ */
 export class Publishing {
   private lastLarge: Promise<unknown> = Promise.resolve();
 

@@ -1,13 +1,3 @@
-/**
- * How many topics there may be. Each costs rows and memory for ever, so nobody may make as many as he likes.
- *
- * Known is what the database counts under and what came by here. An event of a known topic passes after one look into
- * memory; the database is asked only when a new topic comes and was not asked lately, and is not waited for when it
- * does not answer: then what is known here decides.
- *
- * Of a bound that is met, the answer is that the event is invalid and why. It does not pass by itself, so a client that
- * tried again would do so for ever.
- */
 import { withTimeout } from '#waiting';
 import type { Checked } from './publish-request.js';
 
@@ -24,7 +14,16 @@ const ASKED_MS_MAX = 1_000;
 /** Keys of which it is known how many topics they added; more than a system has. */
 const KEYS_MAX = 100_000;
 
-/** See the head of this file. */
+/**
+ * How many topics there may be. Each costs rows and memory for ever, so nobody may make as many as he likes.
+ *
+ * Known is what the database counts under and what came by here. An event of a known topic passes after one look into
+ * memory; the database is asked only when a new topic comes and was not asked lately, and is not waited for when it
+ * does not answer: then what is known here decides.
+ *
+ * Of a bound that is met, the answer is that the event is invalid and why. It does not pass by itself, so a client that
+ * tried again would do so for ever.
+ */
 export class TopicBounds {
   private readonly known = new Set<string>();
   private readonly addedBy = new Map<string, number>();

@@ -1,9 +1,3 @@
-/**
- * Warns before messages leave the stream by age without having been stored, while there is time to do something.
- *
- *   quiet ─oldest unsettled older than half of what the stream keeps─▶ warned, again every ten minutes
- *     ▲─────────────────────── younger again ───────────────────────────┘
- */
 import type { Logger } from '#observability';
 import { GrowingFigure } from './growing-figure.js';
 import {
@@ -27,7 +21,12 @@ export interface AgeWarning {
   readonly age_seconds_max: number;
 }
 
-/** See the head of this file. */
+/**
+ * Warns before messages leave the stream by age without having been stored, while there is time to do something.
+ *
+ *   quiet ─oldest unsettled older than half of what the stream keeps─▶ warned, again every ten minutes
+ *     ▲─────────────────────── younger again ───────────────────────────┘
+ */
 export class AgeWatch {
   private brokers: StreamFigures;
   private timer: NodeJS.Timeout | undefined;

@@ -1,12 +1,11 @@
+const REMEMBERED_MS = 600_000;
+
 /**
  * A figure that only grows, as it was last seen: an answer below it comes from a broker that lags.
  *
- * It is remembered for ten minutes and no longer. A broker lags for seconds; where the figure really went back, as after
- * the loss of all brokers, nobody must be told so for ever.
+ * It is remembered for ten minutes and no longer. A broker lags for seconds; where the figure really went back, as
+ * after the loss of all brokers, nobody must be told so for ever.
  */
-const REMEMBERED_MS = 600_000;
-
-/** See the head of this file. */
 export class GrowingFigure {
   private value = 0;
   private noted = new Date(0);

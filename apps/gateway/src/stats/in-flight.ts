@@ -1,17 +1,3 @@
-/**
- * How many messages are in flight, and how many are gone: left the stream, or were acknowledged, without being settled.
- *
- *   last sequence − settled = in flight + gone
- *
- * What the brokers call unsettled is never less than what is in flight, since a message is acknowledged after it was
- * settled. So of the sequences that a stream had, as many are gone as are neither settled nor unsettled, at least; and
- * exactly as many when nothing is under way. Asked in this order, what moves in between can only make it fewer:
- *
- *   the stream ─▶ its consumer ─▶ the database ─▶ the stream again
- *
- * What is gone stays gone, so the largest number that was seen holds, until the consumer is made again or the database
- * goes back: then messages may be delivered that were given up.
- */
 import type { BelievedConsumer, BelievedStream, Settled, StreamFigures } from './stream-figures.js';
 
 /** Messages on their way, in numbers. */
@@ -35,7 +21,22 @@ interface Gone {
   readonly count: number;
 }
 
-/** See the head of this file. Remembers what is gone. */
+/**
+ * How many messages are in flight, and how many are gone: left the stream, or were acknowledged, without being settled.
+ *
+ *   last sequence − settled = in flight + gone
+ *
+ * What the brokers call unsettled is never less than what is in flight, since a message is acknowledged after it was
+ * settled. So of the sequences that a stream had, as many are gone as are neither settled nor unsettled, at least; and
+ * exactly as many when nothing is under way. Asked in this order, what moves in between can only make it fewer:
+ *
+ *   the stream ─▶ its consumer ─▶ the database ─▶ the stream again
+ *
+ * What is gone stays gone, so the largest number that was seen holds, until the consumer is made again or the database
+ * goes back: then messages may be delivered that were given up.
+ *
+ * Remembers what is gone.
+ */
 export class InFlightCount {
   private gone: Gone | undefined;
 

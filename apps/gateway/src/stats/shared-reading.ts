@@ -1,3 +1,7 @@
+const KEPT_TIMES = 4;
+const QUICK_MS_MAX = 20;
+const KEPT_MS_MAX = 5_000;
+
 /**
  * A question that many ask, answered with as few readings as can be.
  *
@@ -7,11 +11,6 @@
  * One that took long is kept for a while, in proportion: however many topics there are and however often it is asked,
  * reading takes a fifth of one connection's time at most.
  */
-const KEPT_TIMES = 4;
-const QUICK_MS_MAX = 20;
-const KEPT_MS_MAX = 5_000;
-
-/** See the head of this file. */
 export class SharedReading<T> {
   private reading: Promise<T> | undefined;
   private next: Promise<T> | undefined;

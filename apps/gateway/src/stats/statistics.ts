@@ -1,10 +1,3 @@
-/**
- * `GET /stats`: what is in the database's counters, and what the stream holds beyond it.
- *
- * The database is read first and the stream after it, so that what was published in between is in flight and
- * nothing is ever settled that was not received. Duplicates that this gateway saw dropped are its own figures from
- * memory: they need not have been written to count.
- */
 import type { StatsView, TopicStats, TopicStatsView } from '#contracts';
 import {
   storeTotals,
@@ -45,7 +38,13 @@ interface Figures {
   readonly gateway: string;
 }
 
-/** See the head of this file. */
+/**
+ * `GET /stats`: what is in the database's counters, and what the stream holds beyond it.
+ *
+ * The database is read first and the stream after it, so that what was published in between is in flight and nothing is
+ * ever settled that was not received. Duplicates that this gateway saw dropped are its own figures from memory: they
+ * need not have been written to count.
+ */
 export class Statistics {
   private readonly figures: SharedReading<Figures>;
   private readonly brokers: StreamFigures;

@@ -1,13 +1,3 @@
-/**
- * What the brokers say of the stream and its consumer, where it can be believed.
- *
- * A broker that was cut off, or has just taken over, may answer with an older state than it had acknowledged. The end of
- * a stream only grows, so an answer is asked for again while it ends below what is known:
- *
- *   the largest PubAck of this gateway · what this gateway was told before · the highest sequence of the database
- *
- * and while the broker that gives it has not heard of a majority of the others for a while.
- */
 import { type ConsumerInfo, hasMajority, streamIdentity, type StreamInfo } from '#broker';
 import type { SettledStream } from '#store';
 import { pause } from '#waiting';
@@ -50,7 +40,16 @@ const BELIEVED_MS_MAX = 2_000;
 const AGAIN_MS = 100;
 const NANOSECONDS = 1_000_000_000;
 
-/** See the head of this file. */
+/**
+ * What the brokers say of the stream and its consumer, where it can be believed.
+ *
+ * A broker that was cut off, or has just taken over, may answer with an older state than it had acknowledged. The end
+ * of a stream only grows, so an answer is asked for again while it ends below what is known:
+ *
+ *   the largest PubAck of this gateway · what this gateway was told before · the highest sequence of the database
+ *
+ * and while the broker that gives it has not heard of a majority of the others for a while.
+ */
 export class StreamFigures {
   private seen: { readonly incarnation: string; readonly lastSeq: GrowingFigure } | undefined;
 

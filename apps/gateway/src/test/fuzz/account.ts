@@ -1,8 +1,3 @@
-/**
- * What was sent and what the system said of it; and, at the end, whether the database holds that and nothing else.
- *
- * It shares no rule with what it judges: events are read with JSON.parse, and compared by value.
- */
 import type { Pool } from 'pg';
 import type { PublishResult } from '#contracts';
 
@@ -34,7 +29,11 @@ const TOPIC = /^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,15}$/;
 const TEXT = /^\P{Cc}{1,256}$/u;
 const FAULTS_MAX = 20;
 
-/** See the head of this file. */
+/**
+ * What was sent and what the system said of it; and, at the end, whether the database holds that and nothing else.
+ *
+ * It shares no rule with what it judges: events are read with JSON.parse, and compared by value.
+ */
 export class Account {
   /** By sequence: what a `202` or a PubAck acknowledged. */
   private readonly acknowledged = new Map<
