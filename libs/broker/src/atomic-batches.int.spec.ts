@@ -1,4 +1,4 @@
-/** Events sent together: each is there once, under the sequence that was answered, whatever becomes of the batch. */
+/** Events in an atomic batch: each is there once, under the reported sequence, whatever becomes of the batch. */
 import { describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { eventText, MESSAGE_ID_HEADER } from '#contracts';
@@ -51,8 +51,8 @@ function expectAt(
   expect(where).toEqual(events.map(({ topic, eventId }) => `${topic}:${eventId}`));
 }
 
-describe('events that come together', () => {
-  it('are sent as batches, and each has the sequence that is told of it', async () => {
+describe('events that are published at the same moment', () => {
+  it('are sent as batches, and each has its reported sequence', async () => {
     const system = await createTestSystem();
     const events = eventsOf(numbered(700));
     const answers = await publisherOf(system).publishAll(events);
@@ -73,7 +73,7 @@ describe('events that come together', () => {
     expect(together).toBeGreaterThan(40);
   });
 
-  it('are each told apart when others have published some of them', async () => {
+  it('have an outcome each when other publishers have published some of them', async () => {
     const system = await createTestSystem();
     const theirs = eventsOf(['e3', 'e150', 'e299']);
     const before = await publisherOf(system).publishAll(theirs);
@@ -87,7 +87,7 @@ describe('events that come together', () => {
     expectAt(ids, events, answers);
   });
 
-  it('keep out what this process has published itself, so that the rest still goes together', async () => {
+  it('are batched without those that this process has published itself', async () => {
     const system = await createTestSystem();
     const publisher = publisherOf(system);
     await publisher.publishAll(eventsOf(numbered(20)));
@@ -112,7 +112,7 @@ describe('events that come together', () => {
     expect(accepted).toHaveLength(200);
   });
 
-  it('go one by one where the stream does not take batches, or they are not wanted', async () => {
+  it('go one by one where the stream or the publisher does not allow batches', async () => {
     const system = await createTestSystem();
     const one = await publisherOf(system, { atomicBatches: false }).publishAll(eventsOf(numbered(50)));
     const manager = await jetstreamManager(system.connection, { checkAPI: false });
@@ -149,7 +149,7 @@ describe('events that come together', () => {
     expect(second).toEqual(second.map(() => ({ status: 'unavailable', reason: 'busy', retryable: true })));
     const later = await publisher.publishAll(eventsOf(numbered(20, 'more')));
     expect(later.every(({ status }) => status === 'accepted')).toBe(true);
-    // A message published by the client, without any of this, is a duplicate all the same.
+    // A message published by the client itself is a duplicate all the same.
     const { duplicate } = await jetstream(system.connection).publish(`${system.subjectPrefix}.orders`, '{}', {
       msgID: 'orders:e0',
     });

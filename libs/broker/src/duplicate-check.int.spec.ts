@@ -1,4 +1,4 @@
-/** `duplicate` is only said of what is in the stream, or was stored. */
+/** An event is only called a `duplicate` when it is in the stream, or was stored. */
 import { describe, expect, it } from '@jest/globals';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { eventText } from '#contracts';
@@ -65,7 +65,7 @@ async function store(system: TestSystem, eventId: string, seq: number): Promise<
   );
 }
 
-/** Two publishers: one that published the event itself, and one that knows of it by the brokers alone. */
+/** Two publishers: one published the event itself, and one knows of it only from the brokers. */
 async function bothSee(system: TestSystem, ledger?: EventLedger): Promise<[Publisher, Publisher]> {
   const [own, other] = [publisherOf(system, ledger), publisherOf(system, ledger)];
   expect(await own.publish(event('a'))).toEqual({ status: 'accepted', seq: 1 });
@@ -74,7 +74,7 @@ async function bothSee(system: TestSystem, ledger?: EventLedger): Promise<[Publi
   return [own, other];
 }
 
-/** Waits until nothing that a publisher has seen before counts any more. */
+/** Waits until every snapshot of a publisher has expired. */
 async function snapshotEnds(): Promise<void> {
   const sinceMs = performance.now();
   await waitFor(() => performance.now() - sinceMs > 150, {
@@ -160,7 +160,7 @@ describe('a repeat of an event', () => {
     };
     const ledger = { givenUpFrom: down, givenUpAmong: down, stored: down };
     const [own, other] = await bothSee(system, ledger);
-    // It is left alone for a while after the first failure.
+    // The ledger is not asked for a while after the first failure.
     expect(asked.count).toBe(2);
     await (await managerOf(system)).streams.purge(system.streamName);
     await snapshotEnds();

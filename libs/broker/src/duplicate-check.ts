@@ -2,36 +2,36 @@ import type { JetStreamManager, StreamState } from '@nats-io/jetstream';
 import { withTimeout } from '#waiting';
 import { publishFailure } from './publish-failure.js';
 
-/** A message of the stream that an event is said to be a repeat of. */
+/** The stored message that an event appears to repeat. */
 export interface SentEvent {
   readonly topic: string;
   readonly eventId: string;
   readonly seq: number;
 }
 
-/** A message that was given up as a dead letter. Its id is unknown where it could not be read. */
+/** A message that became a dead letter. Its event id is null where it could not be read. */
 export interface GivenUp {
   readonly topic: string;
   readonly eventId: string | null;
   readonly seq: number;
 }
 
-/** What is known of events beyond the stream. */
+/** What the database knows of events beyond the stream. */
 export interface EventLedger {
-  /** The messages that were given up, of those from a sequence on: the last `limit` of them. */
+  /** The last `limit` dead letters among the messages from a sequence on. */
   givenUpFrom(seq: number, limit: number): Promise<readonly GivenUp[]>;
-  /** Of some sequences, those messages that were given up. */
+  /** The dead letters among some sequences. */
   givenUpAmong(seqs: readonly number[]): Promise<readonly GivenUp[]>;
-  /** Whether events were stored, under whatever sequence: one value for each, in order. */
+  /** Whether each event was stored, under any sequence. Returns one value per event, in order. */
   stored(events: readonly Pick<SentEvent, 'topic' | 'eventId'>[]): Promise<readonly boolean[]>;
 }
 
-/** What was seen, when to look again, and until when it holds. */
+/** A recent state of the stream and the dead letters, with when to refresh it and when it expires. */
 interface Snapshot {
   readonly againMs: number;
   readonly untilMs: number;
   readonly stream: StreamState;
-  /** From this sequence on every message that was given up is known. */
+  /** All dead letters from this sequence on are known. */
   readonly fromSeq: number;
   readonly givenUp: readonly GivenUp[];
   readonly givenUpSeqs: ReadonlySet<number>;
@@ -44,35 +44,34 @@ interface Question {
 }
 
 const HOLDS_MS = 100;
-/** Looked again before it ends, so that nobody has to wait for it while repeats keep coming. */
+/** The snapshot is refreshed before it expires, so that no request has to wait for it while repeats keep coming. */
 const AGAIN_MS = 50;
 const ASKED_AT_ONCE_MAX = 1_000;
 const INSPECTIONS_AT_ONCE_MAX = 32;
 const GIVEN_UP_MAX = 5_000;
-/** Repeats go back further now and then: what lies before the oldest of now is asked for along with it. */
+/** Later repeats may go further back, so the snapshot also covers this many sequences before the oldest one of now. */
 const FURTHER_BACK = 100_000;
-/** After a failure the ledger is left alone for so long: requests must not wait for a database that is down. */
+/** How long the ledger is not asked after a failure. Requests must not wait for a database that is down. */
 const LEDGER_REST_MS = 2_000;
 const LEDGER_MS_MAX = 1_000;
 
 /**
  * Finds out whether a message that the brokers call a duplicate is really kept.
  *
- * The brokers remember ids for the duplicate window, whatever became of the messages: one that was purged, or that the
- * worker gave up as a dead letter, would swallow its event until the window ends. So `duplicate` is only said of what
- * is in the stream, or was stored; the ledger knows the latter.
+ * The brokers remember ids for the duplicate window, even when they no longer have the message. It may have been
+ * purged, or it may be a dead letter. Without this check it would swallow its event until the window ends. So an event
+ * is only called a `duplicate` when its message is in the stream, or the event was stored. The ledger knows the latter.
  *
- *   in the stream? ─yes─▶ given up? ─no──▶ kept
+ *   in the stream? ─yes─▶ dead letter? ─no──▶ kept
  *      │                      └─yes─▶ lost: publish it again, the inbox decides
  *      └─no─▶ stored? ─yes─▶ kept
- *                 └─no, or nothing can say─▶ lost
+ *                 └─no, or no answer─▶ lost
  *
- * Repeats are common, and a round trip for each would slow them down. So what was seen of the stream and of the dead
- * letters holds for a moment (`HOLDS_MS`), and what comes meanwhile is judged by it: to them it is as if they had come
- * that much sooner. While one question is under way the next ones gather. Where the ledger cannot be asked, the stream
- * has to do.
+ * Repeats are common, and a round trip for each would slow them down. So one snapshot of the stream and the dead
+ * letters is valid for a moment (`HOLDS_MS`) and answers for all events of that moment. While one query is under way,
+ * further ones gather. When the ledger does not answer, the stream alone decides.
  *
- * An event that is given up again and again cannot fill the stream: see `Repeats`.
+ * An event that becomes a dead letter again and again cannot fill the stream: see `Repeats`.
  */
 export class DuplicateCheck {
   private queue: Question[] = [];
@@ -83,8 +82,8 @@ export class DuplicateCheck {
   private readonly repeats = new Repeats();
 
   /**
-   * @param manager how the stream is asked; it may be refused, then a message id has to do
-   * @param ledger left out by producers, which may only publish: then nothing is asked, and a message id has to do
+   * @param manager gives access to the stream; if that is refused, the message id decides
+   * @param ledger left out by producers that may only publish; the message id then decides
    */
   constructor(
     private readonly manager: () => Promise<JetStreamManager>,
@@ -92,7 +91,7 @@ export class DuplicateCheck {
     private readonly ledger?: EventLedger,
   ) {}
 
-  /** Whether a message is known to be kept without asking. */
+  /** Whether a message is known to be kept, without a query. */
   isSurelyKept(seq: number): boolean {
     const { snapshot } = this;
     if (this.ledger === undefined) return true;
@@ -102,7 +101,10 @@ export class DuplicateCheck {
     return isKeptIn(snapshot, seq);
   }
 
-  /** Whether a message is in the stream and was not given up, or its event was stored. @throws when the brokers do not say */
+  /**
+   * Whether a message is in the stream and no dead letter, or its event was stored. @throws when the brokers do not
+   * answer
+   */
   async isKept(event: SentEvent): Promise<boolean> {
     if (this.isSurelyKept(event.seq)) return true;
     return new Promise<boolean>((answer, fail) => {
@@ -111,7 +113,7 @@ export class DuplicateCheck {
     });
   }
 
-  /** Whether an event was stored, as far as the ledger can say. */
+  /** Whether the ledger says that an event was stored. */
   async isStored(event: SentEvent): Promise<boolean> {
     const [isStored = false] = await this.fromLedger([], (ledger) => ledger.stored([event]));
     return isStored;
@@ -121,7 +123,7 @@ export class DuplicateCheck {
     if (this.isRefreshing || this.isAsking) return;
     this.isRefreshing = true;
     void this.inspect(seq)
-      // Whoever asks next will hear it.
+      // The next caller gets the error.
       .catch(() => undefined)
       .finally(() => {
         this.isRefreshing = false;
@@ -145,7 +147,7 @@ export class DuplicateCheck {
     return this.queue.splice(0, ASKED_AT_ONCE_MAX);
   }
 
-  /** @returns those that are kept */
+  /** @returns the events that are kept */
   private async ask(events: readonly SentEvent[]): Promise<ReadonlySet<SentEvent>> {
     const snapshot = await this.inspect(Math.min(...events.map(({ seq }) => seq)));
     if (snapshot === undefined) return new Set(events);
@@ -165,7 +167,7 @@ export class DuplicateCheck {
     return kept;
   }
 
-  /** Looks at the stream and the dead letters. @returns `undefined` when this user may not look */
+  /** Inspects the stream and the dead letters. @returns `undefined` when this user may not */
   private async inspect(lowestSeq: number): Promise<Snapshot | undefined> {
     const inspectFrom = Math.max(1, lowestSeq - FURTHER_BACK);
     const [stream, givenUp] = await Promise.all([
@@ -187,7 +189,7 @@ export class DuplicateCheck {
     return this.snapshot;
   }
 
-  /** Events whose message may have left the stream. @param kept gets those that are kept all the same */
+  /** Inspects events whose message may have left the stream. @param kept gets those that are kept nevertheless */
   private async inspectMessages(
     events: readonly SentEvent[],
     state: StreamState,
@@ -228,12 +230,12 @@ export class DuplicateCheck {
 }
 
 function isKeptIn({ stream, fromSeq, givenUpSeqs }: Snapshot, seq: number): boolean {
-  // Which messages are missing in between is not known.
+  // The stream does not say which messages in between are missing.
   if (stream.num_deleted > 0 || !mayHold(stream, seq)) return false;
   return seq >= fromSeq && !givenUpSeqs.has(seq);
 }
 
-/** A sequence means the same message only within one incarnation of the stream; topic and id tell others apart. */
+/** A sequence names the same message only within one incarnation of the stream. Topic and id tell the others apart. */
 function isOf({ topic, eventId, seq }: GivenUp, event: SentEvent): boolean {
   return seq === event.seq && topic === event.topic && (eventId === null || eventId === event.eventId);
 }
@@ -249,14 +251,17 @@ interface Repeated {
 }
 
 /**
- * How often an event that was given up is published again: three times at once, then once a minute. Between those it is
- * a duplicate of the dead letter, which is in the stream.
+ * Limits how often an event that became a dead letter is published again: three times at once, then once a minute. In
+ * between, the event is a duplicate of the dead letter in the stream.
  */
 export class Repeats {
   private young = new Map<string, Repeated>();
   private old = new Map<string, Repeated>();
 
-  /** Whether the event may be published in place of the message under its sequence. Repeats of that are the same message. */
+  /**
+   * Whether the event may be published in place of the message with its sequence. Repeats of the new message are the
+   * same event.
+   */
   allow({ topic, eventId, seq }: SentEvent, nowMs = performance.now()): boolean {
     const key = `${topic}:${eventId}`;
     const known = this.young.get(key) ?? this.old.get(key);
@@ -271,7 +276,10 @@ export class Repeats {
   }
 }
 
-/** Also of a stream that is empty: its first sequence is the one that comes next. What is newer than the snapshot is in it. */
+/**
+ * Whether the stream may hold a sequence. An empty stream's first sequence is the next one. Newer messages than the
+ * snapshot are in it.
+ */
 function mayHold(state: StreamState, seq: number): boolean {
   return seq >= state.first_seq;
 }

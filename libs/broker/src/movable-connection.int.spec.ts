@@ -37,7 +37,7 @@ describe('a move', () => {
     await movable.connection.flush();
   });
 
-  it('gives up when it is told to', async () => {
+  it('gives up when its signal aborts', async () => {
     const giveUp = new AbortController();
     const moving = movable.moveTo('nowhere', giveUp.signal);
     giveUp.abort();

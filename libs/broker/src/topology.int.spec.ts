@@ -1,4 +1,4 @@
-/** What was changed by hand is put right where that loses nothing, and said; else it is refused with both values. */
+/** Setup corrects and reports manual changes where that loses nothing. Otherwise it refuses them with both values. */
 import { describe, expect, it } from '@jest/globals';
 import {
   AckPolicy,
@@ -118,7 +118,7 @@ describe('a stream that was changed by hand', () => {
   it.each(streamChanges)('is put right: %j', async (change) => {
     const system = await createTestSystem();
     const before = await configs(system);
-    // What is in it when the limits are lifted stays.
+    // Messages that are in the stream when its limits are lifted stay.
     await send(system, 3);
     const manager = await managerOf(system);
     await manager.streams.update(system.streamName, change);
