@@ -102,7 +102,7 @@ describe('a data directory', () => {
     );
   });
 
-  it('says in one line that it is no directory', () => {
+  it('says in one line that it is not a directory', () => {
     writeFileSync(join(folder, 'file'), '');
     expect(() => openDataDirectory(join(folder, 'file'))).toThrow(/is not a directory/);
   });
@@ -133,7 +133,7 @@ describe('where a system runs', () => {
     writeFileSync(join(folder, 'running.json'), JSON.stringify(system));
   };
 
-  it('is told while it runs', () => {
+  it('is reported while it runs', () => {
     const directory = openDataDirectory(folder);
     directory.recordRunning(system);
     expect(readRunningSystem(folder)).toEqual(system);

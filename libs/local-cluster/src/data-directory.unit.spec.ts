@@ -45,7 +45,7 @@ describe('a lock record', () => {
 });
 
 describe("root's stand-in for Postgres", () => {
-  it('is postgres before nobody', () => {
+  it('is postgres rather than "nobody"', () => {
     const passwd =
       'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\npostgres:x:101:104::/:/bin/sh\n';
     expect(findSystemUser(passwd)).toEqual({ name: 'postgres', uid: 101, gid: 104 });

@@ -31,7 +31,7 @@ function brokers(...empty: boolean[]): {
   const start = async (broker: Broker): Promise<void> => {
     await order.awaitTurn(broker);
     broker.pid = 1;
-    // It makes a log at once, with nothing in it.
+    // The broker creates an empty log at once.
     broker.isEmpty = false;
   };
   return { all, order, start };
@@ -45,14 +45,14 @@ describe('brokers that start', () => {
     expect(all[0]?.pid).toBe(1);
   });
 
-  it('do not wait when they kept what they had, whoever joins', async () => {
+  it('do not wait when they kept their logs, even while others join', async () => {
     const { all, start } = brokers(true, true, false);
     await start(all[0] as Broker);
     await start(all[2] as Broker);
     expect(all.map(({ pid }) => pid)).toEqual([1, undefined, 1]);
   });
 
-  it('join one after the other when they are empty beside one that is not', async () => {
+  it('join one after the other when they are empty and another one is not', async () => {
     const { all, start } = brokers(true, true, false);
     const [one, two] = all as [Broker, Broker];
     await start(one);
@@ -64,7 +64,7 @@ describe('brokers that start', () => {
     one.isLed = true;
     await second;
     expect(two.pid).toBe(1);
-    // By then most know.
+    // By then a majority knows the streams.
     expect(two.adopted).toBe(false);
   });
 
