@@ -119,7 +119,7 @@ describe('settings', () => {
     expect(gatewayProblems({ [name]: value })).toEqual([]);
   });
 
-  it('that are wrong are all told at once, relations among them', () => {
+  it('that are wrong are all reported at once, relations among them', () => {
     const problems = workerProblems({
       SEKALI_LOG_LEVEL: 'loud',
       SEKALI_STREAM: '',
@@ -139,7 +139,7 @@ describe('settings', () => {
     ]);
   });
 
-  it('that are wrong make a message with one line a problem', () => {
+  it('that are wrong make a message with one line per problem', () => {
     const error = new SettingsError(['A: b', 'C: d']);
     expect(error.message).toBe('Wrong settings:\n  A: b\n  C: d');
   });
@@ -282,7 +282,7 @@ describe('a mistyped setting', () => {
   it('is refused with the one that is meant, together with the other problems', () => {
     expect(workerProblems({ SEKALI_NATS_URL: 'nats://x:1', SEKALI_LOG_LEVEL: 'loud' })).toEqual([
       expect.stringMatching('^SEKALI_LOG_LEVEL: '),
-      'SEKALI_NATS_URL: there is no such setting; SEKALI_NATS_URLS is meant',
+      'SEKALI_NATS_URL: there is no such setting; did you mean SEKALI_NATS_URLS?',
     ]);
     expect(
       workerProblems({ SEKALI_HTTP_PORT: '1', SEKALI_SECRETS: 'x', SEKALI_SOMETHING_ELSE: 'x' }),

@@ -1,4 +1,4 @@
-/** The clock is the test's own, so nothing here waits for time. */
+/** The tests use a fake clock, so none of them waits for time. */
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { LateError, pause, poll, retry, valueOrTimeout, withTimeout } from './deadline.js';
 
@@ -9,11 +9,11 @@ beforeEach(() => {
 afterEach(() => {
   const left = jest.getTimerCount();
   jest.useRealTimers();
-  // Whatever was waited for, and however it ended.
+  // No wait leaves a timer behind, however it ended.
   if (left > 0) throw new Error(`${left} timers were left behind`);
 });
 
-/** What has become of a promise so far. */
+/** The state of a promise so far. */
 function followed(promise: Promise<unknown>): { state: unknown } {
   const seen: { state: unknown } = { state: 'open' };
   promise.then(
@@ -44,7 +44,7 @@ describe('a pause', () => {
     await pause(boundMs, ending.signal);
   });
 
-  it('of no time, or less, is none', async () => {
+  it('of zero or negative time ends at once', async () => {
     await Promise.all([0, -1].map((ms) => pause(ms)));
     expect(jest.getTimerCount()).toBe(0);
   });
@@ -56,7 +56,7 @@ describe('poll', () => {
     return counted;
   };
 
-  it('looks at once and at intervals, until there is an answer', async () => {
+  it('probes at once and at intervals, until there is an answer', async () => {
     const counted = triesUntil(3);
     const seen = followed(poll(counted.probe, { timeoutMs: 1_000, intervalMs: 10 }));
     await jest.advanceTimersByTimeAsync(19);
@@ -119,15 +119,15 @@ describe('retry', () => {
   });
 });
 
-describe('a bound on an answer', () => {
-  it('changes nothing about one that comes in time', async () => {
+describe('a timeout of an answer', () => {
+  it('does not affect an answer that comes in time', async () => {
     expect(await withTimeout(boundMs, Promise.resolve('in time'))).toBe('in time');
     expect(await valueOrTimeout(boundMs, Promise.resolve('in time'))).toBe('in time');
     await expect(withTimeout(boundMs, Promise.reject(new Error('no')))).rejects.toThrow('no');
     await expect(valueOrTimeout(boundMs, Promise.reject(new Error('no')))).rejects.toThrow('no');
   });
 
-  it('ends the wait for one that does not: with an error, or with nothing', async () => {
+  it('ends the wait for a late answer, with an error or with undefined', async () => {
     const strict = followed(withTimeout(boundMs, never));
     const patient = followed(valueOrTimeout(boundMs, never));
     await jest.advanceTimersByTimeAsync(99);
