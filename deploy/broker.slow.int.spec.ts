@@ -1,9 +1,9 @@
 /**
- * The start of a broker in its container: its bound follows the disk, it ends when it is of no use, and it is given back what
+ * The start of a broker in its container. Its bound follows the disk, and it ends when it is useless. It gets back what
  * a full disk made it forget.
  *
- * The script runs here as it is, with the nats-server of the tests, on a disk that only root on Linux can make (tmpfs). Its
- * image has `nc`; a machine may not, so the test brings one.
+ * The script runs unchanged, with the nats-server of the tests, on a disk that only root on Linux can create (tmpfs).
+ * Its image has `nc`; a machine may not, so the test brings one.
  */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -71,7 +71,7 @@ async function end(process: ChildProcess, signal: NodeJS.Signals): Promise<void>
   await ended;
 }
 
-/** Starts the script, as a container does. `more` is added to the configuration of the broker of that name. */
+/** Starts the script like a container. `more` is added to the configuration of the broker of that name. */
 function run(name: string, ports: readonly [client: number, monitor: number], more = ''): ChildProcess {
   const config = join(folder, `${name}.conf`);
   writeFileSync(
@@ -153,7 +153,7 @@ if (ableTo) {
       try {
         writeFileSync(other, new Uint8Array(DISK_MB * 1024 ** 2));
       } catch {
-        // It took what there was.
+        // The disk is full now.
       }
       const isReportedFull = async (): Promise<boolean> => {
         await jetstream(connection)

@@ -1,6 +1,6 @@
 /**
- * An answer of the brokers goes to whatever address its request names. So whoever may ask for anything has answers sent
- * to every administrative request, under every name that it could have, and nothing may come of it.
+ * The brokers send an answer to any address that its request names. So here every user directs answers to every
+ * administrative request, under every possible name, and none may have an effect.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -11,21 +11,21 @@ import { ACKNOWLEDGEMENTS, ADMINISTRATIVE_REQUESTS } from './test/administrative
 import { type NatsUser, SecuredCluster } from './test/secured-cluster.js';
 
 const START_MS_MAX = 90_000;
-/** How often is looked for what came of the answers, which takes some milliseconds; the brokers answer in between. */
+/** How often the state is inspected after the answers, which takes some milliseconds. The brokers answer in between. */
 const INSPECTIONS = 30;
 /** A busy machine has elections of its own, several in a row. A request that moves a leader does so in each round. */
 const ROUNDS_MAX = 5;
 const TEST_MS_MAX = 180_000;
 const MESSAGES = 20;
 /**
- * How long an answer of the brokers is waited for before it is asked for again. A traced message may end the connection
- * between two brokers of nats-server 2.14, which is made again within a second, and answers on their way are lost with it.
+ * How long to wait for an answer before the request is repeated. A traced message may end the connection between two
+ * brokers of nats-server 2.14. It is restored within a second, but answers on their way are lost.
  */
 const ANSWER_MS_MAX = 2_000;
 
 type User = Exclude<NatsUser, 'system'>;
 
-/** A message that has the brokers answer. */
+/** A message that makes the brokers answer. */
 interface Question {
   readonly subject: string;
   readonly body: string;
@@ -33,16 +33,19 @@ interface Question {
 }
 
 const API_PREFIXES = ['$JS.API', 'SEKALI.API'];
-/** Where the answers are sent to. */
+/** The addresses of the answers. */
 const TARGETS = [
   ...API_PREFIXES.flatMap((prefix) => ADMINISTRATIVE_REQUESTS.map((request) => `${prefix}.${request}`)),
-  // As a broker of a domain knows them.
+  // The name under which a broker of a domain knows them.
   ...ADMINISTRATIVE_REQUESTS.map((request) => `$JS.hub.API.${request}`),
   '$SYS.REQ.SERVER.PING',
   '$SYS.REQ.ACCOUNT.SEKALI.CONNZ',
 ];
 
-/** Each way to have the brokers answer, by what they answer. Asked under both names, of which one may not be known. */
+/**
+ * Every way to make the brokers answer, by what they answer. Each is sent under both names, one of which may be
+ * unknown.
+ */
 const ask = (request: string, body: string): Question[] =>
   API_PREFIXES.map((prefix) => ({ subject: `${prefix}.${request}`, body }));
 const event = (body: string, entries: () => Record<string, string>): Question[] => [
@@ -84,12 +87,12 @@ const definitions: Record<string, Question[]> = {
 };
 
 const QUESTIONS: Record<User, Record<string, Question[]>> = {
-  // First, while the consumer has nothing to deliver.
+  // These come first, while the consumer has nothing to deliver.
   worker: {
     ...inspections,
     'that there is nothing': next('{"batch":1,"no_wait":true}'),
     'that the pull is wrong': next('{"batch":-1}'),
-    'that the pull is no pull': next('{not json'),
+    'that the pull is malformed': next('{not json'),
     'that the pull is over, after a heartbeat': next(
       '{"batch":1,"expires":500000000,"idle_heartbeat":100000000}',
     ),
@@ -124,13 +127,13 @@ beforeAll(async () => {
   await startApp('setup', {
     ...cluster.environmentOf('setup'),
     SEKALI_POSTGRES_URL: postgresUrl,
-    // What was delivered to an administrative address comes again after this.
+    // A delivery to an administrative address is repeated after this.
     SEKALI_ACK_WAIT_MS: '5000',
   });
   for (const user of USERS) {
     connections.set(user, await connectBroker(cluster.addressOf(user), { waitForFirst: false }));
   }
-  // The first of them is empty: sent as it is, it is what the worst requests take.
+  // The first message is empty. The worst requests accept an empty message.
   for (let seq = 1; seq <= MESSAGES; seq += 1) await publish(seq === 1 ? '' : 'not an event');
 }, START_MS_MAX);
 
@@ -150,14 +153,14 @@ async function publish(body: string): Promise<void> {
   expect(ack.json()).toMatchObject({ stream: 'EVENTS' });
 }
 
-/** Sends a question, and where its answer goes. One that may not be sent is refused by the broker, which says so later. */
+/** Sends a request and the address of its answer. If it is not permitted, the broker says so later. */
 function send(user: User, { subject, body, header }: Question, reply: string, more?: [string, string]): void {
   const sent = header?.() ?? (more && headers());
   if (more) sent?.set(...more);
   as(user).publish(subject, body, { reply, ...(sent && { headers: sent }) });
 }
 
-/** Everything that an administrative request could change, and nothing that goes on by itself. */
+/** Everything that an administrative request could change, and nothing that changes by itself. */
 async function fingerprint(): Promise<object> {
   const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
   const stream = await api.streams.info('EVENTS', { deleted_details: true });
@@ -179,7 +182,7 @@ async function fingerprint(): Promise<object> {
   };
 }
 
-/** Who leads: a name for the stream, one for the consumer. */
+/** The names of the leaders of the stream and of the consumer. */
 async function leaders(): Promise<object> {
   const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
   const inspect = async (): Promise<object> => {
@@ -190,7 +193,7 @@ async function leaders(): Promise<object> {
   return waitFor(inspect, { timeoutMs: 60_000, describe: 'who leads' });
 }
 
-/** Does something until it leaves the leaders where they were, and checks each time that nothing else has changed. */
+/** Repeats an action until the leaders stay where they were. Each time it checks that nothing else has changed. */
 async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
   const before = await waitFor(fingerprint, { timeoutMs: 60_000, describe: 'what there is before' });
   let led: object = {};
@@ -214,7 +217,7 @@ async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
   expect(leading).toEqual(led);
 }
 
-/** Acknowledges all that there is, so that the consumer has nothing to deliver. */
+/** Acknowledges everything, so that the consumer has nothing to deliver. */
 async function settleEverything(): Promise<void> {
   const inbox = '_INBOX_worker.settle';
   const subscription = as('worker').subscribe(inbox, {
@@ -225,7 +228,7 @@ async function settleEverything(): Promise<void> {
   const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
   await waitFor(
     async () => {
-      // One by one: an empty message ends what a pull is answered.
+      // The messages are pulled one by one, because an empty message ends the answers to a pull.
       for (let pull = 1; pull <= 100; pull += 1) {
         as('worker').publish('SEKALI.API.CONSUMER.MSG.NEXT.EVENTS.store', '{"batch":1,"no_wait":true}', {
           reply: inbox,
@@ -258,7 +261,7 @@ describe('what is tried here', () => {
         for (const question of questions) send(user, question, `_INBOX_${user}.kinds`);
       };
       sendAll('worker');
-      // A pull ends in its own way only while there is nothing to deliver.
+      // A pull expires only while there is nothing to deliver.
       const isOver = (): boolean => heard.has('408');
       await waitFor(isOver, { timeoutMs: 15_000, describe: 'the end of a pull' });
       for (const user of USERS) sendAll(user);
@@ -276,7 +279,7 @@ describe('an empty message that a producer published', () => {
     'does nothing at any address that a worker has it delivered to',
     async () => {
       await settleEverything();
-      // One for each.
+      // One message for each target.
       await Promise.all(TARGETS.map(() => publish('')));
       await expectNoChange(() => {
         for (const target of TARGETS) {
@@ -288,13 +291,13 @@ describe('an empty message that a producer published', () => {
   );
 });
 
-// Events are traced at the end. nats-server 2.14 may store the trace of an event in the stream, under a subject with a
-// space in it. A delivery of that ends the connection of the worker, so nothing behind it is ever settled.
+// Events are traced last. nats-server 2.14 may store the trace of an event in the stream, under a subject with a space
+// in it. Its delivery ends the worker's connection, so nothing behind it is ever settled.
 describe.each(USERS)('an answer that %s asks for', (user) => {
   it(
     'does nothing at any address, whatever it says',
     async () => {
-      // Pulls that find nothing are those with empty answers.
+      // Pulls that find nothing have empty answers.
       if (user === 'worker') await settleEverything();
       // A worker may acknowledge anyway.
       const targets = user === 'worker' ? TARGETS : [...TARGETS, ...ACKNOWLEDGEMENTS];
@@ -311,7 +314,7 @@ describe.each(USERS)('an answer that %s asks for', (user) => {
   );
 });
 
-/** What an answer is, for whoever takes it for a request. */
+/** The kind of an answer when it is read as a request. */
 function kindOf(message: Msg): string {
   const status = message.headers?.code ?? 0;
   if (status !== 0) return String(status);

@@ -1,4 +1,4 @@
-/** What the brokers of a deployment let each user do, and nothing else; and that the programs need no more. */
+/** What the brokers of a deployment allow each user, and nothing else. The programs need no more. */
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
@@ -24,7 +24,7 @@ const ANSWER_MS_MAX = 1_000;
 /** JetStream is not enabled for the account; it has no such stream. */
 const NOTHING_HERE = /"err_code":(?:10039|10059)\b/;
 
-/** What somebody might ask of JetStream, by what it would do. Each is harmless where it is allowed. */
+/** Requests to JetStream, by what they would do. Each is harmless where it is allowed. */
 const REQUESTS = {
   'inspect the stream': 'STREAM.INFO.EVENTS',
   'inspect the consumer': 'CONSUMER.INFO.EVENTS.store',
@@ -56,7 +56,7 @@ const REQUESTS = {
   'remove a broker': 'SERVER.REMOVE',
 };
 
-/** What else somebody might send. */
+/** Other messages that a user might send. */
 const MESSAGES = {
   'publish an event': 'events.orders',
   'publish under another prefix': 'others.orders',
@@ -65,7 +65,7 @@ const MESSAGES = {
   'ask the servers': '$SYS.REQ.SERVER.PING',
 };
 
-/** What somebody might listen to. */
+/** Subjects that a user might subscribe to. */
 const LISTENINGS = [
   '>',
   'events.>',
@@ -138,7 +138,7 @@ const USERS = Object.keys(MAY) as (keyof typeof MAY)[];
 
 let cluster: SecuredCluster;
 let system: TestSystem;
-/** What a program gets that runs as a user. */
+/** The environment of a program that runs as a user. */
 let environmentOf: (user: NatsUser) => Record<string, string>;
 
 beforeAll(async () => {
@@ -170,20 +170,20 @@ const isViolation = (error: unknown): boolean => {
   return name === 'PermissionViolationError' || cause?.name === 'PermissionViolationError';
 };
 
-/** Whether a request is heard by somebody, whatever he answers to what it says. */
+/** Whether a request reaches a responder, whatever its answer. */
 async function maySend(connection: BrokerConnection, subject: string): Promise<boolean> {
-  // Empty requests: those that are allowed are refused for what they lack, or find nothing.
-  // What would move the consumer, or do away with it, is refused for what it has too much.
+  // Empty requests that are allowed are refused for what they lack, or find nothing. Requests that would move or delete
+  // the consumer are refused for an unknown member.
   const body = subject.includes('MSG.NEXT')
     ? '{"batch":1,"no_wait":true}'
     : /CONSUMER\.(?:DELETE|RESET|LEADER\.STEPDOWN)/.test(subject)
       ? '{"not":"empty"}'
       : '{}';
   return connection.request(subject, body, { timeout: ANSWER_MS_MAX }).then(
-    // An account without JetStream has its API, which says only this of it and of its streams, or nothing.
+    // An account without JetStream still has its API, which answers only this about itself and its streams, or nothing.
     (answer) => !NOTHING_HERE.test(answer.string()),
-    // What an account has not imported is answered at once: nobody is there. A consumer's reset is not answered when the
-    // broker that is asked leads the consumer.
+    // A request that an account has not imported is answered at once with "no responders". A consumer's reset is not
+    // answered when the broker that receives it leads the consumer.
     (error: unknown) =>
       subject.startsWith('SEKALI.API.') && !(error instanceof errors.RequestError && error.isNoResponders()),
   );
@@ -205,7 +205,7 @@ async function mayListen(connection: BrokerConnection, subject: string): Promise
       refused ||= isViolation(error);
     },
   });
-  // The broker says no before it answers this.
+  // The broker's refusal arrives before the answer to this.
   await connection.flush();
   subscription.unsubscribe();
   return !refused;
@@ -222,7 +222,7 @@ describe.each(USERS)('the user %s', (user) => {
       for (const [name, subject] of Object.entries(MESSAGES)) {
         if (await maySend(connection, subject)) seen.push(name);
       }
-      // Not even what is allowed goes by the name that it has in the account of the stream. Most of it answers nothing.
+      // Even an allowed request does not pass under its name in the stream's account. Most of these have no answer.
       const past = requests.map(([name, request]) => [`${name}, past it`, `$JS.API.${request}`] as const);
       return [...seen, ...(await maySendOf(connection, past))];
     });
@@ -264,7 +264,7 @@ describe('a connection', () => {
 
   it.each<[string, () => string | undefined]>([
     ['without a key', () => undefined],
-    ['with a key that nobody knows', () => unknownKey()],
+    ['with an unknown key', () => unknownKey()],
   ])('%s is refused by the broker', async (_, nkeyFile) => {
     const address = { ...cluster.addressOf('gateway'), nkeyFile: nkeyFile() };
     expect(await refusalOf(address)).toMatch(/authorization violation/i);
@@ -298,7 +298,7 @@ describe('a program', () => {
   });
 });
 
-/** Why there is no connection. */
+/** Why a connection is refused. */
 async function refusalOf(address: BrokerAddress): Promise<string> {
   try {
     const connection = await connectBroker(address, { waitForFirst: false });
@@ -375,7 +375,7 @@ describe('the whole way', () => {
       });
       expect(ack.json()).toMatchObject({ stream: 'EVENTS' });
     });
-    // Also the duplicate of the brokers: to tell what it is a duplicate of, a gateway reads the message.
+    // This includes a duplicate at the brokers. A gateway reads the message to see what it duplicates.
     await publishOverHttp(gateway.url, [event('b')]);
     await waitFor(
       async () => {
@@ -386,7 +386,7 @@ describe('the whole way', () => {
     );
     const audit = await sekali(environmentOf('monitoring'), 'audit', '--json');
     expect(JSON.parse(audit.output)).toMatchObject({ verdict: 'whole' });
-    // Nobody even tried more than it may.
+    // No program even tried more than it may.
     const logs = cluster.brokers.map((broker, index) => broker.log().slice(logsBefore[index]));
     expect(logs.join('')).not.toMatch(/violation/i);
   });
@@ -402,9 +402,9 @@ describe('the whole way', () => {
         timeoutMs: 5_000,
         describe: 'the empty message to be a dead letter',
       });
-      // At once, while the brokers may still deliver to the pull that they have ended.
+      // It runs at once, while the brokers may still deliver to the pull that they have ended.
       await as('producer', (connection) => connection.request('events.orders', '-', { timeout: 5_000 }));
-      // Less than the ack wait: after that it would come again.
+      // The time is less than the ack wait, after which the message would come again.
       await waitFor(async () => (await given()) === before + 2 * round, {
         timeoutMs: 10_000,
         describe: 'the next message to be a dead letter',

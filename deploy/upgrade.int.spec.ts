@@ -1,6 +1,6 @@
 /**
- * The stream of the version before has no identity in its metadata, and setup may not change a stream. It comes along all the
- * same: it goes on by the instant of its creation, which an amendment writes down.
+ * The stream of the previous version has no identity in its metadata, and setup may not change a stream. It still
+ * works: its time of creation identifies it, which an amendment writes down.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AckPolicy, DeliverPolicy, DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream';
@@ -35,7 +35,7 @@ const environmentOf = (user: NatsUser): Record<string, string> => ({
   SEKALI_HTTP_PORT: '0',
 });
 
-/** Makes the stream and the consumer as setup of the version before did. @returns the instant of the stream's creation */
+/** Creates the stream and the consumer like setup of the previous version. @returns the stream's time of creation */
 async function makeAsBefore(): Promise<string> {
   const settings = readSetupSettings(environmentOf('setup'));
   const connection = await connectBroker(cluster.addressOf('setup'), { waitForFirst: false });
@@ -104,7 +104,7 @@ async function publish(name: string): Promise<void> {
   await waitFor(publishing, { timeoutMs: STORED_MS_MAX, describe: 'the gateway to take events' });
 }
 
-/** All that was sent is stored, once, and all of it belongs to the one stream that there ever was. */
+/** Every event is stored once, and all of them belong to the one stream. */
 async function expectStored(count: number): Promise<void> {
   const isStored = async (): Promise<boolean> => {
     const { rows } = await system.pool.query<{ count: number }>(

@@ -13,7 +13,7 @@ export interface CommandEnd {
   readonly output: string;
 }
 
-/** Runs it to its end; a failure is an answer too. */
+/** Runs it to its end. A failure is a result, too. */
 export function sekali(
   environment: Readonly<Record<string, string>>,
   ...args: readonly string[]

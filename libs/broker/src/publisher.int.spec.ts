@@ -143,7 +143,7 @@ describe('publishing', () => {
 
   it('gives up when the brokers take nothing within the budget', async () => {
     const system = await createTestSystem();
-    const publisher = publisherOf(system, { subjectPrefix: 'nobody-listens', budgetMs: 400 });
+    const publisher = publisherOf(system, { subjectPrefix: 'without-stream', budgetMs: 400 });
     expect(await publisher.publish(event('a', '1'))).toEqual({
       status: 'unavailable',
       reason: 'no_answer',
@@ -153,7 +153,7 @@ describe('publishing', () => {
 
   it('ends what is under way when it is stopped, and begins nothing more', async () => {
     const system = await createTestSystem();
-    const publisher = publisherOf(system, { subjectPrefix: 'nobody-listens' });
+    const publisher = publisherOf(system, { subjectPrefix: 'without-stream' });
     const underWay = publisher.publish(event('a', '1'));
     publisher.stop(100);
     expect(await underWay).toMatchObject({ status: 'unavailable', reason: 'stopping' });

@@ -1,9 +1,9 @@
 /** Each former name of a setting, with the name that replaced it. */
-const CURRENT_NAMES: Readonly<Record<string, string>> = {
-  SEKALI_NATS_INBOX_PREFIX: 'SEKALI_NATS_REPLY_PREFIX',
-  SEKALI_PUBLISH_TOGETHER: 'SEKALI_PUBLISH_ATOMIC_BATCH',
-  SEKALI_PUBLISH_TOGETHER_MAX: 'SEKALI_PUBLISH_ATOMIC_BATCH_MAX',
-};
+const CURRENT_NAMES: readonly (readonly [former: string, name: string])[] = [
+  ['SEKALI_NATS_INBOX_PREFIX', 'SEKALI_NATS_REPLY_PREFIX'],
+  ['SEKALI_PUBLISH_TOGETHER', 'SEKALI_PUBLISH_ATOMIC_BATCH'],
+  ['SEKALI_PUBLISH_TOGETHER_MAX', 'SEKALI_PUBLISH_ATOMIC_BATCH_MAX'],
+];
 
 /** An environment in which every setting has its current name. */
 export interface CurrentEnvironment {
@@ -22,7 +22,7 @@ export interface CurrentEnvironment {
 export function withCurrentNames(given: Readonly<Record<string, string | undefined>>): CurrentEnvironment {
   const environment = { ...given };
   const [notices, problems]: [string[], string[]] = [[], []];
-  for (const [former, name] of Object.entries(CURRENT_NAMES)) {
+  for (const [former, name] of CURRENT_NAMES) {
     const value = given[former];
     if (value === undefined) continue;
     Reflect.deleteProperty(environment, former);

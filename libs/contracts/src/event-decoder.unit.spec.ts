@@ -120,10 +120,10 @@ describe('an id that ends in white space', () => {
     ['whose header names the message by something else', 'my-own-17', true],
     ['without a header', undefined, true],
   ])('%s', (_, messageId, isEvent) => {
-    const told: unknown = expect.stringContaining(`${TOPIC};eCA`);
+    const detail: unknown = expect.stringContaining(`${TOPIC};eCA`);
     const expected = isEvent
       ? { ok: true, event: { eventId: 'x ' } }
-      : { ok: false, reason: 'invalid_event', detail: told };
+      : { ok: false, reason: 'invalid_event', detail };
     for (const text of [JSON.stringify(body), JSON.stringify({ ...body, topic: undefined })]) {
       expect(decode(text, messageId === undefined ? {} : { messageId })).toMatchObject(expected);
     }

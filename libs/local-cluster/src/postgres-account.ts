@@ -74,7 +74,7 @@ export function findSystemUser(passwd = readFileSync('/etc/passwd', 'utf8')): {
   const users = new Map(passwd.split('\n').map((line) => [line.split(':', 1)[0], line.split(':')]));
   for (const name of ['postgres', '_postgres', 'nobody']) {
     const [, , uid, gid] = users.get(name) ?? [];
-    // macOS writes nobody's ids as -2.
+    // macOS writes the ids of `nobody` as -2.
     if (uid !== undefined && gid !== undefined)
       return { name, uid: Number(uid) >>> 0, gid: Number(gid) >>> 0 };
   }

@@ -1,4 +1,6 @@
-/** A split parts brokers and no client; the majority goes on meanwhile, and all is one again after it. */
+/**
+ * A split separates brokers, but no client. The majority goes on meanwhile, and the cluster is whole again afterwards.
+ */
 import { describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';

@@ -1,4 +1,4 @@
-/** The pages of the repository, and the reading of them. UPDATE_README=1 writes the table of layers. */
+/** The rules of the repository's pages, and how they are read. UPDATE_README=1 writes the table of layers. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
