@@ -1,12 +1,15 @@
-/** A gateway whose broker is cut off from the two others goes to one of them, and says meanwhile that it cannot publish. */
+/**
+ * A gateway whose broker is cut off from the two others moves to one of them, and reports meanwhile that it cannot
+ * publish.
+ */
 import { describe, expect, it } from '@jest/globals';
 import { BrokerSplit, createTestCluster, type TestCluster, waitFor } from '#testing';
 import { type Answered, event, published, RunningGateway } from './test/running-gateway.js';
 
-/** Far below the time that a split may last. */
+/** This is far less than a split may last. */
 const RESUMES_TIMEOUT_MS = 45_000;
 
-/** The name of the broker with which the gateway is connected. */
+/** The name of the broker that the gateway is connected to. */
 async function brokerOf(cluster: TestCluster): Promise<string> {
   for (const { name, monitorPort } of cluster.brokers.nodes) {
     const answer = await fetch(`http://127.0.0.1:${monitorPort}/connz`);

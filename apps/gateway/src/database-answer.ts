@@ -1,4 +1,4 @@
-/** Questions to the database, with an end: what it does not answer in time is a 503, a fault of ours stays one. */
+/** Queries to the database have a timeout. A late answer is a 503, but a wrong statement of ours stays a 500. */
 import { isWrongStatement } from '#postgres';
 import { TooManyTopicsError } from '#store';
 import { withTimeout } from '#waiting';
@@ -9,7 +9,7 @@ export async function databaseAnswer<T>(msMax: number, question: Promise<T>): Pr
   try {
     return await withTimeout(msMax, question);
   } catch (error) {
-    // A statement of ours that is wrong stays our fault; with anything else, the database cannot answer now.
+    // A wrong statement is our fault. Any other error means that the database cannot answer now.
     if (isWrongStatement(error)) throw error;
     if (error instanceof TooManyTopicsError) throw error;
     if (error instanceof TypeError || error instanceof RangeError) throw error;

@@ -1,4 +1,4 @@
-/** Whom a gateway serves, how many at a time, and what it says to requests that never become one. */
+/** Which clients a gateway serves, how many at a time, and its answers to input that never becomes a request. */
 import { once } from 'node:events';
 import { request } from 'node:http';
 import type { Socket } from 'node:net';
@@ -32,7 +32,7 @@ async function makeKey({ pool }: TestSystem): Promise<string> {
   return token;
 }
 
-/** A request with a Host of its own, which fetch does not send. */
+/** Sends a request with its own Host, which fetch cannot do. */
 async function getAs(gateway: RunningGateway, host: string, path = '/stats'): Promise<Answered> {
   return new Promise((resolve, reject) => {
     request(`${gateway.gateway.url}${path}`, { headers: { host } }, (answer) => {
@@ -63,7 +63,7 @@ describe('the host of a request', () => {
     }
   });
 
-  it('may be any where keys are asked for', async () => {
+  it('may be any host where keys are required', async () => {
     const system = await createTestSystem();
     await makeKey(system);
     const gateway = await RunningGateway.start({ ...system.environment, ...WITH_KEYS });
@@ -74,7 +74,7 @@ describe('the host of a request', () => {
   it.each([
     ['the same twice', 'Host: localhost\r\nHost: localhost\r\n'],
     ['two', 'Host: localhost\r\nhOST: evil.example\r\n'],
-  ])('is said once: %s is refused', async (_, lines) => {
+  ])('must be given exactly once: %s is refused', async (_, lines) => {
     const { environment } = await createTestSystem();
     const gateway = await RunningGateway.start(environment, false);
     const [text] = await endOf(open(gateway, `GET /stats HTTP/1.1\r\n${lines}\r\n`));
@@ -130,7 +130,7 @@ describe('a connection', () => {
     expect((JSON.parse(answer.body) as Problem)['request_id']).toBe(answer.headers['x-request-id']);
   });
 
-  it('is refused with 503 where there are as many as may be, and taken again when one has gone', async () => {
+  it('is refused with 503 at the bound, and accepted again when one has ended', async () => {
     const system = await createTestSystem();
     const token = await makeKey(system);
     const bounds = { SEKALI_HTTP_CONNECTIONS_MAX: '100', SEKALI_HTTP_CONNECTIONS_PER_ADDRESS_MAX: '5' };
@@ -175,7 +175,7 @@ describe('a connection', () => {
     });
   });
 
-  it('has as many requests under way as may be, though it sends them without waiting', async () => {
+  it('never has more requests under way than the bound, though it sends them without waiting', async () => {
     const { environment } = await createTestSystem();
     const gateway = await RunningGateway.start({ ...environment, SEKALI_HTTP_CONNECTIONS_MAX: '10' });
     const socket = open(gateway);
@@ -191,7 +191,7 @@ describe('Expect: 100-continue', () => {
   const ask = (lines: string): string =>
     `POST /publish HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n${lines}\r\n`;
 
-  it('is met when the body is wanted', async () => {
+  it('is met when there is room for the body', async () => {
     const { environment } = await createTestSystem();
     const gateway = await RunningGateway.start(environment);
     const body = JSON.stringify(event('1'));
@@ -289,7 +289,7 @@ describe('answers', () => {
     const headers = { 'content-type': 'application/json' };
     expect((await gateway.get('/publish/', { method: 'POST', headers, body })).status).toBe(202);
     expect((await gateway.get('/publish/')).status).toBe(405);
-    // Of an event's id it is a part.
+    // The slash is part of the event's id.
     expect((await gateway.get('/events/orders.created/1/')).status).toBe(404);
   });
 

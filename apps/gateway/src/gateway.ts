@@ -35,16 +35,16 @@ const PUBLISH_MS_LEFT_MAX = 4_000;
 const ANSWERS_MS_MAX = 7_500;
 const COUNTS_MS_MAX = 1_000;
 const CLOSE_MS_MAX = 1_000;
-/** Characters of events that wait for the brokers: two bytes each as text, and up to three more on their way. */
+/** Characters of events that wait for the brokers. Each takes two bytes as text, and up to three more on its way. */
 const HELD_CHARS_MAX = 16_777_216;
 
-/** Changes what takes events to the brokers: how the judge takes a protection out. */
+/** Wraps the publisher. The judge uses it to remove a protection. */
 export type PublisherChange = (publisher: EventPublisher) => EventPublisher;
 
-/** What whoever starts a gateway may change of it. */
+/** What the starter of a gateway may change. */
 export interface GatewayChanges {
   readonly publisher?: PublisherChange;
-  /** Told when keys are asked for, the database answers for the first time after the start, and it holds none. */
+  /** Called when keys are required, and the database's first answer after the start contains none. */
   readonly onNoKey?: (error: NoKeyError) => void;
 }
 
@@ -53,7 +53,7 @@ export class Gateway {
   private stopped: Promise<void> | undefined;
 
   private constructor(
-    /** Where it listens, for example `http://127.0.0.1:8080`. */
+    /** The address where it listens, for example `http://127.0.0.1:8080`. */
     readonly url: string,
     private readonly app: NestFastifyApplication,
     private readonly gate: RequestGate,
@@ -66,10 +66,10 @@ export class Gateway {
   ) {}
 
   /**
-   * Starts listening, whether or not brokers and database answer. Where keys are asked for, nobody is let in before
-   * the database has told them.
+   * Starts listening, whether or not brokers and database answer. Where keys are required, no client is admitted before
+   * the database has returned them.
    *
-   * @throws when the address cannot be taken; `NoKeyError` when keys are asked for and there is none
+   * @throws when the address cannot be taken; `NoKeyError` when keys are required and there is none
    */
   static async start(
     settings: GatewaySettings,
@@ -113,12 +113,12 @@ export class Gateway {
   }
 
   /**
-   * The gateway as a whole: made from settings, started, and stopped in order.
+   * Stops the gateway in order.
    *
-   * Stopping: nobody is let in any more → what was accepted is finished → the counts are written → the connections to
-   * brokers and database end. Each step has a bound; together they take less than ten seconds.
+   * It refuses new requests → finishes what it accepted → writes the counts → closes the connections to brokers and
+   * database. Each step has a bound, and all of them take less than ten seconds.
    *
-   * Repeatable; resolves when everything has ended.
+   * It is repeatable, and resolves when everything has ended.
    */
   async stop(): Promise<void> {
     this.stopped ??= this.end();
@@ -149,7 +149,7 @@ export class Gateway {
   }
 }
 
-/** The keys, over a connection of their own: a revocation must not wait behind large pages. */
+/** The keys have their own connection, because a revocation must not wait behind large pages. */
 class Keys {
   private readonly pool: Pool;
   readonly ring: KeyRing;
@@ -239,7 +239,7 @@ function connectionBound(settings: GatewaySettings, logger: Logger): ConnectionB
   });
 }
 
-/** On a machine of one's own every client has the same address. */
+/** On a developer's machine, every client has the same address. */
 function perClientMax(settings: GatewaySettings): number {
   return isLocal(settings) ? Number.POSITIVE_INFINITY : settings.SEKALI_HTTP_CONNECTIONS_PER_ADDRESS_MAX;
 }
@@ -260,7 +260,7 @@ async function makeApp(
   { pool, broker, publisher, gate, record, ageWatch, ring }: Connections,
 ): Promise<NestFastifyApplication> {
   const bounds = {
-    // A request that can never find room among those waiting is refused for its size, not for the moment.
+    // A request that can never fit into the queue is refused for its size, not for the moment.
     eventsMax: Math.min(
       PUBLISH_EVENTS_MAX,
       settings.SEKALI_PUBLISH_IN_FLIGHT_MAX + settings.SEKALI_PUBLISH_WAITING_MAX,
@@ -279,7 +279,7 @@ async function makeApp(
     ageWatch,
     readiness: new ReadinessCheck(pool, broker, {
       isStopping: () => gate.isClosing,
-      // Anyone may ask for it, and an error may name an address or an account.
+      // Every client may ask for it, and an error may name an address or an account.
       showErrors: isLocal(settings),
       subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
     }),

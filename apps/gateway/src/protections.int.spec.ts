@@ -1,4 +1,4 @@
-/** What stands before the routes: rates, headers, origins, TLS, ids, and bounds on what arrives slowly. */
+/** The protections in front of the routes: rates, headers, origins, TLS, ids, and bounds on slow arrivals. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -29,7 +29,7 @@ const SECURITY_HEADERS = [
 ];
 
 describe('a rate', () => {
-  it('is counted for each key, told in each answer, and refused with 429 when it is exceeded', async () => {
+  it('is counted for each key, shown in each answer, and refused with 429 when it is exceeded', async () => {
     const system = await createTestSystem();
     const [one, other] = [await makeKey(system), await makeKey(system)];
     const bound = { SEKALI_HTTP_REQUESTS_PER_SECOND_MAX: '5' };
@@ -38,7 +38,7 @@ describe('a rate', () => {
       Array.from({ length: 12 }, () => gateway.get('/stats', { headers: one })),
     );
     const refused = answers.filter(({ status }) => status === 429);
-    // A second may begin in the middle of them.
+    // A second may start in the middle of them.
     expect(refused.length).toBeGreaterThan(1);
     expect(problemOf(refused[0] ?? never())).toMatchObject({
       status: 429,
@@ -70,7 +70,7 @@ describe('a rate', () => {
     expect(answers.some(({ status }) => status === 429)).toBe(true);
   });
 
-  it('counts the client behind a trusted proxy, and believes nobody else', async () => {
+  it('counts the client behind a trusted proxy, and trusts no other sender', async () => {
     const system = await createTestSystem();
     const open = {
       SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS: 'true',
@@ -190,7 +190,7 @@ describe('a request that does not come to its end', () => {
     const gateway = await RunningGateway.start({ ...system.environment, ...QUICK }, false);
     const socket = dial(gateway.gateway.url);
     socket.write(bytes);
-    // A byte now and then does not prolong it.
+    // A byte from time to time does not extend the time.
     const drip = setInterval(() => socket.write('x'), 100);
     const [answer, elapsedMs] = await endOf(socket).finally(() => {
       clearInterval(drip);

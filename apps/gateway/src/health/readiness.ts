@@ -13,7 +13,7 @@ export interface Readiness {
   readonly components: {
     /** The connection to a broker, and whether events are published over it. */
     readonly broker: ComponentState;
-    /** The brokers that hold the stream: those that answer of those expected. */
+    /** The brokers that hold the stream: how many of the expected ones answer. */
     readonly brokers: ComponentState;
     readonly stream: ComponentState;
     readonly consumer: ComponentState;
@@ -23,25 +23,25 @@ export interface Readiness {
 }
 
 const PART_MS_MAX = 3_000;
-/** An election takes some seconds; a publish that fails for less says nothing yet. */
+/** An election takes some seconds, so shorter failures prove nothing yet. */
 const PUBLISH_FAILING_MS_MAX = 3_000;
 
 /** Replicas answer their leader every second. */
 const SILENT_NS_MAX = 5e9;
 
-/** What the check needs to know beside. */
+/** Further options of the check. */
 export interface ReadinessOptions {
   readonly isStopping: () => boolean;
-  /** Whether the errors of servers are told as they are; they may name addresses and accounts. */
+  /** Whether errors of servers are shown unchanged. They may name addresses and accounts. */
   readonly showErrors: boolean;
   /** First token of every subject, which the stream must take. */
   readonly subjectPrefix: string;
 }
 
 /**
- * Whether the gateway can do its work: each part is asked, none longer than three seconds.
+ * Checks whether the gateway can do its work. Each part has three seconds to answer.
  *
- * `failed` parts make it not ready. What is `degraded` is said, and events are taken all the same (drift.ts).
+ * A `failed` part makes it not ready. A `degraded` part is reported, and events are still taken (drift.ts).
  */
 export class ReadinessCheck {
   private asking: Promise<Readiness> | undefined;
@@ -59,7 +59,7 @@ export class ReadinessCheck {
     this.history = new HistoryCheck(database, () => broker.witness());
   }
 
-  /** Asks all parts at once; callers at the same moment share the questions. Never rejects. */
+  /** Queries all parts at once. Simultaneous callers share the queries. It never rejects. */
   async check(): Promise<Readiness> {
     this.asking ??= this.ask().finally(() => (this.asking = undefined));
     return this.asking;
@@ -68,7 +68,7 @@ export class ReadinessCheck {
   private async ask(): Promise<Readiness> {
     const { showErrors } = this.options;
     const asked = this.broker.stream();
-    // Two parts wait for this answer, each with its own words for a failure.
+    // Two parts wait for this answer, and each describes a failure in its own words.
     asked.catch(() => undefined);
     const [broker, brokers, stream, consumer, database, schema] = await Promise.all([
       state(showErrors, async () => this.publishing()),
@@ -98,7 +98,7 @@ export class ReadinessCheck {
     if (info.cluster !== undefined && !info.cluster.leader) return failed('the stream has no leader');
     const drift = streamState(info, this.options.subjectPrefix, this.options.showErrors);
     if (drift.status === 'failed') return drift;
-    // Without the database nothing can be compared; that it is out of reach is said as such.
+    // Without the database nothing can be compared. Its own part reports that it is unreachable.
     const { fault, note } = (await this.history.state(info).catch(() => undefined)) ?? {};
     if (fault !== undefined) return failed(fault);
     if (drift.status !== 'ok') return drift;
@@ -126,10 +126,10 @@ const OK: ComponentState = { status: 'ok' };
 const degraded = (detail: string): ComponentState => ({ status: 'degraded', detail });
 const failed = (detail: string): ComponentState => ({ status: 'failed', detail });
 
-/** Replicas that the leader has lost, be it that the broker is gone or that its JetStream is off. */
+/** Replicas that the leader has lost, because the broker is gone or its JetStream is off. */
 function brokersOf(info: StreamInfo | undefined, showNames: boolean): ComponentState {
   const replicas = info?.cluster?.replicas ?? [];
-  // A leader that has never heard a replica says 0.
+  // For a replica that it has never heard from, a leader reports 0.
   const lost = replicas.filter(
     ({ offline, active, current }) => offline || active > SILENT_NS_MAX || (active === 0 && !current),
   );
@@ -139,13 +139,13 @@ function brokersOf(info: StreamInfo | undefined, showNames: boolean): ComponentS
   return degraded(`${count - lost.length} of the ${count} brokers that hold the stream answer${names}`);
 }
 
-/** @param ask resolves with how the part is */
+/** @param ask resolves with the state of the part */
 async function state(showErrors: boolean, ask: () => Promise<ComponentState>): Promise<ComponentState> {
   try {
     return await withTimeout(PART_MS_MAX, ask());
   } catch (error) {
     if (!showErrors) return failed('it does not answer');
-    // Some errors of the network say nothing but their code.
+    // Some network errors have only a code.
     const { message, code } = error as { message?: string; code?: string };
     return failed(message === undefined || message === '' ? String(code ?? error) : message);
   }

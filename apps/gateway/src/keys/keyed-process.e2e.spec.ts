@@ -1,4 +1,4 @@
-/** The gateway process with keys: how it ends without one, and that no token of its clients is ever written down. */
+/** The gateway process with keys: it ends when there is none, and never logs a token of its clients. */
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { apiKeyHash, apiKeyIdOf, newApiKeyToken } from '#contracts';
 import { insertApiKeys } from '#store';
@@ -74,7 +74,7 @@ describe('the gateway process', () => {
       describe: 'a fault of ours',
     });
     const log = app.output();
-    // It says which request failed, and nothing of what was sent with it.
+    // The log says which request failed, and nothing of its content.
     expect(log).toContain('look-for-me');
     expect(log).toContain('a request had no valid key');
     for (const secret of [token, other, token.slice(24), other.slice(24), apiKeyHash(token), 'Bearer']) {

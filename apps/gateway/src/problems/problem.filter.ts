@@ -14,7 +14,7 @@ interface Answer {
   readonly headers?: AnswerHeaders;
 }
 
-/** The one place that writes errors: every error leaves as `application/problem+json`, none with its stack. */
+/** Writes all errors: each leaves as `application/problem+json`, without its stack. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   constructor(private readonly logger: Logger) {}
@@ -40,7 +40,7 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** Writes a problem as the answer, on a reply that has not begun. */
+/** Writes a problem as the answer, on a reply that has not started. */
 export function sendProblem(
   reply: FastifyReply,
   body: Problem,
@@ -63,7 +63,7 @@ export function identified(body: Problem, requestId: string): Problem {
   return { ...body, request_id: requestId };
 }
 
-/** What the server itself refused: a body it cannot take, an address it cannot read. */
+/** A refusal of the server itself, for a body or an address that it cannot read. */
 export function requestProblem(status: number, error: unknown): Problem {
   const detail = error instanceof Error ? error.message : undefined;
   if (status === 400) return problem('malformed-request', 400, detail ?? 'The request cannot be read.');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { BodyPace } from './body-pace.js';
 
-/** A body that notes that it was cut off. */
+/** A body that records that it was cut off. */
 class Body {
   arrived = 0;
   isCutOff = false;
@@ -17,7 +17,7 @@ class Body {
 }
 
 describe('the pace of bodies', () => {
-  it('cuts off what brings too little from one look to the next, and nothing at its first', () => {
+  it('cuts off a body that brings too little between two checks, but never at its first check', () => {
     const pace = new BodyPace(1_000);
     const [slow, quick] = [new Body(pace), new Body(pace)];
     pace.check();
@@ -26,7 +26,7 @@ describe('the pace of bodies', () => {
     expect([slow.isCutOff, quick.isCutOff]).toStrictEqual([false, false]);
     pace.check();
     expect([slow.isCutOff, quick.isCutOff]).toStrictEqual([true, false]);
-    // What came quickly before does not count.
+    // Bytes that arrived quickly before do not count.
     quick.arrived += 1_000_000;
     pace.check();
     pace.check();

@@ -66,7 +66,7 @@ describe('POST /publish', () => {
     const refused = answers.filter(({ status }) => status === 503);
     expect(taken.length + refused.length).toBe(24);
     expect(taken.length).toBeGreaterThan(0);
-    // Others may have been read, and find no room among those that wait for the brokers.
+    // Others may have been read, and find no room in the queue for the brokers.
     const types = refused.map((answer) => problemOf(answer).type);
     expect(types).toContain('urn:sekali:problem:busy');
     expect(refused.every((answer) => answer.headers.has('retry-after'))).toBe(true);

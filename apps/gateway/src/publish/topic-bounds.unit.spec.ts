@@ -34,7 +34,7 @@ describe('the bounds of topics', () => {
     expect(JSON.stringify(await bounds.enforce(events('e'), 'one'))).toContain('SEKALI_TOPICS_PER_KEY_MAX');
   });
 
-  it('hold without the database, which is asked again and told of what it knows', async () => {
+  it('hold without the database, which is asked again later', async () => {
     let asked = 0;
     const bounds = new TopicBounds(LIMITS, async () => {
       asked += 1;

@@ -9,13 +9,13 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-/** Reads numbers, each of which takes until `finish`, so long by the clock. */
+/** Reads numbers. Each reading lasts until `finish`, which sets its duration. */
 class Counted {
   readings = 0;
   readonly reading = new SharedReading(async () => this.read());
   private finishReading: (() => void) | undefined;
 
-  /** Ends the reading that is under way, and lets those who wait for it go on. */
+  /** Ends the current reading, and lets its callers continue. */
   async finish(tookMs: number): Promise<void> {
     jest.advanceTimersByTime(tookMs);
     this.finishReading?.();

@@ -1,4 +1,4 @@
-/** The figures while brokers lag, messages leave unstored, and duplicates are not written yet. */
+/** The figures while brokers lag, messages expire unstored, and duplicates are not written yet. */
 import { describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { StatsView, TopicStatsView } from '#contracts';
@@ -21,7 +21,7 @@ INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflic
 VALUES ($1, 'orders.created', 0, cardinality($2::bigint[]), 0, 0, 0, 0)
 ON CONFLICT (stream_id, topic, shard) DO UPDATE SET stored = counter.stored + EXCLUDED.stored`;
 
-/** A system with a gateway, and what a worker does, step by step. */
+/** A system with a gateway, and the steps of a worker. */
 class Bench {
   private constructor(
     readonly system: TestSystem,
@@ -54,7 +54,7 @@ class Bench {
     if (answer.status !== 202) throw new Error(answer.text);
   }
 
-  /** Stores and acknowledges up to so many messages. @returns their sequences */
+  /** Stores and acknowledges up to a number of messages. @returns their sequences */
   async work(messages: number): Promise<number[]> {
     const consumer = await jetstream(this.system.connection).consumers.get(
       this.system.streamName,
@@ -72,7 +72,7 @@ class Bench {
     return seqs;
   }
 
-  /** Figures of their own, with answers of the brokers put between. */
+  /** Separate statistics, with modified answers of the brokers. */
   statistics(questions: StreamQuestions): Statistics {
     const { pool, streamName } = this.system;
     return new Statistics(pool, questions, streamName, new BrokerDuplicates(pool));
@@ -183,7 +183,7 @@ describe('a broker that answers with an older state', () => {
     });
   });
 
-  it('makes the figures unknown, where this gateway was told more before', async () => {
+  it('makes the figures unknown, where this gateway has seen more before', async () => {
     const bench = await Bench.start();
     const old = await bench.manager.streams.info(bench.system.streamName);
     await bench.publish(['1', '2']);
@@ -268,7 +268,7 @@ SELECT name, identity, 2, stream_id, $1 FROM sekali.stream`;
     expect((await statistics.read()).view).toMatchObject({ received: 6, in_flight: 2 });
     end = 2;
     await expect(statistics.read()).rejects.toMatchObject({ problem: { status: 503, component: 'broker' } });
-    // Messages that are about to leave are looked for all the same.
+    // Messages that are about to expire are still found.
     await expect(watch.check()).rejects.toThrow('an older state');
     expect(await watch.check()).toBe(keptSeconds);
     await bench.system.pool.query(REGISTER, [2]);
@@ -312,7 +312,7 @@ describe('duplicates that the brokers dropped', () => {
     const other = await RunningGateway.start(bench.system.environment);
     await waitFor(async () => (await bench.stats(other)).duplicates.broker === expected, {
       timeoutMs: 5_000,
-      describe: 'the other gateway to be told',
+      describe: 'the other gateway to see them',
     });
   });
 });
@@ -362,7 +362,7 @@ describe('messages that are about to leave by age', () => {
       max_age: seconds * 1_000_000_000,
       duplicate_window: seconds * 1_000_000_000,
     });
-    // A gateway that starts now looks as often as this stream needs.
+    // A gateway that starts now checks as often as this stream needs.
     const gateway = await RunningGateway.start(bench.system.environment);
     await bench.publish(['1']);
     const { expires_in_seconds: left } = await bench.stats(gateway);
@@ -389,7 +389,7 @@ describe('messages that are about to leave by age', () => {
     expect(said[0]).toContain('SEKALI_STREAM_AGE_SECONDS_MAX');
     await waitFor(async () => (await gateway.get('/health')).text.includes('"unstored":{"oldest_seconds":'), {
       timeoutMs: seconds * 1_000,
-      describe: 'the health to tell it',
+      describe: 'the health to show it',
     });
     await waitFor(async () => (await bench.stats(gateway)).gone === 1, {
       timeoutMs: 60_000,

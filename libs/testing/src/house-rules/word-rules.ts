@@ -5,6 +5,7 @@ import { lineOf, walk, type SourceFile } from './source-file.js';
 
 /** The rule is in force below these paths. The others follow when their own texts keep to it. */
 export const FOLDERS: readonly string[] = [
+  'apps/gateway/',
   'deploy/',
   'libs/broker/',
   'libs/config/',
