@@ -262,7 +262,7 @@ describe('Expect: 100-continue', () => {
 });
 
 describe('answers', () => {
-  it('are not kept on their way', async () => {
+  it('must not be cached', async () => {
     const system = await createTestSystem();
     const token = await makeKey(system);
     const gateway = await RunningGateway.start({ ...system.environment, ...WITH_KEYS });
@@ -293,7 +293,7 @@ describe('answers', () => {
     expect((await gateway.get('/events/orders.created/1/')).status).toBe(404);
   });
 
-  it('say which codings are taken, to one that is not', async () => {
+  it('list the accepted codings when one is refused', async () => {
     const { environment } = await createTestSystem();
     const gateway = await RunningGateway.start(environment, false);
     const refused = await gateway.publish('x', { 'content-encoding': 'gzip' });

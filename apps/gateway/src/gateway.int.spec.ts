@@ -34,7 +34,7 @@ async function stats(gateway: RunningGateway): Promise<StatsView> {
 }
 
 describe('GET /events', () => {
-  it('leads from page to page with the parameters it was asked with', async () => {
+  it('leads from page to page with the parameters of the first request', async () => {
     const system = await createTestSystem();
     await store(
       system,

@@ -144,7 +144,10 @@ export class Gateway {
 
   private async step(name: string, msMax: number, work: Promise<unknown>): Promise<void> {
     await withTimeout(msMax, work).catch((error: unknown) => {
-      this.logger.warn({ step: name, error: String(error) }, 'stopping went on without the end of a step');
+      this.logger.warn(
+        { step: name, error: String(error) },
+        'a step of stopping did not end in time; the next one follows',
+      );
     });
   }
 }
@@ -200,7 +203,7 @@ function brokerOptions(
     onMoved: (failingMs, broker) => {
       logger.warn(
         { failingMs: Math.round(failingMs), broker },
-        'the broker did not answer; it was left for another',
+        'the broker did not answer; the connection was moved to another one',
       );
     },
     address: brokerAddress(settings, 'sekali-gateway'),
@@ -231,10 +234,7 @@ function connectionBound(settings: GatewaySettings, logger: Logger): ConnectionB
     isShared: addressTest(settings.SEKALI_HTTP_TRUST_PROXY),
     isPlain: settings.SEKALI_HTTP_TLS_CERT_FILE === undefined,
     onRefused: (count) => {
-      logger.warn(
-        { count },
-        'connections were refused: there are as many as SEKALI_HTTP_CONNECTIONS_… allow',
-      );
+      logger.warn({ count }, 'connections were refused: a bound of SEKALI_HTTP_CONNECTIONS_… is reached');
     },
   });
 }

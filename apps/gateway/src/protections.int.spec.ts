@@ -111,7 +111,7 @@ describe('headers', () => {
     }
   });
 
-  it('let no other origin in, but those that are set', async () => {
+  it('admit no other origins than those of the settings', async () => {
     const system = await createTestSystem();
     const key = await makeKey(system);
     const origins = { SEKALI_HTTP_CORS_ORIGINS: 'https://a.example, https://b.example' };
@@ -133,7 +133,7 @@ describe('headers', () => {
     expect(answer.headers.get('access-control-expose-headers')).toContain('link');
   });
 
-  it('take over a request id that is well formed, and make one otherwise, in problems too', async () => {
+  it('keep a well-formed request id, and create one otherwise, in problems too', async () => {
     const system = await createTestSystem();
     const gateway = await RunningGateway.start(system.environment);
     const idOf = async (given: string): Promise<string | null> =>

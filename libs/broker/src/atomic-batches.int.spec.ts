@@ -126,7 +126,7 @@ describe('events that are published at the same moment', () => {
     expectAt(ids, events, other);
   });
 
-  it('let one that is too large go by itself, and be refused by itself', async () => {
+  it('publish an event that is too large alone, and have it refused alone', async () => {
     const system = await createTestSystem();
     const large = { topic: 'orders', eventId: 'large', body: 'x'.repeat(1_100_000) };
     const answers = await publisherOf(system).publishAll([...eventsOf(numbered(5)), large]);

@@ -44,7 +44,7 @@ export class NoRoomError extends Error {
     const remedy = /storage/i.test(message)
       ? 'give the brokers more disk, or lower SEKALI_STREAM_BYTES_MAX'
       : 'start the brokers that are missing, or lower SEKALI_STREAM_REPLICAS';
-    return new NoRoomError(`the brokers have no place for the stream (${message}): ${remedy}`, {
+    return new NoRoomError(`the brokers have no room for the stream (${message}): ${remedy}`, {
       cause: error,
     });
   }

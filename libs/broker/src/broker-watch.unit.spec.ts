@@ -78,7 +78,7 @@ describe('a watch on a broker', () => {
     expect(moves).toBe(3);
   });
 
-  it('takes one lost answer for nothing, however long ago', async () => {
+  it('ignores a single lost answer, however long ago', async () => {
     watch.unanswered();
     await jest.advanceTimersByTimeAsync(60_000);
     expect(watch.failingMs).toBe(0);

@@ -43,7 +43,7 @@ export async function resetConsumer(
     if (now && wasReset(before, now, seq)) return;
     if (isAnswered === false)
       throw new Error(
-        `consumer ${name} cannot be put back to sequence ${seq} (${reason}): run sekali rewind, then setup`,
+        `consumer ${name} cannot be reset to sequence ${seq} (${reason}): run sekali rewind, then setup`,
         { cause },
       );
   }

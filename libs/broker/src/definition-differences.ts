@@ -205,7 +205,7 @@ export function consumerDifferences(
       ...one,
       canBeMended: !FIXED_CONSUMER_FIELDS.has(one.field) && !isStranding,
       isDangerous: DANGEROUS_CONSUMER_FIELDS.has(one.field),
-      ...(isStranding && { why: 'what has met the limit would not be delivered again' }),
+      ...(isStranding && { why: 'messages that reached the limit would not be delivered again' }),
     };
   });
   const common = { canBeMended: false, isDangerous: false };

@@ -122,7 +122,7 @@ describe('a repeat of an event', () => {
     expect(await messagesIn(system)).toBe(0);
   });
 
-  it('is published again when it was given up, once for each time', async () => {
+  it('is published again when it became a dead letter, once for each time', async () => {
     const system = await createTestSystem();
     const [own, other] = await bothSee(system, ledgerOf(system));
     await giveUp(system, 'a', 1);
@@ -134,14 +134,14 @@ describe('a repeat of an event', () => {
     expect(await messagesIn(system)).toBe(3);
   });
 
-  it('is not taken for given up because of another event, or another stream, under its sequence', async () => {
+  it('is not mistaken for a dead letter because of another event, or another stream, under its sequence', async () => {
     const system = await createTestSystem();
     const [own] = await bothSee(system, ledgerOf(system));
     await giveUp(system, 'b', 1);
     expect(await own.publish(event('a'))).toEqual({ status: 'duplicate', seq: 1 });
   });
 
-  it('does not fill the stream when it is given up each time it is sent', async () => {
+  it('does not fill the stream when it becomes a dead letter each time it is sent', async () => {
     const system = await createTestSystem();
     const publisher = publisherOf(system, ledgerOf(system));
     for (let n = 0; n < 12; n++) {
@@ -151,7 +151,7 @@ describe('a repeat of an event', () => {
     expect(await messagesIn(system)).toBe(4);
   });
 
-  it('is a duplicate of what is in the stream while the database cannot be asked, and goes again when it is not', async () => {
+  it('is a duplicate of the stream’s message while the database does not answer, and is published again without one', async () => {
     const system = await createTestSystem();
     const asked = { count: 0 };
     const down = (): Promise<never> => {
@@ -168,7 +168,7 @@ describe('a repeat of an event', () => {
     expect(await other.publish(event('a'))).toEqual({ status: 'duplicate', seq: 2 });
   });
 
-  it('costs no question of its own while others come, however many they are', async () => {
+  it('shares its inspection with other repeats, however many they are', async () => {
     const system = await createTestSystem();
     const ledger = ledgerOf(system);
     let asked = 0;
@@ -185,7 +185,7 @@ describe('a repeat of an event', () => {
     expect(asked).toBeLessThanOrEqual(3 + (performance.now() - beganMs) / 50);
   });
 
-  it('is found to be given up among more dead letters than are looked through at once', async () => {
+  it('is recognised as a dead letter among more of them than one query returns', async () => {
     const system = await createTestSystem();
     const [own] = await bothSee(system, ledgerOf(system));
     await giveUp(system, 'a', 1);
@@ -198,7 +198,7 @@ describe('a repeat of an event', () => {
   });
 });
 
-describe('an event that is given up again and again', () => {
+describe('an event that becomes a dead letter again and again', () => {
   it('is sent three times at once, then once a minute, and each repeat of that is free', () => {
     const repeats = new Repeats();
     const at = (seq: number, nowMs: number): boolean =>

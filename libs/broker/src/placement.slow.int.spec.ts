@@ -39,7 +39,7 @@ describe('a place for a stream', () => {
       );
     await waitFor(refused, {
       timeoutMs: 40_000,
-      describe: 'the brokers to have no place for three replicas',
+      describe: 'the brokers to have no room for three replicas',
     });
     const made = ensureStream(system.connection, definition('WAITED'));
     let isEarly = true;
@@ -54,7 +54,7 @@ describe('a place for a stream', () => {
     expect(await early).toBe(false);
   }, 120_000);
 
-  it('that the disks do not have is said, with what to do', async () => {
+  it('that the disks lack is reported, with what to do', async () => {
     const made = ensureStream(system.connection, definition('LARGE', 1e15));
     await expect(made).rejects.toThrow(NoRoomError);
     await expect(made).rejects.toThrow(/lower SEKALI_STREAM_BYTES_MAX/);

@@ -39,16 +39,16 @@ const INSPECT_MS_MAX = 2_000;
  *                        ├─┘ wait, same id again, until the deadline
  *                        └─ a duplicate of a lost message: again, under a new message id
  *
- * The brokers compare message ids only. Any message that was published under an event's id would swallow the event,
- * even one that is not JSON or has another id in its body. So the first message is inspected, unless this process
- * published it. If it is another event, this one is published under a new message id.
+ * The brokers compare message ids only. Any message that was published under an event's id would swallow the event.
+ * That holds even for one that is not JSON or has another id in its body. So the first message is inspected, unless
+ * this process published it. If it is another event, this one is published under a new message id.
  *
  * A message that has left the stream, or became a dead letter, swallows its event in the same way (duplicate-check.ts).
  * The new id derives from the sequence of the lost message. So all repeats of an event together add only one message
  * per lost message.
  *
  * A try whose answer was lost may have stored the event. The next try then gets the answer "duplicate" about our own
- * message. The submission header tells the two apart, so that duplicates are counted exactly.
+ * message. The submission header distinguishes the two, so that duplicates are counted exactly.
  */
 export class PublishTries {
   private readonly client: JetStreamClient;

@@ -40,7 +40,7 @@ const count = (outcomes: readonly PublishOutcome[], status: PublishOutcome['stat
   outcomes.filter((outcome) => outcome.status === status).length;
 
 describe('publishing', () => {
-  it('puts one of 50 simultaneous publishes of an event into the stream and tells the others of it', async () => {
+  it('puts one of 50 simultaneous publishes of an event into the stream, and calls the others duplicates', async () => {
     const system = await createTestSystem();
     // Two publishers, as two gateways: what one cannot see of the other the brokers answer with 10158.
     const [one, other] = [publisherOf(system), publisherOf(system)];
@@ -82,7 +82,7 @@ describe('publishing', () => {
     expect(await publisherOf(system).publish(event('a', '1'))).toEqual({ status: 'duplicate', seq: 1 });
   });
 
-  it('is not taken in by a message that has the id of the event without being it', async () => {
+  it('is not deceived by a message that has the event’s id but is another event', async () => {
     const system = await createTestSystem();
     const impostors = ['not json', eventText({ ...sampleEvent, eventId: 'other' })];
     for (const [n, body] of impostors.entries()) {
@@ -141,7 +141,7 @@ describe('publishing', () => {
     expect(await messagesIn(system)).toBe(40);
   });
 
-  it('gives up when the brokers take nothing within the budget', async () => {
+  it('gives up when the brokers take no event within the budget', async () => {
     const system = await createTestSystem();
     const publisher = publisherOf(system, { subjectPrefix: 'without-stream', budgetMs: 400 });
     expect(await publisher.publish(event('a', '1'))).toEqual({
@@ -151,7 +151,7 @@ describe('publishing', () => {
     });
   });
 
-  it('ends what is under way when it is stopped, and begins nothing more', async () => {
+  it('ends the publishes under way when it is stopped, and starts no others', async () => {
     const system = await createTestSystem();
     const publisher = publisherOf(system, { subjectPrefix: 'without-stream' });
     const underWay = publisher.publish(event('a', '1'));

@@ -8,7 +8,7 @@ import { StreamWitness } from './stream-witness.js';
 const STREAM = 'WITNESSED';
 const TAKEN_TIMEOUT_MS = 60_000;
 
-it('has no end of a stream from a leader that was cut off, while the others go on', async () => {
+it('reports no end of a stream from a leader that was cut off, while the others go on', async () => {
   const split = new BrokerSplit();
   const { brokers, connection } = await createTestCluster({ split });
   const manager = await jetstreamManager(connection, { checkAPI: false });

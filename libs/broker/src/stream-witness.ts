@@ -31,7 +31,7 @@ export class StreamWitness {
     const info = await (await this.asked()).streams.info(this.stream);
     if (!hasMajority(info))
       throw new Error(
-        `${info.cluster?.leader ?? 'the broker'}, which leads stream ${this.stream}, hears of no majority`,
+        `${info.cluster?.leader ?? 'the broker'}, which leads stream ${this.stream}, has not heard from a majority`,
       );
     return { firstSeq: info.state.first_seq, lastSeq: info.state.last_seq };
   }

@@ -186,7 +186,7 @@ function ownMetadata({ config }: StreamInfo): Record<string, string> {
 const STREAM_REMEDY =
   'Nothing was changed. Let the workers store what is in it, then delete the stream and run setup, or name another one in SEKALI_STREAM';
 const CONSUMER_REMEDY =
-  'Nothing was changed. Run `sekali rewind`, then setup: the consumer is made again and begins where the database ends';
+  'Nothing was changed. Run `sekali rewind`, then setup: the consumer is created again and starts where the database ends';
 
 /** Corrects differences by one update, or says why it cannot. */
 async function mend<T>(

@@ -54,7 +54,7 @@ describe.each(Object.entries(READERS))('the settings of %s', (_, read) => {
     expect(Object.isFrozen(read({}))).toBe(true);
   });
 
-  it('do not carry along what else is in the environment', () => {
+  it('do not include other variables of the environment', () => {
     expect(
       Object.keys(read({ PATH: '/bin', SEKALI_OTHER: 'x' })).filter((name) => /PATH|OTHER/.test(name)),
     ).toEqual([]);
@@ -209,7 +209,7 @@ describe('a secret in a file', () => {
   });
 
   it.each(['sslmode=disable', 'sslmode=require', 'sslmode=no-verify', 'ssl=false'])(
-    'of the database’s authority is not given up by the URL: %s',
+    'of the database’s authority cannot be weakened by the URL: %s',
     (query) => {
       const environment = {
         SEKALI_POSTGRES_URL: `postgres://me@db:5432/sekali?${query}`,

@@ -160,7 +160,7 @@ export const gatewayFields = {
     .max(1_000_000)
     .optional()
     .describe(
-      'Requests per second of one key at one gateway; 0 means no bound. The default is 1,000 with keys and no bound without. Without keys, a bound applies to each client address',
+      'Requests per second of one key at one gateway; 0 means no bound. The default is 1,000 with keys, and no bound without. Without keys, the bound holds for each client address',
     ),
   SEKALI_HTTP_REQUEST_MS_MAX: integer(1_000, 600_000, 60_000).describe(
     'How long a request may take to arrive; its head at most a sixth of that',

@@ -39,7 +39,7 @@ export function takeLock(file: string): string | undefined {
     setAside(file, text);
   }
   throw new LocalClusterError(
-    `${file} changes hands all the time: is another sekali being started again and again?`,
+    `${file} changes its owner all the time: is another sekali being restarted again and again?`,
   );
 }
 

@@ -71,7 +71,7 @@ describe('a data directory', () => {
     directory.close();
   });
 
-  it('is taken over, and said so, when its user and all its processes are gone', async () => {
+  it('is taken over, with a notice, when its user and all its processes have ended', async () => {
     const owner = await endedProcess();
     leaveLock({ owner, children: [{ name: 'nats-1', ...(await endedProcess()) }] });
     const directory = openDataDirectory(folder);

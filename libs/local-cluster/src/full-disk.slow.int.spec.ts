@@ -104,7 +104,7 @@ if (ableTo) {
       ]);
     }, 120_000);
 
-    it('are known to be of no use once the disk was full, and to need room first', async () => {
+    it('are recognised as useless once the disk was full, and as needing room first', async () => {
       cluster = await startBrokers({
         dataDirectory: join(disk, 'brokers'),
         maxFileStoreBytes: 10 * 1024 ** 3,

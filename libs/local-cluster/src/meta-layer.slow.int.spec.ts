@@ -73,7 +73,7 @@ async function waitUntilCopied(): Promise<void> {
 }
 
 describe('brokers that all forgot their streams', () => {
-  it('have them again, with every message and consumer, after they were started again', async () => {
+  it('restore them, with every message and consumer, after a restart', async () => {
     await publishAll();
     await waitUntilCopied();
     await forget();

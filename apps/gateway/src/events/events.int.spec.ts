@@ -82,7 +82,7 @@ describe('the cursor of a page', () => {
 });
 
 describe('an id that no path can carry', () => {
-  it('is asked for in the query, by clients that normalise paths', async () => {
+  it('is requested in the query by clients that normalise paths', async () => {
     const system = await createTestSystem();
     const ids = ['.', '..', '...', 'a/../b', ' x '];
     await store(

@@ -68,7 +68,7 @@ export class ConsumerProgress {
     if (seconds < STILL_SECONDS_MAX) return undefined;
     const detail = isStranded
       ? 'messages were delivered, not settled, and are not delivered again: run `sekali rewind`, then setup'
-      : `nothing was settled for ${seconds} s, and ${unsettled + undelivered} messages wait: see what the workers log`;
+      : `nothing was settled for ${seconds} s, and ${unsettled + undelivered} messages wait: check the logs of the workers`;
     return { status: 'degraded', detail };
   }
 }

@@ -53,7 +53,7 @@ export class HistoryCheck {
     const found = await compareHistory(this.database, incarnation, this.witness());
     const fault = this.faultOf(name, found);
     const base = incarnation.segments.at(-1)?.after ?? 0;
-    const note = `it lost messages behind sequence ${base} that the database has, and goes on as incarnation ${incarnation.revision}`;
+    const note = `it lost messages behind sequence ${base} that the database has, and continues as incarnation ${incarnation.revision}`;
     return {
       ...(fault !== undefined && { fault }),
       ...(incarnation.revision > 1 && { note }),
@@ -80,6 +80,6 @@ export function positionFault(consumer: ConsumerInfo, stream: StreamInfo): strin
   if (position <= stream.state.last_seq) return undefined;
   return (
     `it is at sequence ${position}, ahead of the stream, which ends at ${stream.state.last_seq}: ` +
-    'a worker or setup puts it back'
+    'a worker or setup moves it back'
   );
 }

@@ -63,7 +63,8 @@ function admit(request: FastifyRequest, ring: KeyRing, failed: FailedAttempts): 
 function boundFailures(request: FastifyRequest, reason: Failure['reason'], failed: FailedAttempts): void {
   const seconds = failed.note({ client: clientOf(request.ip), requestId: request.id, reason });
   if (seconds === undefined) return;
-  const detail = 'Too many requests without a valid key came from this address; a valid one is let in.';
+  const detail =
+    'Too many requests without a valid key came from this address. A valid key is still accepted.';
   throw new ProblemError(problem('too-many-requests', 429, detail), { 'retry-after': String(seconds) });
 }
 

@@ -36,7 +36,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (status !== undefined && status < 500) return { problem: requestProblem(status, error) };
     const shown = error instanceof Error ? error.stack : String(error);
     this.logger.error({ request_id: request.id, error: shown }, 'request failed');
-    return { problem: plainProblem(500, 'This is a fault of the gateway; its log says more.') };
+    return { problem: plainProblem(500, 'This is a fault of the gateway. Its log has the details.') };
   }
 }
 

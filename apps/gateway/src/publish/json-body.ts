@@ -215,7 +215,7 @@ function boundAnswer({ raw }: FastifyReply): void {
 function encodingRefusal(request: FastifyRequest): ProblemError | undefined {
   const encoding = request.headers['content-encoding'] ?? 'identity';
   if (encoding.trim().toLowerCase() === 'identity') return undefined;
-  const detail = `Content-Encoding ${encoding.slice(0, 50)} is not taken: send the body as it is (identity).`;
+  const detail = `Content-Encoding ${encoding.slice(0, 50)} is not accepted: send the body uncompressed (identity).`;
   return new ProblemError(problem('unsupported-type', 415, detail), { 'accept-encoding': 'identity' });
 }
 

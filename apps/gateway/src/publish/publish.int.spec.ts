@@ -75,7 +75,7 @@ describe('POST /publish', () => {
     expect(state.messages).toBe(taken.length * 3_000);
   });
 
-  it('hands on payloads character for character', async () => {
+  it('passes payloads on character for character', async () => {
     const { system, gateway } = await start();
     const payload = '{"n":12345678901234567890,"huge":1e300,"__proto__":{"x":[1.10]},"s":"\\u00e9\\n ü"}';
     const text = JSON.stringify(event('1')).replace('{"amount":1}', payload);
@@ -163,7 +163,7 @@ describe('POST /publish', () => {
     );
   });
 
-  it('refuses at once, and nothing of it published, what does not fit among those waiting', async () => {
+  it('refuses at once what does not fit into the queue, and publishes nothing of it', async () => {
     const bounds = { SEKALI_PUBLISH_IN_FLIGHT_MAX: '2', SEKALI_PUBLISH_WAITING_MAX: '10' };
     const { system, gateway } = await start({ settings: bounds });
     const tooMany = await gateway.publish(Array.from({ length: 13 }, (_, n) => event(String(n))));

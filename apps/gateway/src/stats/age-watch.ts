@@ -86,8 +86,7 @@ export class AgeWatch {
 
   private judge(oldestSeconds: number, ageSecondsMax: number): void {
     if (oldestSeconds <= ageSecondsMax / 2) {
-      if (this.current !== undefined)
-        this.logger.info('no message is about to leave the stream unstored any more');
+      if (this.current !== undefined) this.logger.info('no unstored message is about to expire any more');
       [this.current, this.saidAtMs] = [undefined, undefined];
       return;
     }
@@ -100,7 +99,7 @@ export class AgeWatch {
     this.saidAtMs = performance.now();
     this.logger.warn(
       this.current,
-      'the oldest message that is not stored leaves the stream soon and is lost then: see to the workers and Postgres, or raise SEKALI_STREAM_AGE_SECONDS_MAX',
+      'the oldest unstored message expires soon and is then lost: check the workers and Postgres, or raise SEKALI_STREAM_AGE_SECONDS_MAX',
     );
   }
 

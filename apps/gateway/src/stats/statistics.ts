@@ -178,7 +178,7 @@ export class Statistics {
   }
 
   private unknown({ totals }: Figures, cause: StaleAnswerError): ProblemError {
-    const detail = `${cause.message} What is in flight is not known at this moment; try again.`;
+    const detail = `${cause.message} The number of messages in flight is unknown; try again.`;
     return new ProblemError(
       problem('unavailable', 503, detail, { component: 'broker', known: this.known(totals) }),
       { 'retry-after': '2' },

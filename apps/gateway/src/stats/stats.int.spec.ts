@@ -122,7 +122,7 @@ describe('what left the stream unstored', () => {
     });
   });
 
-  it('is none of it while it waits for an acknowledgement, or was just stored', async () => {
+  it('does not include a message that waits for an acknowledgement, or was just stored', async () => {
     const bench = await Bench.start();
     const rounds = { left: 15 };
     const looking = (async () => {

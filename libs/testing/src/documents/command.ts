@@ -1,6 +1,6 @@
 /**
- * Finds the commands of a page. They are the lines of a block of `sh`, the lines behind `$` in a block of `console`,
- * and inline code that starts like a command.
+ * Finds the commands of a page. They are the lines of a block of `sh` and the lines behind `$` in a block of `console`.
+ * Inline code that starts like a command counts, too.
  *
  * They are read as a shell does, as far as documents need it: quotes, comments, continued lines, `&&`, `;` and `|`.
  */
