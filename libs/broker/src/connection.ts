@@ -107,7 +107,7 @@ export async function connectBroker(
     // A stack trace for every request costs more than the request.
     noAsyncTraces: true,
     ...(options.choose && { reconnectToServer: options.choose }),
-    ...(address.replyPrefix !== undefined && { replyPrefix: address.replyPrefix }),
+    ...(address.replyPrefix !== undefined && { inboxPrefix: address.replyPrefix }),
     ...(await credentials(address)),
   };
   const connection = await retry(() => connect(connectionOptions), {

@@ -78,7 +78,7 @@ const OWN_WAITING = /^(?:libs\/waiting|libs\/idempotent-consumer|apps\/chaos)\//
 
 const onePlaceToWait: HouseRule = {
   name: 'programs wait for time by libs/waiting and nothing else',
-  remedy: 'use pause, poll, retry, timeoutMs or valueOrTimeout of #waiting',
+  remedy: 'use pause, poll, retry, withTimeout or valueOrTimeout of #waiting',
   check: (files) =>
     files
       .filter(({ path }) => !OWN_WAITING.test(path) && !isTestOnly(path))
