@@ -90,8 +90,9 @@ export async function connectBroker(
   address: BrokerAddress,
   options: ConnectOptions,
 ): Promise<NatsConnection> {
+  const servers = address.urls.split(',').map((url) => withoutSignIn(url.trim()));
   const connectionOptions: NodeConnectionOptions = {
-    servers: address.urls.split(',').map((url) => withoutSignIn(url.trim())),
+    servers,
     name: address.name,
     ignoreClusterUpdates: address.discovery === false,
     // By default the client gives up after 10 attempts and closes the connection for good.
@@ -116,8 +117,21 @@ export async function connectBroker(
     // The client's own waiting would also go on silently when the brokers refuse the key.
     isPassing: (error) => options.waitForFirst && !(error instanceof errors.AuthorizationError),
   });
+  keepAddresses(connection, servers);
   if (address.apiPrefix !== undefined) setApiPrefix(connection, address.apiPrefix);
   return connection;
+}
+
+/**
+ * Restores addresses that the client dropped because they did not answer its first connection. Where the brokers do not
+ * advertise each other, a program that starts while two of three are down would otherwise know one broker for ever.
+ */
+function keepAddresses(connection: NatsConnection, servers: readonly string[]): void {
+  const reached = connection.getServers().map(({ listen }) => listen);
+  connection.setServers([...servers]);
+  const listed = new Set(connection.getServers().map(({ listen }) => listen));
+  const discovered = reached.filter((listen) => !listed.has(listen));
+  if (discovered.length > 0) connection.setServers([...listed, ...discovered]);
 }
 
 /** The part before the host of a URL. The client would drop it silently. */
