@@ -1,17 +1,17 @@
 #!/bin/sh
 # Copies the stores of the running system to a folder: deploy/backup.sh FOLDER [--brokers]
 #
-# Postgres is stopped for its copy: producers are served, the events wait in the stream. With --brokers the brokers are
-# stopped, too, after it, and nobody is served meanwhile. The order matters: what the brokers have beyond the copy of
-# Postgres is delivered again after a restore; the reverse cannot be made good.
-# Run it in the folder of docker-compose.yml.
+# Postgres is stopped for its copy. Producers are still served, and their events wait in the stream. With --brokers, the
+# brokers are stopped after it, too, and no producer is served meanwhile. The order matters: after a restore, messages
+# that only the brokers have are delivered again, but rows without messages cannot be repaired. Run it in the folder of
+# docker-compose.yml.
 set -eu
 
 folder=${1:?"usage: deploy/backup.sh FOLDER [--brokers]"}
 umask 077
 mkdir -p "$folder"
 
-# Arguments: a stopped service, where its volume is mounted. A copy gets its name only when it is complete.
+# Arguments: a stopped service, and where its volume is mounted. A copy gets its name only when it is complete.
 copy() {
   container=$(docker compose ps --all --quiet "$1")
   image=$(docker inspect --format '{{.Config.Image}}' "$container")
@@ -21,7 +21,7 @@ copy() {
   echo "$folder/$1.tar"
 }
 
-# Whatever happens, what was stopped is started.
+# Every stopped service is started again, whatever happens.
 trap 'docker compose start postgres' EXIT
 docker compose stop postgres
 copy postgres /var/lib/postgresql

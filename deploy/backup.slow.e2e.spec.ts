@@ -1,7 +1,8 @@
 /**
- * Backup and restore of both stores, as deploy/README.md has it: files of a store that was stopped for the copy.
+ * Backup and restore of both stores, as deploy/README.md describes it: files of a store that was stopped for the copy.
  *
- * Here the stores are processes and folders, there containers and volumes; compose.e2e.spec.ts runs the commands.
+ * Here the stores are processes and folders, there they are containers and volumes. compose.e2e.spec.ts runs the
+ * commands.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -36,7 +37,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** As `tar` of a volume does: owners and modes too. */
+/** Copies like `tar` of a volume, with owners and modes. */
 async function copy(from: string, to: string): Promise<void> {
   rmSync(to, { recursive: true, force: true });
   await promisify(execFile)('cp', ['-a', from, to]);
@@ -53,7 +54,7 @@ async function backUpPostgres(name: string): Promise<void> {
   await system.postgres.start();
 }
 
-/** The database is lost, and its backup put in its place. `atTheStop` is what its user does in between. */
+/** Loses the database, and restores its backup. `atTheStop` is what its user does in between. */
 async function restorePostgres(name: string, atTheStop: () => Promise<void>): Promise<void> {
   await system.postgres.stop('immediate');
   await atTheStop();
@@ -87,7 +88,7 @@ async function stored(): Promise<number> {
 
 async function moreIsStored(): Promise<number> {
   const before = await waitFor(async () => [await stored()], {
-    withinMs: MINUTE_MS,
+    timeoutMs: MINUTE_MS,
     describe: 'the database to answer',
   });
   return waitFor(
@@ -95,7 +96,7 @@ async function moreIsStored(): Promise<number> {
       const now = await stored();
       return now >= (before[0] ?? 0) + EVENTS_BETWEEN ? now : undefined;
     },
-    { withinMs: MINUTE_MS, describe: `${EVENTS_BETWEEN} more events to be stored` },
+    { timeoutMs: MINUTE_MS, describe: `${EVENTS_BETWEEN} more events to be stored` },
   );
 }
 
@@ -114,18 +115,18 @@ async function audit(): Promise<AuditDocument> {
 /** Every event of the producers is stored, once. */
 async function expectWhole(...producers: readonly SteadyProducer[]): Promise<void> {
   const accepted = producers.reduce((sum, producer) => sum + producer.accepted, 0);
-  // An event whose acknowledgement was lost is there, too: its producer sent it again, until it was told.
+  // An event whose acknowledgement was lost is there, too. Its producer sent it again until it was acknowledged.
   await waitFor(async () => (await stored()) === accepted, {
-    withinMs: MINUTE_MS,
+    timeoutMs: MINUTE_MS,
     describe: `${accepted} events to be stored`,
   });
   expect(await audit()).toMatchObject({ verdict: 'whole', stored: accepted });
 }
 
-/** Asks for stored events as a reader does who pages through all of them. */
+/** Requests stored events like a reader who pages through all of them. */
 async function readPages(): Promise<void> {
   await waitFor(async () => (await fetch(`${gateway.url}/events?limit=10`)).ok, {
-    withinMs: MINUTE_MS,
+    timeoutMs: MINUTE_MS,
     describe: 'the gateway to read the database',
   });
 }
@@ -148,7 +149,7 @@ describe('a database that is restored from a backup', () => {
       await moreIsStored();
       await first.stop();
       await expectWhole(first);
-      // Neither the copy nor the loss was seen by producers: what they send waits in the stream.
+      // Producers noticed neither the copy nor the loss, because their events wait in the stream.
       expect(first.refusals).toBe(refusedAtFirst);
     },
     3 * MINUTE_MS,
@@ -159,7 +160,7 @@ describe('a database that is restored from a backup', () => {
     async () => {
       const before = await stored();
       await restorePostgres('postgres-1', () => Promise.resolve());
-      // A reader's questions are answered meanwhile: they must not settle what is missing.
+      // Meanwhile a reader's requests are answered. They must not settle what is missing.
       await readPages();
       const judged = await audit();
       expect(judged.verdict).toBe('violated');
@@ -185,7 +186,7 @@ describe('brokers that are restored from a backup', () => {
       await stopBrokers();
       for (const [live, saved] of system.brokers.nodes.map(storesOf)) await copy(live, saved);
       await Promise.all([system.postgres.stop('immediate'), startBrokers()]);
-      // All of it is lost.
+      // The whole store is lost.
       await stopBrokers();
       for (const [live, saved] of system.brokers.nodes.map(storesOf)) await copy(saved, live);
       await startBrokers();
@@ -203,7 +204,7 @@ describe('brokers that are restored from a backup', () => {
       await moreIsStored();
       await third.stop();
       await waitFor(async () => (await audit()).verdict === 'whole', {
-        withinMs: MINUTE_MS,
+        timeoutMs: MINUTE_MS,
         describe: 'everything to be stored',
       });
       const before = await stored();
@@ -224,17 +225,17 @@ describe('brokers that are restored from a backup', () => {
   );
 });
 
-/** Sends what a producer has sent once more, and some more, which alone is to be stored. */
+/** Sends again what a producer has sent, and some new events. Only the new ones must be stored. */
 async function sentAgain(producer: SteadyProducer, before: number): Promise<SteadyProducer> {
   const again = new SteadyProducer(() => [gateway.url], 'third');
   await waitFor(() => again.accepted > producer.accepted, {
-    withinMs: MINUTE_MS,
+    timeoutMs: MINUTE_MS,
     describe: 'the same events to be sent again, and more',
   });
   await again.stop();
   const expected = before + again.accepted - producer.accepted;
   await waitFor(async () => (await stored()) === expected, {
-    withinMs: MINUTE_MS,
+    timeoutMs: MINUTE_MS,
     describe: `${expected} events to be stored`,
   });
   return again;

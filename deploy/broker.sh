@@ -1,31 +1,31 @@
 #!/bin/sh
-# Starts a broker with a bound for its messages that its disk can hold, and ends it when it runs and is of no use, so that
-# Docker starts it again. What follows the name of the script is for nats-server.
+# Starts a broker with a bound for its messages that its disk can hold. Ends it when it runs but is useless, so that
+# Docker starts it again. The arguments of the script are for nats-server.
 #
 #   free space / 2 (the rest is for Postgres and all else) / brokers on this disk, and what this one uses already
 #
-# A broker that meets the end of its disk switches JetStream off, or has a stream that takes nothing more, until it is started
-# again; both lose messages that were acknowledged. Its own bound refuses publishers in time.
+# A broker that fills its disk switches JetStream off, or has a stream that takes nothing more, until it is restarted.
+# In both cases it loses messages that were acknowledged. With this bound it refuses publishers in time.
 #
-# nats-server 2.14.0 also deletes what it knew of its streams then. When all brokers did, each removes its streams as orphans.
-# So a copy of that log is kept, and put back before a start:
+# nats-server 2.14.0 then also deletes its knowledge of its streams. When all brokers did, each removes its streams as
+# orphans. So a copy of that log is kept, and restored before a start:
 #
 #   $NATS_STORE_DIR/jetstream/<system account>/_js_/_meta_   the log
 #   $NATS_STORE_DIR/meta-layer/<system account>              the copy
 #
-# "broker.sh healthy" says by its exit code whether the broker that runs here is of use.
+# "broker.sh healthy" says by its exit code whether the broker in this container works.
 set -eu
 
 MONITOR_HOST=127.0.0.1
 MONITOR_PORT="${NATS_MONITOR_PORT:-8222}"
-LOOK_EVERY_SECONDS="${SEKALI_BROKER_LOOK_EVERY_SECONDS:-5}"
+CHECK_EVERY_SECONDS="${SEKALI_BROKER_CHECK_EVERY_SECONDS:-5}"
 LOOKS=3
-# Less would be full again at once.
+# With less, the disk would be full again at once.
 RESTART_KIB_MIN=32768
 
 free_kib() { df -Pk "$NATS_STORE_DIR" | awk 'NR == 2 { print $4 }'; }
 
-# The bound never shrinks: a broker whose bound is below what its streams were promised takes nothing at all.
+# The bound never shrinks. A broker whose bound is below the reservations of its streams takes nothing at all.
 file_store_bytes() {
   used_kib=$(du -sk "$NATS_STORE_DIR" | cut -f 1)
   former=$(cat "$NATS_STORE_DIR/file-store-bytes" 2>/dev/null || echo 0)
@@ -38,8 +38,8 @@ file_store_bytes() {
     }'
 }
 
-# The head of an answer and its body. The official image has nc, and its wget shows no body of an error. An image that
-# NATS_IMAGE names instead may have GNU wget alone.
+# The head of an answer and its body. The official image has nc, and its wget does not show the body of an error.
+# Another image in NATS_IMAGE may have only GNU wget.
 ask() {
   if command -v nc >/dev/null; then
     printf 'GET %s HTTP/1.0\r\n\r\n' "$1" | nc -w 3 "$MONITOR_HOST" "$MONITOR_PORT" 2>/dev/null
@@ -48,7 +48,7 @@ ask() {
   fi
 }
 
-# Says what is wrong. A broker that does not answer, or is behind the others, has said nothing of the kind.
+# Says what is wrong. A broker that does not answer, or lags behind the others, is not reported.
 fault() {
   if ask '/healthz?js-enabled-only=true' | head -n 1 | grep -q ' 503 '; then
     echo 'JetStream is off'
@@ -57,7 +57,8 @@ fault() {
   fi
 }
 
-# The log is copied when two looks saw it alike, and differ from the copy: one that is being written waits for the next look.
+# The log is copied when two inspections agree and differ from the copy. A log that is being written waits for the next
+# round.
 keep_meta_layer() {
   for log in "$NATS_STORE_DIR"/jetstream/*/_js_/_meta_; do
     [ -d "$log" ] || continue
@@ -75,8 +76,8 @@ keep_meta_layer() {
   done
 }
 
-# Only beside files of a stream: without them the log would name what is not there. A failure ends the script, since a broker
-# without the log removes its streams.
+# The log is restored only where files of a stream exist; otherwise it would name streams that do not. A failure ends
+# the script, because a broker without the log removes its streams.
 restore_meta_layer() {
   set -- "$NATS_STORE_DIR"/jetstream/*/streams/*
   [ -d "$1" ] || return 0
@@ -93,14 +94,14 @@ restore_meta_layer() {
   done
 }
 
-# JetStream is off, too, while a store is read: only what was on before is ended.
+# JetStream is also off while a store is read. So only a broker whose JetStream was on before is ended.
 watch() {
   broker=$1
   was_on=no
   faulty=0
   meta_seen=
   meta_copied=
-  while sleep "$LOOK_EVERY_SECONDS"; do
+  while sleep "$CHECK_EVERY_SECONDS"; do
     kill -0 "$broker" 2>/dev/null || return 0
     what=$(fault)
     if [ -z "$what" ]; then
@@ -111,7 +112,7 @@ watch() {
       faulty=0
       continue
     fi
-    # A stream that failed to write was there to be written.
+    # A stream that failed to write proves that JetStream was on.
     case "$what" in *write*) was_on=yes ;; esac
     faulty=$((faulty + 1))
     if [ "$was_on" = no ] || [ "$faulty" -lt "$LOOKS" ]; then continue; fi
@@ -125,7 +126,7 @@ watch() {
   done
 }
 
-# For the health check: no fault, and JetStream is on.
+# The health check: no fault, and JetStream is on.
 if [ "${1:-}" = healthy ]; then
   [ -z "$(fault)" ] && ask '/healthz?js-enabled-only=true' | head -n 1 | grep -q ' 200 '
   exit

@@ -1,9 +1,9 @@
 /**
- * The start of a broker in its container: its bound follows the disk, it ends when it is of no use, and it is given back what
+ * The start of a broker in its container. Its bound follows the disk, and it ends when it is useless. It gets back what
  * a full disk made it forget.
  *
- * The script runs here as it is, with the nats-server of the tests, on a disk that only root on Linux can make (tmpfs). Its
- * image has `nc`; a machine may not, so the test brings one.
+ * The script runs unchanged, with the nats-server of the tests, on a disk that only root on Linux can create (tmpfs).
+ * Its image has `nc`; a machine may not, so the test brings one.
  */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -71,7 +71,7 @@ async function end(process: ChildProcess, signal: NodeJS.Signals): Promise<void>
   await ended;
 }
 
-/** Starts the script, as a container does. `more` is added to the configuration of the broker of that name. */
+/** Starts the script like a container. `more` is added to the configuration of the broker of that name. */
 function run(name: string, ports: readonly [client: number, monitor: number], more = ''): ChildProcess {
   const config = join(folder, `${name}.conf`);
   writeFileSync(
@@ -85,7 +85,7 @@ function run(name: string, ports: readonly [client: number, monitor: number], mo
       PATH: `${join(folder, 'bin')}:${globalThis.process.env['PATH'] ?? ''}`,
       NATS_STORE_DIR: storeOf(name),
       NATS_MONITOR_PORT: String(ports[1]),
-      SEKALI_BROKER_LOOK_EVERY_SECONDS: '1',
+      SEKALI_BROKER_CHECK_EVERY_SECONDS: '1',
     },
   });
   process.stderr.on('data', (chunk) => (output += String(chunk)));
@@ -98,7 +98,7 @@ const storeOf = (name: string): string => join(disk, name, 'store');
 async function untilHealthy(monitorPort: number, path: string): Promise<void> {
   const isHealthy = async (): Promise<boolean> =>
     (await fetch(`http://127.0.0.1:${monitorPort}${path}`).catch(() => undefined))?.ok === true;
-  await waitFor(isHealthy, { withinMs: 60_000, describe: 'the broker to be healthy' });
+  await waitFor(isHealthy, { timeoutMs: 60_000, describe: 'the broker to be healthy' });
 }
 
 /** Starts one broker. @returns the client's URL */
@@ -153,15 +153,15 @@ if (ableTo) {
       try {
         writeFileSync(other, new Uint8Array(DISK_MB * 1024 ** 2));
       } catch {
-        // It took what there was.
+        // The disk is full now.
       }
-      const isToldFull = async (): Promise<boolean> => {
+      const isReportedFull = async (): Promise<boolean> => {
         await jetstream(connection)
           .publish('s.a', new Uint8Array(20_000), { timeout: 500 })
           .catch(() => undefined);
         return output.includes('is full: make room');
       };
-      await waitFor(isToldFull, { withinMs: 40_000, describe: 'the full disk to be said' }).catch(
+      await waitFor(isReportedFull, { timeoutMs: 40_000, describe: 'the full disk to be said' }).catch(
         (cause: unknown) => {
           throw new Error(output.slice(-2_000), { cause });
         },
@@ -191,7 +191,7 @@ if (ableTo) {
           : '';
       const isCopied = (name: string): boolean =>
         stateOf(logOf(name)) === stateOf(join(storeOf(name), 'meta-layer', '$SYS'));
-      await waitFor(() => names.every(isCopied), { withinMs: 30_000, describe: 'a copy at each broker' });
+      await waitFor(() => names.every(isCopied), { timeoutMs: 30_000, describe: 'a copy at each broker' });
       await Promise.all(brokers.map((one) => end(one, 'SIGTERM')));
       brokers = [];
       for (const name of names) rmSync(logOf(name), { recursive: true });
@@ -202,7 +202,7 @@ if (ableTo) {
         messages = info?.state.messages;
         return messages === 20;
       };
-      await waitFor(isThere, { withinMs: 30_000, describe: 'the stream' }).catch((cause: unknown) => {
+      await waitFor(isThere, { timeoutMs: 30_000, describe: 'the stream' }).catch((cause: unknown) => {
         throw new Error(`${messages} messages:\n${output.slice(-2_000)}`, { cause });
       });
       expect(output.match(/had forgotten its streams/g)).toHaveLength(3);

@@ -1,7 +1,7 @@
 /**
- * The certificates of a deployment: an authority of its own, and what it signs. P-256 keys, as PEM text.
+ * The certificates of a deployment: its own authority, and the certificates that it signs. P-256 keys, as PEM text.
  *
- * The authority's key is needed only to issue; no container gets it.
+ * The authority's key is needed only to issue certificates. No container gets it.
  */
 import 'reflect-metadata'; // @peculiar/x509 cannot be loaded without it
 import { createPrivateKey, webcrypto, X509Certificate as Certificate } from 'node:crypto';
@@ -10,12 +10,12 @@ import * as x509 from '@peculiar/x509';
 const DAY_MS = 86_400_000;
 const AUTHORITY_DAYS = 3_650;
 const CERTIFICATE_DAYS = 825;
-/** A clock of a container that is a little behind must not refuse a new certificate. */
+/** A container whose clock is a little behind must not refuse a new certificate. */
 const BACKDATED_MS = 3_600_000;
 const KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' };
 const SIGNING_ALGORITHM = { name: 'ECDSA', hash: 'SHA-256' };
 
-/** What a certificate may be used for. Brokers dial each other, so theirs are for both sides of a connection. */
+/** The purposes of a certificate. Brokers dial each other, so theirs serve both sides of a connection. */
 export const USES = {
   server: [x509.ExtendedKeyUsage.serverAuth],
   peer: [x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth],
@@ -72,7 +72,7 @@ export async function issueCertificate(authority, { name, hosts, use }) {
   return { certificate: pem(certificate.toString('pem')), key: await keyPem(keys.privateKey) };
 }
 
-/** Whether the authority has signed a certificate, and when that ends. Both as PEM. */
+/** Whether the authority has signed a certificate, and when it expires. Both as PEM. */
 export function inspectCertificate(authorityCertificate, certificate) {
   const authority = new Certificate(authorityCertificate);
   const seen = new Certificate(certificate);

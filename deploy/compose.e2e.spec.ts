@@ -1,4 +1,6 @@
-/** The cluster as it is deployed, in containers: `npm run test:compose`. It needs Docker, so `npm test` leaves it out. */
+/**
+ * The cluster as it is deployed, in containers: `npm run test:compose`. It needs Docker, so `npm test` leaves it out.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -8,7 +10,7 @@ import { ComposedProject, ONE_SHOTS, runDocker, serviceOf, type Container } from
 const MINUTE_MS = 60_000;
 const RESTART_MS_MAX = 30_000;
 const WHOLE_MS_MAX = 90_000;
-/** Docker ends with 128 + 9 what did not stop within its grace period. */
+/** The exit code that Docker reports for a container that did not stop within its grace period: 128 + 9. */
 const EXIT_KILLED = 137;
 
 let project: ComposedProject;
@@ -21,7 +23,7 @@ afterAll(async () => {
   await project.remove();
 }, MINUTE_MS);
 
-/** The steps build on each other: after one that failed, the rest would only wait for what cannot come. */
+/** The steps build on each other. After a failure, the rest would only wait in vain. */
 let failed = false;
 const inOrder = (step: () => Promise<void>) => async (): Promise<void> => {
   if (failed) throw new Error('not tried: an earlier step failed');
@@ -36,7 +38,7 @@ function countByService(containers: readonly Container[]): Record<string, number
   return counts;
 }
 
-/** Unequal events that are stored. */
+/** The number of different stored events. */
 async function stored(): Promise<number> {
   return (await figures()).unique_processed;
 }
@@ -49,11 +51,13 @@ async function figures(service = 'gateway-1'): Promise<{ unique_processed: numbe
   return (await answer.json()) as { unique_processed: number; in_flight: number };
 }
 
-/** Resolves when events that are sent from now on are stored: both producers, gateways, brokers and Postgres work. */
+/**
+ * Resolves when events that are sent from now on are stored. Then both producers, gateways, brokers and Postgres work.
+ */
 async function expectFlow(): Promise<void> {
-  const before = await waitFor(stored, { withinMs: MINUTE_MS, describe: 'a gateway to answer' });
+  const before = await waitFor(stored, { timeoutMs: MINUTE_MS, describe: 'a gateway to answer' });
   await waitFor(async () => (await stored()) > before + 1_000, {
-    withinMs: MINUTE_MS,
+    timeoutMs: MINUTE_MS,
     intervalMs: 250,
     describe: 'a thousand more events to be stored',
   });
@@ -133,7 +137,8 @@ describe('every container', () => {
         LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
       });
       expect(host.Memory).toBeGreaterThan(0);
-      // Brokers hold the message ids of the duplicate window, however long they are: the bytes of the stream at most.
+      // Brokers hold the message ids of the duplicate window, however long they are. Their bytes never exceed the
+      // stream's.
       expect(host.Memory).toBeLessThanOrEqual((service.startsWith('nats-') ? 3 : 1) * 1024 ** 3);
     }
   });
@@ -179,7 +184,7 @@ describe('the database', () => {
     expect(output.trim().split('\n')).toEqual(['sekali_gateway t', 'sekali_worker t']);
   });
 
-  it('refuses whoever comes without TLS, and the superuser over the network', async () => {
+  it('refuses clients without TLS, and the superuser over the network', async () => {
     const plain = 'host=postgres user=sekali_gateway dbname=sekali sslmode=disable';
     expect((await psql('SELECT 1', plain)).output).toMatch(/no pg_hba.conf entry .*no encryption/);
     const superuser = 'host=postgres user=postgres dbname=sekali sslmode=require';
@@ -238,7 +243,7 @@ describe('while producers run, a user', () => {
     new Map((await project.containers()).map(({ Name, Id }) => [Name, Id]));
 
   it(
-    'makes every container anew, one service after the other',
+    'recreates every container, one service after the other',
     inOrder(async () => {
       const before = await idsByService();
       await project.script('rolling-restart.sh');
@@ -262,7 +267,7 @@ describe('while producers run, a user', () => {
       await project.script('restore.sh', folder);
       await project.whole(WHOLE_MS_MAX);
       await waitFor(async () => (await stored()) > before, {
-        withinMs: 2 * MINUTE_MS,
+        timeoutMs: 2 * MINUTE_MS,
         intervalMs: 500,
         describe: `more events to be stored than the ${before} before the restore`,
       });
@@ -277,7 +282,7 @@ describe('in the end', () => {
     inOrder(async () => {
       await project.compose('stop', 'producer-http', 'producer-nats');
       await waitFor(async () => (await figures()).in_flight === 0, {
-        withinMs: MINUTE_MS,
+        timeoutMs: MINUTE_MS,
         describe: 'everything to be stored',
       });
       const before = await stored();

@@ -1,6 +1,6 @@
 /**
- * Between accounts, the answer to the reset of a consumer is lost where the broker that is asked leads the consumer. What
- * was asked for is found done all the same, through whichever broker.
+ * Between accounts, the answer to a consumer's reset is lost when the broker that receives it leads the consumer. The
+ * reset is recognised all the same, through any broker.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connectBroker, jetStreamApi, resetConsumer, STREAM_IDENTITY_METADATA } from '#broker';
@@ -37,7 +37,7 @@ async function connectTo(port: number, user: 'worker' | 'setup'): Promise<Broker
   return connection;
 }
 
-/** Has a worker take so many messages, and settle none. @returns the sequence of the first */
+/** Lets a worker take `count` messages and settle none. @returns the sequence of the first */
 async function take(worker: BrokerConnection, count: number): Promise<number> {
   const seqs: number[] = [];
   const subscription = worker.subscribe('_INBOX_worker.taken', {
@@ -48,7 +48,7 @@ async function take(worker: BrokerConnection, count: number): Promise<number> {
   worker.publish('SEKALI.API.CONSUMER.MSG.NEXT.EVENTS.store', `{"batch":${count},"expires":10000000000}`, {
     reply: '_INBOX_worker.taken',
   });
-  await waitFor(() => seqs.length >= count, { withinMs: 15_000, describe: `${count} deliveries` });
+  await waitFor(() => seqs.length >= count, { timeoutMs: 15_000, describe: `${count} deliveries` });
   subscription.unsubscribe();
   return seqs[0] ?? NaN;
 }
@@ -62,7 +62,7 @@ async function delivered(): Promise<number> {
 const address = { stream: 'EVENTS', consumer: 'store', identityKey: STREAM_IDENTITY_METADATA };
 
 describe.each([0, 1, 2])('a consumer that is put back through broker %i', (index) => {
-  it('delivers from there on, whoever asked for it', async () => {
+  it('delivers from there on, whichever worker asked for it', async () => {
     const { port } = cluster.brokers[index] ?? { port: 0 };
     const worker = await connectTo(port, 'worker');
     const setup = await connectTo(port, 'setup');
@@ -75,9 +75,9 @@ describe.each([0, 1, 2])('a consumer that is put back through broker %i', (index
     expect(await take(worker, 5)).toBe(1);
     await resetConsumer(setup, { name: 'store', stream: 'EVENTS' }, 3);
     expect(await take(worker, 3)).toBe(3);
-    // Another worker may have been given messages before the one that asked for it looks.
+    // Another worker may have received messages before the one that asked for the reset inspects the consumer.
     const resetting = durable.reset(2);
-    await waitFor(async () => (await delivered()) === 1, { withinMs: 10_000, describe: 'the reset' });
+    await waitFor(async () => (await delivered()) === 1, { timeoutMs: 10_000, describe: 'the reset' });
     expect(await take(worker, 3)).toBe(2);
     await resetting;
     expect(await delivered()).toBe(4);

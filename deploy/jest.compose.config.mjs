@@ -1,4 +1,4 @@
-/** `npm run test:compose`: the one test that needs a Docker engine, and brings its own brokers and Postgres. */
+/** `npm run test:compose`: the one test that needs a Docker engine. It brings its own brokers and Postgres. */
 import base from '../jest.config.mjs';
 
 export default {

@@ -1,4 +1,4 @@
-/** A database of the version before, with rows in it, is brought up to date while a producer sends. */
+/** Migrates a database of the previous version, with rows in it, while a producer sends. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import type { MigrationInterface } from 'typeorm';
@@ -12,7 +12,7 @@ const MINUTE_MS = 60_000;
 const EVENTS_BETWEEN = 400;
 
 let system: TestSystem;
-/** On the old database. */
+/** An environment on the old database. */
 let environment: Record<string, string>;
 let pool: Pool;
 
@@ -45,7 +45,7 @@ async function stored(): Promise<number> {
 async function moreIsStored(): Promise<void> {
   const before = await stored();
   await waitFor(async () => (await stored()) > before + EVENTS_BETWEEN, {
-    withinMs: MINUTE_MS,
+    timeoutMs: MINUTE_MS,
     describe: `${EVENTS_BETWEEN} more events to be stored`,
   });
 }
@@ -55,12 +55,12 @@ describe('a database of the version before', () => {
     'is published to by gateways as it is, and stored in by workers as soon as it is migrated',
     async () => {
       const gateway = await startApp('gateway', environment);
-      // They have nothing to store in yet, and wait.
+      // The workers have no tables yet, and wait.
       for (let count = 0; count < 2; count++) await startApp('worker', environment, { untilReady: false });
       expect(await pendingMigrations(pool)).not.toEqual([]);
       const producer = new SteadyProducer(() => [gateway.url]);
       await waitFor(() => producer.accepted > EVENTS_BETWEEN, {
-        withinMs: MINUTE_MS,
+        timeoutMs: MINUTE_MS,
         describe: `${EVENTS_BETWEEN} events to be taken`,
       });
       // A gateway that has just started may not have reached the brokers yet.

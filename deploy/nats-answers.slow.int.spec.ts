@@ -1,6 +1,6 @@
 /**
- * An answer of the brokers goes to whatever address its request names. So whoever may ask for anything has answers sent
- * to every administrative request, under every name that it could have, and nothing may come of it.
+ * The brokers send an answer to any address that its request names. So here every user directs answers to every
+ * administrative request, under every possible name, and none may have an effect.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -11,22 +11,21 @@ import { ACKNOWLEDGEMENTS, ADMINISTRATIVE_REQUESTS } from './test/administrative
 import { type NatsUser, SecuredCluster } from './test/secured-cluster.js';
 
 const START_MS_MAX = 90_000;
-/** How often is looked for what came of the answers, which takes some milliseconds; the brokers answer in between. */
-const LOOKS = 30;
+/** How often the state is inspected after the answers, which takes some milliseconds. The brokers answer in between. */
+const INSPECTIONS = 30;
 /** A busy machine has elections of its own, several in a row. A request that moves a leader does so in each round. */
 const ROUNDS_MAX = 5;
 const TEST_MS_MAX = 180_000;
 const MESSAGES = 20;
 /**
- * How long an answer of the brokers is waited for before it is asked for again. Before
- * nats-server 2.14.3, a traced message may end the connection between two brokers. It is made again within a second, and
- * answers on their way are lost with it.
+ * How long to wait for an answer before the request is repeated. Before nats-server 2.14.3, a traced message may end the
+ * connection between two brokers. It is restored within a second, but answers on their way are lost.
  */
 const ANSWER_MS_MAX = 2_000;
 
 type User = Exclude<NatsUser, 'system'>;
 
-/** A message that has the brokers answer. */
+/** A message that makes the brokers answer. */
 interface Question {
   readonly subject: string;
   readonly body: string;
@@ -34,16 +33,19 @@ interface Question {
 }
 
 const API_PREFIXES = ['$JS.API', 'SEKALI.API'];
-/** Where the answers are sent to. */
+/** The addresses of the answers. */
 const TARGETS = [
   ...API_PREFIXES.flatMap((prefix) => ADMINISTRATIVE_REQUESTS.map((request) => `${prefix}.${request}`)),
-  // As a broker of a domain knows them.
+  // The name under which a broker of a domain knows them.
   ...ADMINISTRATIVE_REQUESTS.map((request) => `$JS.hub.API.${request}`),
   '$SYS.REQ.SERVER.PING',
   '$SYS.REQ.ACCOUNT.SEKALI.CONNZ',
 ];
 
-/** Each way to have the brokers answer, by what they answer. Asked under both names, of which one may not be known. */
+/**
+ * Every way to make the brokers answer, by what they answer. Each is sent under both names, one of which may be
+ * unknown.
+ */
 const ask = (request: string, body: string): Question[] =>
   API_PREFIXES.map((prefix) => ({ subject: `${prefix}.${request}`, body }));
 const event = (body: string, entries: () => Record<string, string>): Question[] => [
@@ -58,7 +60,7 @@ const event = (body: string, entries: () => Record<string, string>): Question[] 
   },
 ];
 const next = (body: string): Question[] => ask('CONSUMER.MSG.NEXT.EVENTS.store', body);
-const looks: Record<string, Question[]> = {
+const inspections: Record<string, Question[]> = {
   'what the stream is': ask('STREAM.INFO.EVENTS', ''),
   'what the consumer is': ask('CONSUMER.INFO.EVENTS.store', ''),
   'that the request is wrong': ask('STREAM.INFO.EVENTS', '{not json'),
@@ -86,12 +88,12 @@ const definitions: Record<string, Question[]> = {
 };
 
 const QUESTIONS: Record<User, Record<string, Question[]>> = {
-  // First, while the consumer has nothing to deliver.
+  // These come first, while the consumer has nothing to deliver.
   worker: {
-    ...looks,
+    ...inspections,
     'that there is nothing': next('{"batch":1,"no_wait":true}'),
     'that the pull is wrong': next('{"batch":-1}'),
-    'that the pull is no pull': next('{not json'),
+    'that the pull is malformed': next('{not json'),
     'that the pull is over, after a heartbeat': next(
       '{"batch":1,"expires":500000000,"idle_heartbeat":100000000}',
     ),
@@ -102,11 +104,18 @@ const QUESTIONS: Record<User, Record<string, Question[]>> = {
     'that it cannot begin again there': definitions['that it cannot begin again there'] ?? [],
   },
   producer: publishes,
-  gateway: { ...publishes, ...looks },
-  setup: { ...looks, ...definitions },
-  amend: { ...looks, ...definitions, 'that nothing is to be changed': ask('STREAM.UPDATE.EVENTS', '{}') },
-  monitoring: looks,
-  recovery: { ...looks, 'that it does not delete like this': ask('CONSUMER.DELETE.EVENTS.store', '{"a":1}') },
+  gateway: { ...publishes, ...inspections },
+  setup: { ...inspections, ...definitions },
+  amend: {
+    ...inspections,
+    ...definitions,
+    'that nothing is to be changed': ask('STREAM.UPDATE.EVENTS', '{}'),
+  },
+  monitoring: inspections,
+  recovery: {
+    ...inspections,
+    'that it does not delete like this': ask('CONSUMER.DELETE.EVENTS.store', '{"a":1}'),
+  },
 };
 const USERS = Object.keys(QUESTIONS) as User[];
 
@@ -119,13 +128,13 @@ beforeAll(async () => {
   await startApp('setup', {
     ...cluster.environmentOf('setup'),
     SEKALI_POSTGRES_URL: postgresUrl,
-    // What was delivered to an administrative address comes again after this.
+    // A delivery to an administrative address is repeated after this.
     SEKALI_ACK_WAIT_MS: '5000',
   });
   for (const user of USERS) {
     connections.set(user, await connectBroker(cluster.addressOf(user), { waitForFirst: false }));
   }
-  // The first of them is empty: sent as it is, it is what the worst requests take.
+  // The first message is empty. The worst requests accept an empty message.
   for (let seq = 1; seq <= MESSAGES; seq += 1) await publish(seq === 1 ? '' : 'not an event');
 }, START_MS_MAX);
 
@@ -145,7 +154,7 @@ async function publish(body: string): Promise<void> {
   expect(ack.json()).toMatchObject({ stream: 'EVENTS' });
 }
 
-/** Sends a question, and where its answer goes. One that may not be sent is refused by the broker, which says so later. */
+/** Sends a request and the address of its answer. If it is not permitted, the broker says so later. */
 function send(user: User, { subject, body, header }: Question, reply: string, more?: [string, string]): void {
   const sent = header?.() ?? (more && headers());
   if (more) sent?.set(...more);
@@ -154,7 +163,7 @@ function send(user: User, { subject, body, header }: Question, reply: string, mo
   if (batch !== undefined) endBatch(user, subject, batch);
 }
 
-/** Brokers hold few batches at a time, and answer more of them with an error: only the first targets would hear nothing. */
+/** Ends a batch. Brokers hold few at a time and refuse more, so only the first targets would receive nothing. */
 function endBatch(user: User, subject: string, batch: string): void {
   const gap = headers();
   gap.set('Nats-Batch-Id', batch);
@@ -162,7 +171,7 @@ function endBatch(user: User, subject: string, batch: string): void {
   as(user).publish(subject, '', { headers: gap });
 }
 
-/** Everything that an administrative request could change, and nothing that goes on by itself. */
+/** Everything that an administrative request could change, and nothing that changes by itself. */
 async function fingerprint(): Promise<object> {
   const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
   const stream = await api.streams.info('EVENTS', { deleted_details: true });
@@ -184,34 +193,34 @@ async function fingerprint(): Promise<object> {
   };
 }
 
-/** Who leads: a name for the stream, one for the consumer. */
+/** The names of the leaders of the stream and of the consumer. */
 async function leaders(): Promise<object> {
   const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
-  const look = async (): Promise<object> => {
+  const inspect = async (): Promise<object> => {
     const stream = await api.streams.info('EVENTS');
     const consumer = await api.consumers.info('EVENTS', 'store');
     return { stream: stream.cluster?.leader, consumer: consumer.cluster?.leader };
   };
-  return waitFor(look, { withinMs: 60_000, describe: 'who leads' });
+  return waitFor(inspect, { timeoutMs: 60_000, describe: 'who leads' });
 }
 
-/** Does something until it leaves the leaders where they were, and checks each time that nothing else has changed. */
+/** Repeats an action until the leaders stay where they were. Each time it checks that nothing else has changed. */
 async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
-  const before = await waitFor(fingerprint, { withinMs: 60_000, describe: 'what there is before' });
+  const before = await waitFor(fingerprint, { timeoutMs: 60_000, describe: 'what there is before' });
   let led: object = {};
   let leading: object = {};
   for (let round = 1; round <= ROUNDS_MAX; round += 1) {
     led = await leaders();
     await work();
     for (const user of USERS) await as(user).flush();
-    let looks = 0;
+    let inspections = 0;
     const isSeen = async (): Promise<boolean> => {
       if (!isDeepStrictEqual(await fingerprint(), before)) return true;
-      looks += 1;
-      return looks === LOOKS;
+      inspections += 1;
+      return inspections === INSPECTIONS;
     };
-    await waitFor(isSeen, { withinMs: 60_000, describe: 'enough looks at the stream' });
-    const after = await waitFor(fingerprint, { withinMs: 60_000, describe: 'what there is afterwards' });
+    await waitFor(isSeen, { timeoutMs: 60_000, describe: 'enough inspections at the stream' });
+    const after = await waitFor(fingerprint, { timeoutMs: 60_000, describe: 'what there is afterwards' });
     expect(after).toEqual(before);
     leading = await leaders();
     if (JSON.stringify(led) === JSON.stringify(leading)) return;
@@ -219,7 +228,7 @@ async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
   expect(leading).toEqual(led);
 }
 
-/** Acknowledges all that there is, so that the consumer has nothing to deliver. */
+/** Acknowledges everything, so that the consumer has nothing to deliver. */
 async function settleEverything(): Promise<void> {
   const inbox = '_INBOX_worker.settle';
   const subscription = as('worker').subscribe(inbox, {
@@ -230,7 +239,7 @@ async function settleEverything(): Promise<void> {
   const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
   await waitFor(
     async () => {
-      // One by one: an empty message ends what a pull is answered.
+      // The messages are pulled one by one, because an empty message ends the answers to a pull.
       for (let pull = 1; pull <= 100; pull += 1) {
         as('worker').publish('SEKALI.API.CONSUMER.MSG.NEXT.EVENTS.store', '{"batch":1,"no_wait":true}', {
           reply: inbox,
@@ -242,7 +251,7 @@ async function settleEverything(): Promise<void> {
       );
       return pending === 0 && unsettled === 0;
     },
-    { withinMs: 60_000, describe: 'the consumer to have nothing left' },
+    { timeoutMs: 60_000, describe: 'the consumer to have nothing left' },
   );
   subscription.unsubscribe();
 }
@@ -263,13 +272,13 @@ describe('what is tried here', () => {
         for (const question of questions) send(user, question, `_INBOX_${user}.kinds`);
       };
       sendAll('worker');
-      // A pull ends in its own way only while there is nothing to deliver.
+      // A pull expires only while there is nothing to deliver.
       const isOver = (): boolean => heard.has('408');
-      await waitFor(isOver, { withinMs: 15_000, describe: 'the end of a pull' });
+      await waitFor(isOver, { timeoutMs: 15_000, describe: 'the end of a pull' });
       for (const user of USERS) sendAll(user);
       const kinds = ['empty', 'JSON', 'error', 'message', 'delivery', '100', '400', '404', '408'];
       const all = (): boolean => kinds.every((kind) => heard.has(kind));
-      await waitFor(all, { withinMs: 15_000, describe: 'answers of all kinds' }).catch(() => undefined);
+      await waitFor(all, { timeoutMs: 15_000, describe: 'answers of all kinds' }).catch(() => undefined);
       expect([...heard].sort()).toEqual(expect.arrayContaining(kinds.sort()));
     },
     TEST_MS_MAX,
@@ -288,8 +297,8 @@ describe.each(['producer', 'gateway'] as const)('a message of a batch that %s be
       send(user, batch, `_INBOX_${user}.batches`);
     });
     await waitFor(() => answers.length >= TARGETS.length, {
-      withinMs: 15_000,
-      describe: 'an answer for each',
+      timeoutMs: 15_000,
+      describe: 'an answer for each target',
     });
     subscription.unsubscribe();
     expect(answers).toEqual(TARGETS.map(() => 'empty'));
@@ -301,7 +310,7 @@ describe('an empty message that a producer published', () => {
     'does nothing at any address that a worker has it delivered to',
     async () => {
       await settleEverything();
-      // One for each.
+      // One message for each target.
       await Promise.all(TARGETS.map(() => publish('')));
       await expectNoChange(() => {
         for (const target of TARGETS) {
@@ -313,13 +322,13 @@ describe('an empty message that a producer published', () => {
   );
 });
 
-// Events are traced at the end. A nats-server before 2.14.3 may store the trace of an event in the stream, under a subject
-// with a space in it. A delivery of that ends the connection of the client here, so nothing behind it is ever settled.
+// Events are traced last. A nats-server before 2.14.3 may store the trace of an event in the stream, under a subject with
+// a space in it. Its delivery ends the client's connection here, so nothing behind it is ever settled.
 describe.each(USERS)('an answer that %s asks for', (user) => {
   it(
     'does nothing at any address, whatever it says',
     async () => {
-      // Pulls that find nothing are those with empty answers.
+      // Pulls that find nothing have empty answers.
       if (user === 'worker') await settleEverything();
       // A worker may acknowledge anyway.
       const targets = user === 'worker' ? TARGETS : [...TARGETS, ...ACKNOWLEDGEMENTS];
@@ -336,7 +345,7 @@ describe.each(USERS)('an answer that %s asks for', (user) => {
   );
 });
 
-/** What an answer is, for whoever takes it for a request. */
+/** The kind of an answer when it is read as a request. */
 function kindOf(message: Msg): string {
   const status = message.headers?.code ?? 0;
   if (status !== 0) return String(status);

@@ -1,4 +1,4 @@
-/** What one user may take of the brokers, so that there is enough for the others. */
+/** How much of the brokers one user may take, so that enough is left for the others. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { headers, nuid } from '@nats-io/nats-core';
 import { connectBroker, jetStreamApi } from '#broker';
@@ -6,7 +6,7 @@ import { createTestSystem, startApp, waitFor, type BrokerConnection } from '#tes
 import { type NatsUser, SecuredCluster } from './test/secured-cluster.js';
 
 const START_MS_MAX = 90_000;
-/** Of nats.conf. */
+/** The value in nats.conf. */
 const BATCHES_MAX = 6;
 const BATCH_MESSAGES_MAX = 200;
 const PRODUCER_CONNECTIONS_MAX = 100;
@@ -33,7 +33,7 @@ async function as<T>(user: NatsUser, work: (connection: BrokerConnection) => Pro
   }
 }
 
-/** What the brokers answer to a message of a batch: nothing when they keep it for the rest, else why not. */
+/** The brokers' answer to a message of a batch: nothing when they keep it for the rest, else the reason. */
 async function answerInBatch(connection: BrokerConnection, batch: string, number: number): Promise<string> {
   const header = headers();
   header.set('Nats-Batch-Id', batch);
@@ -64,9 +64,9 @@ describe('a producer', () => {
       );
       expect(answers.filter((answer) => answer === '')).toHaveLength(BATCHES_MAX);
       await expectOthersServed();
-      // Forgotten batches make room by themselves.
+      // Abandoned batches make room by themselves.
       const again = async (): Promise<boolean> => (await answerInBatch(connection, nuid.next(), 1)) === '';
-      await waitFor(again, { withinMs: 30_000, describe: 'an unfinished batch to be dropped' });
+      await waitFor(again, { timeoutMs: 30_000, describe: 'an unfinished batch to be dropped' });
     });
   });
 
@@ -74,7 +74,7 @@ describe('a producer', () => {
     await as('producer', async (connection) => {
       const batch = nuid.next();
       const begin = async (): Promise<boolean> => (await answerInBatch(connection, batch, 1)) === '';
-      await waitFor(begin, { withinMs: 30_000, describe: 'room for a batch' });
+      await waitFor(begin, { timeoutMs: 30_000, describe: 'room for a batch' });
       for (let number = 2; number <= BATCH_MESSAGES_MAX; number += 1) {
         expect(await answerInBatch(connection, batch, number)).toBe('');
       }
@@ -88,14 +88,14 @@ describe('a producer', () => {
       connections.push(await connectBroker(cluster.addressOf('producer'), { waitForFirst: false }));
     };
     try {
-      // A busy broker may not answer in time; one that refuses says no again and again.
+      // A busy broker may not answer in time. One that refuses does so again and again.
       for (let refusals = 0; refusals < 3 && connections.length <= 2 * PRODUCER_CONNECTIONS_MAX;) {
         refusals = await open().then(
           () => 0,
           () => refusals + 1,
         );
       }
-      // The brokers count together, and tell each other a moment later.
+      // The brokers count connections in common, and tell each other a moment later.
       expect(connections.length).toBeLessThanOrEqual(1.1 * PRODUCER_CONNECTIONS_MAX);
       await expectOthersServed();
     } finally {

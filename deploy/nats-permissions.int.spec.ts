@@ -1,4 +1,4 @@
-/** What the brokers of a deployment let each user do, and nothing else; and that the programs need no more. */
+/** What the brokers of a deployment allow each user, and nothing else. The programs need no more. */
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
@@ -24,11 +24,11 @@ const ANSWER_MS_MAX = 1_000;
 /** JetStream is not enabled for the account; it has no such stream. */
 const NOTHING_HERE = /"err_code":(?:10039|10059)\b/;
 
-/** What somebody might ask of JetStream, by what it would do. Each is harmless where it is allowed. */
+/** Requests to JetStream, by what they would do. Each is harmless where it is allowed. */
 const REQUESTS = {
-  'look at the stream': 'STREAM.INFO.EVENTS',
-  'look at the consumer': 'CONSUMER.INFO.EVENTS.store',
-  'look at the account': 'INFO',
+  'inspect the stream': 'STREAM.INFO.EVENTS',
+  'inspect the consumer': 'CONSUMER.INFO.EVENTS.store',
+  'inspect the account': 'INFO',
   'list streams': 'STREAM.LIST',
   'read a message': 'STREAM.MSG.GET.EVENTS',
   'read a message from a replica': 'DIRECT.GET.EVENTS',
@@ -56,7 +56,7 @@ const REQUESTS = {
   'remove a broker': 'SERVER.REMOVE',
 };
 
-/** What else somebody might send. */
+/** Other messages that a user might send. */
 const MESSAGES = {
   'publish an event': 'events.orders',
   'publish under another prefix': 'others.orders',
@@ -65,7 +65,7 @@ const MESSAGES = {
   'ask the servers': '$SYS.REQ.SERVER.PING',
 };
 
-/** What somebody might listen to. */
+/** Subjects that a user might subscribe to. */
 const LISTENINGS = [
   '>',
   'events.>',
@@ -91,15 +91,15 @@ type Sending = keyof typeof REQUESTS | keyof typeof MESSAGES;
 const MAY: Record<Exclude<NatsUser, 'system'>, Sending[]> = {
   producer: ['publish an event'],
   gateway: [
-    'look at the stream',
-    'look at the consumer',
+    'inspect the stream',
+    'inspect the consumer',
     'read a message',
     'read a message from a replica',
     'publish an event',
   ],
   worker: [
-    'look at the stream',
-    'look at the consumer',
+    'inspect the stream',
+    'inspect the consumer',
     'read a message',
     'read a message from a replica',
     'begin again with the consumer',
@@ -108,8 +108,8 @@ const MAY: Record<Exclude<NatsUser, 'system'>, Sending[]> = {
     'acknowledge a delivery',
   ],
   setup: [
-    'look at the stream',
-    'look at the consumer',
+    'inspect the stream',
+    'inspect the consumer',
     'read a message',
     'make the stream',
     'make or change the consumer',
@@ -117,8 +117,8 @@ const MAY: Record<Exclude<NatsUser, 'system'>, Sending[]> = {
     'begin again with the consumer',
   ],
   amend: [
-    'look at the stream',
-    'look at the consumer',
+    'inspect the stream',
+    'inspect the consumer',
     'read a message',
     'make the stream',
     'change the stream',
@@ -127,18 +127,18 @@ const MAY: Record<Exclude<NatsUser, 'system'>, Sending[]> = {
     'begin again with the consumer',
   ],
   monitoring: [
-    'look at the stream',
-    'look at the consumer',
+    'inspect the stream',
+    'inspect the consumer',
     'read a message',
     'read a message from a replica',
   ],
-  recovery: ['look at the consumer', 'delete the consumer'],
+  recovery: ['inspect the consumer', 'delete the consumer'],
 };
 const USERS = Object.keys(MAY) as (keyof typeof MAY)[];
 
 let cluster: SecuredCluster;
 let system: TestSystem;
-/** What a program gets that runs as a user. */
+/** The environment of a program that runs as a user. */
 let environmentOf: (user: NatsUser) => Record<string, string>;
 
 beforeAll(async () => {
@@ -170,20 +170,20 @@ const isViolation = (error: unknown): boolean => {
   return name === 'PermissionViolationError' || cause?.name === 'PermissionViolationError';
 };
 
-/** Whether a request is heard by somebody, whatever he answers to what it says. */
+/** Whether a request reaches a responder, whatever its answer. */
 async function maySend(connection: BrokerConnection, subject: string): Promise<boolean> {
-  // Empty requests: those that are allowed are refused for what they lack, or find nothing.
-  // What would move the consumer, or do away with it, is refused for what it has too much.
+  // Empty requests that are allowed are refused for what they lack, or find nothing. Requests that would move or delete
+  // the consumer are refused for an unknown member.
   const body = subject.includes('MSG.NEXT')
     ? '{"batch":1,"no_wait":true}'
     : /CONSUMER\.(?:DELETE|RESET|LEADER\.STEPDOWN)/.test(subject)
       ? '{"not":"empty"}'
       : '{}';
   return connection.request(subject, body, { timeout: ANSWER_MS_MAX }).then(
-    // An account without JetStream has its API, which says only this of it and of its streams, or nothing.
+    // An account without JetStream still has its API, which answers only this about itself and its streams, or nothing.
     (answer) => !NOTHING_HERE.test(answer.string()),
-    // What an account has not imported is answered at once: nobody is there. A consumer's reset is not answered when the
-    // broker that is asked leads the consumer.
+    // A request that an account has not imported is answered at once with "no responders". A consumer's reset is not
+    // answered when the broker that receives it leads the consumer.
     (error: unknown) =>
       subject.startsWith('SEKALI.API.') && !(error instanceof errors.RequestError && error.isNoResponders()),
   );
@@ -205,7 +205,7 @@ async function mayListen(connection: BrokerConnection, subject: string): Promise
       refused ||= isViolation(error);
     },
   });
-  // The broker says no before it answers this.
+  // The broker's refusal arrives before the answer to this.
   await connection.flush();
   subscription.unsubscribe();
   return !refused;
@@ -222,7 +222,7 @@ describe.each(USERS)('the user %s', (user) => {
       for (const [name, subject] of Object.entries(MESSAGES)) {
         if (await maySend(connection, subject)) seen.push(name);
       }
-      // Not even what is allowed goes by the name that it has in the account of the stream. Most of it answers nothing.
+      // Even an allowed request does not pass under its name in the stream's account. Most of these have no answer.
       const past = requests.map(([name, request]) => [`${name}, past it`, `$JS.API.${request}`] as const);
       return [...seen, ...(await maySendOf(connection, past))];
     });
@@ -244,7 +244,7 @@ describe('a connection', () => {
     const socket = connectTcp(cluster.brokers[0]?.port ?? 0, '127.0.0.1');
     let heard = '';
     socket.on('data', (chunk) => (heard += chunk.toString())).on('error', () => undefined);
-    await waitFor(() => heard.includes('\r\n'), { withinMs: 5_000, describe: 'the greeting of the broker' });
+    await waitFor(() => heard.includes('\r\n'), { timeoutMs: 5_000, describe: 'the greeting of the broker' });
     socket.write('CONNECT {"verbose":true}\r\nPING\r\n');
     await once(socket, 'close');
     expect(JSON.parse(heard.replace(/^INFO |\r\n[^]*$/g, ''))).toMatchObject({ tls_required: true });
@@ -264,7 +264,7 @@ describe('a connection', () => {
 
   it.each<[string, () => string | undefined]>([
     ['without a key', () => undefined],
-    ['with a key that nobody knows', () => unknownKey()],
+    ['with an unknown key', () => unknownKey()],
   ])('%s is refused by the broker', async (_, nkeyFile) => {
     const address = { ...cluster.addressOf('gateway'), nkeyFile: nkeyFile() };
     expect(await refusalOf(address)).toMatch(/authorization violation/i);
@@ -287,10 +287,10 @@ describe('a program', () => {
       })();
       const stranger = createUser().getPublicKey();
       cluster.changeUsers((text) => text.replace(/^WORKER_NKEY: .*$/m, `WORKER_NKEY: ${stranger}`));
-      await waitFor(() => refusals > 3, { withinMs: 20_000, describe: 'each broker to refuse the worker' });
+      await waitFor(() => refusals > 3, { timeoutMs: 20_000, describe: 'each broker to refuse the worker' });
       cluster.changeUsers((text) => text);
       await waitFor(() => maySend(connection, 'SEKALI.API.CONSUMER.INFO.EVENTS.store'), {
-        withinMs: 20_000,
+        timeoutMs: 20_000,
         describe: 'the worker to be connected again',
       });
       expect(connection.isClosed()).toBe(false);
@@ -298,7 +298,7 @@ describe('a program', () => {
   });
 });
 
-/** Why there is no connection. */
+/** Why a connection is refused. */
 async function refusalOf(address: BrokerAddress): Promise<string> {
   try {
     const connection = await connectBroker(address, { waitForFirst: false });
@@ -332,7 +332,7 @@ describe('a broker', () => {
       certificate: certificateOf(others),
     });
     await waitFor(() => first.log().slice(before).includes('TLS route handshake error'), {
-      withinMs: 15_000,
+      timeoutMs: 15_000,
       describe: 'the intruder to be turned away',
     });
     expect(await first.peers()).toEqual(['nats-2', 'nats-3']);
@@ -362,7 +362,7 @@ describe('the whole way', () => {
       payload: { id },
     });
     await waitFor(async () => (await fetch(`${gateway.url}/health/ready`)).ok, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'the gateway to reach the brokers',
     });
     await publishOverHttp(gateway.url, [event('a'), event('b'), event('a')]);
@@ -375,18 +375,18 @@ describe('the whole way', () => {
       });
       expect(ack.json()).toMatchObject({ stream: 'EVENTS' });
     });
-    // Also the duplicate of the brokers: to tell what it is a duplicate of, a gateway reads the message.
+    // This includes a duplicate at the brokers. A gateway reads the message to see what it duplicates.
     await publishOverHttp(gateway.url, [event('b')]);
     await waitFor(
       async () => {
         const stats = await statsOf(gateway.url);
         return stats.unique_processed === 2 && stats.duplicate_dropped === 3 && stats.in_flight === 0;
       },
-      { withinMs: 20_000, describe: 'two events to be stored and three repeats dropped' },
+      { timeoutMs: 20_000, describe: 'two events to be stored and three repeats dropped' },
     );
     const audit = await sekali(environmentOf('monitoring'), 'audit', '--json');
     expect(JSON.parse(audit.output)).toMatchObject({ verdict: 'whole' });
-    // Nobody even tried more than it may.
+    // No program even tried more than it may.
     const logs = cluster.brokers.map((broker, index) => broker.log().slice(logsBefore[index]));
     expect(logs.join('')).not.toMatch(/violation/i);
   });
@@ -399,14 +399,14 @@ describe('the whole way', () => {
     for (let round = 1; round <= 5; round += 1) {
       await as('producer', (connection) => connection.request('events.orders', '', { timeout: 5_000 }));
       await waitFor(async () => (await given()) === before + 2 * round - 1, {
-        withinMs: 5_000,
+        timeoutMs: 5_000,
         describe: 'the empty message to be a dead letter',
       });
-      // At once, while the brokers may still deliver to the pull that they have ended.
+      // It runs at once, while the brokers may still deliver to the pull that they have ended.
       await as('producer', (connection) => connection.request('events.orders', '-', { timeout: 5_000 }));
-      // Less than the ack wait: after that it would come again.
+      // The time is less than the ack wait, after which the message would come again.
       await waitFor(async () => (await given()) === before + 2 * round, {
-        withinMs: 10_000,
+        timeoutMs: 10_000,
         describe: 'the next message to be a dead letter',
       });
     }

@@ -1,5 +1,5 @@
--- Makes the roles of the programs, those that are missing, and gives each the password that its secret has now. The service
--- "roles" runs it as superuser whenever the system comes up; what each role may do is setup's to say (libs/store/src/grants.ts).
+-- Creates the missing roles of the programs, and gives each the current password of its secret. The service "roles"
+-- runs it as superuser whenever the system comes up. Setup decides what each role may do (libs/store/src/grants.ts).
 \set setup `cat /run/secrets/postgres-password`
 \set gateway `cat /run/secrets/postgres-gateway-password`
 \set worker `cat /run/secrets/postgres-worker-password`
@@ -8,7 +8,7 @@
 
 BEGIN;
 SET LOCAL password_encryption = 'scram-sha-256';
--- A statement that fails is logged, and these have passwords in them.
+-- A failing statement is logged, and these contain passwords.
 SET LOCAL log_min_error_statement = 'panic';
 
 DO $$
@@ -29,7 +29,8 @@ ALTER ROLE sekali_worker PASSWORD :'worker';
 ALTER ROLE sekali_reader PASSWORD :'reader';
 ALTER ROLE sekali_recovery PASSWORD :'recovery';
 
--- Setup owns the database and all that it makes in it; the others come in, and have what setup gives them.
+-- Setup owns the database and everything that it creates there. The other roles may connect, and get their rights from
+-- setup.
 ALTER DATABASE sekali OWNER TO sekali;
 REVOKE ALL ON DATABASE sekali FROM PUBLIC;
 GRANT CONNECT ON DATABASE sekali TO sekali_gateway, sekali_worker, sekali_reader, sekali_recovery;

@@ -1,6 +1,6 @@
 /**
- * The database as it is deployed: programs under roles of their own, over TLS. It begins with a database of the version
- * before, where one role owns everything and does everything.
+ * The database as it is deployed: each program has its own role, over TLS. It starts as a database of the previous
+ * version, where one role owns everything and does everything.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,7 +35,7 @@ async function runSetup(database: Environment): Promise<App> {
   return setup;
 }
 
-/** As a producer does: again, when the gateway says so. */
+/** Publishes like a producer: it tries again when the gateway says so. */
 async function publish(gateway: App, token: string | undefined, events: readonly object[]): Promise<number> {
   for (;;) {
     const status = await publishOnce(gateway, token, events);
@@ -74,8 +74,8 @@ async function rowsOf(table: string): Promise<number> {
   return rows[0]?.count ?? 0;
 }
 
-const wait = (describe: string): { withinMs: number; describe: string } => ({
-  withinMs: MINUTE_MS,
+const wait = (describe: string): { timeoutMs: number; describe: string } => ({
+  timeoutMs: MINUTE_MS,
   describe,
 });
 
@@ -93,7 +93,7 @@ describe('a database with one role', () => {
     await Promise.all([gateway.stop(), worker.stop()]);
   });
 
-  it('gets the roles beside it, and their rights from setup', async () => {
+  it('gets the other roles, and their rights from setup', async () => {
     await postgres.makeRoles();
     await postgres.demandTls();
     const setup = await runSetup(postgres.environmentOf('setup'));
@@ -122,7 +122,7 @@ describe('the programs, each under its role', () => {
       '--json',
     );
     token = (JSON.parse(made.output) as { token: string }).token;
-    // Tomorrow's partition is missing: the worker has to make it.
+    // Tomorrow's partition is missing, so the worker has to create it.
     await postgres.superuser.query(
       `DO $$ BEGIN EXECUTE format('DROP TABLE sekali.%I', 'event_' || to_char((now() AT TIME ZONE 'UTC')::date + 1, 'YYYYMMDD')); END $$`,
     );
@@ -144,7 +144,7 @@ describe('the programs, each under its role', () => {
     const subject = `${system.subjectPrefix}.orders`;
     expect(await publish(gateway, undefined, [event('3')])).toBe(401);
     expect(await publish(gateway, token, [event('3'), event('4'), event('3')])).toBe(202);
-    // The same id with another payload, past the brokers' window for ids, and what is no event at all.
+    // The same id with another payload, after the brokers' duplicate window, and a message that is not an event.
     await system.connection.request(subject, JSON.stringify(event('3', { other: 1 })), { timeout: 10_000 });
     await system.connection.request(subject, 'no event', { timeout: 10_000 });
     await waitFor(async () => (await rowsOf('event')) === 4, wait('four events to be stored'));
@@ -200,7 +200,7 @@ describe('the programs, each under its role', () => {
   });
 });
 
-describe('whoever comes to the database', () => {
+describe('a client of the database', () => {
   const attempt = async (environment: Environment): Promise<string> => {
     const url = readClientSettings(environment).SEKALI_POSTGRES_URL;
     const pool = createPool({ url, name: 'test', connectionsMax: 1, transactionMsMax: 10_000 });

@@ -1,18 +1,18 @@
 #!/bin/sh
 # Replaces the stores by copies that deploy/backup.sh made: deploy/restore.sh FOLDER [--brokers]
 #
-# Without --brokers the brokers go on, and everything that was stored since the backup is delivered again; producers are
-# served meanwhile. With it the system is what it was at the backup, and what was accepted since is lost.
-# Run it in the folder of docker-compose.yml.
+# Without --brokers, the brokers keep running. Everything that was stored since the backup is delivered again, and
+# producers are served meanwhile. With --brokers, the system returns to its state at the backup, and what was accepted
+# since is lost. Run it in the folder of docker-compose.yml.
 set -eu
 
 folder=${1:?"usage: deploy/restore.sh FOLDER [--brokers]"}
 services=postgres
 [ "${2:-}" != --brokers ] || services='postgres nats-1 nats-2 nats-3'
-# Nothing is touched before all that is needed is there and can be read.
+# Nothing is changed before all files are known to be there and readable.
 for service in $services; do tar -tf "$folder/$service.tar" >/dev/null; done
 
-# Arguments: a stopped service, where its volume is mounted.
+# Arguments: a stopped service, and where its volume is mounted.
 replace() {
   container=$(docker compose ps --all --quiet "$1")
   image=$(docker inspect --format '{{.Config.Image}}' "$container")
@@ -20,7 +20,7 @@ replace() {
     -c 'find "$1" -mindepth 1 -delete && tar -C "$1" -xpf -' sh "$2" <"$folder/$1.tar"
 }
 
-# On a machine where the system never ran, its containers and volumes are made.
+# On a machine where the system never ran, this creates its containers and volumes.
 docker compose up --no-start --no-recreate nats-1 nats-2 nats-3 postgres
 # shellcheck disable=SC2086 # several names
 docker compose stop $services
@@ -28,7 +28,7 @@ if [ "$services" != postgres ]; then
   for broker in nats-1 nats-2 nats-3; do replace "$broker" /data; done
 fi
 docker compose up --detach --no-deps --wait nats-1 nats-2 nats-3
-# Before the database is back: see "sekali rewind --help".
+# This runs before the database is restored: see "sekali rewind --help".
 docker compose run --rm --no-TTY --no-deps rewind
 replace postgres /var/lib/postgresql
 docker compose up --detach --no-deps --wait postgres
@@ -37,7 +37,7 @@ docker compose run --rm --no-TTY --no-deps roles
 docker compose run --rm --no-TTY --no-deps setup
 workers=$(docker compose ps --all --quiet worker | wc -l)
 [ "$workers" -gt 0 ] || workers=2
-# A gateway that was found unhealthy meanwhile counts as that until it is asked again, some seconds later.
+# A gateway that was unhealthy meanwhile keeps that state until its next check, some seconds later.
 tries=12
 until docker compose up --detach --no-recreate --wait --scale worker="$workers"; do
   tries=$((tries - 1))

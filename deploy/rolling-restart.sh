@@ -1,13 +1,13 @@
 #!/bin/sh
-# Makes every container anew, one service after the other, from the present images, files and secrets, while producers go
-# on: for a restart, a new version or a new certificate. Run it in the folder of docker-compose.yml. It stops at the first
-# service that does not come back, and can be run again.
+# Recreates every container from the present images, files and secrets, one service after the other, while producers
+# continue. Use it for a restart, a new version or a new certificate. Run it in the folder of docker-compose.yml. It
+# stops at the first service that does not come back, and can be run again.
 set -eu
 
 WAIT_SECONDS=180
 
-# Healthy says that a broker answers; this, that it has caught up with all it holds. Before that, stopping the next one
-# would leave no two that have the newest messages.
+# A healthy broker answers. This check says that it has also caught up with its streams. Before that, stopping the next
+# one would leave fewer than two brokers with the newest messages.
 caught_up() {
   seconds=0
   until docker compose exec -T "$1" wget -q -O /dev/null http://127.0.0.1:8222/healthz 2>/dev/null; do
@@ -20,20 +20,21 @@ caught_up() {
   done
 }
 
-anew() {
+recreate() {
   docker compose up --detach --no-deps --force-recreate --wait --wait-timeout "$WAIT_SECONDS" "$@"
 }
 
 for broker in nats-1 nats-2 nats-3; do caught_up "$broker"; done
 for broker in nats-1 nats-2 nats-3; do
-  anew "$broker"
+  recreate "$broker"
   caught_up "$broker"
 done
-# Postgres only if its image or settings are others now: gateways publish meanwhile, and what they publish waits.
+# Postgres is recreated only if its image or settings changed. Gateways publish meanwhile, and their events wait in the
+# stream.
 docker compose up --detach --no-deps --wait --wait-timeout "$WAIT_SECONDS" postgres
 docker compose run --rm --no-TTY --no-deps roles
-# Migrations work beside the programs of the version before.
+# Migrations work while programs of the previous version run.
 docker compose run --rm --no-TTY --no-deps setup
-# As many as there are now, which may be more than docker-compose.yml says. What waits for them stays in the stream.
-anew --scale worker="$(docker compose ps --quiet worker | wc -l)" worker
-for gateway in gateway-1 gateway-2; do anew "$gateway"; done
+# The number of workers stays, even when docker-compose.yml says less. Their events wait in the stream.
+recreate --scale worker="$(docker compose ps --quiet worker | wc -l)" worker
+for gateway in gateway-1 gateway-2; do recreate "$gateway"; done

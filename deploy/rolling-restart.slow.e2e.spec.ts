@@ -1,6 +1,6 @@
 /**
- * Every process is restarted while a producer sends, one after the other, as deploy/rolling-restart.sh does it: nobody
- * is refused for longer than an election, and nothing is lost or stored twice.
+ * Every process is restarted while a producer sends, one after the other, like deploy/rolling-restart.sh does it. No
+ * request is refused for longer than an election, and nothing is lost or stored twice.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createTestCluster, startApp, waitFor, type App, type AppName, type TestCluster } from '#testing';
@@ -8,7 +8,7 @@ import { sekali } from './test/command-line.js';
 import { SteadyProducer } from './test/steady-producer.js';
 
 const MINUTE_MS = 60_000;
-/** Elections take up to 9 s where nobody says goodbye; a broker that is stopped hands over before it ends. */
+/** Elections take up to 9 s when a leader vanishes. A broker that is stopped hands over before it ends. */
 const REFUSED_MS_MAX = 15_000;
 
 let system: TestCluster;
@@ -33,14 +33,14 @@ async function restartApps(name: keyof typeof apps & AppName): Promise<void> {
   }
 }
 
-/** Both gateways, and behind them brokers, stream, consumer and database. */
+/** Both gateways are ready, and so are brokers, stream, consumer and database. */
 async function isReady(): Promise<void> {
   await waitFor(
     async () => {
       const answers = await Promise.all(apps.gateway.map(({ url }) => fetch(`${url}/health/ready`)));
       return answers.every(({ ok }) => ok);
     },
-    { withinMs: MINUTE_MS, describe: 'both gateways to be ready' },
+    { timeoutMs: MINUTE_MS, describe: 'both gateways to be ready' },
   );
 }
 
@@ -54,7 +54,8 @@ async function stored(): Promise<number> {
 async function restartBrokers(): Promise<void> {
   for (const node of system.brokers.nodes) {
     await node.stop();
-    // Resolves when it has caught up with all that it holds. Before that, the next one would take the quorum along.
+    // This resolves when the node has caught up with all of its streams. Before that, stopping the next one would cost
+    // the quorum.
     await node.start();
     await isReady();
   }
@@ -62,13 +63,13 @@ async function restartBrokers(): Promise<void> {
 
 describe('a rolling restart', () => {
   it(
-    'refuses nobody for longer than an election, and loses nothing',
+    'refuses no producer for longer than an election, and loses nothing',
     async () => {
       const producer = new SteadyProducer(() => apps.gateway.map(({ url }) => url));
       const moreIsAccepted = async (): Promise<void> => {
         const before = producer.accepted;
         await waitFor(() => producer.accepted > before + 200, {
-          withinMs: MINUTE_MS,
+          timeoutMs: MINUTE_MS,
           describe: 'more events to be accepted',
         });
       };

@@ -1,9 +1,9 @@
 /**
- * The secrets of a deployment as files: made once, completed when some are missing, never overwritten or printed.
+ * The secrets of a deployment as files: created once, completed when some are missing, never overwritten or printed.
  *
- * To replace one, delete its file and run this again. What follows from others (the list of public keys, the
- * hashes of API keys) is brought up to date. The folder is closed to others; inside, what a container mounts can
- * be read by any user, because Compose mounts a file with the owner and mode that it has here.
+ * To replace one, delete its file and run this again. Files that derive from others (the list of public keys, the
+ * hashes of API keys) are updated. The folder is closed to other users. Inside, any user can read the files that a
+ * container mounts, because Compose mounts a file with the owner and mode that it has here.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ const MOUNTED = 0o444;
 const KEPT = 0o400;
 const DAYS_LEFT_MIN = 60;
 
-/** One for each role of the database; `postgres-password` is that of setup, who owns it. */
+/** One for each role of the database; `postgres-password` belongs to setup, which owns the database. */
 const PASSWORDS = [
   'postgres-superuser-password',
   'postgres-password',
@@ -26,7 +26,7 @@ const API_KEYS = [
   { name: 'producer', scopes: ['publish'], topics: null, mode: KEPT },
   { name: 'reader', scopes: ['read'], topics: null, mode: KEPT },
   { name: 'admin', scopes: ['publish', 'read', 'admin'], topics: null, mode: KEPT },
-  // The producers of the demo compare what they sent with the figures, which a producer need not see.
+  // The producers of the demo compare their events with the figures, which other producers need not see.
   { name: 'demo', scopes: ['publish', 'read'], topics: null, mode: MOUNTED },
 ];
 const CERTIFICATES = [
@@ -42,11 +42,11 @@ const CERTIFICATES = [
 export class SecretsError extends Error {}
 
 /**
- * Makes what is missing.
+ * Creates what is missing.
  *
- * @param {string} directory where; made when missing
+ * @param {string} directory the target; created when missing
  * @returns {Promise<{made: string[], warnings: string[]}>} names of files, no contents
- * @throws {SecretsError} when something is there that does not fit the rest
+ * @throws {SecretsError} when an existing file does not fit the rest
  */
 export async function completeSecrets(directory) {
   mkdirSync(directory, { recursive: true });
@@ -83,12 +83,12 @@ class SecretFolder {
     if (!this.has(name)) this.write(name, `${make()}\n`, mode);
   }
 
-  /** For a file that holds no secret and follows from others. */
+  /** For a file that holds no secret and derives from others. */
   keepCurrent(name, content) {
     if (!this.has(name) || this.read(name) !== content.trim()) this.write(name, content, MOUNTED);
   }
 
-  /** In one step: whoever is interrupted leaves no half of a secret. */
+  /** The file is written in one step, so that an interrupted run leaves no half of a secret. */
   write(name, content, mode) {
     const path = join(this.path, name);
     const unfinished = `${path}.unfinished`;
@@ -99,16 +99,16 @@ class SecretFolder {
   }
 }
 
-/** Variables of nats.conf: who the users are. Public keys are no secret. */
+/** Variables of nats.conf with the public keys of the users, which are not secret. */
 function publicKeys(folder) {
   const lines = NATS_USERS.map((user) => {
     const seed = Buffer.from(folder.read(`nats-${user}.nkey`));
     return `${user.toUpperCase()}_NKEY: ${fromSeed(seed).getPublicKey()}`;
   });
-  return ['# Written by "npm run secrets" from the nats-*.nkey beside it.', ...lines, ''].join('\n');
+  return ['# Written by "npm run secrets" from the nats-*.nkey in this folder.', ...lines, ''].join('\n');
 }
 
-/** What `setup` imports: a hash for each key. Records of others in the file are left as they are. */
+/** The key list that `setup` imports, with a hash for each key. Records of others in the file stay unchanged. */
 function apiKeyRecords(folder) {
   const present = folder.has('api-keys.json') ? JSON.parse(folder.read('api-keys.json')) : [];
   const ours = API_KEYS.map(({ name, scopes, topics }) => {
@@ -157,7 +157,7 @@ async function completeCertificates(folder) {
   return warnings;
 }
 
-/** A key without its certificate, or the reverse, is of no use: the pair is made anew. */
+/** A key without its certificate, or the reverse, is useless, so both are created again. */
 async function completeCertificate(folder, holder) {
   const { name } = holder;
   if (folder.has(`${name}.crt`) && folder.has(`${name}.key`)) return;

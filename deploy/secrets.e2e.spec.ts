@@ -36,7 +36,7 @@ function newFolder(): string {
   return made;
 }
 
-/** Runs it. @returns what it said; rejects when it ends with another code than 0 */
+/** Runs it. @returns its output; rejects when its exit code is not 0 */
 async function makeSecrets(root = findRepositoryRoot(), args = [folder]): Promise<string> {
   const { stdout } = await promisify(execFile)(process.execPath, ['deploy/secrets.mjs', ...args], {
     cwd: root,
@@ -74,7 +74,7 @@ describe('the secrets', () => {
     );
     expect(mounted.length).toBeGreaterThan(15);
     expect(mounted.filter((name) => !existsSync(join(folder, name)))).toEqual([]);
-    // The folder keeps others out; the containers' users are others, and get single files of it.
+    // The folder keeps other users out. The containers' users are others, and get single files of it.
     expect(modeOf('.')).toBe('700');
     expect(mounted.filter((name) => modeOf(name) !== '444')).toEqual([]);
     const kept = readdirSync(folder).filter((name) => modeOf(name) !== '444');

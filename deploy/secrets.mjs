@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
- * `npm run secrets [directory]`: makes every secret that docker-compose.yml needs, once. See secret-files.mjs.
+ * `npm run secrets [directory]`: creates every secret that docker-compose.yml needs, once. See secret-files.mjs.
  *
- * Without a directory they go to deploy/secrets, and `.env` is told so; Compose refuses to start until it is.
+ * Without a directory they go to deploy/secrets, and `.env` gets the path. Compose refuses to start without it.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -20,7 +20,7 @@ await main(async () => {
   const { completeSecrets, SecretsError } = await import('./secret-files.mjs');
   try {
     const { made, warnings } = await completeSecrets(directory);
-    if (given === undefined) tellCompose();
+    if (given === undefined) reportToCompose();
     const where = relative(process.cwd(), directory) || '.';
     say(
       made.length === 0
@@ -35,8 +35,8 @@ await main(async () => {
   }
 });
 
-/** Compose reads `.env`; that the variable is missing is how it knows that there are no secrets. */
-function tellCompose() {
+/** Compose reads `.env`. Without the variable it knows that there are no secrets. */
+function reportToCompose() {
   const file = join(root, '.env');
   const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
   if (new RegExp(`^\\s*${VARIABLE}=`, 'm').test(text)) return;

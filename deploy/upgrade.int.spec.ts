@@ -1,6 +1,6 @@
 /**
- * The stream of the version before has no identity in its metadata, and setup may not change a stream. It comes along all the
- * same: it goes on by the instant of its creation, which an amendment writes down.
+ * The stream of the previous version has no identity in its metadata, and setup may not change a stream. It still
+ * works: its time of creation identifies it, which an amendment writes down.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AckPolicy, DeliverPolicy, DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream';
@@ -35,7 +35,7 @@ const environmentOf = (user: NatsUser): Record<string, string> => ({
   SEKALI_HTTP_PORT: '0',
 });
 
-/** Makes the stream and the consumer as setup of the version before did. @returns the instant of the stream's creation */
+/** Creates the stream and the consumer like setup of the previous version. @returns the stream's time of creation */
 async function makeAsBefore(): Promise<string> {
   const settings = readSetupSettings(environmentOf('setup'));
   const connection = await connectBroker(cluster.addressOf('setup'), { waitForFirst: false });
@@ -54,7 +54,7 @@ async function makeAsBefore(): Promise<string> {
     allow_atomic: true,
   };
   const made = await waitFor(() => manager.streams.add(stream), {
-    withinMs: STORED_MS_MAX,
+    timeoutMs: STORED_MS_MAX,
     describe: 'the brokers to have a leader',
   });
   const consumer = {
@@ -101,10 +101,10 @@ async function publish(name: string): Promise<void> {
     });
     return answer.status === 202;
   };
-  await waitFor(publishing, { withinMs: STORED_MS_MAX, describe: 'the gateway to take events' });
+  await waitFor(publishing, { timeoutMs: STORED_MS_MAX, describe: 'the gateway to take events' });
 }
 
-/** All that was sent is stored, once, and all of it belongs to the one stream that there ever was. */
+/** Every event is stored once, and all of them belong to the one stream. */
 async function expectStored(count: number): Promise<void> {
   const isStored = async (): Promise<boolean> => {
     const { rows } = await system.pool.query<{ count: number }>(
@@ -112,7 +112,7 @@ async function expectStored(count: number): Promise<void> {
     );
     return rows[0]?.count === count;
   };
-  await waitFor(isStored, { withinMs: STORED_MS_MAX, describe: `${count} events to be stored` });
+  await waitFor(isStored, { timeoutMs: STORED_MS_MAX, describe: `${count} events to be stored` });
   const { rows } = await system.pool.query('SELECT name, identity, revision FROM sekali.stream');
   expect(rows).toEqual([{ name: 'EVENTS', identity: created, revision: 1 }]);
   const audit = await sekali(environmentOf('monitoring'), 'audit', '--wait', '30', '--json');

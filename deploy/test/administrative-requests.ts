@@ -1,6 +1,6 @@
-/** Every request of JetStream that takes something away, or gives it to somebody, for the stream EVENTS. */
-
-/** Without the prefix of the API. */
+/**
+ * Every request of JetStream that removes or hands out something of the stream EVENTS, without the prefix of the API.
+ */
 export const ADMINISTRATIVE_REQUESTS = [
   'STREAM.CREATE.EVENTS',
   'STREAM.CREATE.OTHERS',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { findRepositoryRoot } from '#local-cluster';
 
 const MAIN = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
-const ENDS_WITHIN_MS = 120_000;
+const ENDS_TIMEOUT_MS = 120_000;
 
 /** How a command ended. */
 export interface CommandEnd {
@@ -13,7 +13,7 @@ export interface CommandEnd {
   readonly output: string;
 }
 
-/** Runs it to its end; a failure is an answer too. */
+/** Runs it to its end. A failure is a result, too. */
 export function sekali(
   environment: Readonly<Record<string, string>>,
   ...args: readonly string[]
@@ -23,7 +23,7 @@ export function sekali(
     execFile(
       process.execPath,
       [MAIN, ...args],
-      { cwd: tmpdir(), env, timeout: ENDS_WITHIN_MS },
+      { cwd: tmpdir(), env, timeout: ENDS_TIMEOUT_MS },
       (error, stdout, stderr) => {
         resolve({ code: error ? (error.code ?? null) : 0, output: `${stdout}${stderr}` });
       },

@@ -1,8 +1,8 @@
 /**
- * docker-compose.yml as a project of its own, with secrets of its own and free ports, beside whatever else runs.
+ * docker-compose.yml as a separate project, with its own secrets and free ports, next to anything else that runs.
  *
- * A container is killed through its process. `docker kill` will not do: Docker takes it for the operator's wish, and
- * does not start that container again.
+ * A container is killed through its process. `docker kill` does not suffice: Docker takes it for the operator's wish,
+ * and does not start that container again.
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -14,12 +14,12 @@ import { findRepositoryRoot } from '#local-cluster';
 import { waitFor } from '#testing';
 import { makeSecrets } from './secured-cluster.js';
 
-/** Services that do their work and end. */
+/** Services that end when their work is done. */
 export const ONE_SHOTS: readonly string[] = ['roles', 'setup'];
 
 const OUTPUT_BYTES_MAX = 16 * 1024 ** 2;
 
-/** What `docker inspect` tells of a container, as far as it is looked at here. */
+/** The part of the output of `docker inspect` that the tests use. */
 export interface Container {
   readonly Id: string;
   readonly Name: string;
@@ -58,7 +58,7 @@ export interface Ended {
   readonly output: string;
 }
 
-/** A project. `remove` it. */
+/** A project, which the test has to `remove`. */
 export class ComposedProject {
   private constructor(
     readonly name: string,
@@ -66,7 +66,7 @@ export class ComposedProject {
     readonly secrets: string,
   ) {}
 
-  /** Makes its secrets; starts nothing. */
+  /** Creates its secrets and starts nothing. */
   static async make(): Promise<ComposedProject> {
     const folder = mkdtempSync(join(tmpdir(), 'sekali-compose-'));
     const secrets = await makeSecrets(join(folder, 'secrets'));
@@ -82,7 +82,7 @@ export class ComposedProject {
     return ended.output;
   }
 
-  /** The same, with an environment of choice; `.env` of the clone is left out. */
+  /** The same with another environment; `.env` of the clone is left out. */
   async tryCompose(args: readonly string[], environment: Record<string, string>): Promise<Ended> {
     const file = join(findRepositoryRoot(), 'docker-compose.yml');
     const project = ['compose', '--env-file', '/dev/null', '--profile', 'demo', '-p', this.name, '-f', file];
@@ -94,10 +94,7 @@ export class ComposedProject {
     return { ...Object.fromEntries(inherited), GATEWAY_1_PORT: '0', GATEWAY_2_PORT: '0', ...more };
   }
 
-  /**
-   * Runs a script of deploy/ as a user of the project would, who has it in the folder of docker-compose.yml. Throws
-   * when it fails.
-   */
+  /** Runs a script of deploy/ like a user, in the folder of docker-compose.yml. Throws when it fails. */
   async script(name: string, ...args: string[]): Promise<void> {
     const root = findRepositoryRoot();
     const environment = {
@@ -109,7 +106,7 @@ export class ComposedProject {
     if (code !== 0) throw new Error(`${name} ended with ${code}:\n${output}`);
   }
 
-  /** A folder of the project's own, which `remove` removes. */
+  /** A folder of the project, which `remove` deletes. */
   folderFor(name: string): string {
     return join(this.folder, name);
   }
@@ -127,7 +124,7 @@ export class ComposedProject {
   }
 
   /** Ends the process of a container with SIGKILL, as a crash would; resolves when Docker has started it again. */
-  async crash(service: string, withinMs: number): Promise<void> {
+  async crash(service: string, timeoutMs: number): Promise<void> {
     const [victim] = await this.containersOf(service);
     if (victim === undefined) throw new Error(`there is no container of ${service}`);
     const script = `process.kill(${victim.State.Pid}, 'SIGKILL')`;
@@ -141,12 +138,12 @@ export class ComposedProject {
         const again = (await this.containersOf(service)).find(({ Name }) => Name === victim.Name);
         return again?.RestartCount === victim.RestartCount + 1 && again.State.Pid !== victim.State.Pid;
       },
-      { withinMs, intervalMs: 250, describe: `Docker to start ${victim.Name} again` },
+      { timeoutMs, intervalMs: 250, describe: `Docker to start ${victim.Name} again` },
     );
   }
 
-  /** Resolves when every container that should run does, and is healthy where that can be told. */
-  async whole(withinMs: number): Promise<void> {
+  /** Resolves when every container that should run does, and is healthy if it has a health check. */
+  async whole(timeoutMs: number): Promise<void> {
     await waitFor(
       async () => {
         const ill = (await this.containers()).filter((container) => !isWell(container));
@@ -154,16 +151,16 @@ export class ComposedProject {
           throw new Error(ill.map(({ Name, State }) => `${Name} ${State.Status}`).join(', '));
         return true;
       },
-      { withinMs, intervalMs: 500, describe: 'every container to run and be healthy' },
+      { timeoutMs, intervalMs: 500, describe: 'every container to run and be healthy' },
     );
   }
 
-  /** Where a gateway listens on this machine. */
+  /** The URL of a gateway on this machine. */
   async gatewayUrl(service: string): Promise<string> {
     return `http://${(await this.compose('port', service, '8080')).trim()}`;
   }
 
-  /** Stops and removes all of it, volumes and secrets too. */
+  /** Stops and removes everything, including volumes and secrets. */
   async remove(): Promise<void> {
     await this.compose('down', '--volumes', '--timeout', '5');
     rmSync(this.folder, { recursive: true, force: true });
@@ -175,7 +172,7 @@ export function serviceOf(container: Container): string {
   return container.Config.Labels['com.docker.compose.service'] ?? '';
 }
 
-/** Runs the docker client; a failure is an answer too. */
+/** Runs the docker client. A failure is a result, too. */
 export async function runDocker(args: readonly string[], env = process.env): Promise<Ended> {
   return run('docker', args, env);
 }

@@ -1,6 +1,6 @@
 /**
- * Three brokers as they are deployed, as processes on this machine: deploy/nats.conf as it is, and secrets made by
- * `npm run secrets`. Only ports, folders and addresses are given on the command line.
+ * Three brokers as they are deployed, as processes on this machine: deploy/nats.conf unchanged, and secrets of `npm run
+ * secrets`. The command line sets only ports, folders and addresses.
  */
 import { execFile } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,8 +11,8 @@ import { brokerAddress, type BrokerAddress } from '#broker';
 import { drawFreePorts, findNatsServer, findRepositoryRoot, ManagedProcess } from '#local-cluster';
 import { waitFor } from '#testing';
 
-const HEALTHY_WITHIN_MS = 30_000;
-const STOP_WITHIN_MS = 10_000;
+const HEALTHY_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 10_000;
 
 /** The NATS users of a deployment. */
 export type NatsUser =
@@ -23,7 +23,7 @@ export interface SecuredBroker {
   readonly name: string;
   readonly port: number;
   readonly routePort: number;
-  /** Names of the brokers it has routes to. */
+  /** Names of the brokers to which it has routes. */
   readonly peers: () => Promise<string[]>;
   readonly log: () => string;
 }
@@ -31,22 +31,22 @@ export interface SecuredBroker {
 /** How a broker differs from the others. */
 interface BrokerPlan {
   readonly name: string;
-  /** Where it dials. */
+  /** The ports that it dials. */
   readonly routePorts: readonly number[];
   readonly routePort: number;
   /** Its certificate and key, without `.crt` and `.key`. */
   readonly certificate: string;
 }
 
-/** A running cluster, and what is needed to talk to it. */
+/** A running cluster, with the means to connect to it. */
 export class SecuredCluster {
-  /** The three, once they run. */
+  /** The three brokers, once they run. */
   readonly brokers: SecuredBroker[] = [];
   private readonly processes: ManagedProcess[] = [];
 
   private constructor(
     private readonly folder: string,
-    /** Where the secrets are. */
+    /** The folder of the secrets. */
     readonly secrets: string,
   ) {}
 
@@ -74,20 +74,20 @@ export class SecuredCluster {
     }
     for (const broker of this.brokers) {
       await waitFor(async () => (await broker.peers()).length === 2, {
-        withinMs: HEALTHY_WITHIN_MS,
+        timeoutMs: HEALTHY_TIMEOUT_MS,
         describe: `${broker.name} to have both routes`,
       });
     }
   }
 
-  /** What a program gets in its environment to talk to the brokers as a user. */
+  /** The environment of a program that connects to the brokers as a user. */
   environmentOf(user: NatsUser): Record<string, string> {
     return {
       SEKALI_NATS_URLS: this.brokers.map(({ port }) => `tls://127.0.0.1:${port}`).join(','),
       SEKALI_NATS_DISCOVERY: 'false',
       SEKALI_NATS_CA_FILE: join(this.secrets, 'ca.crt'),
       SEKALI_NATS_NKEY_FILE: join(this.secrets, `nats-${user}.nkey`),
-      SEKALI_NATS_INBOX_PREFIX: `_INBOX_${user}`,
+      SEKALI_NATS_REPLY_PREFIX: `_INBOX_${user}`,
       SEKALI_NATS_API_PREFIX: 'SEKALI.API',
     };
   }
@@ -98,7 +98,7 @@ export class SecuredCluster {
     return brokerAddress(settings, `test ${user}`);
   }
 
-  /** Starts one broker, which dials the ports it is given. Clients are not told of it. */
+  /** Starts one broker, which dials the given ports. It is not announced to clients. */
   async startBroker(plan: BrokerPlan): Promise<SecuredBroker> {
     const folder = join(this.folder, plan.name);
     mkdirSync(join(folder, 'secrets'), { recursive: true });
@@ -139,7 +139,7 @@ export class SecuredCluster {
     };
   }
 
-  /** Changes the text of nats-users.conf on every broker, which reads it at once. */
+  /** Changes the text of nats-users.conf on every broker, which reloads it at once. */
   changeUsers(change: (text: string) => string): void {
     const users = change(readFileSync(join(this.secrets, 'nats-users.conf'), 'utf8'));
     for (const { name } of this.brokers) {
@@ -150,14 +150,14 @@ export class SecuredCluster {
     }
   }
 
-  /** Ends the brokers and removes what they wrote. */
+  /** Stops the brokers and removes their files. */
   async stop(): Promise<void> {
-    await Promise.all(this.processes.map((managed) => managed.stop({ timeoutMs: STOP_WITHIN_MS })));
+    await Promise.all(this.processes.map((managed) => managed.stop({ timeoutMs: STOP_TIMEOUT_MS })));
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
-/** Makes the secrets of a deployment, as a user does. @returns the folder */
+/** Creates the secrets of a deployment, like a user. @returns the folder */
 export async function makeSecrets(folder: string): Promise<string> {
   await promisify(execFile)(process.execPath, ['deploy/secrets.mjs', folder], { cwd: findRepositoryRoot() });
   return folder;

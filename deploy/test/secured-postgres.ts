@@ -1,6 +1,6 @@
 /**
- * Postgres as it is deployed, as a process on this machine: deploy/pg_hba.conf and deploy/postgres-roles.sql as they are, and
- * secrets made by `npm run secrets`. It begins as a database of the version before: one role, one password, no TLS.
+ * Postgres as it is deployed, as a process on this machine: deploy/pg_hba.conf and deploy/postgres-roles.sql unchanged,
+ * and secrets of `npm run secrets`. It starts as a database of the previous version: one role, one password, no TLS.
  */
 import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,19 +10,19 @@ import { findRepositoryRoot, startPostgres, type PostgresServer } from '#local-c
 import { ROLES, type Program } from '#store';
 import { makeSecrets } from './secured-cluster.js';
 
-/** Who connects. */
+/** The user of a connection. */
 export type DatabaseUser = Program | 'setup';
 
 const DEPLOY = join(findRepositoryRoot(), 'deploy');
 
-/** A server of its own. `stop` it. */
+/** A separate server, which the test has to `stop`. */
 export class SecuredPostgres {
   private constructor(
     private readonly folder: string,
-    /** Where the secrets are. */
+    /** The folder of the secrets. */
     readonly secrets: string,
     private readonly server: PostgresServer,
-    /** The superuser's connection: its session began before anybody was kept out. */
+    /** The superuser's connection. Its session began before the server refused such connections. */
     readonly superuser: pg.Client,
   ) {}
 
@@ -44,7 +44,7 @@ export class SecuredPostgres {
     return postgres;
   }
 
-  /** Makes the roles, or gives them the passwords of the secrets, as the service `roles` does. */
+  /** Creates the roles, or sets their passwords from the secrets, like the service `roles`. */
   async makeRoles(): Promise<void> {
     const text = readFileSync(join(DEPLOY, 'postgres-roles.sql'), 'utf8');
     const variables = new Map<string, string>();
@@ -61,7 +61,7 @@ export class SecuredPostgres {
     );
   }
 
-  /** Closes the door to whoever comes without TLS. */
+  /** Refuses connections without TLS from now on. */
   async demandTls(): Promise<void> {
     const place = this.server.dataDirectory;
     const { uid, gid } = statSync(place);
@@ -80,7 +80,7 @@ export class SecuredPostgres {
     await this.superuser.query('SELECT pg_reload_conf()');
   }
 
-  /** What a program gets in its environment to come as a user. The certificate is for `localhost`. */
+  /** The environment of a program that connects as a user. The certificate is for `localhost`. */
   environmentOf(user: DatabaseUser, host = 'localhost'): Record<string, string> {
     const role = user === 'setup' ? 'sekali' : ROLES[user];
     const password = user === 'setup' ? 'postgres-password' : `postgres-${user}-password`;
@@ -102,7 +102,7 @@ export class SecuredPostgres {
     return readFileSync(join(this.secrets, name), 'utf8').trim();
   }
 
-  /** Ends it and removes what it wrote. */
+  /** Stops it and removes its files. */
   async stop(): Promise<void> {
     await this.superuser.end().catch(() => undefined);
     await this.server.stop('immediate');

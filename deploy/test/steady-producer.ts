@@ -1,28 +1,28 @@
 /**
- * A producer that retries: it sends the same events until a gateway has them, and goes to the next gateway when one
- * refuses or does not answer. It notes how long nobody took anything.
+ * A producer that retries. It sends the same events until a gateway has them, and changes to the next gateway when one
+ * refuses or does not answer. It notes how long no gateway took anything.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 
 const EVENTS_PER_REQUEST = 20;
 const PAUSE_MS = 20;
-/** Longer than a gateway tries by itself. */
+/** This is longer than a gateway's own tries. */
 const ANSWER_MS_MAX = 25_000;
 const TOPICS = ['orders', 'payments', 'logs.app'];
 
-/** Counts what was acknowledged. Stop it. */
+/** Counts the acknowledged events. The test has to stop it. */
 export class SteadyProducer {
-  /** Unequal events that a gateway said it has. */
+  /** Number of different events that a gateway has acknowledged. */
   accepted = 0;
   /** The longest time between two acknowledgements. */
   longestGapMs = 0;
-  /** Answers that were not 202, and requests without any. */
+  /** Answers other than 202, and requests without any. */
   refusals = 0;
   private readonly stopping = new AbortController();
   private readonly running: Promise<void>;
   private lastAcceptedAt = performance.now();
 
-  /** @param gateways asked anew for each request: one that was restarted may listen elsewhere */
+  /** @param gateways called for each request, because a restarted gateway may have another port */
   constructor(
     private readonly gateways: () => readonly string[],
     private readonly prefix = 'e',
@@ -30,7 +30,7 @@ export class SteadyProducer {
     this.running = this.run();
   }
 
-  /** Resolves when what was begun is acknowledged. */
+  /** Resolves when everything that was begun is acknowledged. */
   async stop(): Promise<void> {
     this.stopping.abort();
     await this.running;

@@ -207,7 +207,7 @@ async function request(args: readonly string[]): Promise<string> {
   };
   let text: string | undefined;
   await waitFor(async () => (text = await isDone()) !== undefined, {
-    withinMs: 30_000,
+    timeoutMs: 30_000,
     describe: `an answer with something in it to ${url}`,
   });
   return text ?? '';

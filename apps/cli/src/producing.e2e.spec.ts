@@ -110,7 +110,7 @@ describe('the commands against a running system', () => {
     const ended = new Promise((resolve) => child.once('close', resolve));
     // Once its first events are stored it is in the middle of sending.
     const before = await stored();
-    await waitFor(async () => (await stored()) > before, { withinMs: 30_000, describe: 'the first events' });
+    await waitFor(async () => (await stored()) > before, { timeoutMs: 30_000, describe: 'the first events' });
     child.kill('SIGINT');
     expect(await ended).toBe(130);
     expect(JSON.parse(stdout)).toMatchObject({ interrupted: true, exact: false, planned: 26_000 });

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npm run fuzz -- --inputs 100000 --seed 7`: the fuzz test of the gateway with more inputs than `npm test` gives it. */
+/** `npm run fuzz -- --inputs 100000 --seed 7` runs the gateway's fuzz test with more inputs than `npm test`. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -22,7 +22,7 @@ const fuzz = spawn(process.execPath, [test, 'apps/gateway/src/fuzz.e2e.spec.ts']
     ...(values.seed !== undefined && { SEKALI_FUZZ_SEED: values.seed }),
   },
 });
-// Ctrl-C reaches the child by itself; it decides when to end.
+// The child receives Ctrl-C as well, and decides when to end.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => fuzz.kill('SIGTERM'));
 const [code] = await once(fuzz, 'exit');

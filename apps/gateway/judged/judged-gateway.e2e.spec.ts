@@ -1,4 +1,4 @@
-/** The gateway that is wrong on purpose is wrong in the way it says. */
+/** The gateway with a deliberate fault has exactly the fault that it claims. */
 import { describe, expect, it } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { PublishResponse } from '#contracts';
@@ -28,9 +28,9 @@ const post = (url: string, body: unknown): Promise<Response> =>
 describe('the judged gateway', () => {
   it('answer-before-puback: says that it has what the brokers cannot take', async () => {
     const { environment } = await createTestSystem();
-    // Nobody listens on these subjects: the right gateway answers 503.
+    // No stream takes these subjects, so a correct gateway answers 503.
     const app = await startJudged(
-      { ...environment, SEKALI_SUBJECT_PREFIX: 'nobody-listens' },
+      { ...environment, SEKALI_SUBJECT_PREFIX: 'without-stream' },
       'answer-before-puback',
     );
     const answer = await post(app.url, [event('1'), event('2')]);
@@ -53,7 +53,7 @@ describe('the judged gateway', () => {
     expect((await post(app.url, event('1'))).status).toBe(202);
     const messages = async (): Promise<number> =>
       (await jetstreamManager(connection)).streams.info(streamName).then(({ state }) => state.messages);
-    await waitFor(async () => (await messages()) === 1, { withinMs: 10_000, describe: 'the event' });
+    await waitFor(async () => (await messages()) === 1, { timeoutMs: 10_000, describe: 'the event' });
     expect(await messages()).toBe(1);
   });
 
@@ -62,7 +62,7 @@ describe('the judged gateway', () => {
     const app = await startJudged(environment, 'answer-never', false);
     expect(await app.exited).toMatchObject({ code: 2 });
     expect(app.output()).toBe(
-      'judged-gateway: "answer-never" is no sabotage; there is answer-before-puback\n',
+      'judged-gateway: "answer-never" is not a sabotage; there is answer-before-puback\n',
     );
   });
 });

@@ -1,9 +1,9 @@
 /**
- * A gateway that is wrong in one way, which the judge must find, or its verdicts mean nothing.
+ * A gateway with one deliberate fault, which the judge must find. Otherwise its verdicts mean nothing.
  *
  *   node dist/apps/gateway/judged/judged-gateway.js answer-before-puback
  *
- * A name that is none ends it with 2.
+ * An unknown name ends it with 2.
  */
 import 'reflect-metadata';
 import { runGateway } from '../src/bootstrap.js';
@@ -12,9 +12,8 @@ import type { PublisherChange } from '../src/gateway.js';
 const PUBLISH_AFTER_MS = 200;
 
 /**
- * The mistake: accepting into a queue in memory, to be published in the background. Whoever dies before the brokers
- * have it, or is refused by them, has said `202` for nothing. There is no sequence yet, so results have 0, which no
- * message has.
+ * The fault: events are accepted into a queue in memory and published in the background. If the process dies first, or
+ * the brokers refuse, its `202` was false. There is no sequence yet, so results have 0, which no message has.
  */
 const answerBeforePubAck: PublisherChange = (publisher) => ({
   publishAll: (events) => {
@@ -31,7 +30,7 @@ const name = process.argv[2] ?? '';
 const sabotage = SABOTAGES.get(name);
 if (sabotage === undefined) {
   process.stderr.write(
-    `judged-gateway: "${name}" is no sabotage; there is ${[...SABOTAGES.keys()].join(', ')}\n`,
+    `judged-gateway: "${name}" is not a sabotage; there is ${[...SABOTAGES.keys()].join(', ')}\n`,
   );
   process.exit(2);
 }

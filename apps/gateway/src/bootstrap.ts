@@ -1,14 +1,14 @@
 /**
  * The life of a gateway process.
  *
- * SIGTERM, SIGINT or the end of the parent let it finish what it accepted and end with 0; what keeps it from
- * starting ends it with 1.
+ * On SIGTERM, SIGINT or the end of its parent, it finishes what it accepted and ends with 0. If it cannot start, it
+ * ends with 1.
  */
 import { type GatewaySettings, readGatewaySettings, SettingsError } from '#config';
 import { createLogger, giveLifeSigns } from '#observability';
 import { Gateway, type PublisherChange } from './gateway.js';
 
-/** Runs a gateway until it is told to stop. Resolves when it listens. */
+/** Runs a gateway until a signal stops it. Resolves when it listens. */
 export async function runGateway(publisher?: PublisherChange): Promise<void> {
   const settings = settingsOrExit();
   const logger = createLogger('gateway', settings.SEKALI_LOG_LEVEL);

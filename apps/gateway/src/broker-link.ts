@@ -1,11 +1,3 @@
-/**
- * The gateway's way to the brokers: one connection, the publisher on it, and the questions it asks them.
- *
- * A broker that answers no publish or no question for some seconds is left for the next one.
- *
- * The gateway starts while no broker answers. Until the first connection stands, publishing is unavailable and
- * questions fail; from then on the connection is kept by itself.
- */
 import type { NatsConnection } from '@nats-io/nats-core';
 import {
   type BrokerAddress,
@@ -22,28 +14,35 @@ import {
   type PublisherOptions,
   type PublishOutcome,
 } from '#broker';
-import { pause, withinMs } from '#waiting';
+import { pause, withTimeout } from '#waiting';
 import { GrowingFigure } from './stats/growing-figure.js';
 
-/** Where the brokers are, and which stream and consumer this is about. */
+/** The address of the brokers, and the stream and consumer to use. */
 export interface BrokerLinkOptions {
   readonly address: BrokerAddress;
   readonly consumer: string;
   readonly publisher: Omit<PublisherOptions, 'watch'>;
-  /** Told whenever a broker that did not answer was left. */
+  /** Called whenever the connection has left a broker that did not answer. */
   readonly onMoved?: BrokerWatchOptions['onMoved'];
 }
 
 const ANSWER_MS_MAX = 2_500;
 const CONNECT_AGAIN_MS = 250;
 const DRAIN_MS_MAX = 1_500;
-/** A refusal that nobody has repeated for so long says nothing of the stream any more. */
+/** How long one refusal counts as a sign that the stream is full. */
 const FULL_MS_MAX = 30_000;
-/** How often the stream is looked for, while it is there and while it is not. */
-const LOOK_EVERY_MS = 5_000;
-const LOOK_FOR_MISSING_MS = 500;
+/** How often the stream is checked, while it exists and while it does not. */
+const CHECK_EVERY_MS = 5_000;
+const CHECK_MISSING_EVERY_MS = 500;
 
-/** See the head of this file. */
+/**
+ * The gateway's connection to the brokers, with its publisher and its queries.
+ *
+ * A broker that answers no publish or no query for some seconds is left for the next one.
+ *
+ * The gateway starts while no broker answers. Until the first connection stands, publishing is unavailable and queries
+ * fail. From then on, the connection is restored by itself.
+ */
 export class BrokerLink {
   private connection: NatsConnection | undefined;
   private publisher: Publisher | undefined;
@@ -53,23 +52,23 @@ export class BrokerLink {
   private fullUntilMs = 0;
   private streamWitness: StreamWitness | undefined;
   private isStreamThere = false;
-  private lookTimer: NodeJS.Timeout | undefined;
-  private stopWithinMs: number | undefined;
+  private checkTimer: NodeJS.Timeout | undefined;
+  private stopTimeoutMs: number | undefined;
   private closed = false;
-  /** The largest sequence that a PubAck told: no answer about the stream may end below it. */
+  /** The largest sequence of a PubAck. No valid answer about the stream ends below it. */
   readonly acknowledged = new GrowingFigure();
 
   constructor(private readonly options: BrokerLinkOptions) {}
 
   /**
-   * Connects, as long as it takes, until `close` is called.
+   * Connects, however long that takes, until `close` is called.
    *
-   * @param onFailure told of each try that failed
+   * @param onFailure called for each try that failed
    */
   async connect(onFailure: (error: unknown) => void): Promise<void> {
     while (!this.closed) {
       try {
-        // Not left to the client: its own waiting for the first connection cannot be ended.
+        // The client's own waiting for the first connection cannot be ended, so it is not used.
         await this.begin(await MovableConnection.open(this.options.address, { waitForFirst: false }));
         return;
       } catch (error) {
@@ -79,7 +78,10 @@ export class BrokerLink {
     }
   }
 
-  /** Publishes events; see `Publisher.publishAll`. Without the stream, another one might take them that nothing reads. */
+  /**
+   * Publishes events; see `Publisher.publishAll`. Without this check, another stream that no worker reads might take
+   * them.
+   */
   async publishAll(events: readonly Publication[]): Promise<PublishOutcome[]> {
     if (this.publisher !== undefined && this.isStreamThere) {
       const outcomes = await this.publisher.publishAll(events);
@@ -111,17 +113,17 @@ export class BrokerLink {
     return message?.publishedAt;
   }
 
-  /** For how long nothing has been published although it was tried; 0 while the last try succeeded. */
+  /** How long publishing has been failing; 0 while the last try succeeded. */
   get publishFailingMs(): number {
     return this.publishWatch?.failingMs ?? 0;
   }
 
-  /** Whether the last events were refused because the stream is full, and that was a moment ago. */
+  /** Whether the last events were recently refused because the stream is full. */
   get isStreamFull(): boolean {
     return performance.now() < this.fullUntilMs;
   }
 
-  /** What stands under the sequences of the stream. Throws before the first connection stands. */
+  /** Shows the messages under the stream's sequences. Throws before the first connection stands. */
   witness(): StreamWitness {
     if (this.connection === undefined) throw new Error('not connected yet');
     this.streamWitness ??= new StreamWitness(this.connection, this.options.publisher.stream);
@@ -131,22 +133,22 @@ export class BrokerLink {
   /** Whether a broker answers now. Rejects when none does in time. */
   async ping(): Promise<void> {
     if (this.connection === undefined) throw new Error('not connected yet');
-    await withinMs(ANSWER_MS_MAX, this.connection.flush());
+    await withTimeout(ANSWER_MS_MAX, this.connection.flush());
   }
 
-  /** Begins no more publishes, and ends those under way within a time. */
-  stopPublishing(withinMsMax: number): void {
-    this.stopWithinMs = withinMsMax;
-    this.publisher?.stop(withinMsMax);
+  /** Starts no more publishes, and ends those under way within a time. */
+  stopPublishing(timeoutMsMax: number): void {
+    this.stopTimeoutMs = timeoutMsMax;
+    this.publisher?.stop(timeoutMsMax);
   }
 
-  /** Ends the connection after what was sent has left. */
+  /** Closes the connection after pending messages have been sent. */
   async close(): Promise<void> {
     this.closed = true;
-    clearTimeout(this.lookTimer);
+    clearTimeout(this.checkTimer);
     const { connection } = this;
     if (connection === undefined) return;
-    await withinMs(DRAIN_MS_MAX, connection.drain()).catch(() => connection.close());
+    await withTimeout(DRAIN_MS_MAX, connection.drain()).catch(() => connection.close());
   }
 
   private noteSequences(outcomes: readonly PublishOutcome[]): void {
@@ -169,19 +171,19 @@ export class BrokerLink {
     this.questionWatch = new BrokerWatch(movable, { onMoved });
     this.publishWatch = new BrokerWatch(movable, { onMoved });
     this.publisher = new Publisher(connection, { ...this.options.publisher, watch: this.publishWatch });
-    if (this.stopWithinMs !== undefined) this.publisher.stop(this.stopWithinMs);
-    await this.lookForStream();
+    if (this.stopTimeoutMs !== undefined) this.publisher.stop(this.stopTimeoutMs);
+    await this.checkStream();
   }
 
-  /** Where nobody answers, what was known last stays. */
-  private async lookForStream(): Promise<void> {
+  /** When no broker answers, the last known state stays. */
+  private async checkStream(): Promise<void> {
     await this.stream().then(
       (stream) => (this.isStreamThere = stream !== undefined),
       () => undefined,
     );
     if (this.closed) return;
-    const delayMs = this.isStreamThere ? LOOK_EVERY_MS : LOOK_FOR_MISSING_MS;
-    this.lookTimer = setTimeout(() => void this.lookForStream(), delayMs);
+    const delayMs = this.isStreamThere ? CHECK_EVERY_MS : CHECK_MISSING_EVERY_MS;
+    this.checkTimer = setTimeout(() => void this.checkStream(), delayMs);
   }
 
   private remember(last: PublishOutcome | undefined): void {
@@ -192,7 +194,7 @@ export class BrokerLink {
   private async ask<T>(question: () => Promise<T>): Promise<T> {
     const askedMs = performance.now();
     try {
-      const answer = await withinMs(ANSWER_MS_MAX, question());
+      const answer = await withTimeout(ANSWER_MS_MAX, question());
       this.questionWatch?.answered();
       return answer;
     } catch (error) {

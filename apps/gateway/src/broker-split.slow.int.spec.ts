@@ -1,12 +1,15 @@
-/** A gateway whose broker is cut off from the two others goes to one of them, and says meanwhile that it cannot publish. */
+/**
+ * A gateway whose broker is cut off from the two others moves to one of them, and reports meanwhile that it cannot
+ * publish.
+ */
 import { describe, expect, it } from '@jest/globals';
 import { BrokerSplit, createTestCluster, type TestCluster, waitFor } from '#testing';
 import { type Answered, event, published, RunningGateway } from './test/running-gateway.js';
 
-/** Far below the time that a split may last. */
-const RESUMES_WITHIN_MS = 45_000;
+/** This is far less than a split may last. */
+const RESUMES_TIMEOUT_MS = 45_000;
 
-/** The name of the broker with which the gateway is connected. */
+/** The name of the broker that the gateway is connected to. */
 async function brokerOf(cluster: TestCluster): Promise<string> {
   for (const { name, monitorPort } of cluster.brokers.nodes) {
     const answer = await fetch(`http://127.0.0.1:${monitorPort}/connz`);
@@ -35,14 +38,14 @@ describe.each(['silent', 'open'] as const)(
           if (ready.status === 503) notReady += ready.text;
           return watching.signal.aborted;
         },
-        { withinMs: 2 * RESUMES_WITHIN_MS, describe: 'the end of the watch' },
+        { timeoutMs: 2 * RESUMES_TIMEOUT_MS, describe: 'the end of the watch' },
       );
       const publishDuring = async (): Promise<Answered | false> => {
         const answer = await gateway.publish(event('during'));
         return answer.status === 202 && answer;
       };
       const taken = await waitFor(publishDuring, {
-        withinMs: RESUMES_WITHIN_MS,
+        timeoutMs: RESUMES_TIMEOUT_MS,
         describe: 'an event to be taken during the split',
       }).finally(async () => {
         watching.abort();
@@ -53,7 +56,7 @@ describe.each(['silent', 'open'] as const)(
       expect(await brokerOf(cluster)).not.toBe(cutOff);
 
       await waitFor(async () => (await gateway.get('/health/ready')).status === 200, {
-        withinMs: RESUMES_WITHIN_MS,
+        timeoutMs: RESUMES_TIMEOUT_MS,
         describe: 'the gateway to be ready during the split',
       });
       const brokersPart = async (): Promise<string | undefined> => {
@@ -65,11 +68,11 @@ describe.each(['silent', 'open'] as const)(
         const { status, detail } = health.components.brokers;
         return health.status === 'degraded' && status === 'degraded' ? detail : undefined;
       };
-      const told = await waitFor(brokersPart, {
-        withinMs: RESUMES_WITHIN_MS,
+      const answer = await waitFor(brokersPart, {
+        timeoutMs: RESUMES_TIMEOUT_MS,
         describe: 'the summary to name the broker that does not answer',
       });
-      expect(told).toBe(`2 of the 3 brokers that hold the stream answer, not ${cutOff}`);
+      expect(answer).toBe(`2 of the 3 brokers that hold the stream answer, not ${cutOff}`);
       split.heal();
       await gateway.gateway.stop();
       await cluster.dispose();

@@ -1,4 +1,4 @@
-/** Who a client is, as far as its address tells: what connections, room and failures are counted by. */
+/** Identifies a client by its address. Connections, room and failures are counted by it. */
 import { BlockList, isIP, isIPv4 } from 'node:net';
 
 const NAMED_RANGES: Readonly<Record<string, readonly string[]>> = {
@@ -8,12 +8,12 @@ const NAMED_RANGES: Readonly<Record<string, readonly string[]>> = {
 };
 const MAPPED_IPV4 = /^::ffff:(?=\d+\.)/i;
 const GROUPS = 8;
-/** Groups of an IPv6 address that name a network: one client may use every address of it. */
+/** Groups of an IPv6 address that name a network. One client may use every address of it. */
 const NETWORK_GROUPS = 4;
 
 /**
- * The client of an address: an IPv4 address, or the network of an IPv6 address. Short, whatever was given: behind a
- * proxy an address is what the proxy says.
+ * The client of an address: an IPv4 address, or the network of an IPv6 address. The result is short for any input,
+ * because behind a proxy an address is what the proxy says.
  */
 export function clientOf(address: string | undefined): string {
   const plain = address?.replace(MAPPED_IPV4, '') ?? '';
@@ -22,7 +22,7 @@ export function clientOf(address: string | undefined): string {
   return version === 6 ? `${networkOf(plain)}::/64` : 'unknown';
 }
 
-/** Says of addresses whether they are in a list of addresses, ranges and names of ranges, joined by commas. */
+/** Returns a test for addresses in a list of addresses, ranges and names of ranges, joined by commas. */
 export function addressTest(list: string | undefined): (address: string | undefined) => boolean {
   if (list === undefined) return () => false;
   const listed = new BlockList();

@@ -1,46 +1,48 @@
-/**
- * How many connections there are at a time: in all, and from one client.
- *
- *   connects ─room─▶ counted ─closes─▶ forgotten
- *      └─none─▶ 503 with Retry-After, closed at once (over TLS: closed, there is no way to say it)
- *
- * A connection costs memory before it has sent a whole head, and needs no key. Behind a trusted proxy every connection
- * comes from the proxy's address, which says nothing of the client: there only the bound on all of them holds, and the
- * requests of each client are bounded instead (request-gate.ts).
- */
 import { randomUUID } from 'node:crypto';
 import type { Server, Socket } from 'node:net';
 import { addressTest, clientOf } from './client-address.js';
 import { endWith } from './raw-answer.js';
 import { problem } from './problems/problem-error.js';
 
-/** The bounds, and who is not bounded by address. */
+/** The bounds, and the addresses that are not bounded. */
 export interface ConnectionBounds {
   readonly connectionsMax: number;
   readonly perClientMax: number;
   /** Whether many clients share an address. */
   readonly isShared: (address: string | undefined) => boolean;
-  /** Whether what is refused can be told so. */
+  /** Whether a refusal can be sent before TLS. */
   readonly isPlain: boolean;
-  /** Told of refusals, now and then: how many there were since it was told last. */
+  /** Called from time to time with the number of refusals since the last call. */
   readonly onRefused: (count: number) => void;
 }
 
-const TELL_EVERY_MS = 10_000;
-/** Beyond the bound, for this machine: a container's health check must not fail because others fill the gateway. */
+const REPORT_EVERY_MS = 10_000;
+/**
+ * These connections beyond the bound are for this machine. A container's health check must not fail because others fill
+ * the gateway.
+ */
 const RESERVED = 16;
 const isLoopback = addressTest('loopback');
 
-/** See the head of this file. */
+/**
+ * Bounds the number of connections: in all, and from one client.
+ *
+ *   connects ─room─▶ counted ─closes─▶ forgotten
+ *      └─none─▶ 503 with Retry-After, closed at once (over TLS it is only closed)
+ *
+ * A connection costs memory before it has sent a whole head, and needs no key. Behind a trusted proxy, every connection
+ * comes from the proxy's address, which says nothing about the client. There, only the total bound holds, and the
+ * requests of each client are bounded instead (request-gate.ts).
+ */
 export class ConnectionBound {
   private count = 0;
   private readonly clients = new Map<string, number>();
   private refused = 0;
-  private toldAt = Number.NEGATIVE_INFINITY;
+  private reportedAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly bounds: ConnectionBounds) {}
 
-  /** Stands before whatever else the server does with a new connection. */
+  /** Runs before the server's other listeners for new connections. */
   guard(server: Server): void {
     const listeners = server.rawListeners('connection');
     server.removeAllListeners('connection');
@@ -77,10 +79,10 @@ export class ConnectionBound {
   private refuse(socket: Socket): void {
     this.refused += 1;
     const now = performance.now();
-    if (now - this.toldAt >= TELL_EVERY_MS) {
+    if (now - this.reportedAt >= REPORT_EVERY_MS) {
       this.bounds.onRefused(this.refused);
       this.refused = 0;
-      this.toldAt = now;
+      this.reportedAt = now;
     }
     socket.on('error', () => undefined);
     if (!this.bounds.isPlain) socket.destroy();

@@ -1,4 +1,4 @@
-/** Whom a gateway serves, how many at a time, and what it says to requests that never become one. */
+/** Which clients a gateway serves, how many at a time, and its answers to input that never becomes a request. */
 import { once } from 'node:events';
 import { request } from 'node:http';
 import type { Socket } from 'node:net';
@@ -32,7 +32,7 @@ async function makeKey({ pool }: TestSystem): Promise<string> {
   return token;
 }
 
-/** A request with a Host of its own, which fetch does not send. */
+/** Sends a request with its own Host, which fetch cannot do. */
 async function getAs(gateway: RunningGateway, host: string, path = '/stats'): Promise<Answered> {
   return new Promise((resolve, reject) => {
     request(`${gateway.gateway.url}${path}`, { headers: { host } }, (answer) => {
@@ -63,7 +63,7 @@ describe('the host of a request', () => {
     }
   });
 
-  it('may be any where keys are asked for', async () => {
+  it('may be any host where keys are required', async () => {
     const system = await createTestSystem();
     await makeKey(system);
     const gateway = await RunningGateway.start({ ...system.environment, ...WITH_KEYS });
@@ -74,7 +74,7 @@ describe('the host of a request', () => {
   it.each([
     ['the same twice', 'Host: localhost\r\nHost: localhost\r\n'],
     ['two', 'Host: localhost\r\nhOST: evil.example\r\n'],
-  ])('is said once: %s is refused', async (_, lines) => {
+  ])('must be given exactly once: %s is refused', async (_, lines) => {
     const { environment } = await createTestSystem();
     const gateway = await RunningGateway.start(environment, false);
     const [text] = await endOf(open(gateway, `GET /stats HTTP/1.1\r\nConnection: close\r\n${lines}\r\n`));
@@ -132,7 +132,7 @@ describe('a connection', () => {
     expect((JSON.parse(answer.body) as Problem)['request_id']).toBe(answer.headers['x-request-id']);
   });
 
-  it('is refused with 503 where there are as many as may be, and taken again when one has gone', async () => {
+  it('is refused with 503 at the bound, and accepted again when one has ended', async () => {
     const system = await createTestSystem();
     const token = await makeKey(system);
     const bounds = { SEKALI_HTTP_CONNECTIONS_MAX: '100', SEKALI_HTTP_CONNECTIONS_PER_ADDRESS_MAX: '5' };
@@ -144,23 +144,23 @@ describe('a connection', () => {
     idle[0]?.destroy();
     const headers = { 'x-api-key': token, connection: 'close' };
     await waitFor(async () => (await gateway.get('/stats', { headers })).status === 200, {
-      withinMs: 5_000,
+      timeoutMs: 5_000,
       describe: 'room again',
     });
   });
 
-  it('is refused beyond the bound on all of them, whoever they are; this machine has some more', async () => {
+  it('is refused beyond the bound on all connections; this machine has some more', async () => {
     const { environment } = await createTestSystem();
     const settings = { ...environment, SEKALI_HTTP_CONNECTIONS_MAX: '10' };
     const gateway = await RunningGateway.start(settings, false);
     const idle = Array.from({ length: 10 + 16 }, () => open(gateway));
     await Promise.all(idle.map(async (socket) => once(socket, 'connect')));
-    // Taken, it would wait for a request.
+    // An accepted connection would wait for a request.
     const answer = rawAnswer((await endOf(open(gateway, CLOSING)))[0]);
     expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '2', connection: 'close' } });
     idle[0]?.destroy();
     await waitFor(async () => (await gateway.get('/health/live', CLOSE)).status === 200, {
-      withinMs: 5_000,
+      timeoutMs: 5_000,
       describe: 'room again',
     });
   });
@@ -180,7 +180,7 @@ describe('a connection', () => {
     const asked = async (client: string): Promise<number> =>
       (await gateway.get('/events', { headers: { 'x-forwarded-for': client } })).status;
     await waitFor(async () => (await asked('203.0.113.1')) === 503, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'the client with two requests under way to be refused a third',
     });
     expect(await asked('203.0.113.2')).toBe(200);
@@ -188,12 +188,12 @@ describe('a connection', () => {
     expect(live.status).toBe(200);
     for (const socket of waiting) socket.destroy();
     await waitFor(async () => (await asked('203.0.113.1')) === 200, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'room again',
     });
   });
 
-  it('has as many requests under way as may be, though it sends them without waiting', async () => {
+  it('never has more requests under way than the bound, though it sends them without waiting', async () => {
     const { environment } = await createTestSystem();
     const gateway = await RunningGateway.start({ ...environment, SEKALI_HTTP_CONNECTIONS_MAX: '10' });
     const socket = open(gateway);
@@ -209,7 +209,7 @@ describe('Expect: 100-continue', () => {
   const ask = (lines: string): string =>
     `POST /publish HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n${lines}\r\n`;
 
-  it('is met when the body is wanted', async () => {
+  it('is met when there is room for the body', async () => {
     const { environment } = await createTestSystem();
     const gateway = await RunningGateway.start(environment);
     const body = JSON.stringify(event('1'));
@@ -261,7 +261,7 @@ describe('Expect: 100-continue', () => {
       return readUntil(socket, /\r\n\r\n/).finally(() => socket.destroy());
     };
     await waitFor(async () => (await asked()).startsWith('HTTP/1.1 503 '), {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'the room to be taken',
     });
   });
@@ -280,7 +280,7 @@ describe('Expect: 100-continue', () => {
 });
 
 describe('answers', () => {
-  it('are not kept on their way', async () => {
+  it('must not be cached', async () => {
     const system = await createTestSystem();
     const token = await makeKey(system);
     const gateway = await RunningGateway.start({ ...system.environment, ...WITH_KEYS });
@@ -307,11 +307,11 @@ describe('answers', () => {
     const headers = { 'content-type': 'application/json' };
     expect((await gateway.get('/publish/', { method: 'POST', headers, body })).status).toBe(202);
     expect((await gateway.get('/publish/')).status).toBe(405);
-    // Of an event's id it is a part.
+    // The slash is part of the event's id.
     expect((await gateway.get('/events/orders.created/1/')).status).toBe(404);
   });
 
-  it('say which codings are taken, to one that is not', async () => {
+  it('list the accepted codings when one is refused', async () => {
     const { environment } = await createTestSystem();
     const gateway = await RunningGateway.start(environment, false);
     const refused = await gateway.publish('x', { 'content-encoding': 'gzip' });

@@ -1,20 +1,20 @@
 /**
- * `Expect: 100-continue`: a client that asks before it sends a large body (RFC 9110, 10.1.1).
+ * `Expect: 100-continue`: a client asks before it sends a large body (RFC 9110, 10.1.1).
  *
- *   asked ─body is wanted─▶ 100, then the answer
- *     └─refused─▶ the answer alone, and the connection is closed: nobody knows whether the body still comes
+ *   asked ─there is room─▶ 100, then the answer
+ *     └─refused─▶ only the answer, and the connection is closed: the body may still come
  *
- * Node would say 100 before anything is known of the request, and the client would send 16 MB to be refused.
+ * Node would send 100 before anything is known of the request. The client would then send 16 MB, only to be refused.
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { plainProblem } from './problems/problem-error.js';
 import { identified, PROBLEM_TYPE } from './problems/problem.filter.js';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-identity.js';
 
-/** Requests whose client waits to be told to go on, and whether their connection was to be kept. */
+/** Requests whose client waits for 100, and whether their connection was to be kept. */
 const asking = new WeakMap<IncomingMessage, { response: ServerResponse; isKept: boolean }>();
 
-/** Leaves the answer to an expectation to the routes, and refuses every other expectation. */
+/** Leaves the answer to this expectation to the routes, and refuses every other expectation. */
 export function meetExpectations(server: Server): void {
   server.on('checkContinue', (request, response) => {
     if (hasBody(request)) {
@@ -27,15 +27,15 @@ export function meetExpectations(server: Server): void {
 }
 
 /**
- * Tells a client that asked for it to send its body.
+ * Sends 100 to a client that asked for it.
  *
- * @param isWanted whether there is room for it
- * @returns false when it asked and is not to send: then it is to be answered at once
+ * @param hasRoom whether there is room for the body
+ * @returns false when the client asked and must not send; it then gets its answer at once
  */
-export function sendContinue(request: IncomingMessage, isWanted: boolean): boolean {
+export function sendContinue(request: IncomingMessage, hasRoom: boolean): boolean {
   const waiting = asking.get(request);
   if (waiting === undefined) return true;
-  if (!isWanted) return false;
+  if (!hasRoom) return false;
   asking.delete(request);
   waiting.response.shouldKeepAlive = waiting.isKept;
   waiting.response.writeContinue();
@@ -46,7 +46,7 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** What Node would answer by itself, without a body: a request that expects what nobody promises. */
+/** Node itself would answer without a body. This refuses every other expectation. */
 const refuse: RequestListener = (request, response) => {
   const id = requestIdOf(request);
   const text = JSON.stringify(

@@ -1,10 +1,10 @@
 /**
- * Everything that may come over the wire, and what must hold whatever came: no answer 5xx that the input is to blame
- * for, no process that ends, every refusal a problem JSON, and in the database what was sent and accepted, no more.
+ * Sends anything that may come over the wire, and checks what must always hold. No input causes an answer 5xx or ends a
+ * process. Every refusal is problem JSON. The database contains exactly what was sent and accepted.
  *
  *   npm run fuzz -- --inputs 100000 --seed 7
  *
- * Two gateways, one open and one that asks for keys, a worker, real brokers and a real Postgres.
+ * There are two gateways, one open and one that requires keys, a worker, real brokers and a real Postgres.
  */
 import { isUtf8 } from 'node:buffer';
 import { jetstreamManager } from '@nats-io/jetstream';
@@ -22,20 +22,20 @@ import { Tally } from './test/fuzz/tally.js';
 
 const INPUTS = Number(process.env['SEKALI_FUZZ_INPUTS'] ?? 5_000);
 const SEED = Number(process.env['SEKALI_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-/** Inputs of which the kind is drawn at a time. */
+/** Number of inputs whose kinds are drawn at once. */
 const ROUND = 500;
-/** Of ten inputs, so many go over HTTP. */
+/** Inputs over HTTP out of ten. */
 const HTTP_OF_TEN = 6;
 const HTTP_AT_ONCE = 24;
 const NATS_AT_ONCE = 48;
-/** What V8 takes in a container of 512 MiB. */
+/** The heap that V8 takes in a container of 512 MiB. */
 const HEAP = { nodeArguments: ['--max-old-space-size=256'] };
 const BOUND_TOPICS = ['logs.>'];
-/** Right or wrong: whoever sees an answer must not see what was sent with the request. */
+/** An answer must not contain a token of its request, whether or not it is valid. */
 const TOKEN = /sekali_[0-9a-f]{16}_[\w-]{43}/;
 const TIME_MS_MAX = 120_000 + INPUTS * 12;
 
-/** Everything a run works with. */
+/** The parts of a run. */
 interface Run {
   readonly system: TestSystem;
   readonly ports: Readonly<Record<HttpInput['door'], number>>;
@@ -43,7 +43,7 @@ interface Run {
   readonly bound: string;
   readonly account: Account;
   readonly tally: Tally;
-  /** Inputs whose answer was 503: asked again at the end, when nothing else is going on. */
+  /** Inputs whose answer was 503. They are sent again at the end, when nothing else is going on. */
   readonly unavailable: HttpInput[];
 }
 
@@ -61,7 +61,7 @@ async function start(): Promise<Run> {
     startApp('worker', system.environment),
   ]);
   for (const { url } of [open, keyed]) {
-    await waitFor(async () => (await fetch(`${url}/health/ready`)).ok, { withinMs: 20_000, describe: url });
+    await waitFor(async () => (await fetch(`${url}/health/ready`)).ok, { timeoutMs: 20_000, describe: url });
   }
   const ports = { open: Number(new URL(open.url).port), keyed: Number(new URL(keyed.url).port) };
   return {
@@ -75,7 +75,7 @@ async function start(): Promise<Run> {
   };
 }
 
-/** Runs tasks, so many at a time. */
+/** Runs tasks, up to `count` at a time. */
 async function atOnce<T>(
   count: number,
   inputs: readonly T[],
@@ -110,7 +110,7 @@ async function sendHttp(run: Run, input: HttpInput): Promise<void> {
   }
 }
 
-/** What must not be, whatever was sent. */
+/** What must not happen, for any input. */
 function wrongWith(answer: WireAnswer, { bytes, right }: HttpInput): string | undefined {
   if (answer.status >= 500 && answer.status !== 503) return 'a 5xx';
   if (/^x-injected/im.test(answer.head)) return 'a header was injected';
@@ -124,7 +124,7 @@ function wrongWith(answer: WireAnswer, { bytes, right }: HttpInput): string | un
     const { status, title } = JSON.parse(answer.body) as { status?: unknown; title?: unknown };
     return status === answer.status && typeof title === 'string' ? undefined : 'a problem of another status';
   } catch {
-    return 'a problem that is no JSON';
+    return 'a problem that is not JSON';
   }
 }
 
@@ -142,7 +142,7 @@ async function sendNats(run: Run, raw: RawBrokerSocket, input: NatsInput): Promi
     run.tally.count(input.kind, 'sent');
     return;
   }
-  // What is not UTF-8 is no text: read as if each byte were a character, it is not what any row could hold.
+  // A body that is not UTF-8 is not text. Read as one character per byte, no row can contain it.
   const body = input.body.toString(isUtf8(input.body) ? 'utf8' : 'latin1');
   const outcome = await publishMessage(run.system.connection, run.system.subjectPrefix, input);
   run.tally.count(input.kind, outcome.status);
@@ -151,7 +151,7 @@ async function sendNats(run: Run, raw: RawBrokerSocket, input: NatsInput): Promi
     run.account.message(outcome.seq, input.topic, input.messageId, body, input.valid);
 }
 
-/** Sends a round: the two ways side by side, raw messages one after the other. */
+/** Sends a round: HTTP and NATS concurrently, raw messages one after the other. */
 async function sendRound(run: Run, raw: RawBrokerSocket, round: number, size: number): Promise<void> {
   const httpCount = Math.round((size * HTTP_OF_TEN) / 10);
   const draw = { seed: SEED + round };
@@ -172,7 +172,7 @@ async function sendRound(run: Run, raw: RawBrokerSocket, round: number, size: nu
   ]);
 }
 
-/** An outage is no fault of an input; a 503 that comes again when nothing else is going on is one. */
+/** An outage is not the fault of an input, but a repeated 503 is, when nothing else is going on. */
 async function askAgain(run: Run): Promise<void> {
   for (const input of run.unavailable.slice(0, 50)) {
     const { answers } = await exchange(run.ports[input.door], input);
@@ -194,7 +194,7 @@ async function settled({ system }: Run): Promise<number> {
       );
       return num_pending + num_ack_pending === 0;
     },
-    { withinMs: 60_000 + INPUTS, describe: 'every message to be settled', intervalMs: 200 },
+    { timeoutMs: 60_000 + INPUTS, describe: 'every message to be settled', intervalMs: 200 },
   );
   return (await manager.streams.info(system.streamName)).state.last_seq;
 }

@@ -24,8 +24,8 @@ describe('the gateway process', () => {
 
   it('ends with 0 within ten seconds although the brokers never answer', async () => {
     const { environment } = await createTestSystem();
-    // Nobody listens on these subjects, so the publish is tried until the gateway gives up.
-    const app = await startApp('gateway', { ...environment, SEKALI_SUBJECT_PREFIX: 'nobody-listens' });
+    // No stream takes these subjects, so the publish is tried until the gateway gives up.
+    const app = await startApp('gateway', { ...environment, SEKALI_SUBJECT_PREFIX: 'without-stream' });
     const answer = post(app.url, event('1'));
     const started = performance.now();
     await fetch(`${app.url}/health/live`);

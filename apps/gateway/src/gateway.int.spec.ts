@@ -13,14 +13,14 @@ WITH key AS (
 INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at)
 SELECT $1, seq, $2, id, 's', '2026-11-22T10:00:00Z', $4::jsonb, now() FROM unnest($3::text[]) WITH ORDINALITY AS new (id, seq)`;
 
-/** Puts events into the database as the store does, with sequences from 1 on. */
+/** Puts events into the database like the store, with sequences from 1 on. */
 async function store(system: TestSystem, ids: readonly string[], payload = '{}'): Promise<number> {
   const streamId = await streamIdOf(system.pool, { name: system.streamName, identity: 'test' });
   await system.pool.query(STORE, [streamId, 'a.b', ids, payload]);
   return streamId;
 }
 
-/** The path behind the absolute `Link` of an answer. */
+/** The path in the absolute `Link` of an answer. */
 function followed(gateway: RunningGateway, { headers }: Answered): string | undefined {
   const link = /^<(http[^>]*)>; rel="next"$/.exec(headers.get('link') ?? '')?.[1];
   if (link !== undefined && !link.startsWith(`${gateway.gateway.url}/events?`)) throw new Error(link);
@@ -34,7 +34,7 @@ async function stats(gateway: RunningGateway): Promise<StatsView> {
 }
 
 describe('GET /events', () => {
-  it('leads from page to page with the parameters it was asked with', async () => {
+  it('leads from page to page with the parameters of the first request', async () => {
     const system = await createTestSystem();
     await store(
       system,
@@ -81,7 +81,7 @@ describe('GET /events/{topic}/{event_id}', () => {
       expect(JSON.parse(answer.text)).toMatchObject({ event_id: id, seq: index + 1, duplicates_dropped: 0 });
       expect(answer.text).toContain('{"n": 12345678901234567890, "__proto__": {"x": 1}}');
     }
-    // Slashes may also be sent as they are.
+    // Slashes may also be sent unescaped.
     expect((await gateway.get('/events/a.b/x/y')).status).toBe(200);
     const unknown = ['/events/a.b/none', '/events/other/1', '/events/a%20b/1', '/events/a.b/%00'];
     for (const path of unknown) expect(problemOf(await gateway.get(path)).status).toBe(404);
@@ -114,14 +114,14 @@ describe('what is not there or cannot be read', () => {
 });
 
 describe('GET /stats', () => {
-  it('adds up, with duplicates that the brokers dropped, and tells the same after a restart', async () => {
+  it('adds up, with duplicates that the brokers dropped, and is the same after a restart', async () => {
     const system = await createTestSystem();
     const first = await RunningGateway.start(system.environment);
     await first.publish([event('1'), event('2'), event('1')]);
     await first.publish(event('2'));
     const figures = { received: 4, unique_processed: 0, duplicate_dropped: 2, in_flight: 2 };
     await waitFor(async () => (await stats(first)).duplicate_dropped === 2, {
-      withinMs: 5_000,
+      timeoutMs: 5_000,
       describe: 'the duplicates to be written',
     });
     expect(await stats(first)).toMatchObject({ ...figures, duplicates: { broker: 2, store: 0 }, topics: [] });
@@ -176,8 +176,8 @@ describe('a gateway without its servers', () => {
   });
 });
 
-describe('a gateway that is told to stop', () => {
-  it('finishes what it accepted, takes nothing more, and writes its counts', async () => {
+describe('a gateway that is stopped', () => {
+  it('finishes what it accepted, refuses further requests, and writes its counts', async () => {
     const system = await createTestSystem();
     const gateway = await RunningGateway.start(system.environment);
     const batch = Array.from({ length: 3_000 }, (_, n) => event(String(n % 2_000)));
@@ -186,7 +186,7 @@ describe('a gateway that is told to stop', () => {
     await waitFor(
       async () =>
         (await system.connection.request(stream)).json<{ state: { messages: number } }>().state.messages > 0,
-      { withinMs: 10_000, describe: 'the first event to be published' },
+      { timeoutMs: 10_000, describe: 'the first event to be published' },
     );
     const stopped = gateway.gateway.stop();
     await expect(gateway.publish(event('late')).then((answer) => answer.status)).rejects.toThrow(

@@ -9,7 +9,7 @@ import { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
 import { StatsController } from './stats/stats.controller.js';
 
-/** What the routes work with. */
+/** The parts that the routes use. */
 export interface GatewayParts {
   readonly publishing: Publishing;
   readonly events: EventReader;
@@ -18,7 +18,7 @@ export interface GatewayParts {
   readonly readiness: ReadinessCheck;
 }
 
-/** The routes of the gateway, over parts that are made outside the container. */
+/** The routes of the gateway, over parts that are created outside the container. */
 @Module({})
 export class GatewayModule {
   static over(parts: GatewayParts): DynamicModule {

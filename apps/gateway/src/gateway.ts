@@ -1,9 +1,3 @@
-/**
- * The gateway as a whole: made from settings, started, and stopped in order.
- *
- * Stopping: nobody is let in any more → what was accepted is finished → the counts are written → the connections
- * to brokers and database end. Each step has a bound; together they take less than ten seconds.
- */
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Pool } from 'pg';
@@ -13,7 +7,7 @@ import { PUBLISH_EVENTS_MAX } from '#contracts';
 import { NestLogger, type Logger } from '#observability';
 import { createPool } from '#postgres';
 import { activeApiKeys, areStored, givenUpAmong, givenUpFrom, knownTopics } from '#store';
-import { withinMs } from '#waiting';
+import { withTimeout } from '#waiting';
 import { BrokerLink } from './broker-link.js';
 import { addressTest, clientOf } from './client-address.js';
 import { ConnectionBound } from './connection-bound.js';
@@ -41,16 +35,16 @@ const PUBLISH_MS_LEFT_MAX = 4_000;
 const ANSWERS_MS_MAX = 7_500;
 const COUNTS_MS_MAX = 1_000;
 const CLOSE_MS_MAX = 1_000;
-/** Characters of events that wait for the brokers: two bytes each as text, and up to three more on their way. */
+/** Characters of events that wait for the brokers. Each takes two bytes as text, and up to three more on its way. */
 const HELD_CHARS_MAX = 16_777_216;
 
-/** Changes what takes events to the brokers: how the judge takes a protection out. */
+/** Wraps the publisher. The judge uses it to remove a protection. */
 export type PublisherChange = (publisher: EventPublisher) => EventPublisher;
 
-/** What whoever starts a gateway may change of it. */
+/** What the starter of a gateway may change. */
 export interface GatewayChanges {
   readonly publisher?: PublisherChange;
-  /** Told when keys are asked for, the database answers for the first time after the start, and it holds none. */
+  /** Called when keys are required, and the database's first answer after the start contains none. */
   readonly onNoKey?: (error: NoKeyError) => void;
 }
 
@@ -59,7 +53,7 @@ export class Gateway {
   private stopped: Promise<void> | undefined;
 
   private constructor(
-    /** Where it listens, for example `http://127.0.0.1:8080`. */
+    /** The address where it listens, for example `http://127.0.0.1:8080`. */
     readonly url: string,
     private readonly app: NestFastifyApplication,
     private readonly gate: RequestGate,
@@ -72,10 +66,10 @@ export class Gateway {
   ) {}
 
   /**
-   * Starts listening, whether or not brokers and database answer. Where keys are asked for, nobody is let in before
-   * the database has told them.
+   * Starts listening, whether or not brokers and database answer. Where keys are required, no client is admitted before
+   * the database has returned them.
    *
-   * @throws when the address cannot be taken; `NoKeyError` when keys are asked for and there is none
+   * @throws when the address cannot be taken; `NoKeyError` when keys are required and there is none
    */
   static async start(
     settings: GatewaySettings,
@@ -118,7 +112,14 @@ export class Gateway {
     return new Gateway(url, app, gate, broker, pool, keys, record, ageWatch, logger);
   }
 
-  /** See the head of this file. Repeatable; resolves when everything has ended. */
+  /**
+   * Stops the gateway in order.
+   *
+   * It refuses new requests → finishes what it accepted → writes the counts → closes the connections to brokers and
+   * database. Each step has a bound, and all of them take less than ten seconds.
+   *
+   * It is repeatable, and resolves when everything has ended.
+   */
   async stop(): Promise<void> {
     this.stopped ??= this.end();
     return this.stopped;
@@ -142,13 +143,16 @@ export class Gateway {
   }
 
   private async step(name: string, msMax: number, work: Promise<unknown>): Promise<void> {
-    await withinMs(msMax, work).catch((error: unknown) => {
-      this.logger.warn({ step: name, error: String(error) }, 'stopping went on without the end of a step');
+    await withTimeout(msMax, work).catch((error: unknown) => {
+      this.logger.warn(
+        { step: name, error: String(error) },
+        'a step of stopping did not end in time; the next one follows',
+      );
     });
   }
 }
 
-/** The keys, over a connection of their own: a revocation must not wait behind large pages. */
+/** The keys have their own connection, because a revocation must not wait behind large pages. */
 class Keys {
   private readonly pool: Pool;
   readonly ring: KeyRing;
@@ -162,7 +166,7 @@ class Keys {
     });
     this.pool = pool;
     this.ring = new KeyRing({
-      read: () => withinMs(KEYS_MS_MAX, activeApiKeys(pool)),
+      read: () => withTimeout(KEYS_MS_MAX, activeApiKeys(pool)),
       onOutage: (error) => logger.warn({ error: String(error) }, 'the API keys cannot be read yet'),
       onNoKey,
     });
@@ -199,7 +203,7 @@ function brokerOptions(
     onMoved: (failingMs, broker) => {
       logger.warn(
         { failingMs: Math.round(failingMs), broker },
-        'the broker did not answer; it was left for another',
+        'the broker did not answer; the connection was moved to another one',
       );
     },
     address: brokerAddress(settings, 'sekali-gateway'),
@@ -211,9 +215,9 @@ function brokerOptions(
       waitingMax: settings.SEKALI_PUBLISH_WAITING_MAX,
       budgetMs: settings.SEKALI_PUBLISH_BUDGET_MS,
       heldBytesMax: HELD_CHARS_MAX,
-      together: settings.SEKALI_PUBLISH_TOGETHER === 'true',
-      togetherMax: settings.SEKALI_PUBLISH_TOGETHER_MAX,
-      inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
+      atomicBatches: settings.SEKALI_PUBLISH_ATOMIC_BATCH === 'true',
+      atomicBatchMax: settings.SEKALI_PUBLISH_ATOMIC_BATCH_MAX,
+      replyPrefix: settings.SEKALI_NATS_REPLY_PREFIX,
       ledger: {
         givenUpFrom: (seq, limit) => givenUpFrom(pool, settings.SEKALI_STREAM, seq, limit),
         givenUpAmong: (seqs) => givenUpAmong(pool, settings.SEKALI_STREAM, seqs),
@@ -230,15 +234,12 @@ function connectionBound(settings: GatewaySettings, logger: Logger): ConnectionB
     isShared: addressTest(settings.SEKALI_HTTP_TRUST_PROXY),
     isPlain: settings.SEKALI_HTTP_TLS_CERT_FILE === undefined,
     onRefused: (count) => {
-      logger.warn(
-        { count },
-        'connections were refused: there are as many as SEKALI_HTTP_CONNECTIONS_… allow',
-      );
+      logger.warn({ count }, 'connections were refused: a bound of SEKALI_HTTP_CONNECTIONS_… is reached');
     },
   });
 }
 
-/** On a machine of one's own every client has the same address. */
+/** On a developer's machine, every client has the same address. */
 function perClientMax(settings: GatewaySettings): number {
   return isLocal(settings) ? Number.POSITIVE_INFINITY : settings.SEKALI_HTTP_CONNECTIONS_PER_ADDRESS_MAX;
 }
@@ -259,7 +260,7 @@ async function makeApp(
   { pool, broker, publisher, gate, record, ageWatch, ring }: Connections,
 ): Promise<NestFastifyApplication> {
   const bounds = {
-    // A request that can never find room among those waiting is refused for its size, not for the moment.
+    // A request that can never fit into the queue is refused for its size, not for the moment.
     eventsMax: Math.min(
       PUBLISH_EVENTS_MAX,
       settings.SEKALI_PUBLISH_IN_FLIGHT_MAX + settings.SEKALI_PUBLISH_WAITING_MAX,
@@ -278,8 +279,8 @@ async function makeApp(
     ageWatch,
     readiness: new ReadinessCheck(pool, broker, {
       isStopping: () => gate.isClosing,
-      // Anyone may ask for it, and an error may name an address or an account.
-      tellErrors: isLocal(settings),
+      // Every client may ask for it, and an error may name an address or an account.
+      showErrors: isLocal(settings),
       subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
     }),
   });

@@ -1,16 +1,16 @@
 /**
- * A gateway process with the memory that it has in production, and what a client can send to fill it: nothing of it may
- * end the process, and nobody else may have to wait.
+ * A gateway process with the memory that it has in production, and clients that try to fill it. None of them may end
+ * the process, and no other client may have to wait.
  */
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { apiKeyHash, apiKeyIdOf, newApiKeyToken } from '#contracts';
 import { insertApiKeys } from '#store';
 import { createTestSystem, startApp, waitFor, type App, type TestSystem } from '#testing';
-import { dial, endOf, rawAnswer, readUntil, wantsBody } from './test/raw-socket.js';
+import { dial, endOf, rawAnswer, readUntil, hasRoomForBody } from './test/raw-socket.js';
 import { event } from './test/running-gateway.js';
 
-/** What V8 takes in a container of 512 MiB. */
+/** The heap that V8 takes in a container of 512 MiB. */
 const HEAP = ['--max-old-space-size=256'];
 const MB = 1_000_000;
 const sockets: Socket[] = [];
@@ -25,7 +25,7 @@ async function startGateway(
 ): Promise<App> {
   const app = await startApp('gateway', { ...environment, ...settings }, { nodeArguments: HEAP });
   await waitFor(async () => (await fetch(`${app.url}/health/ready`)).ok, {
-    withinMs: 20_000,
+    timeoutMs: 20_000,
     describe: app.url,
   });
   return app;
@@ -59,7 +59,7 @@ const names = (count: number): string => Array.from({ length: count }, (_, n) =>
 const head = (length: number, more = ''): string =>
   `POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${more}Content-Length: ${length}\r\n\r\n`;
 
-/** About a megabyte of events; their ids are the same each time. */
+/** About a megabyte of events. Their ids are the same each time. */
 const LARGE = JSON.stringify(
   Array.from({ length: 1_000 }, (_, n) => event(`large-${n}`, { payload: { text: 'x'.repeat(900) } })),
 );
@@ -119,24 +119,24 @@ describe('a body that is meant to be too much', () => {
     expect([status, rejected.length, rejected.at(-1)?.index]).toEqual([422, 10_000, 9_999]);
     expect([rejected[0]?.errors.length, rejected[9_999]?.errors.length]).toEqual([5, 1]);
     const many = Array.from({ length: 100 }, () => open(app, head(30_001) + `[${'{},'.repeat(9_999)}{}]`));
-    // They do not read their answers; the others are served meanwhile.
+    // These clients do not read their answers. Others are served meanwhile.
     for (const socket of many) socket.pause();
     for (let n = 0; n < 20; n += 1)
-      expect((await publish(app, JSON.stringify(event(`beside-${n}`)))).status).toBe(202);
+      expect((await publish(app, JSON.stringify(event(`meanwhile-${n}`)))).status).toBe(202);
   });
 
-  it('takes what it is long, though it comes a byte at a time', async () => {
+  it('takes memory for its length only, though it comes one byte at a time', async () => {
     const { environment } = await createTestSystem();
     const app = await startGateway(environment);
     const chunk = '1\r\n[\r\n'.repeat(60_000);
     const chunked =
       'POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
-    // Kept as they come they would be 20 MB each.
+    // As separate chunks, they would take 20 MB each.
     const many = Array.from({ length: 60 }, () => open(app, chunked + chunk));
     await Promise.all(
       many.map(async (socket) => new Promise((resolve) => socket.write('1\r\n[\r\n', resolve))),
     );
-    expect((await publish(app, JSON.stringify(event('beside')))).status).toBe(202);
+    expect((await publish(app, JSON.stringify(event('meanwhile')))).status).toBe(202);
     const last = many.map((socket) => {
       socket.write('0\r\n\r\n');
       return readUntil(socket, /\r\n\r\n/);
@@ -174,12 +174,12 @@ describe('a body that holds room and does not move', () => {
     const app = await startGateway(system.environment, { SEKALI_HTTP_KEYS_ON_LOOPBACK: 'true' });
     const socket = open(app, head(16_000_000, `X-API-Key: ${slow}\r\n`));
     await new Promise((resolve) => socket.write(Buffer.alloc(12_600_000, 0x20), resolve));
-    // At first it moves.
+    // At first the body arrives steadily.
     let drip = setInterval(() => socket.write(Buffer.alloc(20_000, 0x20)), 500);
     try {
       const isFull = async (): Promise<boolean> =>
-        !(await wantsBody(app.url, LARGE.length, `X-API-Key: ${slow}\r\n`));
-      await waitFor(isFull, { withinMs: 20_000, describe: 'its own key to have no more room' });
+        !(await hasRoomForBody(app.url, LARGE.length, `X-API-Key: ${slow}\r\n`));
+      await waitFor(isFull, { timeoutMs: 20_000, describe: 'its own key to have no more room' });
       expect((await publish(app, LARGE, { 'x-api-key': slow })).status).toBe(503);
       expect((await publish(app, LARGE, { 'x-api-key': other })).status).toBe(202);
       clearInterval(drip);

@@ -1,8 +1,9 @@
 /**
- * Whom a request is for (RFC 9110, 7.2): one Host, and on an open gateway one that is its own.
+ * Checks which host a request is for (RFC 9110, 7.2). There must be one Host header, and an open gateway accepts only
+ * its own hosts.
  *
- * A web page may lead a name of its own to 127.0.0.1, and the browser then lets it read and write whatever answers there
- * (DNS rebinding). It cannot choose the Host that the browser sends. Where keys are asked for, the page has none.
+ * A web page may point its own name at 127.0.0.1, and the browser then lets it read and write any service there (DNS
+ * rebinding). But the page cannot choose the Host header of the browser. Where keys are required, the page has none.
  */
 import type { FastifyInstance } from 'fastify';
 import type { GatewaySettings } from '#config';
@@ -21,13 +22,13 @@ const WRONG_HOST = problem(
   'Without keys this gateway answers to localhost, 127.0.0.1, [::1] and the hosts that SEKALI_HTTP_HOSTS names.',
 );
 
-/** Refuses requests that do not say whom they are for, or that are for another. */
+/** Refuses requests without a single Host, or for another host. */
 export function checkHosts(server: FastifyInstance, settings: GatewaySettings): void {
   const isServed = doorOf(settings) === 'open' ? hostTest(settings) : () => true;
   server.addHook('onRequest', ({ raw }, _reply, next) => {
     const { host } = raw.headers;
     if (host === undefined) {
-      // HTTP/1.0 has none; no browser speaks it.
+      // HTTP/1.0 has no Host, and no browser speaks it.
       if (raw.httpVersionMinor === 0) next();
       else next(new ProblemError(NO_HOST, { connection: 'close' }));
     } else if (hostsOf(raw.rawHeaders) > 1) next(new ProblemError(HOSTS, { connection: 'close' }));
@@ -36,7 +37,7 @@ export function checkHosts(server: FastifyInstance, settings: GatewaySettings): 
   });
 }
 
-/** Says of a Host header whether it is one of the gateway's own; any port is. */
+/** Returns a test whether a Host header names the gateway, on any port. */
 export function hostTest({
   SEKALI_HTTP_HOST: address,
   SEKALI_HTTP_HOSTS: named = '',
@@ -50,7 +51,7 @@ export function hostTest({
   };
 }
 
-/** Node keeps the first of several. Names stand at the even places. */
+/** Node keeps the first of several. In the raw headers, names have even indexes. */
 function hostsOf(rawHeaders: readonly string[]): number {
   let hosts = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {

@@ -24,7 +24,7 @@ describe('the hosts of an open gateway', () => {
       'localhost:80:80',
       'localhost:x',
     ],
-  ])('are no others: %s', (host) => {
+  ])('do not include %s', (host) => {
     expect(served(host)).toBe(false);
   });
 

@@ -1,4 +1,4 @@
-/** Many large pages at once, read from a gateway with little memory. */
+/** Many large pages are read at once from a gateway with little memory. */
 import { describe, expect, it } from '@jest/globals';
 import { streamIdOf } from '#store';
 import { createTestSystem, startApp, waitFor } from '#testing';
@@ -15,7 +15,7 @@ WITH key AS (
 INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at)
 SELECT $1, seq, 't', seq::text, 's', now(), $3::jsonb, now() FROM generate_series(1, $2::integer) AS seq`;
 
-/** A page. What has no room is asked for again, as its `Retry-After` says. */
+/** Reads a page. When there is no room, it tries again after the time in `Retry-After`. */
 async function read(url: string): Promise<{ readonly text: string; readonly link: string }> {
   let page: { readonly text: string; readonly link: string } | undefined;
   const isRead = async (): Promise<boolean> => {
@@ -26,7 +26,7 @@ async function read(url: string): Promise<{ readonly text: string; readonly link
     page = { text, link: answer.headers.get('link') ?? '' };
     return true;
   };
-  await waitFor(isRead, { withinMs: 120_000, describe: 'room for a page' });
+  await waitFor(isRead, { timeoutMs: 120_000, describe: 'room for a page' });
   return page ?? { text: '[]', link: '' };
 }
 

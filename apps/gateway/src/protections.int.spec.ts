@@ -1,4 +1,4 @@
-/** What stands before the routes: rates, headers, origins, TLS, ids, and bounds on what arrives slowly. */
+/** The protections in front of the routes: rates, headers, origins, TLS, ids, and bounds on slow arrivals. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -29,7 +29,7 @@ const SECURITY_HEADERS = [
 ];
 
 describe('a rate', () => {
-  it('is counted for each key, told in each answer, and refused with 429 when it is exceeded', async () => {
+  it('is counted for each key, shown in each answer, and refused with 429 when it is exceeded', async () => {
     const system = await createTestSystem();
     const [one, other] = [await makeKey(system), await makeKey(system)];
     const bound = { SEKALI_HTTP_REQUESTS_PER_SECOND_MAX: '5' };
@@ -38,7 +38,7 @@ describe('a rate', () => {
       Array.from({ length: 12 }, () => gateway.get('/stats', { headers: one })),
     );
     const refused = answers.filter(({ status }) => status === 429);
-    // A second may begin in the middle of them.
+    // A second may start in the middle of them.
     expect(refused.length).toBeGreaterThan(1);
     expect(problemOf(refused[0] ?? never())).toMatchObject({
       status: 429,
@@ -51,7 +51,7 @@ describe('a rate', () => {
     const health = await Promise.all(Array.from({ length: 20 }, () => gateway.get('/health/live')));
     expect(new Set(health.map(({ status }) => status))).toEqual(new Set([200]));
     await waitFor(async () => (await gateway.get('/stats', { headers: one })).status === 200, {
-      withinMs: 5_000,
+      timeoutMs: 5_000,
       describe: 'the next second',
     });
   });
@@ -70,7 +70,7 @@ describe('a rate', () => {
     expect(answers.some(({ status }) => status === 429)).toBe(true);
   });
 
-  it('counts the client behind a trusted proxy, and believes nobody else', async () => {
+  it('counts the client behind a trusted proxy, and trusts no other sender', async () => {
     const system = await createTestSystem();
     const open = {
       SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS: 'true',
@@ -111,7 +111,7 @@ describe('headers', () => {
     }
   });
 
-  it('let no other origin in, but those that are set', async () => {
+  it('admit no other origins than those of the settings', async () => {
     const system = await createTestSystem();
     const key = await makeKey(system);
     const origins = { SEKALI_HTTP_CORS_ORIGINS: 'https://a.example, https://b.example' };
@@ -133,7 +133,7 @@ describe('headers', () => {
     expect(answer.headers.get('access-control-expose-headers')).toContain('link');
   });
 
-  it('take over a request id that is well formed, and make one otherwise, in problems too', async () => {
+  it('keep a well-formed request id, and create one otherwise, in problems too', async () => {
     const system = await createTestSystem();
     const gateway = await RunningGateway.start(system.environment);
     const idOf = async (given: string): Promise<string | null> =>
@@ -190,7 +190,7 @@ describe('a request that does not come to its end', () => {
     const gateway = await RunningGateway.start({ ...system.environment, ...QUICK }, false);
     const socket = dial(gateway.gateway.url);
     socket.write(bytes);
-    // A byte now and then does not prolong it.
+    // A byte from time to time does not extend the time.
     const drip = setInterval(() => socket.write('x'), 100);
     const [answer, elapsedMs] = await endOf(socket).finally(() => {
       clearInterval(drip);

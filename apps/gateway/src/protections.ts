@@ -1,9 +1,9 @@
 /**
- * What stands between the network and the routes, in the order in which a request meets it:
+ * The protections in front of the routes, in the order in which a request meets them:
  *
  *   request id ─▶ host ─▶ security headers ─▶ CORS ─▶ key ─▶ rate ─▶ route
  *
- * A gateway that is open on loopback has the first two alone: the others would cost every request and guard nothing.
+ * A gateway that is open on loopback has only the first two. The others would cost every request and protect nothing.
  */
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
@@ -20,13 +20,13 @@ import type { KeyRing } from './keys/key-ring.js';
 import { problem, ProblemError } from './problems/problem-error.js';
 import { REQUEST_ID_HEADER, identifyRequests } from './request-identity.js';
 
-/** Requests a second of one key, where keys are asked for and nothing else is set. */
+/** The default of requests per second of one key, where keys are required. */
 const REQUESTS_PER_SECOND = 1_000;
 const PREFLIGHT_SECONDS = 600;
-/** Keys or addresses whose requests are counted at a time; the one unused longest is forgotten first. */
+/** Keys or addresses whose requests are counted at a time. The least recently used one is forgotten first. */
 const COUNTED_MAX = 10_000;
 
-/** Puts all of it before the routes of a server. @param ring `undefined` where no keys are asked for */
+/** Installs all of it before the routes of a server. @param ring `undefined` where keys are not required */
 export async function protect(
   server: FastifyInstance,
   settings: GatewaySettings,
@@ -52,7 +52,7 @@ function failedAttempts(logger: Logger): FailedAttempts {
 }
 
 async function addSecurityHeaders(server: FastifyInstance, settings: GatewaySettings): Promise<void> {
-  // Behind plain HTTP neither would lead a browser anywhere. A proxy that terminates TLS sets them itself.
+  // Over plain HTTP neither has an effect. A proxy that terminates TLS sets them itself.
   const isHttps = settings.SEKALI_HTTP_TLS_CERT_FILE !== undefined;
   await server.register(helmet, {
     strictTransportSecurity: isHttps,
@@ -73,7 +73,7 @@ async function allowOrigins(server: FastifyInstance, origins: string): Promise<v
   });
 }
 
-/** Counts by key, else by address, in this process alone: two gateways let twice as much through. */
+/** Counts by key, else by address, in this process only. Two gateways let twice as many requests through. */
 async function boundRate(server: FastifyInstance, requestsPerSecondMax: number): Promise<void> {
   await server.register(rateLimit, {
     max: requestsPerSecondMax,

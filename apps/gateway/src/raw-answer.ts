@@ -1,4 +1,4 @@
-/** Answers on the bare socket, where there is no request to answer: the head was not read, or is not to be. */
+/** Answers on the bare socket, when there is no request to answer: its head was not read, or must not be. */
 import type { Socket } from 'node:net';
 import { STATUS_CODES } from 'node:http';
 import type { Problem } from '#contracts';
@@ -10,7 +10,8 @@ import { REQUEST_ID_HEADER } from './request-identity.js';
 const LEAVE_MS_MAX = 1_000;
 
 /**
- * Writes a problem and closes the connection. Ended alone it would stay half open for as long as the other side likes.
+ * Writes a problem and closes the connection. A connection that is only ended would stay half open while the client
+ * likes.
  *
  * @param id of the request that was not read
  */

@@ -1,11 +1,3 @@
-/**
- * Lets requests in until the gateway stops, so many at a time, and knows when the last one has been answered.
- *
- *   open ─close()─▶ closing (new requests: 503, Connection: close) ─last answer─▶ idle
- *
- * One connection may send requests without waiting for answers, and a proxy may have many clients behind few of them:
- * connections alone bound neither.
- */
 import type { FastifyInstance } from 'fastify';
 import { clientOf } from './client-address.js';
 import { problem } from './problems/problem-error.js';
@@ -13,13 +5,20 @@ import { sendProblem } from './problems/problem.filter.js';
 
 const TOO_MANY = problem('busy', 503, 'Too many requests are under way. Send it again.');
 
-/** How many requests are let in at a time. */
+/** How many requests are admitted at a time. */
 export interface RequestBounds {
   readonly requestsMax: number;
   readonly perClientMax: number;
 }
 
-/** See the head of this file. */
+/**
+ * Admits a bounded number of requests until the gateway stops, and knows when the last one has been answered.
+ *
+ *   open ─close()─▶ closing (new requests: 503, Connection: close) ─last answer─▶ idle
+ *
+ * One connection may send requests without waiting for answers, and a proxy may have many clients behind few
+ * connections. So a bound on connections alone is not enough.
+ */
 export class RequestGate {
   private open = true;
   private unanswered = 0;
@@ -33,7 +32,7 @@ export class RequestGate {
     return !this.open;
   }
 
-  /** Puts the gate before every route of a server. */
+  /** Installs the gate before every route of a server. */
   guard(server: FastifyInstance): void {
     server.addHook('onRequest', (request, reply, next) => {
       if (!this.open) {
@@ -44,7 +43,7 @@ export class RequestGate {
       const client = clientOf(request.ip);
       const ofClient = this.clients.get(client) ?? 0;
       const isFull = this.unanswered >= this.bounds.requestsMax || ofClient >= this.bounds.perClientMax;
-      // Asked for by whoever restarts a gateway that does not answer: this one does.
+      // A supervisor restarts a gateway that does not answer this. A full gateway still answers.
       if (isFull && request.url !== '/health/live') {
         sendProblem(reply, TOO_MANY, { 'retry-after': '1' }, request.url);
         return;
@@ -55,13 +54,13 @@ export class RequestGate {
       next();
     });
     server.addHook('onSend', (_request, reply, _payload, next) => {
-      // A connection kept alive would keep the server open.
+      // A connection that is kept alive would keep the server open.
       if (!this.open) reply.header('connection', 'close');
       next();
     });
   }
 
-  /** Lets nobody in any more; resolves when the last answer has left. */
+  /** Admits no more requests, and resolves when the last answer has been sent. */
   async close(): Promise<void> {
     this.open = false;
     if (this.unanswered === 0) return;

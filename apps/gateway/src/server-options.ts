@@ -1,4 +1,4 @@
-/** How the HTTP server is made; also what it answers where no route was reached. */
+/** The options of the HTTP server, and its answers where no route was reached. */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
@@ -10,17 +10,17 @@ import { requestProblem, sendProblem } from './problems/problem.filter.js';
 import { endWith } from './raw-answer.js';
 import { requestIdOf } from './request-identity.js';
 
-/** An event id may be 256 characters of four bytes, each written as three characters. */
+/** An event id may have 256 characters of four bytes, and each byte is written as three characters. */
 const PATH_PART_LENGTH_MAX = 8_192;
 /** Twice that, and room for the other lines of a head. */
 const HEAD_BYTES_MAX = 24_576;
-/** How often requests that take too long to arrive are looked for. */
+/** How often the server checks for requests that take too long to arrive. */
 const CHECK_EVERY_MS = 1_000;
-/** Longer than an answer may take: only a peer that reads nothing, or is gone, is silent for so long. */
+/** This is longer than any answer may take. Only a peer that reads nothing, or is gone, is silent that long. */
 const SILENT_MS_MAX = 150_000;
-/** How long a connection is kept for the next request; longer than the minute of common load balancers. */
+/** How long a connection is kept for the next request. It is longer than the minute of common load balancers. */
 const KEPT_MS_MAX = 72_000;
-/** After which silence the other side is asked whether it is still there. */
+/** After this silence, the other side is probed. */
 const PROBE_AFTER_MS = 30_000;
 
 const TRAILED = /^\/(?:publish|events|stats|health(?:\/live|\/ready)?)\/$/;
@@ -34,7 +34,7 @@ export function serverOptions(
     maxHeaderSize: HEAD_BYTES_MAX,
     headersTimeout: Math.ceil(arrivalMsMax / 6),
     connectionsCheckingInterval: CHECK_EVERY_MS,
-    // Asked for by a hook of ours: Node's own refusal has no body.
+    // Our own hook checks it, because Node's own refusal has no body.
     requireHostHeader: false,
     keepAlive: true,
     keepAliveInitialDelay: PROBE_AFTER_MS,
@@ -58,7 +58,7 @@ export function serverOptions(
   };
 }
 
-/** A slash at the end of a route changes nothing. One at the end of an event's id is part of the id. */
+/** A slash at the end of a route is ignored. A slash at the end of an event's id is part of the id. */
 function withoutTrailingSlash(url: string): string {
   const [path = ''] = url.split('?', 1);
   return path.endsWith('/') && TRAILED.test(path) ? path.slice(0, -1) + url.slice(path.length) : url;
@@ -71,9 +71,9 @@ function certificate(settings: GatewaySettings): { cert: Buffer; key: Buffer } |
     : { cert: readFileSync(cert), key: readFileSync(key) };
 }
 
-/** Bytes that are not HTTP, or that did not come in time: answered on the bare socket, for there is no request. */
+/** Answers bytes that are not HTTP, or came too late. They go to the bare socket, because there is no request. */
 function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
-  // An answer that has begun would be continued by this one.
+  // Otherwise an answer that has started would be continued by this one.
   const { _httpMessage: begun } = socket as Socket & { _httpMessage?: ServerResponse | null };
   if (error.code === 'ECONNRESET' || !socket.writable || begun?.headersSent === true) {
     socket.destroy();

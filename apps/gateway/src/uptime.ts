@@ -1,4 +1,4 @@
-/** How long this process runs, in seconds with one decimal: the same wherever it is told. */
+/** How long this process has been running, in seconds with one decimal. */
 export function uptimeSeconds(): number {
   return Math.floor(process.uptime() * 10) / 10;
 }

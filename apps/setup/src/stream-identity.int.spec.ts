@@ -54,7 +54,7 @@ describe('the stream of a broker that stands alone', () => {
       await node?.start();
     }
     await setUp(system);
-    const last = await waitFor(() => streamOf(system), { withinMs: 30_000, describe: 'the broker' });
+    const last = await waitFor(() => streamOf(system), { timeoutMs: 30_000, describe: 'the broker' });
     expect(last.created).not.toBe(first.created);
     expect(streamIdentity(last)).toBe(streamIdentity(first));
     expect(await identities(system)).toEqual([streamIdentity(first)]);

@@ -59,7 +59,7 @@ async function accountsSettled(count: number): Promise<void> {
       );
       return rows[0]?.settled === count;
     },
-    { withinMs: 20_000, describe: `${count} messages settled for the accounts` },
+    { timeoutMs: 20_000, describe: `${count} messages settled for the accounts` },
   );
 }
 
@@ -134,7 +134,7 @@ describe('the judged worker', () => {
     await beforeTheCommit(async () => {
       const worker = await startJudged('effect-outside-transaction');
       await waitFor(async () => (await readLedger(system.pool)).events === 10, {
-        withinMs: 20_000,
+        timeoutMs: 20_000,
         describe: 'the effect without its commit',
       });
       expect((await readLedger(system.pool)).stored).toBe(0);

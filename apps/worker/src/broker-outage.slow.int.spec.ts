@@ -36,7 +36,7 @@ async function send(count: number): Promise<void> {
   for (let n = 0; n < count; n++) {
     const id = `e${sent++}`;
     await waitFor(() => publishEvent(system, { id, messageId: `orders:${id}` }), {
-      withinMs: 30_000,
+      timeoutMs: 30_000,
       describe: `${id} acknowledged`,
     });
   }
@@ -44,7 +44,7 @@ async function send(count: number): Promise<void> {
 
 async function storedAtLeast(count: number, withinMs = 30_000): Promise<void> {
   await waitFor(async () => (await readLedger(system.pool)).stored >= count, {
-    withinMs,
+    timeoutMs: withinMs,
     describe: `${count} events stored`,
   });
 }
@@ -58,7 +58,7 @@ async function leaderOf(what: 'stream' | 'consumer'): Promise<string> {
           : await manager.consumers.info(system.streamName, system.consumerName);
       return info.cluster?.leader;
     },
-    { withinMs: 30_000, describe: `a leader of the ${what}` },
+    { timeoutMs: 30_000, describe: `a leader of the ${what}` },
   );
 }
 
@@ -88,7 +88,7 @@ describe('an outage of brokers', () => {
     try {
       await send(50);
       await waitFor(async () => (await leaderOf('consumer')) !== node.name, {
-        withinMs: 30_000,
+        timeoutMs: 30_000,
         describe: 'another leader',
       });
       await storedAtLeast(sent, GIVES_UP_WITHIN_MS + RESUMES_WITHIN_MS);
@@ -103,7 +103,7 @@ describe('an outage of brokers', () => {
     const nodes = system.brokers.nodes;
     await Promise.all(nodes.map((node) => node.stop()));
     await waitFor(() => consumer?.told.some((event) => event.type === 'session-lost'), {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'the consumer sees it',
     });
     await Promise.all(nodes.map((node) => node.start()));

@@ -17,7 +17,7 @@ describe.each(['silent', 'open'] as const)(
       try {
         await publishEvent(cluster, { id: 'before', messageId: 'orders:before' });
         await waitFor(async () => (await readLedger(cluster.pool)).stored === 1, {
-          withinMs: 20_000,
+          timeoutMs: 20_000,
           describe: 'the event before the split to be stored',
         });
         const cutOff = consumer.connection.info?.server_name ?? '';
@@ -32,12 +32,12 @@ describe.each(['silent', 'open'] as const)(
           () =>
             publishEvent({ ...cluster, connection: majority }, { id: 'during', messageId: 'orders:during' }),
           {
-            withinMs: RESUMES_WITHIN_MS,
+            timeoutMs: RESUMES_WITHIN_MS,
             describe: 'an event to be taken by the majority',
           },
         );
         await waitFor(async () => (await readLedger(cluster.pool)).stored === 2, {
-          withinMs: RESUMES_WITHIN_MS,
+          timeoutMs: RESUMES_WITHIN_MS,
           describe: 'the event to be stored during the split',
         });
         expect(consumer.connection.info?.server_name).not.toBe(cutOff);
@@ -46,12 +46,12 @@ describe.each(['silent', 'open'] as const)(
           () =>
             publishEvent({ ...cluster, connection: majority }, { id: 'after', messageId: 'orders:after' }),
           {
-            withinMs: RESUMES_WITHIN_MS,
+            timeoutMs: RESUMES_WITHIN_MS,
             describe: 'an event to be taken after the split',
           },
         );
         await waitFor(async () => (await readLedger(cluster.pool)).stored === 3, {
-          withinMs: RESUMES_WITHIN_MS,
+          timeoutMs: RESUMES_WITHIN_MS,
           describe: 'the event after the split to be stored',
         });
         expect(await readLedger(cluster.pool)).toEqual(ledgerOf(3));

@@ -105,7 +105,7 @@ async function startBrokers(): Promise<void> {
       const store = await manager.consumers.info(system.streamName, system.consumerName);
       return stream.cluster?.leader !== undefined && store.cluster?.leader !== undefined;
     },
-    { withinMs: ELECTED_WITHIN_MS, describe: 'leaders of the stream and of the consumer' },
+    { timeoutMs: ELECTED_WITHIN_MS, describe: 'leaders of the stream and of the consumer' },
   );
 }
 
@@ -157,7 +157,7 @@ async function rollBack(options?: Parameters<typeof putBackStores>[0]): Promise<
 async function send(...ids: readonly string[]): Promise<void> {
   for (const id of ids) {
     await waitFor(() => publishEvent(system, { id, messageId: `orders:${id}` }), {
-      withinMs: ELECTED_WITHIN_MS,
+      timeoutMs: ELECTED_WITHIN_MS,
       describe: `${id} acknowledged`,
     });
   }
@@ -169,7 +169,7 @@ async function settled(count: number): Promise<void> {
       const { stored, duplicates, deadLetters } = await readLedger(system.pool);
       return stored + duplicates + deadLetters >= count;
     },
-    { withinMs: ELECTED_WITHIN_MS, describe: `${count} messages settled` },
+    { timeoutMs: ELECTED_WITHIN_MS, describe: `${count} messages settled` },
   );
   await nothingUnsettled(system);
 }
@@ -191,7 +191,7 @@ async function leadConsumerFrom(broker: string | undefined): Promise<void> {
       });
       return false;
     },
-    { withinMs: ELECTED_WITHIN_MS, intervalMs: 1_000, describe: `${broker} leads the consumer` },
+    { timeoutMs: ELECTED_WITHIN_MS, intervalMs: 1_000, describe: `${broker} leads the consumer` },
   );
 }
 
@@ -275,7 +275,10 @@ describe('brokers that are older than the database', () => {
       }
     })();
     const moreThan = async (count: number): Promise<void> => {
-      await waitFor(() => acknowledged.length > count, { withinMs: ELECTED_WITHIN_MS, describe: 'the load' });
+      await waitFor(() => acknowledged.length > count, {
+        timeoutMs: ELECTED_WITHIN_MS,
+        describe: 'the load',
+      });
     };
     await moreThan(200);
     await copyStores();
@@ -283,7 +286,7 @@ describe('brokers that are older than the database', () => {
     const copied = acknowledged.length;
     await moreThan(copied + 1_000);
     await waitFor(async () => (await readLedger(system.pool)).stored > copied + 500, {
-      withinMs: ELECTED_WITHIN_MS,
+      timeoutMs: ELECTED_WITHIN_MS,
       describe: 'more events stored than are on the copy',
     });
     await rollBack();
@@ -295,7 +298,7 @@ describe('brokers that are older than the database', () => {
     over.abort();
     await load;
     await waitFor(async () => (await missingIds(acknowledged.slice(accepted))).length === 0, {
-      withinMs: ELECTED_WITHIN_MS,
+      timeoutMs: ELECTED_WITHIN_MS,
       describe: 'everything that was accepted afterwards',
     });
     await nothingUnsettled(system);
@@ -345,18 +348,21 @@ describe('a further consumer that was ahead of the one that stores', () => {
       consumer = await startConsumer(system.environment);
       await send(...named('a', 5));
       await settled(5);
-      await waitFor(async () => (await seen()).length === 5, { withinMs: 30_000, describe: 'five effects' });
+      await waitFor(async () => (await seen()).length === 5, { timeoutMs: 30_000, describe: 'five effects' });
       await consumer.stop();
       consumer = undefined;
       await copyStores();
       await send(...named('lost', 3));
-      await waitFor(async () => (await seen()).length === 8, { withinMs: 60_000, describe: 'eight effects' });
+      await waitFor(async () => (await seen()).length === 8, {
+        timeoutMs: 60_000,
+        describe: 'eight effects',
+      });
       await rollBack();
       await send(...named('b', 4));
       consumer = await startConsumer(system.environment);
       await settled(9);
       await waitFor(async () => (await seen()).length === 12, {
-        withinMs: 60_000,
+        timeoutMs: 60_000,
         describe: 'twelve effects',
       });
       expect((await seen()).sort()).toEqual([...named('a', 5), ...named('b', 4), ...named('lost', 3)].sort());

@@ -90,7 +90,7 @@ describe('deduplication', () => {
         const seq = await publishEvent(system, { id: 'late', messageId });
         return seq > 1 ? seq : undefined;
       },
-      { withinMs: 10_000, describe: 'the broker has forgotten the message id' },
+      { timeoutMs: 10_000, describe: 'the broker has forgotten the message id' },
     );
     expect(second).toBe(2);
     await ledgerBecomes(system, ledgerOf(1, 1));

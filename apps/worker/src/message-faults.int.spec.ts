@@ -67,13 +67,13 @@ async function deadLetters(): Promise<{ event_id: string | null; reason: string;
 /** Waits until the consumer has had time to give something up, were it to, then expects that it has given up nothing. */
 async function expectNothingGivenUp(): Promise<void> {
   await waitFor(() => told.some(({ type }) => type === 'defect-began'), {
-    withinMs: 30_000,
+    timeoutMs: 30_000,
     describe: 'the defect to be noticed',
   });
   const sinceMs = performance.now();
   // Three attempts with their delays take less.
   await waitFor(() => performance.now() - sinceMs > 1_500, {
-    withinMs: 30_000,
+    timeoutMs: 30_000,
     describe: '1,500 ms to pass',
   });
   expect(await deadLetters()).toEqual([]);

@@ -45,7 +45,7 @@ async function send(count: number): Promise<void> {
   for (let n = 0; n < count; n++) {
     const id = `e${sent++}`;
     await waitFor(() => publishEvent(system, { id, messageId: `orders:${id}` }), {
-      withinMs: 30_000,
+      timeoutMs: 30_000,
       describe: `${id} acknowledged`,
     });
   }
@@ -53,7 +53,7 @@ async function send(count: number): Promise<void> {
 
 async function storedAtLeast(count: number, withinMs = 30_000): Promise<void> {
   await waitFor(async () => (await readLedger(system.pool)).stored >= count, {
-    withinMs,
+    timeoutMs: withinMs,
     describe: `${count} events stored`,
   });
 }
@@ -61,7 +61,7 @@ async function storedAtLeast(count: number, withinMs = 30_000): Promise<void> {
 async function leaderOfConsumer(): Promise<string> {
   return waitFor(
     async () => (await manager.consumers.info(system.streamName, system.consumerName)).cluster?.leader,
-    { withinMs: 30_000, describe: 'a leader of the consumer' },
+    { timeoutMs: 30_000, describe: 'a leader of the consumer' },
   );
 }
 
@@ -83,7 +83,7 @@ describe('a consumer', () => {
     consumer = await startConsumer(system.environment);
     const isThere = async (): Promise<boolean> =>
       consumer?.connection.info?.server_name === (await leaderOfConsumer());
-    await waitFor(isThere, { withinMs: 10_000, describe: 'the connection is with the leader' });
+    await waitFor(isThere, { timeoutMs: 10_000, describe: 'the connection is with the leader' });
     for (let round = 0; round < 2; round++) {
       const before = await leaderOfConsumer();
       await system.connection.request(
@@ -92,10 +92,10 @@ describe('a consumer', () => {
         { timeout: 5_000 },
       );
       await waitFor(async () => (await leaderOfConsumer()) !== before, {
-        withinMs: 10_000,
+        timeoutMs: 10_000,
         describe: 'another leader',
       });
-      await waitFor(isThere, { withinMs: 10_000, describe: 'the connection is with the new leader' });
+      await waitFor(isThere, { timeoutMs: 10_000, describe: 'the connection is with the new leader' });
       await send(20);
       await storedAtLeast(sent, RESUMES_WITHIN_MS);
     }
@@ -111,7 +111,7 @@ describe('a consumer', () => {
         consumer?.told.some(
           (event) => event.type === 'session-lost' && event.reason.startsWith('messages wait'),
         ),
-      { withinMs: 20_000, describe: 'the watchdog' },
+      { timeoutMs: 20_000, describe: 'the watchdog' },
     );
     await manager.consumers.resume(system.streamName, system.consumerName);
     await storedAtLeast(sent);
@@ -128,7 +128,7 @@ describe('a consumer', () => {
         const info = await manager.consumers.info(system.streamName, system.consumerName);
         return info.num_pending === 0 && info.num_ack_pending === 0;
       },
-      { withinMs: 20_000, describe: 'everything to be read again' },
+      { timeoutMs: 20_000, describe: 'everything to be read again' },
     );
     expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
   });
@@ -149,7 +149,7 @@ describe('a consumer', () => {
     await send(10);
     await storedAtLeast(stored + 10);
     await waitFor(async () => (await readLedger(system.pool)).duplicates === 1, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'the duplicate of the first stream',
     });
     expect(await readLedger(system.pool)).toEqual(ledgerOf(sent, 1));

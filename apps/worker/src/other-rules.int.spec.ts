@@ -42,7 +42,7 @@ describe('a worker', () => {
     );
     const refusal = new RegExp(`${name} is .*run setup`);
     await waitFor(() => told.some((event) => event.type === 'session-lost' && refusal.test(event.reason)), {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'the refusal',
     });
     expect([await unsettled(system), await readLedger(system.pool)]).toEqual([1, ledgerOf(0)]);

@@ -53,7 +53,7 @@ function hasTold(type: string): boolean {
 
 async function outageSeen(): Promise<void> {
   await waitFor(() => hasTold('outage-began'), {
-    withinMs: 20_000,
+    timeoutMs: 20_000,
     describe: 'the consumer sees the outage',
   });
 }
@@ -61,7 +61,7 @@ async function outageSeen(): Promise<void> {
 /** Everything sent is stored, once, and the outage left no trace: no dead letter, no duplicate, no attempt. */
 async function wholeAgain(): Promise<void> {
   await waitFor(async () => (await readLedger(system.pool)).stored >= sent, {
-    withinMs: 40_000,
+    timeoutMs: 40_000,
     describe: `${sent} events stored`,
   });
   expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
@@ -75,7 +75,7 @@ describe('an outage of Postgres', () => {
     await start();
     const load = send(400);
     await waitFor(async () => (await readLedger(system.pool)).stored > 50, {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'a start',
     });
     await system.postgres.stop('fast');
@@ -90,7 +90,7 @@ describe('an outage of Postgres', () => {
     await start(system.postgresUrl, 1_000);
     const load = send(400);
     await waitFor(async () => (await readLedger(system.pool)).stored > sent - 400 + 50, {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'a start',
     });
     system.postgres.kill('SIGKILL');
@@ -100,7 +100,7 @@ describe('an outage of Postgres', () => {
     // Held messages are kept alive meanwhile: the broker would give them out again after the ack wait.
     const killedMs = performance.now();
     await waitFor(() => performance.now() - killedMs > 1.5 * ackWaitMs, {
-      withinMs: 2 * ackWaitMs,
+      timeoutMs: 2 * ackWaitMs,
       describe: 'the ack wait to pass',
     });
     await system.postgres.start();
@@ -154,7 +154,7 @@ describe('an outage of Postgres', () => {
     await readers.end();
     await starting;
     await waitFor(async () => (await readLedger(system.pool)).stored >= sent, {
-      withinMs: 40_000,
+      timeoutMs: 40_000,
       describe: `${sent} events stored`,
     });
     expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
@@ -168,7 +168,7 @@ describe('an outage of Postgres', () => {
       await start(url.href);
       await send(20);
       await waitFor(async () => (await readLedger(system.pool)).stored >= sent, {
-        withinMs: 20_000,
+        timeoutMs: 20_000,
         describe: 'a start',
       });
       proxy.hang();

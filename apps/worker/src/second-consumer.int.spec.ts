@@ -83,7 +83,7 @@ async function total(): Promise<number | undefined> {
 describe('a second consumer', () => {
   it('takes effect once per event, beside the first', async () => {
     for (let n = 0; n < 60; n++) await publishEvent(system, { id: `e${n % 20}`, payload: '{"amount":5}' });
-    await waitFor(async () => (await total()) === 100, { withinMs: 20_000, describe: 'a total of 100' });
+    await waitFor(async () => (await total()) === 100, { timeoutMs: 20_000, describe: 'a total of 100' });
     await waitFor(
       async () => {
         const { rows } = await system.pool.query<{ settled: number }>(
@@ -91,11 +91,11 @@ describe('a second consumer', () => {
         );
         return rows[0]?.settled === 60;
       },
-      { withinMs: 20_000, describe: 'every message settled for the totals' },
+      { timeoutMs: 20_000, describe: 'every message settled for the totals' },
     );
     expect(await total()).toBe(100);
     await waitFor(async () => (await readLedger(system.pool)).duplicates === 40, {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'every message settled for the store',
     });
     expect(await readLedger(system.pool)).toEqual(ledgerOf(20, 40));
@@ -108,10 +108,10 @@ describe('a second consumer', () => {
         const { rows } = await system.pool.query('SELECT event_id, reason FROM sekali.totals_dead_letter');
         return rows.length === 1 ? rows : undefined;
       },
-      { withinMs: 20_000, describe: 'the dead letter of the totals' },
+      { timeoutMs: 20_000, describe: 'the dead letter of the totals' },
     );
     await waitFor(async () => (await readLedger(system.pool)).stored === 21, {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'the event',
     });
     expect(await readLedger(system.pool)).toEqual(ledgerOf(21, 40));

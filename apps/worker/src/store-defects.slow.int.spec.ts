@@ -44,7 +44,10 @@ async function send(count: number, prefix = 'good', payload?: string): Promise<v
 }
 
 async function hasTold(type: ConsumerEvent['type'], withinMs = 30_000): Promise<void> {
-  await waitFor(() => told.some((event) => event.type === type), { withinMs, describe: `"${type}" is told` });
+  await waitFor(() => told.some((event) => event.type === type), {
+    timeoutMs: withinMs,
+    describe: `"${type}" is told`,
+  });
 }
 
 /** Runs statements of one who owns the database. */
@@ -73,7 +76,7 @@ async function deadLetters(): Promise<{ event_id: string | null; reason: string;
 async function longerThan(ms: number): Promise<void> {
   const sinceMs = performance.now();
   await waitFor(() => performance.now() - sinceMs > ms, {
-    withinMs: ms + 30_000,
+    timeoutMs: ms + 30_000,
     describe: `${ms} ms to pass`,
   });
 }
@@ -235,7 +238,7 @@ describe('a defect of the store', () => {
     await publishEvent(system, { id: 'worse', payload: '[]' });
     await send(5);
     await waitFor(async () => (await readLedger(system.pool)).stored === 5, {
-      withinMs: 30_000,
+      timeoutMs: 30_000,
       describe: 'the good events are stored',
     });
     await sql('ALTER TABLE sekali.dead_letter RENAME COLUMN details TO detail');
@@ -292,7 +295,7 @@ describe('time-outs', () => {
     }
     await send(5);
     await waitFor(async () => (await readLedger(system.pool)).stored === 6, {
-      withinMs: 40_000,
+      timeoutMs: 40_000,
       describe: 'the good events are stored',
     });
     // They were not behind all attempts of the slow ones: most of those are still to come.

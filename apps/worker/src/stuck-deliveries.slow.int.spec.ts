@@ -68,7 +68,7 @@ describe('a clock that is put back at the leader of the consumer', () => {
     putDeliveriesAhead(join(node.dataDirectory, 'store', consumerFolder, 'o.dat'));
     await node.start();
     await waitFor(async () => (await unsettled()) === 3, {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'the broker to be back',
     });
 
@@ -76,12 +76,12 @@ describe('a clock that is put back at the leader of the consumer', () => {
     try {
       await publishEvent(system, { id: 'e4', messageId: 'orders:e4' });
       await waitFor(async () => (await readLedger(system.pool)).stored === 4, {
-        withinMs: 40_000,
+        timeoutMs: 40_000,
         describe: 'the deliveries that were kept back to be stored',
       });
       expect(consumer.told).toContainEqual({ type: 'given-back', firstSeq: 1, lastSeq: expect.any(Number) });
       await waitFor(async () => (await unsettled()) === 0, {
-        withinMs: 20_000,
+        timeoutMs: 20_000,
         describe: 'all to be settled',
       });
       expect(await readLedger(system.pool)).toEqual(ledgerOf(4));

@@ -36,7 +36,7 @@ async function publishRaw(system: TestCluster, subject: string, headerBytes: str
       ? `PUB ${subject} 2\r\n{}`
       : `HPUB ${subject} ${headerBytes.length} ${headerBytes.length + 2}\r\n${headerBytes}{}`;
   socket.write(`CONNECT ${signIn}\r\n${publish}\r\nPING\r\n`);
-  await waitFor(() => heard.includes('PONG'), { withinMs: 10_000, describe: 'the broker to have read it' });
+  await waitFor(() => heard.includes('PONG'), { timeoutMs: 10_000, describe: 'the broker to have read it' });
   expect(heard).not.toContain('-ERR');
   socket.destroy();
 }

@@ -79,7 +79,7 @@ describe('a worker process', () => {
     const frozen = await startWorker();
     const load = send(2_000);
     await waitFor(async () => (await readLedger(system.pool)).stored > 0, {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'a start',
     });
     frozen.kill('SIGSTOP');
@@ -122,7 +122,7 @@ describe('a worker process', () => {
     const worker = await startWorker();
     const load = send(3_000);
     await waitFor(async () => (await readLedger(system.pool)).stored > 0, {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'a start',
     });
     const exit = await worker.stop();
@@ -141,7 +141,7 @@ describe('a worker process', () => {
     const worker = await startApp('worker', environment, { untilReady: false });
     workers.push(worker);
     await waitFor(() => worker.output().includes('out of reach'), {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'the outage',
     });
     expect(await worker.stop()).toMatchObject({ code: 0 });

@@ -1,8 +1,8 @@
 /**
- * How the brokers take a request for a stream or a consumer: soon, not here, or never.
+ * How the brokers respond to a request for a stream or a consumer: later, not here, or never.
  *
- *   no leader yet, a broker still missing ─▶ tried again, up to a minute
- *   no place ─▶ NoRoomError     not permitted ─▶ isForbidden     refused ─▶ as they say it
+ *   no leader yet, a broker still missing ─▶ retried, up to a minute
+ *   no room ─▶ NoRoomError     not permitted ─▶ isForbidden     refused ─▶ the brokers' own error
  */
 import { errors } from '@nats-io/nats-core';
 import { retry } from '#waiting';
@@ -10,7 +10,7 @@ import { DefinitionError } from './definition-differences.js';
 
 const NO_SUITABLE_PEERS = 10005;
 const INSUFFICIENT_STORAGE = 10047;
-const AVAILABLE_WITHIN_MS = 60_000;
+const AVAILABLE_TIMEOUT_MS = 60_000;
 const RETRY_MS = 500;
 
 /** The server's own error code of a JetStream API error, or `undefined` for any other error. */
@@ -19,21 +19,24 @@ export function jetStreamErrorCode(error: unknown): number | undefined {
   return typeof code === 'number' ? code : undefined;
 }
 
-/** Whether the brokers answered with a refusal, which repeating does not change. Without a leader (503) it may. */
+/**
+ * Whether the brokers refused the request, so that a repeat changes nothing. Without a leader (503) a repeat may
+ * succeed.
+ */
 export function isRefused(error: unknown): boolean {
   return jetStreamErrorCode(error) !== undefined && (error as { status?: unknown }).status !== 503;
 }
 
-/** A broker that has not come back yet, after which it passes by itself; a disk that is too small does not. */
+/** A missing broker comes back by itself, and the error passes with it. A disk that is too small stays too small. */
 function isPeerMissing(error: unknown): boolean {
   return jetStreamErrorCode(error) === NO_SUITABLE_PEERS && !/storage/i.test((error as Error).message);
 }
 
-/** The brokers have no place for a stream or a consumer, and whoever runs them has to make some. */
+/** The brokers have no room for a stream or a consumer, and their operator has to make some. */
 export class NoRoomError extends Error {
   override readonly name = 'NoRoomError';
 
-  /** Puts an error of the brokers that means this into words that say what to do; any other stays as it is. */
+  /** Turns such an error of the brokers into one that says what to do. Any other error stays as it is. */
   static from(error: unknown): unknown {
     const code = jetStreamErrorCode(error);
     if (code !== NO_SUITABLE_PEERS && code !== INSUFFICIENT_STORAGE) return error;
@@ -41,23 +44,23 @@ export class NoRoomError extends Error {
     const remedy = /storage/i.test(message)
       ? 'give the brokers more disk, or lower SEKALI_STREAM_BYTES_MAX'
       : 'start the brokers that are missing, or lower SEKALI_STREAM_REPLICAS';
-    return new NoRoomError(`the brokers have no place for the stream (${message}): ${remedy}`, {
+    return new NoRoomError(`the brokers have no room for the stream (${message}): ${remedy}`, {
       cause: error,
     });
   }
 }
 
 /**
- * Definitions the brokers will never accept fail at once, and so does what this user may not do. Waited for are a cluster
- * without a leader, and one that has not met all of its brokers again.
+ * Carries out an action, and retries it while the cluster has no leader or has not reached all of its brokers again. A
+ * definition that the brokers will never accept fails at once, and so does an action that this user may not do.
  *
- * @throws NoRoomError when the brokers have no place for what is to be made
+ * @throws NoRoomError when the brokers have no room
  */
 export async function whenAvailable<T>(action: () => Promise<T>): Promise<T> {
   const isFinal = (error: unknown): boolean =>
     (isRefused(error) && !isPeerMissing(error)) || error instanceof DefinitionError || isForbidden(error);
   const bounds = {
-    forMs: AVAILABLE_WITHIN_MS,
+    forMs: AVAILABLE_TIMEOUT_MS,
     everyMs: RETRY_MS,
     isPassing: (error: unknown) => !isFinal(error),
   };
@@ -72,8 +75,8 @@ class NotPermittedError extends Error {
 }
 
 /**
- * Waits for the answer to a request that changes something, after another that was answered. Nobody answers then means that
- * the account of this connection has no right to it: what it has not imported does not exist there.
+ * Waits for the answer to a request that changes something, sent after another request was answered. When no broker
+ * responds to it, the account of this connection does not import that part of the API.
  */
 export async function change<T>(request: Promise<T>): Promise<T> {
   try {
@@ -91,7 +94,7 @@ function hasNoResponders(error: unknown): boolean {
   return false;
 }
 
-/** Whether this user may not do what it tried. */
+/** Whether an error means that this user may not do what it tried. */
 export function isForbidden(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof NotPermittedError || cause instanceof errors.PermissionViolationError) return true;

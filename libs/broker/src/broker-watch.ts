@@ -1,45 +1,49 @@
-/**
- * Notices that the broker of a connection is of no use, although its TCP connection stands.
- *
- *   answered ─unanswered─▶ failing ─for too long─▶ move on to the next broker ─unanswered─▶ failing (longer) ─▶ …
- *       ▲                     │                                │
- *       └──────answered───────┴────────────────────────────────┘
- *
- * A broker that is cut off from the others serves its clients for as long as that lasts, and answers none of their requests:
- * it has no leader, no responders, or a leader without a quorum. The client library changes brokers only when TCP fails.
- * While all brokers are without a leader, moving helps nobody; so each move in vain doubles the time to the next.
- *
- * Questions and publishes have a watch each: a leader that was cut off answers questions for some seconds from what it
- * remembers, while it can take no publish. A move that one watch began counts for the other as its own. Else the other would
- * leave the new broker at once, and the next one in turn may be the one that is cut off.
- */
-
 /** Takes a connection from its broker to another. */
 export interface Mover {
-  /** When the last move ended, whoever asked for it, by the clock of `performance.now`; -Infinity when there was none. */
+  /**
+   * When the last move ended, on the clock of `performance.now`, whichever caller asked for it. It is -Infinity before
+   * the first.
+   */
   readonly movedAtMs: number;
-  /** Resolves with the name of the broker where the connection stands then; `undefined` when none was reached in time. */
+  /**
+   * Resolves with the name of the broker that the connection then has, or with `undefined` when it reached none in
+   * time.
+   */
   moveOn(): Promise<string | undefined>;
 }
 
-/** How to watch. */
+/** Options of a `BrokerWatch`. */
 export interface BrokerWatchOptions {
-  /** Told of each move: for how long nothing was answered, and where the connection stands now. */
+  /** Called after each move, with how long requests had failed and which broker the connection has now. */
   readonly onMoved?: ((failingMs: number, broker: string | undefined) => void) | undefined;
-  /** How long nothing may be answered before the first move. Default 4 s: an election rarely takes longer. */
+  /** How long requests may fail before the first move. The default is 4 s, because an election rarely takes longer. */
   readonly patienceMs?: number;
 }
 
 const PATIENCE_MS = 4_000;
 const PATIENCE_MS_MAX = 32_000;
-/** One lost answer is no sign. */
+/** One lost answer proves nothing. */
 const FAILURES_MIN = 2;
 
-/** See the head of this file. */
+/**
+ * Notices that the broker of a connection is useless although its TCP connection stands.
+ *
+ *   answered ─unanswered─▶ failing ─for too long─▶ move on to the next broker ─unanswered─▶ failing (longer) ─▶ …
+ *       ▲                     │                                │
+ *       └──────answered───────┴────────────────────────────────┘
+ *
+ * A broker that is cut off from the others keeps its clients, but answers none of their requests. It has no leader, no
+ * responders, or a leader without a quorum. The client library changes brokers only when TCP fails. While all brokers
+ * are without a leader, moving does not help. So each move in vain doubles the time to the next.
+ *
+ * Queries and publishes have a watch each. A leader that was cut off still answers queries from memory for some
+ * seconds, although it can take no publish. A move that one watch began also counts for the other. Otherwise the other
+ * watch would leave the new broker at once, and the next broker may be the one that is cut off.
+ */
 export class BrokerWatch {
   private failures = 0;
   private failingSinceMs = 0;
-  /** The failures that count for the next move begin here: at the first one, or at the last move. */
+  /** The start of the failures that count for the next move: the first failure, or the last move. */
   private countedSinceMs = 0;
   private patienceMs: number;
   private moving = false;
@@ -51,12 +55,12 @@ export class BrokerWatch {
     this.patienceMs = this.firstPatienceMs;
   }
 
-  /** For how long requests have been failing; 0 while they are answered. */
+  /** How long requests have been failing; 0 while they are answered. */
   get failingMs(): number {
     return this.failures < FAILURES_MIN ? 0 : performance.now() - this.failingSinceMs;
   }
 
-  /** A request was answered, be it with a refusal that only a working cluster gives. */
+  /** Notes that a request was answered, even with a refusal that only a working cluster gives. */
   answered(): void {
     if (this.failures === 0) return;
     this.failures = 0;
@@ -64,9 +68,9 @@ export class BrokerWatch {
   }
 
   /**
-   * A request was not answered, or nobody was there to answer it. May begin a move.
+   * Notes that a request was not answered, or had no responders. This may start a move.
    *
-   * @param waitedMs how long the answer was waited for
+   * @param waitedMs how long the request waited for its answer
    */
   unanswered(waitedMs = 0): void {
     const now = performance.now();

@@ -6,13 +6,13 @@ const PATIENCE_MS = 4_000;
 
 let moves: number;
 let movedAtMs: number;
-let told: [number, string | undefined][];
+let reported: [number, string | undefined][];
 let watch: BrokerWatch;
 
 beforeEach(() => {
   jest.useFakeTimers({ now: 0 });
   moves = 0;
-  told = [];
+  reported = [];
   movedAtMs = -Infinity;
   const mover = {
     get movedAtMs() {
@@ -25,7 +25,7 @@ beforeEach(() => {
   };
   watch = new BrokerWatch(mover, {
     patienceMs: PATIENCE_MS,
-    onMoved: (ms, broker) => void told.push([ms, broker]),
+    onMoved: (ms, broker) => void reported.push([ms, broker]),
   });
 });
 
@@ -46,7 +46,7 @@ describe('a watch on a broker', () => {
     await failFor(4);
     expect(moves).toBe(0);
     await failFor(1);
-    expect(told).toEqual([[PATIENCE_MS, 'nats-1']]);
+    expect(reported).toEqual([[PATIENCE_MS, 'nats-1']]);
     expect(watch.failingMs).toBe(5_000);
   });
 
@@ -78,7 +78,7 @@ describe('a watch on a broker', () => {
     expect(moves).toBe(3);
   });
 
-  it('takes one lost answer for nothing, however long ago', async () => {
+  it('ignores a single lost answer, however long ago', async () => {
     watch.unanswered();
     await jest.advanceTimersByTimeAsync(60_000);
     expect(watch.failingMs).toBe(0);

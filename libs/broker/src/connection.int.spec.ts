@@ -53,11 +53,11 @@ describe('an address of a broker', () => {
     );
   });
 
-  it('is kept when it does not answer the first time: another broker may be there later', async () => {
+  it('is kept when it does not answer the first time, because a broker may be there later', async () => {
     const dead = '127.0.0.1:1';
     const connection = await connectBroker(
       { urls: `${url.href},nats://${dead}`, name: 'test', discovery: false },
-      // The dead one first, as long as the client has it.
+      // The dead address comes first while the client has it.
       { waitForFirst: false, choose: (servers) => servers.find(({ listen }) => listen === dead) ?? null },
     );
     const listens = connection.getServers().map(({ listen }) => listen);

@@ -1,8 +1,8 @@
 /**
  * Connections to the brokers.
  *
- * Publishing and consuming each take a connection of their own, so that a flood of deliveries cannot hold up
- * the acknowledgements a publisher waits for.
+ * Publishing and consuming have separate connections, so that a flood of deliveries cannot delay the acknowledgements
+ * that a publisher waits for.
  */
 import { readFile } from 'node:fs/promises';
 import {
@@ -19,20 +19,26 @@ import { setApiPrefix } from './jetstream-api.js';
 /** How to reach the brokers. */
 export interface BrokerAddress {
   /**
-   * URLs joined by commas, for example `nats://127.0.0.1:4222,nats://127.0.0.1:4223`. A user and a password in them, or a
-   * token alone, are the same in each that has any.
+   * URLs joined by commas, for example `nats://127.0.0.1:4222,nats://127.0.0.1:4223`. All URLs with a user and
+   * password, or a token, must have the same.
    */
   readonly urls: string;
-  /** Whether brokers are used that the listed ones name; not so where only the listed addresses can be reached. */
+  /**
+   * Whether the client also uses brokers that the listed ones announce. It must not where only the listed addresses can
+   * be reached.
+   */
   readonly discovery?: boolean;
-  /** What the connection is called in the brokers' monitoring. */
+  /** Name of the connection in the brokers' monitoring. */
   readonly name: string;
   /** File with the seed of the NKey to sign in with. */
   readonly nkeyFile?: string | undefined;
-  /** File with the authority that the brokers' certificates must come from; with it there is no connection without TLS. */
+  /**
+   * File with the authority that must have signed the brokers' certificates. With it, a connection without TLS is
+   * refused.
+   */
   readonly caFile?: string | undefined;
-  /** First tokens of the subjects that answers come to, when the user may not subscribe to `_INBOX.>`. */
-  readonly inboxPrefix?: string | undefined;
+  /** First tokens of the reply subjects, when the user may not subscribe to `_INBOX.>`. */
+  readonly replyPrefix?: string | undefined;
   /** First tokens of the subjects of JetStream's API, when the account knows it by another name than `$JS.API`. */
   readonly apiPrefix?: string | undefined;
 }
@@ -43,11 +49,11 @@ export interface BrokerSettings {
   readonly SEKALI_NATS_DISCOVERY: 'true' | 'false';
   readonly SEKALI_NATS_NKEY_FILE?: string | undefined;
   readonly SEKALI_NATS_CA_FILE?: string | undefined;
-  readonly SEKALI_NATS_INBOX_PREFIX: string;
+  readonly SEKALI_NATS_REPLY_PREFIX: string;
   readonly SEKALI_NATS_API_PREFIX: string;
 }
 
-/** How a program that is called `name` reaches the brokers. */
+/** How the program called `name` reaches the brokers. */
 export function brokerAddress(settings: BrokerSettings, name: string): BrokerAddress {
   return {
     urls: settings.SEKALI_NATS_URLS,
@@ -55,7 +61,7 @@ export function brokerAddress(settings: BrokerSettings, name: string): BrokerAdd
     name,
     nkeyFile: settings.SEKALI_NATS_NKEY_FILE,
     caFile: settings.SEKALI_NATS_CA_FILE,
-    inboxPrefix: settings.SEKALI_NATS_INBOX_PREFIX,
+    replyPrefix: settings.SEKALI_NATS_REPLY_PREFIX,
     apiPrefix: settings.SEKALI_NATS_API_PREFIX,
   };
 }
@@ -68,16 +74,17 @@ export interface ConnectOptions {
 
 const RECONNECT_WAIT_MS = 250;
 const PING_INTERVAL_MS = 2_000;
-/** A frozen broker takes a connection and says nothing; the default would wait 20 s for it. */
+/** A frozen broker accepts a connection and then says nothing. The client's default would wait 20 s for it. */
 const CONNECT_MS_MAX = 2_000;
 
 /**
- * Connects, and stays connected: a lost connection is retried for ever, on each of the brokers in turn.
+ * Connects and stays connected: a lost connection is retried for ever, on each of the brokers in turn.
  *
- * @param options.waitForFirst keep trying until the first connection stands, instead of failing when none does
- * @param options.choose which address to try next; the client chooses when it is left out or answers `null`
- * @throws when no broker answers and `waitForFirst` is not set; when the brokers refuse who we are; when a file of the
- *   address cannot be read; when its URLs name different users
+ * @param options.waitForFirst keep trying until the first connection stands, instead of failing when no broker
+ *   answers
+ * @param options.choose which address to try next; the client chooses when it is left out or returns `null`
+ * @throws when no broker answers and `waitForFirst` is not set, or the brokers refuse the credentials. It also throws
+ *   when a file of the address cannot be read, or its URLs name different users
  */
 export async function connectBroker(
   address: BrokerAddress,
@@ -88,25 +95,26 @@ export async function connectBroker(
     servers,
     name: address.name,
     ignoreClusterUpdates: address.discovery === false,
-    // The default gives up after 10 attempts and closes the connection for good.
+    // By default the client gives up after 10 attempts and closes the connection for good.
     maxReconnectAttempts: -1,
     reconnectTimeWait: RECONNECT_WAIT_MS,
     timeout: CONNECT_MS_MAX,
-    // The default closes it for good when two brokers in a row do not know us, as while keys are being replaced.
+    // By default the client closes the connection for good when two brokers in a row refuse its key, as they may during
+    // a key rotation.
     ignoreAuthErrorAbort: true,
-    // A peer that vanished without a word (power, network) is noticed after two missed answers.
+    // A peer that vanished silently (power, network) is noticed after two missed answers.
     pingInterval: PING_INTERVAL_MS,
     maxPingOut: 2,
-    // Stack traces for every request cost more than the request.
+    // A stack trace for every request costs more than the request.
     noAsyncTraces: true,
     ...(options.choose && { reconnectToServer: options.choose }),
-    ...(address.inboxPrefix !== undefined && { inboxPrefix: address.inboxPrefix }),
+    ...(address.replyPrefix !== undefined && { inboxPrefix: address.replyPrefix }),
     ...(await credentials(address)),
   };
   const connection = await retry(() => connect(connectionOptions), {
     forMs: Number.POSITIVE_INFINITY,
     everyMs: RECONNECT_WAIT_MS,
-    // Not left to the client: it would also wait, without a word, for brokers that do not know us.
+    // The client's own waiting would also go on silently when the brokers refuse the key.
     isPassing: (error) => options.waitForFirst && !(error instanceof errors.AuthorizationError),
   });
   keepAddresses(connection, servers);
@@ -115,8 +123,8 @@ export async function connectBroker(
 }
 
 /**
- * Takes addresses back that the client dropped because they did not answer the first time. Where the brokers do not advertise
- * each other, a program that was started while two of three were down would know a single broker for the rest of its life.
+ * Restores addresses that the client dropped because they did not answer its first connection. Where the brokers do not
+ * advertise each other, a program that starts while two of three are down would otherwise know one broker for ever.
  */
 function keepAddresses(connection: NatsConnection, servers: readonly string[]): void {
   const reached = connection.getServers().map(({ listen }) => listen);
@@ -126,14 +134,14 @@ function keepAddresses(connection: NatsConnection, servers: readonly string[]): 
   if (discovered.length > 0) connection.setServers([...listed, ...discovered]);
 }
 
-/** What stands before the host of a URL. The client would drop it without a word. */
+/** The part before the host of a URL. The client would drop it silently. */
 const SIGN_IN = /^((?:[a-z]+:\/\/)?)([^@/]*)@/i;
 
 function withoutSignIn(url: string): string {
   return url.replace(SIGN_IN, '$1');
 }
 
-/** @throws when the URLs do not agree: the client signs in everywhere as the same user */
+/** @throws when the URLs disagree, because the client signs in everywhere as the same user */
 function signInOf(urls: string): Pick<NodeConnectionOptions, 'user' | 'pass' | 'token'> {
   const given = urls.split(',').flatMap((url) => SIGN_IN.exec(url.trim())?.[2] ?? []);
   const [first, ...others] = new Set(given);

@@ -1,22 +1,23 @@
 /**
- * Puts a consumer back, or forward.
+ * Moves a consumer back or forward.
  *
- * Between accounts, the answer is lost where the broker that is asked leads the consumer. So the consumer is looked at while
- * the answer is waited for: workers may take what it delivers at once, and its position alone tells nothing then.
+ * Between accounts, the answer is lost when the broker that receives the request also leads the consumer. So the
+ * consumer is inspected while the answer is awaited. Its position alone proves nothing, because workers may take its
+ * deliveries at once.
  */
 import type { ConsumerInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
-import { settledWithin } from '#waiting';
+import { valueOrTimeout } from '#waiting';
 import { jetStreamApi } from './jetstream-api.js';
 
 const RESET_MS_MAX = 5_000;
-const LOOK_MS = 100;
+const INSPECT_MS = 100;
 
 /**
- * The next message that the consumer delivers is the first at or after a sequence. What was delivered and not acknowledged is
- * forgotten.
+ * Moves a consumer so that its next delivery is the first message at or after a sequence. Deliveries that were not
+ * acknowledged are forgotten.
  *
- * @throws when the brokers do not do it, with their words and what to do
+ * @throws when the brokers refuse, with their reason and what to do
  */
 export async function resetConsumer(
   connection: NatsConnection,
@@ -36,19 +37,19 @@ export async function resetConsumer(
     },
   );
   for (;;) {
-    const isAnswered = await settledWithin(LOOK_MS, answer);
+    const isAnswered = await valueOrTimeout(INSPECT_MS, answer);
     if (isAnswered === true) return;
     const now = await consumers.info(stream, name).catch(() => undefined);
     if (now && wasReset(before, now, seq)) return;
     if (isAnswered === false)
       throw new Error(
-        `consumer ${name} cannot be put back to sequence ${seq} (${reason}): run sekali rewind, then setup`,
+        `consumer ${name} cannot be reset to sequence ${seq} (${reason}): run sekali rewind, then setup`,
         { cause },
       );
   }
 }
 
-/** A reset begins the count of deliveries again, and mostly moves the position back; nothing else does. */
+/** A reset restarts the count of deliveries and usually moves the position back. Nothing else does. */
 function wasReset({ delivered: then }: ConsumerInfo, { delivered: now }: ConsumerInfo, seq: number): boolean {
   if (now.consumer_seq < then.consumer_seq || now.stream_seq < then.stream_seq) return true;
   return now.consumer_seq === 0 && now.stream_seq === seq - 1;

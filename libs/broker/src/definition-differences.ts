@@ -1,14 +1,14 @@
 /**
- * What a stream or a consumer has that its definition does not want, field by field.
+ * Finds the fields in which a stream or a consumer differs from its definition.
  *
- * Whoever may administer the brokers can change both by hand, and most of such changes harm in silence: a filter leaves
- * events where no worker sees them, a limit discards what was acknowledged, a transform makes dead letters of it.
+ * An administrator of the brokers can change both by hand, and most of such changes do silent harm. A filter leaves
+ * events where no worker sees them. A limit discards acknowledged events. A transform turns them into dead letters.
  *
  *   same ─▶ nothing is sent          (a standalone broker gives its stream another `created` with every update)
- *   differs ─▶ can it be put right without losing anything? ─yes─▶ mended, and said
- *                                                           └─no──▶ refused, with the field and both values
+ *   differs ─▶ can it be corrected without loss? ─yes─▶ corrected, and reported
+ *                                                └─no──▶ refused, with the field and both values
  *
- * Left as operators set them, since nothing of ours depends on them: placement, compression, description, metadata,
+ * Fields on which nothing of ours depends are left to operators: placement, compression, description, metadata,
  * `deny_delete`, `deny_purge`, `max_consumers`, `sample_freq`.
  */
 import {
@@ -29,15 +29,15 @@ export interface Difference {
   readonly field: string;
   readonly has: unknown;
   readonly wants: unknown;
-  /** Whether it can be put right without losing anything. */
+  /** Whether it can be corrected without loss. */
   readonly canBeMended: boolean;
-  /** Why not, where the field alone does not say it. */
+  /** The reason why not, where the field does not show it. */
   readonly why?: string;
-  /** Whether it endangers what was acknowledged to producers, as long as it lasts. */
+  /** Whether it endangers acknowledged events while it lasts. */
   readonly isDangerous: boolean;
 }
 
-/** A stream or consumer differs from its definition, and cannot or may not be put right from here. */
+/** A stream or consumer differs from its definition, and this program cannot or may not correct it. */
 export class DefinitionError extends Error {
   override readonly name = 'DefinitionError';
 
@@ -65,7 +65,7 @@ export function differencesText(differences: readonly Difference[]): string {
     .join('; ');
 }
 
-/** What every stream of ours is like, whatever its size. */
+/** The fields that every stream of ours has in common, whatever its size. */
 export function streamShape(subjectPrefix: string): Partial<StreamConfig> {
   return {
     subjects: [`${subjectPrefix}.>`],
@@ -73,20 +73,22 @@ export function streamShape(subjectPrefix: string): Partial<StreamConfig> {
     storage: StorageType.File,
     discard: DiscardPolicy.New,
     allow_direct: true,
-    // Publishers send together what comes together: see publish-together.ts.
+    // Publishers send simultaneous events as atomic batches: see atomic-batches.ts.
     allow_atomic: true,
   };
 }
 
-/** What every consumer of ours is like, whatever its bounds. */
+/** The fields that every consumer of ours has in common, whatever its bounds. */
 export const CONSUMER_SHAPE = {
   ack_policy: AckPolicy.Explicit,
-  // The worker decides what is poison; a server-side limit would strand messages without a word.
+  // The worker decides what is poison. A server-side limit would strand messages silently.
   max_deliver: -1,
   max_waiting: 512,
 } as const satisfies Partial<ConsumerConfig>;
 
-/** Fields that a definition leaves out, and what they are then. What is empty here must be absent, false or empty. */
+/**
+ * Fields that a definition leaves out, with their values. Fields that are empty here must be absent, false or empty.
+ */
 const STREAM_DEFAULTS: Partial<Record<keyof StreamConfig, unknown>> = {
   max_msgs: -1,
   max_msgs_per_subject: -1,
@@ -127,7 +129,7 @@ const CONSUMER_DEFAULTS: Partial<Record<keyof ConsumerConfig, unknown>> = {
   idle_heartbeat: undefined,
 };
 
-/** The brokers change these never, or (retention) not from or to a work queue. */
+/** Fields that the brokers never change; retention cannot change to or from a work queue. */
 const FIXED_STREAM_FIELDS = new Set<string>([
   'storage',
   'sealed',
@@ -145,7 +147,7 @@ const FIXED_CONSUMER_FIELDS = new Set<string>([
   'flow_control',
   'idle_heartbeat',
 ]);
-/** With these an acknowledged event is discarded, changed, or never acknowledged; or its body never reaches a worker. */
+/** These fields can discard, change or block an acknowledged event, or keep its body from the workers. */
 const DANGEROUS_STREAM_FIELDS = new Set<string>([
   'subjects',
   'retention',
@@ -163,21 +165,21 @@ const DANGEROUS_STREAM_FIELDS = new Set<string>([
 ]);
 const DANGEROUS_CONSUMER_FIELDS = new Set<string>(['ack_policy', 'headers_only']);
 
-/** What the words of the brokers for "as usual" stand for. */
+/** What the brokers' words for "as usual" mean. */
 const USUAL: Readonly<Record<string, string>> = { persist_mode: 'default', priority_policy: 'none' };
 
 /**
- * Compares a stream with what is wanted of it; fields of neither `wanted` nor the defaults are left alone.
+ * Compares a stream with its desired definition. Fields of neither `desired` nor the defaults are ignored.
  *
- * @param info as the brokers told it
- * @param isAllSettled whether nothing in the stream waits for a worker: then messages may leave it by age
+ * @param info the brokers' answer
+ * @param isAllSettled whether no message of the stream waits for a worker; then messages may leave by age
  */
 export function streamDifferences(
   info: Pick<StreamInfo, 'config' | 'state'>,
-  wanted: Partial<StreamConfig>,
+  desired: Partial<StreamConfig>,
   isAllSettled = true,
 ): Difference[] {
-  const differences = compare(info.config, { ...STREAM_DEFAULTS, ...wanted }).map((one) => ({
+  const differences = compare(info.config, { ...STREAM_DEFAULTS, ...desired }).map((one) => ({
     ...one,
     canBeMended: !FIXED_STREAM_FIELDS.has(one.field) && !isFromWorkQueue(one),
     isDangerous: DANGEROUS_STREAM_FIELDS.has(one.field),
@@ -189,19 +191,21 @@ export function streamDifferences(
   );
 }
 
-/** Compares a consumer with what is wanted of it, as `streamDifferences`. A pause is a difference as long as it lasts. */
+/**
+ * Compares a consumer with its desired definition, like `streamDifferences`. A pause is a difference while it lasts.
+ */
 export function consumerDifferences(
   info: Pick<ConsumerInfo, 'config' | 'paused' | 'delivered' | 'ack_floor'>,
-  wanted: Partial<ConsumerConfig>,
+  desired: Partial<ConsumerConfig>,
 ): Difference[] {
   const { config } = info;
-  const differences: Difference[] = compare(config, { ...CONSUMER_DEFAULTS, ...wanted }).map((one) => {
+  const differences: Difference[] = compare(config, { ...CONSUMER_DEFAULTS, ...desired }).map((one) => {
     const isStranding = one.field === 'max_deliver' && info.ack_floor.stream_seq < info.delivered.stream_seq;
     return {
       ...one,
       canBeMended: !FIXED_CONSUMER_FIELDS.has(one.field) && !isStranding,
       isDangerous: DANGEROUS_CONSUMER_FIELDS.has(one.field),
-      ...(isStranding && { why: 'what has met the limit would not be delivered again' }),
+      ...(isStranding && { why: 'messages that reached the limit would not be delivered again' }),
     };
   });
   const common = { canBeMended: false, isDangerous: false };
@@ -218,19 +222,19 @@ export function consumerDifferences(
   return differences;
 }
 
-/** Whether a difference is a pause: somebody wanted it for a while, and it loses nothing. */
+/** Whether a difference is a pause. An operator chose it for a while, and it loses nothing. */
 export function isPause({ field }: Difference): boolean {
   return field === 'pause_until';
 }
 
-/** What an update has to send to put differences right. */
+/** The fields of an update that corrects differences. */
 export function mending(differences: readonly Difference[]): Record<string, unknown> {
   return Object.fromEntries(differences.map(({ field, wants }) => [field, wants]));
 }
 
-function compare(config: object, wanted: object): Pick<Difference, 'field' | 'has' | 'wants'>[] {
+function compare(config: object, desired: object): Pick<Difference, 'field' | 'has' | 'wants'>[] {
   const has = config as Readonly<Record<string, unknown>>;
-  return Object.entries(wanted).flatMap(([field, wants]: [string, unknown]) =>
+  return Object.entries(desired).flatMap(([field, wants]: [string, unknown]) =>
     isSame(field, has[field], wants) ? [] : [{ field, has: has[field], wants }],
   );
 }
@@ -249,7 +253,7 @@ function isFromWorkQueue({ field, has }: Pick<Difference, 'field' | 'has'>): boo
   return field === 'retention' && has === RetentionPolicy.Workqueue;
 }
 
-/** Whether the stream has messages that are older than it should keep, and keeps them now. */
+/** Whether the stream still has messages that are older than the desired age. */
 function removesByAge({ state }: Pick<StreamInfo, 'state'>, { wants }: Pick<Difference, 'wants'>): boolean {
   if (state.messages === 0 || typeof wants !== 'number' || wants === 0) return false;
   return Date.now() - Date.parse(state.first_ts) > wants / 1e6;

@@ -1,4 +1,4 @@
-/** `duplicate` is only said of what is in the stream, or was stored. */
+/** An event is only called a `duplicate` when it is in the stream, or was stored. */
 import { describe, expect, it } from '@jest/globals';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { eventText } from '#contracts';
@@ -50,7 +50,7 @@ async function streamIdOf(system: TestSystem): Promise<number> {
 }
 
 async function giveUp(system: TestSystem, eventId: string, seq: number): Promise<void> {
-  await sightEnds();
+  await snapshotEnds();
   await system.pool.query(
     `INSERT INTO sekali.dead_letter (stream_id, seq, topic, event_id, subject, reason, detail, body, deliveries, published_at)
      VALUES ($1, $2, 'orders', $3, 'x', 'effect_failed', '', '', 1, now())`,
@@ -65,7 +65,7 @@ async function store(system: TestSystem, eventId: string, seq: number): Promise<
   );
 }
 
-/** Two publishers: one that published the event itself, and one that knows of it by the brokers alone. */
+/** Two publishers: one published the event itself, and one knows of it only from the brokers. */
 async function bothSee(system: TestSystem, ledger?: EventLedger): Promise<[Publisher, Publisher]> {
   const [own, other] = [publisherOf(system, ledger), publisherOf(system, ledger)];
   expect(await own.publish(event('a'))).toEqual({ status: 'accepted', seq: 1 });
@@ -74,11 +74,11 @@ async function bothSee(system: TestSystem, ledger?: EventLedger): Promise<[Publi
   return [own, other];
 }
 
-/** Waits until nothing that a publisher has seen before counts any more. */
-async function sightEnds(): Promise<void> {
+/** Waits until every snapshot of a publisher has expired. */
+async function snapshotEnds(): Promise<void> {
   const sinceMs = performance.now();
   await waitFor(() => performance.now() - sinceMs > 150, {
-    withinMs: 10_000,
+    timeoutMs: 10_000,
     describe: 'what was seen is old',
   });
 }
@@ -88,7 +88,7 @@ describe('a repeat of an event', () => {
     const system = await createTestSystem();
     const [own, other] = await bothSee(system, ledgerOf(system));
     const { streams } = await managerOf(system);
-    await sightEnds();
+    await snapshotEnds();
     await (way === 'purge' ? streams.purge(system.streamName) : streams.deleteMessage(system.streamName, 1));
     expect(await own.publish(event('a'))).toEqual({ status: 'accepted', seq: 2 });
     expect(await own.publish(event('a'))).toEqual({ status: 'duplicate', seq: 2 });
@@ -100,7 +100,7 @@ describe('a repeat of an event', () => {
     const system = await createTestSystem();
     const [, other] = await bothSee(system, ledgerOf(system));
     await (await managerOf(system)).streams.purge(system.streamName);
-    await sightEnds();
+    await snapshotEnds();
     expect(await other.publish(event('a'))).toEqual({ status: 'accepted', seq: 2 });
   });
 
@@ -116,13 +116,13 @@ describe('a repeat of an event', () => {
     const [own, other] = await bothSee(system, ledgerOf(system));
     await store(system, 'a', 1);
     await (await managerOf(system)).streams.purge(system.streamName);
-    await sightEnds();
+    await snapshotEnds();
     expect(await own.publish(event('a'))).toEqual({ status: 'duplicate', seq: 1 });
     expect(await other.publish(event('a'))).toEqual({ status: 'duplicate', seq: 1 });
     expect(await messagesIn(system)).toBe(0);
   });
 
-  it('is published again when it was given up, once for each time', async () => {
+  it('is published again when it became a dead letter, once for each time', async () => {
     const system = await createTestSystem();
     const [own, other] = await bothSee(system, ledgerOf(system));
     await giveUp(system, 'a', 1);
@@ -134,14 +134,14 @@ describe('a repeat of an event', () => {
     expect(await messagesIn(system)).toBe(3);
   });
 
-  it('is not taken for given up because of another event, or another stream, under its sequence', async () => {
+  it('is not mistaken for a dead letter because of another event, or another stream, under its sequence', async () => {
     const system = await createTestSystem();
     const [own] = await bothSee(system, ledgerOf(system));
     await giveUp(system, 'b', 1);
     expect(await own.publish(event('a'))).toEqual({ status: 'duplicate', seq: 1 });
   });
 
-  it('does not fill the stream when it is given up each time it is sent', async () => {
+  it('does not fill the stream when it becomes a dead letter each time it is sent', async () => {
     const system = await createTestSystem();
     const publisher = publisherOf(system, ledgerOf(system));
     for (let n = 0; n < 12; n++) {
@@ -151,7 +151,7 @@ describe('a repeat of an event', () => {
     expect(await messagesIn(system)).toBe(4);
   });
 
-  it('is a duplicate of what is in the stream while the database cannot be asked, and goes again when it is not', async () => {
+  it('is a duplicate of the stream’s message while the database does not answer, and is published again without one', async () => {
     const system = await createTestSystem();
     const asked = { count: 0 };
     const down = (): Promise<never> => {
@@ -160,15 +160,15 @@ describe('a repeat of an event', () => {
     };
     const ledger = { givenUpFrom: down, givenUpAmong: down, stored: down };
     const [own, other] = await bothSee(system, ledger);
-    // It is left alone for a while after the first failure.
+    // The ledger is not asked for a while after the first failure.
     expect(asked.count).toBe(2);
     await (await managerOf(system)).streams.purge(system.streamName);
-    await sightEnds();
+    await snapshotEnds();
     expect(await own.publish(event('a'))).toEqual({ status: 'accepted', seq: 2 });
     expect(await other.publish(event('a'))).toEqual({ status: 'duplicate', seq: 2 });
   });
 
-  it('costs no question of its own while others come, however many they are', async () => {
+  it('shares its inspection with other repeats, however many they are', async () => {
     const system = await createTestSystem();
     const ledger = ledgerOf(system);
     let asked = 0;
@@ -180,12 +180,12 @@ describe('a repeat of an event', () => {
     const events = Array.from({ length: 1_000 }, (_, n) => event(String(n)));
     await publisher.publishAll(events);
     const beganMs = performance.now();
-    const told = await publisher.publishAll(events);
-    expect(told.every(({ status }) => status === 'duplicate')).toBe(true);
+    const answers = await publisher.publishAll(events);
+    expect(answers.every(({ status }) => status === 'duplicate')).toBe(true);
     expect(asked).toBeLessThanOrEqual(3 + (performance.now() - beganMs) / 50);
   });
 
-  it('is found to be given up among more dead letters than are looked through at once', async () => {
+  it('is recognised as a dead letter among more of them than one query returns', async () => {
     const system = await createTestSystem();
     const [own] = await bothSee(system, ledgerOf(system));
     await giveUp(system, 'a', 1);
@@ -198,7 +198,7 @@ describe('a repeat of an event', () => {
   });
 });
 
-describe('an event that is given up again and again', () => {
+describe('an event that becomes a dead letter again and again', () => {
   it('is sent three times at once, then once a minute, and each repeat of that is free', () => {
     const repeats = new Repeats();
     const at = (seq: number, nowMs: number): boolean =>

@@ -1,18 +1,18 @@
 /**
- * The headers of a message, written once.
+ * Encodes the headers of a message once.
  *
- * The client's own headers look every name and value up and over for each message; these names are ours. New ones for every
- * try: the client writes into headers it is given again, and an old id in them loses the message.
+ * The client's own headers inspect every name and value several times per message, but these names are ours. Every try
+ * needs new headers: the client writes into the ones it gets, and an old id in them loses the message.
  */
 import { errors, type MsgHdrs } from '@nats-io/nats-core';
 import { MESSAGE_ID_HEADER, SUBMISSION_HEADER } from '#contracts';
 
-/** The place of a message among those that the brokers take all together or not at all. */
+/** The position of a message in an atomic batch. */
 export interface BatchPlace {
   readonly batch: string;
-  /** From 1. */
+  /** Counted from 1. */
   readonly number: number;
-  /** The last one has the batch taken. */
+  /** The last message commits the batch. */
   readonly isLast: boolean;
 }
 
@@ -30,6 +30,6 @@ export function messageHeaders(messageId: string, submission: string, place?: Ba
     if (place.isLast) text += 'Nats-Batch-Commit: 1\r\n';
   }
   const bytes = Buffer.from(`${text}\r\n`);
-  // All that publishing asks of headers.
+  // Publishing uses no other method of headers.
   return { encode: () => bytes } as unknown as MsgHdrs;
 }

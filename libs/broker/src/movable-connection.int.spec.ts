@@ -37,7 +37,7 @@ describe('a move', () => {
     await movable.connection.flush();
   });
 
-  it('gives up when it is told to', async () => {
+  it('gives up when its signal aborts', async () => {
     const giveUp = new AbortController();
     const moving = movable.moveTo('nowhere', giveUp.signal);
     giveUp.abort();
@@ -48,6 +48,6 @@ describe('a move', () => {
       movable.connection.publish('stands');
       return heard;
     };
-    await waitFor(stands, { withinMs: 10_000, describe: 'the connection stands, wherever it is' });
+    await waitFor(stands, { timeoutMs: 10_000, describe: 'the connection stands, wherever it is' });
   });
 });

@@ -1,20 +1,20 @@
-/**
- * A connection that can be taken to a broker by its name, or away from the one where it is.
- *
- * The broker that leads a consumer sends its deliveries and takes its acks. Over any other broker each of them takes one
- * more step: in a drain it cost the brokers 20 instead of 14 µs of processor time an event.
- *
- * Addresses do not tell which broker is behind them, so names are learned by connecting. The client's own rotation is no
- * help: it skips addresses that were used a moment ago. It lets its choice be changed, though, at every try.
- */
 import type { NatsConnection, Server } from '@nats-io/nats-core';
-import { settledWithin } from '#waiting';
+import { valueOrTimeout } from '#waiting';
 import { type BrokerAddress, connectBroker, type ConnectOptions } from './connection.js';
 
 const MOVE_ON_MS_MAX = 3_000;
 const FLUSH_MS_MAX = 500;
 
-/** See the head of this file. */
+/**
+ * A connection that can be moved to a broker by its name, or away from its current one.
+ *
+ * The broker that leads a consumer sends its deliveries and takes its acks. Over any other broker, each of them takes
+ * one more hop. In a drain that cost the brokers 20 instead of 14 µs of processor time per event.
+ *
+ * Addresses do not show which broker is behind them, so names are learned by connecting. The client's own rotation does
+ * not help, because it skips addresses that were used a moment ago. But it allows its choice to be changed at every
+ * try.
+ */
 export class MovableConnection {
   private movingOn: Promise<string | undefined> | undefined;
   private lastMoveMs = -Infinity;
@@ -38,8 +38,8 @@ export class MovableConnection {
   }
 
   /**
-   * Connects anew until the connection is with `broker`, trying each address once. What was sent before is flushed; what is
-   * sent meanwhile may be lost, and so are the requests that wait for an answer.
+   * Reconnects until the connection is with `broker`, trying each address once. Earlier messages are flushed first.
+   * Messages sent meanwhile may be lost, and so are pending requests.
    *
    * @param signal gives up; the connection is then with any broker, or still on its way to one
    * @returns whether it is with `broker`
@@ -51,7 +51,7 @@ export class MovableConnection {
       for (;;) {
         this.choice.learn(this.connection.getServer(), this.connection.info?.server_name);
         if (isThere() || signal.aborted || !this.choice.hasMore(this.connection.getServers())) break;
-        await untilAborted(signal, this.connectAnew(signal));
+        await untilAborted(signal, this.reconnect(signal));
       }
     } finally {
       this.choice.seek(undefined);
@@ -60,11 +60,11 @@ export class MovableConnection {
   }
 
   /**
-   * Connects to another broker than the one where the connection is: to the address that was used the longest time ago.
-   * The addresses are tried in turn; where there is but one, it is dialled again, as another broker may be behind it. Calls at
-   * the same time are one.
+   * Moves the connection to another broker, at the address whose last use is longest ago. The addresses are tried in
+   * turn. A single address is dialled again, because another broker may be behind it. Simultaneous calls share one
+   * move.
    *
-   * @returns the name of the broker where the connection stands; `undefined` when it is still on its way after 3 s
+   * @returns the name of the broker that the connection then has; `undefined` when it is still on its way after 3 s
    */
   async moveOn(): Promise<string | undefined> {
     this.movingOn ??= this.leave().finally(() => {
@@ -74,7 +74,7 @@ export class MovableConnection {
     return this.movingOn;
   }
 
-  /** When `moveOn` ended last, by the clock of `performance.now`; -Infinity when it never was called. */
+  /** When `moveOn` last ended, on the clock of `performance.now`; -Infinity before its first call. */
   get movedAtMs(): number {
     return this.lastMoveMs;
   }
@@ -86,7 +86,7 @@ export class MovableConnection {
     }, MOVE_ON_MS_MAX);
     this.choice.leave(this.connection.getServer());
     try {
-      await untilAborted(patience.signal, this.connectAnew(patience.signal));
+      await untilAborted(patience.signal, this.reconnect(patience.signal));
       return patience.signal.aborted ? undefined : this.connection.info?.server_name;
     } finally {
       clearTimeout(timer);
@@ -95,9 +95,9 @@ export class MovableConnection {
   }
 
   /** Resolves when the connection stands again, or is closed. */
-  private async connectAnew(signal: AbortSignal): Promise<void> {
-    // A flush that meets a connection as it breaks fails, or is never answered.
-    await settledWithin(FLUSH_MS_MAX, this.connection.flush()).catch(() => undefined);
+  private async reconnect(signal: AbortSignal): Promise<void> {
+    // A flush during a disconnect fails, or never gets an answer.
+    await valueOrTimeout(FLUSH_MS_MAX, this.connection.flush()).catch(() => undefined);
     if (signal.aborted || this.connection.isClosed()) return;
     const statuses = this.connection.status();
     await this.connection.reconnect();
@@ -131,26 +131,26 @@ class AddressChoice {
   private useCount = 0;
   private sought: string | undefined;
 
-  /** Begins a search for a broker, or ends it: then the client chooses as it always does. */
+  /** Starts a search for a broker. With `undefined` it ends the search, and the client chooses as usual. */
   seek(broker: string | undefined): void {
     this.sought = broker;
     this.tried.clear();
   }
 
-  /** Begins a search for any broker but the one at an address, unless there is no other. */
+  /** Starts a search for any broker except the one at an address, unless there is only one. */
   leave(listen: string): void {
     this.seek(ANY_OTHER);
     this.tried.add(listen);
     this.use(listen);
   }
 
-  /** Remembers who was met where. */
+  /** Remembers which broker an address led to. */
   learn(listen: string, name: string | undefined): void {
     this.tried.add(listen);
     if (name !== undefined) this.names.set(listen, name);
   }
 
-  /** Whether an address is left that may be the one sought. */
+  /** Whether an untried address may lead to the broker. */
   hasMore(addresses: readonly Address[]): boolean {
     return this.next(addresses) !== undefined;
   }
@@ -169,7 +169,7 @@ class AddressChoice {
     this.uses.set(listen, (this.useCount += 1));
   }
 
-  /** First the address at which it was met before; brokers move, so the others too. */
+  /** The address where the broker was met before comes first. Brokers move, so the others follow. */
   private next<A extends Address>(addresses: readonly A[]): A | undefined {
     const left = addresses.filter(({ listen }) => !this.tried.has(listen));
     if (this.sought === ANY_OTHER) {

@@ -37,7 +37,10 @@ describe('a place for a stream', () => {
         () => manager.streams.delete('PROBE').then(() => false),
         (error: unknown) => String(error).includes('no suitable peers'),
       );
-    await waitFor(refused, { withinMs: 40_000, describe: 'the brokers to have no place for three replicas' });
+    await waitFor(refused, {
+      timeoutMs: 40_000,
+      describe: 'the brokers to have no room for three replicas',
+    });
     const made = ensureStream(system.connection, definition('WAITED'));
     let isEarly = true;
     const early = made.then(
@@ -51,7 +54,7 @@ describe('a place for a stream', () => {
     expect(await early).toBe(false);
   }, 120_000);
 
-  it('that the disks do not have is said, with what to do', async () => {
+  it('that the disks lack is reported, with what to do', async () => {
     const made = ensureStream(system.connection, definition('LARGE', 1e15));
     await expect(made).rejects.toThrow(NoRoomError);
     await expect(made).rejects.toThrow(/lower SEKALI_STREAM_BYTES_MAX/);

@@ -1,23 +1,23 @@
 /**
  * What a failed try to publish means: try again with the same id, and how soon, or give up.
  *
- * Nothing here decides whether the brokers have the message. A try that ended without an answer may have
- * stored it; the duplicate window makes the next try with the same id harmless either way.
+ * Nothing here decides whether the brokers have the message. A try that ended without an answer may have stored it. The
+ * duplicate window makes the next try with the same id harmless either way.
  */
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/nats-core';
 
 /** Why an event was not taken. */
 export type UnavailableReason =
-  /** More publishes wait already than this process may hold. */
+  /** Too many publishes are waiting in this process already. */
   | 'busy'
-  /** The stream, or the brokers' storage, holds as much as it may. */
+  /** The stream, or the brokers' storage, is full. */
   | 'stream_full'
   /** The brokers did not take it within the budget. */
   | 'no_answer'
   /** The brokers refuse a message of this size. */
   | 'too_large'
-  /** The brokers refuse it for another reason, and would again. */
+  /** The brokers refuse it for another reason, and would refuse it again. */
   | 'refused'
   /** This publisher is being stopped. */
   | 'stopping';
@@ -45,10 +45,10 @@ const OUT_OF_SPACE = new Set([
   10047, // insufficient storage resources available
   10122, // stream max bytes exceeds account limit
 ]);
-/** `10077` is any failure to store; only these descriptions mean that there is no room. */
+/** `10077` is any failure to store. Only these descriptions mean that there is no room. */
 const FULL = /maximum (bytes|messages)|insufficient|no space/i;
 
-/** Says what a failed try means. Never throws; an error nobody foresaw is tried again. */
+/** Says what a failed try means. It never throws; an unforeseen error is tried again. */
 export function publishFailure(error: unknown): PublishFailure {
   if (error instanceof JetStreamApiError) return apiFailure(error);
   if (error instanceof errors.InvalidArgumentError) {
@@ -59,7 +59,7 @@ export function publishFailure(error: unknown): PublishFailure {
   if (cause instanceof errors.PermissionViolationError || cause instanceof errors.InvalidSubjectError) {
     return { retry: false, reason: 'refused' };
   }
-  // Closed for good, by us: a connection that was lost is being dialled again and says so otherwise.
+  // We closed the connection for good. A lost connection is being dialled again and has other errors.
   if (cause instanceof errors.ClosedConnectionError || cause instanceof errors.DrainingConnectionError) {
     return { retry: false, reason: 'stopping' };
   }
@@ -76,7 +76,7 @@ function apiFailure(error: JetStreamApiError): PublishFailure {
   return status >= 500 ? { retry: true, pace: 'unanswered' } : { retry: false, reason: 'refused' };
 }
 
-/** Whether nobody was there who could answer, or nobody did: a broker that is cut off from the others looks like that. */
+/** Whether no broker answered. A broker that is cut off from the others causes the same errors. */
 export function isUnanswered(error: unknown): boolean {
   const failure = publishFailure(error);
   return failure.retry && failure.pace === 'unanswered';
@@ -90,7 +90,7 @@ const PACES: Readonly<Record<RetryPace, { readonly firstMs: number; readonly las
 };
 
 /**
- * How long to wait before the next try: doubling, with jitter, so that publishers do not come back in step.
+ * How long to wait before the next try. The time doubles, with jitter, so that publishers do not retry in step.
  *
  * @param tries how many have failed, 1 or more
  * @param random a number from 0 to 1

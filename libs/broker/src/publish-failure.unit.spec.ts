@@ -10,7 +10,7 @@ describe('a try to publish that failed', () => {
   it.each([
     ['no answer in time', new errors.TimeoutError(), 'unanswered'],
     [
-      'nobody listens: no leader',
+      'no responders: no leader',
       new errors.RequestError('', { cause: new errors.NoRespondersError('x') }),
       'unanswered',
     ],
@@ -23,7 +23,7 @@ describe('a try to publish that failed', () => {
     ['storing failed, but not for want of room', refusal(10077, 503, 'store is closed'), 'unanswered'],
     ['the same id is being published', refusal(10158, 409), 'in_process'],
     ['too many requests', refusal(10167, 429), 'slow_down'],
-    ['something nobody foresaw', new Error('?'), 'unanswered'],
+    ['an unforeseen error', new Error('?'), 'unanswered'],
   ])('is repeated when %s', (_, error, pace) => {
     expect(publishFailure(error)).toEqual({ retry: true, pace });
   });

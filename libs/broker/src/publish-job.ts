@@ -1,7 +1,7 @@
 /** One event on its way to the stream, and what can become of it. */
 import { type UnavailableReason } from './publish-failure.js';
 
-/** An event on its way: what it is called, and its JSON text. */
+/** An event on its way: its topic, its id and its JSON text. */
 export interface Publication {
   readonly topic: string;
   readonly eventId: string;
@@ -9,28 +9,29 @@ export interface Publication {
   readonly body: string;
 }
 
-/** What became of one publish. */
+/** The result of one publish. */
 export type PublishOutcome =
   | { readonly status: 'accepted' | 'duplicate'; readonly seq: number }
   | { readonly status: 'unavailable'; readonly reason: UnavailableReason; readonly retryable: boolean };
 
-/** An event that a publisher has taken in. */
+/** An event that a publisher has accepted. */
 export interface PublishJob {
   readonly event: Publication;
   readonly subject: string;
   readonly messageId: string;
-  /** When it is given up, by `Date.now()`. */
+  /** When the publisher gives up, on the clock of `Date.now()`. */
   readonly deadline: number;
   /**
-   * Names this submission: a "duplicate" that bears it is our own message, stored by a try whose answer was lost.
+   * Identifies this submission. A "duplicate" with this value is our own message, stored by a try whose answer was
+   * lost.
    */
   readonly submission: string;
-  readonly settle: (outcome: PublishOutcome) => void;
-  /** Those who asked for the same id meanwhile. */
+  readonly resolve: (outcome: PublishOutcome) => void;
+  /** Callers that published the same id meanwhile. */
   readonly followers: ((outcome: PublishOutcome) => void)[];
 }
 
-/** The outcome of an event that was not taken. */
+/** The outcome of an event that the brokers did not take. */
 export function unavailable(reason: UnavailableReason): PublishOutcome {
   return { status: 'unavailable', reason, retryable: reason !== 'too_large' && reason !== 'refused' };
 }

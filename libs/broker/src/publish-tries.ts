@@ -1,26 +1,8 @@
-/**
- * Takes one event to its outcome, by as many tries as it needs.
- *
- *   first ─ack──────────────────────────▶ accepted
- *     └─anything else─▶ goOn ─look─────▶ duplicate | accepted (our own try, whose answer was lost)
- *                        │ ▲ └─refused─▶ unavailable
- *                        ├─┘ wait, same id again, until the deadline
- *                        └─ a duplicate of what nobody has: again, under a fresh message id
- *
- * The brokers compare message ids only. A message that somebody published under an event's id without being that
- * event (not JSON, another id in its body) would swallow the real one: so what a "duplicate" is a duplicate of is
- * looked at, unless this process published it itself, and the event is published under a fresh message id if need be.
- * A message that has left the stream, or was given up, swallows its event in the same way (duplicate-check.ts). The fresh
- * id is made from the sequence of the lost message, so that all who repeat the event add one message for each that is lost.
- *
- * A try whose answer was lost may have stored the event; the next is then told "duplicate" about our own
- * message. The submission header tells the two apart, so that duplicates are counted exactly.
- */
 import { jetstream, type JetStreamClient, type JetStreamManager, type PubAck } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { decodeEvent, messageIdOf, type RawMessage, SUBMISSION_HEADER } from '#contracts';
 import { pause } from '#waiting';
-import { type Ack, type AckInbox } from './ack-inbox.js';
+import { type Ack, type PubAckSubscription } from './pub-ack-subscription.js';
 import type { BrokerWatch } from './broker-watch.js';
 import { DuplicateCheck, type EventLedger, type SentEvent } from './duplicate-check.js';
 import { jetStreamApi } from './jetstream-api.js';
@@ -29,54 +11,73 @@ import { isUnanswered, publishFailure, retryDelayMs } from './publish-failure.js
 import { type PublishJob, type PublishOutcome, unavailable } from './publish-job.js';
 import { RecentSequences } from './recent-sequences.js';
 
-/** Where and for how long is tried. */
+/** Where to publish, and the bounds of the tries. */
 export interface TryBounds {
   readonly stream: string;
   readonly subjectPrefix: string;
-  /** Whether this user may look at a message. One that may not takes the brokers' word for what is a duplicate. */
-  readonly mayLook: boolean;
+  /** Whether this user may inspect a message. Without that right, the brokers alone decide what is a duplicate. */
+  readonly mayInspect: boolean;
   /** How long one try waits for an answer. */
   readonly tryMsMax: number;
-  /** When everything is given up, by `Date.now()`; it may come nearer. */
+  /** When every try ends, on the clock of `Date.now()`; it may move closer. */
   readonly stopAt: () => number;
-  /** What is known of events beyond the stream. */
+  /** What the database knows of events beyond the stream. */
   readonly ledger?: EventLedger | undefined;
-  /** Told whether the broker answers. */
+  /** Notes whether the broker answers. */
   readonly watch?: Pick<BrokerWatch, 'answered' | 'unanswered'> | undefined;
 }
 
 const LAST_TRY_MS_MIN = 100;
-const LOOK_MS_MAX = 2_000;
+const INSPECT_MS_MAX = 2_000;
 
-/** See the head of this file. */
+/**
+ * Takes one event to its outcome, by as many tries as it needs.
+ *
+ *   first ─ack──────────────────────────▶ accepted
+ *     └─anything else─▶ goOn ─inspect──▶ duplicate | accepted (our own try, whose answer was lost)
+ *                        │ ▲ └─refused─▶ unavailable
+ *                        ├─┘ wait, same id again, until the deadline
+ *                        └─ a duplicate of a lost message: again, under a new message id
+ *
+ * The brokers compare message ids only. Any message that was published under an event's id would swallow the event.
+ * That holds even for one that is not JSON or has another id in its body. So the first message is inspected, unless
+ * this process published it. If it is another event, this one is published under a new message id.
+ *
+ * A message that has left the stream, or became a dead letter, swallows its event in the same way (duplicate-check.ts).
+ * The new id derives from the sequence of the lost message. So all repeats of an event together add only one message
+ * per lost message.
+ *
+ * A try whose answer was lost may have stored the event. The next try then gets the answer "duplicate" about our own
+ * message. The submission header distinguishes the two, so that duplicates are counted exactly.
+ */
 export class PublishTries {
   private readonly client: JetStreamClient;
   private manager: Promise<JetStreamManager> | undefined;
-  /** What this process published lately, remembered to spare looking at it. */
+  /** What this process published recently. Those messages need no inspection. */
   private readonly own = new RecentSequences();
   private readonly duplicates: DuplicateCheck;
 
   constructor(
     private readonly connection: NatsConnection,
-    private readonly acks: AckInbox,
+    private readonly acks: PubAckSubscription,
     private readonly bounds: TryBounds,
   ) {
     this.client = jetstream(connection, { timeout: bounds.tryMsMax });
     this.duplicates = new DuplicateCheck(() => this.leader(), bounds.stream, bounds.ledger);
   }
 
-  /** Whether this process has published the message id lately, so that it is a duplicate for certain. */
+  /** Whether this process has recently published the message id, so that it is certainly a duplicate. */
   isOwn(messageId: string): boolean {
     return this.own.sequenceOf(messageId) !== undefined;
   }
 
-  /** The outcome of an event of which the brokers have said that they took it. */
+  /** The outcome of an event that the brokers took. */
   accepted(job: PublishJob, seq: number): PublishOutcome {
     this.own.add(job.messageId, seq);
     return { status: 'accepted', seq };
   }
 
-  /** Begins. @param end called once with the outcome, never before this returns */
+  /** Starts the first try. @param end called once with the outcome, never before this returns */
   first(job: PublishJob, end: (outcome: PublishOutcome) => void): void {
     const goOn = (answer?: Ack | Error): void => {
       void this.goOn(job, answer).then(end);
@@ -100,7 +101,7 @@ export class PublishTries {
     }
   }
 
-  /** How long a try of a job may wait for its answer. Not positive when there is no time left. */
+  /** How long a try of a job may wait for its answer. It is not positive when there is no time left. */
   tryMsOf(job: PublishJob): number {
     const leftMs = this.leftMs(job);
     return leftMs <= 0 ? leftMs : this.tryMs(leftMs);
@@ -121,7 +122,7 @@ export class PublishTries {
       }
       if (leftMs <= 0) return unavailable(this.bounds.stopAt() < job.deadline ? 'stopping' : 'no_answer');
       try {
-        // Through the client here: it also hears that publishing is not permitted.
+        // The client's own publish also notices that publishing is not permitted.
         answer ??= await this.again(job, messageId, this.tryMs(leftMs));
         const first = answer.duplicate ? await this.firstOf(job, answer.seq) : 'this';
         if (first === 'this') return this.accepted(job, answer.seq);
@@ -138,7 +139,7 @@ export class PublishTries {
     return this.own.sequenceOf(messageId) === seq && this.duplicates.isSurelyKept(seq);
   }
 
-  /** Whether the message that the brokers call the first is this event, and somebody has it. */
+  /** Whether the message that came first is this event, and is kept. */
   private async isKept(
     { event: { topic, eventId } }: PublishJob,
     seq: number,
@@ -165,19 +166,19 @@ export class PublishTries {
   }
 
   /**
-   * What the broker has under the message id: this very submission, the same event sent before, nothing any more, or
-   * something that is not this event. Throws when nobody says; the try is then repeated.
+   * What the brokers have under the message id: this very submission, the same event from before, no message any more,
+   * or another event. It throws when no broker answers, and the try is then repeated.
    */
   private async firstOf(job: PublishJob, seq: number): Promise<'this' | 'same' | 'gone' | 'another'> {
-    if (!this.bounds.mayLook || this.own.sequenceOf(job.messageId) === seq) return 'same';
+    if (!this.bounds.mayInspect || this.own.sequenceOf(job.messageId) === seq) return 'same';
     const manager = await this.leader();
     const stored = await manager.streams.getMessage(this.bounds.stream, { seq }).catch((error: unknown) => {
       if (publishFailure(error).retry) throw error;
-      // A producer that may only publish may not look: then the message id has to do.
-      return 'not-told' as const;
+      // A producer that may only publish may not inspect messages. The message id decides then.
+      return 'not-permitted' as const;
     });
-    if (stored === 'not-told') return 'same';
-    // It has left the stream since, by age or by hand.
+    if (stored === 'not-permitted') return 'same';
+    // The message has left the stream, by age or by hand.
     if (stored === null) return 'gone';
     if (stored.header.get(SUBMISSION_HEADER) === job.submission) return 'this';
     const theirs = this.identityOf({
@@ -194,9 +195,9 @@ export class PublishTries {
     return isSame ? 'same' : 'another';
   }
 
-  /** Questions go to the leader: a replica asked directly may not have the message yet. */
+  /** Queries go to the leader, because a replica may not have the message yet. */
   private async leader(): Promise<JetStreamManager> {
-    this.manager ??= jetStreamApi(this.connection, LOOK_MS_MAX);
+    this.manager ??= jetStreamApi(this.connection, INSPECT_MS_MAX);
     return this.manager;
   }
 

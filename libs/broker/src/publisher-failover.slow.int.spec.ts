@@ -23,7 +23,7 @@ async function storedIds(cluster: TestCluster): Promise<Map<string, number>> {
   for (let seq = 1; seq <= state.last_seq; seq++) {
     // One broker is down: the stream may be without a leader for a moment.
     const message = await waitFor(() => manager.streams.getMessage(cluster.streamName, { seq }), {
-      withinMs: 30_000,
+      timeoutMs: 30_000,
       describe: `message ${seq}`,
     });
     const id = message.header.get(MESSAGE_ID_HEADER);
@@ -65,7 +65,7 @@ describe('publishing while the leader of the stream is killed', () => {
     };
     const producers = Promise.all(Array.from({ length: 64 }, produce));
     await waitFor(() => outcomes.length > EVENTS / 4, {
-      withinMs: 60_000,
+      timeoutMs: 60_000,
       describe: 'a quarter to be published',
     });
     cluster.brokers.node(leader).kill('SIGKILL');

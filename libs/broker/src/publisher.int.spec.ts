@@ -40,15 +40,15 @@ const count = (outcomes: readonly PublishOutcome[], status: PublishOutcome['stat
   outcomes.filter((outcome) => outcome.status === status).length;
 
 describe('publishing', () => {
-  it('puts one of 50 simultaneous publishes of an event into the stream and tells the others of it', async () => {
+  it('puts one of 50 simultaneous publishes of an event into the stream, and calls the others duplicates', async () => {
     const system = await createTestSystem();
     // Two publishers, as two gateways: what one cannot see of the other the brokers answer with 10158.
     const [one, other] = [publisherOf(system), publisherOf(system)];
-    const told = await Promise.all(
+    const answers = await Promise.all(
       Array.from({ length: 50 }, (_, n) => (n % 2 ? one : other).publish(event('orders', 'same'))),
     );
-    expect([count(told, 'accepted'), count(told, 'duplicate')]).toEqual([1, 49]);
-    expect(told.every((outcome) => outcome.status !== 'unavailable' && outcome.seq === 1)).toBe(true);
+    expect([count(answers, 'accepted'), count(answers, 'duplicate')]).toEqual([1, 49]);
+    expect(answers.every((outcome) => outcome.status !== 'unavailable' && outcome.seq === 1)).toBe(true);
     expect(await messagesIn(system)).toBe(1);
   });
 
@@ -82,7 +82,7 @@ describe('publishing', () => {
     expect(await publisherOf(system).publish(event('a', '1'))).toEqual({ status: 'duplicate', seq: 1 });
   });
 
-  it('is not taken in by a message that has the id of the event without being it', async () => {
+  it('is not deceived by a message that has the event’s id but is another event', async () => {
     const system = await createTestSystem();
     const impostors = ['not json', eventText({ ...sampleEvent, eventId: 'other' })];
     for (const [n, body] of impostors.entries()) {
@@ -91,9 +91,9 @@ describe('publishing', () => {
       await jetstream(system.connection).publish(`${system.subjectPrefix}.orders`, body, { headers: header });
     }
     const publisher = publisherOf(system);
-    const told = await publisher.publishAll(impostors.map((_, n) => event('orders', `e${n}`)));
-    expect(told.map(({ status }) => status)).toEqual(['accepted', 'accepted']);
-    const seqs = told.map((outcome) => (outcome.status === 'unavailable' ? 0 : outcome.seq)).sort();
+    const answers = await publisher.publishAll(impostors.map((_, n) => event('orders', `e${n}`)));
+    expect(answers.map(({ status }) => status)).toEqual(['accepted', 'accepted']);
+    const seqs = answers.map((outcome) => (outcome.status === 'unavailable' ? 0 : outcome.seq)).sort();
     expect(seqs).toEqual([3, 4]);
   });
 
@@ -135,15 +135,15 @@ describe('publishing', () => {
         const again = await publisher.publishAll(refused);
         return count(again, 'unavailable') === 0 && again;
       },
-      { withinMs: 10_000, describe: 'the refused events to be taken' },
+      { timeoutMs: 10_000, describe: 'the refused events to be taken' },
     );
     expect(later).toHaveLength(40 - accepted);
     expect(await messagesIn(system)).toBe(40);
   });
 
-  it('gives up when the brokers take nothing within the budget', async () => {
+  it('gives up when the brokers take no event within the budget', async () => {
     const system = await createTestSystem();
-    const publisher = publisherOf(system, { subjectPrefix: 'nobody-listens', budgetMs: 400 });
+    const publisher = publisherOf(system, { subjectPrefix: 'without-stream', budgetMs: 400 });
     expect(await publisher.publish(event('a', '1'))).toEqual({
       status: 'unavailable',
       reason: 'no_answer',
@@ -151,9 +151,9 @@ describe('publishing', () => {
     });
   });
 
-  it('ends what is under way when it is stopped, and begins nothing more', async () => {
+  it('ends the publishes under way when it is stopped, and starts no others', async () => {
     const system = await createTestSystem();
-    const publisher = publisherOf(system, { subjectPrefix: 'nobody-listens' });
+    const publisher = publisherOf(system, { subjectPrefix: 'without-stream' });
     const underWay = publisher.publish(event('a', '1'));
     publisher.stop(100);
     expect(await underWay).toMatchObject({ status: 'unavailable', reason: 'stopping' });

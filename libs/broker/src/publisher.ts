@@ -1,75 +1,78 @@
-/**
- * Publishes events to the stream so that each is there once, and says truthfully what became of it.
- *
- *   publish ─▶ waiting ─▶ in flight, by itself or together ─▶ accepted | duplicate
- *      │                   │
- *      │ no room           │ not all taken together: each by itself (publish-tries.ts)
- *      ▼                   ▼
- *   unavailable        unavailable (budget spent, stream full)
- *
- * Promises: `accepted` and `duplicate` are said only after a quorum of the brokers has the event, and `duplicate` only
- * while it is there or when it was stored; a publish is
- * never thrown away in silence and never throws for trouble with the brokers; what waits and what is in
- * flight is bounded. `unavailable` does not say that the event is absent (an answer may have been lost), only
- * that sending it again with the same id is needed and safe.
- *
- * What waits while something is on its way is sent together, as one atomic batch (publish-together.ts): a lone event
- * goes at once and by itself, and the more come, the more share one round of the brokers. Databases know it as group
- * commit. When the brokers do not take a batch, each of its events goes by itself, with the same id, as if nothing had
- * been; so a batch is only ever a shortcut, and what is said of each event does not depend on it.
- */
 import { nuid, type NatsConnection } from '@nats-io/nats-core';
 import { messageIdOf, subjectOf } from '#contracts';
-import { AckInbox } from './ack-inbox.js';
+import { PubAckSubscription } from './pub-ack-subscription.js';
 import type { BrokerWatch } from './broker-watch.js';
 import type { EventLedger } from './duplicate-check.js';
 import { type Publication, type PublishJob, type PublishOutcome, unavailable } from './publish-job.js';
-import { PublishTogether } from './publish-together.js';
+import { AtomicBatches } from './atomic-batches.js';
 import { PublishTries } from './publish-tries.js';
-import { WaitingLine } from './waiting-line.js';
+import { Queue } from './queue.js';
 
 /** Where a publisher publishes, and its bounds. */
 export interface PublisherOptions {
-  /** The stream, for looking at a message that was stored by a try whose answer was lost. */
+  /** The stream, for inspecting a message whose answer was lost. */
   readonly stream: string;
   /** First token of every subject. */
   readonly subjectPrefix: string;
   /** Publishes that wait for the brokers' answer at a time. */
   readonly inFlightMax: number;
-  /** Publishes that wait for their turn, beyond those in flight. */
+  /** Publishes in the queue, beyond those in flight. */
   readonly waitingMax: number;
-  /** How long one publish may take, waiting for its turn included. */
+  /** How long one publish may take, including its time in the queue. */
   readonly budgetMs: number;
-  /** Whether events may be sent together. Default true; streams that do not allow it are noticed. */
-  readonly together?: boolean;
-  /** How many are sent together, at most; what the brokers take in one batch. Default 1,000. */
-  readonly togetherMax?: number;
-  /** Whether the user of the connection may look at messages of the stream. Default true; direct producers may not. */
-  readonly mayLook?: boolean;
-  /** How long one try waits for an answer. Default 3 s. */
-  readonly tryMsMax?: number;
-  /** Bytes of the bodies of all that wait or are in flight, at most. Default 64 MiB. */
-  readonly heldBytesMax?: number;
-  /** Where the brokers' answers may come to; the client's own default when left out. */
-  readonly inboxPrefix?: string | undefined;
+  /** Whether events may be sent as atomic batches. The default is true; streams that do not allow it are noticed. */
+  readonly atomicBatches?: boolean;
+  /** Events in one atomic batch, at most, as the brokers allow. The default is 1,000. */
+  readonly atomicBatchMax?: number;
   /**
-   * What is known of events beyond the stream. With it, duplicates are looked at (duplicate-check.ts); without it, only
-   * those that another process published, and what has left the stream is published again.
+   * Whether the connection's user may inspect messages of the stream. The default is true; direct producers may not.
+   */
+  readonly mayInspect?: boolean;
+  /** How long one try waits for an answer. The default is 3 s. */
+  readonly tryMsMax?: number;
+  /** Bytes of all bodies in the queue or in flight, at most. The default is 64 MiB. */
+  readonly heldBytesMax?: number;
+  /** First tokens of the reply subjects; the client's own default when left out. */
+  readonly replyPrefix?: string | undefined;
+  /**
+   * What the database knows of events beyond the stream. With it, duplicates are inspected (duplicate-check.ts).
+   * Without it, only duplicates of other processes are, and an event whose message has left the stream is published
+   * again.
    */
   readonly ledger?: EventLedger | undefined;
-  /** Told whether the broker answers, so that the connection can leave one that does not. */
+  /** Notes whether the broker answers, so that the connection can leave one that does not. */
   readonly watch?: Pick<BrokerWatch, 'answered' | 'unanswered'> | undefined;
 }
 
 const TRY_MS_MAX = 3_000;
 const HELD_BYTES_MAX = 67_108_864;
 
-/** See the head of this file. One per process and connection; it does not close the connection. */
+/**
+ * Publishes events to the stream so that each is there once, and reports the true outcome of each.
+ *
+ *   publish ─▶ queue ─▶ in flight, alone or in a batch ─▶ accepted | duplicate
+ *      │                   │
+ *      │ no room           │ batch not taken: each on its own (publish-tries.ts)
+ *      ▼                   ▼
+ *   unavailable        unavailable (budget spent, stream full)
+ *
+ * The outcome is `accepted` or `duplicate` only after a quorum of the brokers has the event. It is `duplicate` only
+ * while the event is in the stream, or when it was stored. A publish is never dropped silently, and never throws
+ * because of the brokers. The queue and the publishes in flight are bounded. `unavailable` does not say that the event
+ * is absent, because its answer may have been lost. It says that sending it again with the same id is needed and safe.
+ *
+ * While a publish is in flight, the queue collects events for one atomic batch (atomic-batches.ts). A single event is
+ * sent at once and alone. The more events come, the more of them share one round of the brokers. Databases call this
+ * group commit. When the brokers refuse a batch, each of its events is sent alone, with the same id. So a batch is only
+ * a shortcut, and no outcome depends on it.
+ *
+ * There is one publisher per process and connection, and it does not close the connection.
+ */
 export class Publisher {
   private readonly tries: PublishTries;
-  private readonly together: PublishTogether | undefined;
-  private readonly waiting = new WaitingLine<PublishJob>();
-  /** Each message id that is on its way: equal ids at the same moment become one publish. */
+  private readonly batches: AtomicBatches | undefined;
+  private readonly queue = new Queue<PublishJob>();
+  /** Each message id that is on its way. Equal ids at the same moment become one publish. */
   private readonly underway = new Map<string, PublishJob>();
   private inFlight = 0;
   private held = 0;
@@ -82,20 +85,20 @@ export class Publisher {
     connection: NatsConnection,
     private readonly options: PublisherOptions,
   ) {
-    const { stream, subjectPrefix, tryMsMax = TRY_MS_MAX, together = true, mayLook = true } = options;
+    const { stream, subjectPrefix, tryMsMax = TRY_MS_MAX, atomicBatches = true, mayInspect = true } = options;
     const { ledger, watch } = options;
-    const acks = new AckInbox(connection, options.inboxPrefix, watch);
+    const acks = new PubAckSubscription(connection, options.replyPrefix, watch);
     const stopAt = (): number => this.stopAt;
     this.tries = new PublishTries(connection, acks, {
       stream,
       subjectPrefix,
-      mayLook,
+      mayInspect,
       tryMsMax,
       stopAt,
       ledger,
       watch,
     });
-    if (together) this.together = new PublishTogether(acks, this.tries, options.togetherMax);
+    if (atomicBatches) this.batches = new AtomicBatches(acks, this.tries, options.atomicBatchMax);
   }
 
   /** How many publishes have not ended yet. */
@@ -103,15 +106,15 @@ export class Publisher {
     return this.held;
   }
 
-  /** Publishes one event. Resolves with what became of it; never rejects. */
+  /** Publishes one event. It resolves with the outcome and never rejects. */
   async publish(event: Publication): Promise<PublishOutcome> {
     const [outcome] = await this.publishAll([event]);
     return outcome ?? this.noRoom();
   }
 
   /**
-   * Publishes events, all or none of them begun: when they do not all fit among those waiting, each is
-   * `unavailable` with reason `busy` and nothing was sent.
+   * Publishes events, or none of them: when they do not all fit into the queue, nothing is sent. Each is then
+   * `unavailable` with reason `busy`.
    *
    * @returns the outcomes in the order of the events; never rejects
    */
@@ -121,13 +124,13 @@ export class Publisher {
     if (!this.hold(events.length, bytes)) return events.map(() => this.noRoom());
     const deadline = Date.now() + this.options.budgetMs;
     const outcomes = await new Promise<PublishOutcome[]>((resolve) => {
-      const settled = new Array<PublishOutcome>(events.length);
+      const outcomesSoFar = new Array<PublishOutcome>(events.length);
       let left = events.length;
       for (const [index, event] of events.entries()) {
         this.follow(event, deadline, (outcome) => {
-          settled[index] = outcome;
+          outcomesSoFar[index] = outcome;
           this.held -= 1;
-          if (--left === 0) resolve(settled);
+          if (--left === 0) resolve(outcomesSoFar);
         });
       }
       this.begin();
@@ -137,19 +140,19 @@ export class Publisher {
   }
 
   /**
-   * Lets what was begun come to its end, and begins nothing more.
+   * Starts no new publish, and lets the others end.
    *
-   * @param withinMs after so long every publish that still has no answer ends as `unavailable`
+   * @param timeoutMs after this time, every publish without an answer ends as `unavailable`
    */
-  stop(withinMs: number): void {
-    this.stopAt = Math.min(this.stopAt, Date.now() + withinMs);
+  stop(timeoutMs: number): void {
+    this.stopAt = Math.min(this.stopAt, Date.now() + timeoutMs);
   }
 
   private hold(count: number, bytes: number): boolean {
     const { inFlightMax, waitingMax, heldBytesMax = HELD_BYTES_MAX } = this.options;
     if (this.stopAt !== Number.POSITIVE_INFINITY) return false;
     if (this.held + count > inFlightMax + waitingMax) return false;
-    // What is larger by itself than all that may be held goes alone.
+    // A batch that alone exceeds the limit is let through alone.
     if (this.held > 0 && this.heldBytes + bytes > heldBytesMax) return false;
     this.held += count;
     this.heldBytes += bytes;
@@ -160,39 +163,39 @@ export class Publisher {
     return unavailable(this.stopAt === Number.POSITIVE_INFINITY ? 'busy' : 'stopping');
   }
 
-  /** Equal ids at the same moment become one publish: the brokers would refuse all but one of them (10158). */
-  private follow(event: Publication, deadline: number, settle: (outcome: PublishOutcome) => void): void {
+  /** Equal ids at the same moment become one publish, because the brokers would refuse all but one of them (10158). */
+  private follow(event: Publication, deadline: number, resolve: (outcome: PublishOutcome) => void): void {
     const messageId = messageIdOf(event.topic, event.eventId);
     const first = this.underway.get(messageId);
     if (first === undefined) {
       const subject = subjectOf(this.options.subjectPrefix, event.topic);
       const submission = `${this.submissionPrefix}${(this.submissions += 1).toString(36)}`;
-      const job: PublishJob = { event, subject, messageId, deadline, submission, settle, followers: [] };
+      const job: PublishJob = { event, subject, messageId, deadline, submission, resolve, followers: [] };
       this.underway.set(messageId, job);
-      this.waiting.add(job);
+      this.queue.add(job);
       return;
     }
     first.followers.push((outcome) => {
-      if (outcome.status !== 'unavailable') settle({ status: 'duplicate', seq: outcome.seq });
-      else if (Date.now() >= Math.min(deadline, this.stopAt)) settle(outcome);
-      else this.follow(event, deadline, settle);
+      if (outcome.status !== 'unavailable') resolve({ status: 'duplicate', seq: outcome.seq });
+      else if (Date.now() >= Math.min(deadline, this.stopAt)) resolve(outcome);
+      else this.follow(event, deadline, resolve);
     });
   }
 
-  /** Sends of what waits as much as may be in flight; called whenever something waits or was answered. */
+  /** Sends from the queue as much as may be in flight. It is called when the queue grows and after each answer. */
   private begin(): void {
-    while (this.waiting.size > 0) {
+    while (this.queue.size > 0) {
       const room = this.options.inFlightMax - this.inFlight;
       if (room <= 0) return;
-      const hasCompany = this.inFlight > 0 || this.waiting.size > 1;
-      const together = hasCompany && this.together?.isWanted === true ? this.together : undefined;
-      if (together === undefined) {
-        const job = this.waiting.take();
+      const hasOthers = this.inFlight > 0 || this.queue.size > 1;
+      const batches = hasOthers && this.batches?.isPaused === false ? this.batches : undefined;
+      if (batches === undefined) {
+        const job = this.queue.take();
         if (job !== undefined) this.sendAlone(job);
-      } else if (together.hasRoom) {
-        this.sendTogether(together, room);
+      } else if (batches.hasRoom) {
+        this.sendBatch(batches, room);
       } else {
-        // What waits is sent with the next batch.
+        // The queue is sent with the next batch.
         return;
       }
     }
@@ -205,14 +208,14 @@ export class Publisher {
     });
   }
 
-  private sendTogether(together: PublishTogether, room: number): void {
+  private sendBatch(batches: AtomicBatches, room: number): void {
     const jobs: PublishJob[] = [];
     const apart: PublishJob[] = [];
     let bytes = 0;
-    while (jobs.length + apart.length < room && jobs.length < together.sizeMax && bytes < together.bytesMax) {
-      const job = this.waiting.take();
+    while (jobs.length + apart.length < room && jobs.length < batches.sizeMax && bytes < batches.bytesMax) {
+      const job = this.queue.take();
       if (job === undefined) break;
-      if (together.bears(job)) {
+      if (batches.isEligible(job)) {
         jobs.push(job);
         bytes += job.event.body.length;
       } else {
@@ -222,7 +225,7 @@ export class Publisher {
     for (const job of apart) this.sendAlone(job);
     if (jobs.length === 0) return;
     this.inFlight += jobs.length;
-    together.send(jobs, (outcomes) => {
+    batches.send(jobs, (outcomes) => {
       for (const [index, job] of jobs.entries()) {
         const outcome = outcomes?.[index];
         if (outcome !== undefined) this.finish(job, outcome);
@@ -243,7 +246,7 @@ export class Publisher {
   private finish(job: PublishJob, outcome: PublishOutcome): void {
     this.inFlight -= 1;
     this.underway.delete(job.messageId);
-    job.settle(outcome);
+    job.resolve(outcome);
     for (const follower of job.followers) follower(outcome);
   }
 }

@@ -1,14 +1,12 @@
-/**
- * Which message ids were stored lately, and under which sequence: the last 25,000 for certain, the last 50,000 at most.
- *
- * Two generations instead of one map that drops its oldest: a map keeps a hole for each entry that was taken from its
- * front, and looks through all of them for the next one.
- */
-
-/** About 5 MB each. */
+/** A generation of this size takes about 5 MB. */
 const GENERATION_MAX = 25_000;
 
-/** See the head of this file. */
+/**
+ * Remembers recently stored message ids and their sequences: at least the last 25,000, at most the last 50,000.
+ *
+ * It has two generations instead of one map that drops its oldest entry. A map keeps a hole for each entry that was
+ * removed from its front. Finding the next entry would scan all of them.
+ */
 export class RecentSequences {
   private young = new Map<string, number>();
   private old = new Map<string, number>();

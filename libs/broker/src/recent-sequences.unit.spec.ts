@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { RecentSequences } from './recent-sequences.js';
 
 describe('recent sequences', () => {
-  it('are remembered for so many more, and forgotten in the end', () => {
+  it('are remembered for the next 25,000, and forgotten in the end', () => {
     const recent = new RecentSequences();
     recent.add('first', 1);
     for (let seq = 2; seq <= 25_001; seq++) recent.add(`id-${seq}`, seq);

@@ -1,8 +1,8 @@
 /**
- * What the brokers know of streams, their consumers and their messages, read and never changed.
+ * What the brokers know of streams, their consumers and their messages. Reading never changes anything.
  *
- * It is the only way by which programs ask JetStream's API. What changes a stream or a consumer is in topology.ts. What
- * does not exist is an answer, `undefined`; an error is what the brokers throw when they refuse or do not answer.
+ * Programs query JetStream's API only here; topology.ts changes streams and consumers. For something that does not
+ * exist the answer is `undefined`. The brokers' own error is thrown when they refuse or do not answer.
  */
 import type { ConsumerInfo, JetStreamManager, StoredMsg, StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -11,7 +11,7 @@ import { jetStreamApi } from './jetstream-api.js';
 
 export type { ConsumerInfo, StreamInfo };
 
-/** Which consumer of which stream. */
+/** The name of a consumer and of its stream. */
 export interface ConsumerName {
   readonly stream: string;
   readonly name: string;
@@ -35,10 +35,10 @@ export class StreamReader {
   private constructor(private readonly manager: JetStreamManager) {}
 
   /**
-   * Prepares to read; nothing is asked yet.
+   * Prepares to read, without a request.
    *
    * @param connection one of `connectBroker`'s
-   * @param answerMsMax how long an answer is waited for; 5,000 when left out
+   * @param answerMsMax how long to wait for an answer; 5,000 when left out
    */
   static async of(connection: NatsConnection, answerMsMax?: number): Promise<StreamReader> {
     return new StreamReader(await jetStreamApi(connection, answerMsMax));
@@ -49,7 +49,7 @@ export class StreamReader {
     return streamInfo(this.manager, name);
   }
 
-  /** A stream with each sequence that was deleted from it. Throws the brokers' own error when there is none. */
+  /** A stream with all of its deleted sequences. Throws the brokers' own error when there is none. */
   streamInDetail(name: string): Promise<StreamInfo> {
     return this.manager.streams.info(name, { deleted_details: true });
   }
@@ -59,14 +59,14 @@ export class StreamReader {
     return consumerInfo(this.manager, name);
   }
 
-  /** The message of a sequence; `undefined` when the stream has none. */
+  /** The message with a sequence; `undefined` when the stream has none. */
   async message(stream: string, seq: number): Promise<StreamMessage | undefined> {
     return asMessage(await this.manager.streams.getMessage(stream, { seq }));
   }
 
   /** The first message at or after a sequence whose subject matches; `undefined` when there is none. */
   async messageFrom(stream: string, seq: number, subjects: string): Promise<StreamMessage | undefined> {
-    // A variable, because the client's type knows each of the two alone.
+    // The client's type allows only one of the two in a literal.
     const query = { seq, next_by_subj: subjects };
     return asMessage(await this.manager.streams.getMessage(stream, query));
   }
@@ -85,7 +85,7 @@ export async function consumerInfo(
   return manager.consumers.info(stream, name).catch((error: unknown) => absent(error, CONSUMER_NOT_FOUND));
 }
 
-/** For the error of something that does not exist, `undefined`; throws any other. */
+/** Returns `undefined` for the error of something that does not exist, and throws any other. */
 export function absent(error: unknown, code: number): undefined {
   if (jetStreamErrorCode(error) === code) return undefined;
   throw error;
@@ -99,7 +99,7 @@ function asMessage(stored: StoredMsg | null): StreamMessage | undefined {
     subject,
     data,
     publishedAt: time,
-    // The client gives an empty text for a header that is not there.
+    // The client returns an empty text for a missing header.
     header: (name) => stored.header.get(name) || undefined,
   };
 }

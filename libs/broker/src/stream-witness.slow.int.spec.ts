@@ -6,9 +6,9 @@ import { BrokerSplit, createTestCluster, waitFor } from '#testing';
 import { StreamWitness } from './stream-witness.js';
 
 const STREAM = 'WITNESSED';
-const TAKEN_WITHIN_MS = 60_000;
+const TAKEN_TIMEOUT_MS = 60_000;
 
-it('has no end of a stream from a leader that was cut off, while the others go on', async () => {
+it('reports no end of a stream from a leader that was cut off, while the others go on', async () => {
   const split = new BrokerSplit();
   const { brokers, connection } = await createTestCluster({ split });
   const manager = await jetstreamManager(connection, { checkAPI: false });
@@ -37,13 +37,13 @@ it('has no end of a stream from a leader that was cut off, while the others go o
         jetstream(other)
           .publish(`${STREAM}.x`, 'x', { timeout: 1_000 })
           .catch(() => undefined),
-      { withinMs: TAKEN_WITHIN_MS, describe: 'the others to have taken a message' },
+      { timeoutMs: TAKEN_TIMEOUT_MS, describe: 'the others to have taken a message' },
     );
     await expect(witness.bounds()).rejects.toThrow();
     split.heal();
     const whole = async (): Promise<boolean> =>
       (await witness.bounds().catch(() => undefined))?.lastSeq === before + 1;
-    await waitFor(whole, { withinMs: TAKEN_WITHIN_MS, describe: 'the whole stream to be seen' });
+    await waitFor(whole, { timeoutMs: TAKEN_TIMEOUT_MS, describe: 'the whole stream to be seen' });
   } finally {
     await Promise.all([cutOff.close(), other.close()]);
   }

@@ -1,8 +1,8 @@
 /**
- * What the brokers have under a stream's sequences, for a comparison with what the database has.
+ * What the brokers have under a stream's sequences, for a comparison with the database.
  *
- * Every question goes to the leader of the stream: a replica that stays on an older history would answer otherwise. A leader
- * that was cut off answers as well, with an older end of the stream, and must not be taken for one that lost messages.
+ * Every query goes to the leader of the stream, because a replica on an older history would answer differently. A
+ * leader that was cut off answers with an older end of the stream. That must not look like a stream that lost messages.
  */
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -10,10 +10,10 @@ import { jetStreamApi } from './jetstream-api.js';
 import { hasMajority } from './stream-majority.js';
 
 const ANSWER_MS_MAX = 3_000;
-/** Questions under way at a time. */
+/** Queries under way at a time. */
 const PARALLEL = 64;
 
-/** Asks about one stream. */
+/** Answers questions about one stream. */
 export class StreamWitness {
   private manager: JetStreamManager | undefined;
 
@@ -25,21 +25,21 @@ export class StreamWitness {
   /**
    * The first and the last sequence of the stream.
    *
-   * @throws when nobody answers, or the leader has not heard of a majority of the others for a while
+   * @throws when no broker answers, or the leader has not heard from a majority of the others for a while
    */
   async bounds(): Promise<{ readonly firstSeq: number; readonly lastSeq: number }> {
     const info = await (await this.asked()).streams.info(this.stream);
     if (!hasMajority(info))
       throw new Error(
-        `${info.cluster?.leader ?? 'the broker'}, which leads stream ${this.stream}, hears of no majority`,
+        `${info.cluster?.leader ?? 'the broker'}, which leads stream ${this.stream}, has not heard from a majority`,
       );
     return { firstSeq: info.state.first_seq, lastSeq: info.state.last_seq };
   }
 
   /**
-   * When the messages of some sequences were published, to the millisecond.
+   * When the messages with some sequences were published, to the millisecond.
    *
-   * @returns only those that the stream has. Throws when nobody answers
+   * @returns only those that the stream has. It throws when no broker answers
    */
   async publishedAt(seqs: readonly number[]): Promise<Map<number, number>> {
     const manager = await this.asked();

@@ -1,4 +1,4 @@
-/** What was changed by hand is put right where that loses nothing, and said; else it is refused with both values. */
+/** Setup corrects and reports manual changes where that loses nothing. Otherwise it refuses them with both values. */
 import { describe, expect, it } from '@jest/globals';
 import {
   AckPolicy,
@@ -118,7 +118,7 @@ describe('a stream that was changed by hand', () => {
   it.each(streamChanges)('is put right: %j', async (change) => {
     const system = await createTestSystem();
     const before = await configs(system);
-    // What is in it when the limits are lifted stays.
+    // Messages that are in the stream when its limits are lifted stay.
     await send(system, 3);
     const manager = await managerOf(system);
     await manager.streams.update(system.streamName, change);
@@ -174,14 +174,14 @@ describe('a stream that was changed by hand', () => {
       const { first_ts } = (await manager.streams.info(system.streamName)).state;
       return Date.now() - Date.parse(first_ts) > 1_200;
     };
-    await waitFor(isOlder, { withinMs: 10_000, describe: 'the messages to be older than a second' });
+    await waitFor(isOlder, { timeoutMs: 10_000, describe: 'the messages to be older than a second' });
     const shorter = { ageSecondsMax: 1, duplicateWindowMs: 1_000 };
     await expect(setup(system, shorter)).rejects.toThrow(/max_age is \d+, should be 1000000000 \(it would/);
     expect((await manager.streams.info(system.streamName)).state.messages).toBe(3);
     const consumer = await jetstream(system.connection).consumers.get(system.streamName, system.consumerName);
     for (let n = 0; n < 3; n++) (await consumer.next({ expires: 5_000 }))?.ack();
     await waitFor(async () => (await consumer.info()).num_ack_pending === 0, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'all to be settled',
     });
     expect((await setup(system, shorter)).sort()).toEqual(['duplicate_window', 'max_age']);
@@ -247,7 +247,7 @@ describe('a consumer that was changed by hand', () => {
       waitFor(
         async () =>
           ((await consumers.info(system.streamName, system.consumerName)).paused ?? false) === paused,
-        { withinMs: 10_000, describe: paused ? 'the pause to begin' : 'the pause to end' },
+        { timeoutMs: 10_000, describe: paused ? 'the pause to begin' : 'the pause to end' },
       );
     await consumers.pause(system.streamName, system.consumerName, new Date(Date.now() + 3_600_000));
     await becomes(true);

@@ -1,8 +1,8 @@
 /**
- * The stream and its consumers as data, and the one function that makes the brokers agree with them.
+ * The stream and its consumers as data, and the functions that make the brokers agree with them.
  *
- * Retention is by limits, so that an event published before its consumer exists is kept and everything can be
- * read again. `discard: new` refuses publishers when the stream is full; nothing stored is dropped to make room.
+ * Retention is by limits, so an event that is published before its consumer exists is kept, and all of it can be read
+ * again. `discard: new` refuses publishers when the stream is full. Stored messages are never dropped to make room.
  */
 import { randomUUID } from 'node:crypto';
 import {
@@ -29,7 +29,7 @@ import { jetStreamApi } from './jetstream-api.js';
 import { resetConsumer } from './consumer-reset.js';
 import { absent, consumerInfo, STREAM_NOT_FOUND, streamInfo } from './stream-reader.js';
 
-/** What the stream is made from. */
+/** The definition of a stream. */
 export interface StreamDefinition {
   readonly name: string;
   /** First token of every subject. */
@@ -38,16 +38,19 @@ export interface StreamDefinition {
   readonly bytesMax: number;
   readonly ageSecondsMax: number;
   readonly duplicateWindowMs: number;
-  /** Durable consumers whose unsettled messages must not leave the stream because its age is lowered. */
+  /** Durable consumers whose unsettled messages must not expire when the maximum age is lowered. */
   readonly consumers?: readonly string[];
-  /** Bytes of the largest event that is taken: written down, so that it is known by which rules messages were accepted. */
+  /**
+   * Bytes of the largest event that is taken. The stream's metadata records it, so that it is known which rules applied
+   * to its messages.
+   */
   readonly eventBytesMax?: number;
 }
 
-/** Told of what was changed by hand and was put right, or is left because it loses nothing. */
+/** Called for each change by hand that was corrected, or was left because it loses nothing. */
 export type OnDifferences = (subject: string, differences: readonly Difference[]) => void;
 
-/** What a durable pull consumer is made from. */
+/** The definition of a durable pull consumer. */
 export interface ConsumerDefinition {
   readonly name: string;
   readonly stream: string;
@@ -55,48 +58,49 @@ export interface ConsumerDefinition {
   readonly ackPendingMax: number;
 }
 
-/** Which stream a sequence belongs to: a stream that is deleted and made again begins again at 1. */
+/** Which stream a sequence belongs to. A stream that is deleted and created again starts at 1 again. */
 export interface StreamIdentity {
   readonly name: string;
-  /** As `streamIdentity` reads it. */
+  /** The value that `streamIdentity` returns. */
   readonly identity: string;
 }
 
 /**
- * Key in a stream's metadata: its identity, given once and carried by every update. The instant of its creation is none:
- * a standalone broker changes it after an update and a restart (nats-server#8470).
+ * Metadata key of a stream's identity, which is assigned once and kept by every update. The time of creation does not
+ * serve: a standalone broker changes it after an update and a restart (nats-server#8470).
  */
 export const STREAM_IDENTITY_METADATA = 'sekali.incarnation';
-/** Key in a stream's metadata: bytes of the largest event that was taken. */
+/** Metadata key of the largest event that the stream took, in bytes. */
 export const EVENT_BYTES_METADATA = 'sekali.event-bytes-max';
-/** Keys that the brokers write by themselves. */
+/** Prefix of the keys that the brokers write themselves. */
 const BROKER_METADATA = '_nats.';
 
 const STREAM_NAME_IN_USE = 10058;
 
 /**
- * The identity of a stream. A stream that was made before streams had one is known by the instant of its creation until
- * setup writes its identity down.
+ * The identity of a stream. An older stream without one is identified by its time of creation until setup writes an
+ * identity.
  */
 export function streamIdentity(stream: Pick<StreamInfo, 'config' | 'created'>): string {
   return stream.config.metadata?.[STREAM_IDENTITY_METADATA] ?? stream.created;
 }
 
-/** What is asked, or told, before an existing stream is changed. */
+/** Callbacks that are called before an existing stream is changed. */
 export interface StreamChange {
-  /** Gives the identity of a stream that has none yet; the instant of its creation when left out. */
+  /** Returns the identity for a stream that has none yet; its time of creation when left out. */
   readonly adopt?: (stream: StreamInfo) => Promise<string>;
-  /** Gives the error with which the change is refused. */
+  /** Returns the error with which to refuse the change. */
   readonly permit?: (stream: StreamInfo) => Promise<Error | undefined>;
-  /** Told of what is put right. */
+  /** Called with what is corrected. */
   readonly onDifferences?: OnDifferences;
 }
 
 /**
- * Makes the stream, or changes an existing one to the definition. Repeatable: nothing is sent where nothing differs. Waits
- * for a leader up to a minute.
+ * Creates the stream, or corrects an existing one to the definition. It is repeatable, and sends nothing where nothing
+ * differs. It waits up to a minute for a leader.
  *
- * @throws `DefinitionError` when the stream differs and cannot be changed, would lose something, or may not be changed
+ * @throws `DefinitionError` when the stream differs and cannot be changed, would lose something, or may not be
+ *   changed
  */
 export async function ensureStream(
   connection: NatsConnection,
@@ -130,7 +134,7 @@ export async function ensureStream(
   return made;
 }
 
-/** Puts an existing stream right, and writes down its identity and the rules by which it takes messages. */
+/** Corrects an existing stream, and records its identity and the rules by which it takes messages. */
 async function changeStream(
   manager: JetStreamManager,
   existing: StreamInfo,
@@ -146,19 +150,20 @@ async function changeStream(
   if (differences.length === 0 && isNoted) return existing;
   const update = async (): Promise<StreamInfo> =>
     change(manager.streams.update(definition.name, { ...mending(differences), metadata }));
-  // The brokers lift no limit of a stream for consumers while it has one.
+  // While a stream limits its consumers, the brokers do not lift that limit.
   const isLimit = differences.some(({ field }) => field === 'consumer_limits');
   const remedy = isLimit ? CONSUMER_REMEDY : STREAM_REMEDY;
   if (differences.length > 0)
     return mend(`the stream ${definition.name}`, differences, remedy, onDifferences, update);
   return update().catch((error: unknown) => {
-    // A user that may not change a stream leaves the note to one that may; until then it is known by its creation.
+    // A user that may not change the stream leaves the note to one that may. Until then the time of creation identifies
+    // it.
     if (isForbidden(error)) return existing;
     throw error;
   });
 }
 
-/** Another setup may make it at the same moment, with an identity of its own; the first one counts. */
+/** Another setup may create the stream at the same moment, with its own identity. The first one counts. */
 async function addStream(
   manager: JetStreamManager,
   config: Partial<StreamConfig> & { name: string },
@@ -172,7 +177,7 @@ async function addStream(
   }
 }
 
-/** What others wrote into the metadata stays: an update replaces all of it. */
+/** Entries of others stay, because an update replaces all metadata. */
 function ownMetadata({ config }: StreamInfo): Record<string, string> {
   const entries = Object.entries(config.metadata ?? {});
   return Object.fromEntries(entries.filter(([key]) => !key.startsWith(BROKER_METADATA)));
@@ -181,9 +186,9 @@ function ownMetadata({ config }: StreamInfo): Record<string, string> {
 const STREAM_REMEDY =
   'Nothing was changed. Let the workers store what is in it, then delete the stream and run setup, or name another one in SEKALI_STREAM';
 const CONSUMER_REMEDY =
-  'Nothing was changed. Run `sekali rewind`, then setup: the consumer is made again and begins where the database ends';
+  'Nothing was changed. Run `sekali rewind`, then setup: the consumer is created again and starts where the database ends';
 
-/** Puts differences right by one update, or says why not. */
+/** Corrects differences by one update, or says why it cannot. */
 async function mend<T>(
   subject: string,
   differences: readonly Difference[],
@@ -215,7 +220,10 @@ async function mend<T>(
   }
 }
 
-/** Whether no consumer of the definition has anything left to settle. One that does not exist has everything left. */
+/**
+ * Whether no consumer of the definition has anything left to settle. A consumer that does not exist has everything
+ * left.
+ */
 async function isSettled(manager: JetStreamManager, definition: StreamDefinition): Promise<boolean> {
   for (const name of definition.consumers ?? []) {
     const info = await consumerInfo(manager, { name, stream: definition.name });
@@ -225,11 +233,12 @@ async function isSettled(manager: JetStreamManager, definition: StreamDefinition
 }
 
 /**
- * Makes the consumer, or changes an existing one to the definition. Repeatable: nothing is sent where nothing differs.
+ * Creates the consumer, or corrects an existing one to the definition. It is repeatable, and sends nothing where
+ * nothing differs.
  *
- * @param startSequence where a consumer that has to be made begins; everything below must be settled. It is told the
- *   first sequence that the stream still has
- * @param onDifferences told of what was put right, and of a pause, which is left to end
+ * @param startSequence returns where a new consumer starts; all below must be settled. Its argument is the first
+ *   sequence that the stream still has
+ * @param onDifferences called with what was corrected, and with a pause, which is left to end
  * @throws `DefinitionError` when the consumer differs and cannot, or may not, be changed
  */
 export async function ensureConsumer(
@@ -241,7 +250,7 @@ export async function ensureConsumer(
   return whenAvailable(async () => {
     const manager = await jetStreamApi(connection);
     const stream = await manager.streams.info(definition.stream);
-    const wanted: Partial<ConsumerConfig> = {
+    const desired: Partial<ConsumerConfig> = {
       ...CONSUMER_SHAPE,
       ack_wait: nanos(definition.ackWaitMs),
       max_ack_pending: definition.ackPendingMax,
@@ -249,7 +258,7 @@ export async function ensureConsumer(
     const existing = await consumerInfo(manager, definition);
     if (existing) {
       const subject = `the consumer ${definition.name} of the stream ${definition.stream}`;
-      const all = consumerDifferences(existing, wanted);
+      const all = consumerDifferences(existing, desired);
       const pauses = all.filter(isPause);
       if (pauses.length > 0) onDifferences(subject, pauses);
       const differences = all.filter((one) => !isPause(one));
@@ -263,9 +272,9 @@ export async function ensureConsumer(
       stream.state.first_seq,
     );
     const config: Partial<ConsumerConfig> = {
-      ...wanted,
+      ...desired,
       durable_name: definition.name,
-      // A consumer with a first sequence of its own could never be put back to one before it.
+      // A consumer with a start sequence could never be moved back before it.
       deliver_policy: DeliverPolicy.All,
     };
     const made = await change(manager.consumers.add(definition.stream, config));
@@ -276,10 +285,10 @@ export async function ensureConsumer(
 }
 
 /**
- * Deletes the consumer, and with it the knowledge of how far it has read. Repeatable. Whoever makes it again, setup or
- * a worker that may, lets it begin where the database ends.
+ * Deletes the consumer, and with it the knowledge of how far it has read. It is repeatable. Setup, or a worker that
+ * may, creates it again and starts it where the database ends.
  *
- * @returns what it was, `undefined` when there was none
+ * @returns the deleted consumer, `undefined` when there was none
  */
 export async function forgetConsumer(
   connection: NatsConnection,
@@ -287,7 +296,7 @@ export async function forgetConsumer(
 ): Promise<ConsumerInfo | undefined> {
   return whenAvailable(async () => {
     const manager = await jetStreamApi(connection);
-    // Brokers that were given empty volumes have not even a stream.
+    // Brokers with empty volumes do not even have a stream.
     const existing = await consumerInfo(manager, consumer).catch((error: unknown) =>
       absent(error, STREAM_NOT_FOUND),
     );

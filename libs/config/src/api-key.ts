@@ -1,12 +1,12 @@
-/** The key a client sends: from the environment, or from the file that the environment names. */
+/** The API key of a client: from the environment, or from a file that the environment names. */
 import { readFileSync } from 'node:fs';
 import { SettingsError, type ClientSettings } from './environment.js';
 
 /**
  * The token of the client's settings, `undefined` when none is set. `SEKALI_API_KEY` wins over the file. White space
- * around it is cut off.
+ * around the token is removed.
  *
- * @throws SettingsError when the file cannot be read; the message never holds what is in it
+ * @throws SettingsError when the file cannot be read; the message never contains the file's content
  */
 export function readApiKey(
   settings: Pick<ClientSettings, 'SEKALI_API_KEY' | 'SEKALI_API_KEY_FILE'>,

@@ -1,4 +1,4 @@
-/** Whose `.env` is believed. */
+/** Only the `.env` of the clone is trusted. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,7 @@ function write(where: string, text: string): void {
 }
 
 describe('a file .env', () => {
-  it('is read in the clone, under whatever name one comes there', () => {
+  it('is read in the clone, also through a symbolic link', () => {
     write(clone, 'SEKALI_LOG_LEVEL=warn\nexport SEKALI_NATS_SERVER="/opt/nats-server"\n');
     symlinkSync(clone, join(folder, 'link'));
     const settings = { SEKALI_LOG_LEVEL: 'warn', SEKALI_NATS_SERVER: '/opt/nats-server' };
@@ -47,19 +47,19 @@ describe('a file .env', () => {
     },
   );
 
-  it('of another project, which has none of our settings, is nothing to talk about', () => {
+  it('of another project causes no notice when it has none of our settings', () => {
     write(elsewhere, 'DATABASE_URL=postgres://x\n');
     expect(readEnvFile(elsewhere, clone)).toEqual({ settings: {} });
     expect(readEnvFile(join(folder, 'nowhere'), clone)).toEqual({ settings: {} });
   });
 
-  it('that claims to be of a clone is that of another folder all the same', () => {
+  it('is not read in another folder that claims to be a clone', () => {
     write(elsewhere, 'SEKALI_NATS_SERVER=./evil');
     writeFileSync(join(elsewhere, 'package.json'), '{"name":"sekali"}');
     expect(readEnvFile(elsewhere)).toMatchObject({ settings: {} });
   });
 
-  it('that is a pipe holds nobody up', () => {
+  it('that is a pipe delays no program', () => {
     rmSync(join(elsewhere, '.env'));
     execFileSync('mkfifo', [join(elsewhere, '.env')]);
     expect(readEnvFile(elsewhere, elsewhere)).toEqual({ settings: {} });

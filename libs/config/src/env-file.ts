@@ -1,8 +1,8 @@
 /**
- * `.env`, read where it is the user's own word: in the clone that this program runs from, and nowhere else.
+ * Reads `.env`, but only in the clone that this program runs from.
  *
- * Settings name programs to run, systems to talk to and files with secrets. A folder that somebody else filled, an unpacked
- * archive or a cloned project, must not choose them for whoever runs `sekali` in it. What is left out is said.
+ * Settings name programs to run, systems to contact and files with secrets. Another folder, such as an unpacked archive
+ * or a cloned project, must not choose them for a user who runs `sekali` in it. A `.env` that is not read is reported.
  */
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -13,7 +13,7 @@ const FILE = '.env';
 const BYTES_MAX = 1_048_576;
 const OUR_SETTING = /^\s*(?:export\s+)?SEKALI_\w+\s*[=:]/m;
 
-/** What a `.env` gave, and what is to be said about it. */
+/** The settings of a `.env`, and a notice about it. */
 export interface EnvFile {
   readonly settings: Readonly<Record<string, string>>;
   /** One line; undefined when there is nothing to say. */
@@ -23,7 +23,7 @@ export interface EnvFile {
 /**
  * Reads `.env` of a folder if that is the root of the clone.
  *
- * @param folder the current directory, as a rule
+ * @param folder usually the current directory
  * @param root of the clone that this program is part of; undefined outside of any
  */
 export function readEnvFile(folder: string, root = findRoot()): EnvFile {
@@ -39,7 +39,7 @@ export function readEnvFile(folder: string, root = findRoot()): EnvFile {
   };
 }
 
-/** A pipe or a device in the place of the file would never end. */
+/** Only a plain file is read, because a pipe or a device might never end. */
 function readPlainFile(path: string): string | undefined {
   try {
     const found = statSync(path);
@@ -49,7 +49,9 @@ function readPlainFile(path: string): string | undefined {
   }
 }
 
-/** The folder whose package.json is named `sekali`, looked for upwards from this file, never from where it is run. */
+/**
+ * The folder whose package.json is named `sekali`, searched upwards from this file and not from the current directory.
+ */
 function findRoot(from = dirname(fileURLToPath(import.meta.url))): string | undefined {
   for (let folder = from; ; folder = dirname(folder)) {
     const manifest = join(folder, 'package.json');

@@ -1,11 +1,12 @@
 /**
- * Turns the environment into settings, all problems at once.
+ * Turns the environment into settings, and reports all problems at once.
  *
- * `.env` is read first where it may be (env-file.ts); what the environment itself says wins over it.
+ * `.env` is read first, where it is trusted (env-file.ts). The environment itself wins over it.
  */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { readEnvFile } from './env-file.js';
+import { withCurrentNames } from './renamed-settings.js';
 import {
   clientFields,
   connectionFields,
@@ -17,10 +18,10 @@ import {
 } from './settings.js';
 import { unknownSettings } from './unknown-settings.js';
 
-/** Where settings come from: `process.env`, or a map in tests. */
+/** The source of settings: `process.env`, or a map in tests. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The environment is wrong. The message lists every problem, one a line. */
+/** The environment is wrong. The message lists every problem on a line of its own. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
   constructor(readonly problems: readonly string[]) {
@@ -100,7 +101,7 @@ export function readLocalClusterSettings(environment = systemEnvironment()): Loc
   return parse(localClusterSchema, environment);
 }
 
-/** The environment of this process with `.env` beneath it, for reading settings and for handing on to children. */
+/** The environment of this process, with `.env` for what it lacks. Settings are read from it, and children get it. */
 export function systemEnvironment(): Environment {
   const { settings, notice } = readEnvFile(process.cwd());
   if (notice !== undefined) sayOnce(notice);
@@ -109,7 +110,7 @@ export function systemEnvironment(): Environment {
 
 const said = new Set<string>();
 
-/** On the error output: a program that writes JSON or a report to the other must not find this in it. */
+/** Notices go to standard error, because a program may print JSON or a report to standard output. */
 function sayOnce(notice: string): void {
   if (said.has(notice)) return;
   said.add(notice);
@@ -117,8 +118,8 @@ function sayOnce(notice: string): void {
 }
 
 /**
- * Lets a relation be judged as soon as the settings it compares are right by themselves. Left alone, zod judges it
- * only when nothing at all is wrong, and whoever mends one problem would then be told of the next.
+ * Judges a relation as soon as the settings it compares are valid by themselves. By default, zod judges it only when
+ * nothing at all is wrong. A user who solves one problem would then get the next.
  */
 function eachIsRight(...names: string[]): (payload: z.core.ParsePayload) => boolean {
   return ({ issues }) =>
@@ -126,18 +127,23 @@ function eachIsRight(...names: string[]): (payload: z.core.ParsePayload) => bool
 }
 
 function parse<S extends z.ZodType>(schema: S, environment: Environment): Readonly<z.infer<S>> {
-  // Blank means not set: `SEKALI_HTTP_PORT= ` in a file would otherwise be read as port 0.
+  // A blank value means not set. `SEKALI_HTTP_PORT= ` in a file would otherwise be read as port 0.
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value?.trim() !== ''));
-  const { mistyped, foreign } = unknownSettings(given);
-  const result = schema.safeParse(given);
+  const current = withCurrentNames(given);
+  const { mistyped, foreign } = unknownSettings(current.environment);
+  const result = schema.safeParse(current.environment);
   const wrong = result.success ? [] : result.error.issues;
-  const problems = [...wrong.map((issue) => `${issue.path.join('.')}: ${issue.message}`), ...mistyped];
+  const problems = [
+    ...wrong.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
+    ...mistyped,
+    ...current.problems,
+  ];
   if (problems.length > 0) throw new SettingsError(problems);
-  for (const notice of foreign) sayOnce(notice);
+  for (const notice of [...current.notices, ...foreign]) sayOnce(notice);
   return Object.freeze(withVerification(withPassword(result.data as z.infer<S> & DatabaseSettings)));
 }
 
-/** TLS, by a certificate of the authority that names the host. */
+/** TLS with a certificate that the authority signed for this host. */
 const VERIFIED = 'verify-full';
 
 interface DatabaseSettings {
@@ -146,7 +152,7 @@ interface DatabaseSettings {
   readonly SEKALI_POSTGRES_CA_FILE?: string | undefined;
 }
 
-/** Puts the password from its file into the URL: whoever connects needs to know of one place only. */
+/** Puts the password from its file into the URL, so that clients of the database need only the URL. */
 function withPassword<T extends DatabaseSettings>(settings: T): T {
   const { SEKALI_POSTGRES_URL: address, SEKALI_POSTGRES_PASSWORD_FILE: file } = settings;
   if (address === undefined || file === undefined || !URL.canParse(address)) return settings;
@@ -157,7 +163,7 @@ function withPassword<T extends DatabaseSettings>(settings: T): T {
   return { ...settings, SEKALI_POSTGRES_URL: url.href };
 }
 
-/** Puts the authority into the URL as well, in the words that every client of Postgres knows. */
+/** Puts the authority into the URL as well, in the parameters that every client of Postgres knows. */
 function withVerification<T extends DatabaseSettings>(settings: T): T {
   const { SEKALI_POSTGRES_URL: address, SEKALI_POSTGRES_CA_FILE: authority } = settings;
   if (address === undefined || authority === undefined || !URL.canParse(address)) return settings;

@@ -54,7 +54,7 @@ describe.each(Object.entries(READERS))('the settings of %s', (_, read) => {
     expect(Object.isFrozen(read({}))).toBe(true);
   });
 
-  it('do not carry along what else is in the environment', () => {
+  it('do not include other variables of the environment', () => {
     expect(
       Object.keys(read({ PATH: '/bin', SEKALI_OTHER: 'x' })).filter((name) => /PATH|OTHER/.test(name)),
     ).toEqual([]);
@@ -85,7 +85,7 @@ describe('settings', () => {
     ['SEKALI_NATS_URLS', 'foo bar'],
     ['SEKALI_NATS_URLS', 'http://127.0.0.1:4222'],
     ['SEKALI_NATS_URLS', 'nats://one:4222,,nats://two:4222'],
-    ['SEKALI_NATS_INBOX_PREFIX', '_INBOX.>'],
+    ['SEKALI_NATS_REPLY_PREFIX', '_INBOX.>'],
     ['SEKALI_POSTGRES_URL', 'mysql://localhost/sekali'],
   ])('are refused by name: %s=%s', (name, value) => {
     expect(workerProblems({ [name]: value })).toEqual([expect.stringMatching(`^${name}: .`)]);
@@ -119,7 +119,7 @@ describe('settings', () => {
     expect(gatewayProblems({ [name]: value })).toEqual([]);
   });
 
-  it('that are wrong are all told at once, relations among them', () => {
+  it('that are wrong are all reported at once, relations among them', () => {
     const problems = workerProblems({
       SEKALI_LOG_LEVEL: 'loud',
       SEKALI_STREAM: '',
@@ -137,7 +137,7 @@ describe('settings', () => {
     ]);
   });
 
-  it('that are wrong make a message with one line a problem', () => {
+  it('that are wrong make a message with one line per problem', () => {
     const error = new SettingsError(['A: b', 'C: d']);
     expect(error.message).toBe('Wrong settings:\n  A: b\n  C: d');
   });
@@ -207,7 +207,7 @@ describe('a secret in a file', () => {
   });
 
   it.each(['sslmode=disable', 'sslmode=require', 'sslmode=no-verify', 'ssl=false'])(
-    'of the database’s authority is not given up by the URL: %s',
+    'of the database’s authority cannot be weakened by the URL: %s',
     (query) => {
       const environment = {
         SEKALI_POSTGRES_URL: `postgres://me@db:5432/sekali?${query}`,
@@ -279,7 +279,7 @@ describe('a mistyped setting', () => {
   it('is refused with the one that is meant, together with the other problems', () => {
     expect(workerProblems({ SEKALI_NATS_URL: 'nats://x:1', SEKALI_LOG_LEVEL: 'loud' })).toEqual([
       expect.stringMatching('^SEKALI_LOG_LEVEL: '),
-      'SEKALI_NATS_URL: there is no such setting; SEKALI_NATS_URLS is meant',
+      'SEKALI_NATS_URL: there is no such setting; did you mean SEKALI_NATS_URLS?',
     ]);
     expect(
       workerProblems({ SEKALI_HTTP_PORT: '1', SEKALI_SECRETS: 'x', SEKALI_SOMETHING_ELSE: 'x' }),

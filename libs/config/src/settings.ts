@@ -1,8 +1,8 @@
 /**
- * Every setting of every program: its name in the environment, its bounds, its default and what it is for.
+ * Every setting of every program: its name in the environment, its bounds, its default and its purpose.
  *
- * The environment is read here and nowhere else. A program takes the group of settings it needs; all problems
- * of a group are reported together, and what comes back is frozen.
+ * Only libs/config reads the environment. A program takes the group of settings it needs. All problems of a group are
+ * reported at once, and the result is frozen.
  */
 import { accessSync, constants } from 'node:fs';
 import { isIP } from 'node:net';
@@ -19,7 +19,7 @@ const token = (initial: string): z.ZodDefault<z.ZodString> =>
 
 const urls = (initial: string, pattern: RegExp, form: string): z.ZodDefault<z.ZodString> =>
   z.string().regex(pattern, `must be ${form}`).default(initial);
-/** A file that this process can read. Which secret it holds is not read here, but where it is used. */
+/** A file that this process can read. Its content is read where it is used. */
 const file = (): z.ZodOptional<z.ZodString> =>
   z
     .string()
@@ -39,19 +39,19 @@ const BROKER = '(?:(?:nats|tls)://)?[^\\s,/]+';
 
 const flag = z.enum(['true', 'false']).default('false');
 const filePath = z.string().min(1).optional();
-/** Words joined by commas, each of which must be right. */
+/** Words joined by commas, each of which must be valid. */
 const listed = (isRight: (word: string) => boolean, form: string): z.ZodOptional<z.ZodString> =>
   z
     .string()
     .refine((text) => text.split(',').every((word) => isRight(word.trim())), `must be ${form}`)
     .optional();
 
-/** An origin as a browser sends it: no path, no slash at its end. */
+/** An origin in the form that a browser sends: no path, no slash at its end. */
 function isOrigin(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text;
 }
 
-/** A host as it stands in a Host header, without a port. */
+/** A host in the form of a Host header, without a port. */
 function isHost(text: string): boolean {
   return /^(?:[a-z0-9._-]+|\[[\d.:a-f]+\])$/i.test(text);
 }
@@ -66,33 +66,35 @@ function isAddressRange(text: string): boolean {
   return version !== 0 && isLength && rest.length === 0;
 }
 
-/** Where the parts find each other. */
+/** The addresses of the brokers and the database, and the names on them. */
 export const connectionFields = {
   SEKALI_NATS_URLS: urls(
     'nats://127.0.0.1:4222',
     new RegExp(`^\\s*${BROKER}\\s*(?:,\\s*${BROKER}\\s*)*$`),
     'addresses of brokers, such as nats://host:4222,nats://host:4223',
-  ).describe('Brokers, joined by commas; any one of them is enough to begin with'),
+  ).describe('Brokers, joined by commas; any one of them is enough to start with'),
   SEKALI_NATS_DISCOVERY: z
     .enum(['true', 'false'])
     .default('true')
-    .describe('Whether brokers that the listed ones name are used too; `false` behind a proxy or NAT'),
+    .describe('Whether brokers that the listed ones announce are used too; `false` behind a proxy or NAT'),
   SEKALI_NATS_NKEY_FILE: file().describe(
     'File with the seed of the NKey by which the brokers know this program',
   ),
   SEKALI_NATS_CA_FILE: file().describe(
-    'File with the certificates (PEM) of the authority that signed those of the brokers; with it a connection without TLS is refused',
+    'File with the certificates (PEM) of the authority that signed the certificates of the brokers. With it, a connection without TLS is refused',
   ),
-  SEKALI_NATS_INBOX_PREFIX: z
+  SEKALI_NATS_REPLY_PREFIX: z
     .string()
     .regex(/^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/, 'must be tokens of A-Z a-z 0-9 _ -, joined by dots')
     .default('_INBOX')
-    .describe('Where the brokers send answers to: what the user may subscribe to, without `.>`'),
+    .describe('First tokens of the reply subjects: what the user may subscribe to, without `.>`'),
   SEKALI_NATS_API_PREFIX: z
     .string()
     .regex(/^\$?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/, 'must be tokens of A-Z a-z 0-9 _ -, joined by dots')
     .default('$JS.API')
-    .describe("What this program's account on the brokers calls JetStream's API, without `.>`"),
+    .describe(
+      'First tokens of the JetStream API in the account of this program on the brokers, without `.>`',
+    ),
   SEKALI_POSTGRES_URL: urls(
     'postgres://sekali@127.0.0.1:5442/sekali',
     /^postgres(?:ql)?:\/\/\S+$/,
@@ -100,7 +102,7 @@ export const connectionFields = {
   ).describe('The database'),
   SEKALI_POSTGRES_PASSWORD_FILE: file().describe('File with the password, for a URL that has none'),
   SEKALI_POSTGRES_CA_FILE: file().describe(
-    'File with the certificates (PEM) of the authority that signed that of the database; with it a connection without TLS, or to another name, is refused',
+    'File with the certificates (PEM) of the authority that signed the certificate of the database. With it, a connection without TLS, or to another name, is refused',
   ),
   SEKALI_STREAM: token('EVENTS').describe('Name of the stream'),
   SEKALI_SUBJECT_PREFIX: token('events').describe('First token of every subject: `<prefix>.<topic>`'),
@@ -111,7 +113,7 @@ export const connectionFields = {
     .describe('Least important level that is logged'),
 };
 
-/** What `setup` makes the stream and the consumer from. */
+/** The definition of the stream and the consumer, for `setup`. */
 export const streamFields = {
   SEKALI_STREAM_REPLICAS: integer(1, 5, 3).describe('Brokers that hold each message'),
   SEKALI_STREAM_BYTES_MAX: integer(1_000_000, Number.MAX_SAFE_INTEGER, 2_147_483_648).describe(
@@ -133,11 +135,11 @@ export const streamFields = {
 
 const eventBytesMax = integer(1_024, 1_000_000, 262_144).describe('Bytes of one event');
 
-/** What `setup` does beside. */
+/** The other settings of `setup`. */
 export const setupFields = {
   SEKALI_EVENT_BYTES_MAX: eventBytesMax,
   SEKALI_API_KEYS_FILE: filePath.describe(
-    'JSON list of keys to add, hashes only; those that are there, revoked or not, stay as they are',
+    'JSON list of keys to add, hashes only; existing keys, revoked or not, stay as they are',
   ),
 };
 
@@ -146,10 +148,10 @@ export const gatewayFields = {
   SEKALI_HTTP_HOST: text('127.0.0.1').describe('Address the gateway listens on'),
   SEKALI_HTTP_PORT: integer(0, 65_535, 8080).describe('Port the gateway listens on; 0 takes a free one'),
   SEKALI_HTTP_KEYS_ON_LOOPBACK: flag.describe(
-    'Whether keys are asked for on a loopback address too; on any other they always are',
+    'Whether keys are required on a loopback address too; on any other address they always are',
   ),
   SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS: flag.describe(
-    '`true` asks nobody for a key, on any address: whoever reaches the gateway reads and writes everything',
+    '`true` requires no key on any address: every client that reaches the gateway reads and writes everything',
   ),
   SEKALI_HTTP_REQUESTS_PER_SECOND_MAX: z.coerce
     .number()
@@ -158,30 +160,30 @@ export const gatewayFields = {
     .max(1_000_000)
     .optional()
     .describe(
-      'Requests a second of one key at one gateway, 0 for no bound; left out: 1,000 with keys, no bound without (else by client address)',
+      'Requests per second of one key at one gateway; 0 means no bound. The default is 1,000 with keys, and no bound without. Without keys, the bound holds for each client address',
     ),
   SEKALI_HTTP_REQUEST_MS_MAX: integer(1_000, 600_000, 60_000).describe(
     'How long a request may take to arrive; its head at most a sixth of that',
   ),
-  SEKALI_HTTP_TLS_CERT_FILE: filePath.describe('Certificate chain (PEM) to serve HTTPS with; needs the key'),
+  SEKALI_HTTP_TLS_CERT_FILE: filePath.describe('Certificate chain (PEM) for HTTPS; it needs the key'),
   SEKALI_HTTP_TLS_KEY_FILE: filePath.describe('Private key (PEM) of the certificate'),
   SEKALI_HTTP_TRUST_PROXY: listed(
     isAddressRange,
     'IP addresses, ranges such as 10.0.0.0/8, loopback, linklocal or uniquelocal, joined by commas',
   ).describe(
-    'Proxies in front, whose X-Forwarded-For, -Host and -Proto are believed: addresses, ranges or `loopback`, joined by commas; keys are then asked for on loopback too',
+    'Trusted proxies, whose X-Forwarded-For, -Host and -Proto are used: addresses, ranges or `loopback`, joined by commas. Keys are then required on loopback too',
   ),
   SEKALI_HTTP_HOSTS: listed(
     isHost,
     'host names or addresses such as gateway.example or [fd00::1], without a port, joined by commas',
   ).describe(
-    'Hosts that a gateway without keys answers to besides localhost, 127.0.0.1 and [::1]; a request for any other is refused with 421',
+    'Hosts that a gateway without keys accepts in addition to localhost, 127.0.0.1 and [::1]; a request for any other is refused with 421',
   ),
   SEKALI_HTTP_CONNECTIONS_MAX: integer(10, 100_000, 1_000).describe(
-    'Connections at a time, and requests under way; more are refused with 503',
+    'Simultaneous connections, and requests under way; more are refused with 503',
   ),
   SEKALI_HTTP_CONNECTIONS_PER_ADDRESS_MAX: integer(1, 100_000, 250).describe(
-    'The same for one client address (an IPv6 network of 64 bits); behind a trusted proxy it bounds requests alone',
+    'The same for one client address (an IPv6 network of 64 bits); behind a trusted proxy it bounds only requests',
   ),
   SEKALI_HTTP_BODY_BYTES_PER_SECOND_MIN: integer(1, 1_000_000, 16_384).describe(
     'A body above 64 KiB that arrives more slowly for five seconds is refused with 408',
@@ -193,23 +195,23 @@ export const gatewayFields = {
   SEKALI_EVENT_BYTES_MAX: eventBytesMax,
   SEKALI_BODY_BYTES_MAX: integer(1_024, 268_435_456, 16_777_216).describe('Bytes of one request'),
   SEKALI_TOPICS_MAX: integer(1, 1_000_000, 10_000).describe(
-    'Topics in all; an event over HTTP that would add one more is refused',
+    'Number of topics; an event over HTTP that would add one more is refused',
   ),
   SEKALI_TOPICS_PER_KEY_MAX: integer(1, 1_000_000, 1_000).describe(
     'Topics that one key may add at one gateway while it runs',
   ),
   SEKALI_PUBLISH_IN_FLIGHT_MAX: integer(1, 10_000, 512).describe(
-    'Publishes of one gateway that wait for the brokers',
+    'Publishes of one gateway in flight to the brokers',
   ),
-  SEKALI_PUBLISH_TOGETHER: z
+  SEKALI_PUBLISH_ATOMIC_BATCH: z
     .enum(['true', 'false'])
     .default('true')
-    .describe('Whether events that come together are sent to the brokers as one atomic batch'),
-  SEKALI_PUBLISH_TOGETHER_MAX: integer(2, 1_000, 1_000).describe(
+    .describe('Whether simultaneous events are sent to the brokers as one atomic batch'),
+  SEKALI_PUBLISH_ATOMIC_BATCH_MAX: integer(2, 1_000, 1_000).describe(
     'Events in one atomic batch, at most; no more than the brokers take (`max_msgs`)',
   ),
   SEKALI_PUBLISH_WAITING_MAX: integer(1, 1_000_000, 20_000).describe(
-    'Events of one gateway that may wait for their turn; more are refused with 503',
+    'Events in the publish queue of one gateway; more are refused with 503',
   ),
   SEKALI_PUBLISH_BUDGET_MS: integer(1_000, 120_000, 18_000).describe(
     'How long one event is tried before 503',
@@ -222,12 +224,12 @@ export const workerFields = {
   SEKALI_BATCH_SIZE: integer(1, 5_000, 2_000).describe('Events in one transaction, at most'),
   SEKALI_BATCH_WAIT_MS: integer(0, 1_000, 5).describe('How long a batch that is not full waits for more'),
   SEKALI_BATCHES_IN_FLIGHT: integer(1, 16, 2).describe('Transactions of one worker at a time'),
-  SEKALI_PREFETCH: integer(1, 50_000, 6_000).describe('Deliveries one worker asks for ahead'),
+  SEKALI_PREFETCH: integer(1, 50_000, 6_000).describe('Deliveries that one worker prefetches'),
   SEKALI_TRANSACTION_MS_MAX: integer(100, 300_000, 8_000).describe('How long one transaction may take'),
   SEKALI_ISOLATE_AFTER_DELIVERIES: integer(1, 100, 3).describe(
-    'A message that came more often, and over which a worker may have died, is processed alone',
+    'Deliveries after which a message that a worker may have died over is processed alone',
   ),
-  SEKALI_ATTEMPTS_MAX: integer(1, 100, 3).describe('Attempts, alone, before a message becomes a dead letter'),
+  SEKALI_ATTEMPTS_MAX: integer(1, 100, 3).describe('Attempts alone before a message becomes a dead letter'),
 };
 
 /** `sekali up`. */
@@ -244,7 +246,7 @@ export const localClusterFields = {
     .describe('A directory with initdb and postgres of your own instead of those from npm'),
 };
 
-/** What clients on the command line need. */
+/** The settings of commands that talk to a running system. */
 export const clientFields = {
   SEKALI_GATEWAY_URL: urls(
     'http://127.0.0.1:8080',

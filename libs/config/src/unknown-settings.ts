@@ -1,8 +1,8 @@
 /**
- * Variables named `SEKALI_…` that are no setting of any program of ours.
+ * Finds variables named `SEKALI_…` that are not settings of any of our programs.
  *
- * One that is nearly a setting is a mistyped one, and the program would run without what its user asked for: it is refused.
- * Any other is only said, because it may be somebody else's, or the setting of a newer version.
+ * A name that is nearly a setting is a typing error, and is refused. Otherwise the program would run without what its
+ * user asked for. Any other name is only reported, because it may belong to another product or a newer version.
  */
 import {
   clientFields,
@@ -14,7 +14,7 @@ import {
   workerFields,
 } from './settings.js';
 
-/** Read by docker-compose.yml, or by the tests. */
+/** Settings of docker-compose.yml and of the tests. */
 const OTHERS = [
   'SEKALI_SECRETS',
   'SEKALI_SYNC_INTERVAL',
@@ -36,27 +36,28 @@ const GROUPS = [
 ];
 const KNOWN: ReadonlySet<string> = new Set([...GROUPS.flatMap((group) => Object.keys(group)), ...OTHERS]);
 
-/** Letters that may be missing, too many, wrong or exchanged before a name is no longer taken for a mistyped one. */
+/** Up to this many letters may be missing, added, wrong or swapped in a name that counts as mistyped. */
 const MISTYPED_MAX = 2;
-/** What Kubernetes sets for a service named `sekali…`. */
+/** Kubernetes sets these for a service named `sekali…`. */
 const SERVICE_LINK = /^SEKALI_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP)\w*)$/;
 
-/** What is wrong with the names, one line each. */
+/** The problems of the names, one line each. */
 export interface UnknownSettings {
-  /** To be refused. */
+  /** Names to refuse. */
   readonly mistyped: readonly string[];
-  /** To be said. */
+  /** Names to report. */
   readonly foreign: readonly string[];
 }
 
-/** Looks for names in an environment that no program of ours knows. */
+/** Finds names in an environment that none of our programs knows. */
 export function unknownSettings(environment: Readonly<Record<string, string | undefined>>): UnknownSettings {
   const [mistyped, foreign]: [string[], string[]] = [[], []];
   for (const [name, value] of Object.entries(environment)) {
     if (!name.startsWith('SEKALI_') || KNOWN.has(name) || isServiceLink(name, value)) continue;
     const { nearest, distance } = nearestSetting(name);
-    if (distance <= MISTYPED_MAX) mistyped.push(`${name}: there is no such setting; ${nearest} is meant`);
-    else foreign.push(`${name} is no setting; the nearest is ${nearest}`);
+    if (distance <= MISTYPED_MAX)
+      mistyped.push(`${name}: there is no such setting; did you mean ${nearest}?`);
+    else foreign.push(`${name} is not a setting; the nearest is ${nearest}`);
   }
   return { mistyped, foreign };
 }
@@ -65,7 +66,7 @@ function isServiceLink(name: string, value = ''): boolean {
   return SERVICE_LINK.test(name) || (name.endsWith('_PORT') && /^(?:tcp|udp):\/\//.test(value));
 }
 
-/** The name that differs least; of those that differ much, rather one that has all the words of it. */
+/** The nearest setting. Among names that differ much, one that contains all the words comes first. */
 function nearestSetting(name: string): { nearest: string; distance: number } {
   const measured = [...KNOWN]
     .map((known) => ({ nearest: known, distance: editDistance(name, known) }))
@@ -76,7 +77,7 @@ function nearestSetting(name: string): { nearest: string; distance: number } {
   return measured.find(({ nearest }) => words.every((word) => nearest.split('_').includes(word))) ?? least;
 }
 
-/** Optimal string alignment: letters added, left out, replaced, or exchanged with their neighbour. */
+/** Optimal string alignment: letters added, left out, replaced, or swapped with their neighbour. */
 function editDistance(a: string, b: string): number {
   let [last, row]: [number[], number[]] = [[], Array.from({ length: b.length + 1 }, (_, column) => column)];
   for (let i = 1; i <= a.length; i++) {

@@ -1,11 +1,12 @@
-/** A name that is nearly a setting is a mistake; one that is nothing like any may be somebody else's. */
+/** A name that is nearly a setting is a mistake. A name unlike any setting may belong to another product. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import { withCurrentNames } from './renamed-settings.js';
 import { unknownSettings } from './unknown-settings.js';
 
 const root = new URL('../../../', import.meta.url);
 
-describe('a variable that is no setting', () => {
+describe('a variable that is not a setting', () => {
   it.each([
     ['SEKALI_NATS_URL', 'SEKALI_NATS_URLS'],
     ['SEKALI_HTTP_KEYS_ON_LOOPBAK', 'SEKALI_HTTP_KEYS_ON_LOOPBACK'],
@@ -15,7 +16,7 @@ describe('a variable that is no setting', () => {
     ['SEKALI_SYNC_INTERVALL', 'SEKALI_SYNC_INTERVAL'],
   ])('is refused when it is nearly one: %s', (name, meant) => {
     expect(unknownSettings({ [name]: 'x' })).toEqual({
-      mistyped: [`${name}: there is no such setting; ${meant} is meant`],
+      mistyped: [`${name}: there is no such setting; did you mean ${meant}?`],
       foreign: [],
     });
   });
@@ -25,10 +26,10 @@ describe('a variable that is no setting', () => {
     ['SEKALI_POSTGRES', 'SEKALI_POSTGRES_URL'],
     ['SEKALI_PORT', 'SEKALI_HTTP_PORT'],
     ['SEKALI_KEYS_ON_LOOPBACK', 'SEKALI_HTTP_KEYS_ON_LOOPBACK'],
-  ])('is said, with the nearest one, when it may be another’s: %s', (name, nearest) => {
+  ])('is reported with the nearest setting when it may belong to another product: %s', (name, nearest) => {
     expect(unknownSettings({ [name]: 'x' })).toEqual({
       mistyped: [],
-      foreign: [`${name} is no setting; the nearest is ${nearest}`],
+      foreign: [`${name} is not a setting; the nearest is ${nearest}`],
     });
   });
 
@@ -57,6 +58,6 @@ describe('a setting of another program of ours', () => {
     const names = readFileSync(new URL(file, root), 'utf8').match(/\bSEKALI_[A-Z0-9_]*[A-Z0-9]\b/g) ?? [];
     expect(names).not.toEqual([]);
     const environment = Object.fromEntries(names.map((name) => [name, 'x']));
-    expect(unknownSettings(environment)).toEqual({ mistyped: [], foreign: [] });
+    expect(unknownSettings(withCurrentNames(environment).environment)).toEqual({ mistyped: [], foreign: [] });
   });
 });

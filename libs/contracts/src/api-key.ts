@@ -1,35 +1,35 @@
 /**
- * API keys: what a token looks like, what it may do, and what is kept of it.
+ * API keys: the form of a token, what it may do, and what is stored of it.
  *
  *   sekali_0123456789abcdef_<43 characters of base64url>
  *          └ key id: names  └ secret: 32 random bytes
  *
- * Kept is the SHA-256 of the whole token and nothing more. A slow hash guards passwords, which can be guessed; 32
- * random bytes cannot, and a fast one costs a request a microsecond.
+ * Only the SHA-256 of the whole token is stored. A slow hash protects passwords, which can be guessed. 32 random bytes
+ * cannot be guessed, and a fast hash costs a request one microsecond.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { topicError } from './event.js';
 
-/** What a key may be for. None includes another: an operator's key has all three. */
+/** What a key may be used for. No scope includes another; an operator's key has all three. */
 export const API_KEY_SCOPES = ['publish', 'read', 'admin'] as const;
 
-/** One of them. */
+/** One of the scopes. */
 export type ApiKeyScope = (typeof API_KEY_SCOPES)[number];
 
-/** A key as it is kept and handed over in files, named as on the wire. */
+/** A key in the form in which it is stored and passed in files. Its members are named as on the wire. */
 export interface ApiKeyEntry {
   /** 16 lowercase hexadecimal characters. */
   readonly key_id: string;
-  /** For people: 1 to 128 characters. */
+  /** A name for people, of 1 to 128 characters. */
   readonly name: string;
   readonly scopes: readonly ApiKeyScope[];
-  /** Topics, and `prefix.>` for every topic below a prefix; `null` is all topics. */
+  /** Topics, and `prefix.>` for every topic below a prefix; `null` means all topics. */
   readonly topics: readonly string[] | null;
   /** SHA-256 of the token, 64 lowercase hexadecimal characters. */
   readonly hash: string;
 }
 
-/** Topics and prefixes of one key, at most: each costs a comparison an event. */
+/** Topics and prefixes of one key, at most. Each costs one comparison per event. */
 export const API_KEY_TOPICS_MAX = 100;
 
 const TOKEN = /^sekali_([0-9a-f]{16})_[A-Za-z0-9_-]{43}$/;
@@ -40,17 +40,17 @@ const NAME = /^[^\u0000-\u001f\u007f-\u009f]{1,128}$/u;
 const BELOW = '.>';
 const ENTRY_FIELDS = ['key_id', 'name', 'scopes', 'topics', 'hash'];
 
-/** Draws a token that nobody can guess. It is known to nobody but the caller. */
+/** Draws a token that cannot be guessed. Only the caller knows it. */
 export function newApiKeyToken(): string {
   return `sekali_${randomBytes(8).toString('hex')}_${randomBytes(32).toString('base64url')}`;
 }
 
-/** The key id in a token, `undefined` when the text has not the form of one. */
+/** The key id in a token, or `undefined` when the text does not have the form of a token. */
 export function apiKeyIdOf(token: string): string | undefined {
   return TOKEN.exec(token)?.[1];
 }
 
-/** What is kept of a token: its SHA-256, 64 lowercase hexadecimal characters. */
+/** The stored form of a token: its SHA-256, 64 lowercase hexadecimal characters. */
 export function apiKeyHash(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
@@ -97,7 +97,7 @@ export function apiKeyTopicsError(value: unknown): string | undefined {
   return value.map(topicPatternError).find((error) => error !== undefined);
 }
 
-/** Every rule that a value of a key file breaks, none when it is an `ApiKeyEntry`. Never repeats a value. */
+/** Every rule that an entry of a key file breaks; none when it is an `ApiKeyEntry`. It never repeats a value. */
 export function apiKeyEntryErrors(value: unknown): string[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return ['a key is a JSON object'];
   const entry = value as Readonly<Record<string, unknown>>;
@@ -120,7 +120,7 @@ export function apiKeyEntryErrors(value: unknown): string[] {
 export function coversTopic(topics: readonly string[] | null, topic: string): boolean {
   if (topics === null) return true;
   return topics.some((pattern) =>
-    // Without the ">": "a.>" covers "a.b", and neither "a" nor "ab".
+    // Without its ">", the pattern "a.>" covers "a.b", but neither "a" nor "ab".
     pattern.endsWith(BELOW) ? topic.startsWith(pattern.slice(0, -1)) : pattern === topic,
   );
 }

@@ -59,7 +59,7 @@ describe('an entry of a key file', () => {
     ['an empty list of topics, which would be read as none or as all', { ...ENTRY, topics: [] }],
     ['topics left out', { ...ENTRY, topics: undefined }],
     ['a plain token for a hash', { ...ENTRY, hash: newApiKeyToken() }],
-    ['a member nobody knows', { ...ENTRY, token: 'x' }],
+    ['an unknown member', { ...ENTRY, token: 'x' }],
   ])('is wrong with %s', (_, entry) => {
     expect(apiKeyEntryErrors(entry)).toHaveLength(1);
   });

@@ -1,7 +1,7 @@
 /**
- * From the bytes of a message to an event, or to the reason why there is none.
+ * Turns the bytes of a message into an event, or into the reason why it is not one.
  *
- * This is the door for producers that publish straight to NATS. A message that fails here fails on every
+ * Messages of producers that publish directly to NATS are validated here. A message that fails would fail on every
  * worker and at every delivery, so it becomes a dead letter at once.
  */
 import {
@@ -22,39 +22,38 @@ import { readWrittenMessage } from './written-event.js';
 /** Why a message is not an event. */
 export type PoisonReason = 'too_large' | 'not_utf8' | 'not_json' | 'invalid_event' | 'subject_mismatch';
 
-/** What came out: an event, or a reason with a sentence that says what was wrong. */
+/** The result: an event, or a reason with a sentence that says what was wrong. */
 export type Decoded =
   | { readonly ok: true; readonly event: SekaliEvent }
   | {
       readonly ok: false;
       readonly reason: PoisonReason;
       readonly detail: string;
-      /** The id, where the message told one that is valid. */
+      /** The id, where the message has a valid one. */
       readonly eventId?: string;
     };
 
-/** What of a message decides whether it is an event. */
+/** The parts of a message that decide whether it is an event. */
 export interface RawMessage {
   readonly subject: string;
   readonly data: Uint8Array;
   /**
-   * The value of a header, `undefined` where it was not sent. Asked for only when the body tells no id: taking headers
-   * apart costs as much as reading the body.
+   * The value of a header, `undefined` where it was not sent. It is called only when the body has no id, because
+   * parsing headers costs as much as reading the body.
    */
   header(name: string): string | undefined;
 }
 
 const DETAIL_LENGTH_MAX = 2_000;
 
-/** Takes a byte order mark away, as the HTTP door does. */
+/** The decoder removes a byte order mark, as the HTTP door does. */
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * Decodes and validates a message.
+ * Decodes and validates a message. It never throws.
  *
  * @param prefix the first tokens of every subject, `events`
  * @param eventBytesMax the largest body, in bytes
- * @returns never throws
  */
 export function decodeEvent(message: RawMessage, prefix: string, eventBytesMax: number): Decoded {
   if (message.data.length > eventBytesMax) {
@@ -110,7 +109,7 @@ function decodeBody(
     return { ...poison('subject_mismatch', detail), ...knownId };
   }
   if (isAmbiguous(topic as string, eventId as string, message)) {
-    const detail = `event_id: it ends with white space, which the header ${MESSAGE_ID_HEADER} loses, so that the brokers take it for another id; send ${messageIdOf(topic as string, eventId as string)} as the header, which is <topic>;<base64url of the id>`;
+    const detail = `event_id: it ends with white space, which the header ${MESSAGE_ID_HEADER} loses, so the brokers see another id; send the header ${messageIdOf(topic as string, eventId as string)}, which is <topic>;<base64url of the id>`;
     return { ...poison('invalid_event', detail), ...knownId };
   }
   return {
@@ -130,7 +129,7 @@ function idOfHeader(message: RawMessage, topic: unknown): string | undefined {
   return typeof topic === 'string' && messageId !== undefined ? eventIdOf(topic, messageId) : undefined;
 }
 
-/** Whether the brokers cannot tell the id from the one without white space at its end. */
+/** Whether the brokers cannot distinguish the id from the same id without trailing white space. */
 function isAmbiguous(topic: string, eventId: string, message: RawMessage): boolean {
   return (
     endsInWhiteSpace(eventId) &&
@@ -138,7 +137,10 @@ function isAmbiguous(topic: string, eventId: string, message: RawMessage): boole
   );
 }
 
-/** The sentence quotes the message, so it is made storable: a dead letter that Postgres refuses would be lost. */
+/**
+ * The sentence quotes the message, so unstorable characters are replaced. A dead letter that Postgres refuses would be
+ * lost.
+ */
 function poison(reason: PoisonReason, detail: string): { ok: false; reason: PoisonReason; detail: string } {
   const storable = detail.slice(0, DETAIL_LENGTH_MAX).toWellFormed().replaceAll('\0', '\ufffd');
   return { ok: false, reason, detail: storable };

@@ -84,7 +84,7 @@ describe('decodeEvent', () => {
     ['a header of another topic', 'payments:1'],
     ['a header without a topic', '1'],
     ['an empty id in the header', `${TOPIC}:`],
-  ])('refuses a body without an event id beside %s', (_, messageId) => {
+  ])('refuses a body without an event id when the header is %s', (_, messageId) => {
     const given = messageId === undefined ? {} : { messageId };
     const decoded = decode(without('event_id'), given);
     expect(decoded).toMatchObject({ ok: false, reason: 'invalid_event' });
@@ -104,7 +104,7 @@ describe('decodeEvent', () => {
 });
 
 describe('a byte order mark', () => {
-  it('is taken, as over HTTP, and is no part of the event', () => {
+  it('is accepted, as over HTTP, and does not become part of the event', () => {
     expect(decode(`\ufeff${JSON.stringify(VALID)}`)).toEqual(decode(VALID));
     expect(decode(`\ufeff${JSON.stringify(VALID)}`).ok).toBe(true);
   });
@@ -120,12 +120,12 @@ describe('an id that ends in white space', () => {
     ['whose header names the message by something else', 'my-own-17', true],
     ['without a header', undefined, true],
   ])('%s', (_, messageId, isEvent) => {
-    const told: unknown = expect.stringContaining(`${TOPIC};eCA`);
-    const wanted = isEvent
+    const detail: unknown = expect.stringContaining(`${TOPIC};eCA`);
+    const expected = isEvent
       ? { ok: true, event: { eventId: 'x ' } }
-      : { ok: false, reason: 'invalid_event', detail: told };
+      : { ok: false, reason: 'invalid_event', detail };
     for (const text of [JSON.stringify(body), JSON.stringify({ ...body, topic: undefined })]) {
-      expect(decode(text, messageId === undefined ? {} : { messageId })).toMatchObject(wanted);
+      expect(decode(text, messageId === undefined ? {} : { messageId })).toMatchObject(expected);
     }
   });
 
@@ -138,7 +138,7 @@ describe('an id that ends in white space', () => {
   });
 });
 
-describe('a message that is no event', () => {
+describe('a message that is not an event', () => {
   it.each([
     ['too_large', Buffer.alloc(101, 0x20), { bytesMax: 100 }],
     ['not_utf8', Buffer.from([0x7b, 0xff, 0x7d]), {}],
@@ -163,7 +163,7 @@ describe('a message that is no event', () => {
     expect(decode(body, { bytesMax: body.length - 1 })).toMatchObject({ reason: 'too_large' });
   });
 
-  it('is told everything that is wrong with it', () => {
+  it('is refused with all of its problems', () => {
     const decoded = decode({
       topic: 'a b',
       event_id: '',

@@ -1,8 +1,8 @@
 /**
- * The event: what it looks like outside, what it is inside, and which events are valid.
+ * The event: its form on the wire, its form inside, and the rules for valid events.
  *
- * One set of rules serves both doors. The gateway turns a broken rule into a `422`, the worker into a dead
- * letter; if they disagreed, an event could be accepted by the one and refused by the other.
+ * One set of rules serves both doors. The gateway turns a broken rule into a `422`, the worker into a dead letter. If
+ * the rules differed, one of them could accept an event that the other refuses.
  */
 import {
   EVENT_ID_LENGTH_MAX,
@@ -70,7 +70,7 @@ export function timestampError(value: unknown): string | undefined {
  * Says what is wrong with a payload, or `undefined` when nothing is.
  *
  * @param value the parsed payload
- * @param text its own JSON text, in which numbers and escapes still are what the producer wrote
+ * @param text its own JSON text, with numbers and escapes as the producer wrote them
  */
 export function payloadError(value: unknown, text: string): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
@@ -78,7 +78,7 @@ export function payloadError(value: unknown, text: string): string | undefined {
   if (hasUnstorableCharacter(text)) {
     return 'payload must not hold \\u0000 or half of a surrogate pair: Postgres cannot store them';
   }
-  // A level takes two characters: most payloads are too short to be too deep.
+  // A level takes two characters, so most payloads are too short to be too deep.
   if (text.length > 2 * PAYLOAD_DEPTH_MAX && nestingDepth(text) > PAYLOAD_DEPTH_MAX)
     return `payload must not nest deeper than ${PAYLOAD_DEPTH_MAX} levels`;
   if (hasUnstorableNumber(text)) {
@@ -87,7 +87,7 @@ export function payloadError(value: unknown, text: string): string | undefined {
   return undefined;
 }
 
-/** Says which members an event has that it must not have: none is dropped in silence. */
+/** Says which members of an event are not allowed. None is dropped silently. */
 export function unknownFieldErrors(names: Iterable<string>): FieldError[] {
   const known = new Set<string>(EVENT_FIELDS);
   return [...names]
@@ -98,7 +98,7 @@ export function unknownFieldErrors(names: Iterable<string>): FieldError[] {
     }));
 }
 
-/** The event as JSON text, the payload's characters unchanged: the body of the message on the broker. */
+/** The event as JSON text, with the payload's characters unchanged. It is the body of the message on the broker. */
 export function eventText(event: SekaliEvent): string {
   return `{"topic":${JSON.stringify(event.topic)},"event_id":${JSON.stringify(event.eventId)},"timestamp":${JSON.stringify(event.timestamp)},"source":${JSON.stringify(event.source)},"payload":${event.payload}}`;
 }
@@ -106,7 +106,7 @@ export function eventText(event: SekaliEvent): string {
 function nameError(field: string, value: unknown, lengthMax: number): string | undefined {
   const rule = `${field} must be a string of 1 to ${lengthMax} characters without control characters`;
   if (typeof value !== 'string' || value === '') return rule;
-  // A code point is at most two UTF-16 units: only between the two bounds is counting needed.
+  // A code point has at most two UTF-16 units, so counting is needed only between the two bounds.
   if (value.length > lengthMax && (value.length > 2 * lengthMax || Array.from(value).length > lengthMax))
     return rule;
   if (CONTROL_CHARACTER.test(value) || !value.isWellFormed()) return rule;

@@ -41,7 +41,7 @@ describe('topicError', () => {
     expect(topicError(topic)).toContain('topic must be');
   });
 
-  it.each(notStrings)('refuses %p, which is no string', (topic) => {
+  it.each(notStrings)('refuses %p, which is not a string', (topic) => {
     expect(topicError(topic)).toBeDefined();
   });
 });

@@ -1,13 +1,13 @@
-/** The shapes that cross the gateway's HTTP door, named as on the wire. */
+/** The shapes at the gateway's HTTP door, named as on the wire. */
 import type { FieldError } from './event.js';
 
-/** What became of one event of a `POST /publish`. */
+/** The outcome of one event of a `POST /publish`. */
 export interface PublishResult {
   readonly index: number;
   readonly topic?: string;
   readonly event_id?: string;
   readonly status: 'accepted' | 'duplicate' | 'invalid' | 'unavailable';
-  /** The stream sequence under which the broker has it; not there when it has not. */
+  /** The stream sequence of the event; left out when the broker does not have it. */
   readonly seq?: number;
   readonly errors?: readonly FieldError[];
 }
@@ -16,15 +16,15 @@ export interface PublishResult {
 export interface PublishResponse {
   /** Events of this request that the broker now has. */
   readonly accepted: number;
-  /** Those of them that it had already. */
+  /** The accepted events that the broker already had. */
   readonly duplicates: number;
-  /** The invalid ones, which only lenient handling lets pass beside valid ones. */
+  /** The invalid events. Only lenient handling accepts the valid ones of the same request. */
   readonly rejected: readonly PublishResult[];
-  /** One for each event, in the order sent. */
+  /** One result for each event, in the order sent. */
   readonly results: readonly PublishResult[];
 }
 
-/** A problem as in RFC 9457. */
+/** A problem as defined by RFC 9457. */
 export interface Problem {
   readonly type: string;
   readonly title: string;
@@ -34,7 +34,7 @@ export interface Problem {
   readonly [extension: string]: unknown;
 }
 
-/** One stored event, as `GET /events` shows it. */
+/** One stored event in the form of `GET /events`. */
 export interface EventView {
   readonly topic: string;
   readonly event_id: string;
@@ -59,7 +59,7 @@ export interface StatsView {
   readonly received: number;
   readonly unique_processed: number;
   readonly duplicate_dropped: number;
-  /** Names of topics with stored events, among the first that `per_topic` has. */
+  /** Names of topics with stored events, among the first topics of `per_topic`. */
   readonly topics: readonly string[];
   readonly uptime_seconds: number;
   readonly duplicates: { readonly broker: number; readonly store: number };
@@ -67,18 +67,21 @@ export interface StatsView {
   readonly dead_letters: number;
   readonly in_flight: number;
   readonly redelivered: number;
-  /** Of the first topics by name. Where others follow, `more_topics` is true and `Link` leads to them. */
+  /** The figures of the first topics by name. Where others follow, `more_topics` is true and `Link` leads to them. */
   readonly per_topic: Readonly<Record<string, TopicStats>>;
   readonly more_topics: boolean;
-  /** Messages that left the stream, or were acknowledged, without being settled: none of them is received. */
+  /** Messages that left the stream, or were acknowledged, without being settled. None of them counts as received. */
   readonly gone: number;
-  /** Age in seconds of the oldest message that is not settled yet; 0 when there is none. */
+  /** Age in seconds of the oldest unsettled message; 0 when there is none. */
   readonly lag_seconds: number;
   /** Seconds until that message leaves the stream by age, unsettled; null when there is none, or none leaves by age. */
   readonly expires_in_seconds: number | null;
 }
 
-/** The answer to `GET /stats/topics`: the figures of some topics, in the order of their names. `Link` leads to the next. */
+/**
+ * The answer to `GET /stats/topics`: the figures of some topics, in the order of their names. `Link` leads to the next
+ * page.
+ */
 export interface TopicStatsView {
   readonly per_topic: Readonly<Record<string, TopicStats>>;
   readonly more_topics: boolean;

@@ -1,4 +1,4 @@
-/** The characters of which JSON is made, as `charCodeAt` tells them. */
+/** The characters of JSON's syntax, as `charCodeAt` returns them. */
 
 export const QUOTE = 0x22;
 export const COMMA = 0x2c;
@@ -13,7 +13,7 @@ export const CLOSE_BRACE = 0x7d;
 const DIGIT_0 = 0x30;
 const DIGIT_9 = 0x39;
 
-/** Whether a character is white space between JSON's parts; `NaN`, the code behind the end of a text, is not. */
+/** Whether a character is white space in JSON. `NaN`, the code behind the end of a text, is not. */
 export function isSpace(code: number): boolean {
   return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
 }
@@ -23,7 +23,7 @@ export function isDigit(code: number): boolean {
   return code >= DIGIT_0 && code <= DIGIT_9;
 }
 
-/** @returns the index of the first character at or after `from` that is no white space */
+/** @returns the index of the first character at or after `from` that is not white space */
 export function skipSpace(text: string, from: number): number {
   let at = from;
   while (isSpace(text.charCodeAt(at))) at++;

@@ -1,11 +1,11 @@
 /**
- * Reading JSON text without rewriting it.
+ * Reads JSON text without rewriting it.
  *
- * `JSON.parse` followed by `JSON.stringify` changes what a producer sent: 12345678901234567890 loses its last
- * digits, 1e400 becomes null. Payloads therefore travel from the producer to Postgres as the producer's own
- * characters, and these functions find where they begin and end.
+ * `JSON.parse` followed by `JSON.stringify` changes what a producer sent: 12345678901234567890 loses its last digits,
+ * 1e400 becomes null. So payloads travel from the producer to Postgres as the producer's own characters. These
+ * functions find where they begin and end.
  *
- * All of them expect text that `JSON.parse` has accepted; on other text their answer means nothing.
+ * All of them expect text that `JSON.parse` has accepted. On other text their result means nothing.
  */
 import {
   BACKSLASH,
@@ -23,13 +23,16 @@ import {
 } from './json-characters.js';
 import { EXPONENTS_SUM_MAX, NUMBER_EXPONENT_MAX, NUMBER_LENGTH_MAX } from './limits.js';
 
-/** Where a value stands in a text: `text.slice(start, end)` is the value. */
+/** The position of a value: `text.slice(start, end)` is the value. */
 export interface Span {
   readonly start: number;
   readonly end: number;
 }
 
-/** The members of an object, by name, and the position after its closing brace. A repeated name counts once, last. */
+/**
+ * The members of an object, by name, and the position after its closing brace. Of a repeated name, only the last one
+ * counts.
+ */
 export interface ObjectSpans {
   readonly members: Map<string, Span>;
   readonly end: number;
@@ -75,7 +78,7 @@ export function nestingDepth(text: string): number {
 export function hasUnstorableCharacter(text: string): boolean {
   if (!text.isWellFormed()) return true;
   if (!text.includes('\\u')) return false;
-  // Each match consumes a whole escape, so an escaped backslash before a `u` is not taken for one.
+  // Each match consumes a whole escape, so an escaped backslash before a `u` is not mistaken for one.
   const escapes = /\\(?:u([0-9a-fA-F]{4})|.)/gs;
   let highSurrogateEnd = -1;
   for (const match of text.matchAll(escapes)) {
@@ -92,9 +95,9 @@ export function hasUnstorableCharacter(text: string): boolean {
   return highSurrogateEnd >= 0;
 }
 
-/** Whether a number in the text is longer, or has a larger exponent, than is stored (see limits.ts). */
+/** Whether a number in the text is too long, or has too large an exponent, to be stored (see limits.ts). */
 export function hasUnstorableNumber(text: string): boolean {
-  // Nearly every payload ends here: too short for a long number, and nothing that looks like a large exponent.
+  // Nearly every payload ends here: it is too short for a long number, and nothing in it resembles a large exponent.
   if (text.length <= NUMBER_LENGTH_MAX && !/[eE][+-]?\d{2}/.test(text)) return false;
   let exponentsSum = 0;
   for (let at = 0; at < text.length; at++) {
@@ -114,7 +117,7 @@ export function hasUnstorableNumber(text: string): boolean {
   return false;
 }
 
-/** @param written between its quotes; without an escape it is its own characters */
+/** @param written the name between its quotes; without an escape it is its own characters */
 function nameOf(written: string): string {
   return written.includes('\\') ? (JSON.parse(`"${written}"`) as string) : written;
 }

@@ -6,7 +6,7 @@ import { NUMBER_EXPONENT_MAX, NUMBER_LENGTH_MAX } from './limits.js';
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
 const space = fc.stringMatching(/^[ \t\r\n]{0,3}$/);
-/** Text full of what is easily taken for the end of something. */
+/** Text full of characters that are easily mistaken for the end of a value. */
 const trickyText = fc
   .array(
     fc.constantFrom(
@@ -110,7 +110,7 @@ describe('objectSpans', () => {
     expect(text.slice(span?.start, span?.end)).toBe('{"n":12345678901234567890,"m":1e400}');
   });
 
-  it('begins where it is told to', () => {
+  it('begins at the given position', () => {
     const text = '[{"a":1},{"b":2}]';
     const { members, end } = objectSpans(text, 9);
     expect([...members.keys()]).toEqual(['b']);
@@ -130,7 +130,7 @@ describe('nestingDepth', () => {
     );
   });
 
-  it('counts brackets, not recursion: a hundred thousand levels are no trouble', () => {
+  it('counts brackets without recursion, even a hundred thousand levels', () => {
     expect(nestingDepth('['.repeat(100_000) + ']'.repeat(100_000))).toBe(100_000);
   });
 });
@@ -231,7 +231,7 @@ describe('hasUnstorableNumber', () => {
     const startedAt = performance.now();
     expect(hasUnstorableNumber(`{"a":${runs}}`)).toBe(false);
     expect(hasUnstorableNumber(string)).toBe(false);
-    // A search that begins anew at every digit takes seconds for this.
+    // A search that restarts at every digit takes seconds for this.
     expect(performance.now() - startedAt).toBeLessThan(1_000);
   });
 });

@@ -1,10 +1,10 @@
 /**
- * Whether a text holds a payload of the plain kind: an object without rarities, of which it can be said at one look that
- * Postgres takes it.
+ * Recognises a plain payload: an object without rare elements, which Postgres certainly accepts.
  *
- * `JSON.parse` could say so too, by making objects and names that nobody wants: a quarter of what reading an event cost. What
- * is rare (`\u` escapes, characters beyond the basic plane, exponents, deep nesting) is not plain; whoever asks reads such
- * a payload the long way. So this may say no to a valid payload, and must never say yes to another.
+ * `JSON.parse` could tell as well, but it creates unneeded objects and names. That was a quarter of the cost of reading
+ * an event. Rare elements are `\u` escapes, characters beyond the basic plane, exponents and deep nesting. A payload
+ * with one of them is not plain, and the caller parses it instead. So this may reject a valid payload, and must never
+ * accept an invalid one.
  */
 import {
   BACKSLASH,
@@ -32,11 +32,11 @@ const SURROGATES_FROM = 0xd800;
 const SURROGATES_TO = 0xdfff;
 const NONE = -1;
 
-/** What may follow `\`, but for `u`. */
+/** The characters that may follow `\`, except `u`. */
 const ESCAPED = '"\\/bfnrt';
 const LITERALS: Readonly<Record<string, string>> = { t: 'true', f: 'false', n: 'null' };
 
-/** What must come next, white space aside. */
+/** What must come next, apart from white space. */
 const enum Next {
   /** A value. */
   Value,
@@ -53,12 +53,12 @@ const enum Next {
 /**
  * Finds the end of a plain object.
  *
- * @param from where its opening brace is
- * @returns the index behind its closing brace, or -1 when it is not plain, or no JSON at all
+ * @param from the index of its opening brace
+ * @returns the index behind its closing brace, or -1 when it is not plain, or not JSON at all
  */
 export function plainObjectEnd(text: string, from: number): number {
   if (text.charCodeAt(from) !== OPEN_BRACE) return NONE;
-  // A bit for each level, the innermost lowest: 1 for an object.
+  // One bit per level, the innermost lowest: 1 for an object.
   let levels = 1;
   let depth = 1;
   let next = Next.NameOrEnd;
@@ -128,7 +128,7 @@ function scalarEnd(text: string, at: number, code: number): number {
   return literal !== undefined && text.startsWith(literal, at) ? at + literal.length : NONE;
 }
 
-/** An exponent behind it is no separator, and so makes the object not plain. */
+/** An exponent behind the number is not a separator, so the object is not plain. */
 function numberEnd(text: string, from: number): number {
   let at = from + (text.charCodeAt(from) === MINUS ? 1 : 0);
   if (text.charCodeAt(at) === DIGIT_0) at++;

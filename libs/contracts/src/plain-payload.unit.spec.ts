@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { payloadError } from './event.js';
 import { plainObjectEnd } from './plain-payload.js';
 
-/** The rules, the long way. */
+/** Applies the rules to the parsed payload. */
 function isPayload(text: string): boolean {
   try {
     return payloadError(JSON.parse(text), text) === undefined;
@@ -14,7 +14,7 @@ function isPayload(text: string): boolean {
 
 const isPlain = (text: string): boolean => plainObjectEnd(text, 0) === text.length;
 
-/** A text with something cut out and something put in, somewhere. */
+/** A text with a part removed and a part inserted, at random places. */
 const damaged = (texts: fc.Arbitrary<string>): fc.Arbitrary<string> =>
   fc
     .tuple(

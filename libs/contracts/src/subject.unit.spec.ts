@@ -4,7 +4,7 @@ import { eventIdError, topicError } from './event.js';
 import { eventIdOf, messageIdOf, subjectOf, topicOf } from './subject.js';
 
 const topic = fc.stringMatching(/^[ab_-]{1,2}(\.[ab_-]{1,2}){0,2}$/);
-/** Ids that look like parts of a message id, and ids that a header would shorten. */
+/** Ids that resemble parts of a message id, and ids that a header would shorten. */
 const eventId = fc
   .array(fc.constantFrom('a', 'b', ':', ';', ' ', '\u00a0', '\u3000', '\ufeff', 'YQ', '.', '=', '😀'), {
     minLength: 1,
@@ -30,7 +30,7 @@ describe('messageIdOf', () => {
     );
   });
 
-  it('is <topic>:<event_id> for an ordinary id, as direct producers are told', () => {
+  it('is <topic>:<event_id> for an ordinary id, as documented for direct producers', () => {
     expect(messageIdOf('orders.created', '0197-a')).toBe('orders.created:0197-a');
   });
 

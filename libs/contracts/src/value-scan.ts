@@ -1,13 +1,3 @@
-/**
- * Finds where a JSON value ends, in pieces and within bounds, before anything of it is parsed.
- *
- *   begin(from) ─▶ advance() … advance() ─true─▶ end, depth, names
- *
- * `JSON.parse` makes objects of whatever it is given: 12 MB of brackets or 800,000 names take a hundred times their size.
- * This only counts, so a text of any kind costs no memory, and a long one can be left for other work between two pieces.
- *
- * The text need not be JSON. Brackets are counted, whatever their kind; what is found is to be parsed, which judges it.
- */
 import {
   BACKSLASH,
   CLOSE_BRACE,
@@ -20,7 +10,18 @@ import {
   QUOTE,
 } from './json-characters.js';
 
-/** See the head of this file. One scan serves many values of a text, one after the other. */
+/**
+ * Finds where a JSON value ends, in pieces and within bounds, before any of it is parsed.
+ *
+ *   begin(from) ─▶ advance() … advance() ─true─▶ end, depth, names
+ *
+ * `JSON.parse` creates objects of any input: 12 MB of brackets or 800,000 names take a hundred times their size. This
+ * scan only counts, so no text costs memory. Between two pieces of a long text, the program can do other work.
+ *
+ * The text need not be JSON. Brackets are counted regardless of their kind, and the parser judges the value afterwards.
+ *
+ * One scan serves many values of a text, one after the other.
+ */
 export class ValueScan {
   private at = 0;
   private level = 0;
@@ -42,7 +43,7 @@ export class ValueScan {
     return this.deepest;
   }
 
-  /** Names of the object that the value is, repeated ones included; 0 for anything else. */
+  /** Number of names in the object that is scanned, including repeated ones; 0 for any other value. */
   get names(): number {
     return this.colons;
   }
@@ -62,10 +63,10 @@ export class ValueScan {
   }
 
   /**
-   * Goes on.
+   * Scans on.
    *
-   * @param charsMax about as many characters are looked at
-   * @returns whether the value's end was found, or the text's
+   * @param charsMax about how many characters to scan
+   * @returns whether the end of the value, or of the text, was reached
    */
   advance(charsMax: number): boolean {
     const pauseAt = this.at + charsMax;
@@ -110,7 +111,7 @@ export class ValueScan {
     return isFound;
   }
 
-  /** Goes to behind the quote that ends a string, or some way into it. */
+  /** Moves behind the quote that ends a string, or part of the way. */
   private skipString(from: number, stopAt: number): number {
     const { text } = this;
     let at = from;

@@ -1,9 +1,10 @@
 /**
- * The way most messages come: as `eventText` writes them, or with the same members in the same order and no white space.
+ * Reads the most frequent form of a message: the one of `eventText`, or the same members in the same order without
+ * white space.
  *
- * Such a text is read by its known parts. The payload is only looked at, to see that it is JSON; its characters stay as
- * they are. Whatever is not exactly so, or breaks a rule, is left to the decoder, which reads anything and can say what is
- * wrong: this answers with a valid event or not at all, and must never accept what the decoder would refuse.
+ * Such a text is read by its known parts. The payload is only checked to be JSON, and its characters stay unchanged.
+ * Every other text, and every broken rule, is left to the decoder, which reads anything and can say what is wrong. So
+ * the result is a valid event or none. It must never accept what the decoder would refuse.
  */
 import { eventIdError, payloadError, sourceError, topicError, type SekaliEvent } from './event.js';
 import { plainObjectEnd } from './plain-payload.js';
@@ -16,7 +17,7 @@ const TIMESTAMP = ',"timestamp":"';
 const SOURCE = ',"source":"';
 const PAYLOAD = ',"payload":{';
 
-/** An event whose text has the written form, whose subject agrees and which breaks no rule; else `undefined`. */
+/** The event of a text in the written form, if its subject agrees and it breaks no rule; otherwise `undefined`. */
 export function readWrittenMessage(text: string, subject: string, prefix: string): SekaliEvent | undefined {
   const event = readWrittenEvent(text);
   if (event === undefined) return undefined;
@@ -28,7 +29,7 @@ export function readWrittenMessage(text: string, subject: string, prefix: string
   return isOfSubject ? event : undefined;
 }
 
-/** An event whose text has the written form and which breaks no rule; else `undefined`. */
+/** The event of a text in the written form, if it breaks no rule; otherwise `undefined`. */
 export function readWrittenEvent(text: string): SekaliEvent | undefined {
   const topicFrom = TOPIC.length;
   const topicTo = text.indexOf('"', topicFrom);
@@ -50,15 +51,15 @@ export function readWrittenEvent(text: string): SekaliEvent | undefined {
   const eventId = text.slice(eventIdFrom, eventIdTo);
   const timestamp = canonicalTimestamp(text.slice(timestampFrom, timestampTo));
   const source = text.slice(sourceFrom, sourceTo);
-  // The brace that opens the payload belongs to it; the last one closes the event.
+  // The payload includes its opening brace. The last brace closes the event.
   const payloadFrom = sourceTo + PAYLOAD.length;
   const payload = text.slice(payloadFrom, -1);
   const isValid =
     timestamp !== undefined &&
-    // With an escape in it a string is not its own characters.
+    // A string with an escape in it differs from its own characters.
     !eventId.includes('\\') &&
     !source.includes('\\') &&
-    // The decoder looks at the header of such an id.
+    // The decoder checks the header of such an id.
     !endsInWhiteSpace(eventId) &&
     topicError(topic) === undefined &&
     eventIdError(eventId) === undefined &&
@@ -69,7 +70,7 @@ export function readWrittenEvent(text: string): SekaliEvent | undefined {
 
 function isValidPayload(text: string): boolean {
   try {
-    // Begins with a brace and is one value to its end: another member of the event behind it is no JSON.
+    // The text begins with a brace and is one value to its end, so no other member of the event can follow.
     return payloadError(JSON.parse(text), text) === undefined;
   } catch {
     return false;

@@ -19,12 +19,15 @@ function decode(text: string, subject: string): Decoded {
   return decodeEvent({ subject, data: Buffer.from(text), header: () => undefined }, 'events', 1_000_000);
 }
 
-/** The event, or nothing: what is wrong is told with positions, which the white space moves. */
+/** The event, or nothing. The description of an error contains positions, which the white space moves. */
 function eventOf(decoded: Decoded): SekaliEvent | undefined {
   return decoded.ok ? decoded.event : undefined;
 }
 
-/** White space after the first brace changes no meaning, and is not the written form: the decoder reads it itself. */
+/**
+ * White space after the first brace changes no meaning, but the text no longer has the written form. So the decoder
+ * reads it.
+ */
 const spaced = (text: string): string => text.replace('{', '{ ');
 
 describe('readWrittenMessage', () => {

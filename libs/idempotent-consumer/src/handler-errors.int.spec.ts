@@ -25,7 +25,7 @@ type Mistake = (transaction: Transaction) => Promise<unknown>;
 
 async function longerThan(ms: number): Promise<void> {
   const sinceMs = performance.now();
-  await waitFor(() => performance.now() - sinceMs > ms, { withinMs: ms + 30_000, describe: `${ms} ms` });
+  await waitFor(() => performance.now() - sinceMs > ms, { timeoutMs: ms + 30_000, describe: `${ms} ms` });
 }
 
 const BOUND_MS = 800;

@@ -93,7 +93,7 @@ describe('a handler that never returns', () => {
       { settings: { handlerMsMax: 3_600_000 } },
     );
     await fixture.send('hang');
-    await waitFor(() => calls === 1, { withinMs: 20_000, describe: 'the handler is called' });
+    await waitFor(() => calls === 1, { timeoutMs: 20_000, describe: 'the handler is called' });
     await fixture.stop();
     expect((await fixture.system.pool.query('SELECT * FROM inbox.test_attempt')).rows).toEqual([]);
     expect(fixture.hasTold('failed')).toBe(false);

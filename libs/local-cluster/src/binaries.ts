@@ -1,8 +1,8 @@
 /**
- * Where nats-server and Postgres are: the user's own, by a setting, or those that npm installed.
+ * Finds nats-server and Postgres: the user's own, by a setting, or those that npm installed.
  *
- * nats-server comes from a small npm project per platform under `native/`, because its package asks for Node 22 and
- * npm leaves it out as an optional dependency of a project on Node 20. Postgres is an optional dependency.
+ * nats-server comes from a small npm project per platform under `native/`. Its package asks for Node 22, so npm skips
+ * it as an optional dependency of a project on Node 20. Postgres is an optional dependency.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -21,7 +21,7 @@ export interface PostgresBinaries {
   readonly pgCtl: string;
 }
 
-/** This machine, as npm's packages are named: "linux-x64". */
+/** This machine in the notation of npm's packages: "linux-x64". */
 export function currentPlatform(): string {
   return `${process.platform}-${process.arch}`;
 }

@@ -144,8 +144,8 @@ describe('a broker cluster', () => {
 });
 
 /**
- * Makes a stream with one message. While a leader is being chosen the brokers answer no request, on a busy machine for
- * longer than the client waits: both are asked again, as setup does, and may be repeated.
+ * Creates a stream with one message. During an election, the brokers answer no request, on a busy machine for longer
+ * than the client waits. So both requests are retried, as setup does, and may be repeated.
  */
 async function keepOne({ js, jsm }: Client): Promise<void> {
   let failure: unknown;
@@ -163,22 +163,22 @@ async function keepOne({ js, jsm }: Client): Promise<void> {
 }
 
 /**
- * Looks at the stream until it shows `messages`, for 30 s. Healthy nodes may still be electing a leader for it, and a
- * new leader answers before it has applied all that its log has committed, that is, with too few.
+ * Inspects the stream until it shows `messages`, for 30 s. Healthy nodes may still be electing a leader for it. A new
+ * leader answers before it has applied its whole log, and then shows too few messages.
  *
- * @returns what the last look saw; `undefined` when it could not be seen
+ * @returns the last state; `undefined` when there was none
  */
 async function streamOnceItHolds(jsm: JetStreamManager, messages: number): Promise<StreamInfo | undefined> {
   let seen: StreamInfo | undefined;
-  const look = async (): Promise<true | undefined> => {
+  const probe = async (): Promise<true | undefined> => {
     seen = await jsm.streams.info('S').catch(() => undefined);
     return seen?.state.messages === messages ? true : undefined;
   };
-  await poll(look, { timeoutMs: 30_000 });
+  await poll(probe, { timeoutMs: 30_000 });
   return seen;
 }
 
-/** What a node answers somebody who says that he is another. */
+/** A node's answer to a client that pretends to be a node. */
 async function greetingAsNode(port: number): Promise<string> {
   const socket = createConnection(port, '127.0.0.1');
   let heard = '';

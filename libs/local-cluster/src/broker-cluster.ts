@@ -1,10 +1,3 @@
-/**
- * A JetStream cluster of real nats-server processes on this machine.
- *
- * Promises: when it has started, every node is healthy and all of them see the same leader of the meta group.
- * Fails with one `LocalClusterError` and then leaves no process behind. Ports that were drawn and then lost to
- * another program are drawn anew; a busy port that the caller chose is reported.
- */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -23,63 +16,73 @@ const GIVE_UP_TIMEOUT_MS = 3_000;
 const PORT_ATTEMPTS_MAX = 5;
 const GIB = 1024 ** 3;
 const FILE_STORE_BYTES_MAX = 10 * GIB;
-/** Nodes tell each other this address, so that none finds a way around the proxies between them. */
+/** Nodes advertise this address to each other, so that none bypasses the proxies between them. */
 const NOWHERE = '127.0.0.1:1';
 
 /** How to start a cluster. */
 export interface BrokerClusterOptions {
-  /** Holds one folder per node; made when missing. What is in it is used again. */
+  /** Holds one folder per node. A missing directory is created, and the content of an existing one is used again. */
   readonly dataDirectory: string;
-  /** 1, 3 or 5; default 3. One node is no cluster: streams on it have one replica. */
+  /** 1, 3 or 5; the default is 3. A single node forms no cluster, and streams on it have one replica. */
   readonly nodes?: number;
-  /** A client port for each node; drawn from the free ones when left out. */
+  /** A client port for each node; free ports are drawn when left out. */
   readonly clientPorts?: readonly number[] | undefined;
   /** The nats-server to run; npm's when left out. */
   readonly serverBinary?: string | undefined;
-  /** How often the servers call fsync: "always", or a duration such as "1s"; their own default is "2m". */
+  /** How often the servers call fsync: "always", or a duration such as "1s". Their own default is "2m". */
   readonly syncInterval?: string | undefined;
   /**
-   * Whether clients and nodes need a password: a random one, kept in the data directory. Any user of this machine can
-   * reach the ports. Default false.
+   * Whether clients and nodes need a password. It is random and kept in the data directory. Any user of this machine
+   * can reach the ports. The default is false.
    */
   readonly withPassword?: boolean;
-  /** Bytes JetStream may keep on disk, per node. Default: what the disk has room for (disk-room.ts), 10 GiB at most. */
+  /**
+   * Bytes that JetStream may keep on disk, per node. The default is what the disk has room for (disk-room.ts), 10 GiB
+   * at most.
+   */
   readonly maxFileStoreBytes?: number;
-  /** Bytes of the largest message. Default 1 MiB. */
+  /** Bytes of the largest message. The default is 1 MiB. */
   readonly maxPayloadBytes?: number;
-  /** One log per node; default `<dataDirectory>/logs`. */
+  /** Folder for one log per node. The default is `<dataDirectory>/logs`. */
   readonly logDirectory?: string;
-  /** Default 60 s: a cluster with much on disk reads it first. */
+  /** The default is 60 s, because a cluster with much data first reads it. */
   readonly timeoutMs?: number;
-  /** Gives up the start, stops what runs, and throws the signal's reason. */
+  /** Ends the start, stops what runs, and throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Told how many nodes are healthy whenever that changes. */
+  /** Called with the number of healthy nodes whenever it changes. */
   readonly onProgress?: (healthyNodes: number) => void;
   /**
-   * Where a node dials another whose route port is given: a proxy of the caller's, which can part the two. Left out, nodes
-   * dial each other directly. Asked again for every pair when ports are drawn again.
+   * The port at which a node dials another one, given the other's route port: a proxy of the caller's, which can
+   * separate the two. Without it, nodes dial each other directly. It is asked again for every pair when new ports are
+   * drawn.
    */
   readonly routeVia?: ((from: string, to: string, routePort: number) => Promise<number>) | undefined;
-  /** Gets the nodes before any is started, so that no start of one goes unseen. */
+  /** Called with the nodes before any is started, so that the caller sees every start. */
   readonly onNodes?: (nodes: readonly BrokerNode[]) => void;
 }
 
 /** A running cluster. */
 export interface BrokerCluster {
-  /** One URL per node, for clients, with user and password where they need them. */
+  /** One URL per node for clients, with user and password where they need them. */
   readonly urls: string[];
   readonly nodes: readonly BrokerNode[];
-  /** Bytes that one stream may hold, so that it is full before the disk is. */
+  /** Bytes that one stream may hold, so that the stream is full before the disk is. */
   readonly streamBytesMax: number;
   /** The node of that name; throws when there is none. */
   node(name: string): BrokerNode;
   /** Name of the node that leads the meta group now; undefined while there is none. */
   metaLeader(): Promise<string | undefined>;
-  /** Stops all nodes together; resolves when they are gone. */
+  /** Stops all nodes at once, and resolves when they have ended. */
   stop(options?: { timeoutMs?: number }): Promise<void>;
 }
 
-/** Starts a cluster; resolves when it has a leader and every node is healthy. See the head of this file. */
+/**
+ * Starts a JetStream cluster of real nats-server processes on this machine.
+ *
+ * When it resolves, every node is healthy and all of them see the same leader of the meta group. It fails with one
+ * `LocalClusterError` and then leaves no process behind. When another program takes a drawn port, new ports are drawn.
+ * A busy port that the caller chose is reported.
+ */
 export async function startBrokers(options: BrokerClusterOptions): Promise<BrokerCluster> {
   const count = options.nodes ?? options.clientPorts?.length ?? 3;
   if (options.clientPorts !== undefined && options.clientPorts.length !== count) {
@@ -118,7 +121,7 @@ function makeNodes(options: BrokerClusterOptions, count: number): readonly Broke
       serverBinary,
       dataDirectory: join(options.dataDirectory, name),
       logFile: join(logDirectory, `${name}.log`),
-      untilTurn: (node, signal) => order.untilTurn(node, signal),
+      awaitTurn: (node, signal) => order.awaitTurn(node, signal),
     });
   });
   return nodes;
@@ -169,7 +172,7 @@ async function configureNodes(
   }
 }
 
-/** The ports at which one node finds all of them: its own directly, the others by way of `via`. */
+/** The ports at which one node reaches all nodes: its own directly, the others through `via`. */
 async function dialledPorts(
   from: BrokerNode,
   nodes: readonly BrokerNode[],
@@ -184,18 +187,18 @@ async function dialledPorts(
   );
 }
 
-/** So that two clusters stay apart. */
+/** A random name keeps two clusters apart. */
 const randomClusterName = (): string => `sekali-${randomBytes(4).toString('hex')}`;
 const randomPassword = (): string => randomBytes(24).toString('base64url');
 
 /**
- * What was made once and is the same ever after: streams remember the name of their cluster, and programs their password.
- * A directory of an older version gets what it lacks.
+ * A value that is created once and then stays the same. Streams remember the name of their cluster, and programs
+ * remember their password. A directory of an older version gets what it lacks.
  */
 function readKept(dataDirectory: string, name: string, make: () => string): string {
   const file = join(dataDirectory, name);
   if (!existsSync(file)) {
-    // In one step: a start that is interrupted leaves no half of it.
+    // The file is written in one step, so that an interrupted start leaves no half of it.
     writeFileSync(`${file}.unfinished`, `${make()}\n`, { mode: 0o600 });
     renameSync(`${file}.unfinished`, file);
   }

@@ -1,17 +1,17 @@
-/** The configuration file of one nats-server node, as text. Everything listens on loopback only. */
+/** The configuration file of one nats-server node, as text. All its ports listen on loopback only. */
 
-/** What one node of a cluster needs to know. Ports are on 127.0.0.1. */
+/** The settings of one node of a cluster. Ports are on 127.0.0.1. */
 export interface BrokerConfig {
   /** Unique in the cluster, and the node's identity in its Raft groups: it must never change. */
   readonly serverName: string;
-  /** Equal on all nodes; two clusters that draw the same route port must not become one. */
+  /** Equal on all nodes, so that two clusters that draw the same route port do not become one. */
   readonly clusterName: string;
   readonly clientPort: number;
   readonly monitorPort: number;
   readonly routePort: number;
-  /** The ports at which it dials the nodes, its own among them. A single one means no cluster. */
+  /** The ports at which it dials all nodes, its own included. A single port means that there is no cluster. */
   readonly routePorts: readonly number[];
-  /** What it tells the others to dial instead of its route port, where they must use only what they were given. */
+  /** The address that other nodes dial instead of its route port, where they may use only given addresses. */
   readonly advertisedRoute?: string | undefined;
   readonly storeDirectory: string;
   readonly payloadBytesMax: number;
@@ -19,16 +19,22 @@ export interface BrokerConfig {
   readonly memoryStoreBytesMax: number;
   /** How often the server calls fsync: a duration such as "2m" (the server's own default), or "always". */
   readonly syncInterval?: string | undefined;
-  /** What clients and the other nodes sign in with, as `BROKER_USER`; whoever reaches the ports is taken when left out. */
+  /**
+   * Clients and the other nodes sign in with it as `BROKER_USER`. Without it, every client that reaches the ports is
+   * accepted.
+   */
   readonly password?: string | undefined;
 }
 
 /** The one user of a local cluster. */
 export const BROKER_USER = 'sekali';
-/** A busy machine may take a while to say who it is; the server's own default is 2 s. */
+/** On a busy machine a client may take a while to sign in. The server's own default is 2 s. */
 const SIGN_IN_SECONDS_MAX = 10;
 
-/** Renders the file. `lame_duck_duration` is left out: the server takes nothing under 30 s, and a plain stop is at once. */
+/**
+ * Renders the file. `lame_duck_duration` is left out, because the server takes nothing under 30 s and a plain stop is
+ * immediate.
+ */
 export function renderBrokerConfig(config: BrokerConfig): string {
   return [
     '# Written at every start; changes are lost.',

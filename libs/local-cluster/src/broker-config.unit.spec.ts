@@ -25,7 +25,7 @@ describe('the configuration of a broker', () => {
     expect(text).not.toMatch(/0\.0\.0\.0|lame_duck/);
   });
 
-  it('quotes paths, and leaves fsync to the server unless told', () => {
+  it('quotes paths, and leaves fsync to the server by default', () => {
     expect(renderBrokerConfig(config)).toContain('store_dir: "/data/with \\"quotes\\"/nats-2/store"');
     expect(renderBrokerConfig(config)).not.toContain('sync_interval');
     expect(renderBrokerConfig({ ...config, syncInterval: 'always' })).toContain('sync_interval: "always"');

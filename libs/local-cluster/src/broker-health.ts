@@ -1,4 +1,4 @@
-/** What nodes say about themselves on their monitoring ports: healthy or not, and who leads the meta group. */
+/** What nodes report on their monitoring ports: whether they are healthy, and who leads the meta group. */
 
 const REQUEST_TIMEOUT_MS = 1_000;
 
@@ -15,16 +15,18 @@ export async function isHealthy(monitorPort: number): Promise<boolean> {
 }
 
 /**
- * How JetStream is on a node, as the node says. `off`: while it reads its store, and for good after a write of its own failed.
- * `broken`: it is on, but a stream's last write failed, as on a full disk; the stream then takes nothing more on this node,
- * with or without room. Both end with a restart. Undefined when the node does not answer.
+ * The state of JetStream on a node, as the node reports it; undefined when the node does not answer.
+ *
+ * `off`: the node is reading its store, or one of its own writes failed; after that it stays off. `broken`: it is on,
+ * but the last write of a stream failed, as on a full disk. That stream then takes no more messages on this node, even
+ * when there is room again. A restart ends both.
  */
 export async function readJetStreamState(monitorPort: number): Promise<'on' | 'off' | 'broken' | undefined> {
   const enabled = await ask(monitorPort, '/healthz?js-enabled-only=true');
   if (enabled?.status === 503) return 'off';
   if (!enabled?.ok) return undefined;
   const health = await ask(monitorPort, '/healthz');
-  // A node that is behind the others is no less healthy for that: it catches up by itself.
+  // A node that lags behind the others is still healthy, because it catches up by itself.
   const text = health === undefined || health.ok ? '' : await health.text().catch(() => '');
   return /write error/i.test(text) ? 'broken' : 'on';
 }

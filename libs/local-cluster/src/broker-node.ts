@@ -13,14 +13,14 @@ const HEALTHY_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
 
 const READING_MS_MAX = 300_000;
-/** Less would be full again at once. */
+/** With less, the disk would be full again at once. */
 const RESTART_BYTES_MIN = 32 * 1024 ** 2;
 
-/** What is wrong with something that runs and is of no use. */
+/** What is wrong with a component that runs but does not work. */
 export interface ComponentFault {
-  /** "has switched JetStream off": follows its name. */
+  /** The text after the component's name: "has switched JetStream off". */
   readonly what: string;
-  /** What a person has to do first. Left out where a restart mends it. */
+  /** What a person has to do first. It is left out where a restart is enough. */
   readonly remedy?: string;
 }
 
@@ -31,15 +31,18 @@ export interface BrokerPorts {
   readonly routePort: number;
 }
 
-/** What a node keeps through every restart. */
+/** The options that a node keeps through every restart. */
 export interface BrokerNodeOptions {
-  /** "nats-1": its name in the cluster, of its folder and of its log. */
+  /** The name of the node in the cluster, of its folder and of its log: "nats-1". */
   readonly name: string;
   readonly serverBinary: string;
   readonly dataDirectory: string;
   readonly logFile: string;
-  /** Resolves when it may start, and throws at the signal; asked before each start. Left out: at once. */
-  readonly untilTurn?: (node: BrokerNode, signal: AbortSignal) => Promise<void>;
+  /**
+   * Asked before each start. It resolves when the node may start, and throws when the signal aborts. Without it, every
+   * start is immediate.
+   */
+  readonly awaitTurn?: (node: BrokerNode, signal: AbortSignal) => Promise<void>;
 }
 
 /** A broker that can be stopped, killed, paused and started again with its data. */
@@ -49,7 +52,7 @@ export class BrokerNode {
   /** The process itself, for a supervisor to watch. */
   readonly process: ManagedProcess;
   private readonly metaLayer: MetaLayer;
-  private readonly untilTurn: BrokerNodeOptions['untilTurn'];
+  private readonly awaitTurn: BrokerNodeOptions['awaitTurn'];
   private waiting = new AbortController();
   private spawnedMs = 0;
   private enabledPid: number | undefined;
@@ -60,7 +63,7 @@ export class BrokerNode {
     this.name = options.name;
     this.dataDirectory = options.dataDirectory;
     this.metaLayer = new MetaLayer(this.storeDirectory);
-    this.untilTurn = options.untilTurn;
+    this.awaitTurn = options.awaitTurn;
     this.process = new ManagedProcess({
       name: options.name,
       command: options.serverBinary,
@@ -79,7 +82,7 @@ export class BrokerNode {
   get routePort(): number {
     return this.ports.routePort;
   }
-  /** What a client connects to, with user and password where it needs them. */
+  /** The URL for clients, with user and password where they need them. */
   get url(): string {
     const signIn = this.password === undefined ? '' : `${BROKER_USER}:${encodeURIComponent(this.password)}@`;
     return `nats://${signIn}127.0.0.1:${this.clientPort}`;
@@ -88,27 +91,29 @@ export class BrokerNode {
   get pid(): number | undefined {
     return this.process.pid;
   }
-  /** Settles when the present run ends; undefined while it is not running. */
+  /** Resolves when the present run ends; undefined while it is not running. */
   get exited(): Promise<ProcessExit> | undefined {
     return this.process.exited;
   }
 
-  /** Where it keeps its messages. */
+  /** The folder of its messages. */
   get storeDirectory(): string {
     return join(this.dataDirectory, 'store');
   }
 
-  /** Whether it has nothing on disk: it never ran, or its disk was lost. */
+  /** Whether it has nothing on disk, because it never ran or lost its disk. */
   get isEmpty(): boolean {
     return !this.metaLayer.exists;
   }
 
-  /** Takes what another node knows of the cluster's streams, while this one is down. @returns whether it knew something */
+  /**
+   * Copies another node's knowledge of the cluster's streams while this node is down. @returns whether there was any
+   */
   adoptLog(other: BrokerNode): boolean {
     return this.metaLayer.adopt(other.metaLayer);
   }
 
-  /** Writes the configuration file for the next start. The bound of the file store is never lowered by it. */
+  /** Writes the configuration file for the next start. This never lowers the bound of the file store. */
   configure(config: Omit<BrokerConfig, 'serverName' | 'storeDirectory'>): void {
     this.ports = {
       clientPort: config.clientPort,
@@ -120,34 +125,34 @@ export class BrokerNode {
     const { storeDirectory, name: serverName } = this;
     const fileStoreBytesMax = Math.max(config.fileStoreBytesMax, formerFileStoreBytes(this.configFile));
     const text = renderBrokerConfig({ ...config, serverName, storeDirectory, fileStoreBytesMax });
-    // The mode of a file that is there stays as it is.
+    // Writing to an existing file would not change its mode.
     rmSync(this.configFile, { force: true });
     writeFileSync(this.configFile, text, { mode: 0o600 });
   }
 
   /**
-   * Starts the process without waiting for anything but the process. What it knew of the cluster's streams is put back first,
-   * where a full disk cost it that; throws when that fails. A node that is empty waits for its turn (empty-brokers.ts), and
+   * Starts the process and waits for the process only. If a full disk cost the node its knowledge of the cluster's
+   * streams, that is restored first; a failure of that throws. An empty node waits for its turn (empty-brokers.ts), and
    * throws when it is stopped meanwhile.
    */
   async spawn(): Promise<number> {
     if (this.pid === undefined) this.metaLayer.restore();
     this.waiting = new AbortController();
-    await this.untilTurn?.(this, this.waiting.signal);
+    await this.awaitTurn?.(this, this.waiting.signal);
     this.spawnedMs = performance.now();
     return this.process.start();
   }
 
   /**
-   * Starts it again and resolves when it is healthy, which needs a majority of the cluster: start several stopped
-   * nodes together, not one after the other. Throws `LocalClusterError` when it ends or is not healthy in time.
+   * Starts it again and resolves when it is healthy, which needs a majority of the cluster. So start several stopped
+   * nodes at once, not one after the other. It throws `LocalClusterError` when the node ends or is not healthy in time.
    */
   async start(options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<void> {
     await this.spawn();
     await this.untilReady(options);
   }
 
-  /** Resolves when the running node is healthy; throws `LocalClusterError` when it ends or the time is up. */
+  /** Resolves when the running node is healthy. It throws `LocalClusterError` when the node ends or the time is up. */
   async untilReady({
     timeoutMs = HEALTHY_TIMEOUT_MS,
     signal,
@@ -163,15 +168,15 @@ export class BrokerNode {
   }
 
   /**
-   * What is wrong with the running node although it runs; undefined when nothing is. A node that is started again on a full
-   * disk ends at once, or forgets which streams there are: so it is left alone until there is room.
+   * The fault of a running node; undefined when there is none. A node that restarts on a full disk ends at once, or
+   * forgets its streams. So it is left alone until there is room.
    */
   async fault(): Promise<ComponentFault | undefined> {
     const { pid } = this;
     const state = await readJetStreamState(this.monitorPort);
     if (state === 'on' || state === 'broken') this.enabledPid = pid;
     if (state === 'on') this.metaLayer.keep();
-    // While it reads a large store, JetStream is not on yet.
+    // JetStream is not on while the node reads a large store.
     const isReading = this.enabledPid !== pid && performance.now() - this.spawnedMs < READING_MS_MAX;
     if (pid === undefined || isReading || (state !== 'off' && state !== 'broken')) return undefined;
     const what =
@@ -185,18 +190,18 @@ export class BrokerNode {
       : { what, remedy: `make room on the disk of ${directory}` };
   }
 
-  /** Stops it in order: it hands over what it leads. Resolves when it is gone. */
+  /** Stops it gracefully: it first hands over leadership. Resolves when the process has ended. */
   async stop({ timeoutMs = STOP_TIMEOUT_MS }: { timeoutMs?: number } = {}): Promise<void> {
     this.waiting.abort(new LocalClusterError(`${this.name} was stopped before it was started.`));
     await this.process.stop({ timeoutMs });
   }
 
-  /** SIGKILL ends it on the spot, SIGSTOP pauses it, SIGCONT lets it go on. False when it is not running. */
+  /** SIGKILL ends it at once, SIGSTOP pauses it and SIGCONT resumes it. Returns false when it is not running. */
   kill(signal: NodeJS.Signals): boolean {
     return this.process.kill(signal);
   }
 
-  /** An error about this node that carries the end of its log. */
+  /** An error about this node with the end of its log. */
   failure(what: string): LocalClusterError {
     const tail = this.process.logTail();
     const last =

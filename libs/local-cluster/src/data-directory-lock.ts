@@ -1,10 +1,10 @@
 /**
- * The lock of a data directory: a file that names its owner and the processes the owner started.
+ * The lock of a data directory: a file that names its owner and the processes that the owner started.
  *
  *   none ─────────────────────────────────────────▶ ours
  *   owner alive ──────────────────────────────────▶ refused
- *   owner dead, a process of it alive ────────────▶ refused, with the command that ends them
- *   owner dead, all its processes gone ─rename────▶ ours, and said
+ *   owner dead, one of its processes alive ───────▶ refused, with the command that ends them
+ *   owner dead, all its processes gone ─rename────▶ ours, and reported
  *   unreadable ───────────────────────────────────▶ refused
  */
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ export interface LockChild extends ProcessIdentity {
   readonly name: string;
 }
 
-/** What a lock file says. */
+/** The content of a lock file. */
 export interface LockRecord {
   readonly owner: ProcessIdentity;
   readonly since: string;
@@ -26,8 +26,8 @@ export interface LockRecord {
 }
 
 /**
- * Takes the lock for this process. Returns one line to show when it was left behind by a process that is gone.
- * Throws `LocalClusterError` when it is held, or left behind with processes still running.
+ * Takes the lock for this process. Returns one line to show when a process that has ended left it behind. Throws
+ * `LocalClusterError` when the lock is held, or was left behind with processes still running.
  */
 export function takeLock(file: string): string | undefined {
   let notice: string | undefined;
@@ -39,18 +39,18 @@ export function takeLock(file: string): string | undefined {
     setAside(file, text);
   }
   throw new LocalClusterError(
-    `${file} changes hands all the time: is another sekali being started again and again?`,
+    `${file} changes its owner all the time: is another sekali being restarted again and again?`,
   );
 }
 
-/** Replaces the record of a lock that is ours. */
+/** Replaces the record of our own lock. */
 export function writeLock(file: string, children: readonly LockChild[]): void {
   const fresh = `${file}.${process.pid}`;
   writeFileSync(fresh, render(children));
   renameSync(fresh, file);
 }
 
-/** Creates the file with its content in one step, so that nobody ever reads half a record. */
+/** Creates the file with its content in one step, so that no process ever reads half a record. */
 function createLock(file: string): boolean {
   const fresh = `${file}.${process.pid}`;
   writeFileSync(fresh, render([]));
@@ -65,7 +65,7 @@ function createLock(file: string): boolean {
   }
 }
 
-/** Returns what to say when the lock can be taken over; throws when it cannot. */
+/** Returns the notice when the lock can be taken over; throws when it cannot. */
 function judge(file: string, text: string): string {
   const lock = parseLock(text);
   if (lock === undefined) {
@@ -88,7 +88,7 @@ function judge(file: string, text: string): string {
   return `Took over the lock of an earlier "sekali up" (pid ${lock.owner.pid}) that was killed; none of its processes is left.`;
 }
 
-/** Reads a lock record; undefined when the text is none. */
+/** Reads a lock record; returns undefined when the text is not one. */
 export function parseLock(text: string): LockRecord | undefined {
   try {
     const lock = JSON.parse(text) as LockRecord | null;
@@ -107,7 +107,9 @@ function isIdentity(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Number.isInteger((value as { pid?: unknown }).pid);
 }
 
-/** Removes exactly the lock that was judged: two that judge it together must not remove each other's new one. */
+/**
+ * Removes exactly the lock that was judged. Two processes that judge it at once must not remove each other's new one.
+ */
 function setAside(file: string, judged: string): void {
   const aside = `${file}.stale.${process.pid}`;
   try {

@@ -71,7 +71,7 @@ describe('a data directory', () => {
     directory.close();
   });
 
-  it('is taken over, and said so, when its user and all its processes are gone', async () => {
+  it('is taken over, with a notice, when its user and all its processes have ended', async () => {
     const owner = await endedProcess();
     leaveLock({ owner, children: [{ name: 'nats-1', ...(await endedProcess()) }] });
     const directory = openDataDirectory(folder);
@@ -102,7 +102,7 @@ describe('a data directory', () => {
     );
   });
 
-  it('says in one line that it is no directory', () => {
+  it('says in one line that it is not a directory', () => {
     writeFileSync(join(folder, 'file'), '');
     expect(() => openDataDirectory(join(folder, 'file'))).toThrow(/is not a directory/);
   });
@@ -133,7 +133,7 @@ describe('where a system runs', () => {
     writeFileSync(join(folder, 'running.json'), JSON.stringify(system));
   };
 
-  it('is told while it runs', () => {
+  it('is reported while it runs', () => {
     const directory = openDataDirectory(folder);
     directory.recordRunning(system);
     expect(readRunningSystem(folder)).toEqual(system);

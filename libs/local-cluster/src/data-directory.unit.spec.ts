@@ -4,19 +4,19 @@ import { parseLock } from './data-directory-lock.js';
 import { findSystemUser } from './postgres-account.js';
 
 describe('what a data directory was made with', () => {
-  const wanted = { format: 1, postgresMajor: 18, nodes: 3 };
+  const layout = { format: 1, postgresMajor: 18, nodes: 3 };
 
   it.each([
-    [{ ...wanted }, undefined],
-    [{ ...wanted, format: 2 }, 'has format 2, and this sekali reads format 1: use the sekali that made it'],
+    [{ ...layout }, undefined],
+    [{ ...layout, format: 2 }, 'has format 2, and this sekali reads format 1: use the sekali that made it'],
     [
-      { ...wanted, postgresMajor: 16 },
+      { ...layout, postgresMajor: 16 },
       'was made by Postgres 16, and this is Postgres 18: use that Postgres (SEKALI_POSTGRES_BIN)',
     ],
-    [{ ...wanted, nodes: 1 }, 'was made with 1 brokers, not 3: give --nodes 1'],
+    [{ ...layout, nodes: 1 }, 'was made with 1 brokers, not 3: give --nodes 1'],
     [{}, 'has format unknown, and this sekali reads format 1: use the sekali that made it'],
   ])('%j: %s', (made, expected) => {
-    expect(describeMismatch(made, wanted)).toBe(expected);
+    expect(describeMismatch(made, layout)).toBe(expected);
   });
 });
 
@@ -45,7 +45,7 @@ describe('a lock record', () => {
 });
 
 describe("root's stand-in for Postgres", () => {
-  it('is postgres before nobody', () => {
+  it('is postgres rather than "nobody"', () => {
     const passwd =
       'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\npostgres:x:101:104::/:/bin/sh\n';
     expect(findSystemUser(passwd)).toEqual({ name: 'postgres', uid: 101, gid: 104 });

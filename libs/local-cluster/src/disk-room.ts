@@ -1,5 +1,5 @@
 /**
- * How much the brokers may keep on the disk they have.
+ * How much the brokers may keep on their disk.
  *
  *   room of the disk (free, and what the brokers use already)
  *   ├─ half    Postgres, which stores each event too, logs, everything else
@@ -7,28 +7,28 @@
  *              ├─ reserve    Raft logs, indexes, what is written before it is compacted
  *              └─ stream     the bytes that a stream may hold
  *
- * A broker that meets the end of the disk switches JetStream off, and loses messages that it has acknowledged. A stream that
- * meets its own bound refuses publishers, and loses nothing. So the stream's bound must come first.
+ * A broker that fills its disk switches JetStream off, and loses messages that it has acknowledged. A stream that
+ * reaches its own bound refuses publishers, and loses nothing. So the stream's bound must come first.
  */
 import { existsSync, lstatSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { LocalClusterError } from './local-cluster-error.js';
 
 const BROKERS_PART = 0.5;
-/** Measured: 0.6 % beside large messages and 14 % beside small ones, at the peak. */
+/** At the peak, the overhead was 0.6 % for large messages and 14 % for small ones. */
 const RESERVE_PART = 0.2;
 const RESERVE_BYTES_MIN = 16 * 1024 ** 2;
 const STREAM_BYTES_MIN = 1_000_000;
 
-/** What one broker of several on the same disk may keep. */
+/** What one of several brokers on the same disk may keep. */
 export interface BrokerRoom {
-  /** For JetStream as a whole. */
+  /** Bytes for JetStream as a whole. */
   readonly fileStoreBytes: number;
-  /** For one stream with a replica on each broker. */
+  /** Bytes for one stream with a replica on each broker. */
   readonly streamBytes: number;
 }
 
-/** Bytes that the disk of a directory has left for us. */
+/** Free bytes on the disk of a directory. */
 export function freeBytes(directory: string): number {
   const { bavail, bsize } = statfsSync(directory);
   return bavail * bsize;
@@ -37,9 +37,9 @@ export function freeBytes(directory: string): number {
 /**
  * Divides the room of the disk.
  *
- * @param directory on that disk; it exists
- * @param stores what the brokers have written so far, one directory each; they need not exist
- * @throws LocalClusterError when there is too little for a stream of any use
+ * @param directory an existing directory on that disk
+ * @param stores the directory of each broker's store; they need not exist
+ * @throws LocalClusterError when there is too little for any useful stream
  */
 export function brokerRoom(directory: string, stores: readonly string[]): BrokerRoom {
   const leftBytes = freeBytes(directory);
@@ -57,15 +57,15 @@ export function brokerRoom(directory: string, stores: readonly string[]): Broker
 }
 
 /**
- * The bound of the file store in an older configuration file, 0 when there is none. A broker whose bound is below what its
- * streams were promised takes no message and no change of a stream; so the bound never shrinks, only the streams' does.
+ * The bound of the file store in an older configuration file, 0 when there is none. The bound never shrinks; only that
+ * of the streams does. A broker whose bound is below the reservations of its streams takes no messages and no changes.
  */
 export function formerFileStoreBytes(configFile: string): number {
   if (!existsSync(configFile)) return 0;
   return Number(/max_file_store: (\d+)/.exec(readFileSync(configFile, 'utf8'))?.[1] ?? 0);
 }
 
-/** Files come and go while a broker runs: what is gone takes no room. */
+/** Files come and go while a broker runs. A file that has gone counts 0. */
 function bytesIn(directory: string): number {
   if (!existsSync(directory)) return 0;
   const BLOCK_BYTES = 512;

@@ -4,12 +4,14 @@
  *   kept its log                        starts at once
  *   empty, and so are all               starts at once: the cluster is new
  *   empty, the first of a majority      gets a copy of a survivor's log (meta-layer.ts), and starts
- *   empty, a further one                waits until the one before has a leader
+ *   empty, a further one                waits until the previous one has a leader
  *
- * Raft is safe while a majority remembers. Two empty brokers of three are a majority that remembers nothing. Started
- * together they elected one of themselves once, and the survivor gave up the stream that it alone had. One empty broker
- * beside the survivor does not do: nats-server 2.14 counts the vote of an empty broker only when all have voted. With the log
- * its vote counts. For the stream itself its vote is empty, too, and then only the survivor can win: so all are needed.
+ * Raft is safe while a majority remembers. Two empty brokers of three are a majority that remembers nothing. When both
+ * started at once, they elected one of themselves. The survivor then gave up the stream that it alone had.
+ *
+ * The survivor and one empty broker do not suffice: nats-server 2.14 counts the vote of an empty broker only when all
+ * have voted. With a copy of the log its vote counts. For the stream itself, its vote is still empty, and only the
+ * survivor can win. So all brokers are needed.
  */
 import { readMetaGroup } from './broker-health.js';
 import { poll } from '#waiting';
@@ -17,16 +19,16 @@ import { poll } from '#waiting';
 /** A survivor that does not come back must not keep the others down for ever. */
 const WAIT_MS_MAX = 30_000;
 const ASK_EVERY_MS = 200;
-/** From its turn to its process. */
+/** Time from a broker's turn to its process. */
 const SPAWN_MS_MAX = 2_000;
 
-/** What is asked of a broker. */
+/** The part of a broker that the order of starting needs. */
 export interface JoiningBroker {
   readonly isEmpty: boolean;
   readonly monitorPort: number;
   /** Undefined while it is not running. */
   readonly pid: number | undefined;
-  /** Takes what another one knows of the cluster's streams. @returns whether there was something to take */
+  /** Copies another broker's knowledge of the cluster's streams. @returns whether there was any */
   adoptLog(other: JoiningBroker): boolean;
 }
 
@@ -35,13 +37,13 @@ interface Turn {
   readonly sinceMs: number;
 }
 
-/** Keeps the order of those that start. */
+/** Keeps the order in which brokers start. */
 export class EmptyBrokers {
   private turn: Turn | undefined;
 
   /**
    * @param all the brokers of the cluster, asked for at each start
-   * @param isLed whether a broker knows who leads the cluster
+   * @param isLed whether a broker knows the leader of the cluster
    */
   constructor(
     private readonly all: () => readonly JoiningBroker[],
@@ -49,7 +51,7 @@ export class EmptyBrokers {
   ) {}
 
   /** Resolves when the broker may start, after 30 s at the latest. Throws the reason of the signal. */
-  async untilTurn(broker: JoiningBroker, signal?: AbortSignal): Promise<void> {
+  async awaitTurn(broker: JoiningBroker, signal?: AbortSignal): Promise<void> {
     const all = this.all();
     const survivors = all.filter(({ isEmpty }) => !isEmpty);
     if (!broker.isEmpty || survivors.length === 0) return;
@@ -64,7 +66,7 @@ export class EmptyBrokers {
   private async take(broker: JoiningBroker): Promise<boolean> {
     const before = this.turn;
     if (before !== undefined && before.broker !== broker && !(await this.isOver(before))) return false;
-    // Another one took it meanwhile.
+    // Another broker took the turn meanwhile.
     if (this.turn !== before) return false;
     this.turn = { broker, sinceMs: performance.now() };
     return true;

@@ -29,9 +29,9 @@ function brokers(...empty: boolean[]): {
     (broker) => Promise.resolve((broker as Broker).isLed),
   );
   const start = async (broker: Broker): Promise<void> => {
-    await order.untilTurn(broker);
+    await order.awaitTurn(broker);
     broker.pid = 1;
-    // It makes a log at once, with nothing in it.
+    // The broker creates an empty log at once.
     broker.isEmpty = false;
   };
   return { all, order, start };
@@ -40,19 +40,19 @@ function brokers(...empty: boolean[]): {
 describe('brokers that start', () => {
   it('do not wait when all are empty: the cluster is new', async () => {
     const { all, start } = brokers(true, true, true);
-    await Promise.all(all.map((broker) => new EmptyBrokers(() => all).untilTurn(broker)));
+    await Promise.all(all.map((broker) => new EmptyBrokers(() => all).awaitTurn(broker)));
     await start(all[0] as Broker);
     expect(all[0]?.pid).toBe(1);
   });
 
-  it('do not wait when they kept what they had, whoever joins', async () => {
+  it('do not wait when they kept their logs, even while others join', async () => {
     const { all, start } = brokers(true, true, false);
     await start(all[0] as Broker);
     await start(all[2] as Broker);
     expect(all.map(({ pid }) => pid)).toEqual([1, undefined, 1]);
   });
 
-  it('join one after the other when they are empty beside one that is not', async () => {
+  it('join one after the other when they are empty and another one is not', async () => {
     const { all, start } = brokers(true, true, false);
     const [one, two] = all as [Broker, Broker];
     await start(one);
@@ -64,7 +64,7 @@ describe('brokers that start', () => {
     one.isLed = true;
     await second;
     expect(two.pid).toBe(1);
-    // By then most know.
+    // By then a majority knows the streams.
     expect(two.adopted).toBe(false);
   });
 
@@ -81,7 +81,7 @@ describe('brokers that start', () => {
     const { all, order, start } = brokers(true, true, false);
     await start(all[0] as Broker);
     const stopping = new AbortController();
-    const waits = order.untilTurn(all[1] as Broker, stopping.signal);
+    const waits = order.awaitTurn(all[1] as Broker, stopping.signal);
     stopping.abort(new Error('stopped'));
     await expect(waits).rejects.toThrow('stopped');
   });

@@ -6,7 +6,7 @@ afterEach(() => {
   jest.restoreAllMocks();
 });
 
-/** A machine whose loopback interface has no such address. */
+/** Simulates a machine whose loopback interface lacks that address. */
 function withoutLoopback(code: string): void {
   jest.spyOn(Server.prototype, 'listen').mockImplementation(function (this: Server) {
     const error = Object.assign(new Error(`listen ${code}`), { code });

@@ -1,10 +1,9 @@
 /**
  * Free TCP ports on loopback.
  *
- * Ports are drawn at random from below the range that systems give to outgoing connections, so that while a node
- * is down no client's own socket can take its port. Two clusters that start together may still draw the same one;
- * whoever binds second fails with "address already in use" and starts again with new ports (see broker-cluster.ts,
- * postgres-server.ts).
+ * Ports are drawn at random from below the range for outgoing connections. So while a node is down, no client's own
+ * socket can take its port. Two clusters that start at once may still draw the same port. The second one to bind fails
+ * with "address already in use" and starts again with new ports (see broker-cluster.ts, postgres-server.ts).
  */
 import { randomInt } from 'node:crypto';
 import { connect, createServer } from 'node:net';
@@ -15,7 +14,7 @@ const DRAWN_PORT_MAX = 29_999;
 const DRAWS_MAX = 500;
 const CONNECT_TIMEOUT_MS = 500;
 
-/** Draws `count` different ports that nobody listens on at this moment. */
+/** Draws `count` different ports that no process listens on at this moment. */
 export async function drawFreePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
   for (let draw = 0; draw < DRAWS_MAX && ports.size < count; draw += 1) {
@@ -31,14 +30,14 @@ export async function drawFreePorts(count: number): Promise<number[]> {
 }
 
 /**
- * Whether 127.0.0.1:`port` can be listened on: `forbidden` is a port that this user may not open.
+ * Whether this process can listen on 127.0.0.1:`port`. A `forbidden` port is one that this user may not open.
  *
  * @throws LocalClusterError when the machine has no 127.0.0.1, as one with IPv6 alone
  */
 export async function portState(port: number): Promise<'free' | 'busy' | 'forbidden'> {
   const bound = await tryToListen(port);
   if (bound !== 'free') return bound;
-  // Some systems let a second listener in beside one on all addresses: only a connection tells.
+  // Some systems allow a second listener when another one listens on all addresses. Only a connection shows it.
   return (await someoneAnswers(port)) ? 'busy' : 'free';
 }
 

@@ -1,7 +1,7 @@
 /**
- * The end of the disk: it is the stream that is full first, and a broker that met the end of the disk all the same is known.
+ * At the end of the disk, the stream is full first. A broker that still fills the disk is recognised.
  *
- * It needs a small disk of its own, which only root on Linux can make out of nothing (tmpfs).
+ * The test needs a small disk of its own, which only root on Linux can create (tmpfs).
  */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -104,7 +104,7 @@ if (ableTo) {
       ]);
     }, 120_000);
 
-    it('are known to be of no use once the disk was full, and to need room first', async () => {
+    it('are recognised as useless once the disk was full, and as needing room first', async () => {
       cluster = await startBrokers({
         dataDirectory: join(disk, 'brokers'),
         maxFileStoreBytes: 10 * 1024 ** 3,
@@ -133,7 +133,7 @@ if (ableTo) {
           await node.spawn();
         }
       };
-      // One whose fault was not seen while the disk was full shows it when it writes again, so all are looked at again.
+      // A broker that showed no fault while the disk was full shows one at its next write. So all are inspected again.
       const areHealthy = async (): Promise<true | undefined> => {
         await startFaultyAgain();
         const ready = nodes.map((node) => node.untilReady({ timeoutMs: 5_000 }));

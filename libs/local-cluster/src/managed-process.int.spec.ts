@@ -34,7 +34,7 @@ const untilItSays = (one: ManagedProcess, text: string) =>
   poll(() => one.logTail().includes(text) || undefined, { timeoutMs: 10_000 });
 
 describe('a managed process', () => {
-  it('tells how it ended, logs what it wrote in this run, and can be started again', async () => {
+  it('reports how it ended, logs what it wrote in this run, and can be started again', async () => {
     const one = node('console.log("run " + process.pid); process.exitCode = 7');
     expect(await one.runToEnd({ timeoutMs: 10_000 })).toEqual({ code: 7, signal: null });
     const firstLog = one.logTail();

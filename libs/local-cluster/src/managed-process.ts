@@ -1,17 +1,8 @@
-/**
- * One child process: started, logged to a file, watched, stopped.
- *
- *   idle ─start─▶ running ─exit─▶ idle
- *
- * Promises: the log survives this process (the child writes the file itself, no pipe between); the child is in a
- * session of its own, so that Ctrl-C in a terminal reaches only us and the order of stopping is ours; if this
- * process ends without stopping its children, they are killed with it (all but SIGKILL, which nobody sees).
- */
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { settledWithin } from '#waiting';
+import { valueOrTimeout } from '#waiting';
 import { LocalClusterError } from './local-cluster-error.js';
 import { isProcessPaused } from './process-identity.js';
 
@@ -22,22 +13,22 @@ const GIVE_UP_TIMEOUT_MS = 2_000;
 
 /** How a process is to be run. */
 export interface ProcessSpecification {
-  /** Its name in messages, such as "nats-1". */
+  /** Name of the process in messages, such as "nats-1". */
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
-  /** Standard output and error are appended here; a log over 16 MiB is set aside as `<file>.1` at a start. */
+  /** Receives standard output and error. At a start, a log over 16 MiB is renamed to `<file>.1`. */
   readonly logFile: string;
-  /** The whole environment; left out, it inherits ours. */
+  /** The whole environment. Without it, the process inherits ours. */
   readonly environment?: NodeJS.ProcessEnv;
   readonly workingDirectory?: string;
-  /** The user and group it runs as; only root can choose. */
+  /** The user and group of the process; only root can choose. */
   readonly user?: { readonly uid: number; readonly gid: number };
   /** Opens the channel of `process.send`. */
   readonly channel?: boolean;
 }
 
-/** How a process ended: one of the two is set. */
+/** How a process ended; one of the two is set. */
 export interface ProcessExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -54,7 +45,15 @@ process.once('exit', () => {
   for (const child of alive) child.kill('SIGKILL');
 });
 
-/** A process that can be started, stopped and started again. See the head of this file for what it promises. */
+/**
+ * One child process that can be started, logged to a file, watched, stopped and started again.
+ *
+ *   idle ─start─▶ running ─exit─▶ idle
+ *
+ * The log survives this process, because the child writes the file itself, without a pipe. The child has its own
+ * session, so Ctrl-C in a terminal reaches only us and we choose the order of stopping. If this process ends without
+ * stopping its children, they are killed. SIGKILL is the exception, because no process can catch it.
+ */
 export class ManagedProcess {
   readonly name: string;
   readonly logFile: string;
@@ -73,29 +72,29 @@ export class ManagedProcess {
     return this.child?.pid;
   }
 
-  /** Whether it was stopped by a signal such as SIGSTOP, as far as the system tells (Linux). */
+  /** Whether a signal such as SIGSTOP has stopped it, as far as the system shows (Linux). */
   get isPaused(): boolean {
     return this.pid !== undefined && isProcessPaused(this.pid);
   }
 
-  /** Settles when the present run ends; undefined while nothing runs. */
+  /** Resolves when the present run ends; undefined while nothing runs. */
   get exited(): Promise<ProcessExit> | undefined {
     return this.child === undefined ? undefined : this.ended;
   }
 
-  /** Calls back at every start, with the new pid. Returns the way to stop that. */
+  /** Calls back at every start, with the new pid. Returns a function that unsubscribes. */
   onStart(listener: (pid: number) => void): () => void {
     this.events.on('start', listener);
     return () => this.events.off('start', listener);
   }
 
-  /** Calls back whenever a run ends, whoever ended it. Returns the way to stop that. */
+  /** Calls back whenever a run ends, for any reason. Returns a function that unsubscribes. */
   onExit(listener: (exit: ProcessExit) => void): () => void {
     this.events.on('exit', listener);
     return () => this.events.off('exit', listener);
   }
 
-  /** Calls back with what the process says by `process.send`. Returns the way to stop that. */
+  /** Calls back with each message that the process sends by `process.send`. Returns a function that unsubscribes. */
   onMessage(listener: (message: unknown) => void): () => void {
     this.events.on('message', listener);
     return () => this.events.off('message', listener);
@@ -132,8 +131,8 @@ export class ManagedProcess {
   }
 
   /**
-   * Starts it and resolves with how it ended. At `timeoutMs` it is stopped, and the answer is undefined; at an abort
-   * it is stopped, and the signal's reason is thrown.
+   * Starts it and resolves with how it ended. At `timeoutMs` it is stopped and the result is undefined. At an abort it
+   * is stopped and the signal's reason is thrown.
    */
   async runToEnd({
     timeoutMs,
@@ -148,7 +147,7 @@ export class ManagedProcess {
     signal?.addEventListener('abort', stop, { once: true });
     if (signal?.aborted) stop();
     try {
-      const exit = this.ended && (await settledWithin(timeoutMs, this.ended));
+      const exit = this.ended && (await valueOrTimeout(timeoutMs, this.ended));
       if (exit === undefined) await this.stop({ timeoutMs: GIVE_UP_TIMEOUT_MS });
       signal?.throwIfAborted();
       return exit;
@@ -157,14 +156,14 @@ export class ManagedProcess {
     }
   }
 
-  /** Sends a signal to the running process. False when there is none. */
+  /** Sends a signal to the running process. Returns false when there is none. */
   kill(signal: NodeJS.Signals): boolean {
     return this.child?.kill(signal) ?? false;
   }
 
   /**
-   * Asks it to end with `signal` (SIGTERM), and after `timeoutMs` kills it. Resolves when it is gone, with how it
-   * ended; at once and with undefined when it was not running. A stopped (SIGSTOP) process is woken to hear it.
+   * Asks it to end with `signal` (SIGTERM), and kills it after `timeoutMs`. Resolves with how it ended, or with
+   * undefined when it was not running. A paused (SIGSTOP) process is resumed so that it receives the signal.
    */
   async stop({
     signal = 'SIGTERM',
@@ -176,16 +175,16 @@ export class ManagedProcess {
     const { child, ended } = this;
     if (child === undefined || ended === undefined) return undefined;
     if (process.platform === 'win32' && child.connected) {
-      // There, every signal kills outright; a closed channel is the one way to ask.
+      // On Windows every signal kills at once, so a closed channel is the only way to ask.
       child.disconnect();
     } else {
       child.kill(signal);
       if (process.platform !== 'win32') child.kill('SIGCONT');
     }
-    const exit = await settledWithin(timeoutMs, ended);
+    const exit = await valueOrTimeout(timeoutMs, ended);
     if (exit !== undefined) return exit;
     child.kill('SIGKILL');
-    return settledWithin(KILL_TIMEOUT_MS, ended);
+    return valueOrTimeout(KILL_TIMEOUT_MS, ended);
   }
 
   /** The last lines that the present or last run wrote. */
@@ -226,7 +225,7 @@ export class ManagedProcess {
       alive.add(child);
       child.once('exit', (code, signal) => finish({ code, signal }));
       child.on('error', () => {
-        // A process that never came to be reports no exit; a failed signal to a live one is not its end.
+        // A process that never started reports no exit. A failed signal to a live one does not end it.
         if (child.pid === undefined) {
           alive.delete(child);
           this.child = undefined;

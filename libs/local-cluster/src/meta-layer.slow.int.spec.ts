@@ -1,4 +1,4 @@
-/** Brokers that lost what they knew of their streams, as nats-server 2.14.0 does on a full disk, with the files still there. */
+/** Brokers that forgot their streams while the files are still there, as nats-server 2.14.0 does on a full disk. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
@@ -43,7 +43,7 @@ async function publishAll(): Promise<void> {
 
 const logOf = (store: string): string => join(store, 'jetstream', '$SYS', '_js_', '_meta_');
 
-/** Stops all brokers, takes the log of each meta group away, and starts them again. */
+/** Stops all brokers, removes the log of each meta group, and starts them again. */
 async function forget(): Promise<void> {
   const { nodes } = cluster;
   await Promise.all(nodes.map((node) => node.stop()));
@@ -58,8 +58,8 @@ async function forget(): Promise<void> {
 const copies = (): number =>
   cluster.nodes.filter(({ storeDirectory }) => existsSync(join(storeDirectory, 'meta-layer', '$SYS'))).length;
 
-/** As a supervisor does, until each node has its copy and nothing changes any more. */
-async function lookUntilCopied(): Promise<void> {
+/** Acts like a supervisor until each node has its copy and nothing changes any more. */
+async function waitUntilCopied(): Promise<void> {
   let quiet = 0;
   await poll(
     async () => {
@@ -73,9 +73,9 @@ async function lookUntilCopied(): Promise<void> {
 }
 
 describe('brokers that all forgot their streams', () => {
-  it('have them again, with every message and consumer, after they were started again', async () => {
+  it('restore them, with every message and consumer, after a restart', async () => {
     await publishAll();
-    await lookUntilCopied();
+    await waitUntilCopied();
     await forget();
     await connected(async (connection) => {
       const manager = await jetstreamManager(connection);
@@ -83,7 +83,7 @@ describe('brokers that all forgot their streams', () => {
         timeoutMs: 30_000,
       });
       expect(found?.state).toMatchObject({ messages: MESSAGES, last_seq: MESSAGES });
-      // A consumer that was only just elected a leader has not counted yet.
+      // A consumer that has just elected a leader has not counted yet.
       let pending: number | undefined;
       await poll(
         async () => {

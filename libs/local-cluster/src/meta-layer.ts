@@ -1,15 +1,15 @@
 /**
- * A copy of what a broker knows of the streams of its cluster, because nats-server 2.14.0 forgets that on a full disk.
+ * A copy of a broker's knowledge of the cluster's streams, because nats-server 2.14.0 forgets it on a full disk.
  *
  *   <store>/jetstream/<system account>/_js_/_meta_   the log of the meta group; deleted when JetStream switches itself off
  *   <store>/meta-layer/<system account>              the copy
  *
- * A broker that starts without that log learns of its streams from the others. When the disks of all were full, no broker
- * knows of any stream, and each removes the files of its own as orphans. So the copy is put back before a start.
+ * A broker that starts without that log learns of its streams from the others. When all disks were full, no broker
+ * knows of any stream, and each removes its own stream files as orphans. So the copy is restored before a start.
  *
- * Other designs: never restart all of them at once (a person does, and so does a power cut), or refuse to start without the
- * log (an outage until somebody acts). The log changes only with a stream, a consumer or a broker. A copy that is older than
- * the log is therefore rare, and still knows more than the empty log that the broker would begin with.
+ * Two other designs do not hold. A supervisor could avoid restarting all brokers at once, but people and power cuts do.
+ * A broker could refuse to start without the log, but that is an outage until a person acts. The log changes only with
+ * a stream, a consumer or a broker. So a copy is rarely older than the log, and still knows more than an empty one.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -35,14 +35,14 @@ export class MetaLayer {
   /** @param storeDirectory the `store_dir` of the broker; it may not exist yet */
   constructor(private readonly storeDirectory: string) {}
 
-  /** Whether the log is there, of whatever account. */
+  /** Whether the log of any account exists. */
   get exists(): boolean {
     return [...this.logs()].length > 0;
   }
 
   /**
-   * Copies the log when it is as it was at the call before, and not as it was copied last. A log that is being written is
-   * left for the next call; so is everything when the disk is full. To be called while JetStream is on.
+   * Copies the log when it has not changed since the previous call and differs from the copy. A log that is being
+   * written waits for the next call, and so does everything when the disk is full. Call it while JetStream is on.
    */
   keep(): void {
     for (const { account, log } of this.logs()) {
@@ -56,17 +56,17 @@ export class MetaLayer {
   }
 
   /**
-   * Puts the copy back where the log is gone and files of streams are there. To be called while the broker is down.
+   * Restores the copy where the log is missing and files of streams exist. Call it while the broker is down.
    *
    * @returns whether it did
-   * @throws what the file system says, and then the broker must not be started
+   * @throws the file system's error; the broker must not be started then
    */
   restore(): boolean {
     if (!this.hasStreams()) return false;
     let restored = false;
     for (const account of namesIn(join(this.storeDirectory, COPIES))) {
       const log = this.logOf(account);
-      // Half a copy, of a process that ended while it wrote, has another name.
+      // A process that ended while it wrote left half a copy under another name.
       if (account.includes('.') || existsSync(log)) continue;
       putInPlace(this.copyOf(account), log);
       restored = true;
@@ -77,7 +77,7 @@ export class MetaLayer {
   }
 
   /**
-   * Takes the copy of another broker for the log that is not there. To be called while this broker is down.
+   * Takes the copy of another broker for a missing log. Call it while this broker is down.
    *
    * @returns whether the other one had a copy
    */
@@ -87,7 +87,7 @@ export class MetaLayer {
       const log = this.logOf(account);
       if (account.includes('.') || existsSync(log)) continue;
       putInPlace(other.copyOf(account), log);
-      // Whom the other one voted for is no vote of this one.
+      // The other broker's vote must not become this one's.
       rmSync(join(log, VOTE), { force: true });
       adopted = true;
     }
@@ -132,7 +132,7 @@ export class MetaLayer {
   }
 }
 
-/** Copies a folder so that it is there in whole or not at all. */
+/** Copies a folder as a whole or not at all. */
 function putInPlace(from: string, to: string): void {
   const unfinished = `${to}.unfinished`;
   mkdirSync(dirname(to), { recursive: true });
@@ -141,7 +141,7 @@ function putInPlace(from: string, to: string): void {
   renameSync(unfinished, to);
 }
 
-/** Names of what a folder holds; none when it is not there. */
+/** Names of a folder's entries; none when the folder does not exist. */
 function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);
@@ -150,7 +150,7 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** Every file below a folder by its path there. A file that goes away meanwhile is left out. */
+/** Every file below a folder by its path there. A file that disappears meanwhile is left out. */
 function readFiles(folder: string): Map<string, Buffer> {
   const files = new Map<string, Buffer>();
   try {

@@ -32,7 +32,7 @@ const copied = (): string | undefined => {
 };
 
 describe('a copy of the meta group', () => {
-  it('is taken of what two looks saw alike, and never of what is being written', () => {
+  it('is taken when two inspections agree, and never while the log is being written', () => {
     layer.keep();
     expect(copied()).toBeUndefined();
     layer.keep();

@@ -1,12 +1,13 @@
 /**
- * Who Postgres runs as. It refuses root, so root starts it as the system user `postgres`, or else `nobody`.
+ * Chooses the user that Postgres runs as. Postgres refuses root, so root starts it as the system user `postgres`, or
+ * else `nobody`.
  *
  *   ordinary user ────────────────────────────▶ itself
  *   root ─ that user reaches both folders? yes ▶ that user
- *                                          no ▶ that user, with leave to pass closed folders (Linux, setpriv)
+ *                                          no ▶ that user, with leave to enter closed folders (Linux, setpriv)
  *
- * The last is for a clone or a data directory below a folder that only root may enter, such as /root: the process
- * keeps one capability, CAP_DAC_OVERRIDE, and nothing else of root. Elsewhere than on Linux the answer is an error.
+ * The last case is a clone or data directory below a folder that only root may enter, such as /root. The process keeps
+ * one capability, CAP_DAC_OVERRIDE, and nothing else of root. On other systems than Linux this case is an error.
  */
 import { execFile } from 'node:child_process';
 import { chownSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
@@ -20,9 +21,9 @@ const CAPABILITY = '+dac_override';
 
 /** A way to start a Postgres program. */
 export interface PostgresAccount {
-  /** Who owns the data; undefined for an ordinary user, who owns what it makes. */
+  /** The owner of the data; undefined for an ordinary user, who owns the files anyway. */
   readonly owner?: { readonly uid: number; readonly gid: number };
-  /** What to start, for a program and its arguments. */
+  /** The command that starts a program with its arguments. */
   command(program: string, args: readonly string[]): AccountCommand;
 }
 
@@ -53,7 +54,7 @@ export async function choosePostgresAccount(postgres: string, folder: string): P
   );
 }
 
-/** Gives a folder and all in it to the owner, where they belong to someone else. */
+/** Gives a folder and its content to the owner, where they belong to another user. */
 export function giveTo(owner: PostgresAccount['owner'], folder: string): void {
   if (owner === undefined || lstatSync(folder).uid === owner.uid) return;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
@@ -73,7 +74,7 @@ export function findSystemUser(passwd = readFileSync('/etc/passwd', 'utf8')): {
   const users = new Map(passwd.split('\n').map((line) => [line.split(':', 1)[0], line.split(':')]));
   for (const name of ['postgres', '_postgres', 'nobody']) {
     const [, , uid, gid] = users.get(name) ?? [];
-    // macOS writes nobody's ids as -2.
+    // macOS writes the ids of `nobody` as -2.
     if (uid !== undefined && gid !== undefined)
       return { name, uid: Number(uid) >>> 0, gid: Number(gid) >>> 0 };
   }
@@ -94,7 +95,7 @@ function withCapability(
       `--regid=${owner.gid}`,
       '--clear-groups',
       '--no-new-privs',
-      // Without it access(2), by which initdb looks for its programs, answers as if the capability were not there.
+      // Without it, access(2) ignores the capability, and initdb uses access(2) to find its programs.
       '--securebits=+no_setuid_fixup',
       `--inh-caps=${CAPABILITY}`,
       `--ambient-caps=${CAPABILITY}`,
@@ -105,7 +106,7 @@ function withCapability(
   };
 }
 
-/** Tries it: permissions have too many sources (modes, access lists, mounts) to be computed. */
+/** Only a try can tell: permissions have too many sources (modes, access lists, mounts) to compute them. */
 async function canRun(account: PostgresAccount, postgres: string, folder: string): Promise<boolean> {
   const { command, args, user } = account.command('/bin/sh', [
     '-c',

@@ -1,9 +1,9 @@
 /**
- * The data directory of a Postgres cluster: made once, recognised ever after.
+ * The data directory of a Postgres cluster: created once, recognised ever after.
  *
- * It is made under the name `<directory>.new` and renamed when it is complete, so an interrupted `initdb` leaves
- * nothing that looks finished. Connections on loopback need a password (any user of the machine can reach the port);
- * it is random and lies in the directory itself, readable by its owner only.
+ * It is created under the name `<directory>.new` and renamed when it is complete. So an interrupted `initdb` leaves
+ * nothing that seems finished. Connections on loopback need a password, because any user of the machine can reach the
+ * port. It is random and kept in the directory itself, readable by its owner only.
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -19,19 +19,19 @@ const run = promisify(execFile);
 const INITDB_TIMEOUT_MS = 120_000;
 const PASSWORD_FILE = 'sekali-password';
 
-/** What `initdb` needs to know. */
+/** Options for `initdb`. */
 export interface PostgresDataOptions {
   readonly dataDirectory: string;
   readonly logDirectory: string;
   readonly binaries: PostgresBinaries;
   readonly account: PostgresAccount;
   readonly superuser: string;
-  /** False skips the fsync of what `initdb` wrote: for data that nobody will miss. */
+  /** False skips the fsync of initdb's files, for data that may be lost. */
   readonly sync: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The major version of a Postgres program, from what it says about itself. */
+/** The major version that a Postgres program reports. */
 export async function readPostgresMajor(binaries: PostgresBinaries): Promise<number> {
   const { stdout } = await run(binaries.postgres, ['--version']).catch((error: unknown) => {
     throw new LocalClusterError(
@@ -44,7 +44,7 @@ export async function readPostgresMajor(binaries: PostgresBinaries): Promise<num
   return Number(major);
 }
 
-/** Makes the data directory unless it is there, and returns the superuser's password. */
+/** Creates the data directory unless it exists, and returns the superuser's password. */
 export async function preparePostgresData(options: PostgresDataOptions): Promise<string> {
   const { dataDirectory, account, binaries } = options;
   if (existsSync(join(dataDirectory, 'PG_VERSION'))) {

@@ -95,7 +95,7 @@ describe('a Postgres server', () => {
     expect(servers[0]?.pid).toBeUndefined();
   });
 
-  it('refuses data of another major version, and starts anew what initdb left unfinished', async () => {
+  it('refuses data of another major version, and repeats an unfinished initdb', async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'postgres.new'), 'left by an interrupted initdb');
     const server = await start(folder);

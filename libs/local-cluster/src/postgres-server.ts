@@ -1,9 +1,9 @@
 /**
  * A real Postgres on this machine, bound to 127.0.0.1.
  *
- * Promises: when it has started, `url` leads to an existing database; a server that was killed recovers at its next
- * start, with the same port and password. fsync is on unless the caller turns it off. Fails with one
- * `LocalClusterError` and then leaves no process behind.
+ * After a start, `url` leads to an existing database. A server that was killed recovers at its next start, with the
+ * same port and password. fsync is on unless the caller turns it off. A start fails with one `LocalClusterError` and
+ * then leaves no process behind.
  */
 import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -25,30 +25,30 @@ const PORT_ATTEMPTS_MAX = 5;
 const LINGER_INTERVAL_MS = 100;
 const STOP_SIGNALS = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const;
 
-/** How Postgres ends: `smart` waits for clients, `fast` sends them away, `immediate` recovers at the next start. */
+/** How Postgres stops: `smart` waits for clients, `fast` disconnects them, `immediate` recovers at the next start. */
 export type PostgresStopMode = keyof typeof STOP_SIGNALS;
 
 /** How to start Postgres. */
 export interface PostgresOptions {
-  /** Postgres's own data directory; made when missing, used again when there. */
+  /** Postgres's own data directory. It is created when missing, and used again when it exists. */
   readonly dataDirectory: string;
-  /** On 127.0.0.1; a free one is drawn when left out. */
+  /** Port on 127.0.0.1; a free one is drawn when left out. */
   readonly port?: number | undefined;
   /** A directory with initdb and postgres; npm's when left out. */
   readonly binDirectory?: string | undefined;
-  /** Default "sekali". */
+  /** The default is "sekali". */
   readonly superuser?: string;
-  /** Made when missing. Default "sekali". */
+  /** It is created when missing. The default is "sekali". */
   readonly database?: string;
   /** Server settings, such as `{ fsync: 'off' }` in a test. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Default `logs` beside the data directory. */
+  /** The default is `logs` next to the data directory. */
   readonly logDirectory?: string;
-  /** Default 60 s: after a crash it recovers first. */
+  /** The default is 60 s, because a server recovers first after a crash. */
   readonly timeoutMs?: number;
-  /** Gives up the start, stops what runs, and throws the signal's reason. */
+  /** Ends the start, stops what runs, and throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Gets the server before it is started, so that no start of it goes unseen. */
+  /** Called with the server before it is started, so that the caller sees every start. */
   readonly onServer?: (server: PostgresServer) => void;
 }
 
@@ -57,7 +57,7 @@ interface ReadyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Makes the data directory if need be, starts Postgres on it and resolves when its database can be used. */
+/** Creates the data directory if need be, starts Postgres on it and resolves when its database can be used. */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const dataDirectory = resolve(options.dataDirectory);
   const logDirectory = resolve(options.logDirectory ?? join(dirname(dataDirectory), 'logs'));
@@ -96,7 +96,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   }
 }
 
-/** One Postgres server that can be stopped, killed and started again with its data. Made by `startPostgres`. */
+/** One Postgres server that can be stopped, killed and started again with its data. `startPostgres` creates it. */
 export class PostgresServer {
   readonly name = 'postgres';
   readonly dataDirectory: string;
@@ -136,21 +136,21 @@ export class PostgresServer {
   get pid(): number | undefined {
     return this.process.pid;
   }
-  /** Settles when the present run ends; undefined while it is not running. */
+  /** Resolves when the present run ends; undefined while it is not running. */
   get exited(): Promise<ProcessExit> | undefined {
     return this.process.exited;
   }
-  /** What a client connects to, with user, password and database. */
+  /** The URL for clients, with user, password and database. */
   get url(): string {
     return this.urlOf(this.database);
   }
 
-  /** Sets the port of the next start; a free one is drawn for undefined. */
+  /** Sets the port of the next start; undefined draws a free one. */
   async usePort(port: number | undefined): Promise<void> {
     this.currentPort = port ?? ((await drawFreePorts(1))[0] as number);
   }
 
-  /** Starts the process without waiting for anything but the process. */
+  /** Starts the process and waits for the process only. */
   async spawn(): Promise<number> {
     const settings = {
       listen_addresses: '127.0.0.1',
@@ -169,7 +169,7 @@ export class PostgresServer {
 
   /**
    * Starts it and resolves when its database can be used. Throws `LocalClusterError` when it ends or takes too long.
-   * After SIGKILL the old server's children keep a new one out for a moment: it is then tried again.
+   * After SIGKILL the old server's children block a new one for a moment, so the start is retried.
    */
   async start({ timeoutMs = START_TIMEOUT_MS, signal }: ReadyOptions = {}): Promise<void> {
     const endsAt = performance.now() + timeoutMs;
@@ -197,7 +197,7 @@ export class PostgresServer {
     if (!ready) throw this.failure(`takes no connections after ${timeoutMs / 1_000} s`);
   }
 
-  /** Stops it and resolves when it is gone; it is killed when that takes longer than `timeoutMs`. */
+  /** Stops it and resolves when it has ended. It is killed when that takes longer than `timeoutMs`. */
   async stop(
     mode: PostgresStopMode = 'fast',
     { timeoutMs = STOP_TIMEOUT_MS }: { timeoutMs?: number } = {},
@@ -205,12 +205,12 @@ export class PostgresServer {
     await this.process.stop({ signal: STOP_SIGNALS[mode], timeoutMs });
   }
 
-  /** SIGKILL ends the main process on the spot; its own children notice and end. False when it is not running. */
+  /** SIGKILL ends the main process at once; its own children notice and end. Returns false when it is not running. */
   kill(signal: NodeJS.Signals): boolean {
     return this.process.kill(signal);
   }
 
-  /** An error about this server that carries the end of its log. */
+  /** An error about this server with the end of its log. */
   failure(what: string): LocalClusterError {
     const tail = this.process.logTail();
     const last =

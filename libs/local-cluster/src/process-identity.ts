@@ -1,16 +1,16 @@
 /**
- * Which process a pid means.
+ * Tells which process a pid means.
  *
- * A pid is given again after its process has ended, so a recorded pid alone proves nothing. The moment the process
- * started is recorded beside it, and on Linux the boot as well: both must still be the same.
+ * A pid is reused after its process has ended, so a recorded pid alone proves nothing. The process's start time is
+ * recorded with it, and on Linux the boot as well. Both must still be the same.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** A process, recognisable after its pid has been given to another. */
+/** A process, recognisable after another one has got its pid. */
 export interface ProcessIdentity {
   readonly pid: number;
-  /** When it started, in the system's own notation; null where that cannot be found out. */
+  /** Its start time in the system's own notation; null where that is unknown. */
   readonly startedAt: string | null;
 }
 
@@ -19,7 +19,7 @@ export function identifyProcess(pid: number): ProcessIdentity {
   return { pid, startedAt: startOf(pid) };
 }
 
-/** Whether exactly this process, not a later one with its pid, is alive. A zombie is not. */
+/** Whether exactly this process is alive, and not a later one with its pid. A zombie counts as ended. */
 export function isRunning(identity: ProcessIdentity): boolean {
   if (!pidExists(identity.pid)) return false;
   const startedAt = startOf(identity.pid);
@@ -27,7 +27,10 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return identity.startedAt === null || startedAt === null || startedAt === identity.startedAt;
 }
 
-/** The same, for a record that somebody may have made up: a start that is not recorded, where it can be, is no proof. */
+/**
+ * The same for a record that an attacker may have invented. A start time that is missing, although the system has one,
+ * proves nothing.
+ */
 export function isCertainlyRunning(identity: ProcessIdentity): boolean {
   return isRunning(identity) && identity.startedAt === startOf(identity.pid);
 }
@@ -37,7 +40,7 @@ function pidExists(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // EPERM: it is there, and belongs to someone else.
+    // EPERM means that it exists and belongs to another user.
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
@@ -53,7 +56,7 @@ function startOf(pid: number): string | null {
   }
 }
 
-/** Whether a process was stopped by a signal. False where that cannot be found out. */
+/** Whether a signal has stopped a process. False where that is unknown. */
 export function isProcessPaused(pid: number): boolean {
   if (process.platform !== 'linux') return false;
   try {
@@ -63,10 +66,10 @@ export function isProcessPaused(pid: number): boolean {
   }
 }
 
-/** The fields after the name. */
+/** The fields after the name in the process's stat file. */
 function statOf(pid: number): string[] {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  // The name, in parentheses, may itself hold spaces and parentheses: fields are counted after the last one.
+  // The name, in parentheses, may itself hold spaces and parentheses. So the fields start after the last parenthesis.
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 

@@ -1,10 +1,10 @@
-/** Where the clone is, whatever the current directory: the source tree and `dist` lie at different depths in it. */
+/** Finds the clone from any current directory. The source tree and `dist` lie at different depths in it. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LocalClusterError } from './local-cluster-error.js';
 
-/** Absolute path of the folder whose package.json is named `sekali`, looked for upwards from this file. */
+/** Absolute path of the folder whose package.json is named `sekali`, searched upwards from this file. */
 export function findRepositoryRoot(from = dirname(fileURLToPath(import.meta.url))): string {
   for (let folder = from; ; folder = dirname(folder)) {
     const manifest = join(folder, 'package.json');

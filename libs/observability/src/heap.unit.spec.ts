@@ -1,4 +1,4 @@
-/** The deployed worker is started with the arguments it is measured with. */
+/** The deployed worker starts with the arguments that were measured. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { WORKER_HEAP_ARGUMENTS } from './heap.js';

@@ -1,8 +1,8 @@
-/** Signs of life of a process, for whoever started it: one that hangs still runs, and gives none. */
+/** Signs of life of a process, for its parent. A process that hangs still runs, but gives none. */
 
 const EVERY_MS = 2_000;
 
-/** Says `{ type: 'alive' }` over the channel of `process.send`, every two seconds for as long as there is one. */
+/** Sends `{ type: 'alive' }` over the channel of `process.send`, every two seconds while there is a channel. */
 export function giveLifeSigns(): void {
   if (process.send === undefined) return;
   const timer = setInterval(() => {

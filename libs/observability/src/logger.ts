@@ -1,12 +1,12 @@
-/** Logs: one JSON line an entry, to standard error, so that standard output stays free for what a program prints. */
+/** Writes one JSON line per log entry to standard error, so that standard output stays free for a program's results. */
 import { destination, pino, type Logger } from 'pino';
 
 export type { Logger };
 
 /**
- * Makes the logger of a process.
+ * Creates the logger of a process.
  *
- * @param name what the process is, for example `worker`
+ * @param name the kind of process, for example `worker`
  * @param level least important level that is logged: trace, debug, info, warn, error, fatal or silent
  */
 export function createLogger(name: string, level: string): Logger {

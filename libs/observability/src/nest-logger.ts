@@ -1,8 +1,8 @@
-/** Lets Nest write into our log instead of beside it. */
+/** Lets Nest write into our log. */
 import type { LoggerService } from '@nestjs/common';
 import type { Logger } from './logger.js';
 
-/** Nest's own lines go to `debug`, its warnings and errors keep their level. */
+/** Logs Nest's own lines as `debug`. Its warnings and errors keep their level. */
 export class NestLogger implements LoggerService {
   constructor(private readonly logger: Logger) {}
 

@@ -80,7 +80,7 @@ async function someoneWaitsFor(lockMode: string): Promise<boolean> {
   return (rowCount ?? 0) > 0;
 }
 
-const waits = { withinMs: 20_000, intervalMs: 5 };
+const waits = { timeoutMs: 20_000, intervalMs: 5 };
 /** For the insert itself, and for a busy machine. */
 const MARGIN_MS = 2_000;
 

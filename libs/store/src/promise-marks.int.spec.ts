@@ -63,7 +63,7 @@ describe('marks of promises', () => {
 
   it('are written by themselves', async () => {
     open({ writeEveryMs: 10 }).note(event('e1'), 1);
-    await waitFor(async () => (await rows()).length === 1, { withinMs: 10_000, describe: 'the mark' });
+    await waitFor(async () => (await rows()).length === 1, { timeoutMs: 10_000, describe: 'the mark' });
   });
 
   it('wait while the database is away, and every second one goes when they are too many', async () => {

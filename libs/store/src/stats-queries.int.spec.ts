@@ -128,7 +128,7 @@ describe('duplicates that the brokers dropped', () => {
     gateways[0]?.add('a', 2);
     gateways[1]?.add('a');
     await waitFor(async () => (await brokerDuplicatesOf(pool, 'a')) === 3, {
-      withinMs: 5_000,
+      timeoutMs: 5_000,
       describe: 'both gateways to have written',
     });
     gateways[0]?.add('a');
@@ -152,7 +152,7 @@ describe('duplicates that the brokers dropped', () => {
       onError: (error) => errors.push(error),
     });
     duplicates.add('a', 5);
-    await waitFor(() => errors.length === 2 && refuse < 0, { withinMs: 5_000, describe: 'the third write' });
+    await waitFor(() => errors.length === 2 && refuse < 0, { timeoutMs: 5_000, describe: 'the third write' });
     await duplicates.flush();
     expect(await brokerDuplicatesOf(pool, 'a')).toBe(5);
   });

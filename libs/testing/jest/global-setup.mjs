@@ -1,8 +1,8 @@
 /**
- * Before the tests: one three-node cluster and one Postgres, for the whole run.
+ * Starts one three-node cluster and one Postgres before the tests, for the whole run.
  *
- * They are left out when only unit tests are to run. libs/local-cluster comes from `dist`, as jest translates
- * nothing here; `npm test` builds first. The addresses reach the tests in SEKALI_TEST_SERVERS.
+ * A run of unit tests only starts neither. libs/local-cluster comes from `dist`, because jest translates nothing here;
+ * `npm test` builds first. The tests get the addresses in SEKALI_TEST_SERVERS.
  */
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, realpathSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Where the teardown finds what the setup started. */
+/** The key under which the teardown finds what the setup started. */
 export const RUN = Symbol.for('sekali.test-run');
 
 export default async function globalSetup({ rootDir, testPathPatterns }) {
@@ -27,7 +27,7 @@ export default async function globalSetup({ rootDir, testPathPatterns }) {
   const guardian = startGuardian(folder);
   process.env.TMPDIR = folder;
   const started = await Promise.allSettled([
-    // Many tests each reserve some for a stream and use little of it: not bound by what the disk has free.
+    // Many tests each reserve some bytes for a stream and use few of them, so the free disk space does not bound this.
     startBrokers({ dataDirectory: join(folder, 'brokers'), maxFileStoreBytes: 10 * 1024 ** 3 }),
     startPostgres({
       dataDirectory: join(folder, 'postgres'),
@@ -54,7 +54,7 @@ function needsServers(rootDir, testPathPatterns) {
   );
 }
 
-/** Sees to it that nothing stays behind when jest is killed, and its workers with it. */
+/** Makes sure that no process stays behind when jest and its workers are killed. */
 function startGuardian(folder) {
   const script = fileURLToPath(new URL('guardian.mjs', import.meta.url));
   const guardian = spawn(process.execPath, [script, folder], {

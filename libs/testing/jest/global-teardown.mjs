@@ -1,15 +1,15 @@
 /**
- * After the tests, failed or not: stops the servers, and looks for processes that a test has left alive.
+ * After the tests, failed or not: stops the servers, and finds processes that a test has left alive.
  *
- * A process left over fails the run: a service that does not end when told to is a bug, on a laptop as in production.
+ * Such a process fails the run. A service that does not end on request is a bug, on a laptop as in production.
  */
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RUN } from './global-setup.mjs';
 import { findRunProcesses } from './run-processes.mjs';
 
-const END_WITHIN_MS = 3_000;
-const LOOK_AGAIN_MS = 50;
+const END_TIMEOUT_MS = 3_000;
+const POLL_MS = 50;
 
 export default async function globalTeardown() {
   const run = globalThis[RUN];
@@ -22,16 +22,16 @@ export default async function globalTeardown() {
   }
   rmSync(run.folder, { recursive: true, force: true, maxRetries: 5 });
   run.guardian.stdin.end();
-  // Not an error thrown: jest would then leave out the report that CI reads.
+  // A thrown error would make jest leave out the report that CI reads.
   if (leftOver.length > 0) process.exitCode = 1;
 }
 
-/** What is still there after a moment: a process that was just told to end needs one. */
+/** The processes that remain after a moment. One that was just stopped needs that moment. */
 async function findLeftOver({ folder, guardian }) {
-  const deadline = Date.now() + END_WITHIN_MS;
+  const deadline = Date.now() + END_TIMEOUT_MS;
   for (;;) {
     const found = findRunProcesses(folder, [guardian.pid]);
     if (found.length === 0 || Date.now() > deadline) return found;
-    await sleep(LOOK_AGAIN_MS);
+    await sleep(POLL_MS);
   }
 }

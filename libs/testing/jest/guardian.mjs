@@ -1,8 +1,8 @@
 /**
  * Cleans up after a run of the tests that was killed.
  *
- * Its standard input is a pipe to jest, which closes however jest ends, also by SIGKILL. What the run left alive is
- * then killed and its folder removed; after a run that ended by itself there is nothing to do.
+ * Its standard input is a pipe from jest, which closes however jest ends, even by SIGKILL. It then kills what the run
+ * left alive and removes the run's folder. After a run that ended normally there is nothing to do.
  */
 import { rmSync } from 'node:fs';
 import { findRunProcesses } from './run-processes.mjs';
@@ -17,7 +17,7 @@ process.stdin.on('end', () => {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It ended in the meantime.
+      // The process ended in the meantime.
     }
   }
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });

@@ -1,16 +1,16 @@
 /**
- * Which processes belong to a run of the tests.
+ * Finds the processes that belong to a run of the tests.
  *
- * The run has a folder of its own, which is the temporary directory of every test. A process that a test started,
- * directly or not, therefore has the folder in its environment or in its arguments, whoever its parent is by now.
- * Linux shows both; elsewhere nothing is found, and nothing is said to be left over.
+ * The run has its own folder, which is the temporary directory of every test. So each process that a test started has
+ * the folder in its environment or its arguments, even when its parent has changed. Linux shows both. On other systems
+ * nothing is found, and nothing is reported.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /**
  * @param {string} folder the folder of the run
- * @param {readonly number[]} [except] pids that may live on
- * @returns {{ pid: number, command: string }[]} what is alive, but for jest's own workers and this process
+ * @param {readonly number[]} [except] pids that may stay alive
+ * @returns {{ pid: number, command: string }[]} the live processes, except jest's own workers and this process
  */
 export function findRunProcesses(folder, except = []) {
   if (!existsSync('/proc/self/environ')) return [];
@@ -27,7 +27,7 @@ export function findRunProcesses(folder, except = []) {
     .map(({ pid, command }) => ({ pid, command }));
 }
 
-/** Empty for a process that is gone, is a zombie, or belongs to someone else. */
+/** Empty for a process that has ended, is a zombie, or belongs to another user. */
 function readArguments(pid, file) {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8').replaceAll('\0', ' ').trim();

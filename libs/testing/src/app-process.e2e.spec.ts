@@ -13,14 +13,14 @@ describe('an app that a test starts', () => {
     expect(await setup.exited).toEqual({ code: 0, signal: null });
   });
 
-  it('stops when it is told to', async () => {
+  it('stops on request', async () => {
     const worker = await startApp('worker', system.environment);
     expect(worker.pid).toBeGreaterThan(0);
     expect(await worker.stop()).toEqual({ code: 0, signal: null });
     expect(worker.kill('SIGKILL')).toBe(false);
   });
 
-  it('can be killed, and stopping it then is no error', async () => {
+  it('can be killed, and then stopping it does not fail', async () => {
     const worker = await startApp('worker', system.environment);
     worker.kill('SIGKILL');
     expect(await worker.exited).toEqual({ code: null, signal: 'SIGKILL' });
@@ -34,11 +34,11 @@ describe('an app that a test starts', () => {
     );
   });
 
-  it('gives its output also when nobody waits for it to be ready', async () => {
+  it('returns its output even when no test waits for it to be ready', async () => {
     const environment = { ...system.environment, SEKALI_BATCH_SIZE: 'many' };
     const worker = await startApp('worker', environment, { untilReady: false });
     await expect(worker.ready).rejects.toThrow('before it was ready');
     expect(worker.output()).toContain('SEKALI_BATCH_SIZE');
-    expect(() => worker.url).toThrow('has told no URL');
+    expect(() => worker.url).toThrow('has no URL');
   });
 });

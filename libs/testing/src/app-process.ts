@@ -1,9 +1,10 @@
 /**
- * Apps as processes of their own, as in production: started from `dist`, told to stop by signals.
+ * Apps as separate processes, as in production: started from `dist`, stopped by signals.
  *
  *   started ─{type:'ready'}─▶ ready ─stop() / kill()─▶ exited
  *
- * What still runs after the last test of the file is stopped then. Their log is the error output, kept in a file.
+ * The apps that still run after the last test of the file are stopped then. Their log is the error output, kept in a
+ * file.
  */
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,35 +12,38 @@ import { join } from 'node:path';
 import { findRepositoryRoot, ManagedProcess, type ProcessExit } from '#local-cluster';
 import { atTheEnd } from './clean-up.js';
 
-const READY_WITHIN_MS = 30_000;
-const STOP_WITHIN_MS = 15_000;
+const READY_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 15_000;
 
-/** The apps there are to start. */
+/** The apps that can be started. */
 export type AppName = 'gateway' | 'worker' | 'setup';
 
 /** A started app. */
 export interface App {
   readonly pid: number;
-  /** Settles when the app says so; rejects when it ends before, with what it wrote. */
+  /** Resolves when the app says so. Rejects when it ends before, with its output. */
   readonly ready: Promise<void>;
-  /** Of a gateway that is ready. Throws for an app that has none. */
+  /** The URL of a gateway that is ready. Throws for an app that has none. */
   readonly url: string;
-  /** How it ended, whoever ended it. */
+  /** How it ended, for any reason. */
   readonly exited: Promise<ProcessExit>;
   /** Sends SIGTERM. Throws when the app does not end in time (15 s when left out), after killing it. */
-  stop(options?: { readonly withinMs?: number }): Promise<ProcessExit>;
-  /** Sends a signal; `exited` tells when it worked. False when it has ended already. */
+  stop(options?: { readonly timeoutMs?: number }): Promise<ProcessExit>;
+  /** Sends a signal; `exited` shows when it took effect. False when the app has ended already. */
   kill(signal: NodeJS.Signals): boolean;
-  /** What it has written so far, to either output. */
+  /** What it has written so far, to both outputs. */
   output(): string;
 }
 
-/** How to start one. */
+/** Options of `startApp`. */
 export interface StartOptions {
-  /** Resolve as soon as the process runs, for an app that is expected to fail or to wait. */
+  /**
+   * Whether to wait until it is ready. False resolves as soon as the process runs, for an app that is expected to fail
+   * or to wait.
+   */
   readonly untilReady?: boolean;
-  /** 30 s when left out. */
-  readonly withinMs?: number;
+  /** The default is 30 s. */
+  readonly timeoutMs?: number;
   /** Another program of the app than `src/main.js`, for example `judged/faulty-worker.js`. */
   readonly program?: string;
   /** Arguments of the program. */
@@ -51,8 +55,8 @@ export interface StartOptions {
 /**
  * Starts an app and resolves when it is ready; `setup` is ready when its work is done.
  *
- * @param environment what a `TestSystem` gives; nothing else of our environment but PATH, HOME and TMPDIR is handed on
- * @throws when it ends first or takes too long, with what it wrote
+ * @param environment of a `TestSystem`; of our own environment, only PATH, HOME and TMPDIR are passed on
+ * @throws when it ends first or takes too long, with its output
  */
 export async function startApp(
   name: AppName,
@@ -61,7 +65,7 @@ export async function startApp(
 ): Promise<App> {
   const main = join(findRepositoryRoot(), `dist/apps/${name}/${options.program ?? 'src/main.js'}`);
   if (!existsSync(main)) throw new Error(`apps/${name} is not built: run "npm run build".`);
-  // A folder of its own: `.env` of the clone must not change what is tested.
+  // It has its own folder, so that the clone's `.env` does not change the test.
   const folder = mkdtempSync(join(tmpdir(), `sekali-${name}-`));
   const managed = new ManagedProcess({
     name,
@@ -73,7 +77,7 @@ export async function startApp(
     channel: true,
   });
   atTheEnd(async () => {
-    await managed.stop({ timeoutMs: STOP_WITHIN_MS });
+    await managed.stop({ timeoutMs: STOP_TIMEOUT_MS });
   });
   let url: string | undefined;
   const announced = new Promise<void>((resolve) => {
@@ -85,7 +89,7 @@ export async function startApp(
   });
   const pid = await managed.start();
   const app = asApp(managed, pid, announced, () => url);
-  if (options.untilReady !== false) await withDeadline(app, name, options.withinMs ?? READY_WITHIN_MS);
+  if (options.untilReady !== false) await withDeadline(app, name, options.timeoutMs ?? READY_TIMEOUT_MS);
   return app;
 }
 
@@ -98,12 +102,12 @@ function asApp(
   const output = (): string => readFileSync(managed.logFile, 'utf8');
   const exited = managed.exited ?? Promise.reject(new Error(`${managed.name} has ended already`));
   const endedFirst = exited.then(({ code, signal }) => {
-    // setup ends when its work is done, and may be gone before its message is read.
+    // setup ends when its work is done, and may have ended before its message is read.
     if (code !== 0)
       throw new Error(`${managed.name} ended (${code ?? signal}) before it was ready:\n${output()}`);
   });
   const ready = Promise.race([announced, endedFirst]);
-  // Whoever does not wait for it has a reason; it must not end the test run.
+  // A test that does not wait for it has a reason, so its rejection must not end the test run.
   ready.catch(() => undefined);
   return {
     pid,
@@ -112,41 +116,41 @@ function asApp(
     output,
     get url() {
       const url = urlNow();
-      if (url === undefined) throw new Error(`${managed.name} has told no URL`);
+      if (url === undefined) throw new Error(`${managed.name} has no URL`);
       return url;
     },
     kill: (signal) => managed.kill(signal),
-    stop: ({ withinMs = STOP_WITHIN_MS } = {}) => stopInTime(managed, exited, withinMs, output),
+    stop: ({ timeoutMs = STOP_TIMEOUT_MS } = {}) => stopInTime(managed, exited, timeoutMs, output),
   };
 }
 
 async function stopInTime(
   managed: ManagedProcess,
   exited: Promise<ProcessExit>,
-  withinMs: number,
+  timeoutMs: number,
   output: () => string,
 ): Promise<ProcessExit> {
-  const exit = await managed.stop({ timeoutMs: withinMs });
-  // Undefined: it had ended before, perhaps killed by the test itself.
+  const exit = await managed.stop({ timeoutMs: timeoutMs });
+  // It is undefined when the process had ended before, perhaps killed by the test itself.
   if (exit?.signal === 'SIGKILL') {
-    throw new Error(`${managed.name} did not end within ${withinMs} ms:\n${output()}`);
+    throw new Error(`${managed.name} did not end within ${timeoutMs} ms:\n${output()}`);
   }
   return exited;
 }
 
-async function withDeadline(app: App, name: string, withinMs: number): Promise<void> {
+async function withDeadline(app: App, name: string, timeoutMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new Error(`${name} was not ready within ${withinMs} ms:\n${app.output()}`));
-    }, withinMs);
+      reject(new Error(`${name} was not ready within ${timeoutMs} ms:\n${app.output()}`));
+    }, timeoutMs);
   });
   await Promise.race([app.ready, deadline]).finally(() => {
     clearTimeout(timer);
   });
 }
 
-/** Without NODE_OPTIONS: the tests run with a flag that the apps must do without. */
+/** NODE_OPTIONS is left out, because the tests run with a flag that the apps must not need. */
 function inheritedEnvironment(): Record<string, string> {
   return Object.fromEntries(
     ['PATH', 'HOME', 'TMPDIR', 'SystemRoot'].flatMap((name) => {

@@ -1,4 +1,6 @@
-/** A split parts brokers and no client; the majority goes on meanwhile, and all is one again after it. */
+/**
+ * A split separates brokers, but no client. The majority goes on meanwhile, and the cluster is whole again afterwards.
+ */
 import { describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
@@ -22,17 +24,17 @@ describe.each(['silent', 'open'] as const)('a split that is %s', (manner) => {
     try {
       split.cutOff(one.name, manner);
       const taken = (): Promise<number> => publishOver(together, cluster);
-      await waitFor(taken, { withinMs: 40_000, describe: 'the majority to take a message' });
+      await waitFor(taken, { timeoutMs: 40_000, describe: 'the majority to take a message' });
       await alone.flush();
       await expect(publishOver(alone, cluster)).rejects.toThrow();
       split.heal();
       await waitFor(() => publishOver(alone, cluster), {
-        withinMs: 60_000,
+        timeoutMs: 60_000,
         describe: 'the broker that was alone to be part of the cluster again',
       });
       const manager = await jetstreamManager(together, { checkAPI: false });
       await waitFor(async () => (await manager.streams.info(cluster.streamName)).state.messages >= 2, {
-        withinMs: 20_000,
+        timeoutMs: 20_000,
         describe: 'both messages',
       });
     } finally {

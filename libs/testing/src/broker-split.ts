@@ -3,18 +3,18 @@
  *
  *   whole ─cutOff(name)─▶ `name` alone │ the others, who still see each other ─heal─▶ whole
  *
- * Clients are not touched: they reach every broker all the time, also the one that has lost the others.
+ * Clients are not affected. They reach every broker all the time, also the one that has lost the others.
  */
 import { TcpProxy } from './tcp-proxy.js';
 
-/** How a split looks to the brokers: nothing is said, or connections break and none is made again. */
+/** How a split appears to the brokers: bytes stop silently, or connections break and no new one succeeds. */
 export type SplitManner = 'silent' | 'open';
 
 /** The proxies of one cluster. Give `routeVia` to `startBrokers`. */
 export class BrokerSplit {
   private readonly routes = new Map<string, { readonly ends: readonly string[]; readonly proxy: TcpProxy }>();
 
-  /** For `startBrokers`: the port at which `from` finds `to`. */
+  /** For `startBrokers`: the port at which `from` reaches `to`. */
   readonly routeVia = async (from: string, to: string, routePort: number): Promise<number> => {
     const way = `${from} ${to}`;
     await this.routes.get(way)?.proxy.stop();
@@ -23,7 +23,7 @@ export class BrokerSplit {
     return proxy.port;
   };
 
-  /** Parts one broker from all others. */
+  /** Separates one broker from all others. */
   cutOff(name: string, manner: SplitManner = 'silent'): void {
     for (const { ends, proxy } of this.routes.values()) {
       if (!ends.includes(name)) continue;
@@ -37,7 +37,7 @@ export class BrokerSplit {
     for (const { proxy } of this.routes.values()) proxy.heal();
   }
 
-  /** Ends the proxies. */
+  /** Stops the proxies. */
   async stop(): Promise<void> {
     await Promise.all([...this.routes.values()].map(({ proxy }) => proxy.stop()));
   }

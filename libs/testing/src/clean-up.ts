@@ -1,13 +1,13 @@
 /**
  * What a test file has to undo at its end, the latest first.
  *
- * Registered when this module is loaded, so that a test that fails half-way leaves nothing behind either.
+ * It is registered when this module is loaded, so that a test that fails half-way also leaves nothing behind.
  */
 import { afterAll } from '@jest/globals';
 
 const duties: (() => Promise<void>)[] = [];
 
-/** Has `duty` done after the last test of the file. It must do nothing when it was done before. */
+/** Runs `duty` after the last test of the file. It must do nothing when it has run before. */
 export function atTheEnd(duty: () => Promise<void>): void {
   duties.push(duty);
 }

@@ -1,31 +1,31 @@
-/** Waiting in tests: for a condition with a deadline, never for time. */
+/** Tests wait for a condition with a deadline, never for time. */
 import { inspect } from 'node:util';
 import { pause } from '#waiting';
 
 const INTERVAL_MS = 25;
 
-/** What `waitFor` returns: what the condition gave once it was true. */
+/** The result of `waitFor`: the value of the condition once it was truthy. */
 export type Met<T> = Exclude<T, false | 0 | '' | null | undefined>;
 
 /** Bounds of one wait. */
 export interface WaitOptions {
   /** Fail after this long. */
-  readonly withinMs: number;
-  /** What is waited for, for the message: `20 events to be stored`. */
+  readonly timeoutMs: number;
+  /** A description for the message: `20 events to be stored`. */
   readonly describe: string;
-  /** Pause between two looks; 25 ms when left out. */
+  /** Pause between two probes; 25 ms when left out. */
   readonly intervalMs?: number;
 }
 
 /**
- * Asks `condition` again and again until it gives something true, and returns that. A condition that throws is not
- * met yet: a service that restarts refuses connections for a while.
+ * Calls `condition` until it returns a truthy value, and returns that. A condition that throws is not met yet, because
+ * a service that restarts refuses connections for a while.
  *
- * @throws at the deadline, with what was waited for and what the condition gave last
+ * @throws at the deadline, with the description and the last value
  */
 export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitOptions): Promise<Met<T>> {
-  const { withinMs, describe, intervalMs = INTERVAL_MS } = options;
-  const endsAt = performance.now() + withinMs;
+  const { timeoutMs, describe, intervalMs = INTERVAL_MS } = options;
+  const endsAt = performance.now() + timeoutMs;
   for (;;) {
     let last: unknown;
     let cause: unknown;
@@ -39,7 +39,7 @@ export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitO
     }
     if (performance.now() >= endsAt) {
       const shown = inspect(last, { depth: 4, breakLength: 120 }).slice(0, 2_000);
-      throw new Error(`Waited ${withinMs} ms for ${describe}; last seen: ${shown}`, { cause });
+      throw new Error(`Waited ${timeoutMs} ms for ${describe}; last seen: ${shown}`, { cause });
     }
     await pause(intervalMs);
   }

@@ -1,4 +1,4 @@
-/** The pages of the repository, and the reading of them. UPDATE_README=1 writes the table of layers. */
+/** The rules of the repository's pages, and how they are read. UPDATE_README=1 writes the table of layers. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -39,8 +39,8 @@ describe('the pages', () => {
 
   it('are found', () => {
     const paths = documents.map(({ path }) => path);
-    const wanted = ['README.md', 'ARCHITECTURE.md', 'deploy/README.md', 'deploy/SETTINGS.md'];
-    expect(paths).toEqual(expect.arrayContaining(wanted));
+    const expected = ['README.md', 'ARCHITECTURE.md', 'deploy/README.md', 'deploy/SETTINGS.md'];
+    expect(paths).toEqual(expect.arrayContaining(expected));
     expect(paths.slice(0, 2)).toEqual(['ARCHITECTURE.md', 'README.md']);
   });
 

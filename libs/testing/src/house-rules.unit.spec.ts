@@ -5,9 +5,10 @@ import { importRules } from './house-rules/import-rules.js';
 import { report, type HouseRule } from './house-rules/rule.js';
 import { parseSource, readTree } from './house-rules/source-file.js';
 import { textRules } from './house-rules/text-rules.js';
+import { FOLDERS, wordRules } from './house-rules/word-rules.js';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../..');
-const rules = { ...importRules, ...textRules };
+const rules = { ...importRules, ...textRules, ...wordRules };
 
 /** Files as `{ path: text }`. */
 type Files = Readonly<Record<string, string>>;
@@ -21,7 +22,7 @@ const one = (what: string, path: string, text: string): Example => ({ what, file
 const code = (lines: number): string =>
   Array.from({ length: lines }, (_, n) => `export const n${n} = 0;`).join('\n');
 
-/** For each rule: small trees that break it, and small trees that only look as if they did. */
+/** For each rule: small trees that break it, and small trees that only seem to. */
 const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; good: readonly Example[] }>> =
   {
     layers: {
@@ -46,7 +47,7 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
         ),
         one('an app imports libs/testing', 'apps/cli/src/a.ts', `import { waitFor } from '#testing';`),
         one('the judge imports what it judges', 'apps/chaos/src/a.ts', `import { b } from '#store';`),
-        one('a library nobody has placed', 'libs/new/src/a.ts', `export { b } from '#contracts';`),
+        one('a library without a place in the table', 'libs/new/src/a.ts', `export { b } from '#contracts';`),
       ],
       good: [
         one('broker imports contracts', 'libs/broker/src/a.ts', `import { b } from '#contracts';`),
@@ -272,6 +273,73 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
         one('other texts', 'libs/store/src/a.ts', `const texts = ['EPIPE', '50000', 'at 23505', '8080'];`),
       ],
     },
+    fieldWords: {
+      bad: [
+        ...[
+          'The stream of the former making ends here.',
+          'A row belongs to one era.',
+          'It is made anew.',
+          'The caller is told.',
+          'It stands beside the others.',
+          'It waits for so long.',
+          'Whoever asks gets it.',
+          'Nobody answers.',
+          'A message that bears the id.',
+          'It has not the form of a token.',
+          'One lost answer is no sign.',
+          'Ids that are at work.',
+          'A job that has company.',
+          'Batches are wanted.',
+          'The caution of a claim.',
+          'The sight of the stream.',
+          'Two looks saw the same.',
+          'It looks at the stream.',
+          'The waiting line is full.',
+          'The intake of a batch.',
+          'The inbox prefix of a user.',
+          'See the head of this file.',
+        ].flatMap((text) => [
+          one(`in a comment: ${text}`, 'libs/broker/src/a.ts', `/** ${text} */\nexport const a = 1;`),
+          one(`in a page: ${text}`, 'deploy/README.md', `# Title\n\n${text}\n`),
+        ]),
+        one('over two lines of a comment', 'libs/broker/src/a.ts', '/**\n * It waits for so\n * long.\n */'),
+        one('over two lines of a script', 'deploy/a.sh', '# They are at\n# work.'),
+        one('in a message', 'libs/broker/src/a.ts', `throw new Error('nobody answers');`),
+        ...[
+          'waitingLine',
+          'WAITING_LINE',
+          'withinMs',
+          'AVAILABLE_WITHIN_MS',
+          'isWanted',
+          'hasCompany',
+          'connectAnew',
+          'lookFor',
+          'tellErrors',
+          'toldAt',
+          'PublishTogether',
+          'making',
+        ].map((name) => one(`the name ${name}`, 'libs/broker/src/a.ts', `export const ${name} = 1;`)),
+        ...['publish-together.ts', 'waiting-line.unit.spec.ts', 'intake.ts'].map((name) =>
+          one(`the file ${name}`, `libs/broker/src/${name}`, ''),
+        ),
+      ],
+      good: [
+        one(
+          'the words of the field',
+          'libs/broker/src/a.ts',
+          '/** The queue is inspected again. There is no room, and it is no longer asked. */\nconst timeoutMs = 1;',
+        ),
+        one('within in prose', 'libs/broker/src/a.ts', '// An answer comes within a second.'),
+        one(
+          'the name of an option',
+          'libs/broker/src/a.ts',
+          'const options = { inboxPrefix, isNoResponders };',
+        ),
+        one('the system user', 'libs/local-cluster/src/a.ts', '// It runs as `nobody`.'),
+        one('a verb', 'libs/broker/src/a.ts', '// Making a copy would cost more, so look it up.'),
+        one('a folder in which it is not yet in force', 'apps/elsewhere/src/a.ts', '// Nobody answers.'),
+      ],
+    },
     noPlaces: {
       bad: [
         one('a path of one machine', 'README.md', ['cd ', 'work', 'main'].join('/')),
@@ -313,6 +381,10 @@ describe('a house rule', () => {
 
 describe('in this repository', () => {
   const tree = readTree(ROOT);
+
+  it.each(FOLDERS)('the rule about words reads %s', (folder) => {
+    expect(tree.some(({ path }) => path.startsWith(folder))).toBe(true);
+  });
 
   it('the rules see the files', () => {
     const paths = tree.map((file) => file.path);

@@ -1,4 +1,4 @@
-/** The brokers and the Postgres on which a test stands: those of the whole run, or a pair of its own to break. */
+/** The brokers and the Postgres of a test: those of the whole run, or its own to break. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { chmod } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { startBrokers, startPostgres, type BrokerCluster, type PostgresServer } from '#local-cluster';
 import type { BrokerSplit } from './broker-split.js';
 
-/** Where they are. */
+/** The addresses of servers. */
 export interface ServerAddresses {
   readonly natsUrls: readonly string[];
-  /** As superuser. */
+  /** A URL of the superuser. */
   readonly postgresUrl: string;
 }
 
@@ -21,10 +21,10 @@ export interface OwnServers extends ServerAddresses {
   stop(): Promise<void>;
 }
 
-/** Postgres without care for a power cut; a process that is killed still loses nothing. */
+/** These settings do not survive a power cut; a process that is killed still loses nothing. */
 const POSTGRES_SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '200' };
 
-/** Many tests each reserve some for a stream and use little of it: not bound by what the disk has free. */
+/** Many tests each reserve some bytes for a stream and use few of them, so the free disk space does not bound this. */
 const FILE_STORE_BYTES_MAX = 10 * 1024 ** 3;
 
 /** The servers of this run (see jest/global-setup.mjs). Throws when there are none. */
@@ -39,7 +39,7 @@ export function sharedServers(): ServerAddresses {
 }
 
 /**
- * Starts three brokers (or `nodes`) and a Postgres for one test file. Takes some seconds.
+ * Starts three brokers (or `nodes`) and a Postgres for one test file. This takes some seconds.
  *
  * @param split stands between the brokers, and ends with them
  */

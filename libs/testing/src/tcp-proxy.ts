@@ -1,6 +1,6 @@
 /**
- * A TCP proxy that can part its two sides: silently (bytes stop, nothing is closed, as when a network goes silent), or
- * openly (every connection is broken, and so is each new one).
+ * A TCP proxy that can separate its two sides. Silently, bytes stop but nothing is closed, like a network that goes
+ * silent. Openly, every connection is broken, and so is each new one.
  */
 import { createServer, connect, type Server, type Socket } from 'node:net';
 
@@ -16,7 +16,7 @@ export class TcpProxy {
     private readonly onSent: (bytes: Buffer) => void,
   ) {}
 
-  /** Starts a proxy to a port of this machine. @param onSent told what clients send */
+  /** Starts a proxy to a port of this machine. @param onSent called with what clients send */
   static async start(
     targetPort: number,
     onSent: (bytes: Buffer) => void = () => undefined,
@@ -30,7 +30,7 @@ export class TcpProxy {
     return holder.proxy;
   }
 
-  /** From now on no byte passes, in either direction; new connections are taken and left alone. */
+  /** From now on no byte passes in either direction. New connections are accepted and left alone. */
   hang(): void {
     this.silent = true;
     for (const { near, far } of this.pairs) {
@@ -39,7 +39,7 @@ export class TcpProxy {
     }
   }
 
-  /** From now on every connection is broken, those that come later too. */
+  /** From now on every connection is broken, also later ones. */
   refuse(): void {
     this.refusing = true;
     this.cut();
@@ -61,7 +61,7 @@ export class TcpProxy {
     this.pairs.clear();
   }
 
-  /** Breaks every connection and takes no more. */
+  /** Breaks every connection and accepts no more. */
   async stop(): Promise<void> {
     this.cut();
     await new Promise((resolve) => this.server.close(resolve));

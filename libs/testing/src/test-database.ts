@@ -1,7 +1,7 @@
 /**
  * A database for one test, with the schema in it.
  *
- * The migrations run once per server, into a template; a database is then a copy of that, in a fraction of the time.
+ * The migrations run once per server, into a template. Each database is then a copy of it, in a fraction of the time.
  */
 import pg from 'pg';
 import { createPool, type PostgresAddress } from '#postgres';
@@ -12,7 +12,7 @@ const UNFINISHED = 'sekali_template_unfinished';
 const TEMPLATE_LOCK = 7_365_100;
 const MIGRATION_MS_MAX = 60_000;
 
-/** Makes a database with the schema. @returns its URL */
+/** Creates a database with the schema. @returns its URL */
 export async function createDatabase(serverUrl: string, name: string): Promise<string> {
   await withClient(serverUrl, async (client) => {
     await client.query('SELECT pg_advisory_lock($1)', [TEMPLATE_LOCK]);
@@ -27,14 +27,14 @@ export async function createDatabase(serverUrl: string, name: string): Promise<s
   return urlOf(serverUrl, name);
 }
 
-/** Removes a database, whoever is still connected to it. Repeatable. */
+/** Removes a database, even when clients are still connected to it. It is repeatable. */
 export async function dropDatabase(serverUrl: string, name: string): Promise<void> {
   await withClient(serverUrl, async (client) => {
     await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
   });
 }
 
-/** It gets its name only when it is complete, so that a test that is killed leaves no half of one. */
+/** The template gets its name only when it is complete, so that a test that is killed leaves no half of one. */
 async function createTemplate(client: pg.Client, serverUrl: string): Promise<void> {
   await client.query(`DROP DATABASE IF EXISTS ${UNFINISHED} WITH (FORCE)`);
   await client.query(`CREATE DATABASE ${UNFINISHED}`);

@@ -1,4 +1,7 @@
-/** The roles of the programs, on a server of this run. Roles belong to a server, not to a database: all tests share them. */
+/**
+ * The roles of the programs, on a server of this run. All tests share them, because roles belong to a server and not to
+ * a database.
+ */
 import pg from 'pg';
 import { ROLES, type Program } from '#store';
 
@@ -6,7 +9,7 @@ const PASSWORD = 'of-a-test';
 const ROLES_LOCK = 7_365_101;
 
 /**
- * Makes the roles that are missing; they may do nothing before setup, or `grantRights`, has given them their rights.
+ * Creates the roles that are missing. They have no rights until setup, or `grantRights`, has granted them.
  *
  * @param url of a database, as superuser
  * @returns the URL of the same database for each program

@@ -57,14 +57,14 @@ describe('a test cluster', () => {
     await cluster.postgres.exited;
     await cluster.postgres.start();
     const rowCount = await waitFor(async () => (await cluster.pool.query('SELECT 1')).rowCount, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'Postgres to answer again',
     });
     expect(rowCount).toBe(1);
     const ack = await waitFor(
       () => jetstream(cluster.connection).publish(`${cluster.subjectPrefix}.a`, '{}'),
       {
-        withinMs: 20_000,
+        timeoutMs: 20_000,
         describe: 'two brokers of three to take an event',
       },
     );

@@ -1,8 +1,8 @@
 /**
- * A system for one test: a stream, a consumer and a database that nobody else touches.
+ * A system for one test: a stream, a consumer and a database that no other test uses.
  *
- * `createTestSystem` stands on the servers of the whole run; no test may stop or slow those. `createTestCluster`
- * starts brokers and a Postgres of its own, which the test may kill, stop and start as it likes.
+ * `createTestSystem` uses the servers of the whole run; no test may stop or slow those. `createTestCluster` starts
+ * separate brokers and a Postgres, which the test may kill, stop and start as it likes.
  */
 import { randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
@@ -18,40 +18,43 @@ import { createDatabase, dropDatabase } from './test-database.js';
 /** A connection to the brokers. */
 export type BrokerConnection = Awaited<ReturnType<typeof connectBroker>>;
 
-/** What a test may ask for; everything has a default. */
+/** Options of a test system; each has a default. */
 export interface TestSystemOptions {
-  /** Brokers that hold each message; 3. */
+  /** Brokers that hold each message. The default is 3. */
   readonly replicas?: number;
-  /** 120,000. */
+  /** The default is 120,000. */
   readonly duplicateWindowMs?: number;
-  /** 64 MiB. */
+  /** The default is 64 MiB. */
   readonly streamBytesMax?: number;
-  /** 15,000; at least 1,000. The environment's bound for a transaction stays below it. */
+  /** The default is 15,000, and the minimum 1,000. The environment's bound for a transaction stays below it. */
   readonly ackWaitMs?: number;
-  /** 50,000. */
+  /** The default is 50,000. */
   readonly ackPendingMax?: number;
-  /** Further SEKALI_* variables for the environment of the apps; they win over what stands there. */
+  /** Further SEKALI_* variables for the environment of the apps, which override the others. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-/** A stream, a consumer and a database of one's own. */
+/** A stream, a consumer and a database for one test. */
 export interface TestSystem {
   readonly natsUrls: readonly string[];
   readonly postgresUrl: string;
   readonly streamName: string;
   readonly subjectPrefix: string;
   readonly consumerName: string;
-  /** Every SEKALI_* variable that gateway, worker and setup need; a gateway takes a free port. */
+  /** Every SEKALI_* variable that gateway, worker and setup need. A gateway takes a free port. */
   readonly environment: Readonly<Record<string, string>>;
   /** A connection of the test itself. */
   readonly connection: BrokerConnection;
   /** A pool on the database, of the test itself. */
   readonly pool: Pool;
-  /** Removes stream and database and closes the connections. Repeatable; done by itself after the file's last test. */
+  /**
+   * Removes stream and database and closes the connections. It is repeatable, and runs by itself after the file's last
+   * test.
+   */
   dispose(): Promise<void>;
 }
 
-/** A system on servers of its own. `dispose` stops them. */
+/** A system on its own servers. `dispose` stops them. */
 export interface TestCluster extends TestSystem {
   readonly brokers: BrokerCluster;
   readonly postgres: PostgresServer;
@@ -62,9 +65,9 @@ const STREAM_AGE_SECONDS_MAX = 3_600;
 const POOL_CONNECTIONS_MAX = 4;
 const POOL_STATEMENT_MS_MAX = 30_000;
 const STREAM_NOT_FOUND = 10059;
-const CONSUMER_MADE_WITHIN_MS = 20_000;
+const CONSUMER_CREATED_TIMEOUT_MS = 20_000;
 
-/** Makes a system on the servers of this run. */
+/** Creates a system on the servers of this run. */
 export async function createTestSystem(options: TestSystemOptions = {}): Promise<TestSystem> {
   const servers = sharedServers();
   const names = nameSystem();
@@ -77,14 +80,14 @@ export async function createTestSystem(options: TestSystemOptions = {}): Promise
   return { ...system, dispose: onceAtTheEnd(remove) };
 }
 
-/** What a test may ask for on brokers of its own. */
+/** Options of a system on its own brokers. */
 export interface TestClusterOptions extends TestSystemOptions {
   readonly nodes?: 1 | 3 | 5;
-  /** Stands between the brokers and can part them. It ends with them. */
+  /** Stands between the brokers and can separate them. It ends with them. */
   readonly split?: BrokerSplit;
 }
 
-/** Makes a system on three brokers (or `nodes`) and a Postgres of its own, for tests that break them. */
+/** Creates a system on three brokers (or `nodes`) and a Postgres of its own, for tests that break them. */
 export async function createTestCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
   const servers = await startOwnServers(options.nodes, options.split);
   const stop = onceAtTheEnd(() => servers.stop());
@@ -138,8 +141,8 @@ async function prepare(
       await ensureConsumer(connection, consumer, () => Promise.resolve(1));
       return true;
     },
-    // A busy broker may be asked before it hears of the stream that another has just made.
-    { withinMs: CONSUMER_MADE_WITHIN_MS, describe: `the consumer of ${streamName} to be made` },
+    // A busy broker may receive the request before it knows the stream that another broker has just created.
+    { timeoutMs: CONSUMER_CREATED_TIMEOUT_MS, describe: `the consumer of ${streamName} to be made` },
   );
   const pool = createPool({
     url: postgresUrl,
@@ -192,7 +195,7 @@ async function deleteStream(connection: BrokerConnection, name: string): Promise
   if (error !== undefined && error.err_code !== STREAM_NOT_FOUND) throw new Error(error.description);
 }
 
-/** Does it once, now when called or else after the last test of the file. */
+/** Does the work once: now when called, or else after the last test of the file. */
 function onceAtTheEnd(work: () => Promise<void>): () => Promise<void> {
   let done: Promise<void> | undefined;
   const once = (): Promise<void> => (done ??= work());

@@ -1,10 +1,10 @@
-/** Waiting with a bound: for a condition, for an answer, or before something is tried again. Nothing leaves a timer behind. */
+/** Waiting with a bound: for a condition, for an answer, or before a retry. No function leaves a timer behind. */
 
 /** Bounds of `poll`. */
 export interface PollBounds {
-  /** How long to look before giving up. */
+  /** How long to poll before giving up. */
   readonly timeoutMs: number;
-  /** Pause between two looks; 50 ms when left out. */
+  /** Pause between two probes; 50 ms when left out. */
   readonly intervalMs?: number;
   /** Gives up at once, with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -12,13 +12,13 @@ export interface PollBounds {
 
 /** Bounds of `retry`. */
 export interface RetryBounds {
-  /** How long to begin further tries; `Infinity` has no end. */
+  /** How long to start further tries; `Infinity` has no end. */
   readonly forMs: number;
   /** Pause before the next try. */
   readonly everyMs: number;
-  /** Whether another try may help after this error. It may after any error when this is left out. */
+  /** Whether another try may help after this error. Without it, every error may pass. */
   readonly isPassing?: (error: unknown) => boolean;
-  /** Called with the error of each try that another one follows. */
+  /** Called with the error of each try that is followed by another one. */
   readonly onFailure?: (error: unknown) => void;
 }
 
@@ -27,7 +27,10 @@ export class LateError extends Error {
   override readonly name = 'LateError';
 }
 
-/** Resolves after some milliseconds, or as soon as the signal aborts; at once where neither has to be waited for. It never rejects. */
+/**
+ * Resolves after some milliseconds, or as soon as the signal aborts. If the time is not positive or the signal has
+ * aborted, it resolves at once. It never rejects.
+ */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted === true || ms <= 0) return;
   await new Promise<void>((resolve) => {
@@ -42,9 +45,9 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * Asks `probe` until it answers something other than `undefined`.
+ * Calls `probe` until it returns something other than `undefined`.
  *
- * @returns that answer, or `undefined` at the deadline
+ * @returns that value, or `undefined` at the deadline
  * @throws what `probe` throws, and the reason of the signal
  */
 export async function poll<T>(
@@ -62,7 +65,7 @@ export async function poll<T>(
 }
 
 /**
- * Carries out `action`, again after each failure that may pass.
+ * Calls `action`, and calls it again after each failure that may pass.
  *
  * @returns its first success
  * @throws the error of the last try, once an error does not pass or the time is over
@@ -83,8 +86,11 @@ export async function retry<T>(
   }
 }
 
-/** Settles like `work`, or rejects with a `LateError` after some milliseconds. The work itself goes on unwatched. */
-export async function withinMs<T>(ms: number, work: Promise<T>): Promise<T> {
+/**
+ * Settles like `work`, or rejects with a `LateError` after some milliseconds. The work itself continues, and its result
+ * is ignored.
+ */
+export async function withTimeout<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -98,8 +104,11 @@ export async function withinMs<T>(ms: number, work: Promise<T>): Promise<T> {
   }
 }
 
-/** Settles like `work`, or resolves with `undefined` after some milliseconds. The work itself goes on unwatched. */
-export async function settledWithin<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
+/**
+ * Settles like `work`, or resolves with `undefined` after some milliseconds. The work itself continues, and its result
+ * is ignored.
+ */
+export async function valueOrTimeout<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
   const late = new AbortController();
   try {
     return await Promise.race([work, pause(ms, late.signal).then(() => undefined)]);

@@ -1,6 +1,6 @@
-/** The clock is the test's own, so nothing here waits for time. */
+/** The tests use a fake clock, so none of them waits for time. */
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { LateError, pause, poll, retry, settledWithin, withinMs } from './deadline.js';
+import { LateError, pause, poll, retry, valueOrTimeout, withTimeout } from './deadline.js';
 
 beforeEach(() => {
   jest.useFakeTimers();
@@ -9,11 +9,11 @@ beforeEach(() => {
 afterEach(() => {
   const left = jest.getTimerCount();
   jest.useRealTimers();
-  // Whatever was waited for, and however it ended.
+  // No wait leaves a timer behind, however it ended.
   if (left > 0) throw new Error(`${left} timers were left behind`);
 });
 
-/** What has become of a promise so far. */
+/** The state of a promise so far. */
 function followed(promise: Promise<unknown>): { state: unknown } {
   const seen: { state: unknown } = { state: 'open' };
   promise.then(
@@ -44,29 +44,29 @@ describe('a pause', () => {
     await pause(boundMs, ending.signal);
   });
 
-  it('of no time, or less, is none', async () => {
+  it('of zero or negative time ends at once', async () => {
     await Promise.all([0, -1].map((ms) => pause(ms)));
     expect(jest.getTimerCount()).toBe(0);
   });
 });
 
 describe('poll', () => {
-  const looksUntil = (answerAt: number): { looks: number; probe: () => string | undefined } => {
-    const counted = { looks: 0, probe: () => (++counted.looks >= answerAt ? 'there' : undefined) };
+  const triesUntil = (answerAt: number): { tries: number; probe: () => string | undefined } => {
+    const counted = { tries: 0, probe: () => (++counted.tries >= answerAt ? 'there' : undefined) };
     return counted;
   };
 
-  it('looks at once and at intervals, until there is an answer', async () => {
-    const counted = looksUntil(3);
+  it('probes at once and at intervals, until there is an answer', async () => {
+    const counted = triesUntil(3);
     const seen = followed(poll(counted.probe, { timeoutMs: 1_000, intervalMs: 10 }));
     await jest.advanceTimersByTimeAsync(19);
-    expect([counted.looks, seen.state]).toEqual([2, 'open']);
+    expect([counted.tries, seen.state]).toEqual([2, 'open']);
     await jest.advanceTimersByTimeAsync(1);
     expect(seen.state).toEqual({ value: 'there' });
   });
 
   it('gives up at the deadline, with nothing', async () => {
-    const seen = followed(poll(looksUntil(100).probe, { timeoutMs: 25, intervalMs: 10 }));
+    const seen = followed(poll(triesUntil(100).probe, { timeoutMs: 25, intervalMs: 10 }));
     await jest.advanceTimersByTimeAsync(30);
     expect(seen.state).toEqual({ value: undefined });
   });
@@ -74,7 +74,7 @@ describe('poll', () => {
   it('gives up with the reason of the signal, in the middle of a pause', async () => {
     const ending = new AbortController();
     const bounds = { timeoutMs: 1_000, intervalMs: 500, signal: ending.signal };
-    const seen = followed(poll(looksUntil(100).probe, bounds));
+    const seen = followed(poll(triesUntil(100).probe, bounds));
     await jest.advanceTimersByTimeAsync(10);
     ending.abort(new Error('stopped'));
     await jest.advanceTimersByTimeAsync(0);
@@ -119,17 +119,17 @@ describe('retry', () => {
   });
 });
 
-describe('a bound on an answer', () => {
-  it('changes nothing about one that comes in time', async () => {
-    expect(await withinMs(boundMs, Promise.resolve('in time'))).toBe('in time');
-    expect(await settledWithin(boundMs, Promise.resolve('in time'))).toBe('in time');
-    await expect(withinMs(boundMs, Promise.reject(new Error('no')))).rejects.toThrow('no');
-    await expect(settledWithin(boundMs, Promise.reject(new Error('no')))).rejects.toThrow('no');
+describe('a timeout of an answer', () => {
+  it('does not affect an answer that comes in time', async () => {
+    expect(await withTimeout(boundMs, Promise.resolve('in time'))).toBe('in time');
+    expect(await valueOrTimeout(boundMs, Promise.resolve('in time'))).toBe('in time');
+    await expect(withTimeout(boundMs, Promise.reject(new Error('no')))).rejects.toThrow('no');
+    await expect(valueOrTimeout(boundMs, Promise.reject(new Error('no')))).rejects.toThrow('no');
   });
 
-  it('ends the wait for one that does not: with an error, or with nothing', async () => {
-    const strict = followed(withinMs(boundMs, never));
-    const patient = followed(settledWithin(boundMs, never));
+  it('ends the wait for a late answer, with an error or with undefined', async () => {
+    const strict = followed(withTimeout(boundMs, never));
+    const patient = followed(valueOrTimeout(boundMs, never));
     await jest.advanceTimersByTimeAsync(99);
     expect([strict.state, patient.state]).toEqual(['open', 'open']);
     await jest.advanceTimersByTimeAsync(1);

@@ -5,6 +5,6 @@ export {
   type PollBounds,
   retry,
   type RetryBounds,
-  settledWithin,
-  withinMs,
+  valueOrTimeout,
+  withTimeout,
 } from './deadline.js';

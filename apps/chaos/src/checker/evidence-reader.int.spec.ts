@@ -187,6 +187,6 @@ describe('the evidence of a real system', () => {
     expect(result).toMatchObject({ drained: false, at: null });
     expect(result.seen).toMatch(/store has \d+ to deliver and \d+ to acknowledge/);
     await system.pool.query('ALTER TABLE sekali.hidden RENAME TO event_key');
-    await waitFor(async () => (await drained()).drained, { withinMs: 40_000, describe: 'the drain' });
+    await waitFor(async () => (await drained()).drained, { timeoutMs: 40_000, describe: 'the drain' });
   });
 });

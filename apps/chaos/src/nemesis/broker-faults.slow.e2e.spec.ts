@@ -83,7 +83,7 @@ async function publishing<T>(
       if (seq !== undefined) acknowledged.push({ at: performance.now(), seq });
       const dueAt = performance.now() + PUBLISH_EVERY_MS;
       const isDue = () => over.signal.aborted || performance.now() >= dueAt;
-      await waitFor(isDue, { withinMs: 10_000, describe: 'the next message to be due' });
+      await waitFor(isDue, { timeoutMs: 10_000, describe: 'the next message to be due' });
     }
   })();
   const ended = await work.finally(() => over.abort());
@@ -93,7 +93,7 @@ async function publishing<T>(
 
 async function lastSequence(): Promise<number> {
   const look = async () => (await (await brokerApi(system.brokers)).streams.info('EVENTS')).state.last_seq;
-  return waitFor(look, { withinMs: 30_000, describe: 'the state of the stream' });
+  return waitFor(look, { timeoutMs: 30_000, describe: 'the state of the stream' });
 }
 
 describe('a disk of its own', () => {
@@ -118,9 +118,9 @@ describe('a split', () => {
         const together = await connect(brokerDoors(system.natsUrls.filter((one) => one !== url)));
         try {
           const isAway = async () => (await publish(alone)) === undefined;
-          await waitFor(isAway, { withinMs: 30_000, describe: 'it to take nothing' });
+          await waitFor(isAway, { timeoutMs: 30_000, describe: 'it to take nothing' });
           await alone.flush();
-          await waitFor(() => publish(together), { withinMs: 30_000, describe: 'the others to go on' });
+          await waitFor(() => publish(together), { timeoutMs: 30_000, describe: 'the others to go on' });
         } finally {
           await Promise.all([alone.close(), together.close()]);
         }
@@ -143,7 +143,7 @@ describe('brokers that go back', () => {
       expect(inside.length).toBeGreaterThan(0);
       const before = Math.max(0, ...acknowledged.filter(({ at }) => at < fromAt).map(({ seq }) => seq));
       expect(await lastSequence()).toBeGreaterThanOrEqual(before);
-      const again = await waitFor(() => publish(), { withinMs: 30_000, describe: 'a message to be taken' });
+      const again = await waitFor(() => publish(), { timeoutMs: 30_000, describe: 'a message to be taken' });
       expect(again).toBeGreaterThan(before);
       await system.untilReplicasCurrent(30_000);
     },
@@ -179,7 +179,7 @@ describe('a disk without room', () => {
         expect(stores.filter((store) => !hasRoom(store))).toHaveLength(count);
         const healing = active?.heal().catch(() => undefined);
         const isFree = () => stores.every(hasRoom);
-        await waitFor(isFree, { withinMs: 20_000, describe: 'room on each disk' });
+        await waitFor(isFree, { timeoutMs: 20_000, describe: 'room on each disk' });
         const brokers = system.processes.filter(({ role, pid }) => role === 'broker' && pid !== undefined);
         const before = brokers.map((broker) => ({ broker, pid: broker.pid ?? 0 }));
         for (const { broker } of before) broker.kill('SIGKILL');

@@ -136,10 +136,10 @@ async function takesAndStores(gateway: string): Promise<void> {
     });
     return answer.status === 202;
   };
-  await waitFor(send, { withinMs: 30_000, describe: `${gateway} to take an event` });
+  await waitFor(send, { timeoutMs: 30_000, describe: `${gateway} to take an event` });
   const read = async (): Promise<boolean> =>
     (await fetch(`${gateway}/events/${body.topic}/${body.event_id}`)).status === 200;
-  await waitFor(read, { withinMs: 30_000, describe: `the event to be stored` });
+  await waitFor(read, { timeoutMs: 30_000, describe: `the event to be stored` });
 }
 
 describe('faults of processes', () => {
@@ -209,7 +209,7 @@ describe('faults of processes', () => {
       const before = await system.leaderOf('stream');
       await apply('pause-stream-leader', async () => {
         const another = async () => ![undefined, '', before].includes(await system.leaderOf('stream'));
-        await waitFor(another, { withinMs: 20_000, describe: 'another leader' });
+        await waitFor(another, { timeoutMs: 20_000, describe: 'another leader' });
       });
       expect(pausedNames()).toEqual([]);
     },
@@ -228,7 +228,7 @@ describe('faults of the brokers', () => {
           const consumer = whose.replace('consumer ', '');
           const what = whose === 'stream' ? 'stream' : { consumer };
           const another = async () => ![undefined, '', before].includes(await system.leaderOf(what));
-          await waitFor(another, { withinMs: 20_000, describe: 'another leader' });
+          await waitFor(another, { timeoutMs: 20_000, describe: 'another leader' });
         });
       }
     },
@@ -245,7 +245,7 @@ describe('faults of the brokers', () => {
       await apply('fill-stream', async () => {
         const refused = async () => (await publish(4_000)).error?.err_code;
         // "maximum bytes exceeded"
-        expect(await waitFor(refused, { withinMs: 10_000, describe: 'a refusal' })).toBe(10_077);
+        expect(await waitFor(refused, { timeoutMs: 10_000, describe: 'a refusal' })).toBe(10_077);
       });
       expect(await limit()).toBe(before);
       expect((await publish(4_000)).seq).toBeGreaterThan(0);
@@ -288,7 +288,7 @@ describe('faults of Postgres', () => {
     client.on('error', () => (isLost = true));
     await apply('cut-postgres-connections', async ({ detail }) => {
       expect(Number.parseInt(detail)).toBeGreaterThanOrEqual(1);
-      await waitFor(() => isLost, { withinMs: 2_000, describe: 'the session to end' });
+      await waitFor(() => isLost, { timeoutMs: 2_000, describe: 'the session to end' });
     });
   });
 
@@ -297,7 +297,7 @@ describe('faults of Postgres', () => {
       expect(await codeOf('SELECT 1')).toBe(TOO_MANY_CONNECTIONS);
     });
     await waitFor(async () => (await codeOf('SELECT 1')) === undefined, {
-      withinMs: 5_000,
+      timeoutMs: 5_000,
       describe: 'a connection',
     });
   });
@@ -314,11 +314,11 @@ describe('faults of links', () => {
     async (name) => {
       const gateway = system.gatewayUrls.at(-1) as string;
       const isReady = async (): Promise<boolean> => (await readiness(gateway)) === 200;
-      await waitFor(isReady, { withinMs: 20_000, describe: 'the gateway to be ready before' });
+      await waitFor(isReady, { timeoutMs: 20_000, describe: 'the gateway to be ready before' });
       await apply(name, async () => {
-        await waitFor(async () => !(await isReady()), { withinMs: 20_000, describe: 'it not to be ready' });
+        await waitFor(async () => !(await isReady()), { timeoutMs: 20_000, describe: 'it not to be ready' });
       });
-      await waitFor(isReady, { withinMs: 20_000, describe: 'it to be ready again' });
+      await waitFor(isReady, { timeoutMs: 20_000, describe: 'it to be ready again' });
     },
     TEST_MS_MAX,
   );

@@ -136,6 +136,6 @@ describe('Nemesis', () => {
     const [record] = await new Nemesis(options).run(plan(['slow', 0, 0]), never);
     expect(record?.problem).toMatch(/to take hold/);
     begin?.();
-    await waitFor(() => happened.includes('healed late'), { withinMs: 1_000, describe: 'the late healing' });
+    await waitFor(() => happened.includes('healed late'), { timeoutMs: 1_000, describe: 'the late healing' });
   });
 });

@@ -67,7 +67,7 @@ describe('LocalSystem', () => {
       const [pids, store] = [pidsOf(system), system.brokerStore('nats-1') as string];
       const broker = system.processes.find(({ role }) => role === 'broker');
       process.kill(parentOf(broker?.pid as number), 'SIGKILL');
-      await waitFor(() => lost, { withinMs: 5_000, describe: 'the loss to be told' });
+      await waitFor(() => lost, { timeoutMs: 5_000, describe: 'the loss to be told' });
       await nothingIsLeft(system, pids, store);
     },
     TEST_MS_MAX,

@@ -21,11 +21,11 @@ class Caller {
   }
 
   async hears(text: string, withinMs = WITHIN_MS): Promise<void> {
-    await waitFor(() => this.heard === text, { withinMs, describe: `"${text}" to be heard` });
+    await waitFor(() => this.heard === text, { timeoutMs: withinMs, describe: `"${text}" to be heard` });
   }
 
   async isReset(): Promise<void> {
-    await waitFor(() => this.failed === 'ECONNRESET', { withinMs: WITHIN_MS, describe: 'a reset' });
+    await waitFor(() => this.failed === 'ECONNRESET', { timeoutMs: WITHIN_MS, describe: 'a reset' });
   }
 }
 
@@ -85,7 +85,7 @@ describe('TcpLink', () => {
     const caller = call();
     caller.socket.end('last');
     await caller.hears('<last>');
-    await waitFor(() => caller.ended, { withinMs: WITHIN_MS, describe: 'the end' });
+    await waitFor(() => caller.ended, { timeoutMs: WITHIN_MS, describe: 'the end' });
     expect(caller.failed).toBeUndefined();
   });
 
@@ -135,7 +135,7 @@ describe('TcpLink', () => {
     link.cut();
     await caller.isReset();
     await waitFor(() => served[0]?.destroyed, {
-      withinMs: WITHIN_MS,
+      timeoutMs: WITHIN_MS,
       describe: 'the other side to be reset',
     });
     await call().isReset();
@@ -151,7 +151,7 @@ describe('TcpLink', () => {
     const late = call();
     late.socket.write('lost too');
     await waitFor(() => late.socket.readyState === 'open', {
-      withinMs: WITHIN_MS,
+      timeoutMs: WITHIN_MS,
       describe: 'it to be taken',
     });
     served[0]?.destroy();
@@ -168,7 +168,10 @@ describe('TcpLink', () => {
     const first = await talk();
     const second = await talk();
     link.halfOpen();
-    await waitFor(() => served[0]?.destroyed, { withinMs: WITHIN_MS, describe: 'the far side of the first' });
+    await waitFor(() => served[0]?.destroyed, {
+      timeoutMs: WITHIN_MS,
+      describe: 'the far side of the first',
+    });
     await second.isReset();
     first.socket.write('to nobody');
     await talk();
@@ -176,7 +179,7 @@ describe('TcpLink', () => {
     link.heal();
     await first.isReset();
     await waitFor(() => served[1]?.destroyed, {
-      withinMs: WITHIN_MS,
+      timeoutMs: WITHIN_MS,
       describe: 'the far side of the second',
     });
   });

@@ -111,7 +111,7 @@ describe('commands against a gateway that asks for keys', () => {
     const at = ['--gateway', gateway.url];
     const simulate = ['simulate', ...at, '--events', '200', '--json'];
     await waitFor(async () => (await fetch(`${gateway.url}/health/ready`)).status === 200, {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'the gateway to be ready',
     });
     expect(await sekali([...simulate, '--api-key-file', file])).toMatchObject({ code: 0 });

@@ -158,7 +158,7 @@ describe('shipping a file', () => {
 describe('following a file', () => {
   const seen = (producer: Recorder, ...messages: string[]) =>
     waitFor(() => messages.every((message) => producer.messages.includes(message)), {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: `${messages.join(', ')} to be sent`,
     });
 

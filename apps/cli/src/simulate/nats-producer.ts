@@ -49,9 +49,9 @@ export class NatsProducer implements Producer {
         subjectPrefix: options.subjectPrefix,
         inFlightMax: options.inFlightMax,
         waitingMax: options.waitingMax,
-        inboxPrefix: options.address.inboxPrefix,
+        replyPrefix: options.address.replyPrefix,
         watch: new BrokerWatch(movable),
-        mayLook: false,
+        mayInspect: false,
         budgetMs: Math.min(TRY_BUDGET_MS, Math.max(1_000, options.giveUpMs)),
       });
       return new NatsProducer(connection, publisher, options);

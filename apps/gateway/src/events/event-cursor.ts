@@ -1,8 +1,14 @@
-/** The cursor of `GET /events`: a place in the order of all events, opaque to clients, with a version to change it by. */
+/**
+ * The cursor of `GET /events`: a place in the order of all events. It is opaque to clients, and has a version so that
+ * it can change.
+ */
 import { SEEN_RANGES_MAX, type EventPosition, type SequenceRange } from '#store';
 import { problem, ProblemError } from '../problems/problem-error.js';
 
-/** Without, and with, ranges of sequences beyond the position: how far each begins after the one before, and its length. */
+/**
+ * The form without, and with, ranges of sequences beyond the position. Each range has its distance from the previous
+ * one, and its length.
+ */
 const FORM =
   /^(?:1\.(\d{1,10})\.(\d{1,16})|2\.(\d{1,10})\.(\d{1,16})\.([0-9a-z]+-[0-9a-z]+(?:,[0-9a-z]+-[0-9a-z]+)*))$/;
 const STREAM_ID_MAX = 2_147_483_647;
@@ -44,7 +50,7 @@ function isValid({ streamId, seq, seen = [] }: EventPosition): boolean {
     streamId <= STREAM_ID_MAX &&
     seq <= Number.MAX_SAFE_INTEGER &&
     seen.length <= SEEN_RANGES_MAX &&
-    // Ranges that touch are one, and only the first may begin right after the position.
+    // Ranges that touch are joined, and only the first may start right after the position.
     seen.every(([first], index) => first > (seen[index - 1]?.[1] ?? seq - 1) + 1) &&
     (seen.at(-1)?.[1] ?? 0) <= Number.MAX_SAFE_INTEGER
   );

@@ -1,4 +1,4 @@
-/** The query of `GET /events`: what may stand in it, and what it means. */
+/** The query of `GET /events`: its parameters and their meaning. */
 import { canonicalTimestamp, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, sourceError, topicError } from '#contracts';
 import { FIRST_POSITION, type EventFilter, type EventPosition } from '#store';
 import { problem, ProblemError } from '../problems/problem-error.js';
@@ -9,7 +9,7 @@ export interface EventQuery {
   readonly filter: EventFilter;
   readonly after: EventPosition;
   readonly limit: number;
-  /** Whether an event can exist that it asks for: no event has a topic or source that is not valid. */
+  /** Whether a matching event can exist. No event has an invalid topic or source. */
   readonly possible: boolean;
   /** The parameters as given, without the cursor. */
   readonly parameters: URLSearchParams;
@@ -22,7 +22,7 @@ export function readEventQuery(queryString: string): EventQuery {
   const parameters = new URLSearchParams(queryString);
   for (const name of parameters.keys()) {
     if (!PARAMETERS.includes(name)) {
-      throw wrong(name, `"${name.slice(0, 64)}" is no parameter; there are ${PARAMETERS.join(', ')}.`);
+      throw wrong(name, `"${name.slice(0, 64)}" is not a parameter; there are ${PARAMETERS.join(', ')}.`);
     }
     if (parameters.getAll(name).length > 1) throw wrong(name, `"${name}" is given more than once.`);
   }
@@ -44,7 +44,7 @@ export function readEventQuery(queryString: string): EventQuery {
 /**
  * The `Link` header that leads to the next page, with the parameters of this one.
  *
- * @param origin what the client asked, see `originOf`
+ * @param origin as the client addressed it, see `originOf`
  */
 export function nextLink(query: EventQuery, next: EventPosition, origin: string): string {
   const parameters = new URLSearchParams(query.parameters);

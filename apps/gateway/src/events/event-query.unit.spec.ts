@@ -110,7 +110,7 @@ describe('the address of an event', () => {
   });
 });
 
-describe('the address of an event whose id is no part of a path', () => {
+describe('the address of an event whose id cannot be part of a path', () => {
   it.each([
     ['/events/b14?event_id=..', 'b14', '..'],
     ['/events/b14?event_id=.', 'b14', '.'],

@@ -1,4 +1,3 @@
-/** Answers questions about stored events. */
 import { streamIdentity } from '#broker';
 import { EVENT_BYTES_MAX, eventIdError, topicError } from '#contracts';
 import {
@@ -20,33 +19,33 @@ import { nextLink, readEventQuery, type EventQuery } from './event-query.js';
 import { eventArrayText, eventViewText, type EventIdentity } from './event-text.js';
 import { PageRoom, type PageShare } from './page-room.js';
 
-/** JSON text with the headers that go with it. */
+/** JSON text with its headers. */
 export interface Answer {
   readonly text: string;
   readonly headers: AnswerHeaders;
-  /** Lets go of the room that the text takes; to be called when it was sent, or nobody waits for it any more. */
+  /** Releases the room of the text. Call it when the text was sent, or the client no longer waits for it. */
   readonly release?: () => void;
 }
 
-/** Who asks for a page, and how he reached us. */
+/** The reader of a page, and how the request reached us. */
 export interface PageReader {
   readonly access: Access;
-  /** Of whom the room is bounded where no keys are asked for. */
+  /** Without keys, room is bounded for each of these addresses. */
   readonly address: string;
   /** See `originOf`. */
   readonly origin: string;
 }
 
-/** From where to go on, now or later: given with every page. */
+/** Where to continue, now or later. Every page has it. */
 const CURSOR_HEADER = 'sekali-cursor';
-/** An event is at most about so large in a page, its names included. */
+/** The largest size of an event in a page, including its names. */
 const ROW_BYTES_MAX = EVENT_BYTES_MAX + 4_096;
 
-/** A page with large payloads takes longer than a look at one event. */
+/** A page with large payloads takes longer than a single event. */
 const PAGE_MS_MAX = 12_000;
 const ONE_MS_MAX = 3_000;
 
-/** See the head of this file. */
+/** Answers queries about stored events. */
 export class EventReader {
   constructor(
     private readonly database: Queryable,
@@ -55,10 +54,10 @@ export class EventReader {
   ) {}
 
   /**
-   * One page. A key that covers only some topics gets the events of these, and learns nothing of others.
+   * Reads one page. A key that covers only some topics gets their events, and learns nothing of others.
    *
-   * @throws ProblemError 400 for a wrong query, 403 for a topic that the key does not cover, 503 when the database
-   *   does not answer, or when too many pages are read at this moment
+   * @throws ProblemError 400 for a wrong query, 403 for a topic that the key does not cover. It is 503 when the
+   *   database does not answer, or too many pages are being read
    */
   async page(queryString: string, { access, address, origin }: PageReader): Promise<Answer> {
     const query = forTopics(readEventQuery(queryString), access);
@@ -77,7 +76,7 @@ export class EventReader {
     return { text: eventArrayText(page.events), headers, release };
   }
 
-  /** Keeps the room until the database has answered, even where nobody waits for it so long. */
+  /** Keeps the room until the database has answered, even when the client has given up before. */
   private async read({ filter, after, limit }: EventQuery, share: PageShare): Promise<EventPage> {
     const reading = eventPage(this.database, filter, after, limit, this.ackFloor, share.bytes);
     try {
@@ -131,7 +130,7 @@ export class EventReader {
     }
   }
 
-  /** Without an answer from the brokers pages still come, they only may wait longer for a gap to close. */
+  /** Pages still come without an answer from the brokers. They may only wait longer for a gap to close. */
   private readonly ackFloor: AckFloor = async ({ identity }) => {
     const unknown = (): undefined => undefined;
     const consumer = await this.broker.consumer().catch(unknown);
@@ -141,7 +140,7 @@ export class EventReader {
   };
 }
 
-/** Asks for the topics that the key covers alone. */
+/** Restricts the query to the topics that the key covers. */
 function forTopics(query: EventQuery, access: Access): EventQuery {
   const { topic } = query.filter;
   if (topic !== undefined) requireTopic(access, topic);

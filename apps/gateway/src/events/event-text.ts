@@ -1,7 +1,7 @@
-/** Stored events as JSON text, their payloads spliced in as Postgres wrote them: numbers keep all their digits. */
+/** Stored events as JSON text. Payloads are spliced in as Postgres wrote them, so numbers keep all their digits. */
 import type { StoredEvent } from '#store';
 
-/** One event as `GET /events` shows it; `more` adds members at the end. */
+/** One event in the form of `GET /events`; `more` adds members at the end. */
 export function eventViewText(event: StoredEvent, more: Readonly<Record<string, unknown>> = {}): string {
   const before = JSON.stringify({
     topic: event.topic,
@@ -23,19 +23,21 @@ export function eventArrayText(events: readonly StoredEvent[]): string {
   return `[${events.map((event) => eventViewText(event)).join(',')}]`;
 }
 
-/** What names one event. */
+/** The identity of one event. */
 export interface EventIdentity {
   readonly topic: string;
   readonly eventId: string;
 }
 
-/** What `/events/{topic}/{event_id}` names; the id is everything after the topic, slashes included. */
+/** The identity in `/events/{topic}/{event_id}`. The id is everything after the topic, including slashes. */
 export function identityOf(url: string): EventIdentity | undefined {
   const match = /^\/events\/([^/?]+)\/([^?]+)/.exec(url);
   return match ? decoded(match[1] ?? '', match[2] ?? '') : undefined;
 }
 
-/** What `/events/{topic}?event_id=` names: clients take an id that is `.` or `..` out of a path, escaped or not. */
+/**
+ * The identity in `/events/{topic}?event_id=`. Clients remove an id that is `.` or `..` from a path, escaped or not.
+ */
 export function identityInQuery(url: string): EventIdentity | undefined {
   const match = /^\/events\/([^/?]+)\?(.*)$/s.exec(url);
   const ids = new URLSearchParams(match?.[2] ?? '').getAll('event_id');

@@ -8,7 +8,7 @@ import { EventReader, type Answer } from './event-reader.js';
 import { identityInQuery, identityOf } from './event-text.js';
 
 const NEEDS_READ: RouteAccess = { scope: 'read' };
-/** How long a client may take over one answer: at the end of it the connection is cut, and the room is free. */
+/** How long a client may take to read one answer. Then the connection is cut, and its room is released. */
 const TAKEN_MS_MAX = 120_000;
 
 /** `GET /events`, `GET /events/{topic}/{event_id}` and `GET /events/{topic}?event_id=`. */
@@ -23,7 +23,7 @@ export class EventsController {
     await send(reply, await this.events.page(queryString(request.url), reader));
   }
 
-  // An event id may hold slashes, so the rest of the path is taken from the URL as it was sent.
+  // An event id may contain slashes, so the rest of the path is read from the original URL.
   @Get(':topic/*')
   @RouteConfig(NEEDS_READ)
   async one(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {

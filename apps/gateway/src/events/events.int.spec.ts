@@ -1,4 +1,7 @@
-/** Pages and single events as a client meets them: where links lead, how he follows, which ids he can ask for. */
+/**
+ * Pages and single events from a client's view: where links lead, how the client follows them, which ids it can
+ * request.
+ */
 import { describe, expect, it } from '@jest/globals';
 import type { EventView } from '#contracts';
 import { streamIdOf } from '#store';
@@ -36,7 +39,7 @@ describe('a link to the next page', () => {
     expect(new URL(link).origin).toBe(url);
     const next = await fetch(link);
     expect(((await next.json()) as EventView[]).map(({ seq }) => seq)).toEqual([3]);
-    // What anybody may send is not believed.
+    // Headers that any client can send are not trusted.
     const forged = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' };
     expect(linkOf(await gateway.get('/events?limit=2', { headers: forged }))).toContain(`<${url}/events?`);
   });
@@ -66,7 +69,7 @@ describe('the cursor of a page', () => {
       gateway.get(`/events?topic=a.b${cursor === null ? '' : `&cursor=${cursor}`}`);
     const empty = await follow(null);
     expect(empty.headers.get('sekali-cursor')).not.toBeNull();
-    // Sequence 2 is committed after 3, as transactions do.
+    // Sequence 2 is committed after 3, as may happen with transactions.
     await store(system, [1, 3]);
     const first = await follow(empty.headers.get('sekali-cursor'));
     expect([seqsOf(first), linkOf(first)]).toEqual([[1, 3], '']);
@@ -79,7 +82,7 @@ describe('the cursor of a page', () => {
 });
 
 describe('an id that no path can carry', () => {
-  it('is asked for in the query, by clients that normalise paths', async () => {
+  it('is requested in the query by clients that normalise paths', async () => {
     const system = await createTestSystem();
     const ids = ['.', '..', '...', 'a/../b', ' x '];
     await store(

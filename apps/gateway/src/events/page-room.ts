@@ -1,21 +1,12 @@
-/**
- * How many bytes of pages are here at a time, over all requests.
- *
- *   take ─▶ read from the database ─▶ shrinkTo what was read ─▶ sent, or cut off ─▶ release
- *
- * A page takes its room before it is read, so that no number of readers can fill the memory. Where there is less room
- * than it wants it is cut smaller; where there is nearly none it waits for a while, and is refused then. One reader gets
- * a part of the room only: who takes his answers slowly holds up nobody else.
- */
 import { problem, ProblemError } from '../problems/problem-error.js';
 
-/** The bounds of a room. */
+/** The bounds of the room. */
 export interface PageRoomBounds {
-  /** Bytes of all pages. A page in the making takes about five times its bytes of memory. */
+  /** Bytes of all pages. While a page is built, it takes about five times its bytes of memory. */
   readonly bytesMax: number;
   /** Bytes of one page. */
   readonly pageBytesMax: number;
-  /** Bytes below which a page is not cut for want of room; one event may be larger. */
+  /** Below this many bytes, a page is not cut for lack of room. One event may be larger. */
   readonly pageBytesMin: number;
   /** Bytes of one reader. */
   readonly readerBytesMax: number;
@@ -23,7 +14,7 @@ export interface PageRoomBounds {
   readonly waitingMax: number;
 }
 
-/** The bounds where nothing else is said. */
+/** The default bounds. */
 export const PAGE_ROOM: PageRoomBounds = {
   bytesMax: 25_165_824,
   pageBytesMax: 8_388_608,
@@ -35,11 +26,11 @@ export const PAGE_ROOM: PageRoomBounds = {
 
 interface Waiting {
   readonly reader: string;
-  readonly wanted: number;
+  readonly requested: number;
   readonly admit: (share: PageShare) => void;
 }
 
-/** The room of one page. */
+/** The share of one page. */
 export class PageShare {
   constructor(
     /** Bytes that the page may have. */
@@ -52,20 +43,28 @@ export class PageShare {
     return this.own;
   }
 
-  /** Keeps what the page has come to, and gives the rest back. */
+  /** Keeps the actual size of the page, and returns the rest. */
   shrinkTo(bytes: number): void {
     const rest = this.own - bytes;
     this.own = bytes;
     this.giveBack(rest);
   }
 
-  /** Gives all of it back; again it does nothing. */
+  /** Returns all of it. A second call does nothing. */
   release(): void {
     this.shrinkTo(0);
   }
 }
 
-/** See the head of this file. */
+/**
+ * Bounds the bytes of all pages that are being read or sent.
+ *
+ *   take ─▶ read from the database ─▶ shrinkTo what was read ─▶ sent, or cut off ─▶ release
+ *
+ * A page takes its room before it is read, so that no number of readers can fill the memory. With less room than it
+ * requests, the page is cut smaller. With nearly none it waits for a while, and is then refused. One reader gets only a
+ * part of the room, so a slow reader delays no other.
+ */
 export class PageRoom {
   private taken = 0;
   private readonly takenBy = new Map<string, number>();
@@ -74,14 +73,14 @@ export class PageRoom {
   constructor(private readonly bounds: PageRoomBounds = PAGE_ROOM) {}
 
   /**
-   * Room for a page.
+   * Takes room for a page.
    *
-   * @param reader a key, or where there is none an address
-   * @param wanted bytes that the page can have at most
-   * @throws ProblemError 503 with `Retry-After` when there is none in time, or too many wait for it
+   * @param reader a key, or an address where there is none
+   * @param requested bytes that the page can have at most
+   * @throws ProblemError 503 with `Retry-After` when there is no room in time, or too many pages wait for it
    */
-  async take(reader: string, wanted: number): Promise<PageShare> {
-    const now = this.waiting.size === 0 ? this.takeNow(reader, wanted) : undefined;
+  async take(reader: string, requested: number): Promise<PageShare> {
+    const now = this.waiting.size === 0 ? this.takeNow(reader, requested) : undefined;
     if (now !== undefined) return now;
     if (this.waiting.size >= this.bounds.waitingMax) throw noRoom();
     return new Promise((resolve, reject) => {
@@ -94,19 +93,19 @@ export class PageRoom {
         this.waiting.delete(waiting);
         resolve(share);
       };
-      const waiting = { reader, wanted, admit };
+      const waiting = { reader, requested, admit };
       this.waiting.add(waiting);
       this.admitWaiting();
     });
   }
 
-  private takeNow(reader: string, wanted: number): PageShare | undefined {
+  private takeNow(reader: string, requested: number): PageShare | undefined {
     const { bytesMax, readerBytesMax, pageBytesMax, pageBytesMin } = this.bounds;
     const held = this.takenBy.get(reader) ?? 0;
     const free = Math.min(bytesMax - this.taken, readerBytesMax - held);
-    const least = Math.min(wanted, pageBytesMin);
-    // Half of it: the next one shall find some, too.
-    const bytes = Math.min(wanted, pageBytesMax, Math.max(least, Math.floor(free / 2)));
+    const least = Math.min(requested, pageBytesMin);
+    // It takes at most half of the free room, so that the next page finds some, too.
+    const bytes = Math.min(requested, pageBytesMax, Math.max(least, Math.floor(free / 2)));
     if (bytes > free) return undefined;
     this.change(reader, bytes);
     return new PageShare(bytes, (given) => {
@@ -122,16 +121,16 @@ export class PageRoom {
     else this.takenBy.set(reader, held);
   }
 
-  /** In the order they came; one whose own bound is met is passed over. */
+  /** Admits pages in the order of their arrival. A page whose reader has no room is passed over. */
   private admitWaiting(): void {
-    for (const { reader, wanted, admit } of this.waiting) {
-      const share = this.takeNow(reader, wanted);
+    for (const { reader, requested, admit } of this.waiting) {
+      const share = this.takeNow(reader, requested);
       if (share !== undefined) admit(share);
     }
   }
 }
 
 function noRoom(): ProblemError {
-  const detail = 'Too many pages are read at this moment. Ask again, or for less with "limit".';
+  const detail = 'Too many pages are being read. Try again, or request less with "limit".';
   return new ProblemError(problem('busy', 503, detail), { 'retry-after': '1' });
 }

@@ -29,7 +29,7 @@ describe('the room for pages', () => {
     expect(await refused(room.take('one more', 10_000))).toBe(true);
   });
 
-  it('takes back what a page has not come to, and all of it once the page is sent', async () => {
+  it('takes back the unused room of a page, and all of it once the page is sent', async () => {
     const room = new PageRoom(BOUNDS);
     const first = await room.take('a', 400);
     first.shrinkTo(10);
@@ -41,7 +41,7 @@ describe('the room for pages', () => {
     expect((await room.take('a', 400)).bytes).toBe(300);
   });
 
-  it('lets those who wait in as soon as there is room', async () => {
+  it('admits waiting pages as soon as there is room', async () => {
     const room = new PageRoom(LONG);
     const held = await Promise.all(['a', 'b', 'c', 'd', 'h'].map(async (reader) => room.take(reader, 400)));
     const waiting = room.take('e', 400);
@@ -49,7 +49,7 @@ describe('the room for pages', () => {
     expect((await waiting).bytes).toBeGreaterThanOrEqual(100);
   });
 
-  it('gives one reader a part of it, and lets others pass while he waits for his own', async () => {
+  it('gives one reader only a part, and admits others while that reader waits', async () => {
     const room = new PageRoom(LONG);
     const held = [await room.take('a', 400), await room.take('a', 400), await room.take('a', 400)];
     expect(held.map(({ bytes }) => bytes)).toEqual([300, 150, 100]);
@@ -64,7 +64,7 @@ describe('the room for pages', () => {
     expect((await waiting).bytes).toBeLessThanOrEqual(350);
   });
 
-  it('refuses with 503 and Retry-After who waited too long, and at once when too many wait', async () => {
+  it('refuses a page that waited too long with 503 and Retry-After, and any page at once when too many wait', async () => {
     const room = new PageRoom(BOUNDS);
     for (const reader of ['a', 'b', 'c', 'd', 'h']) await room.take(reader, 400);
     expect(await Promise.all(['e', 'f', 'g'].map(async (reader) => refused(room.take(reader, 400))))).toEqual(

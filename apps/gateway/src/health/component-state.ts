@@ -1,6 +1,6 @@
-/** What health says of one part. */
+/** The health of one part. */
 
-/** A part, and what is wrong with it. `degraded` is said, and keeps no request away. */
+/** A part, and what is wrong with it. `degraded` is reported, but refuses no request. */
 export interface ComponentState {
   readonly status: 'ok' | 'degraded' | 'failed';
   readonly detail?: string;

@@ -1,4 +1,4 @@
-/** What is changed by hand behind a running gateway is in its health at the next question. */
+/** A manual change behind a running gateway appears in its health at the next request. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import {
   type ConsumerConfig,
@@ -107,7 +107,7 @@ describe('a consumer that stands still', () => {
     expect(progress.stateOf(info(5, 1), 181_000)).toBeUndefined();
   });
 
-  it('is told apart from one whose messages are stranded', () => {
+  it('is distinguished from one whose messages are stranded', () => {
     const progress = new ConsumerProgress();
     expect(progress.stateOf(info(5, 0, 0, 7), 0)).toBeUndefined();
     expect(progress.stateOf(info(5, 0, 0, 7), 20_000)?.detail).toContain('sekali rewind');

@@ -6,7 +6,7 @@ import { AgeWatch } from '../stats/age-watch.js';
 import { uptimeSeconds } from '../uptime.js';
 import { ReadinessCheck } from './readiness.js';
 
-/** Whoever watches the process has no key, and must not be told to slow down. */
+/** A monitor of the process has no key, and must not be slowed down. */
 const FOR_EVERYONE: RouteAccess & { readonly rateLimit: false } = { scope: 'none', rateLimit: false };
 
 /** `GET /health`, `/health/live`, `/health/ready`. */
@@ -17,7 +17,7 @@ export class HealthController {
     @Inject(AgeWatch) private readonly ageWatch: AgeWatch,
   ) {}
 
-  /** A summary for people: always 200 while the process answers. `status` is `ok` only when every part is. */
+  /** A summary for people, which is 200 while the process answers. `status` is `ok` only when every part is. */
   @Get()
   @RouteConfig(FOR_EVERYONE)
   async summary(): Promise<object> {
@@ -31,14 +31,14 @@ export class HealthController {
     };
   }
 
-  /** The process answers. A failing dependency is no reason to start it anew. */
+  /** The process answers. A failing dependency must not cause its restart. */
   @Get('live')
   @RouteConfig(FOR_EVERYONE)
   live(): object {
     return { status: 'ok' };
   }
 
-  /** Whether requests should be sent here: 200, or a 503 problem that names the parts that fail. */
+  /** Whether requests should be sent here: 200, or a 503 problem that names the failing parts. */
   @Get('ready')
   @RouteConfig(FOR_EVERYONE)
   async ready(): Promise<object> {

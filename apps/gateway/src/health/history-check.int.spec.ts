@@ -1,4 +1,4 @@
-/** What the gateway says of a stream that is missing, or has another history than the database. */
+/** What the gateway reports of a stream that is missing, or has another history than the database. */
 import { describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager, type ConsumerInfo, type StreamInfo } from '@nats-io/jetstream';
 import { streamIdentity } from '#broker';
@@ -19,7 +19,7 @@ async function health(gateway: RunningGateway): Promise<Readonly<Record<'stream'
   return components;
 }
 
-/** A stream of three messages, the last of which the database knows as published at another moment. */
+/** A stream of three messages, the last of which has another publishing time in the database. */
 async function anotherHistory(system: TestSystem): Promise<{ readonly identity: string }> {
   const client = jetstream(system.connection);
   for (let n = 0; n < 3; n++) await client.publish(`${system.subjectPrefix}.orders`, '{}');
@@ -39,7 +39,7 @@ describe('a gateway whose stream does not exist', () => {
     const system = await createTestSystem();
     const gateway = await RunningGateway.start({ ...system.environment, SEKALI_STREAM: 'MISSING' }, false);
     await waitFor(async () => (await health(gateway)).stream.detail?.includes('run setup'), {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'the gateway to miss its stream',
     });
     expect((await gateway.get('/health/ready')).status).toBe(503);
@@ -59,13 +59,13 @@ describe('a stream with another history than the database', () => {
         const part = (await health(gateway)).stream;
         return part.detail?.includes('another message') && part;
       },
-      { withinMs: 20_000, describe: 'the other history to be seen' },
+      { timeoutMs: 20_000, describe: 'the other history to be seen' },
     );
     expect(stream).toMatchObject({
       status: 'failed',
       detail: expect.stringContaining('another message under sequence 3 than the database'),
     });
-    // What only has to be said hides nothing that makes the gateway not ready.
+    // A mere notice does not hide what makes the gateway not ready.
     const { streams } = await jetstreamManager(system.connection, { checkAPI: false });
     await streams.update(system.streamName, { allow_direct: false });
     expect((await health(gateway)).stream.detail).toContain('another message');
@@ -79,7 +79,7 @@ describe('a stream with another history than the database', () => {
         const part = (await health(gateway)).stream;
         return part.status === 'ok' && part;
       },
-      { withinMs: 20_000, describe: 'the registered incarnation to be seen' },
+      { timeoutMs: 20_000, describe: 'the registered incarnation to be seen' },
     );
     expect(registered.detail).toContain('behind sequence 2');
   });

@@ -1,27 +1,26 @@
-/**
- * Whether the stream has the history that the database knows, and its consumer stands within it.
- *
- * Workers and setup put right what is found here; until then it is said. The comparison reads some messages, and anybody
- * may ask for the health: so it is made once in a while, and everyone gets the last answer in between.
- */
 import type { HistoryComparison, StreamWitness } from '#idempotent-consumer/postgres';
 import { type ConsumerInfo, streamIdentity, type StreamInfo } from '#broker';
 import { compareHistory, findIncarnation, type Queryable } from '#store';
 
-/** How the comparison ended, in words. */
+/** The result of the comparison, in words. */
 export interface HistoryState {
   /** What is wrong; left out when nothing is. */
   readonly fault?: string;
-  /** What has happened before, and is no fault any more. */
+  /** A past event that is not a fault any more. */
   readonly note?: string;
 }
 
 const COMPARED_FOR_MS = 5_000;
 
-/** See the head of this file. */
+/**
+ * Checks that the stream has the history that the database knows, and that its consumer stands within it.
+ *
+ * Workers and setup repair what is found here; until then it is reported. The comparison reads some messages, and every
+ * client may ask for the health. So it runs from time to time, and all requests in between get the last result.
+ */
 export class HistoryCheck {
   private compared: { readonly atMs: number; readonly state: Promise<HistoryState> } | undefined;
-  /** Since when the stream has ended before the ledger does: a broker that lags says so for a moment. */
+  /** Since when the stream has ended before the ledger. A lagging broker shows that for a moment. */
   private shortSinceMs: number | undefined;
 
   constructor(
@@ -49,7 +48,7 @@ export class HistoryCheck {
     const found = await compareHistory(this.database, incarnation, this.witness());
     const fault = this.faultOf(name, found);
     const base = incarnation.segments.at(-1)?.after ?? 0;
-    const note = `it lost messages behind sequence ${base} that the database has, and goes on as incarnation ${incarnation.revision}`;
+    const note = `it lost messages behind sequence ${base} that the database has, and continues as incarnation ${incarnation.revision}`;
     return {
       ...(fault !== undefined && { fault }),
       ...(incarnation.revision > 1 && { note }),
@@ -70,12 +69,12 @@ export class HistoryCheck {
   }
 }
 
-/** What is wrong with where a consumer stands in its stream, which was asked for after it. */
+/** What is wrong with the position of a consumer. The stream's state must be newer than the consumer's. */
 export function positionFault(consumer: ConsumerInfo, stream: StreamInfo): string | undefined {
   const position = Math.max(consumer.delivered.stream_seq, consumer.ack_floor.stream_seq);
   if (position <= stream.state.last_seq) return undefined;
   return (
     `it is at sequence ${position}, ahead of the stream, which ends at ${stream.state.last_seq}: ` +
-    'a worker or setup puts it back'
+    'a worker or setup moves it back'
   );
 }

@@ -1,11 +1,6 @@
-/**
- * Whether the gateway can do its work: each part is asked, none longer than three seconds.
- *
- * `failed` parts make it not ready. What is `degraded` is said, and events are taken all the same (drift.ts).
- */
 import type { ConsumerInfo, StreamInfo } from '#broker';
 import { pendingMigrations, type Queryable } from '#store';
-import { withinMs } from '#waiting';
+import { withTimeout } from '#waiting';
 import type { BrokerLink } from '../broker-link.js';
 import type { ComponentState } from './component-state.js';
 import { ConsumerProgress, consumerState, streamState } from './drift.js';
@@ -18,7 +13,7 @@ export interface Readiness {
   readonly components: {
     /** The connection to a broker, and whether events are published over it. */
     readonly broker: ComponentState;
-    /** The brokers that hold the stream: those that answer of those expected. */
+    /** The brokers that hold the stream: how many of the expected ones answer. */
     readonly brokers: ComponentState;
     readonly stream: ComponentState;
     readonly consumer: ComponentState;
@@ -28,22 +23,26 @@ export interface Readiness {
 }
 
 const PART_MS_MAX = 3_000;
-/** An election takes some seconds; a publish that fails for less says nothing yet. */
+/** An election takes some seconds, so shorter failures prove nothing yet. */
 const PUBLISH_FAILING_MS_MAX = 3_000;
 
 /** Replicas answer their leader every second. */
 const SILENT_NS_MAX = 5e9;
 
-/** What the check needs to know beside. */
+/** Further options of the check. */
 export interface ReadinessOptions {
   readonly isStopping: () => boolean;
-  /** Whether the errors of servers are told as they are; they may name addresses and accounts. */
-  readonly tellErrors: boolean;
+  /** Whether errors of servers are shown unchanged. They may name addresses and accounts. */
+  readonly showErrors: boolean;
   /** First token of every subject, which the stream must take. */
   readonly subjectPrefix: string;
 }
 
-/** See the head of this file. */
+/**
+ * Checks whether the gateway can do its work. Each part has three seconds to answer.
+ *
+ * A `failed` part makes it not ready. A `degraded` part is reported, and events are still taken (drift.ts).
+ */
 export class ReadinessCheck {
   private asking: Promise<Readiness> | undefined;
   private readonly progress = new ConsumerProgress();
@@ -60,24 +59,24 @@ export class ReadinessCheck {
     this.history = new HistoryCheck(database, () => broker.witness());
   }
 
-  /** Asks all parts at once; callers at the same moment share the questions. Never rejects. */
+  /** Queries all parts at once. Simultaneous callers share the queries. It never rejects. */
   async check(): Promise<Readiness> {
     this.asking ??= this.ask().finally(() => (this.asking = undefined));
     return this.asking;
   }
 
   private async ask(): Promise<Readiness> {
-    const { tellErrors } = this.options;
+    const { showErrors } = this.options;
     const asked = this.broker.stream();
-    // Two parts wait for this answer, each with its own words for a failure.
+    // Two parts wait for this answer, and each describes a failure in its own words.
     asked.catch(() => undefined);
     const [broker, brokers, stream, consumer, database, schema] = await Promise.all([
-      state(tellErrors, async () => this.publishing()),
-      state(tellErrors, async () => brokersOf(await asked, tellErrors)),
-      state(tellErrors, async () => this.streamOf(await asked)),
-      state(tellErrors, async () => this.consumerOf(await this.broker.consumer(), await asked)),
-      state(tellErrors, async () => this.database.query('SELECT 1').then(() => OK)),
-      state(tellErrors, async () => this.missingMigrations()),
+      state(showErrors, async () => this.publishing()),
+      state(showErrors, async () => brokersOf(await asked, showErrors)),
+      state(showErrors, async () => this.streamOf(await asked)),
+      state(showErrors, async () => this.consumerOf(await this.broker.consumer(), await asked)),
+      state(showErrors, async () => this.database.query('SELECT 1').then(() => OK)),
+      state(showErrors, async () => this.missingMigrations()),
     ]);
     const components = { broker, brokers, stream, consumer, database, schema };
     const ready =
@@ -97,9 +96,9 @@ export class ReadinessCheck {
   private async streamOf(info: StreamInfo | undefined): Promise<ComponentState> {
     if (info === undefined) return failed('the stream does not exist: run setup');
     if (info.cluster !== undefined && !info.cluster.leader) return failed('the stream has no leader');
-    const drift = streamState(info, this.options.subjectPrefix, this.options.tellErrors);
+    const drift = streamState(info, this.options.subjectPrefix, this.options.showErrors);
     if (drift.status === 'failed') return drift;
-    // Without the database nothing can be compared; that it is out of reach is said as such.
+    // Without the database nothing can be compared. Its own part reports that it is unreachable.
     const { fault, note } = (await this.history.state(info).catch(() => undefined)) ?? {};
     if (fault !== undefined) return failed(fault);
     if (drift.status !== 'ok') return drift;
@@ -112,7 +111,7 @@ export class ReadinessCheck {
     if (info === undefined) return failed('the consumer does not exist: run setup');
     const misplaced = stream && positionFault(info, stream);
     if (misplaced !== undefined) return failed(misplaced);
-    const drift = consumerState(info, this.options.tellErrors);
+    const drift = consumerState(info, this.options.showErrors);
     const progress = this.progress.stateOf(info);
     return drift.status === 'ok' ? (progress ?? drift) : drift;
   }
@@ -127,26 +126,26 @@ const OK: ComponentState = { status: 'ok' };
 const degraded = (detail: string): ComponentState => ({ status: 'degraded', detail });
 const failed = (detail: string): ComponentState => ({ status: 'failed', detail });
 
-/** Replicas that the leader has lost, be it that the broker is gone or that its JetStream is off. */
-function brokersOf(info: StreamInfo | undefined, tellNames: boolean): ComponentState {
+/** Replicas that the leader has lost, because the broker is gone or its JetStream is off. */
+function brokersOf(info: StreamInfo | undefined, showNames: boolean): ComponentState {
   const replicas = info?.cluster?.replicas ?? [];
-  // A leader that has never heard a replica says 0.
+  // For a replica that it has never heard from, a leader reports 0.
   const lost = replicas.filter(
     ({ offline, active, current }) => offline || active > SILENT_NS_MAX || (active === 0 && !current),
   );
   if (info === undefined || lost.length === 0) return OK;
   const count = replicas.length + 1;
-  const names = tellNames ? `, not ${lost.map(({ name }) => name).join(', ')}` : '';
+  const names = showNames ? `, not ${lost.map(({ name }) => name).join(', ')}` : '';
   return degraded(`${count - lost.length} of the ${count} brokers that hold the stream answer${names}`);
 }
 
-/** @param ask resolves with how the part is */
-async function state(tellErrors: boolean, ask: () => Promise<ComponentState>): Promise<ComponentState> {
+/** @param ask resolves with the state of the part */
+async function state(showErrors: boolean, ask: () => Promise<ComponentState>): Promise<ComponentState> {
   try {
-    return await withinMs(PART_MS_MAX, ask());
+    return await withTimeout(PART_MS_MAX, ask());
   } catch (error) {
-    if (!tellErrors) return failed('it does not answer');
-    // Some errors of the network say nothing but their code.
+    if (!showErrors) return failed('it does not answer');
+    // Some network errors have only a code.
     const { message, code } = error as { message?: string; code?: string };
     return failed(message === undefined || message === '' ? String(code ?? error) : message);
   }

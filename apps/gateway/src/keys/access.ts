@@ -1,18 +1,18 @@
-/** What a request may do: set by the guard before any route is reached, asked for by the routes. */
+/** The access of a request. The guard sets it before any route runs, and the routes read it. */
 import type { FastifyRequest } from 'fastify';
 import { coversTopic, type ApiKeyScope } from '#contracts';
 import { problem, ProblemError } from '../problems/problem-error.js';
 
-/** What the holder of a key may do. */
+/** The rights of a key's holder. */
 export interface Access {
-  /** `undefined` where no keys are asked for. */
+  /** `undefined` where keys are not required. */
   readonly keyId: string | undefined;
   readonly scopes: readonly ApiKeyScope[];
-  /** Topics and prefixes, see `coversTopic`; `null` is all. */
+  /** Topics and prefixes, see `coversTopic`; `null` means all. */
   readonly topics: readonly string[] | null;
 }
 
-/** What a route needs of a key: one scope, or `none` for a route that is open to everyone. */
+/** What a route requires of a key: one scope, or `none` for a route that is open to everyone. */
 export interface RouteAccess {
   readonly scope?: ApiKeyScope | 'none';
 }
@@ -24,10 +24,10 @@ declare module 'fastify' {
   }
 }
 
-/** Everything: the access of everyone where no keys are asked for. */
+/** Full access, for every client where keys are not required. */
 export const OPEN_ACCESS: Access = { keyId: undefined, scopes: ['publish', 'read', 'admin'], topics: null };
 
-/** The access of a request that has passed the guard. Throws for any other: a route that is not guarded is a fault. */
+/** The access of a request that has passed the guard. It throws for any other, because an unguarded route is a bug. */
 export function accessOf(request: Pick<FastifyRequest, 'access'>): Access {
   if (request.access === null) throw new Error('the request has not passed the guard');
   return request.access;

@@ -1,7 +1,7 @@
-/** Who is let in: decided once, from the settings. */
+/** Decides once, from the settings, which clients are admitted. */
 import type { GatewaySettings } from '#config';
 
-/** `open`: everyone who reaches the address. `keys`: whoever has one. */
+/** `open` admits every client that reaches the address. `keys` admits clients with a key. */
 export type Door = 'open' | 'keys';
 
 /** The settings that decide it. */
@@ -14,8 +14,8 @@ export type DoorSettings = Pick<
 >;
 
 /**
- * The door of a gateway. On loopback a local system runs open, unless told otherwise; behind a proxy loopback is not
- * local, since the proxy lets the network in. Everywhere else keys are asked for.
+ * The door of a gateway. On loopback a local system is open by default. Behind a proxy, loopback is not local, because
+ * the proxy lets the network in. Everywhere else keys are required.
  */
 export function doorOf(settings: DoorSettings): Door {
   if (settings.SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS === 'true') return 'open';
@@ -24,7 +24,7 @@ export function doorOf(settings: DoorSettings): Door {
   return isLoopback(settings.SEKALI_HTTP_HOST) ? 'open' : 'keys';
 }
 
-/** Whether nobody but the people of this machine reaches the gateway: it is open, on loopback, and no proxy is in front. */
+/** Whether only users of this machine reach the gateway: it is open, on loopback, and without a proxy. */
 export function isLocal(settings: DoorSettings): boolean {
   return (
     doorOf(settings) === 'open' &&
@@ -33,7 +33,7 @@ export function isLocal(settings: DoorSettings): boolean {
   );
 }
 
-/** Whether only this machine can reach an address. A name other than localhost may lead anywhere. */
+/** Whether only this machine can reach an address. A name other than localhost may resolve to any address. */
 function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|::1|::ffff:127(\.\d{1,3}){3})$/i.test(host);
 }

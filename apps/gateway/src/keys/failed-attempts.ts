@@ -1,20 +1,11 @@
-/**
- * Requests without a valid key: said in the log, and bounded for each client.
- *
- *   401 ─more than a minute's share─▶ 429 until the minute is over
- *
- * A token cannot be guessed; the bound keeps a client that tries from filling the log, and from being answered as if it
- * had a chance. A valid key is let in all the same: whoever shares an address with such a client is not locked out.
- */
-
-/** What is known of a failure. Never the token. */
+/** What is known of a failure, but never the token. */
 export interface Failure {
   readonly client: string;
   readonly requestId: string;
   readonly reason: 'no key' | 'unknown key';
 }
 
-/** Tells about failures; each call is a line of the log. */
+/** Logs failures; each call is one line. */
 export type FailureLog = (failure: Failure & { readonly failures: number }, message: string) => void;
 
 interface Share {
@@ -23,33 +14,40 @@ interface Share {
 }
 
 const WINDOW_MS = 60_000;
-/** Failures of one client in a minute; more are answered with 429. */
+/** Failures of one client per minute; more are answered with 429. */
 const FAILURES_MAX = 100;
-/** Clients that are counted at a time; the one that began first is forgotten first. */
+/** Clients that are counted at a time. The one that started first is forgotten first. */
 const CLIENTS_MAX = 10_000;
-/** Lines of the log in a minute, whoever they are about. */
+/** Lines of the log per minute, for all clients. */
 const LINES_MAX = 100;
 
-/** See the head of this file. */
+/**
+ * Logs requests without a valid key, and bounds them for each client.
+ *
+ *   401 ─more than a minute's share─▶ 429 until the minute is over
+ *
+ * A token cannot be guessed. The bound keeps a client that tries from filling the log, and from being served at full
+ * cost. A valid key is always admitted, so clients that share an address with the offender are not locked out.
+ */
 export class FailedAttempts {
   private readonly shares = new Map<string, Share>();
   private lines: Share = { failures: 0, until: 0 };
 
-  /** @param now milliseconds of a clock that never goes back */
+  /** @param now milliseconds of a monotonic clock */
   constructor(
     private readonly log: FailureLog,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** Notes one. @returns seconds after which the client may try again, `undefined` while it may go on */
+  /** Notes a failure. @returns seconds after which the client may try again, `undefined` while it may continue */
   note(failure: Failure): number | undefined {
     const now = this.now();
     const share = this.shareOf(failure.client, now);
     share.failures += 1;
     const { failures } = share;
-    if (failures === 1) this.tell({ ...failure, failures }, 'a request had no valid key', now);
+    if (failures === 1) this.report({ ...failure, failures }, 'a request had no valid key', now);
     if (failures === FAILURES_MAX + 1)
-      this.tell(
+      this.report(
         { ...failure, failures },
         'too many requests had no valid key; more are refused with 429',
         now,
@@ -70,7 +68,7 @@ export class FailedAttempts {
     return share;
   }
 
-  private tell(failure: Failure & { failures: number }, message: string, now: number): void {
+  private report(failure: Failure & { failures: number }, message: string, now: number): void {
     if (this.lines.until <= now) this.lines = { failures: 0, until: now + WINDOW_MS };
     this.lines.failures += 1;
     if (this.lines.failures < LINES_MAX) this.log(failure, message);

@@ -45,7 +45,7 @@ describe('failed attempts', () => {
     for (let n = 0; n < 10_000; n += 1) fail(`client-${n}`, 1);
     expect(lines).toHaveLength(100);
     expect(lines.at(-1)).toContain('says nothing more of this');
-    // Forgotten for the sake of the others.
+    // The first client was forgotten in favour of the others.
     expect(fail('first', 1)).toEqual([undefined]);
     clock.now = 60_000;
     fail('late', 1);

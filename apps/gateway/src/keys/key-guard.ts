@@ -1,8 +1,9 @@
 /**
- * Asks every request for its key, before its body is read.
+ * Requires a key of every request, before its body is read.
  *
- * What a route needs stands beside it (`@RouteConfig({ scope: … })`). A route that says nothing needs `admin`: one
- * that is forgotten is closed. An address where nothing is needs any key, so that nobody finds out what is there.
+ * A route declares what it requires (`@RouteConfig({ scope: … })`). A route without a declaration requires `admin`, so
+ * a forgotten one is closed. An address without a route requires any key, so that clients without one cannot explore
+ * the addresses.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ApiKeyScope } from '#contracts';
@@ -14,12 +15,12 @@ import type { KeyRing } from './key-ring.js';
 
 const BEARER = /^Bearer +(\S+) *$/i;
 
-/** Lets everyone do everything. */
+/** Grants every client full access. */
 export function letEveryoneIn(server: FastifyInstance): void {
   server.decorateRequest('access', { getter: () => OPEN_ACCESS });
 }
 
-/** Puts the guard before every route of a server. */
+/** Installs the guard before every route of a server. */
 export function askForKeys(server: FastifyInstance, ring: KeyRing, failed: FailedAttempts): void {
   server.decorateRequest('access', null);
   server.addHook('onRequest', (request, _reply, next) => {
@@ -62,11 +63,12 @@ function admit(request: FastifyRequest, ring: KeyRing, failed: FailedAttempts): 
 function boundFailures(request: FastifyRequest, reason: Failure['reason'], failed: FailedAttempts): void {
   const seconds = failed.note({ client: clientOf(request.ip), requestId: request.id, reason });
   if (seconds === undefined) return;
-  const detail = 'Too many requests without a valid key came from this address; a valid one is let in.';
+  const detail =
+    'Too many requests without a valid key came from this address. A valid key is still accepted.';
   throw new ProblemError(problem('too-many-requests', 429, detail), { 'retry-after': String(seconds) });
 }
 
-/** `undefined`: any key will do. */
+/** `undefined` means that any key suffices. */
 function neededScope(request: FastifyRequest): ApiKeyScope | 'none' | undefined {
   if (request.is404) return undefined;
   return (request.routeOptions.config as RouteAccess).scope ?? 'admin';

@@ -1,38 +1,28 @@
-/**
- * The keys of the database, in memory, so that a request costs no query.
- *
- *   unknown ─first answer─▶ known ─every second─▶ known
- *      └─ no key in it ─▶ given up (NoKeyError): a gateway that nobody can use says so
- *
- * Promise: a key that is made or revoked is taken or refused within three seconds, while the database answers. While
- * it does not, the keys known last stay in force: an outage of the database must not stop publishing, and nobody can
- * revoke anything in it either. Before the first answer nobody is let in.
- */
 import { hash, timingSafeEqual } from 'node:crypto';
 import { apiKeyIdOf, type ApiKeyEntry } from '#contracts';
 import { pause } from '#waiting';
 import type { Access } from './access.js';
 
-/** The database answers, and there is no key in it. */
+/** The database answers, but contains no key. */
 export class NoKeyError extends Error {
   override readonly name = 'NoKeyError';
 
   constructor() {
     super(
-      'there is no active API key, so nobody could use this gateway. Make one with ' +
+      'there is no active API key, so no client could use this gateway. Create one with ' +
         '"sekali keys create --name NAME --scopes publish,read", or let setup add some from SEKALI_API_KEYS_FILE, ' +
         'and start it again. On 127.0.0.1 a gateway needs none.',
     );
   }
 }
 
-/** How a ring is kept. */
+/** Options of a key ring. */
 export interface KeyRingOptions {
   /** Reads every active key. */
   readonly read: () => Promise<readonly ApiKeyEntry[]>;
-  /** Told when reading fails, once for each outage. */
+  /** Called when reading fails, once per outage. */
   readonly onOutage: (error: unknown) => void;
-  /** Told when the first answer comes late and holds no key. */
+  /** Called when the first answer comes late and contains no key. */
   readonly onNoKey: (error: NoKeyError) => void;
 }
 
@@ -41,10 +31,19 @@ interface RingKey {
   readonly hash: Buffer;
 }
 
-/** From one reading to the next; with the bound of a reading it makes the three seconds. */
+/** The pause between two readings. With the timeout of a reading it makes the three seconds. */
 const READ_EVERY_MS = 1_000;
 
-/** See the head of this file. */
+/**
+ * Holds the keys of the database in memory, so that a request costs no query.
+ *
+ *   unknown ─first answer─▶ known ─every second─▶ known
+ *      └─ it has no key ─▶ given up (NoKeyError): no client could use this gateway
+ *
+ * A new or revoked key takes effect within three seconds, while the database answers. Without the database, the last
+ * known keys stay in force. An outage of the database must not stop publishing, and no key can be revoked in it either.
+ * Before the first answer no client is admitted.
+ */
 export class KeyRing {
   private keys: ReadonlyMap<string, RingKey> | undefined;
   private readonly ended = new AbortController();
@@ -58,40 +57,41 @@ export class KeyRing {
   }
 
   /**
-   * Reads the keys, and again every second until `close`. Resolves after the first try, whether or not it was answered.
+   * Reads the keys, and again every second until `close`. It resolves after the first try, whether or not it was
+   * answered.
    *
-   * @throws NoKeyError when it was, with no key
+   * @throws NoKeyError when the answer contains no key
    */
   async open(): Promise<void> {
-    await this.look();
-    void this.keepLooking();
+    await this.readKeys();
+    void this.keepReading();
   }
 
-  /** What the holder of a token may do; `undefined` when it is no key's, or not any more. */
+  /** The rights of a token's holder; `undefined` when the token belongs to no active key. */
   find(token: string): Access | undefined {
     const key = this.keys?.get(apiKeyIdOf(token) ?? '');
     if (key === undefined) return undefined;
-    // Hashed at each request, a microsecond, rather than remembered: no plain token stays in memory.
+    // Each request hashes the token, which takes a microsecond. So no plain token stays in memory.
     return timingSafeEqual(hash('sha256', token, 'buffer'), key.hash) ? key.access : undefined;
   }
 
-  /** Ends the reading. */
+  /** Stops reading. */
   close(): void {
     this.ended.abort();
   }
 
-  private async keepLooking(): Promise<void> {
+  private async keepReading(): Promise<void> {
     const { signal } = this.ended;
     for (;;) {
       await pause(READ_EVERY_MS, signal);
       if (signal.aborted) return;
-      await this.look().catch((error: unknown) => {
+      await this.readKeys().catch((error: unknown) => {
         this.options.onNoKey(error as NoKeyError);
       });
     }
   }
 
-  private async look(): Promise<void> {
+  private async readKeys(): Promise<void> {
     let entries: readonly ApiKeyEntry[];
     try {
       entries = await this.options.read();
@@ -101,7 +101,7 @@ export class KeyRing {
       return;
     }
     this.isOut = false;
-    // Later, when the last key has been revoked, the gateway stays: refusing everybody is then what was asked for.
+    // If the last key is revoked later, the gateway keeps running. It then refuses all clients, as requested.
     if (entries.length === 0 && this.keys === undefined) throw new NoKeyError();
     this.keys = new Map(entries.map((entry) => [entry.key_id, ringKey(entry)]));
   }

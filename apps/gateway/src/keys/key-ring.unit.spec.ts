@@ -26,7 +26,7 @@ describe('a key ring', () => {
     const [token, other] = [newApiKeyToken(), newApiKeyToken()];
     const { ring } = await ringOf(() => Promise.resolve([entryOf(token), entryOf(newApiKeyToken())]));
     expect(ring.find(token)).toEqual({ keyId: apiKeyIdOf(token), scopes: ['publish'], topics: ['a.>'] });
-    // The id of one with the secret of another, a changed character at either end, and what is no token at all.
+    // The id of one with the secret of another, a changed character at either end, and texts that are not tokens.
     const wrong = [
       other,
       token.slice(0, 24) + other.slice(24),
@@ -40,7 +40,7 @@ describe('a key ring', () => {
     for (const text of wrong) expect([text, ring.find(text)]).toEqual([text, undefined]);
   });
 
-  it('lets nobody in while it knows no keys', async () => {
+  it('admits no client while it knows no keys', async () => {
     const { ring, outages } = await ringOf(() => Promise.reject(new Error('down')));
     expect([ring.isKnown, ring.find(newApiKeyToken())]).toEqual([false, undefined]);
     expect(outages).toHaveLength(1);

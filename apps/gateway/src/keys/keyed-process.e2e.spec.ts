@@ -1,4 +1,4 @@
-/** The gateway process with keys: how it ends without one, and that no token of its clients is ever written down. */
+/** The gateway process with keys: it ends when there is none, and never logs a token of its clients. */
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { apiKeyHash, apiKeyIdOf, newApiKeyToken } from '#contracts';
 import { insertApiKeys } from '#store';
@@ -21,9 +21,9 @@ describe('the gateway process', () => {
     expect(app.output()).toContain('The gateway cannot start: there is no active API key');
     expect(app.output()).toContain('sekali keys create');
     const open = { ...everywhere, SEKALI_HTTP_OPEN_TO_EVERYONE_I_KNOW_WHAT_THIS_MEANS: 'true' };
-    const told = await startApp('gateway', open);
-    expect((await fetch(`${told.url}/events`)).status).toBe(200);
-    expect(told.output()).toContain('everyone who reaches this address');
+    const warned = await startApp('gateway', open);
+    expect((await fetch(`${warned.url}/events`)).status).toBe(200);
+    expect(warned.output()).toContain('everyone who reaches this address');
   });
 
   it('ends with 1 when the database comes back and has no key', async () => {
@@ -70,11 +70,11 @@ describe('the gateway process', () => {
     expect(many).toContain(429);
     await pool.query('DROP TABLE sekali.event_key CASCADE');
     await waitFor(async () => (await send('/events/a.b/1', token)) === 500, {
-      withinMs: 5_000,
+      timeoutMs: 5_000,
       describe: 'a fault of ours',
     });
     const log = app.output();
-    // It says which request failed, and nothing of what was sent with it.
+    // The log says which request failed, and nothing of its content.
     expect(log).toContain('look-for-me');
     expect(log).toContain('a request had no valid key');
     for (const secret of [token, other, token.slice(24), other.slice(24), apiKeyHash(token), 'Bearer']) {

@@ -1,4 +1,4 @@
-/** The door with keys: who is let in, to what, and for how long. */
+/** The door with keys: which clients it admits, to which routes, and for how long. */
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { apiKeyHash, apiKeyIdOf, newApiKeyToken, type ApiKeyEntry, type EventView } from '#contracts';
 import { insertApiKeys, revokeApiKey, streamIdOf } from '#store';
@@ -43,14 +43,14 @@ INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", 
 SELECT $1, seq, topic, 'id-' || (seq - 1), 's', now(), '{}', now()
 FROM unnest($2::text[]) WITH ORDINALITY AS new (topic, seq)`;
 
-/** Stores events as the store does: topic by topic, one each. */
+/** Stores events like the store: topic by topic, one each. */
 async function store(system: TestSystem, topics: readonly string[]): Promise<void> {
   const streamId = await streamIdOf(system.pool, { name: system.streamName, identity: 'test' });
   await system.pool.query(STORE, [streamId, topics]);
 }
 
 describe('a gateway that asks for keys', () => {
-  it('lets nobody in without one, and lets health through', async () => {
+  it('admits no client without a key, except to the health', async () => {
     const { gateway } = await keyed();
     const closed = ['/stats', '/events', '/events/a/1', '/nothing', '/events/a', '/health/other'];
     const answers = [await gateway.publish(event('1')), await gateway.get('/publish', { method: 'OPTIONS' })];
@@ -65,7 +65,7 @@ describe('a gateway that asks for keys', () => {
     expect((await Promise.all(heads)).map(({ status }) => status)).toEqual([200, 401, 401]);
   });
 
-  it('refuses every token that is not one of its keys, and tells a wrong one from none', async () => {
+  it('refuses every token that is not one of its keys, and distinguishes a wrong one from none', async () => {
     const { gateway, tokens } = await keyed([{}, {}]);
     const [token = '', other = ''] = tokens;
     const wrong = [
@@ -121,14 +121,14 @@ describe('a gateway that asks for keys', () => {
     expect(await status(token)).toBe(200);
     await revokeApiKey(system.pool, apiKeyIdOf(token) ?? '');
     await waitFor(async () => (await status(token)) === 401, {
-      withinMs: 3_000,
+      timeoutMs: 3_000,
       describe: 'the key to be refused',
     });
-    // The last key is gone: the gateway stays, and lets nobody in.
+    // Without the last key the gateway keeps running, and admits no client.
     expect(problemOf(await gateway.publish(event('1'), bearer(token))).status).toBe(401);
     const later = await makeKey(system);
     await waitFor(async () => (await status(later)) === 200, {
-      withinMs: 3_000,
+      timeoutMs: 3_000,
       describe: 'the new key to be taken',
     });
   });
@@ -150,7 +150,7 @@ describe('a gateway that asks for keys', () => {
       for (const answer of await Promise.all(answers)) expect(answer.status).toBe(202);
     }
     const seconds = (performance.now() - startedAt) / 1_000;
-    // Postgres tells its figures late, which adds the readings from before.
+    // Postgres updates its statistics late, which adds the readings from before.
     expect((await queries()) - before).toBeLessThan(seconds + 30);
   });
 });
@@ -182,7 +182,7 @@ describe('a key with a list of topics', () => {
       [1, 'logs', 'topic'],
       [2, 'payments', 'topic'],
     ]);
-    // Nothing of the refused ones went out: each new one is the next in the stream.
+    // None of the refused events was published, so each new one is the next in the stream.
     const next = await gateway.publish(event('6'), headers);
     expect(published(next).results[0]?.seq).toBe(4);
     const all = await gateway.publish([event('7', { topic: 'x' })], {
@@ -256,7 +256,7 @@ describe('a gateway that asks for keys, at its start', () => {
     }
   });
 
-  it('waits for a database that does not answer, lets nobody in meanwhile, and opens by itself', async () => {
+  it('waits for a database that does not answer, admits no client meanwhile, and opens by itself', async () => {
     const system = await createTestSystem();
     const token = await makeKey(system);
     const address = new URL(system.postgresUrl);
@@ -281,10 +281,10 @@ describe('a gateway that asks for keys, at its start', () => {
     expect(health.text).not.toMatch(/127\.0\.0\.1|ECONN/);
     proxy.heal();
     await waitFor(async () => (await gateway.publish(event('1'), bearer(token))).status === 202, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'the key to be known',
     });
-    // And keeps what it knows through the next outage: publishing needs no database.
+    // The keys stay known through the next outage, because publishing needs no database.
     proxy.hang();
     const until = performance.now() + 2_500;
     await waitFor(
@@ -293,7 +293,7 @@ describe('a gateway that asks for keys, at its start', () => {
         if (status !== 202) throw new Error(`refused with ${status}`);
         return performance.now() > until;
       },
-      { withinMs: 5_000, describe: 'two readings to fail' },
+      { timeoutMs: 5_000, describe: 'two readings to fail' },
     );
     expect((await gateway.publish(event('3'), bearer(newApiKeyToken()))).status).toBe(401);
   });

@@ -1,4 +1,4 @@
-/** Which methods each address takes. The router knows only that it found no route; this tells 405 from 404. */
+/** The methods of each address. The router knows only that it found no route; this distinguishes 405 from 404. */
 
 const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]])[] = [
   [/^\/publish$/, ['POST']],
@@ -8,7 +8,7 @@ const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]
   [/^\/health(\/live|\/ready)?$/, ['GET', 'HEAD']],
 ];
 
-/** The methods that a path takes, or `undefined` when there is nothing at it. */
+/** The methods of a path, or `undefined` when it does not exist. */
 export function allowedMethods(path: string): readonly string[] | undefined {
   return ADDRESSES.find(([pattern]) => pattern.test(path))?.[1];
 }

@@ -1,8 +1,8 @@
-/** Answers that say no, as problems of RFC 9457: thrown anywhere, written by the one filter. */
+/** Refusals as problems of RFC 9457. They are thrown anywhere, and written by one filter. */
 import { STATUS_CODES } from 'node:http';
 import type { Problem } from '#contracts';
 
-/** Headers that go with an answer. */
+/** Headers of an answer. */
 export type AnswerHeaders = Readonly<Record<string, string>>;
 
 /** A request that ends with a problem. */
@@ -10,7 +10,7 @@ export class ProblemError extends Error {
   override readonly name = 'ProblemError';
 
   /**
-   * @param problem what the client is told; nothing else is
+   * @param problem all that the client gets
    * @param headers for example `Retry-After`
    */
   constructor(
@@ -22,26 +22,26 @@ export class ProblemError extends Error {
   }
 }
 
-/** What kinds of problem there are: the last part of their `type`, and their title. */
+/** The kinds of problems: the last part of their `type`, and their title. */
 const TITLES = {
   'malformed-request': 'The request cannot be read',
   'malformed-json': 'The body is not JSON',
   'invalid-parameter': 'A query parameter is wrong',
-  'invalid-cursor': 'The cursor is not one that was given out',
-  'invalid-body': 'The body is none of the forms that can be published',
+  'invalid-cursor': 'The cursor is not valid',
+  'invalid-body': 'The body does not have a form that can be published',
   'invalid-events': 'Events are invalid; nothing was published',
   'unsupported-type': 'The body has another type than JSON',
   'too-large': 'The request is too large',
   'too-slow': 'The body arrives too slowly',
   'wrong-host': 'This gateway does not serve the host',
   'no-key': 'An API key is needed',
-  'missing-scope': 'The API key has not the scope for this',
+  'missing-scope': 'The API key does not have the scope for this',
   'missing-topic': 'The API key does not cover the topic',
   'too-many-requests': 'Too many requests',
   'unknown-event': 'There is no such event',
   'payload-dropped': 'The payload was dropped by age',
   'not-published': 'The brokers do not have every event',
-  busy: 'The gateway has more to read than it may hold',
+  busy: 'The gateway is busy',
   unavailable: 'A part of the system does not answer',
   'not-ready': 'This gateway cannot do its work now',
   stopping: 'This gateway is stopping',
@@ -50,7 +50,7 @@ const TITLES = {
 /** The kind of a problem. */
 export type ProblemKind = keyof typeof TITLES;
 
-/** Makes a problem of a kind. `detail` says what is wrong in this case and what to do. */
+/** Creates a problem of a kind. `detail` says what is wrong in this case and what to do. */
 export function problem(
   kind: ProblemKind,
   status: number,
@@ -60,13 +60,13 @@ export function problem(
   return { type: `urn:sekali:problem:${kind}`, title: TITLES[kind], status, detail, ...extensions };
 }
 
-/** A problem that its HTTP status already says. */
+/** A problem that its HTTP status explains. */
 export function plainProblem(status: number, detail?: string): Problem {
   const title = STATUS_CODES[status] ?? 'Error';
   return { type: 'about:blank', title, status, ...(detail === undefined ? {} : { detail }) };
 }
 
-/** The database or the brokers do not answer: 503, to be tried again soon. */
+/** The database or the brokers do not answer: 503, to be retried soon. */
 export function unavailableError(part: 'database' | 'broker', cause: unknown): ProblemError {
   const who = part === 'database' ? 'The database does' : 'The brokers do';
   return new ProblemError(

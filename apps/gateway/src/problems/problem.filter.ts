@@ -1,4 +1,3 @@
-/** The one place that writes errors: every error leaves as `application/problem+json`, none with its stack. */
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Problem } from '#contracts';
@@ -15,7 +14,7 @@ interface Answer {
   readonly headers?: AnswerHeaders;
 }
 
-/** See the head of this file. */
+/** Writes all errors: each leaves as `application/problem+json`, without its stack. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   constructor(private readonly logger: Logger) {}
@@ -35,13 +34,13 @@ export class ProblemFilter implements ExceptionFilter {
     const status = statusOf(error);
     if (status === 404) return missingRoute(request);
     if (status !== undefined && status < 500) return { problem: requestProblem(status, error) };
-    const told = error instanceof Error ? error.stack : String(error);
-    this.logger.error({ request_id: request.id, error: told }, 'request failed');
-    return { problem: plainProblem(500, 'This is a fault of the gateway; its log says more.') };
+    const shown = error instanceof Error ? error.stack : String(error);
+    this.logger.error({ request_id: request.id, error: shown }, 'request failed');
+    return { problem: plainProblem(500, 'This is a fault of the gateway. Its log has the details.') };
   }
 }
 
-/** Writes a problem as the answer, on a reply that has not begun. */
+/** Writes a problem as the answer, on a reply that has not started. */
 export function sendProblem(
   reply: FastifyReply,
   body: Problem,
@@ -64,7 +63,7 @@ export function identified(body: Problem, requestId: string): Problem {
   return { ...body, request_id: requestId };
 }
 
-/** What the server itself refused: a body it cannot take, an address it cannot read. */
+/** A refusal of the server itself, for a body or an address that it cannot read. */
 export function requestProblem(status: number, error: unknown): Problem {
   const detail = error instanceof Error ? error.message : undefined;
   if (status === 400) return problem('malformed-request', 400, detail ?? 'The request cannot be read.');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { BodyPace } from './body-pace.js';
 
-/** A body that notes that it was cut off. */
+/** A body that records that it was cut off. */
 class Body {
   arrived = 0;
   isCutOff = false;
@@ -17,29 +17,29 @@ class Body {
 }
 
 describe('the pace of bodies', () => {
-  it('cuts off what brings too little from one look to the next, and nothing at its first', () => {
+  it('cuts off a body that brings too little between two checks, but never at its first check', () => {
     const pace = new BodyPace(1_000);
     const [slow, quick] = [new Body(pace), new Body(pace)];
-    pace.look();
+    pace.check();
     slow.arrived += 4_999;
     quick.arrived += 5_000;
     expect([slow.isCutOff, quick.isCutOff]).toStrictEqual([false, false]);
-    pace.look();
+    pace.check();
     expect([slow.isCutOff, quick.isCutOff]).toStrictEqual([true, false]);
-    // What came quickly before does not count.
+    // Bytes that arrived quickly before do not count.
     quick.arrived += 1_000_000;
-    pace.look();
-    pace.look();
+    pace.check();
+    pace.check();
     expect(quick.isCutOff).toBe(true);
   });
 
   it('forgets what has arrived', () => {
     const pace = new BodyPace(1_000);
     const body = new Body(pace);
-    pace.look();
+    pace.check();
     pace.leave(body);
     pace.leave(body);
-    pace.look();
+    pace.check();
     expect(body.isCutOff).toBe(false);
   });
 });

@@ -1,17 +1,17 @@
 /**
- * How many bytes of request bodies, and of answers about them, are here at a time; by client, and in all.
+ * Bounds the bytes of request bodies, and of the answers about them, by client and in all.
  *
- * A body takes room for what has arrived of it, not for what was announced, so that nobody is refused for the sake of a
- * client that announces much and sends nothing. A small one is let in whatever else is here: connections bound those.
- * One client (a key, else an address) has less than all of the room, so that it cannot take it from the others.
+ * A body takes room for the bytes that have arrived, not for the announced ones. So a client that announces much and
+ * sends nothing costs the others no room. A small body is always admitted, because the number of connections bounds
+ * those. One client (a key, else an address) has only a part of the room, so that it cannot take it from the others.
  *
- * What a gateway with the default settings may hold at worst, in MiB; a container of 512 has room for it:
+ * The worst case of a gateway with the default settings, in MiB; a container of 512 has room for it:
  *
  *   the program itself, its code and its connections to brokers and database              110
  *   1,000 connections: 24 KiB of a head each (server-options.ts)                           24
  *   a small body on each of them, 64 KiB                                                   64
  *   large bodies and answers, here                                                         24, and as much while a buffer grows
- *   one large body that is being read: its text, two bytes a character, and its events     64
+ *   one large body that is being read: its text, two bytes per character, and its events   64
  *   events that wait for the brokers: 16 million characters (gateway.ts), text and bytes   80
  *                                                                                         ───
  *                                                                                         390
@@ -19,23 +19,23 @@
 
 /** Bytes of a body that takes no room. */
 export const SMALL_BYTES_MAX = 65_536;
-/** Bytes of all larger ones of one client, at most; one by itself may be larger. */
+/** Bytes of all larger bodies of one client, at most. A single one may be larger. */
 const OWNER_BYTES_MAX = 12_582_912;
-/** Bytes of all larger ones, at most; one by itself may be larger. */
+/** Bytes of all larger bodies, at most. A single one may be larger. */
 const HELD_BYTES_MAX = 25_165_824;
 
 /** Room for the bodies of one server. */
 export class BodyRoom {
   private held = 0;
-  /** What each client holds; who holds nothing is not in it. */
+  /** The bytes of each client that holds any. */
   private readonly owners = new Map<string, number>();
 
-  /** Whether a body of so many bytes would find room now. */
+  /** Whether a body of this many bytes would find room now. */
   hasRoomFor(bytes: number, owner: string): boolean {
     return bytes <= SMALL_BYTES_MAX || this.fits(bytes, 0, owner);
   }
 
-  /** Room for one body, none so far. @param owner whose it is */
+  /** A share for one body, which is empty so far. @param owner the client */
   share(owner: string): RoomShare {
     return new RoomShare((more, own) => {
       if (more > 0 && !this.fits(more, own, owner)) return false;
@@ -56,11 +56,11 @@ export class BodyRoom {
   }
 }
 
-/** The room of one body. */
+/** The share of one body. */
 export class RoomShare {
   private own = 0;
 
-  /** @param take takes so many bytes more, or gives back as many as are negative; says whether it did */
+  /** @param take takes more bytes, or returns a negative number of them; says whether there was room */
   constructor(private readonly take: (more: number, own: number) => boolean) {}
 
   /** Whether it takes room from others. */
@@ -68,7 +68,7 @@ export class RoomShare {
     return this.own > 0;
   }
 
-  /** Grows to so many bytes. @returns whether there was room; if not, nothing has changed */
+  /** Grows to a number of bytes. @returns whether there was room; if not, nothing has changed */
   growTo(bytes: number): boolean {
     if (bytes <= SMALL_BYTES_MAX || bytes <= this.own) return true;
     if (!this.take(bytes - this.own, this.own)) return false;
@@ -76,7 +76,7 @@ export class RoomShare {
     return true;
   }
 
-  /** Gives back all but so many bytes; when it has no more than that, nothing. */
+  /** Shrinks to a number of bytes. Nothing happens when it has no more than that. */
   shrinkTo(bytes: number): void {
     if (bytes >= this.own) return;
     this.take(bytes - this.own, this.own);

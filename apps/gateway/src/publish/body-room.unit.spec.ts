@@ -23,7 +23,7 @@ describe('the room for bodies', () => {
     expect([first.growTo(MB), first.growTo(MB + 1)]).toStrictEqual([true, false]);
   });
 
-  it('has room for one body whatever its size, and for small ones beside it', () => {
+  it('has room for a single body of any size, and for small ones at the same time', () => {
     const room = new BodyRoom();
     const [large, small] = [room.share('a'), room.share('a')];
     expect([room.hasRoomFor(100 * MB, 'a'), large.growTo(100 * MB)]).toStrictEqual([true, true]);
@@ -39,7 +39,7 @@ describe('the room for bodies', () => {
     ]);
   });
 
-  it('is not for one client alone: what it has taken leaves room for others, until all of it is taken', () => {
+  it('is not for one client alone: its share leaves room for others, until all of it is taken', () => {
     const room = new BodyRoom();
     const [mine, mineToo, other, third] = ['a', 'a', 'b', 'c'].map((owner) => room.share(owner));
     expect(mine?.growTo(12 * MB)).toBe(true);

@@ -1,8 +1,8 @@
-/** The rules of an event as class-validator decorators. The rules themselves are in the contracts, for both doors. */
+/** The rules of an event as class-validator decorators. The contracts define the rules, for both doors. */
 import { registerDecorator, type ValidationArguments } from 'class-validator';
 import { eventIdError, payloadError, sourceError, timestampError, topicError } from '#contracts';
 
-/** What a rule may look at beside the value. */
+/** What a rule may inspect in addition to the value. */
 interface WithPayloadText {
   readonly payloadText: string;
 }
@@ -34,5 +34,7 @@ export const IsEventId = asDecorator('isEventId', eventIdError);
 export const IsTimestamp = asDecorator('isTimestamp', timestampError);
 /** The name of a source. */
 export const IsSource = asDecorator('isSource', sourceError);
-/** A JSON object that Postgres can hold; looks at its text as well, where numbers still are as they were written. */
+/**
+ * A JSON object that Postgres can hold. The rule also inspects its text, which has the numbers as they were written.
+ */
 export const IsPayload = asDecorator('isPayload', (value, event) => payloadError(value, event.payloadText));

@@ -1,9 +1,9 @@
-/** An event at the HTTP door: what the producer sent, with the rules it has to meet. */
+/** An event at the HTTP door: the producer's members, with their rules. */
 import { validateSync } from 'class-validator';
 import { unknownFieldErrors, type FieldError } from '#contracts';
 import { IsEventId, IsPayload, IsSource, IsTimestamp, IsTopic } from './event-rules.js';
 
-/** Made from a parsed JSON object and the text of its payload; nothing of it is copied or converted. */
+/** Built from a parsed JSON object and the text of its payload, without copying or converting them. */
 export class EventDto {
   @IsTopic()
   readonly topic: unknown;
@@ -35,7 +35,7 @@ export class EventDto {
     this.names = Object.keys(body);
   }
 
-  /** Every rule that is broken, none when the event is valid. */
+  /** Every broken rule; none when the event is valid. */
   validate(): FieldError[] {
     const broken = validateSync(this).flatMap(({ property, constraints = {} }) =>
       Object.values(constraints).map((message) => ({ field: property, message })),

@@ -1,10 +1,10 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createTestSystem, waitFor } from '#testing';
-import { wantsBody } from '../test/raw-socket.js';
+import { hasRoomForBody } from '../test/raw-socket.js';
 import { event, problemOf, RunningGateway } from '../test/running-gateway.js';
 
-/** As much as a gateway takes in one request, and more than there is room for beside another. */
+/** A gateway takes this much in one request, but does not have room for two of them. */
 const ANNOUNCED_BYTES = 16_777_216;
 
 const sockets: Socket[] = [];
@@ -13,7 +13,7 @@ afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
 });
 
-/** Begins a request of `ANNOUNCED_BYTES` and sends so many of them. */
+/** Starts a request of `ANNOUNCED_BYTES` and sends the first `sent` of them. */
 async function begin({ gateway }: RunningGateway, sent: number): Promise<Socket> {
   const { hostname, port } = new URL(gateway.url);
   const socket = connect(Number(port), hostname);
@@ -26,7 +26,7 @@ async function begin({ gateway }: RunningGateway, sent: number): Promise<Socket>
   return socket;
 }
 
-/** About a megabyte of events; their ids are the same each time. */
+/** About a megabyte of events. Their ids are the same each time. */
 const LARGE = Array.from({ length: 1_000 }, (_, n) =>
   event(`large-${n}`, { payload: { text: 'x'.repeat(900) } }),
 );
@@ -35,7 +35,7 @@ const LARGE_BYTES = JSON.stringify(LARGE).length;
 
 async function untilLargeIs(gateway: RunningGateway, status: number): Promise<void> {
   await waitFor(async () => (await gateway.publish(LARGE)).status === status, {
-    withinMs: 20_000,
+    timeoutMs: 20_000,
     describe: `a large request to be answered with ${status}`,
   });
 }
@@ -45,8 +45,8 @@ describe('request bodies', () => {
     const { environment } = await createTestSystem();
     const gateway = await RunningGateway.start(environment);
     const arriving = await begin(gateway, ANNOUNCED_BYTES - 65_536);
-    const isFull = async (): Promise<boolean> => !(await wantsBody(gateway.gateway.url, LARGE_BYTES));
-    await waitFor(isFull, { withinMs: 20_000, describe: 'the room to be taken' });
+    const isFull = async (): Promise<boolean> => !(await hasRoomForBody(gateway.gateway.url, LARGE_BYTES));
+    await waitFor(isFull, { timeoutMs: 20_000, describe: 'the room to be taken' });
     const refused = await gateway.publish(LARGE);
     expect(problemOf(refused).type).toBe('urn:sekali:problem:busy');
     expect(Object.fromEntries(refused.headers)).toMatchObject({
@@ -68,7 +68,7 @@ describe('request bodies', () => {
   it('give their room back whatever became of them', async () => {
     const { environment } = await createTestSystem();
     const gateway = await RunningGateway.start(environment);
-    // Together they are more than there is room for.
+    // All of them do not fit into the room.
     const bodies = [
       'x'.repeat(1_000_000),
       JSON.stringify(LARGE.map((one) => ({ ...one, topic: '' }))),

@@ -1,12 +1,13 @@
 /**
- * Request bodies as they arrived: JSON is not parsed by the server, because its text is needed.
+ * Receives request bodies unchanged. The server does not parse JSON, because its text is needed.
  *
  *   arriving ─last byte─▶ JsonBody ─release()─▶ read ─answered─▶ gone
- *      ├─no room─▶ what still comes is thrown away ─last byte─▶ 503
+ *      ├─no room─▶ the rest is discarded ─last byte─▶ 503
  *      └─too slow─▶ 408, and the connection is closed
  *
- * A large body takes room (body-room.ts) from its first bytes on, or many at the same moment would take what they like. A
- * refused one is read to its end all the same: whoever is still sending when the connection is closed never sees the answer.
+ * A large body takes room (body-room.ts) from its first bytes on. Otherwise many at the same moment could exceed any
+ * bound. A refused body is still read to its end: a client that is still sending when the connection closes never sees
+ * the answer.
  */
 import { errorCodes, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { sendContinue } from '../expectations.js';
@@ -17,18 +18,18 @@ import { BodyRoom, type RoomShare } from './body-room.js';
 
 type Done = (error: Error | null, body?: unknown) => void;
 
-/** A request with so many events has a short answer, whatever is in them. */
+/** A request with up to this many events has a short answer, whatever its content. */
 const SHORT_ANSWER_EVENTS_MAX = 100;
-/** Bytes of an answer about one event, but for the names that it repeats. */
+/** Bytes of an answer about one event, without the names that it repeats. */
 const ANSWER_BYTES_PER_EVENT = 256;
 /** Bytes of the names of one event, at most. */
 const NAME_BYTES_PER_EVENT = 2_048;
 /** How long a client may take to read an answer that takes room. */
 const ANSWER_MS_MAX = 30_000;
 
-/** The body of a request, and the room that it and its answer take. */
+/** The body of a request, with the room that it and its answer take. */
 export class JsonBody {
-  /** As bytes: made into text, those that wait would be in the heap, which is bounded more tightly. */
+  /** Bytes stay outside the heap. As text, waiting bodies would be in the heap, whose bound is tighter. */
   private bytes: Buffer | undefined;
   private readonly length: number;
   private answerBytes = 0;
@@ -46,7 +47,7 @@ export class JsonBody {
     return this.share.isLarge;
   }
 
-  /** Makes its text. Throws a 400 when it is not UTF-8, and when it was released. */
+  /** Decodes the text. Throws a 400 when it is not UTF-8, and when it was released. */
   decode(): string {
     if (this.bytes === undefined) throw new Error('The body was released.');
     try {
@@ -56,7 +57,7 @@ export class JsonBody {
     }
   }
 
-  /** Takes room for the answer about so many events as well. Throws a 503 when there is none. */
+  /** Takes room for the answer about a number of events. Throws a 503 when there is none. */
   makeRoomForAnswer(events: number): void {
     if (events <= SHORT_ANSWER_EVENTS_MAX) return;
     const names = Math.min(this.length, events * NAME_BYTES_PER_EVENT);
@@ -64,20 +65,20 @@ export class JsonBody {
     if (!this.share.growTo(this.length + this.answerBytes)) throw busy();
   }
 
-  /** Lets go of it and gives its room back, but for that of the answer; again it does nothing. */
+  /** Releases the body and its room, except the room of the answer. A second call does nothing. */
   release(): void {
     this.bytes = undefined;
     this.share.shrinkTo(this.answerBytes);
   }
 
-  /** Gives back what is left, when the answer has left. */
+  /** Returns the rest of the room when the answer has been sent. */
   close(): void {
     this.bytes = undefined;
     this.share.shrinkTo(0);
   }
 }
 
-/** Takes in the bodies of one server. */
+/** Receives the bodies of one server. */
 export class JsonBodies {
   private readonly room = new BodyRoom();
   private readonly pace: BodyPace;
@@ -85,7 +86,7 @@ export class JsonBodies {
   /**
    * @param bytesMax of one body
    * @param bytesPerSecondMin a large body that arrives more slowly is cut off
-   * @param ownerOf whose room a request takes
+   * @param ownerOf the client whose room a request takes
    */
   constructor(
     private readonly bytesMax: number,
@@ -95,7 +96,7 @@ export class JsonBodies {
     this.pace = new BodyPace(bytesPerSecondMin);
   }
 
-  /** Makes the server hand on JSON bodies as `JsonBody`; any other type is refused with 415. */
+  /** Makes the server pass JSON bodies on as `JsonBody`. Any other type is refused with 415. */
   serve(server: FastifyInstance): void {
     server.removeAllContentTypeParsers();
     server.addContentTypeParser('application/json', (request, payload, done: Done) => {
@@ -105,7 +106,7 @@ export class JsonBodies {
       if (request.body instanceof JsonBody && request.body.isLarge) boundAnswer(reply);
       next();
     });
-    // Whatever became of the request: nothing is held for it any more.
+    // Whatever became of the request, its room is released.
     server.addHook('onResponse', (request, _reply, next) => {
       if (request.body instanceof JsonBody) request.body.close();
       next();
@@ -129,7 +130,7 @@ export class JsonBodies {
   }
 }
 
-/** One body on its way in. */
+/** One body that is arriving. */
 class Arrival implements PacedBody {
   private bytes: BodyBytes | undefined;
   arrived = 0;
@@ -142,7 +143,7 @@ class Arrival implements PacedBody {
     private readonly done: Done,
   ) {}
 
-  /** @param isKept whether it is not thrown away from its first byte on */
+  /** @param isKept false discards it from its first byte on */
   begin(isKept: boolean): void {
     if (isKept) this.bytes = new BodyBytes();
     const { payload, onData, onEnd, onCut } = this;
@@ -179,11 +180,11 @@ class Arrival implements PacedBody {
   };
 
   private readonly onEnd = (): void => {
-    // As a body: an error would have the connection closed.
+    // It is passed as a body, because an error would close the connection.
     this.end(null, this.bytes === undefined ? busy() : new JsonBody(this.bytes.whole(), this.share));
   };
 
-  /** Nobody hears the answer; what was held is given back. */
+  /** No client receives the answer any more, so the room is released. */
   private readonly onCut = (): void => {
     this.end(new errorCodes.FST_ERR_CTP_INVALID_CONTENT_LENGTH());
   };
@@ -193,7 +194,7 @@ class Arrival implements PacedBody {
 export function jsonBodyOf(body: unknown): JsonBody {
   if (body instanceof JsonBody) return body;
   if (body instanceof ProblemError) throw body;
-  // Without a type the server does not read the body.
+  // The server does not read a body without a type.
   throw new ProblemError(
     problem(
       'unsupported-type',
@@ -214,7 +215,7 @@ function boundAnswer({ raw }: FastifyReply): void {
 function encodingRefusal(request: FastifyRequest): ProblemError | undefined {
   const encoding = request.headers['content-encoding'] ?? 'identity';
   if (encoding.trim().toLowerCase() === 'identity') return undefined;
-  const detail = `Content-Encoding ${encoding.slice(0, 50)} is not taken: send the body as it is (identity).`;
+  const detail = `Content-Encoding ${encoding.slice(0, 50)} is not accepted: send the body uncompressed (identity).`;
   return new ProblemError(problem('unsupported-type', 415, detail), { 'accept-encoding': 'identity' });
 }
 

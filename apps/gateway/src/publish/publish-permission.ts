@@ -1,4 +1,4 @@
-/** What a key with a list of topics may publish. */
+/** Applies the topics of a key to the events of a request. */
 import { coversTopic } from '#contracts';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import type { Checked } from './publish-request.js';
@@ -7,13 +7,13 @@ import type { Checked } from './publish-request.js';
 const NAMED_MAX = 100;
 
 /**
- * The events of a request, those outside of a key's topics made invalid.
+ * Marks events outside of a key's topics as invalid.
  *
  * @param topics see `coversTopic`
  * @throws ProblemError 403, with index and topic of each, when one is outside and handling is not lenient, or when
  *   all are
  */
-export function withinTopics(
+export function restrictToTopics(
   events: readonly Checked[],
   topics: readonly string[] | null,
   lenient: boolean,

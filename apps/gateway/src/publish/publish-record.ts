@@ -1,16 +1,14 @@
-/**
- * What is written to the database beside the answers: which events the brokers dropped as duplicates, and marks of what
- * they promised.
- *
- *   answered ─▶ noted in memory ─▶ written soon, or at the end by `flush`
- *
- * No answer waits for it. While the database is out of reach it is said, and written later.
- */
 import type { Publication, PublishOutcome } from '#broker';
 import type { Logger } from '#observability';
 import { BrokerDuplicates, PromiseMarks, type Queryable } from '#store';
 
-/** See the head of this file. */
+/**
+ * Records which events the brokers dropped as duplicates, and marks of what they promised, apart from the answers.
+ *
+ *   answered ─▶ noted in memory ─▶ written soon, or at the end by `flush`
+ *
+ * No answer waits for it. While the database is unreachable, that is logged and the records are written later.
+ */
 export class PublishRecord {
   readonly duplicates: BrokerDuplicates;
   private readonly promises: PromiseMarks;
@@ -27,7 +25,7 @@ export class PublishRecord {
     });
   }
 
-  /** Notes what became of events, in the order of both. Returns at once. */
+  /** Notes the outcomes of events, in the same order. Returns at once. */
   note(events: readonly Publication[], outcomes: readonly PublishOutcome[]): void {
     for (const [index, outcome] of outcomes.entries()) {
       const event = events[index];
@@ -42,7 +40,7 @@ export class PublishRecord {
     await Promise.all([this.duplicates.flush(), this.promises.flush()]);
   }
 
-  /** Writes nothing more by itself. */
+  /** Stops the regular writes. */
   stop(): void {
     this.duplicates.stop();
     this.promises.stop();

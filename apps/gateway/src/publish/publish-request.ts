@@ -1,8 +1,8 @@
 /**
- * From an element of a `POST /publish` to an event that can be published, or to the reasons why it cannot.
+ * Turns an element of a `POST /publish` into a publishable event, or into the reasons why it is not one.
  *
- * Its text, whose bounds were checked (request-scan.ts), is parsed to know its values, and kept to take the payload
- * from: what JavaScript's numbers cannot hold must reach Postgres as the producer wrote it.
+ * Its text is within bounds (request-scan.ts). It is parsed for its values, and kept for its payload: numbers beyond
+ * JavaScript's must reach Postgres as the producer wrote them.
  */
 import {
   canonicalTimestamp,
@@ -24,7 +24,7 @@ import type { Candidate } from './request-scan.js';
 
 const WRITTEN_LENGTH_MAX = 1_024;
 
-/** A candidate that may be published, or what is wrong with it. Names are given where they are valid. */
+/** A candidate that may be published, or what is wrong with it. Valid names are included. */
 export type Checked =
   | { readonly valid: true; readonly topic: string; readonly eventId: string; readonly body: string }
   | {
@@ -35,7 +35,7 @@ export type Checked =
     };
 
 /**
- * Checks one event against every rule, and writes it as it is published.
+ * Checks one event against every rule, and writes it in its published form.
  *
  * @param text of the whole request
  * @param index of the event in it
@@ -49,7 +49,7 @@ export function checkCandidate(
 ): Checked {
   if (flaw !== undefined) return { valid: false, errors: [flaw] };
   const written = text.slice(start, end);
-  // Most events: their parts are known without making anything of the payload. Long texts JSON.parse reads faster.
+  // The parts of most events are known without parsing the payload. For long texts JSON.parse is faster.
   const event = written.length <= WRITTEN_LENGTH_MAX ? readWrittenEvent(written) : undefined;
   if (event !== undefined) return asPublication(event, eventBytesMax);
   const value = parse(written, index);
@@ -80,7 +80,7 @@ interface ValidEvent {
   readonly source: string;
 }
 
-/** The rules of `EventDto`, asked directly: nearly every event breaks none, and then nothing has to be reported. */
+/** Applies the rules of `EventDto` directly. Nearly every event breaks none, so nothing has to be reported. */
 function isEvent(value: object, payloadText: string): value is ValidEvent {
   const { topic, event_id, timestamp, source, payload } = value as Record<string, unknown>;
   return (

@@ -66,7 +66,7 @@ describe('POST /publish', () => {
     const refused = answers.filter(({ status }) => status === 503);
     expect(taken.length + refused.length).toBe(24);
     expect(taken.length).toBeGreaterThan(0);
-    // Others may have been read, and find no room among those that wait for the brokers.
+    // Others may have been read, and find no room in the queue for the brokers.
     const types = refused.map((answer) => problemOf(answer).type);
     expect(types).toContain('urn:sekali:problem:busy');
     expect(refused.every((answer) => answer.headers.has('retry-after'))).toBe(true);
@@ -75,7 +75,7 @@ describe('POST /publish', () => {
     expect(state.messages).toBe(taken.length * 3_000);
   });
 
-  it('hands on payloads character for character', async () => {
+  it('passes payloads on character for character', async () => {
     const { system, gateway } = await start();
     const payload = '{"n":12345678901234567890,"huge":1e300,"__proto__":{"x":[1.10]},"s":"\\u00e9\\n ü"}';
     const text = JSON.stringify(event('1')).replace('{"amount":1}', payload);
@@ -163,7 +163,7 @@ describe('POST /publish', () => {
     );
   });
 
-  it('refuses at once, and nothing of it published, what does not fit among those waiting', async () => {
+  it('refuses at once what does not fit into the queue, and publishes nothing of it', async () => {
     const bounds = { SEKALI_PUBLISH_IN_FLIGHT_MAX: '2', SEKALI_PUBLISH_WAITING_MAX: '10' };
     const { system, gateway } = await start({ settings: bounds });
     const tooMany = await gateway.publish(Array.from({ length: 13 }, (_, n) => event(String(n))));
@@ -202,7 +202,7 @@ describe('POST /publish', () => {
         const repeated = await gateway.publish(batch);
         return repeated.status === 202 && published(repeated);
       },
-      { withinMs: 10_000, describe: 'the batch to be taken' },
+      { timeoutMs: 10_000, describe: 'the batch to be taken' },
     );
     expect(again.accepted).toBe(30);
     expect(await bodiesIn(system)).toHaveLength(30);

@@ -1,35 +1,34 @@
-/**
- * `POST /publish`: validates everything, then publishes, then says of each event what became of it.
- *
- * Nothing of a request is published before all of it was validated, and before there is room for all of it. A
- * request that asks for lenient handling has its valid events published and the others reported; one without a
- * single valid event is refused all the same, since nothing was published.
- */
 import { setImmediate } from 'node:timers/promises';
 import type { Publication, PublishOutcome, UnavailableReason } from '#broker';
 import type { PublishResponse, PublishResult } from '#contracts';
 import type { Access } from '../keys/access.js';
 import { problem, ProblemError, type AnswerHeaders } from '../problems/problem-error.js';
 import type { JsonBody } from './json-body.js';
-import { withinTopics } from './publish-permission.js';
+import { restrictToTopics } from './publish-permission.js';
 import type { PublishRecord } from './publish-record.js';
 import { checkCandidate, type Checked } from './publish-request.js';
 import { scanRequest, type RequestBounds } from './request-scan.js';
 import type { TopicBounds } from './topic-bounds.js';
 
-/** What takes events to the brokers: see `Publisher`. */
+/** Publishes events to the brokers: see `Publisher`. */
 export interface EventPublisher {
   publishAll(events: readonly Publication[]): Promise<PublishOutcome[]>;
 }
 
 const PREFERENCE_APPLIED = { 'preference-applied': 'handling=lenient' };
-/** Events and characters validated in one go; between two goes other requests get their turn. */
+/** Events and characters that are validated in one step. Other requests run between two steps. */
 const EVENTS_AT_ONCE = 200;
 const CHARS_AT_ONCE = 524_288;
-/** Invalid events of a request whose every error is told; of the others only the first: 30 KB can hold 10,000 of them. */
+/** Invalid events of a request that list every error. Others list only the first: 30 KB can contain 10,000 of them. */
 const EXPLAINED_MAX = 100;
 
-/** See the head of this file. */
+/**
+ * `POST /publish`: validates everything, then publishes, then reports the outcome of each event.
+ *
+ * No event of a request is published before all are valid, and before there is room for all. A request with lenient
+ * handling has its valid events published and the others reported. A request without a single valid event is still
+ * refused, because nothing was published.
+ */
 export class Publishing {
   private lastLarge: Promise<unknown> = Promise.resolve();
 
@@ -37,7 +36,7 @@ export class Publishing {
     private readonly publisher: EventPublisher,
     private readonly record: Pick<PublishRecord, 'note'>,
     private readonly bounds: RequestBounds,
-    private readonly topics: Pick<TopicBounds, 'within'>,
+    private readonly topics: Pick<TopicBounds, 'enforce'>,
   ) {}
 
   /**
@@ -45,7 +44,7 @@ export class Publishing {
    *
    * @param request released as soon as its events were read
    * @param lenient whether valid events are published although others are not
-   * @param access what the key may publish to
+   * @param access the topics of the key
    * @returns once the brokers have all of them
    * @throws ProblemError for everything else, with the results where something was tried
    */
@@ -55,8 +54,8 @@ export class Publishing {
     access: Pick<Access, 'topics' | 'keyId'>,
   ): Promise<{ body: PublishResponse; headers: AnswerHeaders }> {
     const headers = lenient ? PREFERENCE_APPLIED : {};
-    const covered = withinTopics(await this.check(request), access.topics, lenient);
-    const checked = await this.topics.within(covered, access.keyId);
+    const covered = restrictToTopics(await this.check(request), access.topics, lenient);
+    const checked = await this.topics.enforce(covered, access.keyId);
     const valid = checked.filter((event) => event.valid);
     if (valid.length === 0 || (valid.length < checked.length && !lenient)) throw refused(checked, headers);
     const outcomes = await this.publisher.publishAll(valid);
@@ -67,7 +66,7 @@ export class Publishing {
     return { body, headers };
   }
 
-  /** Large requests one after the other: parsed at the same time they would take many times their size. */
+  /** Large requests are checked one after the other. Parsed at the same time, they would take many times their size. */
   private async check(request: JsonBody): Promise<Checked[]> {
     try {
       if (!request.isLarge) return await this.checkNow(request);

@@ -1,13 +1,13 @@
-/** A repeat is answered `duplicate` only when somebody has the event. */
+/** A repeat is answered `duplicate` only when the event is in the stream or the store. */
 import { expect, it } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { createTestSystem, waitFor } from '#testing';
 import { event, published, RunningGateway } from '../test/running-gateway.js';
 
-/** Longer than what a gateway has seen of the stream holds. */
+/** The time is longer than a gateway's snapshot of the stream is valid. */
 async function aMoment(): Promise<void> {
   const sinceMs = performance.now();
-  await waitFor(() => performance.now() - sinceMs > 150, { withinMs: 10_000, describe: 'a moment' });
+  await waitFor(() => performance.now() - sinceMs > 150, { timeoutMs: 10_000, describe: 'a moment' });
 }
 
 it('publishes again what was given up, then what was purged, and calls what was stored a duplicate', async () => {

@@ -1,16 +1,16 @@
 /**
- * Finds the events in the text of a `POST /publish`, and what breaks a bound, before anything is parsed.
+ * Finds the events in the text of a `POST /publish`, and violations of bounds, before any parsing.
  *
  *   text ─▶ form (one event, array, {"events": […]}) ─▶ each element: where it ends, how deep, how many names
  *
- * Nothing is made of the text but one small record for each element, at most as many as a request may hold. What is
- * found is parsed one by one afterwards, so what a request costs does not depend on what stands in it. The scan pauses
- * every now and then: whoever drives it lets other requests have their turn.
+ * The scan creates one small record per element, at most as many as a request may contain. The elements are parsed one
+ * by one afterwards, so the cost of a request does not depend on its content. The scan pauses regularly, so that its
+ * caller can let other requests run.
  */
 import { EVENT_NAMES_MAX, isSpace, PAYLOAD_DEPTH_MAX, ValueScan, type FieldError } from '#contracts';
 import { problem, ProblemError } from '../problems/problem-error.js';
 
-/** One element of a request: where its text is, and what forbids to parse it. */
+/** One element of a request: the position of its text, and why it must not be parsed. */
 export interface Candidate {
   readonly start: number;
   readonly end: number;
@@ -23,14 +23,14 @@ export interface RequestBounds {
   readonly eventBytesMax: number;
 }
 
-/** A scan on its way: each `next()` goes some way on, the last one returns what was found. */
+/** A running scan. Each `next()` advances it, and the last one returns the result. */
 export type RequestScan = Generator<undefined, readonly Candidate[]>;
 
-/** Characters looked at from one pause to the next: about a millisecond. */
+/** Characters that are scanned between two pauses, which takes about a millisecond. */
 const CHARS_AT_ONCE = 262_144;
-/** What the four short members, names and some white space of an event may take; the rest is its payload. */
-const CHARS_BESIDE_PAYLOAD_MAX = 16_384;
-/** The event itself is a level. */
+/** Characters of an event's four short members, names and some white space. The rest is its payload. */
+const CHARS_OUTSIDE_PAYLOAD_MAX = 16_384;
+/** The event itself counts as one level. */
 const DEPTH_MAX = PAYLOAD_DEPTH_MAX + 1;
 
 const FORMS = 'Send one event, an array of events, or {"events": [...]}.';
@@ -42,8 +42,8 @@ const SCALAR_BEGINS = /^["\d\-tfn]/;
  * Scans a request.
  *
  * @returns the elements in the order sent, at least one
- * @throws ProblemError, from `next()`: 400 when brackets and commas are not those of JSON, 422 when it is none of the
- *   three forms or empty, 413 when it has more than `eventsMax` events
+ * @throws ProblemError, from `next()`. Its status is 400 when the brackets and commas are not those of JSON. It is
+ *   422 when the request is empty or has none of the three forms, and 413 when it has more than `eventsMax` events
  */
 export function* scanRequest(text: string, bounds: RequestBounds): RequestScan {
   const start = yield* afterSpace(text, 0);
@@ -59,7 +59,10 @@ export function* scanRequest(text: string, bounds: RequestBounds): RequestScan {
   return [candidate(scan, start, bounds)];
 }
 
-/** A text that is no object and no array: another value, or no JSON. A long one is judged by how it begins. */
+/**
+ * The refusal of a text that is neither an object nor an array, and perhaps not JSON. A long one is judged by its
+ * beginning.
+ */
 function neither(text: string, first: string): ProblemError {
   if (text.length > SCALAR_LENGTH_MAX)
     return SCALAR_BEGINS.test(first) ? refusedForm(FORMS) : malformed('The body is not JSON.');
@@ -71,11 +74,11 @@ function neither(text: string, first: string): ProblemError {
   }
 }
 
-/** Where the array of `{"events": […` begins; `undefined` when the object begins otherwise. */
+/** The start of the array in `{"events": […`; `undefined` when the object starts otherwise. */
 function* eventsArray(text: string, start: number): Generator<undefined, number | undefined> {
   const nameAt = yield* afterSpace(text, start + 1);
   const nameEnd = text.indexOf('"', nameAt + 1);
-  // Written with escapes it has six characters for each of its six.
+  // With escapes, each of its six letters may take six characters.
   if (text.charAt(nameAt) !== '"' || nameEnd === -1 || nameEnd - nameAt > 6 * EVENTS.length + 1)
     return undefined;
   if (!isEventsName(text.slice(nameAt, nameEnd + 1))) return undefined;
@@ -97,7 +100,8 @@ function* scanEvents(text: string, array: number, bounds: RequestBounds): Reques
   // Behind the last element there is only the bracket that ends the array.
   const bracket = yield* afterSpace(text, found.at(-1)?.end ?? 0);
   const behind = yield* afterSpace(text, bracket + 1);
-  if (text.charAt(behind) === ',') throw refusedForm(`Beside one "events" nothing else is allowed. ${FORMS}`);
+  if (text.charAt(behind) === ',')
+    throw refusedForm(`An object with "events" must have no other member. ${FORMS}`);
   if (text.charAt(behind) !== '}') throw malformed(`Expected } at position ${behind}.`);
   yield* requireEnd(text, behind + 1);
   return found;
@@ -118,7 +122,7 @@ function* scanArray(
   for (;;) {
     if (found.length === eventsMax) throw tooMany(eventsMax);
     scan.begin(at);
-    // A generator of its own only for the long ones: there may be ten thousand short ones.
+    // Only long values get their own generator, because there may be ten thousand short ones.
     if (!scan.advance(CHARS_AT_ONCE)) yield* scanValue(scan);
     if (scan.isCut) throw malformed(`The JSON ends within the event at index ${found.length}.`);
     found.push(candidate(scan, at, { eventsMax, eventBytesMax }));
@@ -159,7 +163,7 @@ function candidate(scan: ValueScan, start: number, { eventBytesMax }: RequestBou
 }
 
 function flawOf(chars: number, depth: number, names: number, eventBytesMax: number): string | undefined {
-  if (chars > eventBytesMax + CHARS_BESIDE_PAYLOAD_MAX)
+  if (chars > eventBytesMax + CHARS_OUTSIDE_PAYLOAD_MAX)
     return `the event is at least ${chars} bytes of JSON, at most ${eventBytesMax} are allowed`;
   if (depth > DEPTH_MAX) return `an event must not nest deeper than ${DEPTH_MAX} levels`;
   if (names > EVENT_NAMES_MAX)

@@ -34,7 +34,7 @@ describe('the scan of a request', () => {
     ['a number', '1', 422],
     ['null', 'null', 422],
     ['a long string', `"${'x'.repeat(5_000)}"`, 422],
-    ['something beside events', '{"events":[{}],"mode":"fast"}', 422],
+    ['another member next to events', '{"events":[{}],"mode":"fast"}', 422],
     ['events twice', '{"events":[{}],"events":[{}]}', 422],
     ['half of JSON', '{"topic":', 400],
     ['half of an array', '[{}', 400],
@@ -49,7 +49,7 @@ describe('the scan of a request', () => {
     ['words', 'hello', 400],
     ['many words', 'hello '.repeat(1_000), 400],
   ])('knows the form: %s', (_, text, status) => {
-    // An element that is missing is found as an empty one, which is no JSON when it is parsed.
+    // A missing element is found as an empty one, which is not JSON when it is parsed.
     expect(refusal(text).status).toBe(status);
   });
 
@@ -66,7 +66,7 @@ describe('the scan of a request', () => {
     );
   });
 
-  it('has a bound on the events, and looks at no more than that', () => {
+  it('has a bound on the events, and scans no more than that', () => {
     expect(refusal('[1,2,3]', { ...BOUNDS, eventsMax: 2 })).toEqual({
       status: 413,
       detail: 'More than 2 events; at most 2 are taken in one request.',

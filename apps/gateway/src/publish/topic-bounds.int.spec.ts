@@ -1,4 +1,4 @@
-/** Topics beyond the bounds, as a producer over HTTP meets them. */
+/** Topics beyond the bounds, from the view of a producer over HTTP. */
 import { describe, expect, it } from '@jest/globals';
 import { createTestSystem } from '#testing';
 import { event, problemOf, published, RunningGateway } from '../test/running-gateway.js';
@@ -6,7 +6,7 @@ import { event, problemOf, published, RunningGateway } from '../test/running-gat
 describe('a publish to one topic too many', () => {
   it('is refused and says what to do, while known topics and the other events pass', async () => {
     const system = await createTestSystem();
-    // One topic is known to the database alone, from before this gateway.
+    // Only the database knows this topic, from before this gateway.
     await system.pool.query(
       `WITH stream AS (INSERT INTO sekali.stream (name, created) VALUES ('S', 'first') RETURNING stream_id)
        INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)

@@ -1,19 +1,9 @@
-/**
- * How many topics there may be. Each costs rows and memory for ever, so nobody may make as many as he likes.
- *
- * Known is what the database counts under and what came by here. An event of a known topic passes after one look into
- * memory; the database is asked only when a new topic comes and was not asked lately, and is not waited for when it
- * does not answer: then what is known here decides.
- *
- * Of a bound that is met, the answer is that the event is invalid and why. It does not pass by itself, so a client that
- * tried again would do so for ever.
- */
-import { withinMs } from '#waiting';
+import { withTimeout } from '#waiting';
 import type { Checked } from './publish-request.js';
 
-/** The bounds. */
+/** The bounds of topics. */
 export interface TopicLimits {
-  /** Topics in all. */
+  /** Number of topics in all. */
   readonly topicsMax: number;
   /** Topics that one key may add at this gateway while it runs. */
   readonly addedByKeyMax: number;
@@ -21,28 +11,37 @@ export interface TopicLimits {
 
 const ASKED_EVERY_MS = 10_000;
 const ASKED_MS_MAX = 1_000;
-/** Keys of which it is known how many topics they added; more than a system has. */
+/** Keys whose number of added topics is remembered; more than a system has. */
 const KEYS_MAX = 100_000;
 
-/** See the head of this file. */
+/**
+ * Bounds the number of topics. Each costs rows and memory for ever, so no client may add as many as it likes.
+ *
+ * A topic is known when the database counts it or an event of it passed here. An event of a known topic costs only a
+ * lookup in memory. The database is asked only for a new topic, and not again for a while. If it does not answer in
+ * time, the topics known here decide.
+ *
+ * An event beyond a bound is invalid, and its error says why. The condition does not pass by itself, so a client that
+ * retried would do so for ever.
+ */
 export class TopicBounds {
   private readonly known = new Set<string>();
   private readonly addedBy = new Map<string, number>();
   private askedAtMs = -Infinity;
   private asking: Promise<void> | undefined;
 
-  /** @param read the topics that the database knows, as many as are told at most */
+  /** @param read returns the topics that the database knows, up to a number */
   constructor(
     private readonly limits: TopicLimits,
     private readonly read: (topicsMax: number) => Promise<readonly string[]>,
   ) {}
 
   /**
-   * The events of a request, those made invalid whose topics would be too many.
+   * Marks events as invalid whose topics would be too many.
    *
-   * @param keyId `undefined` where no keys are asked for: only the bound for all holds then
+   * @param keyId `undefined` where keys are not required: then only the total bound holds
    */
-  async within(events: readonly Checked[], keyId: string | undefined): Promise<readonly Checked[]> {
+  async enforce(events: readonly Checked[], keyId: string | undefined): Promise<readonly Checked[]> {
     if (events.every((event) => !event.valid || this.known.has(event.topic))) return events;
     await this.askLately();
     return events.map((event) => {
@@ -54,7 +53,7 @@ export class TopicBounds {
     });
   }
 
-  /** Says why a topic cannot be added; adds it otherwise. */
+  /** Says why a topic cannot be added; otherwise adds it. */
   private refusal(topic: string, keyId: string | undefined): string | undefined {
     if (this.known.has(topic)) return undefined;
     const { topicsMax, addedByKeyMax } = this.limits;
@@ -75,12 +74,12 @@ export class TopicBounds {
   private async askLately(): Promise<void> {
     if (performance.now() - this.askedAtMs < ASKED_EVERY_MS) return this.asking;
     this.askedAtMs = performance.now();
-    this.asking = withinMs(ASKED_MS_MAX, this.read(this.limits.topicsMax)).then(
+    this.asking = withTimeout(ASKED_MS_MAX, this.read(this.limits.topicsMax)).then(
       (topics) => {
         for (const topic of topics) this.known.add(topic);
       },
       () => {
-        // Asked again at the next new topic.
+        // The next new topic asks again.
         this.askedAtMs = -Infinity;
       },
     );

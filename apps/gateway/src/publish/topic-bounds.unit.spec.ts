@@ -13,14 +13,14 @@ async function taken(
   keyId: string | undefined,
   ...topics: string[]
 ): Promise<boolean[]> {
-  return (await bounds.within(events(...topics), keyId)).map(({ valid }) => valid);
+  return (await bounds.enforce(events(...topics), keyId)).map(({ valid }) => valid);
 }
 
 describe('the bounds of topics', () => {
   it('let new topics in up to the bound for all, and known ones always', async () => {
     const bounds = new TopicBounds(LIMITS, async () => Promise.resolve(['a', 'b', 'c']));
     expect(await taken(bounds, undefined, 'd', 'e', 'f', 'a', 'e')).toEqual([true, true, false, true, true]);
-    const [refused] = await bounds.within(events('g'), undefined);
+    const [refused] = await bounds.enforce(events('g'), undefined);
     expect(refused).toMatchObject({ valid: false, topic: 'g', eventId: '0' });
     expect(JSON.stringify(refused)).toContain('SEKALI_TOPICS_MAX');
     expect(await taken(bounds, undefined, 'd')).toEqual([true]);
@@ -31,10 +31,10 @@ describe('the bounds of topics', () => {
     expect(await taken(bounds, 'one', 'a', 'b', 'c')).toEqual([true, true, false]);
     expect(await taken(bounds, 'two', 'a', 'c', 'd', 'b')).toEqual([true, true, true, true]);
     expect(await taken(bounds, 'one', 'c', 'd', 'e')).toEqual([true, true, false]);
-    expect(JSON.stringify(await bounds.within(events('e'), 'one'))).toContain('SEKALI_TOPICS_PER_KEY_MAX');
+    expect(JSON.stringify(await bounds.enforce(events('e'), 'one'))).toContain('SEKALI_TOPICS_PER_KEY_MAX');
   });
 
-  it('hold without the database, which is asked again and told of what it knows', async () => {
+  it('hold without the database, which is asked again later', async () => {
     let asked = 0;
     const bounds = new TopicBounds(LIMITS, async () => {
       asked += 1;

@@ -1,9 +1,3 @@
-/**
- * Warns before messages leave the stream by age without having been stored, while there is time to do something.
- *
- *   quiet ─oldest unsettled older than half of what the stream keeps─▶ warned, again every ten minutes
- *     ▲─────────────────────── younger again ───────────────────────────┘
- */
 import type { Logger } from '#observability';
 import { GrowingFigure } from './growing-figure.js';
 import {
@@ -13,21 +7,26 @@ import {
   type StreamQuestions,
 } from './stream-figures.js';
 
-const LOOK_EVERY_MS_MAX = 30_000;
-const LOOK_EVERY_MS_MIN = 1_000;
-/** Looks within the age that a stream keeps, at least. */
-const LOOKS = 40;
+const CHECK_EVERY_MS_MAX = 30_000;
+const CHECK_EVERY_MS_MIN = 1_000;
+/** Minimum number of checks within the stream's maximum age. */
+const CHECKS = 40;
 const SAID_EVERY_MS = 600_000;
 const NOTHING_KNOWN: ReadonlyMap<string, never> = new Map<string, never>();
 
-/** How old the oldest message is that is not settled, and when it leaves. */
+/** The age of the oldest unsettled message, and when it expires. */
 export interface AgeWarning {
   readonly oldest_seconds: number;
   readonly expires_in_seconds: number;
   readonly age_seconds_max: number;
 }
 
-/** See the head of this file. */
+/**
+ * Warns before messages leave the stream by age without having been stored, while there is time to act.
+ *
+ *   quiet ─oldest unsettled older than half of the stream's age─▶ warned, again every ten minutes
+ *     ▲─────────────────────── younger again ────────────────────────┘
+ */
 export class AgeWatch {
   private brokers: StreamFigures;
   private timer: NodeJS.Timeout | undefined;
@@ -42,24 +41,24 @@ export class AgeWatch {
     this.brokers = new StreamFigures(broker);
   }
 
-  /** What was found by the last look; `undefined` when there is nothing to warn of. */
+  /** The result of the last check; `undefined` when there is nothing to warn of. */
   get warning(): AgeWarning | undefined {
     return this.current;
   }
 
-  /** Looks again and again until `stop`. */
+  /** Checks regularly until `stop`. */
   start(): void {
     void this.turn();
   }
 
-  /** Ends it. */
+  /** Stops checking. */
   stop(): void {
     this.isStopped = true;
     clearTimeout(this.timer);
   }
 
-  /** Looks once. @returns the seconds that the stream keeps messages, 0 when it keeps them for ever or does not answer */
-  async look(): Promise<number> {
+  /** Checks once. @returns the stream's maximum age in seconds, 0 when there is none or no answer */
+  async check(): Promise<number> {
     const stream = await this.believed();
     if (stream === undefined || stream.ageSecondsMax === 0) {
       this.current = undefined;
@@ -73,8 +72,8 @@ export class AgeWatch {
   }
 
   /**
-   * The stream. A broker that lags is believed at the next look: a stream that lost messages answers so for ever, and
-   * without the database, which may be what is down, nobody can tell the two apart.
+   * The stream. A lagging answer is accepted at the next check, because a stream that lost messages gives it for ever.
+   * Without the database, which may be down, the two cannot be distinguished.
    */
   private async believed(): Promise<BelievedStream | undefined> {
     try {
@@ -87,8 +86,7 @@ export class AgeWatch {
 
   private judge(oldestSeconds: number, ageSecondsMax: number): void {
     if (oldestSeconds <= ageSecondsMax / 2) {
-      if (this.current !== undefined)
-        this.logger.info('no message is about to leave the stream unstored any more');
+      if (this.current !== undefined) this.logger.info('no unstored message is about to expire any more');
       [this.current, this.saidAtMs] = [undefined, undefined];
       return;
     }
@@ -101,18 +99,18 @@ export class AgeWatch {
     this.saidAtMs = performance.now();
     this.logger.warn(
       this.current,
-      'the oldest message that is not stored leaves the stream soon and is lost then: see to the workers and Postgres, or raise SEKALI_STREAM_AGE_SECONDS_MAX',
+      'the oldest unstored message expires soon and is then lost: check the workers and Postgres, or raise SEKALI_STREAM_AGE_SECONDS_MAX',
     );
   }
 
   private async turn(): Promise<void> {
-    // Brokers that do not answer are told of elsewhere; they are asked again soon, as at the start.
-    const keptSeconds = await this.look().catch(() => undefined);
+    // Another place reports brokers that do not answer. They are asked again soon, as at the start.
+    const keptSeconds = await this.check().catch(() => undefined);
     if (this.isStopped) return;
     const everyMs =
       keptSeconds === undefined
-        ? LOOK_EVERY_MS_MIN
-        : Math.min(LOOK_EVERY_MS_MAX, Math.max(LOOK_EVERY_MS_MIN, lookEveryMs(keptSeconds)));
+        ? CHECK_EVERY_MS_MIN
+        : Math.min(CHECK_EVERY_MS_MAX, Math.max(CHECK_EVERY_MS_MIN, checkEveryMs(keptSeconds)));
     this.timer = setTimeout(() => void this.turn(), everyMs);
     this.timer.unref();
   }
@@ -127,7 +125,7 @@ function withoutMemory(broker: StreamQuestions): StreamQuestions {
   };
 }
 
-/** A stream that keeps its messages for ever is looked at seldom: it may be changed. */
-function lookEveryMs(keptSeconds: number): number {
-  return keptSeconds === 0 ? LOOK_EVERY_MS_MAX : (keptSeconds * 1_000) / LOOKS;
+/** A stream without a maximum age is checked rarely, in case it is changed. */
+function checkEveryMs(keptSeconds: number): number {
+  return keptSeconds === 0 ? CHECK_EVERY_MS_MAX : (keptSeconds * 1_000) / CHECKS;
 }

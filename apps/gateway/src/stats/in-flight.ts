@@ -1,29 +1,15 @@
-/**
- * How many messages are in flight, and how many are gone: left the stream, or were acknowledged, without being settled.
- *
- *   last sequence − settled = in flight + gone
- *
- * What the brokers call unsettled is never less than what is in flight, since a message is acknowledged after it was
- * settled. So of the sequences that a stream had, as many are gone as are neither settled nor unsettled, at least; and
- * exactly as many when nothing is under way. Asked in this order, what moves in between can only make it fewer:
- *
- *   the stream ─▶ its consumer ─▶ the database ─▶ the stream again
- *
- * What is gone stays gone, so the largest number that was seen holds, until the consumer is made again or the database
- * goes back: then messages may be delivered that were given up.
- */
 import type { BelievedConsumer, BelievedStream, Settled, StreamFigures } from './stream-figures.js';
 
-/** Messages on their way, in numbers. */
+/** Numbers of messages on their way. */
 export interface InFlight {
   readonly inFlight: number;
   readonly gone: number;
-  /** `undefined` when there is nothing in flight, or no consumer. */
+  /** `undefined` when nothing is in flight, or there is no consumer. */
   readonly consumer?: BelievedConsumer | undefined;
   readonly stream?: BelievedStream | undefined;
 }
 
-/** Figures of the database, read at one moment. */
+/** Figures of the database, all read at one moment. */
 export interface SettledFigures {
   readonly settledByIdentity: Settled;
 }
@@ -35,7 +21,23 @@ interface Gone {
   readonly count: number;
 }
 
-/** See the head of this file. Remembers what is gone. */
+/**
+ * Counts the messages in flight, and those that are gone: they left the stream, or were acknowledged, without being
+ * settled.
+ *
+ *   last sequence − settled = in flight + gone
+ *
+ * The brokers' number of unsettled messages is never less than the number in flight, because a message is settled
+ * before it is acknowledged. So at least those sequences are gone that are neither settled nor unsettled. The number is
+ * exact when nothing is under way. Read in the following order, concurrent changes can only lower it:
+ *
+ *   the stream ─▶ its consumer ─▶ the database ─▶ the stream again
+ *
+ * A message that is gone stays gone, so the largest number holds. It ends when the consumer is created again or the
+ * database goes back, because messages that were given up may then be delivered.
+ *
+ * Remembers which messages are gone.
+ */
 export class InFlightCount {
   private gone: Gone | undefined;
 
@@ -45,8 +47,8 @@ export class InFlightCount {
    * Counts.
    *
    * @param figures read before
-   * @param readAgain reads them again, from the database and not from anything kept
-   * @returns the figures that go with the count
+   * @param readAgain reads them again from the database, not from a cache
+   * @returns the figures that match the count
    */
   async count<F extends SettledFigures>(
     figures: F,

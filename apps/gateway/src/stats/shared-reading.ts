@@ -1,17 +1,16 @@
-/**
- * A question that many ask, answered with as few readings as can be.
- *
- *   reading ◀─ who asked before it began
- *   next    ◀─ who asks while it is under way: the answer must not be older than the question
- *
- * One that took long is kept for a while, in proportion: however many topics there are and however often it is asked,
- * reading takes a fifth of one connection's time at most.
- */
 const KEPT_TIMES = 4;
 const QUICK_MS_MAX = 20;
 const KEPT_MS_MAX = 5_000;
 
-/** See the head of this file. */
+/**
+ * Answers many requests for the same value with as few readings as possible.
+ *
+ *   reading ◀─ requests from before it started
+ *   next    ◀─ requests during it: the answer must not be older than the request
+ *
+ * A slow reading is kept for a while, in proportion to its time. So readings take at most a fifth of one connection's
+ * time, for any number of topics and requests.
+ */
 export class SharedReading<T> {
   private reading: Promise<T> | undefined;
   private next: Promise<T> | undefined;
@@ -19,13 +18,13 @@ export class SharedReading<T> {
 
   constructor(private readonly read: () => Promise<T>) {}
 
-  /** The answer, not older than the question but for what was said above. Rejects as the reading does. */
+  /** The value, not older than the request, except for a kept reading. Rejects when the reading does. */
   async ask(): Promise<T> {
     if (this.kept !== undefined && performance.now() < this.kept.untilMs) return this.kept.answer;
     return this.askAgain();
   }
 
-  /** The answer, not older than the question. */
+  /** The value, not older than the request. */
   async askAgain(): Promise<T> {
     if (this.reading === undefined) return this.begin();
     this.next ??= this.reading.then(

@@ -9,13 +9,13 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-/** Reads numbers, each of which takes until `finish`, so long by the clock. */
+/** Reads numbers. Each reading lasts until `finish`, which sets its duration. */
 class Counted {
   readings = 0;
   readonly reading = new SharedReading(async () => this.read());
   private finishReading: (() => void) | undefined;
 
-  /** Ends the reading that is under way, and lets those who wait for it go on. */
+  /** Ends the current reading, and lets its callers continue. */
   async finish(tookMs: number): Promise<void> {
     jest.advanceTimersByTime(tookMs);
     this.finishReading?.();
@@ -31,7 +31,7 @@ class Counted {
 }
 
 describe('a shared reading', () => {
-  it('is begun after the question, and one for all that ask meanwhile', async () => {
+  it('starts after the request, and serves all requests that come meanwhile', async () => {
     const counted = new Counted();
     const { reading } = counted;
     const first = reading.ask();
@@ -44,7 +44,7 @@ describe('a shared reading', () => {
     expect([await later, counted.readings]).toEqual([3, 3]);
   });
 
-  it('that took long is kept in proportion, but for who cannot use an older one', async () => {
+  it('that took long is kept in proportion, except for callers that need a new one', async () => {
     const counted = new Counted();
     const { reading } = counted;
     const first = reading.ask();
@@ -61,7 +61,7 @@ describe('a shared reading', () => {
     expect(await later).toBe(3);
   });
 
-  it('that failed is read again by the next', async () => {
+  it('that failed is repeated by the next request', async () => {
     let readings = 0;
     const reading = new SharedReading(async () => {
       readings += 1;

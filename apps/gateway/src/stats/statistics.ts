@@ -1,10 +1,3 @@
-/**
- * `GET /stats`: what is in the database's counters, and what the stream holds beyond it.
- *
- * The database is read first and the stream after it, so that what was published in between is in flight and
- * nothing is ever settled that was not received. Duplicates that this gateway saw dropped are its own figures from
- * memory: they need not have been written to count.
- */
 import type { StatsView, TopicStats, TopicStatsView } from '#contracts';
 import {
   storeTotals,
@@ -26,13 +19,13 @@ import { StaleAnswerError, StreamFigures, type StreamQuestions } from './stream-
 const DATABASE_MS_MAX = 3_000;
 /** Topics of one answer, at most. */
 export const TOPICS_LISTED_MAX = 1_000;
-/** Bytes of their names, at most: one is up to 1,039 characters, and stands in an answer twice. */
+/** Bytes of the topics' names, at most. A name has up to 1,039 characters, and occurs twice in an answer. */
 const NAME_BYTES_MAX = 262_144;
 
-/** What is asked about duplicates that this gateway saw. */
+/** The duplicates that this gateway saw. */
 export type OwnDuplicates = Pick<BrokerDuplicates, 'own'>;
 
-/** Some topics, and the name after which the others follow. */
+/** Some topics, and the name after which the next page starts. */
 export interface TopicsAnswer<View> {
   readonly view: View;
   readonly next?: string | undefined;
@@ -45,7 +38,13 @@ interface Figures {
   readonly gateway: string;
 }
 
-/** See the head of this file. */
+/**
+ * `GET /stats`: the counters of the database, and what the stream holds beyond them.
+ *
+ * The database is read first and the stream after it. So messages that were published in between are in flight, and
+ * nothing is settled that was not received. The duplicates that this gateway saw come from its own memory, and count
+ * before they are written.
+ */
 export class Statistics {
   private readonly figures: SharedReading<Figures>;
   private readonly brokers: StreamFigures;
@@ -65,8 +64,8 @@ export class Statistics {
   /**
    * All figures, and those of the first topics.
    *
-   * @throws a 503 problem when the database or the brokers do not answer, or the brokers answer with an older state
-   *   than is known; the problem then has what the database knows
+   * @throws a 503 problem when the database or the brokers do not answer, or the brokers' answer is older than the
+   *   known state. The problem then has the figures of the database
    */
   async read(): Promise<TopicsAnswer<StatsView>> {
     const figures = await databaseAnswer(
@@ -116,7 +115,7 @@ export class Statistics {
     }
   }
 
-  /** Figures that leave out this gateway's own rows, read while it counted under one id. */
+  /** Figures without this gateway's own rows, read while it counted under one id. */
   private async ownFigures(read: () => Promise<Figures>): Promise<Figures> {
     for (;;) {
       const figures = await read();
@@ -158,7 +157,7 @@ export class Statistics {
     return { view, next: nextOf(listed) };
   }
 
-  /** What needs no answer of the brokers. */
+  /** The figures that need no answer from the brokers. */
   private known({
     all,
   }: StoreTotals): Pick<
@@ -179,7 +178,7 @@ export class Statistics {
   }
 
   private unknown({ totals }: Figures, cause: StaleAnswerError): ProblemError {
-    const detail = `${cause.message} What is in flight is not known at this moment; try again.`;
+    const detail = `${cause.message} The number of messages in flight is unknown; try again.`;
     return new ProblemError(
       problem('unavailable', 503, detail, { component: 'broker', known: this.known(totals) }),
       { 'retry-after': '2' },
@@ -188,7 +187,7 @@ export class Statistics {
   }
 }
 
-/** As many of the topics as an answer may name; at least one. */
+/** As many topics as an answer may name; at least one. */
 function boundedPage({ topics, isCut }: TopicPage): TopicPage {
   let bytes = 0;
   const beyond = topics.findIndex(

@@ -1,4 +1,4 @@
-/** The figures while brokers lag, messages leave unstored, and duplicates are not written yet. */
+/** The figures while brokers lag, messages expire unstored, and duplicates are not written yet. */
 import { describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { StatsView, TopicStatsView } from '#contracts';
@@ -21,7 +21,7 @@ INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflic
 VALUES ($1, 'orders.created', 0, cardinality($2::bigint[]), 0, 0, 0, 0)
 ON CONFLICT (stream_id, topic, shard) DO UPDATE SET stored = counter.stored + EXCLUDED.stored`;
 
-/** A system with a gateway, and what a worker does, step by step. */
+/** A system with a gateway, and the steps of a worker. */
 class Bench {
   private constructor(
     readonly system: TestSystem,
@@ -54,7 +54,7 @@ class Bench {
     if (answer.status !== 202) throw new Error(answer.text);
   }
 
-  /** Stores and acknowledges up to so many messages. @returns their sequences */
+  /** Stores and acknowledges up to a number of messages. @returns their sequences */
   async work(messages: number): Promise<number[]> {
     const consumer = await jetstream(this.system.connection).consumers.get(
       this.system.streamName,
@@ -72,7 +72,7 @@ class Bench {
     return seqs;
   }
 
-  /** Figures of their own, with answers of the brokers put between. */
+  /** Separate statistics, with modified answers of the brokers. */
   statistics(questions: StreamQuestions): Statistics {
     const { pool, streamName } = this.system;
     return new Statistics(pool, questions, streamName, new BrokerDuplicates(pool));
@@ -98,7 +98,7 @@ describe('what left the stream unstored', () => {
     expect(await bench.stats()).toMatchObject({ received: 4, in_flight: 4, gone: 0 });
     await bench.manager.streams.deleteMessage(bench.system.streamName, 3);
     await waitFor(async () => (await bench.stats()).gone === 1, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'the message to be gone',
     });
     expect(await bench.stats()).toMatchObject({ received: 3, in_flight: 3, gone: 1 });
@@ -106,7 +106,7 @@ describe('what left the stream unstored', () => {
     expect(await bench.stats()).toMatchObject({ received: 3, unique_processed: 2, in_flight: 1, gone: 1 });
     expect(await bench.work(1)).toEqual([4]);
     await waitFor(async () => (await bench.stats()).in_flight === 0, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'nothing to be in flight',
     });
     const figures = { received: 3, unique_processed: 3, in_flight: 0, gone: 1, lag_seconds: 0 };
@@ -122,7 +122,7 @@ describe('what left the stream unstored', () => {
     });
   });
 
-  it('is none of it while it waits for an acknowledgement, or was just stored', async () => {
+  it('does not include a message that waits for an acknowledgement, or was just stored', async () => {
     const bench = await Bench.start();
     const rounds = { left: 15 };
     const looking = (async () => {
@@ -183,7 +183,7 @@ describe('a broker that answers with an older state', () => {
     });
   });
 
-  it('makes the figures unknown, where this gateway was told more before', async () => {
+  it('makes the figures unknown, where this gateway has seen more before', async () => {
     const bench = await Bench.start();
     const old = await bench.manager.streams.info(bench.system.streamName);
     await bench.publish(['1', '2']);
@@ -264,13 +264,13 @@ SELECT name, identity, 2, stream_id, $1 FROM sekali.stream`;
     };
     const statistics = bench.statistics(answers);
     const watch = new AgeWatch(answers, createLogger('gateway', 'silent'));
-    const keptSeconds = await watch.look();
+    const keptSeconds = await watch.check();
     expect((await statistics.read()).view).toMatchObject({ received: 6, in_flight: 2 });
     end = 2;
     await expect(statistics.read()).rejects.toMatchObject({ problem: { status: 503, component: 'broker' } });
-    // Messages that are about to leave are looked for all the same.
-    await expect(watch.look()).rejects.toThrow('an older state');
-    expect(await watch.look()).toBe(keptSeconds);
+    // Messages that are about to expire are still found.
+    await expect(watch.check()).rejects.toThrow('an older state');
+    expect(await watch.check()).toBe(keptSeconds);
     await bench.system.pool.query(REGISTER, [2]);
     expect((await statistics.read()).view).toMatchObject({ received: 4, in_flight: 0, gone: 0 });
     end = 5;
@@ -311,8 +311,8 @@ describe('duplicates that the brokers dropped', () => {
     }
     const other = await RunningGateway.start(bench.system.environment);
     await waitFor(async () => (await bench.stats(other)).duplicates.broker === expected, {
-      withinMs: 5_000,
-      describe: 'the other gateway to be told',
+      timeoutMs: 5_000,
+      describe: 'the other gateway to see them',
     });
   });
 });
@@ -362,7 +362,7 @@ describe('messages that are about to leave by age', () => {
       max_age: seconds * 1_000_000_000,
       duplicate_window: seconds * 1_000_000_000,
     });
-    // A gateway that starts now looks as often as this stream needs.
+    // A gateway that starts now checks as often as this stream needs.
     const gateway = await RunningGateway.start(bench.system.environment);
     await bench.publish(['1']);
     const { expires_in_seconds: left } = await bench.stats(gateway);
@@ -374,28 +374,28 @@ describe('messages that are about to leave by age', () => {
       warn: (...words: unknown[]) => said.push(JSON.stringify(words)),
       info: () => undefined,
     });
-    await watch.look();
-    await watch.look();
+    await watch.check();
+    await watch.check();
     expect([watch.warning, said]).toEqual([undefined, []]);
     await waitFor(
       async () => {
-        await watch.look();
+        await watch.check();
         return watch.warning !== undefined;
       },
-      { withinMs: seconds * 1_000, describe: 'the warning' },
+      { timeoutMs: seconds * 1_000, describe: 'the warning' },
     );
-    await watch.look();
+    await watch.check();
     expect(said).toHaveLength(1);
     expect(said[0]).toContain('SEKALI_STREAM_AGE_SECONDS_MAX');
     await waitFor(async () => (await gateway.get('/health')).text.includes('"unstored":{"oldest_seconds":'), {
-      withinMs: seconds * 1_000,
-      describe: 'the health to tell it',
+      timeoutMs: seconds * 1_000,
+      describe: 'the health to show it',
     });
     await waitFor(async () => (await bench.stats(gateway)).gone === 1, {
-      withinMs: 60_000,
+      timeoutMs: 60_000,
       describe: 'the message to leave',
     });
-    await watch.look();
+    await watch.check();
     expect(watch.warning).toBeUndefined();
   });
 });

@@ -1,36 +1,26 @@
-/**
- * What the brokers say of the stream and its consumer, where it can be believed.
- *
- * A broker that was cut off, or has just taken over, may answer with an older state than it had acknowledged. The end of
- * a stream only grows, so an answer is asked for again while it ends below what is known:
- *
- *   the largest PubAck of this gateway · what this gateway was told before · the highest sequence of the database
- *
- * and while the broker that gives it has not heard of a majority of the others for a while.
- */
 import { type ConsumerInfo, hasMajority, streamIdentity, type StreamInfo } from '#broker';
 import type { SettledStream } from '#store';
 import { pause } from '#waiting';
 import type { BrokerLink } from '../broker-link.js';
 import { GrowingFigure } from './growing-figure.js';
 
-/** What is asked. */
+/** The queries that this needs. */
 export type StreamQuestions = Pick<BrokerLink, 'stream' | 'consumer' | 'publishedAt' | 'acknowledged'>;
 
-/** The stream, as far as the figures need it. */
+/** The parts of the stream that the figures need. */
 export interface BelievedStream {
   readonly identity: string;
-  /** Tells one incarnation from the next: a stream that lost messages keeps its identity. */
+  /** Identifies the incarnation. A stream that lost messages keeps its identity. */
   readonly incarnation: string;
   readonly firstSeq: number;
   readonly lastSeq: number;
-  /** Messages that were deleted between the first and the last. */
+  /** Number of deleted messages between the first and the last. */
   readonly deleted: number;
   /** Age at which messages leave, in seconds; 0 when they do not. */
   readonly ageSecondsMax: number;
 }
 
-/** The consumer, as far as the figures need it. */
+/** The parts of the consumer that the figures need. */
 export interface BelievedConsumer {
   readonly created: string;
   readonly ackFloor: number;
@@ -43,14 +33,23 @@ export class StaleAnswerError extends Error {
   override readonly name = 'StaleAnswerError';
 }
 
-/** By the database, for each identity of the stream: its newest incarnation. */
+/** The newest incarnation of each stream identity in the database. */
 export type Settled = ReadonlyMap<string, SettledStream>;
 
 const BELIEVED_MS_MAX = 2_000;
 const AGAIN_MS = 100;
 const NANOSECONDS = 1_000_000_000;
 
-/** See the head of this file. */
+/**
+ * The brokers' state of the stream and its consumer, as far as it can be trusted.
+ *
+ * A broker that was cut off, or has just taken over, may answer with an older state than it has acknowledged. The end
+ * of a stream only grows. So the query is repeated while the answer ends below the largest known sequence:
+ *
+ *   the largest PubAck of this gateway · the earlier answers to this gateway · the highest sequence of the database
+ *
+ * It is also repeated while the broker has not heard from a majority of the others for a while.
+ */
 export class StreamFigures {
   private seen: { readonly incarnation: string; readonly lastSeq: GrowingFigure } | undefined;
 
@@ -59,7 +58,7 @@ export class StreamFigures {
   /**
    * The stream as it is; `undefined` when there is none, and none is known.
    *
-   * @throws StaleAnswerError when no answer can be believed in time; what the brokers throw when they do not answer
+   * @throws StaleAnswerError when no answer can be trusted in time; the brokers' error when they do not answer
    */
   async stream(settled: Settled): Promise<BelievedStream | undefined> {
     const deadline = Date.now() + BELIEVED_MS_MAX;
@@ -76,8 +75,8 @@ export class StreamFigures {
   /**
    * The consumer as it is; `undefined` when there is none.
    *
-   * @param stream asked before: the consumer must know of all that it had
-   * @throws what the brokers throw when they do not answer
+   * @param stream its earlier state, all of which the consumer must know
+   * @throws the brokers' error when they do not answer
    */
   async consumer(stream: BelievedStream): Promise<BelievedConsumer | undefined> {
     const deadline = Date.now() + BELIEVED_MS_MAX;
@@ -114,7 +113,7 @@ export class StreamFigures {
     return hasMajority(info) ? undefined : 'it has not heard of a majority of the others for a while';
   }
 
-  /** A PubAck does not say to which incarnation its sequence belongs; one from before it began does not count. */
+  /** A PubAck does not name the incarnation of its sequence. One from before the incarnation began does not count. */
   private acknowledgedSince(beganMs: number): number {
     const { acknowledged } = this.broker;
     return acknowledged.notedAt.getTime() < beganMs ? 0 : acknowledged.least();
@@ -130,7 +129,7 @@ export class StreamFigures {
       incarnation,
       firstSeq: state.first_seq,
       lastSeq: state.last_seq,
-      // The client's type promises it; the server leaves it out when there is none.
+      // The client's type requires it, but the server omits it when there is none.
       deleted: state.num_deleted || 0,
       ageSecondsMax: config.max_age / NANOSECONDS,
     };
@@ -142,7 +141,7 @@ function incarnationOf(info: StreamInfo, settled: Settled): string {
   return `${identity} ${settled.get(identity)?.streamId ?? 0}`;
 }
 
-/** What was neither delivered nor deleted must be pending. */
+/** A message that was neither delivered nor deleted must be pending. */
 function knowsAllOf(info: ConsumerInfo, { firstSeq, lastSeq, deleted }: BelievedStream): boolean {
   return info.num_pending >= lastSeq - Math.max(info.delivered.stream_seq, firstSeq - 1) - deleted;
 }

@@ -4,13 +4,13 @@ import { problem, ProblemError } from '../problems/problem-error.js';
 const LIMIT_DEFAULT = 1_000;
 const PARAMETERS = ['cursor', 'limit'];
 
-/** Reads it. Throws a 400 problem that names the parameter. */
+/** Reads the query. Throws a 400 problem that names the parameter. */
 export function readTopicsQuery(url: string): { readonly after: string; readonly limit: number } {
   const start = url.indexOf('?');
   const parameters = new URLSearchParams(start === -1 ? '' : url.slice(start + 1));
   for (const name of parameters.keys()) {
     if (!PARAMETERS.includes(name)) {
-      throw wrong(name, `"${name.slice(0, 64)}" is no parameter; there are ${PARAMETERS.join(', ')}.`);
+      throw wrong(name, `"${name.slice(0, 64)}" is not a parameter; there are ${PARAMETERS.join(', ')}.`);
     }
     if (parameters.getAll(name).length > 1) throw wrong(name, `"${name}" is given more than once.`);
   }
@@ -29,7 +29,7 @@ export function topicsLink(origin: string, after: string, limit?: number): strin
 
 function readCursor(text: string): string {
   const topic = Buffer.from(text, 'base64url').toString('utf8');
-  // Counters are also kept of what has no topic, under names in brackets.
+  // There are also counters for messages without a topic, under names in brackets.
   if (/^[A-Za-z0-9_.()-]{1,1100}$/.test(topic) && Buffer.from(topic).toString('base64url') === text)
     return topic;
   const detail = 'Take "cursor" unchanged from the Link header of an answer, or leave it out.';

@@ -1,6 +1,9 @@
-/** A certificate for localhost that nobody trusts, and its key, which is no secret: for tests alone. Ends in 2126. */
+/**
+ * A certificate for localhost without an authority, and its key, which is not secret. It is for tests only, and ends in
+ * 2126.
+ */
 
-/** PEM. */
+/** In PEM form. */
 export const CERTIFICATE = `-----BEGIN CERTIFICATE-----
 MIIBfzCCASWgAwIBAgIUD/aSbZZwTZlMZuAEFzXvPDEqUZkwCgYIKoZIzj0EAwIw
 FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNDIxMTczN1oYDzIxMjYxMDMx
@@ -14,7 +17,7 @@ XS34
 -----END CERTIFICATE-----
 `;
 
-/** PEM. */
+/** In PEM form. */
 export const CERTIFICATE_KEY = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgU2ocGd04h6Q+16ci
 3iCajoPY+oPk2wyzZLakfgM0ItahRANCAAR48JUdbNURvIzL+OFMW5cFGPMYI8R2

@@ -1,7 +1,10 @@
-/** A socket to a gateway, for what no HTTP client sends: it leaves its own side open until the other side has closed. */
+/**
+ * A socket to a gateway, for input that no HTTP client sends. It leaves its own side open until the other side has
+ * closed.
+ */
 import { connect, type Socket } from 'node:net';
 
-/** Connects. What breaks the connection is no error: its end tells. */
+/** Connects. A broken connection is not an error; its end shows it. */
 export function dial(url: string): Socket {
   const { hostname, port } = new URL(url);
   return connect({ port: Number(port), host: hostname, allowHalfOpen: true }).on('error', () => undefined);
@@ -10,8 +13,8 @@ export function dial(url: string): Socket {
 const WRITE_EVERY_MS = 50;
 
 /**
- * Everything that comes back until the connection is closed from the other side, and how long that took. An end is not
- * enough: what is half open answers nothing to what still comes, and is there all the same.
+ * Everything that comes back until the other side closes the connection, and how long that took. A half-open connection
+ * is not enough: it answers nothing, but still exists.
  */
 export async function endOf(socket: Socket): Promise<[text: string, elapsedMs: number]> {
   const startedAt = performance.now();
@@ -24,13 +27,13 @@ export async function endOf(socket: Socket): Promise<[text: string, elapsedMs: n
   return [Buffer.concat(chunks).toString(), performance.now() - startedAt];
 }
 
-/** Sends bytes and reads until the text that came back has what is asked for. Rejects when the connection ends before. */
-export async function readUntil(socket: Socket, wanted: RegExp): Promise<string> {
+/** Sends bytes and reads until the answer matches. Rejects when the connection ends before. */
+export async function readUntil(socket: Socket, expected: RegExp): Promise<string> {
   let text = '';
   return new Promise((resolve, reject) => {
     const onData = (chunk: Buffer): void => {
       text += chunk.toString('latin1');
-      if (!wanted.test(text)) return;
+      if (!expected.test(text)) return;
       socket.off('data', onData);
       resolve(text);
     };
@@ -41,20 +44,20 @@ export async function readUntil(socket: Socket, wanted: RegExp): Promise<string>
   });
 }
 
-/** Whether a gateway wants a body of so many bytes now. To ask takes none of the room that others grow into. */
-export async function wantsBody(url: string, bytes: number, headers = ''): Promise<boolean> {
+/** Whether a gateway has room for a body of a size now. Asking takes no room from other bodies. */
+export async function hasRoomForBody(url: string, bytes: number, headers = ''): Promise<boolean> {
   const socket = dial(url);
   socket.write(
     'POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n' +
       `${headers}Content-Length: ${bytes}\r\n\r\n`,
   );
   const text = await readUntil(socket, /\r\n\r\n/).finally(() => socket.destroy());
-  const wanted = text.startsWith('HTTP/1.1 100 ');
-  if (!wanted && !text.startsWith('HTTP/1.1 503 ')) throw new Error(text);
-  return wanted;
+  const isContinued = text.startsWith('HTTP/1.1 100 ');
+  if (!isContinued && !text.startsWith('HTTP/1.1 503 ')) throw new Error(text);
+  return isContinued;
 }
 
-/** The one answer that came back, taken apart. Throws when there is none, or more behind it. */
+/** Parses the only answer. Throws when there is none, or more than one. */
 export function rawAnswer(text: string): {
   status: number;
   headers: Readonly<Record<string, string>>;

@@ -1,4 +1,4 @@
-/** A gateway in the process of the test, with a client for it. It is stopped after the file's last test. */
+/** A gateway in the test's process, with a client for it. It is stopped after the file's last test. */
 import { afterAll } from '@jest/globals';
 import { readGatewaySettings } from '#config';
 import type { PublishResponse, Problem } from '#contracts';
@@ -6,18 +6,18 @@ import { createLogger } from '#observability';
 import { waitFor } from '#testing';
 import { Gateway } from '../gateway.js';
 
-/** An answer, read to its end. */
+/** An answer that was read to its end. */
 export interface Answered {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
 }
 
-/** A gateway and a way to talk to it. */
+/** A gateway with a client. */
 export class RunningGateway {
   private constructor(readonly gateway: Gateway) {}
 
-  /** Starts one and waits until it is ready, unless told otherwise. */
+  /** Starts a gateway and, by default, waits until it is ready. */
   static async start(
     environment: Readonly<Record<string, string>>,
     untilReady = true,
@@ -27,7 +27,7 @@ export class RunningGateway {
     const made = new RunningGateway(gateway);
     if (untilReady) {
       const isReady = async (): Promise<boolean> => (await made.get('/health/ready')).status === 200;
-      await waitFor(isReady, { withinMs: 20_000, describe: 'the gateway to be ready' });
+      await waitFor(isReady, { timeoutMs: 20_000, describe: 'the gateway to be ready' });
     }
     return made;
   }
@@ -37,7 +37,7 @@ export class RunningGateway {
     return { status: response.status, headers: response.headers, text: await response.text() };
   }
 
-  /** Publishes: text and bytes as they are, anything else as JSON. */
+  /** Publishes: text and bytes unchanged, anything else as JSON. */
   async publish(body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answered> {
     return this.get('/publish', {
       method: 'POST',
@@ -47,7 +47,7 @@ export class RunningGateway {
   }
 }
 
-/** An event, valid unless `members` make it otherwise. */
+/** An event, which is valid unless `members` changes that. */
 export function event(
   eventId: string,
   members: Readonly<Record<string, unknown>> = {},
@@ -62,12 +62,12 @@ export function event(
   };
 }
 
-/** The answer of `POST /publish`; a problem of one has the same members. */
+/** The answer of `POST /publish`. A problem of that route has the same members. */
 export function published(answered: Answered): PublishResponse & Problem {
   return JSON.parse(answered.text) as PublishResponse & Problem;
 }
 
-/** The problem that an answer is. Throws when it is none. */
+/** The problem in an answer. Throws when it is not one. */
 export function problemOf(answered: Answered): Problem {
   const type = answered.headers.get('content-type');
   if (type !== 'application/problem+json; charset=utf-8')

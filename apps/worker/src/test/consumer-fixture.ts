@@ -215,7 +215,7 @@ export async function ledgerBecomes(
       const { stored, duplicates, deadLetters } = await readLedger(pool);
       return stored + duplicates + deadLetters >= total;
     },
-    { withinMs, describe: `${total} messages settled` },
+    { timeoutMs: withinMs, describe: `${total} messages settled` },
   );
   expect(await readLedger(pool)).toEqual(expected);
 }
@@ -232,7 +232,7 @@ export async function unsettled(
 /** Waits until every message is acknowledged. */
 export async function nothingUnsettled(system: Parameters<typeof unsettled>[0]): Promise<void> {
   await waitFor(async () => (await unsettled(system)) === 0, {
-    withinMs: 30_000,
+    timeoutMs: 30_000,
     describe: 'every message acknowledged',
   });
 }

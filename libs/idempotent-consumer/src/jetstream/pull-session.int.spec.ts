@@ -53,7 +53,7 @@ function open(consumer: string, stream = system.streamName): Watched {
 }
 
 async function reasonOf(watched: Watched, withinMs = 10_000): Promise<string | undefined> {
-  await waitFor(() => watched.lost.length > 0, { withinMs, describe: 'the session to be lost' });
+  await waitFor(() => watched.lost.length > 0, { timeoutMs: withinMs, describe: 'the session to be lost' });
   return watched.lost[0];
 }
 
@@ -64,7 +64,7 @@ describe('a pull session', () => {
     watched.session.request(10, ROOM_BYTES);
     expect(watched.session.requested).toBe(10);
     for (let n = 0; n < 4; n++) await jetstream(system.connection).publish(`${system.subjectPrefix}.a`, '{}');
-    await waitFor(() => watched.seqs.length === 4, { withinMs: 10_000, describe: 'four deliveries' });
+    await waitFor(() => watched.seqs.length === 4, { timeoutMs: 10_000, describe: 'four deliveries' });
     expect(watched.seqs).toEqual([1, 2, 3, 4]);
     expect(watched.session.requested).toBe(6);
     watched.session.close();
@@ -81,13 +81,13 @@ describe('a pull session', () => {
     watched.session.request(100, 2_500_000);
     // The word that it ended may come before the last deliveries.
     await waitFor(() => watched.ended() === 1 && watched.seqs.length >= 5, {
-      withinMs: 10_000,
+      timeoutMs: 10_000,
       describe: 'the pull to end',
     });
     expect(watched.seqs.length).toBeLessThanOrEqual(6);
     expect(watched.session.requested).toBe(0);
     watched.session.request(100, ROOM_BYTES);
-    await waitFor(() => watched.seqs.length === 8, { withinMs: 10_000, describe: 'the rest' });
+    await waitFor(() => watched.seqs.length === 8, { timeoutMs: 10_000, describe: 'the rest' });
     watched.session.close();
     expect(watched.lost).toEqual([]);
   });
@@ -109,7 +109,7 @@ describe('a pull session', () => {
   it('lives through idle time: heartbeats keep it', async () => {
     const watched = open(system.consumerName);
     watched.session.request(5, ROOM_BYTES);
-    await waitFor(() => watched.session.quietMs > 4_000, { withinMs: 10_000, describe: 'idle time' });
+    await waitFor(() => watched.session.quietMs > 4_000, { timeoutMs: 10_000, describe: 'idle time' });
     expect(watched.lost).toEqual([]);
     watched.session.close();
   });

@@ -51,7 +51,7 @@ async function loseRace(inbox: Inbox<string>, streamId: number, seq: number): Pr
     [id, streamId, 1_000 + seq],
   );
   const deciding = inbox.process(streamId, { messages: [message(seq, id)], poison: [] });
-  await waitFor(isAnyoneWaiting, { withinMs: 10_000, describe: 'the inbox waits for the other' });
+  await waitFor(isAnyoneWaiting, { timeoutMs: 10_000, describe: 'the inbox waits for the other' });
   await other.query('COMMIT');
   other.release();
   return (await deciding).get(seq);

@@ -68,7 +68,7 @@ describe('a transaction', () => {
       };
     });
     try {
-      await waitFor(() => sent.includes('AS second'), { withinMs: 10_000, describe: 'the second is sent' });
+      await waitFor(() => sent.includes('AS second'), { timeoutMs: 10_000, describe: 'the second is sent' });
     } finally {
       await other.query('SELECT pg_advisory_unlock(1)');
       other.release();

@@ -222,7 +222,7 @@ export class HandlerFixture {
   async settled(kept: number, dead: number, withinMs = 30_000): Promise<DeadLetterRow[]> {
     await waitFor(
       async () => (await this.kept()).length >= kept && (await this.deadLetters()).length >= dead,
-      { withinMs, describe: `${kept} events kept and ${dead} dead letters` },
+      { timeoutMs: withinMs, describe: `${kept} events kept and ${dead} dead letters` },
     );
     return this.deadLetters();
   }
@@ -240,7 +240,10 @@ export class HandlerFixture {
       const { num_pending: pending, num_ack_pending: unacked } = await this.info();
       return pending + unacked;
     };
-    await waitFor(async () => (await unsettled()) === 0, { withinMs: 20_000, describe: 'all to be settled' });
+    await waitFor(async () => (await unsettled()) === 0, {
+      timeoutMs: 20_000,
+      describe: 'all to be settled',
+    });
   }
 
   hasTold(type: ConsumerEvent['type']): boolean {

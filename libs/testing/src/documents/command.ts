@@ -1,24 +1,24 @@
 /**
- * The commands of a page: every line of a block of `sh`, every line behind `$` in a block of `console`, and what begins
- * like a command between back quotes.
+ * Finds the commands of a page. They are the lines of a block of `sh` and the lines behind `$` in a block of `console`.
+ * Inline code that starts like a command counts, too.
  *
- * Read as a shell does, as far as documents need it: quotes, comments, lines that go on, `&&`, `;` and `|`.
+ * They are read as a shell does, as far as documents need it: quotes, comments, continued lines, `&&`, `;` and `|`.
  */
 import { codeBlocks, inlineCode, type Document } from './document.js';
 
 /** One command. */
 export interface Command {
   readonly path: string;
-  /** Of its first word, or of the block it stands in. */
+  /** The line of its first word, or of its block. */
   readonly line: number;
   /** `NAME=value` in front of it. */
   readonly environment: Readonly<Record<string, string>>;
   readonly words: readonly string[];
-  /** What the page says that it prints. Empty where it says nothing. */
+  /** The output that the page shows. Empty where it shows none. */
   readonly output: readonly string[];
 }
 
-/** What a command begins with. */
+/** The beginnings of a command. */
 export const BEGINNING = /^(?:npm|npx|node|sekali|docker|curl|git|sh|deploy\/\S+\.sh) \S|^deploy\/\S+\.sh$/;
 
 /** All commands of a page, in their order. */
@@ -36,7 +36,7 @@ export function commandsOf(document: Document): Command[] {
   return [...blocks, ...inline];
 }
 
-/** A session: what stands behind `$ ` was typed, and the rest was printed. */
+/** A session: the text behind `$ ` was typed, and the rest was printed. */
 function consoleCommands(path: string, text: string, firstLine: number): Command[] {
   const commands: Command[] = [];
   const lines = text.split('\n');
@@ -66,7 +66,7 @@ function command(path: string, line: number, typed: readonly string[], output: r
   return { path, line, environment, words: typed.slice(first), output };
 }
 
-/** The words of each command. `isOpen` says that the text ends within quotes or goes on behind its last line. */
+/** The words of each command. `isOpen` says that the text ends within quotes or continues behind its last line. */
 export function parseShell(text: string): { readonly commands: string[][]; readonly isOpen: boolean } {
   const commands: string[][] = [];
   let words: string[] = [];
@@ -85,10 +85,10 @@ export function parseShell(text: string): { readonly commands: string[][]; reado
   return { commands, isOpen };
 }
 
-/** What stands between quotes that are closed, or behind a backslash. */
+/** Text in closed quotes, or a character behind a backslash. */
 const CLOSED = /'[^']*'|"(?:[^"\\]|\\[^])*"|\\[^]/g;
 
-/** Blanks, a line that goes on, a comment, what ends a command, a word. */
+/** Blanks, a continued line, a comment, the end of a command, a word. */
 const TOKEN =
   /[ \t]+|\\\n|(?<![^\s])#[^\n]*|\n|&&|;|\||(?:[^\s'"&;|\\]|&(?!&)|\\[^\n]|'[^']*(?:'|$)|"(?:[^"\\]|\\[^])*(?:"|$))+|\\/g;
 

@@ -1,21 +1,21 @@
-/** What every page keeps to: its links lead somewhere, and its sentences can be read once. */
+/** The rules of every page: its links lead somewhere, and its sentences are easy to read. */
 import { posix } from 'node:path';
 import { BEGINNING } from './command.js';
 import { anchorsOf, codeBlocks, linksOf, sentencesOf, type Document } from './document.js';
 import type { Violation } from '../house-rules/rule.js';
+import { replacedWords } from '../house-rules/word-rules.js';
 
-/** A sentence of more is read twice. */
+/** A longer sentence has to be read twice. */
 export const SENTENCE_WORDS_MAX = 25;
 
-/** Languages of blocks in which no line is a command. Those of `sh` and `console` are, and are run. */
+/** Languages of blocks in which no line is a command. The commands of `sh` and `console` blocks are run. */
 const QUIET_LANGUAGES = new Set(['', 'json', 'js', 'sql', 'ts']);
 
-/** Words that send an English reader back to the beginning of the sentence, or that another word replaced. */
-const WORDS =
-  /\b(?:making|anew|told|beside|so (?:many|much|long)|whoever|nobody|bears|has not the|is no|at work|era|sight)\b/i;
+/** Words that only a page forbids. A comment may use them, as in "making a copy". */
+const PAGE_WORDS = /\bmaking\b/i;
 
 /**
- * Links that lead to no file of the repository, or to no heading of a page. Those to other hosts are not looked at.
+ * Links that lead to no file of the repository, or to no heading of a page. Links to other hosts are not checked.
  *
  * @param exists says whether there is a file or folder at a path from the root
  */
@@ -47,17 +47,17 @@ export function longSentences(documents: readonly Document[]): Violation[] {
   );
 }
 
-/** Words that have a better one. */
+/** Words that were replaced. */
 export function foreignWords(documents: readonly Document[]): Violation[] {
   return documents.flatMap((document) =>
     sentencesOf(document).flatMap(({ line, text }) => {
-      const word = WORDS.exec(text)?.[0];
+      const word = PAGE_WORDS.exec(text)?.[0] ?? replacedWords(text)[0]?.word;
       return word === undefined ? [] : [{ path: document.path, line, found: `"${word}" in: ${text}` }];
     }),
   );
 }
 
-/** Commands in blocks that are not read as such, and blocks of a language that is not known. */
+/** Commands in blocks whose commands are not run, and blocks of an unknown language. */
 export function hiddenCommands(documents: readonly Document[]): Violation[] {
   return documents.flatMap((document) =>
     codeBlocks(document)

@@ -9,9 +9,9 @@ export interface Document {
 
 /** A fenced block of code. */
 export interface CodeBlock {
-  /** What stands behind the fence: `sh`, `console`, `ts`; empty when nothing does. */
+  /** The text behind the fence: `sh`, `console`, `ts`; empty when there is none. */
   readonly language: string;
-  /** Of its first line of code, counted from 1. */
+  /** The line of its first line of code, counted from 1. */
   readonly line: number;
   readonly text: string;
 }
@@ -22,20 +22,20 @@ export interface Link {
   readonly target: string;
 }
 
-/** A sentence, or what stands for one: a cell of a table, an item of a list. */
+/** A sentence, a cell of a table, or an item of a list. */
 export interface Sentence {
   readonly line: number;
   readonly text: string;
 }
 
-/** Every page there is, in the order of their paths, the root's first. */
+/** All pages in the order of their paths, the root's first. */
 export function readDocuments(root: string): Document[] {
   const pages = readTree(root, (path) => path.endsWith('.md'));
   const depth = ({ path }: Document): number => path.split('/').length;
   return pages.sort((one, other) => depth(one) - depth(other) || (one.path < other.path ? -1 : 1));
 }
 
-/** The blocks of a page that stand between fences, indented ones too. */
+/** The blocks of a page between fences, also indented ones. */
 export function codeBlocks({ text }: Document): CodeBlock[] {
   const blocks: CodeBlock[] = [];
   for (const match of text.matchAll(/^( *)```(\S*)\n([^]*?)^\1```$/gm)) {
@@ -46,7 +46,7 @@ export function codeBlocks({ text }: Document): CodeBlock[] {
   return blocks;
 }
 
-/** Where the links and images of a page lead to. */
+/** The targets of a page's links and images. */
 export function linksOf(document: Document): Link[] {
   const text = withoutInlineCode(withoutBlocks(document.text));
   return [...text.matchAll(/\]\(([^)\s]+)\)/g)].map((match) => ({
@@ -70,7 +70,7 @@ export function anchorsOf(document: Document): Set<string> {
   return anchors;
 }
 
-/** Commands and names that stand within the prose, between single back quotes. */
+/** Commands and names in the prose, between single back quotes. */
 export function inlineCode(document: Document): Sentence[] {
   const text = withoutBlocks(document.text);
   return [...text.matchAll(/`([^`\n]+)`/g)].map((match) => ({
@@ -79,7 +79,7 @@ export function inlineCode(document: Document): Sentence[] {
   }));
 }
 
-/** The sentences that somebody wrote: without code, without headings, without what a test writes. */
+/** The sentences that somebody wrote: without code, headings, and generated parts. */
 export function sentencesOf(document: Document): Sentence[] {
   const prose = withoutGenerated(withoutBlocks(document.text))
     .replaceAll(/`[^`\n]+`/g, 'code')
@@ -98,7 +98,7 @@ export function sentencesOf(document: Document): Sentence[] {
   });
 }
 
-/** The same text with as many lines, but those of code empty. */
+/** The same text with the same number of lines, but with empty lines for code. */
 function withoutBlocks(text: string): string {
   return text.replaceAll(/^( *)```\S*\n[^]*?^\1```$/gm, emptied);
 }
@@ -108,7 +108,7 @@ function withoutGenerated(text: string): string {
 }
 
 function withoutInlineCode(text: string): string {
-  // A link's own text may be code: only what is code as a whole is taken out.
+  // A link's own text may be code. Only a piece that is code as a whole is removed.
   return text.replaceAll(/`[^`\n]*`/g, 'code');
 }
 

@@ -1,9 +1,9 @@
-/** The rules about who may import whom. */
+/** The rules about imports between parts. */
 import ts from 'typescript';
 import { isSpec, isTestOnly, partOf, type HouseRule, type Violation } from './rule.js';
 import type { ModuleReference, SourceFile } from './source-file.js';
 
-/** What each part may import of ours. Apps that are not named may import every library but libs/testing. */
+/** Which of our parts each part may import. Apps that are not listed may import every library except libs/testing. */
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'libs/contracts': [],
   'libs/config': [],
@@ -16,7 +16,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'libs/local-cluster': ['libs/contracts', 'libs/postgres', 'libs/waiting'],
   // The judge shares nothing with what it judges.
   'apps/chaos': ['libs/contracts', 'libs/config'],
-  // Only tests load it, so it may stand on whatever it sets up for them.
+  // Only tests load it, so it may import whatever it sets up for them.
   'libs/testing': [
     'libs/contracts',
     'libs/postgres',
@@ -27,18 +27,18 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Where JetStream's API may be spoken, besides in tests. */
+/** The folders that may use JetStream's API, apart from tests. */
 const JETSTREAM_SPEAKERS = new Set([
   'libs/broker/',
-  // The library that one installs needs nothing of the aggregator.
+  // An installed library needs nothing of the aggregator.
   'libs/idempotent-consumer/src/jetstream/',
   // The judge shares nothing with what it judges.
   'apps/chaos/',
-  // The baselines do what anyone would write without us.
+  // The baselines are what anyone would write without us.
   'apps/bench/',
 ]);
 
-/** Modules by which a program leaves its own memory; a unit test needs none. */
+/** Modules with which a program reaches beyond its own memory. A unit test needs none. */
 const OUTSIDE_WORLD = new Set([
   'net',
   'tls',
@@ -138,7 +138,7 @@ const jetStreamSpeakers: HouseRule = {
   ],
 };
 
-/** The rules about who may import whom. */
+/** The rules about imports between parts. */
 export const importRules = {
   layers,
   oneDoor,
@@ -174,7 +174,7 @@ function eachReference(
   );
 }
 
-/** Walks the imports depth first; a file met again on the way down closes a circle, which is told once. */
+/** Walks the imports depth first. A file that is met again on the way down closes a circle, which is reported once. */
 function findCircles(files: readonly SourceFile[]): string[][] {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const done = new Set<string>();

@@ -1,4 +1,4 @@
-/** What a house rule is, and the words with which files are sorted for them. */
+/** The form of a house rule, and how files are classified for them. */
 import type { SourceFile } from './source-file.js';
 
 /** One file that breaks a rule. */
@@ -11,7 +11,7 @@ export interface Violation {
 
 /** A rule over the whole tree. */
 export interface HouseRule {
-  /** What the tree is, when the rule holds; the name of its test. */
+  /** The state of the tree when the rule holds; it names the test. */
   readonly name: string;
   /** What to do about a violation. */
   readonly remedy: string;
@@ -28,7 +28,7 @@ export function isSpec(path: string): boolean {
   return path.endsWith('.spec.ts');
 }
 
-/** Whether a file is there for tests only: a test, what stands in a folder `test`, and libs/testing. */
+/** Whether a file serves only tests: a test, a file in a folder `test`, or one of libs/testing. */
 export function isTestOnly(path: string): boolean {
   return isSpec(path) || path.includes('/test/') || path.startsWith('libs/testing/');
 }

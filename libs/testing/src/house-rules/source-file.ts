@@ -1,5 +1,5 @@
 /**
- * A file of the tree as the house rules see it: its imports and its syntax, read by the compiler's own parser.
+ * A file of the tree for the house rules: its imports and its syntax, from the compiler's own parser.
  *
  * Paths are relative to the root of the repository, with forward slashes.
  */
@@ -9,27 +9,27 @@ import ts from 'typescript';
 
 /** One `import`, `export … from`, `import()` or `import('…')` type. */
 export interface ModuleReference {
-  /** As it is written: `./event.js`, `#store`, `pg`. */
+  /** The written form: `./event.js`, `#store`, `pg`. */
   readonly specifier: string;
-  /** The file of ours it leads to, or `undefined` for a package. */
+  /** The file of ours that it leads to, or `undefined` for a package. */
   readonly target: string | undefined;
-  /** Erased by the compiler: nothing is loaded. */
+  /** Whether the compiler erases it, so that nothing is loaded. */
   readonly typeOnly: boolean;
   readonly line: number;
 }
 
-/** A text file; `syntax` is there for TypeScript only. */
+/** A text file; only TypeScript has a `syntax`. */
 export interface SourceFile {
   readonly path: string;
   readonly text: string;
   readonly syntax: Syntax | undefined;
 }
 
-/** What the parser found. */
+/** The result of the parser. */
 export interface Syntax {
   readonly tree: ts.SourceFile;
   readonly references: readonly ModuleReference[];
-  /** Lines that hold code: neither blank nor only a comment. */
+  /** Lines with code: neither blank nor only a comment. */
   readonly codeLines: number;
 }
 
@@ -43,17 +43,17 @@ const TEXT_EXTENSIONS = new Set(
 );
 
 /**
- * Reads every text file of the repository that is ours, hidden folders but `.ci` and `.github` left out.
+ * Reads every text file of the repository. Hidden folders except `.ci` and `.github` are left out.
  *
- * @param isWanted says by its path whether a file is read; all are when it is left out
+ * @param isIncluded says by its path whether a file is read; the default reads all
  */
-export function readTree(root: string, isWanted: (path: string) => boolean = () => true): SourceFile[] {
+export function readTree(root: string, isIncluded: (path: string) => boolean = () => true): SourceFile[] {
   return listFiles(root, '')
-    .filter(isWanted)
+    .filter(isIncluded)
     .map((path) => parseSource(path, readFileSync(join(root, path), 'utf8')));
 }
 
-/** Makes a `SourceFile` from a text, for the tree and for the bad examples. */
+/** Parses a text, for the tree and for the bad examples. */
 export function parseSource(path: string, text: string): SourceFile {
   if (!/\.[mc]?ts$/.test(path)) return { path, text, syntax: undefined };
   const tree = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.TS);

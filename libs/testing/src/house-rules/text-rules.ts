@@ -1,4 +1,4 @@
-/** The rules about names, sizes and what may stand in a file. */
+/** The rules about names, sizes and the content of a file. */
 import ts from 'typescript';
 import { isSpec, isTestOnly, type HouseRule, type Violation } from './rule.js';
 import { lineOf, walk, type SourceFile } from './source-file.js';
@@ -61,7 +61,7 @@ const everyTestRuns: HouseRule = {
 
 const noSleep: HouseRule = {
   name: 'a test waits for an event with a deadline, never for time',
-  remedy: 'use waitFor(condition, { withinMs, describe }) of #testing',
+  remedy: 'use waitFor(condition, { timeoutMs, describe }) of #testing',
   check: (files) =>
     files
       .filter((file) => isSpec(file.path))
@@ -73,12 +73,12 @@ const noSleep: HouseRule = {
       }),
 };
 
-/** Folders that wait by themselves: the library that one installs carries little, the judge shares nothing. */
+/** Folders with their own waiting: an installed library carries little, and the judge shares nothing. */
 const OWN_WAITING = /^(?:libs\/waiting|libs\/idempotent-consumer|apps\/chaos)\//;
 
 const onePlaceToWait: HouseRule = {
   name: 'programs wait for time by libs/waiting and nothing else',
-  remedy: 'use pause, poll, retry, withinMs or settledWithin of #waiting',
+  remedy: 'use pause, poll, retry, withTimeout or valueOrTimeout of #waiting',
   check: (files) =>
     files
       .filter(({ path }) => !OWN_WAITING.test(path) && !isTestOnly(path))
@@ -86,14 +86,14 @@ const onePlaceToWait: HouseRule = {
         eachNode([file], (node) => {
           if (ts.isImportSpecifier(node) && isTimer(node)) return 'imports setTimeout of timers/promises';
           if (!ts.isCallExpression(node) || node.expression.getText() !== 'setTimeout') return undefined;
-          // A function that is written there does something else than to end a wait.
+          // A function literal does more than end a wait.
           return node.arguments[0] && ts.isIdentifier(node.arguments[0]) ? node.getText() : undefined;
         }),
       ),
 };
 
 const testNames: HouseRule = {
-  name: 'the name of a test file tells its tier',
+  name: 'the name of a test file shows its tier',
   remedy:
     'end it in .unit.spec.ts (no I/O), .int.spec.ts (real brokers and Postgres) or .e2e.spec.ts (processes); ' +
     '.slow stands before .int or .e2e, and no unit test is slow',
@@ -115,13 +115,13 @@ const fileNames: HouseRule = {
     }),
 };
 
-/** The classes that programs of ours have met; a number of five digits of another class is a number. */
+/** The classes that our programs have met. Five digits of another class are only a number. */
 const SQLSTATE = /^(?:08|22|23|25|28|3D|3F|40|42|53|54|55|57|58|F0|P0|XX)[0-9A-Z]{3}$/;
 
 const sqlState: HouseRule = {
   name: 'what a SQLSTATE means is known in libs/postgres and nowhere else',
   remedy: 'ask a function of #postgres about the error; add one to sqlstate.ts if none asks this question',
-  // Tests say which code they expect. The judge shares no code with what it judges.
+  // Tests name the code they expect. The judge shares no code with what it judges.
   check: (files) =>
     eachNode(files, (node, { path }) => {
       if (/^(?:libs\/postgres|apps\/chaos)\//.test(path) || isTestOnly(path)) return undefined;
@@ -129,7 +129,7 @@ const sqlState: HouseRule = {
     }),
 };
 
-// Written in pieces, so that this file does not break its own rule.
+// The parts are joined, so that this file does not break its own rule.
 const PLACES = new RegExp(
   [
     String.raw`(?<![\w.:/-])/work` + String.raw`/`,
@@ -140,7 +140,7 @@ const PLACES = new RegExp(
 );
 
 const noPlaces: HouseRule = {
-  name: 'nothing names the machine it was made on, or a package host',
+  name: 'no text names the machine it was written on, or a package host',
   remedy: 'use a path relative to the repository; leave the package host to the user of npm',
   check: (files) =>
     files.flatMap(({ path, text }) =>
@@ -151,7 +151,7 @@ const noPlaces: HouseRule = {
     ),
 };
 
-/** The rules about names, sizes and what may stand in a file. */
+/** The rules about names, sizes and the content of a file. */
 export const textRules = {
   length,
   environment,
@@ -191,7 +191,7 @@ function isTimer(node: ts.ImportSpecifier): boolean {
   return node.parent.parent.parent.getText().includes('timers/promises');
 }
 
-/** The names under which a file imports the timer that is waited for: `import { setTimeout as rest } from …`. */
+/** The names under which a file imports the awaitable timer: `import { setTimeout as rest } from …`. */
 function namesOfTimer(file: SourceFile): string[] {
   const names: string[] = [];
   for (const statement of file.syntax?.tree.statements ?? []) {
@@ -207,7 +207,7 @@ function namesOfTimer(file: SourceFile): string[] {
   return names;
 }
 
-/** `sleep(500)`, `sleep(PAUSE_MS)`, `setTimeout(resolve, …)`; a timer that does something is none. */
+/** `sleep(500)`, `sleep(PAUSE_MS)`, `setTimeout(resolve, …)`. A timer that does something is not a sleep. */
 function isSleep(node: ts.Node, sleepers: ReadonlySet<string>): boolean {
   if (!ts.isCallExpression(node) || !ts.isIdentifier(node.expression)) return false;
   const [first] = node.arguments;

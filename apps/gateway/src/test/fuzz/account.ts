@@ -1,17 +1,12 @@
-/**
- * What was sent and what the system said of it; and, at the end, whether the database holds that and nothing else.
- *
- * It shares no rule with what it judges: events are read with JSON.parse, and compared by value.
- */
 import type { Pool } from 'pg';
 import type { PublishResult } from '#contracts';
 
-/** An event as a producer means it. */
+/** An event as its producer means it. */
 export interface SentEvent {
   readonly topic: unknown;
   readonly event_id: unknown;
   readonly source: unknown;
-  /** Its value, members in order of name. */
+  /** Its value, with members in order of name. */
   readonly payload: string;
 }
 
@@ -34,14 +29,18 @@ const TOPIC = /^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,15}$/;
 const TEXT = /^\P{Cc}{1,256}$/u;
 const FAULTS_MAX = 20;
 
-/** See the head of this file. */
+/**
+ * Records what was sent and how the system answered. At the end it checks that the database contains exactly that.
+ *
+ * It shares no rule with the code under test: events are read with JSON.parse, and compared by value.
+ */
 export class Account {
-  /** By sequence: what a `202` or a PubAck acknowledged. */
+  /** What a `202` or a PubAck acknowledged, by sequence. */
   private readonly acknowledged = new Map<
     number,
     { readonly event: SentEvent | undefined; readonly mustBeStored: boolean }
   >();
-  /** By identity: what was sent, and whose answer nobody read. */
+  /** What was sent without reading the answer, by identity. */
   private readonly unread = new Map<string, SentEvent[]>();
   private readonly duplicates: string[] = [];
   readonly faults: string[] = [];
@@ -64,7 +63,7 @@ export class Account {
     }
   }
 
-  /** Records a message that the stream has. @param mustBeStored whether it is an event for certain */
+  /** Records a message that the stream has. @param mustBeStored whether it is certainly an event */
   message(
     seq: number,
     topic: string,
@@ -75,12 +74,12 @@ export class Account {
     this.acknowledged.set(seq, { event: messageEvent(topic, messageId, body), mustBeStored });
   }
 
-  /** Records events that were sent, perhaps in part, and whose answer nobody read. They may be stored. */
+  /** Records events that were sent, perhaps in part, without reading the answer. They may be stored. */
   unanswered(body: string): void {
     for (const event of eventsIn(body)) this.mayBeStored(event);
   }
 
-  /** Records a message that the stream may have, under a sequence that nobody told. */
+  /** Records a message that the stream may have, under an unknown sequence. */
   unansweredMessage(topic: string, messageId: string | undefined, body: string): void {
     const event = messageEvent(topic, messageId, body);
     if (event !== undefined) this.mayBeStored(event);
@@ -92,7 +91,7 @@ export class Account {
     this.unread.set(name, [...(this.unread.get(name) ?? []), event]);
   }
 
-  /** Notes what should not have happened; the first ones are kept. */
+  /** Notes a fault; the first ones are kept. */
   fault(text: string): void {
     if (this.faults.length < FAULTS_MAX) this.faults.push(text.toWellFormed());
   }
@@ -132,7 +131,7 @@ export class Account {
       this.fault(`a row that breaks the rules: ${JSON.stringify(row).slice(0, 500)}`);
     }
     const known = this.acknowledged.get(row.seq);
-    // What was refused has no sequence and is in neither: a row of it has nobody who sent it.
+    // A refused event has no sequence and is in neither map. A row of it has no sender.
     const sent =
       known === undefined ? (this.unread.get(identity(row.topic, row.event_id)) ?? []) : [known.event];
     const payload = canonical(row.payload ?? '');
@@ -143,7 +142,7 @@ export class Account {
         event.source === row.source &&
         event.payload === payload,
     );
-    if (!isSame) this.fault(`a row that nobody sent so: ${JSON.stringify({ row, sent }).slice(0, 1_000)}`);
+    if (!isSame) this.fault(`a row without a sender: ${JSON.stringify({ row, sent }).slice(0, 1_000)}`);
   }
 }
 
@@ -154,7 +153,7 @@ function messageEvent(topic: string, messageId: string | undefined, body: string
   return { ...event, topic: event.topic ?? topic, event_id: event.event_id ?? id };
 }
 
-/** The events of a body, as a reader of JSON sees them; none when it is no JSON. */
+/** The events of a body, read as JSON; none when it is not JSON. */
 function eventsIn(body: string): SentEvent[] {
   const value = parse(body);
   const list = Array.isArray(value)
@@ -172,7 +171,7 @@ function canonical(text: string): string {
   return JSON.stringify(sorted(parse(text)));
 }
 
-/** Members in order of name: Postgres has an order of its own. */
+/** Sorts members by name, because Postgres has its own order. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (!isObject(value)) return value;

@@ -1,4 +1,6 @@
-/** Inputs that try the doors: requests that are heavy for their length, that ask first, and that are for another host. */
+/**
+ * Inputs that test the doors: requests that are costly for their length, that ask first, and that are for another host.
+ */
 import fc from 'fast-check';
 import { validEvent } from './event-texts.js';
 import { request, type Headers } from './request-bytes.js';
@@ -18,7 +20,7 @@ export interface DoorInput {
 
 const JSON_TYPE: readonly [string, string] = ['Content-Type', 'application/json'];
 
-/** What costs much more than it is long, once it is parsed: how it begins, what is repeated, how it ends. */
+/** Texts that cost much more than their length once they are parsed: a start, a repeated part, an end. */
 export const heavy: fc.Arbitrary<DoorInput> = fc
   .tuple(
     fc.constantFrom<readonly [string, string]>(
@@ -48,7 +50,7 @@ export const heavy: fc.Arbitrary<DoorInput> = fc
     right: [400, 413, 422],
   }));
 
-/** What asks before it sends its body, and what asks for something else. */
+/** Requests that ask before they send their body, and some with another expectation. */
 export const expecting: fc.Arbitrary<DoorInput> = fc
   .tuple(
     fc.constantFrom('100-continue', '100-Continue', '200-ok', ''),
@@ -63,7 +65,7 @@ export const expecting: fc.Arbitrary<DoorInput> = fc
     return { kind: 'publish: expect', door: 'open', bytes, body, then: 'wait' };
   });
 
-/** Names that a web page may lead here, and two hosts in one request. */
+/** Names that a web page may point here, and two hosts in one request. */
 export const otherHosts: fc.Arbitrary<DoorInput> = fc
   .tuple(
     fc.constantFrom('evil.example', 'localhost.evil.example', '127.0.0.1.evil.example:80', '0', '[::2]'),

@@ -1,4 +1,4 @@
-/** JSON texts of events: valid ones, ones with one thing wrong, and ones that are too deep, too large or no JSON. */
+/** JSON texts of events: valid ones, ones with one mistake, and ones that are too deep, too large or not JSON. */
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { word } from './words.js';
@@ -24,7 +24,7 @@ const name = fc.oneof(word, fc.constant('é日👍')).map((text) =>
 /** JSON that Postgres can hold: no zero character, no half of a pair, numbers within bounds. */
 const payloadValue = fc.jsonValue({ maxDepth: 3, stringUnit: 'grapheme' }).map(storable);
 
-/** A valid event. The id is new each time but for a few, which repeat. */
+/** A valid event. Most ids are new, but a few repeat. */
 export const validEvent: fc.Arbitrary<Record<string, unknown>> = fc
   .record({
     topic: fc.constantFrom(...TOPICS),
@@ -41,21 +41,24 @@ export const validEvent: fc.Arbitrary<Record<string, unknown>> = fc
   })
   .map(({ topic, prefix, repeats, number, timestamp, source, payload }) => ({
     topic,
-    // Not drawn from the seed: two runs on one system must not be repeats of each other.
+    // It is not drawn from the seed, because two runs on one system must not be repeats of each other.
     event_id: repeats === 0 ? `again-${number}` : `${prefix}${randomUUID()}`,
     timestamp,
     source,
     payload,
   }));
 
-/** A value of any type where another is expected. */
+/** A value of a random type instead of the expected one. */
 const wrongValue: fc.Arbitrary<unknown> = fc.oneof(
   word,
   fc.jsonValue({ maxDepth: 2 }),
   fc.constantFrom(null, true, 0, -0, 1e308, [], {}, [[]], ''),
 );
 
-/** An event with one member changed, missing, twice or too many. As text: not all of it is what an object can hold. */
+/**
+ * An event with one member changed, missing, doubled or added. It is text, because an object cannot represent all of
+ * these.
+ */
 export const changedEvent: fc.Arbitrary<string> = fc
   .tuple(validEvent, fc.constantFrom(...FIELDS), wrongValue, word, fc.integer({ min: 0, max: 5 }))
   .map(([event, field, value, text, way]) => {
@@ -108,7 +111,7 @@ export const eventNotUtf8: fc.Arbitrary<Buffer> = fc
     return Buffer.concat([text.subarray(0, at), Buffer.from(wrong), text.subarray(at)]);
   });
 
-/** Any JSON, with the words in it. */
+/** Any JSON, with the special words in it. */
 export const anyJson: fc.Arbitrary<string> = fc.oneof(
   fc.json({ maxDepth: 4 }),
   fc.array(wrongValue, { maxLength: 5 }).map((value) => JSON.stringify(value)),

@@ -1,17 +1,17 @@
-/** One exchange with a gateway over a socket of its own, bytes in and answers out, with an end in any case. */
+/** One exchange with a gateway over a separate socket: bytes in, answers out, and always an end. */
 import { connect, type Socket } from 'node:net';
 import type { HttpInput } from './http-inputs.js';
 
-/** An answer as it came over the wire. */
+/** An answer in its form on the wire. */
 export interface WireAnswer {
   readonly status: number;
-  /** The head without the status line, names as sent. */
+  /** The head without the status line, with names as sent. */
   readonly head: string;
   readonly type: string;
   readonly body: string;
 }
 
-/** What came back. `hung`: the gateway neither answered nor ended the connection in time. */
+/** The result. `hung`: the gateway neither answered nor ended the connection in time. */
 export interface Exchange {
   readonly answers: readonly WireAnswer[];
   readonly hung: boolean;
@@ -20,7 +20,7 @@ export interface Exchange {
 const WAIT_MS_MAX = 40_000;
 const HEAD_END = '\r\n\r\n';
 
-/** Sends an input and reads what comes back. Never rejects: a connection that breaks is an end like any other. */
+/** Sends an input and reads the answers. It never rejects, because a broken connection is an end like any other. */
 export async function exchange(port: number, input: HttpInput): Promise<Exchange> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   const chunks: Buffer[] = [];
@@ -28,7 +28,7 @@ export async function exchange(port: number, input: HttpInput): Promise<Exchange
   const ended = endOf(socket);
   socket.on('data', (chunk) => {
     chunks.push(chunk);
-    // A connection that is kept alive is ended by us, once there is an answer.
+    // We end a connection that is kept alive, once there is an answer.
     if (input.then === 'wait' && answersIn(Buffer.concat(chunks), isHead).some(isFinal)) socket.end();
   });
   send(socket, input);

@@ -1,4 +1,7 @@
-/** What is sent to the gateways, as bytes: everything a client may do with a socket, and some of what only a foe does. */
+/**
+ * The bytes that are sent to the gateways: everything that a client may do with a socket, and some of what only an
+ * attacker does.
+ */
 import { isUtf8 } from 'node:buffer';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -27,22 +30,22 @@ export type HttpKind =
 /** One input. */
 export interface HttpInput {
   readonly kind: HttpKind;
-  /** The gateway: `open`, or `keyed`, which asks for keys. */
+  /** The gateway: `open`, or `keyed`, which requires keys. */
   readonly door: 'open' | 'keyed';
   readonly bytes: Buffer;
-  /** The body of a `POST /publish`, to know which events were sent. */
+  /** The body of a `POST /publish`. It shows which events were sent. */
   readonly body?: string;
   /** What the client does after the last byte: waits for the answer, half-closes, resets, or goes silent. */
   readonly then: 'wait' | 'half-close' | 'reset' | 'silence';
-  /** The statuses that are right, where the kind says so. */
+  /** The correct statuses, where the kind defines them. */
   readonly right?: readonly number[];
-  /** Whether events of it may be stored although no answer was read. */
+  /** Whether its events may be stored although no answer was read. */
   readonly unread?: boolean;
 }
 
 /** Tokens of the keyed gateway. */
 export interface FuzzTokens {
-  /** May publish to `logs.>` and read it. */
+  /** It may publish to `logs.>` and read it. */
   readonly bound: string;
 }
 
@@ -57,7 +60,7 @@ const BOMBS: readonly (readonly [string, Buffer])[] = [
   ['zstd', Buffer.from('[]')],
 ];
 
-/** How often each kind comes, in a thousand. */
+/** The weights give the share of each kind, in a thousand. */
 export function httpInputs(tokens: FuzzTokens): fc.Arbitrary<HttpInput> {
   return fc.oneof(
     {
@@ -170,7 +173,7 @@ const strangeHeaders: fc.Arbitrary<HttpInput> = fc
     };
   });
 
-/** For each parameter values that are right, or nearly: what is wrong everywhere is refused at the first of them. */
+/** For each parameter, values that are valid or nearly so. A fully invalid query is refused at its first parameter. */
 const NEARLY: Readonly<Record<string, readonly string[]>> = {
   topic: ['orders.created', 'a', 'none', 'a b'],
   source: ['s', 'checkout', "'"],
@@ -195,7 +198,7 @@ const query: fc.Arbitrary<HttpInput> = fc.array(parameter, { maxLength: 4 }).map
   const text = parts.map(
     ([name, value, way]) => `${name}=${way === 0 ? value : encodeURIComponent(value.toWellFormed())}`,
   );
-  // Few at a time: what is asked for here is care, not work.
+  // The limit is small, because this tests correctness and not load.
   const limit = parts.some(([name]) => name === 'limit') ? [] : ['limit=3'];
   return {
     kind: 'events: query',
@@ -255,7 +258,7 @@ function wrongKey({ bound }: FuzzTokens): fc.Arbitrary<HttpInput> {
     const other = bound[at] === 'A' ? 'B' : 'A';
     return bound.slice(0, at) + other + bound.slice(at + 1);
   });
-  // What cuts the line would begin a header of its own, and a body in its place.
+  // A line break would start another header, or a body.
   const oneLine = word.map((text) => text.replace(/[\r\n\0]/g, '')).filter((text) => text !== bound);
   return fc
     .tuple(
@@ -270,7 +273,7 @@ function wrongKey({ bound }: FuzzTokens): fc.Arbitrary<HttpInput> {
         path === '/publish'
           ? request('POST', path, [JSON_TYPE, ...headers], '{}')
           : request('GET', path, headers);
-      // A control character in a header is no HTTP.
+      // HTTP does not allow a control character in a header.
       return { kind: 'keys: wrong', door: 'keyed', bytes, then: 'wait', right: [400, 401, 429, 431] };
     });
 }

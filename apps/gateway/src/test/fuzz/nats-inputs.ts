@@ -1,4 +1,6 @@
-/** What is sent straight to the brokers: messages of a client, and bytes of the protocol that no client would send. */
+/**
+ * The bytes that are sent directly to the brokers: messages of a client, and protocol bytes that no client would send.
+ */
 import fc from 'fast-check';
 import { messageIdOf } from '#contracts';
 import { anyJson, changedEvent, eventNotUtf8, hardText, validEvent } from './event-texts.js';
@@ -17,13 +19,13 @@ export type NatsKind =
 /** One input. */
 export interface NatsInput {
   readonly kind: NatsKind;
-  /** What follows the prefix in the subject. */
+  /** The part of the subject behind the prefix. */
   readonly topic: string;
   readonly messageId?: string;
   readonly body: Buffer;
-  /** The header block as bytes, sent without a client that would mend it. */
+  /** The header block as bytes. No client corrects it. */
   readonly headers?: Buffer;
-  /** It is an event, so it must be stored, or be a duplicate. */
+  /** Whether it is an event, and so must be stored, or be a duplicate. */
   readonly valid: boolean;
 }
 
@@ -48,13 +50,13 @@ const MORE_HEADERS = [
 
 const TOPICS = ['orders.created', 'a', 'logs.web', 'x'.repeat(64)];
 
-/** A token of a subject cannot hold white space or control characters; all else the brokers take. */
+/** A token of a subject cannot contain white space or control characters. The brokers accept everything else. */
 const subjectWord = word.map((text) => {
   const token = text.toWellFormed().replace(/[\p{Cc}\p{Z}\ufeff]/gu, '');
   return token.slice(0, 500).replace(/^\.+|\.+$|\.(?=\.)/g, '') || 'empty';
 });
 
-/** How often each kind comes, in a thousand. */
+/** The weights give the share of each kind, in a thousand. */
 export const natsInputs: fc.Arbitrary<NatsInput> = fc.oneof(
   {
     weight: 300,

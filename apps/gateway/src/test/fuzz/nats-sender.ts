@@ -1,4 +1,4 @@
-/** Sends inputs to the brokers: through a client where it lets them pass, through a bare socket where it does not. */
+/** Sends inputs to the brokers: through a client where it permits them, otherwise through a bare socket. */
 import { connect, type Socket } from 'node:net';
 import { headers, RequestError } from '@nats-io/nats-core';
 import type { BrokerConnection } from '#testing';
@@ -7,7 +7,7 @@ import type { NatsInput } from './nats-inputs.js';
 const ACK_MS_MAX = 20_000;
 const PONG_MS_MAX = 10_000;
 
-/** What the brokers said: the sequence, a refusal, or nothing that can be known (`unknown`). */
+/** The brokers' answer: the sequence, a refusal, or nothing that can be known (`unknown`). */
 export type NatsOutcome =
   | { readonly status: 'stored' | 'duplicate'; readonly seq: number }
   | { readonly status: 'refused' | 'unknown' };
@@ -30,12 +30,12 @@ export async function publishMessage(
     return { status: ack.duplicate === true ? 'duplicate' : 'stored', seq: ack.seq };
   } catch (error) {
     if (error instanceof RequestError && error.isNoResponders()) return { status: 'refused' };
-    // Without an answer it may be stored or not: the stream tells in the end.
+    // Without an answer it may or may not be stored. The stream shows it in the end.
     return { status: 'unknown' };
   }
 }
 
-/** A bare connection to a broker, made anew whenever the broker has had enough of it. */
+/** A bare connection to a broker, which is opened again whenever the broker has closed it. */
 export class RawBrokerSocket {
   private socket: Socket | undefined;
 
@@ -44,7 +44,9 @@ export class RawBrokerSocket {
     private readonly prefix: string,
   ) {}
 
-  /** Sends one message with its header block as it is, and waits until the broker has read it or ended the connection. */
+  /**
+   * Sends one message with an unchanged header block, and waits until the broker has read it or closed the connection.
+   */
   async publish({ topic, headers: block = Buffer.alloc(0), body }: NatsInput): Promise<void> {
     const line = `HPUB ${this.prefix}.${topic} ${block.length} ${block.length + body.length}\r\n`;
     const socket = this.opened();

@@ -1,11 +1,11 @@
-/** Requests as bytes: composed without a client that would mend them, and some that no client sends. */
+/** Requests as bytes, composed without a client that would correct them. Some of them no client would send. */
 import fc from 'fast-check';
 
-/** Names and values as they are sent, in this order. */
+/** Names and values in the order in which they are sent. */
 export type Headers = readonly (readonly [string, string])[];
 
 const hidden = 'GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n';
-/** Requests that two servers may read in two ways. */
+/** Requests that two servers may interpret differently. */
 export const smuggled: fc.Arbitrary<Buffer> = fc
   .constantFrom(
     `POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${hidden}`,
@@ -25,7 +25,7 @@ export const smuggled: fc.Arbitrary<Buffer> = fc
   )
   .map((text) => Buffer.from(text));
 
-/** A request, its parts as they are: nothing is escaped and nothing is checked. */
+/** A request with unchanged parts: nothing is escaped and nothing is checked. */
 export function request(
   method: string,
   target: string,

@@ -1,10 +1,10 @@
-/** How many inputs of each kind there were, and what they came to. */
+/** Counts the inputs of each kind and their results. */
 
 /** Counts inputs. */
 export class Tally {
   private readonly kinds = new Map<string, Map<string, number>>();
 
-  /** Counts one input. @param end a status, or a word for what has none */
+  /** Counts one input. @param end a status, or a word where there is none */
   count(kind: string, end: string | number): void {
     const ends = this.kinds.get(kind) ?? new Map<string, number>();
     this.kinds.set(kind, ends);
@@ -16,7 +16,7 @@ export class Tally {
     return [...this.kinds.values()].reduce((sum, ends) => sum + sumOf(ends), 0);
   }
 
-  /** A line a kind. */
+  /** The table, one line per kind. */
   table(seed: number): string {
     const lines = [...this.kinds.entries()].sort(([one], [other]) => one.localeCompare(other));
     return [

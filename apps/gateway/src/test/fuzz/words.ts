@@ -1,9 +1,9 @@
-/** The worst that may stand where a word is expected. */
+/** The worst texts that may come in place of a word. */
 import fc from 'fast-check';
 
-/** What each of them is for stands before it; all have been the end of some program. */
+/** The purpose of each group stands before it. All of these have crashed some program. */
 const CHOSEN: readonly string[] = [
-  // Ends of lines and of texts, and what is none but looks so.
+  // Ends of lines and texts, and characters that resemble them.
   ...[
     '',
     ' ',
@@ -78,7 +78,7 @@ const CHOSEN: readonly string[] = [
     'true',
     '[object Object]',
   ],
-  // Unicode: halves of pairs, the last of all, marks without a letter, other directions, what folds to ASCII.
+  // Unicode: half pairs, the last code point, combining marks, other directions, characters that fold to ASCII.
   ...[
     '\ud800',
     '\udfff',

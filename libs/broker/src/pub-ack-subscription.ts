@@ -1,10 +1,3 @@
-/**
- * Where the brokers' answers to publishes come in: one subscription for all of them.
- *
- * The client's own `publish` makes a request of each message, with a timer and several promises; that costs more than
- * the message. Here an answer finds its publish by the last token of the subject it comes on, and one timer looks for
- * those that were not answered in time.
- */
 import { JetStreamApiError } from '@nats-io/jetstream';
 import {
   createInbox,
@@ -17,12 +10,12 @@ import {
 import type { BrokerWatch } from './broker-watch.js';
 import { isUnanswered } from './publish-failure.js';
 
-/** What the brokers say of what they have. */
+/** The brokers' answer to a publish. */
 export interface Ack {
-  /** Sequence of the message; of several, of the last. */
+  /** Sequence of the message, or of the last message of a batch. */
   readonly seq: number;
   readonly duplicate: boolean;
-  /** How many were taken together; left out for one by itself. */
+  /** Number of messages in the batch; left out for a single message. */
   readonly count?: number;
 }
 
@@ -33,7 +26,7 @@ export interface Outgoing {
   readonly headers: MsgHdrs;
 }
 
-/** Told once: the ack, a `JetStreamApiError`, a `TimeoutError` or a `NoRespondersError`. */
+/** Called once, with the ack, a `JetStreamApiError`, a `TimeoutError` or a `NoRespondersError`. */
 export type OnAnswer = (answer: Ack | Error) => void;
 
 interface Pending {
@@ -43,11 +36,19 @@ interface Pending {
   readonly onAnswer: OnAnswer;
 }
 
-const LOOK_EVERY_MS = 100;
+const TIMEOUT_CHECK_MS = 100;
 const NO_RESPONDERS = 503;
 
-/** See the head of this file. One per connection, which it does not close. */
-export class AckInbox {
+/**
+ * Receives the brokers' answers to all publishes on one subscription.
+ *
+ * The client's own `publish` makes a request of each message, with a timer and several promises. That costs more than
+ * the message. Here the last token of the reply subject leads from an answer to its publish, and one timer finds the
+ * publishes that timed out.
+ *
+ * There is one per connection, and it does not close the connection.
+ */
+export class PubAckSubscription {
   private readonly prefix: string;
   private readonly pending = new Map<string, Pending>();
   private subscription: Subscription | undefined;
@@ -55,19 +56,19 @@ export class AckInbox {
   private timer: NodeJS.Timeout | undefined;
 
   /**
-   * @param inboxPrefix where answers may come to; the client's own default when left out
-   * @param watch told whether the broker answers
+   * @param replyPrefix first tokens of the reply subject; the client's own default when left out
+   * @param watch notes whether the broker answers
    */
   constructor(
     private readonly connection: NatsConnection,
-    inboxPrefix?: string,
+    replyPrefix?: string,
     private readonly watch?: Pick<BrokerWatch, 'answered' | 'unanswered'>,
   ) {
-    this.prefix = `${createInbox(inboxPrefix)}.`;
+    this.prefix = `${createInbox(replyPrefix)}.`;
   }
 
   /**
-   * Sends messages, and hears the answer to the last of them.
+   * Sends messages, and waits for the answer to the last of them.
    *
    * @param onAnswer never called before this returns
    * @throws what the client refuses at once: too large, closed
@@ -75,7 +76,7 @@ export class AckInbox {
   send(messages: readonly Outgoing[], timeoutMs: number, onAnswer: OnAnswer): void {
     this.subscription ??= this.connection.subscribe(`${this.prefix}*`, {
       callback: (error, answer) => {
-        // A subscription that was refused answers nobody; the publishes run out of time, and are tried otherwise.
+        // A subscription that was refused receives nothing. Its publishes time out, and are tried another way.
         if (!error) this.receive(answer);
       },
     });
@@ -89,8 +90,8 @@ export class AckInbox {
     const endsAt = performance.now() + timeoutMs;
     this.pending.set(token, { subject: last.subject, timeoutMs, endsAt, onAnswer });
     this.timer ??= setInterval(() => {
-      this.look();
-    }, LOOK_EVERY_MS);
+      this.expire();
+    }, TIMEOUT_CHECK_MS);
   }
 
   private receive(answer: Msg): void {
@@ -104,7 +105,7 @@ export class AckInbox {
     pending.onAnswer(read);
   }
 
-  private look(): void {
+  private expire(): void {
     const now = performance.now();
     for (const [token, { endsAt, timeoutMs, onAnswer }] of this.pending) {
       if (now < endsAt) continue;
@@ -132,7 +133,7 @@ function readAnswer(answer: Msg, subject: string): Ack | Error {
     if (typeof seq === 'number')
       return { seq, duplicate: duplicate === true, ...(typeof count === 'number' ? { count } : {}) };
   } catch {
-    // Not JSON: as little an answer as none.
+    // An answer that is not JSON is as good as none.
   }
   return new Error(`the answer to a publish on ${subject} is not one of JetStream's`);
 }

@@ -1,4 +1,4 @@
-/** Events sent together: each is there once, under the sequence that was told, whatever becomes of the batch. */
+/** Events in an atomic batch: each is there once, under the reported sequence, whatever becomes of the batch. */
 import { describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { eventText, MESSAGE_ID_HEADER } from '#contracts';
@@ -43,21 +43,23 @@ async function stored(system: TestSystem): Promise<{ ids: Map<number, string>; t
 function expectAt(
   ids: ReadonlyMap<number, string>,
   events: readonly Publication[],
-  told: readonly PublishOutcome[],
+  answers: readonly PublishOutcome[],
 ): void {
-  const where = told.map((outcome) => (outcome.status === 'unavailable' ? undefined : ids.get(outcome.seq)));
+  const where = answers.map((outcome) =>
+    outcome.status === 'unavailable' ? undefined : ids.get(outcome.seq),
+  );
   expect(where).toEqual(events.map(({ topic, eventId }) => `${topic}:${eventId}`));
 }
 
-describe('events that come together', () => {
-  it('are sent as batches, and each has the sequence that is told of it', async () => {
+describe('events that are published at the same moment', () => {
+  it('are sent as batches, and each has its reported sequence', async () => {
     const system = await createTestSystem();
     const events = eventsOf(numbered(700));
-    const told = await publisherOf(system).publishAll(events);
-    expect(new Set(told.map(({ status }) => status))).toEqual(new Set(['accepted']));
+    const answers = await publisherOf(system).publishAll(events);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set(['accepted']));
     const { ids, together } = await stored(system);
     expect(ids.size).toBe(700);
-    expectAt(ids, events, told);
+    expectAt(ids, events, answers);
     expect(together).toBe(700);
   });
 
@@ -65,32 +67,32 @@ describe('events that come together', () => {
     const system = await createTestSystem();
     const publisher = publisherOf(system);
     const events = eventsOf(numbered(60));
-    const told = await Promise.all(events.map((event) => publisher.publish(event)));
+    const answers = await Promise.all(events.map((event) => publisher.publish(event)));
     const { ids, together } = await stored(system);
-    expectAt(ids, events, told);
+    expectAt(ids, events, answers);
     expect(together).toBeGreaterThan(40);
   });
 
-  it('are each told apart when others have published some of them', async () => {
+  it('have an outcome each when other publishers have published some of them', async () => {
     const system = await createTestSystem();
     const theirs = eventsOf(['e3', 'e150', 'e299']);
     const before = await publisherOf(system).publishAll(theirs);
     const events = eventsOf(numbered(300));
-    const told = await publisherOf(system).publishAll(events);
-    expect(told.filter(({ status }) => status === 'duplicate')).toHaveLength(3);
-    expect(told.filter(({ status }) => status === 'accepted')).toHaveLength(297);
-    expect(told[150]).toEqual({ ...before[1], status: 'duplicate' });
+    const answers = await publisherOf(system).publishAll(events);
+    expect(answers.filter(({ status }) => status === 'duplicate')).toHaveLength(3);
+    expect(answers.filter(({ status }) => status === 'accepted')).toHaveLength(297);
+    expect(answers[150]).toEqual({ ...before[1], status: 'duplicate' });
     const { ids } = await stored(system);
     expect(ids.size).toBe(300);
-    expectAt(ids, events, told);
+    expectAt(ids, events, answers);
   });
 
-  it('keep out what this process has published itself, so that the rest still goes together', async () => {
+  it('are batched without those that this process has published itself', async () => {
     const system = await createTestSystem();
     const publisher = publisherOf(system);
     await publisher.publishAll(eventsOf(numbered(20)));
-    const told = await publisher.publishAll(eventsOf([...numbered(20), ...numbered(80, 'new')]));
-    expect(told.filter(({ status }) => status === 'duplicate')).toHaveLength(20);
+    const answers = await publisher.publishAll(eventsOf([...numbered(20), ...numbered(80, 'new')]));
+    expect(answers.filter(({ status }) => status === 'duplicate')).toHaveLength(20);
     const { ids, together } = await stored(system);
     expect(ids.size).toBe(100);
     expect(together).toBe(100);
@@ -99,20 +101,20 @@ describe('events that come together', () => {
   it('become one message where two publishers send the same at the same moment', async () => {
     const system = await createTestSystem();
     const events = eventsOf(numbered(200));
-    const told = await Promise.all([
+    const answers = await Promise.all([
       publisherOf(system).publishAll(events),
       publisherOf(system).publishAll(events),
     ]);
     const { ids } = await stored(system);
     expect(ids.size).toBe(200);
-    for (const outcomes of told) expectAt(ids, events, outcomes);
-    const accepted = told.flat().filter(({ status }) => status === 'accepted');
+    for (const outcomes of answers) expectAt(ids, events, outcomes);
+    const accepted = answers.flat().filter(({ status }) => status === 'accepted');
     expect(accepted).toHaveLength(200);
   });
 
-  it('go one by one where the stream does not take batches, or they are not wanted', async () => {
+  it('go one by one where the stream or the publisher does not allow batches', async () => {
     const system = await createTestSystem();
-    const one = await publisherOf(system, { together: false }).publishAll(eventsOf(numbered(50)));
+    const one = await publisherOf(system, { atomicBatches: false }).publishAll(eventsOf(numbered(50)));
     const manager = await jetstreamManager(system.connection, { checkAPI: false });
     await manager.streams.update(system.streamName, { allow_atomic: false });
     const events = eventsOf(numbered(50, 'more'));
@@ -124,12 +126,15 @@ describe('events that come together', () => {
     expectAt(ids, events, other);
   });
 
-  it('let one that is too large go by itself, and be refused by itself', async () => {
+  it('publish an event that is too large alone, and have it refused alone', async () => {
     const system = await createTestSystem();
     const large = { topic: 'orders', eventId: 'large', body: 'x'.repeat(1_100_000) };
-    const told = await publisherOf(system).publishAll([...eventsOf(numbered(5)), large]);
-    expect(told.map(({ status }) => status)).toEqual([...numbered(5).map(() => 'accepted'), 'unavailable']);
-    expect(told[5]).toMatchObject({ reason: 'too_large' });
+    const answers = await publisherOf(system).publishAll([...eventsOf(numbered(5)), large]);
+    expect(answers.map(({ status }) => status)).toEqual([
+      ...numbered(5).map(() => 'accepted'),
+      'unavailable',
+    ]);
+    expect(answers[5]).toMatchObject({ reason: 'too_large' });
     expect((await stored(system)).ids.size).toBe(5);
   });
 
@@ -144,7 +149,7 @@ describe('events that come together', () => {
     expect(second).toEqual(second.map(() => ({ status: 'unavailable', reason: 'busy', retryable: true })));
     const later = await publisher.publishAll(eventsOf(numbered(20, 'more')));
     expect(later.every(({ status }) => status === 'accepted')).toBe(true);
-    // A message published by the client, without any of this, is a duplicate all the same.
+    // A message published by the client itself is a duplicate all the same.
     const { duplicate } = await jetstream(system.connection).publish(`${system.subjectPrefix}.orders`, '{}', {
       msgID: 'orders:e0',
     });

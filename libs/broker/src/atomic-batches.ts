@@ -1,47 +1,49 @@
-/**
- * Events sent together, which the brokers take all or not at all: an atomic batch (nats-server 2.12, ADR-50).
- *
- *   wanted ─taken─▶ wanted          wanted ─not taken─▶ not wanted for a while (doubling) ─▶ wanted
- *
- * One message of a batch that the brokers have already (a repeat) has them refuse all of it, and does not say which. So
- * whatever this process knows to be a repeat is kept out, and after a refusal nothing is sent together for a while: with
- * many repeats of other processes' events each is better sent by itself.
- */
 import { errors, nuid } from '@nats-io/nats-core';
-import type { Ack, AckInbox } from './ack-inbox.js';
+import type { Ack, PubAckSubscription } from './pub-ack-subscription.js';
 import { messageHeaders } from './message-headers.js';
 import type { PublishJob, PublishOutcome } from './publish-job.js';
 import type { PublishTries } from './publish-tries.js';
 
-/** The brokers take no more in one. */
+/** The brokers take at most this many messages in one batch. */
 const MESSAGES_MAX = 1_000;
 const BYTES_MAX = 4_194_304;
-/** A larger message goes by itself, and is refused by itself if it is too large. */
+/** A larger message is published on its own, and refused on its own if it is too large. */
 const MESSAGE_BYTES_MAX = 262_144;
-/** While so many are under way what comes gathers for the next one. The brokers take 50 of a stream at a time. */
+/**
+ * While this many batches are under way, new events gather for the next one. The brokers take 50 at a time per stream.
+ */
 const UNDERWAY_MAX = 2;
 const PAUSE_MS = 25;
 const PAUSE_MS_MAX = 3_200;
 
-/** See the head of this file. */
-export class PublishTogether {
+/**
+ * Publishes several events as one atomic batch, which the brokers take as a whole or not at all (nats-server 2.12,
+ * ADR-50).
+ *
+ *   active ─taken─▶ active          active ─not taken─▶ paused (for twice as long each time) ─▶ active
+ *
+ * The brokers refuse a whole batch when they already have one of its messages, and they do not say which one. So a
+ * batch leaves out every event that this process knows to be a repeat. After a refusal no batch is sent for a while.
+ * When many events repeat those of other processes, publishing each on its own is faster.
+ */
+export class AtomicBatches {
   readonly sizeMax: number;
   readonly bytesMax = BYTES_MAX;
   private underway = 0;
-  private wantedFrom = 0;
+  private pausedUntil = 0;
   private pauseMs = PAUSE_MS;
 
   constructor(
-    private readonly acks: AckInbox,
+    private readonly acks: PubAckSubscription,
     private readonly tries: PublishTries,
     sizeMax = MESSAGES_MAX,
   ) {
     this.sizeMax = Math.min(sizeMax, MESSAGES_MAX);
   }
 
-  /** Whether sending together is worth a try now. */
-  get isWanted(): boolean {
-    return performance.now() >= this.wantedFrom;
+  /** Whether a refusal was so recent that no batch is sent yet. */
+  get isPaused(): boolean {
+    return performance.now() < this.pausedUntil;
   }
 
   /** Whether one more batch may be sent now. */
@@ -49,8 +51,8 @@ export class PublishTogether {
     return this.underway < UNDERWAY_MAX;
   }
 
-  /** Whether a job may be sent with others. */
-  bears(job: PublishJob): boolean {
+  /** Whether a job may be part of a batch. */
+  isEligible(job: PublishJob): boolean {
     return (
       job.event.body.length <= MESSAGE_BYTES_MAX &&
       !this.tries.isOwn(job.messageId) &&
@@ -59,18 +61,18 @@ export class PublishTogether {
   }
 
   /**
-   * Sends jobs of different message ids, `sizeMax` at most.
+   * Sends jobs with different message ids, `sizeMax` at most.
    *
-   * @param end called once, never before this returns: with the outcomes in order, or without when nothing is known of
-   *   any of them and each has to be tried by itself
+   * @param end called once, never before this returns. It gets the outcomes in order, or `undefined` when nothing is
+   *   known of any job. Each job then has to be published on its own.
    */
   send(jobs: readonly PublishJob[], end: (outcomes: PublishOutcome[] | undefined) => void): void {
     this.underway += 1;
-    const hear = (answer: Ack | Error): void => {
+    const onAnswer = (answer: Ack | Error): void => {
       this.underway -= 1;
       const isTaken = !(answer instanceof Error) && answer.count === jobs.length;
       this.pace(isTaken);
-      // The brokers number them in order, without a gap.
+      // The brokers number the messages in order, without a gap.
       end(
         isTaken
           ? jobs.map((job, index) => this.tries.accepted(job, answer.seq - jobs.length + 1 + index))
@@ -89,10 +91,10 @@ export class PublishTogether {
           isLast: index === jobs.length - 1,
         }),
       }));
-      this.acks.send(messages, timeoutMs, hear);
+      this.acks.send(messages, timeoutMs, onAnswer);
     } catch (error) {
       queueMicrotask(() => {
-        hear(error instanceof Error ? error : new errors.ConnectionError(String(error)));
+        onAnswer(error instanceof Error ? error : new errors.ConnectionError(String(error)));
       });
     }
   }
@@ -102,7 +104,7 @@ export class PublishTogether {
       this.pauseMs = PAUSE_MS;
       return;
     }
-    this.wantedFrom = performance.now() + this.pauseMs;
+    this.pausedUntil = performance.now() + this.pauseMs;
     this.pauseMs = Math.min(PAUSE_MS_MAX, this.pauseMs * 2);
   }
 }

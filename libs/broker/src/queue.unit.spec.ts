@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import { WaitingLine } from './waiting-line.js';
+import { Queue } from './queue.js';
 
-describe('a waiting line', () => {
+describe('a queue', () => {
   it('gives back in order what was put in, also beyond the places it keeps', () => {
-    const line = new WaitingLine<number>();
+    const line = new Queue<number>();
     const taken: number[] = [];
     for (let n = 0; n < 20_000; n++) {
       line.add(n);
-      // Always some left, so that the line is never empty in between.
+      // Some are always left, so that the queue is never empty in between.
       if (n >= 10) taken.push(line.take() ?? -1);
     }
     for (let n = line.take(); n !== undefined; n = line.take()) taken.push(n);
