@@ -1,8 +1,8 @@
 /**
  * A closed loop of HTTP requests over a number of connections.
  *
- * Made to cost little: one client a connection without a pool above them, answers dropped unread, one handler and one
- * body a connection, used again for every request.
+ * It is written to cost little. Each connection has one client without a pool, one handler and one body, which it uses
+ * for every request. It does not read the answers.
  */
 import { performance } from 'node:perf_hooks';
 import { Client, type Dispatcher } from 'undici';
@@ -14,7 +14,7 @@ import { MeasuredWindow } from './measured-window.js';
 
 const HEADERS = { 'content-type': 'application/json' };
 
-/** Sends what the order says. Resolves when the last answer is there. */
+/** Sends what the order says. Resolves when the last answer has arrived. */
 export async function closedLoop(order: LoadOrder): Promise<LoadReport> {
   const tally = new Tally(order);
   const clients = Array.from({ length: order.connections }, () => new Client(order.url, { pipelining: 1 }));
@@ -108,9 +108,9 @@ class Lane implements Dispatcher.DispatchHandler {
     });
   }
 
-  /** There for the client to know which of its two interfaces this is. */
+  /** The client recognises by this method which of its two interfaces it has. */
   onRequestStart(): void {
-    // Nothing to note: the time was taken before.
+    // The time was taken before.
   }
 
   onResponseStart(
@@ -123,7 +123,7 @@ class Lane implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(): void {
-    // The status says it all.
+    // The status is enough.
   }
 
   onResponseEnd(): void {
@@ -135,7 +135,7 @@ class Lane implements Dispatcher.DispatchHandler {
     } else {
       tally.fails(`status ${status}`);
     }
-    // Not at once: until this returns, the client counts the request as running.
+    // The next request waits for this method to return, because until then the client counts the last one as running.
     queueMicrotask(this.sendNext);
   }
 
