@@ -22,6 +22,7 @@ const HELP = `
 Starts a system of its own and measures Sekali. It is compared with the plainest program that does the same (the
 ceiling) and with what users typically write. The rounds of the subjects alternate, after a warm-up. What counts is
 the ratio of the medians, since absolute figures of a shared machine mean nothing. Run it on an idle machine.
+
 Groups:
   http         POST /publish with 1, 100 and 1,000 events
   drain        a backlog, without repeats and with 30 % of them
@@ -30,10 +31,12 @@ Groups:
   flat         draining next to millions of stored keys
   memory       of gateway and worker while events pass
   durability   the brokers' fsync by default, every second and always
+
 Examples:
   sekali bench                          everything; about half an hour
   sekali bench --only http,drain --rounds 3
   sekali bench --small --json           only to see that it runs
+
 Exit codes:
   0  measured; the table says which targets are reached     1  a subject did something wrong
   2  it could not be measured                               130  interrupted`;

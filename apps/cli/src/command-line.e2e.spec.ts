@@ -1,4 +1,4 @@
-/** The command line as a process: what it answers to wrong use. Needs the build; `npm test` sees to it. */
+/** The command line as a process: how it reacts to wrong use. The tests need the build, which `npm test` provides. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,13 +15,13 @@ interface Ended {
 const ENDS_WITHIN_MS = 20_000;
 
 let folder: string;
-let nobody: string;
+let unused: string;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sekali-cli-'));
   writeFileSync(join(folder, 'a.log'), 'one\ntwo\n');
   const [port] = await drawFreePorts(1);
-  nobody = `127.0.0.1:${port}`;
+  unused = `127.0.0.1:${port}`;
 });
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -29,12 +29,12 @@ afterAll(() => {
 
 function sekali(...args: string[]): Promise<Ended> {
   const main = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
-  // Addresses of a system that is not there: whoever runs one on this machine must not be written to.
+  // Addresses without a system. A system that the user runs on this machine must not be written to.
   const env = {
     PATH: process.env['PATH'],
-    SEKALI_GATEWAY_URL: `http://${nobody}`,
-    SEKALI_NATS_URLS: `nats://${nobody}`,
-    SEKALI_POSTGRES_URL: `postgres://${nobody}/none`,
+    SEKALI_GATEWAY_URL: `http://${unused}`,
+    SEKALI_NATS_URLS: `nats://${unused}`,
+    SEKALI_POSTGRES_URL: `postgres://${unused}/none`,
   };
   return new Promise((resolve) => {
     const options = { cwd: folder, env, timeout: ENDS_WITHIN_MS };
@@ -44,7 +44,7 @@ function sekali(...args: string[]): Promise<Ended> {
   });
 }
 
-describe('the command line', () => {
+describe('the command line of sekali', () => {
   it.each([
     ['an unknown command', ['ahip'], 1, "unknown command 'ahip'"],
     ['an unknown option', ['audit', '--bogus'], 2, "unknown option '--bogus'"],
@@ -71,7 +71,7 @@ describe('the command line', () => {
     const ended = await sekali(...args);
     expect(ended.stderr).toContain(message);
     expect(ended.stderr).not.toMatch(/\n\s+at /);
-    // The line itself, what was perhaps meant, and where to read more.
+    // The line itself, a suggestion, and where to read more.
     expect(ended.stderr.trim().split('\n').length).toBeLessThanOrEqual(3);
     expect(ended.stdout).toBe('');
     expect(ended.code).toBe(code);
@@ -88,8 +88,8 @@ describe('the command line', () => {
   );
 });
 
-describe('a folder that somebody else filled', () => {
-  it('does not choose where a command goes', async () => {
+describe('a folder with files of somebody else', () => {
+  it('does not decide where a command goes', async () => {
     const [port] = await drawFreePorts(1);
     const theirs = mkdtempSync(join(tmpdir(), 'sekali-theirs-'));
     const evil = `127.0.0.1:${port}`;
@@ -114,7 +114,7 @@ describe('a folder that somebody else filled', () => {
       JSON.stringify({ owner: { pid: 1, startedAt: null }, since: 'now', children: [] }),
     );
     const main = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
-    const environment = { PATH: process.env['PATH'], SEKALI_GATEWAY_URL: `http://${nobody}` };
+    const environment = { PATH: process.env['PATH'], SEKALI_GATEWAY_URL: `http://${unused}` };
     const ended = await new Promise<string>((resolve) => {
       const options = { cwd: theirs, env: environment, timeout: ENDS_WITHIN_MS };
       execFile(process.execPath, [main, 'audit', '--timeout', '10'], options, (_error, stdout, stderr) => {

@@ -44,10 +44,11 @@ export async function measureMemory(
   onProgress: (what: string) => void = () => undefined,
 ): Promise<Group> {
   const group = { name: 'memory', what: 'Memory resident, at most', targets: [] };
-  if (!canReadMemory) return { ...group, series: [], notes: ['Not measured: only Linux tells the peak.'] };
+  if (!canReadMemory)
+    return { ...group, series: [], notes: ['Not measured: only Linux has the peak of a process.'] };
   const events = Math.ceil(sizes.memoryMessages / EVENTS_PER_REQUEST) * EVENTS_PER_REQUEST;
   const peaks: Peak[] = [];
-  onProgress('Not measured: only Linux has the peak of a process.');
+  onProgress(`${events.toLocaleString('en')} events pass`);
   peaks.push(...(await whilePassing(environment, events)));
   onProgress(`a backlog of ${events.toLocaleString('en')} is drained`);
   peaks.push(...(await whileDraining(environment, events)));
