@@ -2,7 +2,7 @@
  * What a benchmark measures, and how rounds become a figure.
  *
  * Absolute figures of a shared machine mean nothing. So the rounds of the subjects of a group alternate (A B C A B C
- * …), and what counts is the ratio of their medians in the same run.
+ * …). What counts is the ratio of their medians in the same run.
  */
 import type { Sizes } from './sizes.js';
 import type { ProcessorUs } from './environment/processor-time.js';

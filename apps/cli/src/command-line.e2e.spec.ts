@@ -12,7 +12,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-const ENDS_WITHIN_MS = 20_000;
+const END_MS_MAX = 20_000;
 
 let folder: string;
 let unused: string;
@@ -37,7 +37,7 @@ function sekali(...args: string[]): Promise<Ended> {
     SEKALI_POSTGRES_URL: `postgres://${unused}/none`,
   };
   return new Promise((resolve) => {
-    const options = { cwd: folder, env, timeout: ENDS_WITHIN_MS };
+    const options = { cwd: folder, env, timeout: END_MS_MAX };
     execFile(process.execPath, [main, ...args], options, (error, stdout, stderr) => {
       resolve({ code: error ? (error.code ?? null) : 0, stdout, stderr });
     });
@@ -54,7 +54,7 @@ describe('the command line of sekali', () => {
     ['a number with a tail', ['simulate', '--events', '20k'], 2, 'whole number from 1 to'],
     ['a number out of range', ['simulate', '--batch', '10001'], 2, 'whole number from 1 to 10000'],
     ['a negative number', ['simulate', '--duplicates', '-1'], 2, 'number from 0 to 100'],
-    ['a wait that is no number', ['audit', '--wait', ''], 2, 'whole number'],
+    ['a wait that is not a number', ['audit', '--wait', ''], 2, 'whole number'],
     ['a choice that is none', ['simulate', '--via', 'pigeon'], 2, 'Allowed choices are http, nats'],
     ['options that do not go together', ['simulate', '--past-window'], 2, '--past-window needs --via nats'],
     ['a topic that is none', ['ship', 'a.log', '--topic', 'a..b'], 2, 'topic must be'],
@@ -62,7 +62,7 @@ describe('the command line of sekali', () => {
     ['a folder', ['ship', '.'], 2, 'is not a regular file'],
     ['a file twice', ['ship', 'a.log', './a.log'], 2, 'have the same name'],
     ['a name for two files', ['ship', 'a.log', 'a.log', '--name', 'x'], 2, '--name is for one file'],
-    ['a gateway that is no URL', ['ship', 'a.log', '--gateway', 'here'], 2, 'must be an http URL'],
+    ['a gateway that is not a URL', ['ship', 'a.log', '--gateway', 'here'], 2, 'must be an http URL'],
     ['no gateway, ship', ['ship', 'a.log'], 2, 'no gateway answers'],
     ['no gateway, simulate', ['simulate'], 2, 'no gateway answers'],
     ['no broker, audit', ['audit'], 2, 'no broker answers'],
@@ -116,7 +116,7 @@ describe('a folder with files of somebody else', () => {
     const main = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
     const environment = { PATH: process.env['PATH'], SEKALI_GATEWAY_URL: `http://${unused}` };
     const ended = await new Promise<string>((resolve) => {
-      const options = { cwd: theirs, env: environment, timeout: ENDS_WITHIN_MS };
+      const options = { cwd: theirs, env: environment, timeout: END_MS_MAX };
       execFile(process.execPath, [main, 'audit', '--timeout', '10'], options, (_error, stdout, stderr) => {
         resolve(`${stdout}${stderr}`);
       });

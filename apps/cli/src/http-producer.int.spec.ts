@@ -104,7 +104,7 @@ describe('a producer over HTTP', () => {
   it.each<[string, Answer]>([
     ['the connection breaks', (_ids, response) => response.destroy()],
     ['the gateway says 503 and no more', (_ids, response) => json(response, 503, { title: 'draining' })],
-    ['the answer is no JSON', (_ids, response) => response.writeHead(502).end('<html>')],
+    ['the answer is not JSON', (_ids, response) => response.writeHead(502).end('<html>')],
   ])('sends everything again with the same ids when %s', async (_name, fail) => {
     answers = [fail, accept];
     expect(await producer().send(events('a', 'b'))).toMatchObject({ accepted: 2, resends: 2 });

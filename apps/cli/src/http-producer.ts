@@ -42,7 +42,7 @@ export class HttpProducer implements Producer {
 
   /**
    * @param apiKey sent to a gateway that asks for one
-   * @throws `CommandError` (2) when the address is no HTTP URL
+   * @throws `CommandError` (2) when the address is not an HTTP URL
    */
   constructor(
     gateway: string,

@@ -8,7 +8,7 @@ import { findRepositoryRoot } from '#local-cluster';
 import { createTestSystem, startApp, waitFor, type TestSystem } from '#testing';
 
 const MAIN = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
-const ENDS_WITHIN_MS = 60_000;
+const END_MS_MAX = 60_000;
 
 let system: TestSystem;
 let folder: string;
@@ -36,7 +36,7 @@ interface Ended {
 
 function sekali(...args: string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    const options = { cwd: folder, env: environment, timeout: ENDS_WITHIN_MS };
+    const options = { cwd: folder, env: environment, timeout: END_MS_MAX };
     execFile(process.execPath, [MAIN, ...args], options, (error, stdout, stderr) => {
       resolve({ code: error ? (error.code ?? null) : 0, stdout, stderr });
     });

@@ -13,9 +13,9 @@ const DAYS = 6;
 const DAY_MS = 86_400_000;
 
 /**
- * $1 is the stream, $2 the first and $3 the last sequence, $4 the number of keys, $5 the topics. $6 is when the first
- * was stored, $7 when the last was. Both tables get their rows from the same series, so a key and its event agree to
- * the microsecond.
+ * $1 is the stream, $2 the first and $3 the last sequence, $4 the number of keys, $5 the topics. The first key was
+ * stored at $6 and the last at $7. Both tables get their rows from the same series, so a key and its event agree to the
+ * microsecond.
  */
 function insertSteps(ids: IdForm): string {
   return `

@@ -1,6 +1,6 @@
 /**
- * How much memory a gateway and a worker take: while many events pass, while a backlog is drained, and when a producer
- * is faster than the brokers.
+ * How much memory a gateway and a worker take. It is measured while many events pass, while a backlog is drained, and
+ * when a producer is faster than the brokers.
  *
  *   events pass (gateway + worker) ─▶ backlog (gateway alone) ─▶ drain (a new worker) ─▶ hammer (a new gateway)
  *

@@ -58,7 +58,7 @@ export class ConsumerProgress {
     for (;;) {
       signal?.throwIfAborted();
       requireAlive();
-      const sample = { ...(await this.look()), processorMs: processorMs?.() };
+      const sample = { ...(await this.sample()), processorMs: processorMs?.() };
       if (sample.settled !== samples.at(-1)?.settled) changedMs = performance.now();
       samples.push(sample);
       onSample?.(sample);
@@ -72,7 +72,7 @@ export class ConsumerProgress {
     }
   }
 
-  private async look(): Promise<Sample> {
+  private async sample(): Promise<Sample> {
     const { stream, consumer, messages } = this.watched;
     const info = await this.reader.consumer({ stream, name: consumer });
     if (info === undefined) throw new Error(`the consumer ${consumer} does not exist any more`);

@@ -1,7 +1,7 @@
 /**
  * The baseline for many events per request: one client and bounded `js.publish`, without any HTTP.
  *
- * As many publishes as in the gateway wait for the brokers at a time: each lane sends its next event when its last one
+ * As many publishes as in the gateway wait for the brokers at a time. Each lane sends its next event when its last one
  * is acknowledged. The events are those of the load, written in the same way.
  */
 import { performance } from 'node:perf_hooks';

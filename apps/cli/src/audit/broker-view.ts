@@ -47,7 +47,7 @@ const RETRY_MS = 300;
 
 /** Asks the brokers. The caller closes it. */
 export class BrokerView {
-  private mayNotLook = false;
+  private isForbidden = false;
 
   private constructor(
     private readonly connection: NatsConnection,
@@ -83,13 +83,13 @@ export class BrokerView {
    * @throws `CommandError` (2) when there is no answer
    */
   async message(stream: string, seq: number): Promise<RawMessage | null | undefined> {
-    if (this.mayNotLook) return undefined;
+    if (this.isForbidden) return undefined;
     return this.ask(`message ${seq}`, async () => {
       try {
         return (await this.reader.message(stream, seq)) ?? null;
       } catch (error) {
         if (!isForbidden(error)) throw error;
-        this.mayNotLook = true;
+        this.isForbidden = true;
         return undefined;
       }
     });

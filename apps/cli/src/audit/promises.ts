@@ -28,7 +28,7 @@ export interface PromiseFindings {
 }
 
 /** The newest are compared, because brokers lose what they took last. */
-const LOOKS_MAX = 1_000;
+const READS_MAX = 1_000;
 
 /** Compares the marks of a stream with the ledger and the stream. @param lastSeq where the stream ends */
 export async function checkPromises(
@@ -37,7 +37,7 @@ export async function checkPromises(
   lastSeq: number,
   read: ReadMessage,
 ): Promise<PromiseFindings> {
-  const { marks, unsettled, newest } = await unsettledPromises(database, stream, LOOKS_MAX);
+  const { marks, unsettled, newest } = await unsettledPromises(database, stream, READS_MAX);
   const broken: number[] = [];
   for (const promised of newest) {
     if (promised.seq > lastSeq || (await isAnother(promised, read))) broken.push(promised.seq);

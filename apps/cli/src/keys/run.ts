@@ -73,7 +73,7 @@ export async function listKeys(options: KeysOptions): Promise<ExitCode> {
   return 0;
 }
 
-/** Revokes a key. The exit code is 1 when no key has this id. It is no error to repeat it. */
+/** Revokes a key. The exit code is 1 when no key has this id. A repeat is allowed. */
 export async function revokeKey(keyId: string, options: KeysOptions): Promise<ExitCode> {
   const revoked: ListedApiKey | undefined = await withDatabase(options, (database) =>
     revokeApiKey(database, keyId),

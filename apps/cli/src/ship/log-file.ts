@@ -41,7 +41,7 @@ export interface ReadingPlan {
 }
 
 const CHUNK_BYTES = 262_144;
-const LOOK_EVERY_MS = 300;
+const POLL_EVERY_MS = 300;
 
 /** Reads. Throws the file system's own error. */
 export async function* readLines(plan: ReadingPlan): AsyncGenerator<LineGroup> {
@@ -68,7 +68,7 @@ async function* readOpenFile(
   const splitter = new LineSplitter(from);
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   let { offset } = from;
-  let lastLook = false;
+  let lastRead = false;
   while (!plan.signal.aborted) {
     const { bytesRead } = await handle.read(chunk, 0, CHUNK_BYTES, offset);
     const { mtime: modified, dev: device, ino: inode } = await handle.stat();
@@ -78,15 +78,15 @@ async function* readOpenFile(
       yield group(splitter.push(chunk.subarray(0, bytesRead)));
       continue;
     }
-    const ends = !plan.follow || lastLook;
+    const ends = !plan.follow || lastRead;
     // No program writes to a rotated file any more, so its last line is finished, with or without a newline.
-    const rest = ends && (plan.takeLastLine || lastLook) ? splitter.finish() : undefined;
+    const rest = ends && (plan.takeLastLine || lastRead) ? splitter.finish() : undefined;
     yield group(rest ? [rest] : []);
     if (ends) {
       plan.onHeldBack(splitter.unfinishedBytes);
       return plan.follow ? 'rotated' : 'done';
     }
-    await pause(LOOK_EVERY_MS, plan.signal);
+    await pause(POLL_EVERY_MS, plan.signal);
     const change = await changeOf(handle, plan.path, offset);
     if (change === 'truncated') {
       // The file was emptied, so this is all there will ever be of that line.
@@ -95,7 +95,7 @@ async function* readOpenFile(
       return change;
     }
     // What was written between the last read and the rotation is still to be read.
-    lastLook = change === 'rotated';
+    lastRead = change === 'rotated';
   }
   plan.onHeldBack(splitter.unfinishedBytes);
   return 'done';
@@ -121,7 +121,7 @@ async function openWhenThere(plan: ReadingPlan): Promise<FileHandle | undefined>
       return await open(plan.path, 'r');
     } catch (error) {
       if (!plan.follow || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      await pause(LOOK_EVERY_MS, plan.signal);
+      await pause(POLL_EVERY_MS, plan.signal);
       if (plan.signal.aborted) return undefined;
     }
   }

@@ -72,7 +72,7 @@ export interface Digestion {
   readonly seconds: number;
 }
 
-const LOOK_EVERY_MS = 100;
+const POLL_EVERY_MS = 100;
 const GATEWAY_TOTALS_LAG_MS = 3_000;
 
 /**
@@ -101,7 +101,7 @@ export async function digest(
     const waitedLong = settledMs !== undefined && elapsedMs - settledMs > GATEWAY_TOTALS_LAG_MS;
     const done = stats && settledMs !== undefined && (isExplained(stats) || waitedLong);
     if (stats && (done || !mayMiss)) return { stats, seconds: (settledMs ?? elapsedMs) / 1_000 };
-    await pause(LOOK_EVERY_MS, signal);
+    await pause(POLL_EVERY_MS, signal);
   }
 }
 
