@@ -39,6 +39,7 @@ export default defineConfig(
   {
     ignores: [
       'dist/',
+      'libs/*/dist/',
       'coverage/',
       '.sekali/',
       '**/node_modules/',

@@ -35,5 +35,5 @@ export default {
   maxWorkers: 2,
   globalSetup: '<rootDir>/libs/testing/jest/global-setup.mjs',
   globalTeardown: '<rootDir>/libs/testing/jest/global-teardown.mjs',
-  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/libs/local-cluster/native/'],
+  modulePathIgnorePatterns: ['/dist/', '<rootDir>/libs/local-cluster/native/'],
 };

@@ -48,6 +48,11 @@ function forgetAttempts(tables: InboxTableNames): string {
  * cut off goes on without hearing of a majority (stream-majority.ts).
  */
 const LATE_MS_MAX = 6_000;
+/**
+ * The same for a stream that is empty. A broker that came back without its files may lead the stream for seconds, with an empty
+ * one, before the broker that has them does: 6 s of that were seen. An empty stream has nothing to read meanwhile.
+ */
+const EMPTY_MS_MAX = 60_000;
 const ASK_AGAIN_MS = 250;
 
 /** A comparison that found two histories. */
@@ -69,9 +74,9 @@ export async function currentIncarnation(
   onDiffering: (found: DifferingHistory) => void,
 ): Promise<Incarnation> {
   const incarnation = await incarnationOf(pool, key);
-  const deadline = Date.now() + LATE_MS_MAX;
-  const found = await compareHistory(pool, incarnation, witness, async () => {
-    if (Date.now() >= deadline) return true;
+  const began = Date.now();
+  const found = await compareHistory(pool, incarnation, witness, async (lastSeq) => {
+    if (Date.now() - began >= (lastSeq === 0 ? EMPTY_MS_MAX : LATE_MS_MAX)) return true;
     await pause(ASK_AGAIN_MS);
     return false;
   });

@@ -65,14 +65,14 @@ ORDER BY newest.seq DESC`;
  * Compares the ledger of one incarnation with the stream as it is. The database is asked first: a stream that is as it
  * should be has then at least as much.
  *
- * @param isLate decides whether a stream that ends before the ledger does is believed, or asked again: a broker that has
- *   just lost the leadership may still answer, with an older state. It may wait
+ * @param isLate decides whether a stream that ends before the ledger does, at `lastSeq`, is believed, or asked again: a broker
+ *   that has just lost the leadership may still answer, with an older state. It may wait
  */
 export async function compareHistory(
   database: Queryable,
   incarnation: Incarnation,
   witness: StreamWitness,
-  isLate: () => Promise<boolean> = () => Promise.resolve(true),
+  isLate: (lastSeq: number) => Promise<boolean> = () => Promise.resolve(true),
 ): Promise<HistoryComparison> {
   const newest = await evidenceBelow(database, incarnation, Number.MAX_SAFE_INTEGER, NEWEST_ROWS);
   const known = newest[0];
@@ -83,7 +83,7 @@ export async function compareHistory(
     const { firstSeq, lastSeq } = await witness.bounds();
     const differs = (await differing(witness, samples, firstSeq, lastSeq)).at(-1);
     if (differs === undefined && lastSeq >= known.seq) return { agrees: true };
-    if (differs === undefined && !(await isLate())) continue;
+    if (differs === undefined && !(await isLate(lastSeq))) continue;
     const unlike = differs?.seq ?? lastSeq + 1;
     const alike = Math.max(0, ...samples.map(({ seq }) => seq).filter((seq) => seq < unlike));
     const commonSeq = await lastCommon(database, incarnation, witness, alike, unlike, firstSeq);

@@ -1,0 +1,127 @@
+/** The tarball of the library, in a project that has nothing else of this repository. */
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+const PACKAGE = join(ROOT, 'libs/idempotent-consumer');
+const NAME = '@sekali/idempotent-consumer';
+/** What a project installs beside it, and what these need for their types. */
+const PEERS = [
+  '@nats-io/jetstream',
+  '@nats-io/nats-core',
+  '@nats-io/transport-node',
+  '@nestjs/common',
+  '@nestjs/core',
+  '@nestjs/microservices',
+  '@types/node',
+  '@types/pg',
+  'pg',
+  'reflect-metadata',
+  'rxjs',
+];
+
+interface Packed {
+  readonly filename: string;
+  readonly files: readonly { readonly path: string }[];
+}
+
+let folder: string;
+let packed: Packed;
+
+/** Runs a program to its end. @returns what it printed; throws with all of it when it failed */
+function run(command: string, args: readonly string[], cwd: string): string {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, encoding: 'utf8' });
+  if (error || status !== 0)
+    throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? status}\n${stdout}\n${stderr}`);
+  return stdout;
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sekali-package-'));
+  const said = run('npm', ['pack', '--json', '--silent', '--pack-destination', folder], PACKAGE);
+  [packed] = JSON.parse(said) as [Packed];
+  writeFileSync(join(folder, 'package.json'), '{ "name": "a-service", "private": true, "type": "module" }');
+  // The peers are links to what is installed here, so that no registry is asked.
+  const tarball = `./${packed.filename.replace('@', '').replace('/', '-')}`;
+  run('npm', ['install', '--offline', '--legacy-peer-deps', '--ignore-scripts', '--silent', tarball], folder);
+  for (const peer of PEERS) {
+    const link = join(folder, 'node_modules', peer);
+    mkdirSync(dirname(link), { recursive: true });
+    if (!existsSync(link)) symlinkSync(join(ROOT, 'node_modules', peer), link, 'junction');
+  }
+});
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('the tarball of the library', () => {
+  it('holds the library, with types and source maps, and nothing else', () => {
+    const paths = packed.files.map(({ path }) => path);
+    const others = paths.filter((path) => !/^dist\/(idempotent-consumer|postgres|waiting)\/src\//.test(path));
+    expect(others.sort()).toEqual(['LICENSE', 'README.md', 'package.json']);
+    expect(paths.filter((path) => /\.spec\.|\/test\//.test(path))).toEqual([]);
+    for (const path of paths.filter((one) => one.endsWith('.js'))) {
+      expect(paths).toContain(`${path}.map`);
+      expect(paths).toContain(path.replace(/js$/, 'd.ts'));
+    }
+  });
+
+  it('runs nothing when it is installed, and leaves the choice of every dependency to its user', () => {
+    const manifest = JSON.parse(readFileSync(join(folder, 'node_modules', NAME, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+      dependencies?: unknown;
+    };
+    expect(Object.keys(manifest.scripts)).toEqual(['prepack']);
+    expect(manifest.dependencies).toBeUndefined();
+  });
+
+  it('compiles in a strict project that checks the types of its libraries, too', () => {
+    writeFileSync(
+      join(folder, 'balances.ts'),
+      `import { Controller } from '@nestjs/common';
+import { Ctx, Payload } from '@nestjs/microservices';
+import { type InboxContext, OncePerEvent, Poison } from '${NAME}';
+
+@Controller()
+export class Balances {
+  @OncePerEvent('balances', { subjects: 'payments.>' })
+  async apply(@Payload() payment: { account: string; amount: number }, @Ctx() { transaction }: InboxContext): Promise<void> {
+    if (!Number.isSafeInteger(payment.amount)) throw new Poison('amount is not a whole number');
+    await transaction.query('UPDATE account SET balance = balance + $2 WHERE id = $1', [payment.account, payment.amount]);
+  }
+}
+`,
+    );
+    writeFileSync(
+      join(folder, 'wrong.ts'),
+      `import { Poison } from '${NAME}';
+export const poison = new Poison();
+`,
+    );
+    expect(compiled('balances.ts')).toBe('');
+    expect(compiled('wrong.ts')).toMatch(/^wrong\.ts\(2,\d+\): error TS2554/);
+  });
+});
+
+/** Checks the types of one file. @returns what the compiler says */
+function compiled(file: string): string {
+  const options = {
+    ...{ target: 'es2023', module: 'nodenext', strict: true, skipLibCheck: false, noEmit: true },
+    ...{ experimentalDecorators: true, emitDecoratorMetadata: true, types: ['node'] },
+  };
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: [file] }));
+  const compiler = join(ROOT, 'node_modules/typescript/bin/tsc');
+  return spawnSync(process.execPath, [compiler, '-p', '.'], { cwd: folder, encoding: 'utf8' }).stdout;
+}
