@@ -50,7 +50,7 @@ class Tally {
     if (this.window.counts(sentAt, now)) this.latencies.push(now - sentAt);
   }
 
-  turnedAway(): void {
+  refuses(): void {
     this.refused += 1;
   }
 
@@ -86,7 +86,7 @@ class Lane implements Dispatcher.DispatchHandler {
   private sentAt = 0;
   private differentBefore = 0;
   private status = 0;
-  private saysWhen = false;
+  private hasRetryAfter = false;
 
   constructor(
     private readonly client: Client,
@@ -119,7 +119,7 @@ class Lane implements Dispatcher.DispatchHandler {
     headers: Readonly<Record<string, unknown>>,
   ): void {
     this.status = status;
-    this.saysWhen = status >= 400 && headers['retry-after'] !== undefined;
+    this.hasRetryAfter = status >= 400 && headers['retry-after'] !== undefined;
   }
 
   onResponseData(): void {
@@ -130,8 +130,8 @@ class Lane implements Dispatcher.DispatchHandler {
     const { status, tally } = this;
     if (status >= 200 && status < 300) {
       tally.accepted(this.sentAt, performance.now(), this.numbers.different - this.differentBefore);
-    } else if ((status === 429 || status === 503) && this.saysWhen) {
-      tally.turnedAway();
+    } else if ((status === 429 || status === 503) && this.hasRetryAfter) {
+      tally.refuses();
     } else {
       tally.fails(`status ${status}`);
     }

@@ -29,14 +29,14 @@ interface Identity {
 }
 
 /** A query in its two forms. */
-interface Question {
+interface Query {
   readonly name: string;
   readonly what: string;
   readonly path: (identity: Identity) => string;
   readonly ask: (pool: Pool, identity: Identity) => Promise<unknown>;
 }
 
-const QUESTIONS: readonly Question[] = [
+const QUERIES: readonly Query[] = [
   {
     name: 'query-page',
     what: `GET /events, ${PAGE_SIZE.toLocaleString('en')} of all`,
@@ -64,7 +64,7 @@ const QUESTIONS: readonly Question[] = [
 ];
 
 /** A database, its gateway, and some of the events that it holds. */
-interface Library {
+interface QueriedSystem {
   readonly keys: number;
   readonly pool: Pool;
   readonly http: HttpPool;
@@ -84,12 +84,11 @@ export async function measureQueries(
   sizes: Sizes,
   { onRound, onProgress = () => undefined }: QueryOptions = {},
 ): Promise<Group[]> {
-  const many = await openLibrary(environment, sizes.storedKeys, onProgress);
-  const few = await openLibrary(environment, fewKeys(sizes), onProgress);
+  const many = await openSystem(environment, sizes.storedKeys, onProgress);
+  const few = await openSystem(environment, fewKeys(sizes), onProgress);
   try {
     const groups: Group[] = [];
-    for (const question of QUESTIONS)
-      groups.push(...(await measureQuestion(question, [many, few], sizes, onRound)));
+    for (const query of QUERIES) groups.push(...(await measureQuery(query, [many, few], sizes, onRound)));
     return groups;
   } finally {
     await Promise.all([many.close(), few.close()]);
@@ -101,9 +100,9 @@ function fewKeys({ storedKeys }: Sizes): number {
   return Math.min(FEW_KEYS, Math.floor(storedKeys / 2));
 }
 
-async function measureQuestion(
-  { name, what, path, ask }: Question,
-  [many, few]: readonly [Library, Library],
+async function measureQuery(
+  { name, what, path, ask }: Query,
+  [many, few]: readonly [QueriedSystem, QueriedSystem],
   sizes: Sizes,
   onRound: QueryOptions['onRound'],
 ): Promise<Group[]> {
@@ -137,11 +136,11 @@ async function measureQuestion(
   ];
 }
 
-async function openLibrary(
+async function openSystem(
   environment: Environment,
   keys: number,
   onProgress: (line: string) => void,
-): Promise<Library> {
+): Promise<QueriedSystem> {
   const url = await fullDatabase(environment, keys, { onProgress });
   const pool = openPool(url);
   const gateway = await environment.startProgram(`gateway-${keys}`, 'gateway/src/main.js', [], {
@@ -161,7 +160,7 @@ async function openLibrary(
   return { keys, pool, http, identities: rows, close };
 }
 
-function pick({ identities }: Library, index: number): Identity {
+function pick({ identities }: QueriedSystem, index: number): Identity {
   return identities[index % identities.length] as Identity;
 }
 
