@@ -1,4 +1,7 @@
-/** `sekali bench` as a process: it runs through, its result is whole, and Ctrl-C leaves nothing. No time is asserted. */
+/**
+ * `sekali bench` as a process: it ends, its result is complete, and Ctrl-C leaves nothing behind. No test asserts a
+ * time.
+ */
 import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,13 +16,13 @@ import { resultText } from './table.js';
 
 const RUN_MS_MAX = 400_000;
 const MAIN = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
-const THREE = ['ours', 'ceiling', 'today'];
-const DRAIN = ['ours', 'ceiling', 'ceiling', 'today'];
+const THREE = ['ours', 'ceiling', 'typical'];
+const DRAIN = ['ours', 'ceiling', 'ceiling', 'typical'];
 const TWO = ['ours', 'ceiling'];
 const END_TO_END = ['ours', 'ours', 'ceiling', 'ceiling', 'ceiling'];
 const FLAT = [{ against: 'ceiling', atMost: 1.25 }];
 
-/** Every group: its roles, its targets, and what it has bounds for. */
+/** Every group with its roles, its targets and the names of its bounds. */
 const GROUPS: Readonly<Record<string, { roles: string[]; targets?: unknown[]; bounds?: string[] }>> = {
   'http-single': { roles: THREE, targets: [{ against: 'ceiling', atLeast: 0.75 }] },
   'http-batch-100': { roles: THREE, targets: [{ against: 'ceiling', atLeast: 1 }] },
@@ -28,7 +31,7 @@ const GROUPS: Readonly<Record<string, { roles: string[]; targets?: unknown[]; bo
     roles: DRAIN,
     targets: [
       { against: 'ceiling', atLeast: 0.85 },
-      { against: 'today', atLeast: 6 },
+      { against: 'typical', atLeast: 6 },
     ],
   },
   'drain-duplicates': { roles: DRAIN, targets: [{ against: 'ceiling', atLeast: 0.7 }] },
@@ -66,7 +69,7 @@ let folder: string;
 
 beforeAll(() => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'bench-spec-')));
-  // Postgres runs as another user when root runs the tests.
+  // When root runs the tests, Postgres runs as another user.
   chmodSync(folder, 0o755);
 });
 
@@ -76,7 +79,7 @@ afterAll(() => {
 
 type Bench = ChildProcessByStdio<null, Readable, Readable>;
 
-/** A run whose own files are all in `place`. */
+/** Starts a run that keeps all of its files in `place`. */
 function bench(place: string, ...args: readonly string[]): Bench {
   mkdirSync(place, { recursive: true });
   return spawn(process.execPath, [MAIN, 'bench', '--small', ...args], {
@@ -90,15 +93,15 @@ async function end(child: Bench): Promise<number | null> {
   return new Promise((resolve) => child.once('close', resolve));
 }
 
-/** Programs of the run and their servers have its folder on their command line, or were started by one that has. */
+/** The processes of a run have its folder on their command line, or a parent that has. */
 function processesIn(place: string): string[] {
   const list = execFileSync('ps', ['-A', '-o', 'args='], { encoding: 'utf8', maxBuffer: 10_000_000 });
   return list.split('\n').filter((line) => line.includes(place));
 }
 
-describe('a small run', () => {
+describe('a small run of sekali bench', () => {
   let document: BenchDocument;
-  let ended: { readonly code: number | null; readonly told: string };
+  let ended: { readonly code: number | null; readonly stderr: string };
   let place: string;
   let out: string;
 
@@ -106,13 +109,13 @@ describe('a small run', () => {
     place = join(folder, 'small');
     out = join(folder, 'out');
     const child = bench(place, '--json', '--out', out);
-    const [printed, told, code] = await Promise.all([text(child.stdout), text(child.stderr), end(child)]);
-    ended = { code, told };
+    const [printed, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), end(child)]);
+    ended = { code, stderr };
     document = JSON.parse(printed === '' ? '{"groups":[]}' : printed) as BenchDocument;
   }, RUN_MS_MAX);
 
   it('ends with 0 and leaves neither a process nor a file', () => {
-    expect({ ...ended, told: ended.code === 0 ? '' : ended.told }).toStrictEqual({ code: 0, told: '' });
+    expect({ ...ended, stderr: ended.code === 0 ? '' : ended.stderr }).toStrictEqual({ code: 0, stderr: '' });
     expect(readdirSync(place)).toStrictEqual([]);
     expect(processesIn(place)).toStrictEqual([]);
   });
@@ -141,7 +144,7 @@ describe('a small run', () => {
     expect(bounds.every(({ found }) => Number.isFinite(found))).toBe(true);
   });
 
-  it('has processor time beside every rate, on Linux', () => {
+  it('gives processor time with every rate, on Linux', () => {
     const rates = document.groups
       .flatMap(({ series }) => series)
       .filter(({ unit }) => unit.endsWith('/s'))
@@ -163,12 +166,12 @@ describe('a small run', () => {
   it('writes what it prints, and the chart', () => {
     expect(JSON.parse(readFileSync(join(out, 'bench.json'), 'utf8'))).toStrictEqual(document);
     const chart = readFileSync(join(out, 'bench.svg'), 'utf8');
-    expect(chart).toContain('drain beside');
+    expect(chart).toContain('drain next to');
     expect(chart).not.toMatch(/NaN|undefined/);
   });
 });
 
-describe('Ctrl-C', () => {
+describe('sekali bench after Ctrl-C', () => {
   it.each([
     ['while the system starts', 'starting brokers'],
     ['while it measures', 'sekali worker'],
@@ -179,11 +182,11 @@ describe('Ctrl-C', () => {
       const child = bench(place, '--only', 'drain', '--rounds', '3');
       const ended = end(child);
       const printed = text(child.stdout);
-      let told = '';
+      let stderr = '';
       child.stderr.on('data', (chunk: Buffer) => {
-        const isNow = !told.includes(moment);
-        told += chunk.toString();
-        if (isNow && told.includes(moment)) child.kill('SIGINT');
+        const isNow = !stderr.includes(moment);
+        stderr += chunk.toString();
+        if (isNow && stderr.includes(moment)) child.kill('SIGINT');
       });
       expect({ code: await ended, printed: await printed }).toStrictEqual({ code: 130, printed: '' });
       expect(readdirSync(place)).toStrictEqual([]);
@@ -193,15 +196,15 @@ describe('Ctrl-C', () => {
   );
 });
 
-describe('the command line', () => {
+describe('the command line of sekali bench', () => {
   it.each([
     [['--only', 'speed'], 'There are http, drain'],
     [['--rounds', '0'], 'a whole number from 1 to 50'],
     [['--fast'], "unknown option '--fast'"],
-  ])('refuses %j with 2', async (args, reason) => {
+  ])('refuses %j with exit code 2', async (args, reason) => {
     const child = bench(join(folder, 'refused'), ...args);
-    const [told, code] = await Promise.all([text(child.stderr), end(child)]);
-    expect(told).toContain(reason);
+    const [stderr, code] = await Promise.all([text(child.stderr), end(child)]);
+    expect(stderr).toContain(reason);
     expect(code).toBe(2);
   });
 });

@@ -1,8 +1,9 @@
 /**
- * The README's chart: how fast Sekali and today's way are as a share of the ceiling, and the target. SVG, from the JSON.
+ * The README's chart, an SVG made from the JSON. It shows Sekali and the typical way as shares of the ceiling, and the
+ * targets.
  *
- * Times are turned round, so that longer is always better. Drawn are rates, and times that have a target as a ratio.
- * Its colours are legible on light and on dark ground.
+ * Times are inverted, so that longer is always better. The chart has the rates, and the times whose target is a ratio.
+ * Its colours are legible on light and on dark backgrounds.
  */
 import { type Group, median, type Series, type Target } from './measurement.js';
 
@@ -13,11 +14,11 @@ const TOP = 52;
 const BAR = 12;
 const GAP = 3;
 const GROUP_GAP = 14;
-/** A bar that is longer than this share of the ceiling is cut; its figure says how long it is. */
+/** A bar that is longer than this share of the ceiling is cut. Its label has the true figure. */
 const SHARE_MAX = 1.5;
 
 const TEXT = '#737b85';
-const COLOURS = { ours: '#2f81f7', today: '#9aa1a9', target: '#c2690a' } as const;
+const COLOURS = { ours: '#2f81f7', typical: '#9aa1a9', target: '#c2690a' } as const;
 
 /** Draws the groups in their order. */
 export function ratioChart(groups: readonly Group[]): string {
@@ -44,7 +45,7 @@ export function ratioChart(groups: readonly Group[]): string {
 function legend(): string[] {
   const entries = [
     [COLOURS.ours, 'Sekali', 0],
-    [COLOURS.today, 'what users do today', 75],
+    [COLOURS.typical, 'the typical way', 75],
     [COLOURS.target, 'target', 235],
   ] as const;
   return entries.map(([colour, text, offset]) => {
@@ -71,8 +72,8 @@ function drawBar({ role, subject, unit, values }: Series, ceiling: number, y: nu
   const ratio = median(values) / ceiling;
   const share = isRate(unit) ? ratio : 1 / ratio;
   const end = xOf(Math.min(share, SHARE_MAX));
-  const colour = role === 'ours' ? COLOURS.ours : COLOURS.today;
-  // Beyond the target's mark, which would otherwise cross the text.
+  const colour = role === 'ours' ? COLOURS.ours : COLOURS.typical;
+  // The label stands behind the target's mark, which would otherwise cross the text.
   const textX = Math.max(end, xOf(1)) + 8;
   return [
     `<rect x="${LEFT}" y="${y}" width="${(end - LEFT).toFixed(1)}" height="${BAR}" rx="2" fill="${colour}"/>`,
@@ -80,7 +81,7 @@ function drawBar({ role, subject, unit, values }: Series, ceiling: number, y: nu
   ].join('');
 }
 
-/** What was reached as speed: 1.25 times as long is 0.8 as fast. */
+/** Alternating a ratio into a speed: what takes 1.25 times as long is 0.8 times as fast. */
 function shareOf({ atLeast, atMost }: Target): number {
   return atLeast ?? 1 / (atMost ?? Number.NaN);
 }

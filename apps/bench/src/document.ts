@@ -1,8 +1,7 @@
-/** What a run leaves behind: bench.json, from which the chart and the tables of the READMEs come. */
 import type { Group } from './measurement.js';
 import type { Sizes } from './sizes.js';
 
-/** Where it was measured. */
+/** The machine that a run measured on. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
@@ -10,12 +9,12 @@ export interface Machine {
   readonly node: string;
 }
 
-/** See the head of this file. */
+/** What a run writes to bench.json. The chart and the tables of the READMEs are made from it. */
 export interface BenchDocument {
   readonly startedAt: string;
   readonly seconds: number;
   readonly machine: Machine;
-  /** Of all groups but durability. */
+  /** The brokers' fsync interval in all groups but durability. */
   readonly syncInterval: string;
   readonly sizes: Sizes;
   readonly groups: readonly Group[];

@@ -6,7 +6,7 @@ import { runBench } from './run.js';
 
 await benchCommand(async (options) => {
   const interrupted = new AbortController();
-  // Every program of three systems listens to it.
+  // Every program of three systems listens to this signal.
   setMaxListeners(0, interrupted.signal);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {

@@ -1,14 +1,14 @@
 /**
  * What a benchmark measures, and how rounds become a figure.
  *
- * Absolute figures of a shared machine mean nothing: subjects of one group take turns (A B C A B C …), and what counts is
- * the ratio of their medians in the same run.
+ * Absolute figures of a shared machine mean nothing. So the rounds of the subjects of a group alternate (A B C A B C
+ * …). What counts is the ratio of their medians in the same run.
  */
 import type { Sizes } from './sizes.js';
-import type { ProcessorUs } from './stage/processor-time.js';
+import type { ProcessorUs } from './environment/processor-time.js';
 
-/** Who is measured: Sekali, the same thing written as plainly as possible, and what users do today. */
-export type Role = 'ours' | 'ceiling' | 'today';
+/** Sekali, the plainest program that does the same, and what users typically write. */
+export type Role = 'ours' | 'ceiling' | 'typical';
 
 /** A figure that is better when it is higher (a rate) or lower (a time). */
 export type Unit = 'events/s' | 'requests/s' | 'ms' | 'MB';
@@ -16,16 +16,16 @@ export type Unit = 'events/s' | 'requests/s' | 'ms' | 'MB';
 /** One subject's rounds. */
 export interface Series {
   readonly role: Role;
-  /** "sekali worker", "bare loop": for the table. */
+  /** The name for the table: "sekali worker", "baseline loop". */
   readonly subject: string;
   readonly unit: Unit;
-  /** One value a round, in the order taken; the warm-up is not among them. */
+  /** One value per round, in the order measured, without the warm-up. */
   readonly values: readonly number[];
-  /** Processor time of an event in microseconds, one a round, where it was measured (rates, on Linux). */
+  /** Processor time per event in microseconds, one value per round, where it was measured (rates, on Linux). */
   readonly processorUs?: readonly ProcessorUs[];
 }
 
-/** What one turn gave. */
+/** The result of one round. */
 export interface Measured {
   readonly value: number;
   readonly processorUs?: ProcessorUs | undefined;
@@ -33,15 +33,15 @@ export interface Measured {
 
 /** What ours has to reach, as a ratio of medians. */
 export interface Target {
-  readonly against: 'ceiling' | 'today';
-  /** `atLeast` for rates, `atMost` for times. */
+  readonly against: 'ceiling' | 'typical';
+  /** `atLeast` is for rates, `atMost` for times. */
   readonly atLeast?: number;
   readonly atMost?: number;
 }
 
-/** What a figure of ours has to stay within, where a ratio would say nothing: a time, or memory. */
+/** The bound of a figure of ours, where a ratio would say nothing: a time, or memory. */
 export interface Bound {
-  /** "median above PubAck + insert": for the table. */
+  /** The name for the table: "median above PubAck + insert". */
   readonly what: string;
   readonly unit: Unit;
   readonly found: number;
@@ -50,18 +50,18 @@ export interface Bound {
 
 /** Subjects that were measured against each other. */
 export interface Group {
-  /** "drain", "http-single": as in `--only`. */
+  /** The name as in the options: "drain", "http-single". */
   readonly name: string;
   /** One line for the table. */
   readonly what: string;
   readonly series: readonly Series[];
   readonly targets: readonly Target[];
   readonly bounds?: readonly Bound[];
-  /** What else the reader of the table should know, a sentence each. */
+  /** What else the reader of the table should know, one sentence each. */
   readonly notes?: readonly string[];
 }
 
-/** The middle value; of an even number the mean of the two in the middle. NaN of none. */
+/** The middle value, or the mean of the two in the middle. It is NaN without values. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((one, other) => one - other);
   const middle = sorted.length >> 1;
@@ -75,29 +75,29 @@ export function spread(values: readonly number[]): number {
   return (Math.max(...values) - Math.min(...values)) / median(values);
 }
 
-/** Median of ours over median of the other; undefined where one was not measured. */
-export function ratio(group: Group, against: 'ceiling' | 'today'): number | undefined {
+/** Median of ours over median of the other; undefined when one was not measured. */
+export function ratio(group: Group, against: 'ceiling' | 'typical'): number | undefined {
   const ours = group.series.find(({ role }) => role === 'ours');
   const other = group.series.find(({ role }) => role === against);
   if (ours === undefined || other === undefined) return undefined;
   return median(ours.values) / median(other.values);
 }
 
-/** Whether a group reaches a target; undefined where it could not be told. */
+/** Whether a group reaches a target; undefined when that was not measured. */
 export function reaches(group: Group, target: Target): boolean | undefined {
   const found = ratio(group, target.against);
   if (found === undefined || Number.isNaN(found)) return undefined;
   return found >= (target.atLeast ?? 0) && found <= (target.atMost ?? Number.POSITIVE_INFINITY);
 }
 
-/** One who takes turns with others. */
-export interface Turns<V> {
+/** A subject whose rounds alternate with those of others. */
+export interface Alternating<V> {
   readonly measure: () => Promise<V>;
 }
 
-/** Takes the subjects' turns: the warm-ups, then the rounds that count, one subject after the other. */
-export async function interleave<V, T extends Turns<V>>(
-  subjects: readonly (T & Turns<V>)[],
+/** Measures the subjects one after the other, first the warm-ups, then the rounds that count. */
+export async function interleave<V, T extends Alternating<V>>(
+  subjects: readonly (T & Alternating<V>)[],
   { warmUps, rounds }: Pick<Sizes, 'warmUps' | 'rounds'>,
   /** Rounds below 1 are warm-ups. */
   onValue: (subject: T, round: number, value: V) => void = () => undefined,
@@ -113,17 +113,17 @@ export async function interleave<V, T extends Turns<V>>(
   return values;
 }
 
-/** The series of one subject, from what `interleave` gave for it. */
+/** The series of one subject, from what `interleave` returned for it. */
 export function seriesOf(
   { role, subject, unit }: Pick<Series, 'role' | 'subject' | 'unit'>,
-  turns: readonly Measured[] = [],
+  rounds: readonly Measured[] = [],
 ): Series {
-  const processorUs = turns.flatMap((turn) => turn.processorUs ?? []);
+  const processorUs = rounds.flatMap((round) => round.processorUs ?? []);
   return {
     role,
     subject,
     unit,
-    values: turns.map(({ value }) => value),
+    values: rounds.map(({ value }) => value),
     ...(processorUs.length > 0 && { processorUs }),
   };
 }

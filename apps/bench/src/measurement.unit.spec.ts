@@ -6,45 +6,45 @@ const group = (ours: number[], ceiling: number[]): Group => ({
   what: 'drain',
   series: [
     { role: 'ours', subject: 'worker', unit: 'events/s', values: ours },
-    { role: 'ceiling', subject: 'bare loop', unit: 'events/s', values: ceiling },
+    { role: 'ceiling', subject: 'baseline loop', unit: 'events/s', values: ceiling },
   ],
   targets: [],
 });
 
-describe('figures', () => {
-  it('the median is the middle one, or the mean of the two in the middle', () => {
+describe('the figures of the benchmark', () => {
+  it('have as median the middle value, or the mean of the two in the middle', () => {
     expect([median([3, 100, 1]), median([4, 1, 2, 100]), median([])]).toStrictEqual([3, 3, Number.NaN]);
   });
 
-  it('the spread is what lies between the rounds, as a share', () => {
+  it('have as spread the distance between the rounds, as a share', () => {
     expect(spread([9, 10, 12])).toBeCloseTo(0.3);
   });
 
-  it('a ratio is of medians, and undefined without the other', () => {
+  it('have a ratio of medians, which is undefined without the other subject', () => {
     const both = group([8, 9, 1], [10, 100, 1]);
     expect(ratio(both, 'ceiling')).toBeCloseTo(0.8);
-    expect(ratio(both, 'today')).toBeUndefined();
+    expect(ratio(both, 'typical')).toBeUndefined();
   });
 
-  it('a target is reached from its bound on', () => {
+  it('reach a target from its bound on', () => {
     const both = group([8], [10]);
     expect(reaches(both, { against: 'ceiling', atLeast: 0.8 })).toBe(true);
     expect(reaches(both, { against: 'ceiling', atLeast: 0.81 })).toBe(false);
     expect(reaches(both, { against: 'ceiling', atMost: 0.79 })).toBe(false);
-    expect(reaches(both, { against: 'today', atLeast: 1 })).toBeUndefined();
+    expect(reaches(both, { against: 'typical', atLeast: 1 })).toBeUndefined();
     expect(reaches(group([], [10]), { against: 'ceiling', atLeast: 1 })).toBeUndefined();
   });
 });
 
 describe('interleave', () => {
-  it('lets subjects take turns and leaves the warm-up out', async () => {
+  it('alternates the rounds of the subjects and leaves the warm-up out', async () => {
     const order: string[] = [];
-    let turn = 0;
+    let round = 0;
     const subject = (name: string) => ({
       name,
       measure: () => {
         order.push(name);
-        return Promise.resolve((turn += 1));
+        return Promise.resolve((round += 1));
       },
     });
     const [a, b] = [subject('a'), subject('b')];

@@ -1,34 +1,34 @@
 /** The options of `sekali bench`. */
 import { Command, InvalidArgumentError } from 'commander';
 
-/** What can be measured, in the order in which it is. */
+/** The groups that can be measured, in the order of measurement. */
 export const GROUPS = ['http', 'drain', 'end-to-end', 'query', 'flat', 'memory', 'durability'] as const;
 
 /** One of `GROUPS`. */
 export type GroupName = (typeof GROUPS)[number];
 
-/** What the user asked for. */
+/** The options that the user chose. */
 export interface BenchOptions {
   readonly only: readonly GroupName[];
   readonly small: boolean;
   readonly rounds: number | undefined;
   readonly syncInterval: string | undefined;
   readonly json: boolean;
-  /** Folder for bench.json and bench.svg; nothing is written when left out. */
+  /** Folder for bench.json and bench.svg. Nothing is written when it is left out. */
   readonly out: string | undefined;
 }
 
 const HELP = `
-Starts a system of its own and measures Sekali beside the same thing written as plainly as possible (the ceiling) and
-beside what users do today. Subjects of a group take turns, after a warm-up; what counts is the ratio of the medians,
-since absolute figures of a shared machine mean nothing. Run it on a machine that does nothing else.
+Starts a system of its own and measures Sekali. It is compared with the plainest program that does the same (the
+ceiling) and with what users typically write. The rounds of the subjects alternate, after a warm-up. What counts is
+the ratio of the medians, since absolute figures of a shared machine mean nothing. Run it on an idle machine.
 
 Groups:
   http         POST /publish with 1, 100 and 1,000 events
   drain        a backlog, without repeats and with 30 % of them
   end-to-end   from the request to the committed row
   query        a page of events, one event, the figures
-  flat         draining beside millions of stored keys
+  flat         draining next to millions of stored keys
   memory       of gateway and worker while events pass
   durability   the brokers' fsync by default, every second and always
 
@@ -41,18 +41,18 @@ Exit codes:
   0  measured; the table says which targets are reached     1  a subject did something wrong
   2  it could not be measured                               130  interrupted`;
 
-/** Makes the command; `action` gets the checked options. */
+/** Creates the command; `action` gets the checked options. */
 export function benchCommand(action: (options: BenchOptions) => Promise<void>): Command {
   return new Command('sekali bench')
-    .description('Measures the whole path against its ceilings, side by side, in one run.')
+    .description('Measures the whole path against its ceilings in one run.')
     .option('--only <groups>', `some of ${GROUPS.join(', ')}, joined by commas`, groups, GROUPS)
-    .option('--small', 'so little that the figures mean nothing', false)
+    .option('--small', 'measure only enough to see that it runs; the figures mean nothing', false)
     .option('--rounds <count>', 'rounds of each subject, after a warm-up; 5 when left out', rounds)
     .option(
       '--sync-interval <duration>',
       'how often the brokers call fsync: "always", or such as 1s; not for durability',
     )
-    .option('--out <folder>', 'where bench.json and bench.svg go')
+    .option('--out <folder>', 'the folder for bench.json and bench.svg')
     .option('--json', 'print one JSON document instead of the table', false)
     .addHelpText('after', HELP)
     .allowExcessArguments(false)

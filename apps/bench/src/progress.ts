@@ -1,22 +1,21 @@
-/**
- * What a run tells on stderr while it goes on: groups and turns as lines, and what it is doing now.
- *
- * On a terminal the last line moves once a second; elsewhere it would only fill a file, so it is written now and then.
- */
 const MOVES_EVERY_MS = 1_000;
-const TOLD_EVERY_MS = 10_000;
+const REPORTED_EVERY_MS = 10_000;
 
-/** Where it is written: `process.stderr`. */
+/** The stream to write to: `process.stderr`. */
 export interface ProgressStream {
   readonly isTTY?: boolean;
   write(text: string): unknown;
 }
 
-/** See the head of this file. `stop` it, or it goes on moving. */
+/**
+ * What a run writes to stderr while it is running: one line per group and round, and what it is doing now.
+ *
+ * On a terminal, the last line moves once a second. In a file it is only written now and then. Call `stop` at the end.
+ */
 export class Progress {
   private readonly startedAt = performance.now();
   private readonly timer: NodeJS.Timeout | undefined;
-  private toldAt = performance.now();
+  private reportedAt = performance.now();
   private doing = '';
 
   constructor(private readonly stream: ProgressStream) {
@@ -26,15 +25,15 @@ export class Progress {
     }, MOVES_EVERY_MS);
   }
 
-  /** What is being done from now on. */
+  /** What the run is doing from now on. */
   readonly now = (doing: string): void => {
     this.doing = doing;
-    if (this.timer !== undefined || performance.now() - this.toldAt < TOLD_EVERY_MS) return;
+    if (this.timer !== undefined || performance.now() - this.reportedAt < REPORTED_EVERY_MS) return;
     this.line(`${this.elapsed()} ${doing}`);
   };
 
-  /** A turn is over; below 1 it is a warm-up. */
-  readonly turn = (subject: string, round: number, value: number): void => {
+  /** A round is over. Below 1 it is a warm-up. */
+  readonly round = (subject: string, round: number, value: number): void => {
     const which = round < 1 ? 'warm-up' : `round ${round}`;
     const figure = value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
     this.line(`  ${which.padEnd(9)} ${subject.padEnd(44)} ${figure}`);
@@ -43,7 +42,7 @@ export class Progress {
   /** A line that stays. */
   line(text: string): void {
     this.clear();
-    this.toldAt = performance.now();
+    this.reportedAt = performance.now();
     this.stream.write(`${text}\n`);
     if (this.timer !== undefined) this.move();
   }

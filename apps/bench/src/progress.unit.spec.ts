@@ -13,23 +13,23 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-describe('progress', () => {
-  it('in a file is a line a turn, and now and then what goes on', () => {
+describe('the progress of a benchmark', () => {
+  it('in a file has one line per round, and the current work now and then', () => {
     const progress = new Progress(stream(false));
     progress.part('drain');
     for (let second = 1; second <= 25; second += 1) {
       jest.advanceTimersByTime(1_000);
       progress.now(`filling: ${second}`);
     }
-    progress.turn('bare loop', 0, 12_345.6);
-    progress.turn('bare loop', 1, 0.123456);
+    progress.round('baseline loop', 0, 12_345.6);
+    progress.round('baseline loop', 1, 0.123456);
     progress.stop();
     expect(written.map((line) => line.replace(/ +/g, ' '))).toStrictEqual([
       '00:00 drain\n',
       '00:10 filling: 10\n',
       '00:20 filling: 20\n',
-      ' warm-up bare loop 12,346\n',
-      ' round 1 bare loop 0.123\n',
+      ' warm-up baseline loop 12,346\n',
+      ' round 1 baseline loop 0.123\n',
     ]);
   });
 

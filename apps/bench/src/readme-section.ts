@@ -1,4 +1,6 @@
-/** What the READMEs say of a run: where it was measured, every group, and processor time. Markdown, from bench.json. */
+/**
+ * What the READMEs say about a run: its machine, every group, and processor time. It is Markdown, made from bench.json.
+ */
 import type { BenchDocument } from './document.js';
 import type { Group } from './measurement.js';
 import { GROUPS, type GroupName } from './options.js';
@@ -8,7 +10,7 @@ import { COST_HEAD, costRows, GROUP_HEAD, groupRow, verdictsOf } from './table.j
 const GIB = 1024 ** 3;
 const NOTHING = new Set(['', '–']);
 
-/** Groups that the root's README shows: one event and many over HTTP, and a backlog without and with repeats. */
+/** Groups in the root's README: one event and many over HTTP, and a backlog without and with repeats. */
 export const SUMMARY_GROUPS = ['http-single', 'http-batch-1000', 'drain', 'drain-duplicates'] as const;
 
 const TITLES: Readonly<Record<GroupName, string>> = {
@@ -26,18 +28,18 @@ export function readmeSummary(document: BenchDocument): string {
   const rows = SUMMARY_GROUPS.map((name) => {
     const group = document.groups.find((one) => one.name === name);
     if (group === undefined) throw new Error(`the committed run has no group ${name}`);
-    const [what = '', ours = '', , ofCeiling = '', , ofUsual = ''] = groupRow(group, '');
-    return [what, ours, `${ofCeiling} ×`, `${ofUsual} ×`];
+    const [what = '', ours = '', , ofCeiling = '', , ofTypical = ''] = groupRow(group, '');
+    return [what, ours, `${ofCeiling} ×`, `${ofTypical} ×`];
   });
   return [
-    ...markdownTable(['', 'Sekali', 'of the ceiling', 'of the usual way'], rows),
+    ...markdownTable(['', 'Sekali', 'of the ceiling', 'of the typical way'], rows),
     '',
     whereAndWhen(document),
     '',
   ].join('\n');
 }
 
-/** All tables, for the benchmark's own README: a part for each group of `--only` that was measured. */
+/** All tables, for the benchmark's own README. Each group of `--only` that was measured has a part. */
 export function readmeSection(document: BenchDocument): string {
   const parts = GROUPS.map((name) => ({
     name,
@@ -67,7 +69,7 @@ function part(title: string, groups: readonly Group[]): string[] {
   ];
 }
 
-/** A group's row. Its bounds have long names; they stand below the table. */
+/** A group's row. Its bounds have long names, so they stand below the table. */
 function figureRow(group: Group): string[] {
   return groupRow({ ...group, bounds: [] }, '<br>');
 }
@@ -94,7 +96,7 @@ function measuredCosts(group: Group): readonly (readonly string[])[] {
   return group.name.startsWith('durability') ? costRows(group).slice(0, 1) : costRows(group);
 }
 
-/** Leaves out the columns in which no row has anything. */
+/** Leaves out the columns that are empty in every row. */
 function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const kept = head.map((_, column) => rows.some((row) => !NOTHING.has(row[column] ?? '')));
   const line = (cells: readonly string[]): string => `| ${cells.filter((_, n) => kept[n]).join(' | ')} |`;

@@ -1,4 +1,4 @@
-/** The READMEs' figures and the chart are those of the committed bench.json. UPDATE_README=1 writes them. */
+/** Checks that the READMEs and the chart have the figures of the committed bench.json. UPDATE_README=1 writes them. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { ratioChart } from './chart.js';
@@ -43,7 +43,7 @@ describe('the README of the benchmark', () => {
     expect(readFileSync(chart, 'utf8')).toBe(svg);
   });
 
-  it('has the row of every group, whole, and what became of each target and bound', () => {
+  it('has the whole row of every group, and the result of each target and bound', () => {
     for (const group of document.groups) {
       expect(section).toContain(`| ${group.what} |`);
       for (const verdict of verdictsOf(group)) expect(section).toContain(verdict);

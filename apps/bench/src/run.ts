@@ -1,24 +1,24 @@
 /**
- * A run: one act after the other, the groups that were asked for, a table, a document and a chart.
+ * A run: one suite after the other, the groups that were asked for, a table, a document and a chart.
  *
- * An interruption ends it at once: whatever is being measured is left to itself, and its stages are stopped.
+ * An interruption ends it at once. The current measurement is abandoned, and its environments are stopped.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { type Act, ACTS, type Measure, type Tell } from './acts.js';
+import { type Suite, SUITES, type Measure, type Reporter } from './suites.js';
 import { ratioChart } from './chart.js';
 import type { BenchDocument, Machine } from './document.js';
 import type { Group } from './measurement.js';
 import { type BenchOptions, GROUPS } from './options.js';
 import { Progress } from './progress.js';
 import { FULL, SMALL, type Sizes } from './sizes.js';
-import { Stage } from './stage/stage.js';
+import { Environment } from './environment/environment.js';
 import { resultText } from './table.js';
 
 const DEFAULT_SYNC_INTERVAL = '2m';
 
-/** Measures and prints. Throws when a subject did something wrong, or the system cannot be started. */
+/** Measures and prints. Throws when a subject did something wrong, or when the system cannot be started. */
 export async function runBench(options: BenchOptions, signal: AbortSignal): Promise<void> {
   const startedAt = new Date();
   const chosen = options.small ? SMALL : FULL;
@@ -26,8 +26,8 @@ export async function runBench(options: BenchOptions, signal: AbortSignal): Prom
   const progress = new Progress(process.stderr);
   const groups: Group[] = [];
   try {
-    for (const act of ACTS) {
-      for await (const group of playAct(act, options, { sizes, progress, signal })) groups.push(group);
+    for (const suite of SUITES) {
+      for await (const group of runSuite(suite, options, { sizes, progress, signal })) groups.push(group);
     }
   } catch (error) {
     // Half an hour of figures is worth reading even when the rest is missing.
@@ -55,44 +55,45 @@ interface Circumstances {
   readonly signal: AbortSignal;
 }
 
-/** The groups of an act that were asked for, each as soon as it is measured. Its stages are gone when it ends. */
-async function* playAct(
-  act: Act,
+/** The requested groups of a suite, each as soon as it is measured. The environments are stopped at the end. */
+async function* runSuite(
+  suite: Suite,
   options: BenchOptions,
   { sizes, progress, signal }: Circumstances,
 ): AsyncGenerator<Group, void> {
-  const names = GROUPS.filter((name) => options.only.includes(name) && act.groups[name] !== undefined);
+  const names = GROUPS.filter((name) => options.only.includes(name) && suite.groups[name] !== undefined);
   if (names.length === 0) return;
   progress.part(`${names.join(', ')}: starting brokers and Postgres`);
-  const stages = await startStages(act.syncIntervals ?? [options.syncInterval], signal);
-  const tell: Tell = { onTurn: progress.turn, onProgress: progress.now };
+  const environments = await startEnvironments(suite.syncIntervals ?? [options.syncInterval], signal);
+  const reporter: Reporter = { onRound: progress.round, onProgress: progress.now };
   try {
     for (const name of names) {
       progress.part(name);
-      const measures: readonly Measure[] = act.groups[name] ?? [];
-      for (const measure of measures) yield* await unlessInterrupted(measure(stages, sizes, tell), signal);
+      const measures: readonly Measure[] = suite.groups[name] ?? [];
+      for (const measure of measures)
+        yield* await unlessInterrupted(measure(environments, sizes, reporter), signal);
     }
   } finally {
-    await Promise.all(stages.map((stage) => stage.stop()));
+    await Promise.all(environments.map((environment) => environment.stop()));
   }
 }
 
-/** Starts them together. Leaves none when one cannot be started. */
-async function startStages(
+/** Starts all environments together. When one cannot be started, none stays. */
+async function startEnvironments(
   syncIntervals: readonly (string | undefined)[],
   signal: AbortSignal,
-): Promise<[Stage, ...Stage[]]> {
+): Promise<[Environment, ...Environment[]]> {
   const starts = await Promise.allSettled(
-    syncIntervals.map((syncInterval) => Stage.start({ syncInterval, signal })),
+    syncIntervals.map((syncInterval) => Environment.start({ syncInterval, signal })),
   );
-  const stages = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
+  const environments = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
   const failed = starts.find((start) => start.status === 'rejected');
-  if (failed === undefined) return stages as [Stage, ...Stage[]];
-  await Promise.all(stages.map((stage) => stage.stop()));
+  if (failed === undefined) return environments as [Environment, ...Environment[]];
+  await Promise.all(environments.map((environment) => environment.stop()));
   throw failed.reason;
 }
 
-/** What `work` gives; throws as soon as the signal is given, whatever `work` does then. */
+/** The result of `work`. Throws as soon as the signal is given, without waiting for `work`. */
 async function unlessInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let stop = (): void => undefined;
   const interrupted = new Promise<never>((_, reject) => {

@@ -1,32 +1,32 @@
-/** How much a run does: enough to mean something, or just enough to see that it works. */
+/** How large a run is: large enough to mean something, or just large enough to see that it works. */
 
 /** The sizes of one run. */
 export interface Sizes {
   /** Rounds that do not count, so that code is compiled and caches are filled. */
   readonly warmUps: number;
-  /** Rounds of each subject after that. */
+  /** Rounds of each subject after the warm-ups. */
   readonly rounds: number;
   /** Messages of the backlog that is drained. */
   readonly backlog: number;
-  /** Messages of it for a subject that takes one at a time. */
+  /** Messages of the backlog for a subject that takes one at a time. */
   readonly backlogOneByOne: number;
   /** Messages of the backlog that is drained with each durability. */
   readonly durabilityBacklog: number;
   /** How long one round of HTTP load lasts, in milliseconds. */
   readonly httpRoundMs: number;
-  /** Connections of a load of many events a request. */
+  /** Connections of a load with many events per request. */
   readonly batchConnections: number;
   /** How long one round of end-to-end load lasts, in milliseconds. */
   readonly endToEndRoundMs: number;
   /** Keys that are stored before the queries are measured. */
   readonly storedKeys: number;
-  /** Questions of one kind asked in one round. */
+  /** Queries of one kind in one round. */
   readonly queriesPerRound: number;
   /** Messages that pass while memory is watched. */
   readonly memoryMessages: number;
 }
 
-/** The real thing. */
+/** The sizes of a real run. */
 export const FULL: Sizes = {
   warmUps: 1,
   rounds: 5,
@@ -41,7 +41,7 @@ export const FULL: Sizes = {
   memoryMessages: 1_000_000,
 };
 
-/** For the tests: it runs through, and its figures mean nothing. */
+/** The sizes for tests: every part runs, and the figures mean nothing. */
 export const SMALL: Sizes = {
   warmUps: 0,
   rounds: 1,

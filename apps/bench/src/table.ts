@@ -1,4 +1,4 @@
-/** The result as tables for people: medians, spreads, ratios, whether each target was reached; and processor time. */
+/** The result as tables for people: medians, spreads, ratios, the results of the targets, and processor time. */
 import Table from 'cli-table3';
 import {
   type Bound,
@@ -14,15 +14,15 @@ import {
 const CHARS = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
 const STYLE = { head: [], border: [], 'padding-left': 1, 'padding-right': 1 };
 
-/** All of it: the table of all groups, that of processor time where it was measured, and the notes. */
+/** The whole result: the table of all groups, that of processor time where it was measured, and the notes. */
 export function resultText(groups: readonly Group[]): string {
   const costs = groups.flatMap((group) => costRows(group));
   const notes = groups.flatMap((group) => (group.notes ?? []).map((note) => `${group.name}: ${note}`));
   return [resultTable(groups), ...(costs.length > 0 ? [costTable(costs)] : []), ...notes].join('\n');
 }
 
-/** What stands in the cells of `groupRow`. */
-export const GROUP_HEAD = ['', 'sekali', 'ceiling', 'ratio', 'today', 'ratio', 'target'] as const;
+/** The heads of the cells of `groupRow`. */
+export const GROUP_HEAD = ['', 'sekali', 'ceiling', 'ratio', 'typical', 'ratio', 'target'] as const;
 
 /** One table of all groups. */
 export function resultTable(groups: readonly Group[]): string {
@@ -43,13 +43,13 @@ export function groupRow(group: Group, lineBreak: string): string[] {
     figureOf(group, 'ours'),
     figureOf(group, 'ceiling'),
     ratioText(ratio(group, 'ceiling')),
-    figureOf(group, 'today'),
-    ratioText(ratio(group, 'today')),
+    figureOf(group, 'typical'),
+    ratioText(ratio(group, 'typical')),
     verdictsOf(group).join(lineBreak),
   ];
 }
 
-/** What became of each target and bound of a group: "≥ 0.85 × ceiling: reached". */
+/** The result of each target and bound of a group: "≥ 0.85 × ceiling: reached". */
 export function verdictsOf(group: Group): readonly string[] {
   return [
     ...group.targets.map((target) => targetText(group, target)),
@@ -57,19 +57,19 @@ export function verdictsOf(group: Group): readonly string[] {
   ];
 }
 
-/** "1,234 events/s ±3 %": the median, and half of how far the rounds lie apart. */
+/** "1,234 events/s ±3 %": the median, and half of the distance between the rounds. */
 function figureOf(group: Group, role: Series['role']): string {
   const series = group.series.find((one) => one.role === role);
   if (series === undefined) return '–';
   return `${figure(median(series.values))} ${series.unit} ±${Math.round((spread(series.values) * 100) / 2)} %`;
 }
 
-/** "0.85", or a dash where there is none. */
+/** "0.85", or a dash without a ratio. */
 function ratioText(value: number | undefined): string {
   return value === undefined || Number.isNaN(value) ? '–' : value.toFixed(2);
 }
 
-/** Rows of processor time: group, subject, program, brokers, Postgres, and all together; µs an event. */
+/** Rows of processor time: group, subject, program, brokers, Postgres, and the sum; in µs per event. */
 export function costRows(group: Group): readonly (readonly string[])[] {
   return group.series.flatMap(({ subject, processorUs = [] }) => {
     if (processorUs.length === 0) return [];
@@ -81,7 +81,7 @@ export function costRows(group: Group): readonly (readonly string[])[] {
   });
 }
 
-/** What the columns of `costRows` are. */
+/** The heads of the columns of `costRows`. */
 export const COST_HEAD = [
   'processor time, µs an event',
   '',

@@ -1,4 +1,4 @@
-/** A subject did not do what it said, or did it wrong; its figure would be worth nothing. Ends the run with 1. */
+/** A subject did not do its work, or did it wrong, so its figure would be worthless. The run ends with exit code 1. */
 export class WrongSubjectError extends Error {
   override readonly name = 'WrongSubjectError';
 }

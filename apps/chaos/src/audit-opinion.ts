@@ -8,13 +8,14 @@ const AUDIT_MS_MAX = 300_000;
 const SAYS_LENGTH_MAX = 500;
 const BROKEN_PROMISE = /^[\d,]+ sequences? acknowledged to a producer, but not in the stream$/;
 
-/** What it says of a system. An audit that does not end in time counts as one that could not tell. */
+/** The audit's opinion of a system. An audit that does not end in time counts as one with the verdict unknown. */
 export async function askAudit(
   natsUrls: readonly string[],
   postgresUrl: string,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<AuditOpinion> {
-  // Not as arguments: any user of the machine could read the passwords in the list of processes.
+  // The addresses are not arguments, because any user of the machine could read their passwords in the list of
+  // processes.
   const addresses = { SEKALI_NATS_URLS: natsUrls.join(','), SEKALI_POSTGRES_URL: postgresUrl };
   const child = spawn(process.execPath, [builtProgram('cli'), 'audit', '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -35,7 +36,7 @@ export async function askAudit(
   };
 }
 
-/** What it lists; nothing known, as one violation, where it printed no such list. */
+/** The violations that it lists. Without a list, this is one violation that says so. */
 function violationsOf(printed: string): readonly string[] {
   try {
     return (JSON.parse(printed) as { violations: readonly string[] }).violations;

@@ -1,6 +1,6 @@
 /**
- * The judge must be able to say no: every sabotage, each wrong in one way, is found and named. And it says yes to a
- * system as it is.
+ * The judge must be able to say no: it finds and names every sabotage, each wrong in one way. And it says yes to a
+ * system without sabotage.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -53,10 +53,10 @@ async function sabotaged(
   return { code, verdict: JSON.parse(last === '' ? '{}' : last) as VerdictFile };
 }
 
-describe('the judge', () => {
+describe('the verdict of the judge', () => {
   it.each([
     ['ack-before-commit', 0.4, 'kill-worker,stop-postgres', 'lost'],
-    // Told by the rows alone: a kill may miss the time between the effect and its commit.
+    // The rows alone show it, because a kill may miss the time between the effect and its commit.
     ['effect-outside-transaction', 0.2, 'none', 'committed_apart'],
     ['no-inbox', 0.2, 'none', 'duplicated'],
     ['drop-bad-batch', 0.2, 'none', 'lost'],
@@ -65,10 +65,10 @@ describe('the judge', () => {
     'catches %s',
     async (sabotage, minutes, faults, violation) => {
       const { code, verdict } = await sabotaged(sabotage, minutes, faults);
-      // With what could not be read beside it: that is where a missing name comes from.
+      // The parts that could not be read are shown too, because they explain a missing name.
       const found = verdict.violations.map(({ name }) => name);
-      const wanted = { found: expect.arrayContaining([violation]) as unknown };
-      expect({ found, unknowns: verdict.unknowns }).toMatchObject(wanted);
+      const required = { found: expect.arrayContaining([violation]) as unknown };
+      expect({ found, unknowns: verdict.unknowns }).toMatchObject(required);
       expect(verdict.valid).toBe(false);
       expect(code).toBe(1);
     },
@@ -91,7 +91,7 @@ describe('the judge and the audit', () => {
 
 describe('a running system', () => {
   it(
-    'is judged by its addresses, on topics of the run, beside what it had',
+    'is judged by its addresses, on topics of the run, in addition to what it had',
     async () => {
       const up = new UpProcess({
         program: builtProgram('cli'),
@@ -136,7 +136,7 @@ describe('a running system', () => {
   );
 });
 
-describe('the command line', () => {
+describe('the command line of sekali chaos', () => {
   it.each([
     [['--faults', 'kill-everybody'], 'no fault is called "kill-everybody"'],
     [['--sabotage', 'sleep'], 'There is no sabotage "sleep"'],
@@ -144,21 +144,21 @@ describe('the command line', () => {
     [['--nodes', '2'], '--nodes must be 1 or 3'],
     [['--gateway', 'http://127.0.0.1:1'], 'needs all three'],
     [['--wrong'], "unknown option '--wrong'"],
-  ])('refuses %j with 2', async (args, reason) => {
+  ])('refuses %j with exit code 2', async (args, reason) => {
     const { code, err } = await chaos(...args);
     expect(err).toContain(reason);
     expect(code).toBe(2);
   });
 
-  it('refuses a folder that holds something, and an address where nobody answers', async () => {
+  it('refuses a folder that is not empty, and an address without a server', async () => {
     const taken = await chaos('--out', process.cwd());
     expect(taken.code).toBe(2);
     expect(taken.err).toMatch(/^sekali chaos: .*not empty/);
-    const nobody = ['--gateway', 'http://127.0.0.1:1', '--nats', 'nats://127.0.0.1:1'];
+    const unused = ['--gateway', 'http://127.0.0.1:1', '--nats', 'nats://127.0.0.1:1'];
     const away = await chaos(
       '--out',
       join(folder, 'away'),
-      ...nobody,
+      ...unused,
       '--postgres',
       'postgres://a@127.0.0.1:1/a',
     );

@@ -1,19 +1,20 @@
 /**
- * Whether the system went on while most brokers were together: each gateway must acknowledge, and something be settled.
+ * Whether the system went on while a majority of brokers was together. Each gateway must acknowledge, and something
+ * must be settled.
  *
- *   held ── 12 s to notice and go elsewhere ── looked at here ── healing
+ *   held ── 12 s to notice and go elsewhere ── judged here ── healing
  *
- * A fault that says nothing of it (`goesOn`) is not looked at: without a majority silence is the right answer.
+ * Only faults with `goesOn` are judged: without a majority, silence is the right answer.
  */
 import type { FaultRecord } from './nemesis/fault.js';
 import type { AcknowledgementGaps } from './report/acknowledgement-gaps.js';
 import type { Sample } from './report/timeline.js';
 
 const GRACE_MS = 12_000;
-/** A shorter look proves nothing: the load ended, or the fault was interrupted. */
-const LOOK_MS_MIN = 5_000;
+/** A shorter span proves nothing: the load ended, or the fault was interrupted. */
+const JUDGED_MS_MIN = 5_000;
 
-/** What was noted during a run. */
+/** What was recorded during a run. */
 export interface Flow {
   readonly faults: readonly FaultRecord[];
   readonly samples: readonly Sample[];
@@ -21,14 +22,14 @@ export interface Flow {
   readonly loadEndedAtMs: number;
 }
 
-/** Where nothing went on, a line each. */
+/** The times in which nothing went on, one line each. */
 export function stallsOf({ faults, samples, byGateway, loadEndedAtMs }: Flow): string[] {
   return faults
     .filter((fault) => fault.goesOn === true)
     .flatMap((fault) => {
       const fromMs = fault.heldAtMs + GRACE_MS;
       const toMs = Math.min(fault.healingAtMs, loadEndedAtMs);
-      if (toMs - fromMs < LOOK_MS_MIN) return [];
+      if (toMs - fromMs < JUDGED_MS_MIN) return [];
       const during = `during ${fault.name} (${fault.detail}), from ${seconds(fromMs)} to ${seconds(toMs)} s`;
       const silent = [...byGateway]
         .filter(([, gaps]) => isSilent(gaps, fromMs, toMs))
@@ -37,12 +38,12 @@ export function stallsOf({ faults, samples, byGateway, loadEndedAtMs }: Flow): s
     });
 }
 
-/** Gaps are counted in steps, so that a silence from end to end is up to two of them shorter. */
+/** Gaps are counted in steps, so a silence from end to end is up to two of them shorter. */
 function isSilent(gaps: Pick<AcknowledgementGaps, 'longestMs'>, fromMs: number, toMs: number): boolean {
   return gaps.longestMs(fromMs, toMs) > toMs - fromMs - 250;
 }
 
-/** Whether more was settled at the end than at the beginning; nobody knows where the store could not be read. */
+/** Whether more was settled at the end than at the beginning; undefined when the store could not be read. */
 function hasSettled(samples: readonly Sample[], fromMs: number, toMs: number): boolean {
   const seen = samples.flatMap(({ atMs, settled }) =>
     atMs >= fromMs && atMs <= toMs && settled !== null ? [settled] : [],

@@ -19,7 +19,7 @@ function flow(acknowledgedMs: readonly [number, number], settledUntilMs: number,
 }
 
 describe('stallsOf', () => {
-  it('is silent where everything went on, or was soon back', () => {
+  it('finds nothing when everything went on, or was soon back', () => {
     expect(stallsOf(flow([0, 60_000], 60_000))).toEqual([]);
     expect(stallsOf(flow([30_000, 60_000], 60_000))).toEqual([]);
   });
@@ -36,13 +36,13 @@ describe('stallsOf', () => {
     ]);
   });
 
-  it('looks at no fault that takes the majority away, and at none that was short', () => {
+  it('judges no fault that takes the majority away, and none that was short', () => {
     const other = faultRecord('other', HELD_MS, HEALING_MS);
     expect(stallsOf(flow([0, 0], 0, [other]))).toEqual([]);
     expect(stallsOf(flow([0, 0], 0, [{ ...split, healingAtMs: HELD_MS + 16_000 }]))).toEqual([]);
   });
 
-  it('does not ask for more after the end of the load', () => {
+  it('expects nothing after the end of the load', () => {
     expect(stallsOf({ ...flow([0, 10_000], 10_000), loadEndedAtMs: 20_000 })).toEqual([]);
   });
 });

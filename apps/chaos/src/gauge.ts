@@ -1,4 +1,3 @@
-/** Reads, for the sampler, how far the store has come. Every reading may fail while something is broken. */
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type pg from 'pg';
@@ -10,7 +9,7 @@ const SETTLED = `
 SELECT coalesce(sum(stored + duplicates + dead_letters), 0)::float8 AS settled
 FROM sekali.counter JOIN sekali.stream USING (stream_id) WHERE name = $1`;
 
-/** Where to look. */
+/** Where to read. */
 export interface GaugeScope {
   readonly brokers: NatsConnection;
   readonly postgresUrl: string;
@@ -19,7 +18,11 @@ export interface GaugeScope {
   readonly consumer: string;
 }
 
-/** A connection of its own to Postgres, read-only; the brokers' is lent. */
+/**
+ * Reads, for the sampler, how far the store has come. Every reading may fail while something is broken.
+ *
+ * It has its own read-only connection to Postgres. The connection to the brokers is the caller's.
+ */
 export class Gauge {
   private readonly pool: pg.Pool;
 

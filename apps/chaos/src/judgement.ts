@@ -1,4 +1,3 @@
-/** Puts the history and what is read at the end before the checker. */
 import { systemEnvironment } from '#config';
 import { askAudit } from './audit-opinion.js';
 import { Checker } from './checker/checker.js';
@@ -12,7 +11,10 @@ import { HistoryReader } from './history/history-reader.js';
 import type { SystemUnderTest } from './system-under-test.js';
 import type { TrialResult } from './trial.js';
 
-/** Reads everything and asks for the verdict. Throws only when the history cannot be read. */
+/**
+ * Passes the history and the evidence to the checker, and returns the verdict. Throws only when the history cannot be
+ * read.
+ */
 export async function judge(
   system: SystemUnderTest,
   trial: TrialResult,
@@ -20,7 +22,7 @@ export async function judge(
 ): Promise<Verdict> {
   const { target } = system;
   const { brokers, stream, postgresUrl } = target;
-  // Brokers that never came back are no reason not to judge: that is what the verdict says then.
+  // Brokers that never came back are no reason not to judge, because the verdict says so then.
   const after = await readStreamState(brokers, stream).catch((error: unknown) => errorLine(error));
   const isKnown = typeof after !== 'string';
   const { lastSeq } = isKnown ? after : trial.before;
@@ -39,7 +41,7 @@ export async function judge(
   if (isKnown) await readRows(system, { trial, range, topicPrefix }, checker);
   else {
     checker.unreadable('stream', after);
-    checker.unreadable('database', 'where the stream ends is not known, so its rows cannot be judged');
+    checker.unreadable('database', 'the end of the stream is unknown, so its rows cannot be judged');
   }
   await readFigures(
     system.gatewayUrls.map((url) => ({ name: url, url, apiKey: system.apiKey })),

@@ -3,15 +3,15 @@ import { Command, InvalidArgumentError } from 'commander';
 import { catalogue, chooseFaults } from './nemesis/catalogue.js';
 import type { Fault } from './nemesis/fault.js';
 
-/** What the user asked for. */
+/** The options that the user chose. */
 export interface ChaosOptions {
   readonly minutes: number;
-  /** 32-bit; drawn when left out. */
+  /** 32-bit; random when left out. */
   readonly seed: number;
   readonly faults: readonly Fault[];
   /** As the user wrote them. */
   readonly faultNames: string;
-  /** Messages a second, repeats included. */
+  /** Messages per second, repeats included. */
   readonly rate: number;
   /** Share of repeats among the messages, 0 to 0.9. */
   readonly duplicates: number;
@@ -32,7 +32,7 @@ export interface GivenAddresses {
   readonly postgres: string;
 }
 
-/** Wrong sabotages by the program that commits them. */
+/** The sabotages, by the program that commits them. */
 export const SABOTAGES = {
   'ack-before-commit': 'worker',
   'effect-outside-transaction': 'worker',
@@ -48,42 +48,42 @@ export type Sabotage = keyof typeof SABOTAGES;
 const SEED_MAX = 2 ** 32 - 1;
 
 const HELP = `
-Starts a system of its own (as "sekali up --ephemeral" does, plus a gateway and two workers behind proxies), loads it,
-breaks it on a random schedule, lets it heal and drain, and then compares what every producer was told with what the
-stream and the database hold. The workers run one more consumer, whose sums must come out.
+Starts a system of its own (as "sekali up --ephemeral" does, plus a gateway and two workers behind proxies) and loads
+it. Breaks it on a random schedule, lets it heal and drain, and then compares the answers to every producer with the
+stream and the database. The workers run one more consumer, whose sums must add up.
 
-With --gateway, --nats and --postgres it judges a running system instead, on topics of its own. Only the faults that an
-operator can cause over SQL and the brokers' API are possible there, and they disturb everybody: try it where that is
-allowed. The Postgres user must be allowed to do what the faults do.
+With --gateway, --nats and --postgres it judges a running system instead, on topics of its own. Then only the faults
+are possible that an operator can cause over SQL and the brokers' API. They disturb all users, so try it only where
+that is allowed. The Postgres user must be allowed to do what the faults do.
 
 Faults:
 ${catalogue.map(faultLine).join('\n')}
 
 Examples:
   sekali chaos                                    two minutes of everything
-  sekali chaos --minutes 30 --seed 7              longer, and again the same
+  sekali chaos --minutes 30 --seed 7              longer, and repeatable
   sekali chaos --faults kill-worker,kill-postgres
   sekali chaos --faults kill-postgres --sabotage ack-before-commit     a system that is wrong: must end with 1
 
 Exit codes:
-  0  the promise held     1  it did not: see the report     2  could not tell     130  interrupted`;
+  0  the promise held     1  it did not: see the report     2  unknown     130  interrupted`;
 
 function faultLine({ name, what }: Fault): string {
   return `  ${name.padEnd(28)} ${what}`;
 }
 
-/** Makes the command; `action` gets the checked options. */
+/** Creates the command; `action` gets the checked options. */
 export function chaosCommand(action: (options: ChaosOptions) => Promise<void>): Command {
   return new Command('sekali chaos')
     .description('Breaks the system on purpose, and proves that nothing was lost or done twice.')
-    .option('--minutes <minutes>', 'how long the load lasts; start, drain and check come on top', minutes, 2)
+    .option('--minutes <minutes>', 'duration of the load; start, drain and check come on top', minutes, 2)
     .option(
       '--seed <number>',
       'the same seed draws the same messages and the same faults',
       whole(0, SEED_MAX),
     )
     .option('--faults <names>', '"all", "none", or names joined by commas', 'all')
-    .option('--rate <per second>', 'messages a second, repeats included', whole(1, 20_000), 500)
+    .option('--rate <per second>', 'messages per second, repeats included', whole(1, 20_000), 500)
     .option('--duplicates <share>', 'share of repeats, 0 to 0.9', share, 0.3)
     .option('--topics <count>', 'topics; a few of them get most of the events', whole(1, 1_000), 40)
     .option('--nodes <count>', 'brokers: 1 or 3', whole(1, 3), 3)
@@ -91,8 +91,8 @@ export function chaosCommand(action: (options: ChaosOptions) => Promise<void>): 
     .option('--gateway <urls>', 'gateways of a running system, joined by commas')
     .option('--nats <urls>', 'its brokers, joined by commas')
     .option('--postgres <url>', 'its database')
-    .option('--out <folder>', 'where the report goes; it must not exist or be empty')
-    .option('--json', 'print JSON, one object a line', false)
+    .option('--out <folder>', 'folder for the report; it must not exist or be empty')
+    .option('--json', 'print JSON, one object per line', false)
     .addHelpText('after', HELP)
     .allowExcessArguments(false)
     .showHelpAfterError('(sekali chaos --help says more)')

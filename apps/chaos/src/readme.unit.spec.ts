@@ -1,4 +1,4 @@
-/** The faults and sabotages of the README are those that there are. UPDATE_README=1 writes them. */
+/** Checks that the README has all faults and sabotages. UPDATE_README=1 writes them. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { catalogue } from './nemesis/catalogue.js';
@@ -40,7 +40,7 @@ describe('the README of the judge', () => {
     expect(partOf(name).exec(readFileSync(readme, 'utf8'))?.[1]).toBe(PARTS[name]);
   });
 
-  it('lists each once, with words of its own', () => {
+  it('lists each once, with a description of its own', () => {
     const { faults = '', sabotages = '' } = PARTS;
     expect(faults.match(/^\| `[a-z-]+` \| [^|]+ \|$/gm)).toHaveLength(catalogue.length);
     expect(sabotages.match(/^\| `[a-z-]+` \| (?:worker|gateway) \|$/gm)).toHaveLength(

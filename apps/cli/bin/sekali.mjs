@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The `sekali` command from a clone: prepares the clone when need be, then runs the built program in this process. */
+/** The `sekali` command from a clone: prepares the clone if necessary, then runs the built program in this process. */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { main, prepare, root } from './prepare.mjs';

@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** `npm test`: prepares the clone when need be (some tests start the built programs), then runs jest with the arguments given. */
+/**
+ * `npm test`: prepares the clone if necessary (some tests start the built programs), then runs jest with the given
+ * arguments.
+ */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { main, prepare, root } from './prepare.mjs';
@@ -20,7 +23,7 @@ await main(async () => {
       env: { ...process.env, NODE_OPTIONS: options.filter(Boolean).join(' ') },
     },
   );
-  // Ctrl-C reaches jest by itself; it decides when to end.
+  // Ctrl-C reaches jest directly, and jest decides when to end.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => jest.kill('SIGTERM'));
   process.exitCode = await new Promise((resolve) => jest.once('exit', (code) => resolve(code ?? 1)));

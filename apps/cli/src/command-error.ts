@@ -1,17 +1,17 @@
 /**
- * Errors that end a command with one line and a number, and the one place that turns them into both.
+ * Errors that end a command with one line and an exit code, and the one place that turns them into both.
  *
- *   0  it did what it promises     2    it could not be tried, or the question could not be answered
+ *   0  it did what it promises     2    it could not be tried, or there is no verdict
  *   1  it did not                  130  interrupted with Ctrl-C
  */
 import { types } from 'node:util';
 import { Command, InvalidArgumentError, type CommanderError } from 'commander';
 import { SettingsError } from '#config';
 
-/** How a command ended. */
+/** The exit code of a command. */
 export type ExitCode = 0 | 1 | 2 | 130;
 
-/** A command cannot go on, and its user can do something about it: the message says what. */
+/** A command cannot continue, and its user can do something about it. The message says what. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
 
@@ -35,8 +35,8 @@ export function newCommand(name: string): Command {
 }
 
 /**
- * Runs a command's action and ends the process with what it answers or throws. What was printed must have been
- * awaited. A connection that hangs cannot keep the process alive.
+ * Runs a command's action and ends the process with the exit code that it returns or throws. What was printed must have
+ * been awaited. A connection that hangs cannot keep the process alive.
  */
 export async function runAction(name: string, action: () => Promise<ExitCode>): Promise<void> {
   process.exit(await endOf(name, action));
@@ -50,7 +50,7 @@ async function endOf(name: string, action: () => Promise<ExitCode>): Promise<Exi
       process.stderr.write(`sekali ${name}: ${error.message}\n`);
       return error instanceof CommandError ? error.exitCode : 2;
     }
-    // A mistake of ours is no verdict: 1 would say that something was found.
+    // A bug of ours is not a verdict: 1 would mean that a fault was found.
     process.stderr.write(
       `sekali ${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
     );
@@ -80,7 +80,7 @@ export function numberOption(min: number, max: number): (value: string) => numbe
   };
 }
 
-/** Reads an option that one of the contract's rules judges, for example a topic. */
+/** Reads an option that one of the contract's rules checks, for example a topic. */
 export function ruledOption(rule: (value: unknown) => string | undefined): (value: string) => string {
   return (value) => {
     const problem = rule(value);
@@ -91,12 +91,12 @@ export function ruledOption(rule: (value: unknown) => string | undefined): (valu
 
 /** One line about any error, for example the cause behind `fetch failed`. */
 export function errorLine(error: unknown): string {
-  // Not instanceof: what Node itself throws inside a test is of another realm.
+  // `instanceof` would fail here: inside a test, what Node itself throws is of another realm.
   if (!types.isNativeError(error)) return String(error);
   if ('errors' in error && Array.isArray(error.errors) && error.errors.length > 0)
     return errorLine(error.errors[0]);
   const own = error.message === '' ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;
-  // "ENOENT: no such file or directory, open '/x'": the path is said already, the rest is for programmers.
+  // In "ENOENT: no such file or directory, open '/x'" the path is already known, and the rest is for programmers.
   const line = /^E[A-Z]+: (.+), \w+(?: '|$)/.exec(own)?.[1] ?? own.split('\n', 1)[0] ?? own;
   const { cause } = error;
   return types.isNativeError(cause) && error.message === 'fetch failed' ? errorLine(cause) : line;

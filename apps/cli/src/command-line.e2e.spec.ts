@@ -1,4 +1,4 @@
-/** The command line as a process: what it answers to wrong use. Needs the build; `npm test` sees to it. */
+/** The command line as a process: how it reacts to wrong use. The tests need the build, which `npm test` provides. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,16 +12,16 @@ interface Ended {
   readonly stderr: string;
 }
 
-const ENDS_WITHIN_MS = 20_000;
+const END_MS_MAX = 20_000;
 
 let folder: string;
-let nobody: string;
+let unused: string;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sekali-cli-'));
   writeFileSync(join(folder, 'a.log'), 'one\ntwo\n');
   const [port] = await drawFreePorts(1);
-  nobody = `127.0.0.1:${port}`;
+  unused = `127.0.0.1:${port}`;
 });
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -29,22 +29,22 @@ afterAll(() => {
 
 function sekali(...args: string[]): Promise<Ended> {
   const main = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
-  // Addresses of a system that is not there: whoever runs one on this machine must not be written to.
+  // Addresses without a system. A system that the user runs on this machine must not be written to.
   const env = {
     PATH: process.env['PATH'],
-    SEKALI_GATEWAY_URL: `http://${nobody}`,
-    SEKALI_NATS_URLS: `nats://${nobody}`,
-    SEKALI_POSTGRES_URL: `postgres://${nobody}/none`,
+    SEKALI_GATEWAY_URL: `http://${unused}`,
+    SEKALI_NATS_URLS: `nats://${unused}`,
+    SEKALI_POSTGRES_URL: `postgres://${unused}/none`,
   };
   return new Promise((resolve) => {
-    const options = { cwd: folder, env, timeout: ENDS_WITHIN_MS };
+    const options = { cwd: folder, env, timeout: END_MS_MAX };
     execFile(process.execPath, [main, ...args], options, (error, stdout, stderr) => {
       resolve({ code: error ? (error.code ?? null) : 0, stdout, stderr });
     });
   });
 }
 
-describe('the command line', () => {
+describe('the command line of sekali', () => {
   it.each([
     ['an unknown command', ['ahip'], 1, "unknown command 'ahip'"],
     ['an unknown option', ['audit', '--bogus'], 2, "unknown option '--bogus'"],
@@ -54,7 +54,7 @@ describe('the command line', () => {
     ['a number with a tail', ['simulate', '--events', '20k'], 2, 'whole number from 1 to'],
     ['a number out of range', ['simulate', '--batch', '10001'], 2, 'whole number from 1 to 10000'],
     ['a negative number', ['simulate', '--duplicates', '-1'], 2, 'number from 0 to 100'],
-    ['a wait that is no number', ['audit', '--wait', ''], 2, 'whole number'],
+    ['a wait that is not a number', ['audit', '--wait', ''], 2, 'whole number'],
     ['a choice that is none', ['simulate', '--via', 'pigeon'], 2, 'Allowed choices are http, nats'],
     ['options that do not go together', ['simulate', '--past-window'], 2, '--past-window needs --via nats'],
     ['a topic that is none', ['ship', 'a.log', '--topic', 'a..b'], 2, 'topic must be'],
@@ -62,7 +62,7 @@ describe('the command line', () => {
     ['a folder', ['ship', '.'], 2, 'is not a regular file'],
     ['a file twice', ['ship', 'a.log', './a.log'], 2, 'have the same name'],
     ['a name for two files', ['ship', 'a.log', 'a.log', '--name', 'x'], 2, '--name is for one file'],
-    ['a gateway that is no URL', ['ship', 'a.log', '--gateway', 'here'], 2, 'must be an http URL'],
+    ['a gateway that is not a URL', ['ship', 'a.log', '--gateway', 'here'], 2, 'must be an http URL'],
     ['no gateway, ship', ['ship', 'a.log'], 2, 'no gateway answers'],
     ['no gateway, simulate', ['simulate'], 2, 'no gateway answers'],
     ['no broker, audit', ['audit'], 2, 'no broker answers'],
@@ -71,7 +71,7 @@ describe('the command line', () => {
     const ended = await sekali(...args);
     expect(ended.stderr).toContain(message);
     expect(ended.stderr).not.toMatch(/\n\s+at /);
-    // The line itself, what was perhaps meant, and where to read more.
+    // The line itself, a suggestion, and where to read more.
     expect(ended.stderr.trim().split('\n').length).toBeLessThanOrEqual(3);
     expect(ended.stdout).toBe('');
     expect(ended.code).toBe(code);
@@ -88,8 +88,8 @@ describe('the command line', () => {
   );
 });
 
-describe('a folder that somebody else filled', () => {
-  it('does not choose where a command goes', async () => {
+describe('a folder with files of somebody else', () => {
+  it('does not decide where a command goes', async () => {
     const [port] = await drawFreePorts(1);
     const theirs = mkdtempSync(join(tmpdir(), 'sekali-theirs-'));
     const evil = `127.0.0.1:${port}`;
@@ -114,9 +114,9 @@ describe('a folder that somebody else filled', () => {
       JSON.stringify({ owner: { pid: 1, startedAt: null }, since: 'now', children: [] }),
     );
     const main = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
-    const environment = { PATH: process.env['PATH'], SEKALI_GATEWAY_URL: `http://${nobody}` };
+    const environment = { PATH: process.env['PATH'], SEKALI_GATEWAY_URL: `http://${unused}` };
     const ended = await new Promise<string>((resolve) => {
-      const options = { cwd: theirs, env: environment, timeout: ENDS_WITHIN_MS };
+      const options = { cwd: theirs, env: environment, timeout: END_MS_MAX };
       execFile(process.execPath, [main, 'audit', '--timeout', '10'], options, (_error, stdout, stderr) => {
         resolve(`${stdout}${stderr}`);
       });

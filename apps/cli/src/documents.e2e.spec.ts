@@ -1,7 +1,8 @@
 /**
- * Every command of every README, against the system that `npm start` runs. Needs the build; `npm test` sees to it.
+ * Every command of every README, against the system that `npm start` runs. The tests need the build, which `npm test`
+ * provides.
  *
- * What a page says that a command prints is compared with what it printed. Numbers may differ, and `…` is anything.
+ * The output that a page shows is compared with what the command printed. Numbers may differ, and `…` is anything.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,7 +27,7 @@ import { StartedSystem } from './test/started-system.js';
 
 const ROOT = findRepositoryRoot();
 const COMMAND_MS_MAX = 60_000;
-/** What the pages say where a reader has something of his own. */
+/** Placeholders of the pages for values of the reader. */
 const GATEWAY = 'http://127.0.0.1:8080';
 const KEY_ID = '0123456789abcdef';
 
@@ -68,7 +69,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, 60_000);
 
-/** Runs the command of the clone in a folder of its own, as `npx sekali` does in the clone. */
+/** Runs the command of the clone in a separate folder, as `npx sekali` does in the clone. */
 async function sekali(...args: readonly string[]): Promise<Ended> {
   return run(process.execPath, [join(ROOT, 'apps/cli/bin/sekali.mjs'), ...args]);
 }
@@ -99,10 +100,10 @@ async function versionsOf(nats: readonly string[], postgresUrl: string): Promise
   };
 }
 
-/** What a check found out: what the command printed, where it was run. */
+/** The result of a check: what the command printed, where it was run. */
 type Check = (command: Command) => Promise<string | undefined>;
 
-/** Checks by the first words of a command; the longest that fits is taken. Those without a value only have to pass. */
+/** Checks by the first words of a command; the longest match is taken. A command without a value only has to pass. */
 const CHECKS: Readonly<Record<string, Check>> = {
   'npm start': async ({ words }) => {
     if (words.length === 2) return system.output;
@@ -130,7 +131,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
     return undefined;
   },
   'npx sekali': async ({ words }) => succeeds(await sekali(...words.slice(2))),
-  // Started already, by "npm start"; an argument too much is refused after everything else was read.
+  // The system was started by "npm start". A superfluous argument is refused after everything else was read.
   'npx sekali up': async ({ words }) =>
     refuses(await sekali(...words.slice(2), 'more'), 'too many arguments'),
   // Two brokers are refused after everything else was read.
@@ -150,7 +151,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   },
   'docker buildx imagetools inspect': ({ words }) => passes(() => checkImage(words[4] ?? '')),
   'docker volume rm': ({ words }) => passes(() => checkVolume(words[3] ?? '')),
-  // Named, not to be typed.
+  // The page names this command without asking the reader to type it.
   'docker kill': () => Promise.resolve(undefined),
   'docker stop': () => Promise.resolve(undefined),
   'deploy/backup.sh': ({ words }) => passes(() => checkDeployScript(words[0] ?? '', words.slice(1))),
@@ -161,7 +162,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   echo: ({ words }) => passes(() => checkEnvLine(words[1] ?? '', words[2] ?? '')),
 };
 
-/** The check of a command: undefined when there is none. */
+/** The check of a command; undefined when there is none. */
 function checkOf({ words }: Pick<Command, 'words'>): Check | undefined {
   const fitting = Object.keys(CHECKS).filter((key) =>
     key.split(' ').every((word, index) => words[index] === word),
@@ -198,8 +199,8 @@ async function request(args: readonly string[]): Promise<string> {
   const isDone = async (): Promise<string | undefined> => {
     const answer = await fetch(address, init);
     const text = await answer.text();
-    // A reader types the next command seconds later: what was accepted is stored by then, and a consumer that was rewound
-    // is there again.
+    // A reader types the next command seconds later. By then accepted events are stored, and a consumer that was
+    // rewound exists again.
     const isEarly = [404, 503].includes(answer.status) || text === '[]';
     if (isEarly) return undefined;
     if (!answer.ok) throw new Error(`${answer.status}: ${text}`);
@@ -225,13 +226,13 @@ function notPrinted(shown: readonly string[], printed: string): string[] {
   });
 }
 
-/** Figures, ports and moments differ from run to run; so do the blanks in front of a figure. */
+/** Figures, ports and times differ from run to run, and so do the blanks in front of a figure. */
 function withoutNumbers(line: string): string {
   return line.trim().replaceAll(/ *\d[\d,.:]*/g, ' 0');
 }
 
 describe('the commands of the pages', () => {
-  it('are all known', () => {
+  it('all have a check', () => {
     expect(commands.length).toBeGreaterThan(60);
     const unknown = commands.filter((command) => checkOf(command) === undefined);
     expect(unknown.map(({ path, line, words }) => `${path}:${line} ${words.join(' ')}`)).toEqual([]);
@@ -254,7 +255,7 @@ describe('the commands of the pages', () => {
   );
 });
 
-describe('the README', () => {
+describe('the README of the root', () => {
   const readme = documents.find(({ path }) => path === 'README.md')?.text ?? '';
 
   it('shows what its first commands print', () => {
@@ -294,7 +295,7 @@ describe('the page of the gateway', () => {
   });
 });
 
-describe('what was started by the README', () => {
+describe('the system that the README started', () => {
   it('ends on Ctrl-C, in order, and leaves nothing behind', async () => {
     await system.interrupt();
     expect(system.output).toMatch(/^Stopped\.$/m);
@@ -302,16 +303,16 @@ describe('what was started by the README', () => {
   }, 60_000);
 });
 
-describe('a check', () => {
+describe('the check of a command', () => {
   it.each([
     ['npm run nothing', 'npm'],
     ['sudo reboot', 'sudo'],
     ['docker run x', 'docker'],
-  ])('is missing for %s', (text) => {
+  ])('does not exist for %s', (text) => {
     expect(checkOf({ words: text.split(' ') })).toBeUndefined();
   });
 
-  it('compares what is shown with what was printed', () => {
+  it('compares what a page shows with what was printed', () => {
     const printed = '  ✔ brokers    3 nodes, nats-2 leads (0.7 s)\nready {"a":"b","pids":{"x":1}}\n';
     expect(notPrinted(['✔ brokers    5 nodes, nats-1 leads (12.5 s)', '…'], printed)).toEqual([]);
     expect(notPrinted(['ready {"a":"…","pids":{…}}'], printed)).toEqual([]);

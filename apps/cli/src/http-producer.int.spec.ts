@@ -32,7 +32,7 @@ async function respond(request: IncomingMessage, response: ServerResponse): Prom
   const text = Buffer.concat(chunks).toString('utf8');
   const ids = text === '' ? [] : (JSON.parse(text) as { event_id: string }[]).map((event) => event.event_id);
   requests.push(ids);
-  // The last answer serves for all further requests.
+  // The last answer is repeated for all further requests.
   const answer = answers.length > 1 ? answers.shift() : answers[0];
   answer?.(ids, response);
 }
@@ -65,7 +65,7 @@ const address = () => `http://127.0.0.1:${(server.address() as AddressInfo).port
 const producer = (giveUpMs = 10_000) => new HttpProducer(address(), { giveUpMs, signal: aborter.signal });
 
 describe('a producer over HTTP', () => {
-  it('counts what is accepted and what was there already', async () => {
+  it('counts accepted events and duplicates', async () => {
     answers = [
       (ids, response) => {
         json(response, 202, { results: results(ids, (id) => (id === 'b' ? 'duplicate' : 'accepted')) });
@@ -104,7 +104,7 @@ describe('a producer over HTTP', () => {
   it.each<[string, Answer]>([
     ['the connection breaks', (_ids, response) => response.destroy()],
     ['the gateway says 503 and no more', (_ids, response) => json(response, 503, { title: 'draining' })],
-    ['the answer is no JSON', (_ids, response) => response.writeHead(502).end('<html>')],
+    ['the answer is not JSON', (_ids, response) => response.writeHead(502).end('<html>')],
   ])('sends everything again with the same ids when %s', async (_name, fail) => {
     answers = [fail, accept];
     expect(await producer().send(events('a', 'b'))).toMatchObject({ accepted: 2, resends: 2 });
@@ -116,7 +116,7 @@ describe('a producer over HTTP', () => {
     expect(await producer(300).send(events('a', 'b'))).toMatchObject({ accepted: 0, missing: 2 });
   });
 
-  it('stops waiting when it is told to', async () => {
+  it('stops waiting when its signal is aborted', async () => {
     answers = [
       (_ids, response) => {
         json(response, 503, {}, { 'retry-after': '20' });
@@ -154,7 +154,7 @@ describe('a producer over HTTP', () => {
     expect(outcome).toMatchObject({ accepted: 1, refused: [{ eventId: 'a', reason: 'bad' }], missing: 0 });
   });
 
-  it('does not take an answer that leaves an event out for its acceptance', async () => {
+  it('does not count an event as accepted that the answer leaves out', async () => {
     answers = [
       (_ids, response) => json(response, 202, { results: [{ index: 0, status: 'accepted' }] }),
       accept,
@@ -163,7 +163,7 @@ describe('a producer over HTTP', () => {
     expect(requests[1]).toEqual(['b']);
   });
 
-  it('throws what repeating cannot change', async () => {
+  it('throws when a retry cannot help', async () => {
     answers = [(_ids, response) => json(response, 404, { detail: 'no such route' })];
     await expect(producer().send(events('a'))).rejects.toMatchObject({
       exitCode: 1,
@@ -172,8 +172,8 @@ describe('a producer over HTTP', () => {
   });
 });
 
-describe('asking a gateway', () => {
-  it('says in one line that nobody answers, or somebody else', async () => {
+describe('a request to a gateway', () => {
+  it('has an error of one line when there is no gateway, or another server', async () => {
     const url = address();
     answers = [(_ids, response) => json(response, 404, {})];
     await expect(fetchStats(url)).rejects.toMatchObject({ exitCode: 2 });

@@ -1,14 +1,3 @@
-/**
- * Sends events to the gateway until it has them.
- *
- *   send ─▶ POST /publish ─202─────────────────▶ accepted, duplicate, refused: done
- *              ▲    ├─503, 429─ what it names as unavailable ─┐
- *              │    └─no answer, 5xx─ everything ─────────────┤
- *              └──── wait (Retry-After) ◀──── time left ──────┘── no time left ─▶ missing
- *
- * Sending again is always safe: an id is stored once. An answer that repeating cannot change (wrong route,
- * malformed request) is an error of ours or of the address and is thrown.
- */
 import type { PublishResponse, PublishResult, StatsView } from '#contracts';
 import { pause } from '#waiting';
 import { CommandError, errorLine } from './command-error.js';
@@ -27,7 +16,7 @@ const RETRY_AFTER_MS_MIN = 100;
 const RETRY_AFTER_MS_MAX = 30_000;
 const PROBE_MS_MAX = 5_000;
 
-/** What one request came to. */
+/** The result of one request. */
 type Attempt =
   | {
       readonly kind: 'answered';
@@ -37,13 +26,23 @@ type Attempt =
   | { readonly kind: 'unanswered'; readonly retryAfterMs: number | undefined }
   | { readonly kind: 'too_large' };
 
-/** A producer over HTTP. */
+/**
+ * A producer over HTTP that sends events to the gateway until it has them.
+ *
+ *   send ─▶ POST /publish ─202─────────────────▶ accepted, duplicate, refused: done
+ *              ▲    ├─503, 429─ what it names as unavailable ─┐
+ *              │    └─no answer, 5xx─ everything ─────────────┤
+ *              └──── wait (Retry-After) ◀──── time left ──────┘── no time left ─▶ missing
+ *
+ * A repeat is always safe, because an id is stored once. An answer that a repeat cannot change (wrong route, malformed
+ * request) is an error of ours or of the address, and it is thrown.
+ */
 export class HttpProducer implements Producer {
   private readonly url: URL;
 
   /**
-   * @param apiKey sent where the gateway asks for one
-   * @throws `CommandError` (2) when the address is no HTTP URL
+   * @param apiKey sent to a gateway that asks for one
+   * @throws `CommandError` (2) when the address is not an HTTP URL
    */
   constructor(
     gateway: string,
@@ -108,7 +107,7 @@ export class HttpProducer implements Producer {
     try {
       response = await fetch(this.url, {
         method: 'POST',
-        // Lenient: one line that the gateway refuses must not hold up its neighbours.
+        // The request is lenient, because one line that the gateway refuses must not delay its neighbours.
         headers: {
           'content-type': 'application/json',
           prefer: 'handling=lenient',
@@ -177,7 +176,7 @@ function isKeyRefusal(status: number): boolean {
 
 function keyError(url: URL, status: number, detail: unknown): CommandError {
   const why = typeof detail === 'string' ? `: ${detail}` : '';
-  const remedy = 'make a key with "sekali keys create" and name its file with --api-key-file';
+  const remedy = 'create a key with "sekali keys create" and name its file with --api-key-file';
   return new CommandError(`${url.href} answered ${status}${why} (${remedy})`);
 }
 

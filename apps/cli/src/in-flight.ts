@@ -1,17 +1,17 @@
 /**
- * Runs tasks beside each other, up to a bound.
+ * Runs tasks concurrently, up to a bound.
  *
- * `start` waits while the bound is reached, so whoever feeds it is held back and nothing piles up. The first
- * task that fails makes the next `start`, and `drain`, throw its error.
+ * `start` waits while the bound is reached, so its caller is held back and tasks do not pile up. The error of the first
+ * task that fails is thrown by the next `start`, and by `drain`.
  */
 export class InFlight {
   private readonly running = new Set<Promise<void>>();
   private failure: { readonly error: unknown } | undefined;
 
-  /** @param tasksMax tasks at work at a time */
+  /** @param tasksMax tasks that run at a time */
   constructor(private readonly tasksMax: number) {}
 
-  /** Starts a task, as soon as fewer than the bound are at work. Does not wait for its end. */
+  /** Starts a task as soon as fewer than the bound are running. Does not wait for its end. */
   async start(task: () => Promise<void>): Promise<void> {
     while (this.running.size >= this.tasksMax) await Promise.race(this.running);
     this.rethrow();

@@ -1,4 +1,4 @@
-/** The `sekali` command. Each subcommand lives in its own file and registers itself here, with one line. */
+/** The `sekali` command. Each subcommand is in its own file and registers itself here, with one line. */
 import { Command } from 'commander';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,11 +32,9 @@ program.addCommand(auditCommand());
 program.addCommand(keysCommand());
 program.addCommand(rewindCommand());
 program.addCommand(
-  // A million messages are judged within it.
+  // This is enough to judge a million messages.
   programCommand('chaos', 'break the system on purpose, and prove that nothing was lost or done twice', 256),
 );
-program.addCommand(
-  programCommand('bench', 'measure the whole path against its ceilings, side by side', 2_048),
-);
+program.addCommand(programCommand('bench', 'measure the whole path against its ceilings in one run', 2_048));
 
 await program.parseAsync();

@@ -1,11 +1,11 @@
-/** What a command says at its end: a table for people or one JSON document, on stdout and nowhere else. */
+/** What a command prints at its end: a table for people or one JSON document, only on stdout. */
 import Table from 'cli-table3';
 import pc from 'picocolors';
 
-/** Colours where a terminal shows them and NO_COLOR does not forbid them; plain text otherwise. */
+/** Colours if a terminal shows them and NO_COLOR does not forbid them; plain text otherwise. */
 export const colours = pc.createColors(process.stdout.isTTY && pc.isColorSupported);
 
-/** A whole number with its thousands apart. */
+/** A whole number with separators between its thousands. */
 export function formatCount(count: number): string {
   return count.toLocaleString('en');
 }
@@ -29,7 +29,9 @@ export function columnTable(head: readonly string[], rows: readonly (readonly st
   return render(rows, head, ['left', ...head.slice(1).map(() => 'right' as const)]);
 }
 
-/** Writes to stdout, and waits until it is written: a pipe's reader must get the end of a long report too. */
+/**
+ * Writes to stdout, and waits until it is written, because a reader of the pipe must get the end of a long report too.
+ */
 export async function print(text: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     process.stdout.write(`${text}\n`, (error) => {
@@ -44,7 +46,7 @@ export async function printJson(document: unknown): Promise<void> {
   await print(JSON.stringify(document, null, 2));
 }
 
-/** Says something to the person at the terminal, on stderr, so that stdout stays machine-readable. */
+/** Writes a message for the person at the terminal to stderr, so that stdout stays machine-readable. */
 export function notice(text: string): void {
   process.stderr.write(`${text}\n`);
 }

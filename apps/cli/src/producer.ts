@@ -1,13 +1,13 @@
-/** An at-least-once producer: what `simulate` and `ship` send with. */
+/** An at-least-once producer, which `simulate` and `ship` send with. */
 
-/** An event as it is sent, named as on the wire. */
+/** An event as it is sent, with the field names of the wire. */
 export interface OutgoingEvent {
   readonly topic: string;
   readonly event_id: string;
   readonly timestamp: string;
   readonly source: string;
   readonly payload: Readonly<Record<string, unknown>>;
-  /** Over NATS: a message id of its own, as if the duplicate window had passed since the last send. */
+  /** Over NATS: a separate message id, as if the duplicate window had passed since the last send. */
   readonly messageIdSuffix?: string;
 }
 
@@ -17,20 +17,20 @@ export interface RefusedEvent {
   readonly reason: string;
 }
 
-/** What became of some events. `accepted + refused.length + missing` is how many there were. */
+/** The outcome of some events. `accepted + refused.length + missing` is their number. */
 export interface SendOutcome {
-  /** The brokers have them. */
+  /** Events that the brokers have. */
   readonly accepted: number;
-  /** Those of them that the brokers had already. */
+  /** Accepted events that the brokers already had. */
   readonly duplicates: number;
   readonly refused: readonly RefusedEvent[];
-  /** Given up, or interrupted: the brokers may have them or not. */
+  /** Events given up or interrupted; the brokers may have them or not. */
   readonly missing: number;
   /** Events sent again because no answer said that the brokers have them. */
   readonly resends: number;
 }
 
-/** Sends events again, with the same ids, until they are accepted, refused for good, or given up. */
+/** Sends events repeatedly, with the same ids, until they are accepted, refused for good, or given up. */
 export interface Producer {
   send(events: readonly OutgoingEvent[]): Promise<SendOutcome>;
   close(): Promise<void>;
@@ -38,13 +38,13 @@ export interface Producer {
 
 /** How patient a producer is. */
 export interface ProducerPatience {
-  /** How long an event is sent again and again. */
+  /** How long an event is sent repeatedly. */
   readonly giveUpMs: number;
   /** Ends the waiting, not the request that is on its way. */
   readonly signal: AbortSignal;
 }
 
-/** What is to be known of a send that may take several tries. */
+/** The state of a send that may take several tries. */
 export class SendLedger {
   accepted = 0;
   duplicates = 0;
@@ -60,7 +60,7 @@ export class SendLedger {
 const RETRY_FIRST_MS = 200;
 const RETRY_LAST_MS = 5_000;
 
-/** How long to wait before the next try: doubling, with jitter, unless the other side said how long. */
+/** How long to wait before the next try: it doubles, with jitter, unless the other side said how long. */
 export function resendDelayMs(tries: number, askedMs: number | undefined, random = Math.random()): number {
   if (askedMs !== undefined) return askedMs;
   const fullMs = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** Math.min(tries - 1, 10));

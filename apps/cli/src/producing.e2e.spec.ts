@@ -1,4 +1,4 @@
-/** `ship`, `simulate` and `audit` as processes, with a real gateway and worker. Needs the build. */
+/** `ship`, `simulate` and `audit` as processes, with a real gateway and worker. The tests need the build. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { findRepositoryRoot } from '#local-cluster';
 import { createTestSystem, startApp, waitFor, type TestSystem } from '#testing';
 
 const MAIN = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
-const ENDS_WITHIN_MS = 60_000;
+const END_MS_MAX = 60_000;
 
 let system: TestSystem;
 let folder: string;
@@ -36,7 +36,7 @@ interface Ended {
 
 function sekali(...args: string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    const options = { cwd: folder, env: environment, timeout: ENDS_WITHIN_MS };
+    const options = { cwd: folder, env: environment, timeout: END_MS_MAX };
     execFile(process.execPath, [MAIN, ...args], options, (error, stdout, stderr) => {
       resolve({ code: error ? (error.code ?? null) : 0, stdout, stderr });
     });
@@ -48,8 +48,8 @@ async function sekaliJson(...args: string[]): Promise<Record<string, unknown>> {
   return { code: ended.code, ...(JSON.parse(ended.stdout) as Record<string, unknown>) };
 }
 
-describe('the commands against a running system', () => {
-  it('ship a file twice: every line is stored, once', async () => {
+describe('the commands of a producer against a running system', () => {
+  it('ship a file twice and store every line once', async () => {
     const lines = Array.from({ length: 1_200 }, (_, n) =>
       n % 7 === 0 ? 'the same again' : `line ${n} é 日誌`,
     );
@@ -66,7 +66,7 @@ describe('the commands against a running system', () => {
       stored: 1_200,
     });
     const { stdout, stderr } = await sekali('ship', 'app.log', ...state);
-    expect(stdout).toContain('1,200 lines shipped, 1,200 of them known already');
+    expect(stdout).toContain('1,200 lines shipped, 1,200 of them already known');
     expect(stdout).toContain('10 bytes after the last newline were not sent');
     expect(stdout).not.toContain('\u001b[');
     expect(stderr).toBe('');
@@ -100,7 +100,7 @@ describe('the commands against a running system', () => {
     expect(result).toMatchObject({ code: 0, exact: true, stored: 500, dropped: { broker: 0, store: 500 } });
   });
 
-  it('stop simulating at Ctrl-C, with the figures so far', async () => {
+  it('stop a simulation at Ctrl-C, with the figures so far', async () => {
     const child = spawn(process.execPath, [MAIN, 'simulate', '--rate', '200', '--json'], {
       cwd: folder,
       env: environment,
@@ -108,7 +108,7 @@ describe('the commands against a running system', () => {
     let stdout = '';
     child.stdout.on('data', (chunk) => (stdout += String(chunk)));
     const ended = new Promise((resolve) => child.once('close', resolve));
-    // Once its first events are stored it is in the middle of sending.
+    // Once its first events are stored, it is in the middle of sending.
     const before = await stored();
     await waitFor(async () => (await stored()) > before, { timeoutMs: 30_000, describe: 'the first events' });
     child.kill('SIGINT');
@@ -116,7 +116,7 @@ describe('the commands against a running system', () => {
     expect(JSON.parse(stdout)).toMatchObject({ interrupted: true, exact: false, planned: 26_000 });
   });
 
-  it('audit: whole at the end, and violated once a row is deleted', async () => {
+  it('audit the system: whole at the end, and violated after a row was deleted', async () => {
     const whole = await sekali('audit', '--wait', '30');
     expect(whole.stdout).toContain('each accounted for once');
     expect(whole.code).toBe(0);

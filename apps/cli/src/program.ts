@@ -1,7 +1,7 @@
 /**
- * A subcommand that is a program of its own: the judge, which must share no code with what it judges.
+ * A subcommand that is a separate program: the judge, which must share no code with what it judges.
  *
- * It gets the rest of the command line as it is and prints its own help. Signals are passed on, and its exit code is
+ * It gets the rest of the command line unchanged and prints its own help. Signals are passed on, and its exit code is
  * ours.
  */
 import { spawn } from 'node:child_process';
@@ -12,11 +12,11 @@ import { systemEnvironment } from '#config';
 import { findRepositoryRoot } from '#local-cluster';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** What a shell reports for a program that a signal has ended, when that signal is SIGKILL. */
+/** What a shell reports for a program that SIGKILL has ended. */
 const EXIT_KILLED = 137;
 
 /**
- * The command `name`, which runs `apps/<name>` with whatever follows it.
+ * The command `name`, which runs `apps/<name>` with the arguments that follow it.
  *
  * @param heapMebibytesMax garbage beyond this is collected before more memory is taken
  */
@@ -36,7 +36,7 @@ export function programCommand(name: string, summary: string, heapMebibytesMax: 
 
 async function runProgram(args: readonly string[]): Promise<number> {
   const child = spawn(process.execPath, args, { stdio: 'inherit', env: systemEnvironment() });
-  // From a terminal Ctrl-C reaches the child by itself; it takes two that follow so closely for one.
+  // From a terminal, Ctrl-C reaches the child directly. The child takes two signals that follow closely for one.
   for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
   const [code] = (await once(child, 'exit')) as [number | null];
   return code ?? EXIT_KILLED;

@@ -1,14 +1,12 @@
-/**
- * A progress bar on stderr, for a person who waits.
- *
- * It appears only on a terminal and only when the work takes long enough to wonder; a pipe or a log never gets
- * a byte of it.
- */
 import { SingleBar } from 'cli-progress';
 
 const APPEARS_AFTER_MS = 400;
 
-/** A bar that shows how far something is. */
+/**
+ * A progress bar on stderr, for a person who waits.
+ *
+ * It appears only on a terminal and only when the work takes long enough. A pipe or a log never gets a byte of it.
+ */
 export class Progress {
   private readonly bar: SingleBar | undefined;
   private readonly startedAt = Date.now();
@@ -16,7 +14,7 @@ export class Progress {
 
   /**
    * @param what stands before the bar, for example `sending`
-   * @param total the value at which all is done
+   * @param total the value at which everything is done
    * @param unit what is counted
    */
   constructor(
@@ -38,7 +36,7 @@ export class Progress {
     });
   }
 
-  /** Shows how far it is; `total` where that has changed. */
+  /** Shows the progress; `total` is given when it has changed. */
   update(value: number, total = this.total): void {
     const elapsedMs = Date.now() - this.startedAt;
     this.total = total;
@@ -51,7 +49,7 @@ export class Progress {
     this.bar.update(value, payload);
   }
 
-  /** Takes the bar away. */
+  /** Removes the bar. */
   stop(): void {
     if (this.running) this.bar?.stop();
     this.running = false;

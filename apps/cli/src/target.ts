@@ -1,8 +1,8 @@
 /**
  * Which system a command talks to.
  *
- * In this order: an option, the environment (or `.env`), the system that `sekali up` runs in this folder or in
- * the clone, the defaults. So after `npm start` every command works without a setting.
+ * The order is: an option, the environment (or `.env`), the system that `sekali up` runs in this folder or in the
+ * clone, the defaults. So after `npm start` every command works without a setting.
  */
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -26,7 +26,7 @@ export function addTargetOptions(
 ): Command {
   if (uses.includes('gateway')) {
     command.option('--gateway <url>', 'the gateway (SEKALI_GATEWAY_URL)');
-    // Never the key itself: every process of the machine could read it in the list of processes.
+    // The option is never the key itself, because every process of the machine could read it in the list of processes.
     command.option(
       '--api-key-file <file>',
       'a file with the key for it (SEKALI_API_KEY_FILE, SEKALI_API_KEY)',
@@ -43,7 +43,7 @@ export function findTarget(options: TargetOptions): ClientSettings {
   return readClientSettings(mergeTarget(options, systemEnvironment(), runningSystem()));
 }
 
-/** Options over environment over the running system; what none of them says is left to the defaults. */
+/** Options win over the environment, and that over the running system. The defaults apply to the rest. */
 export function mergeTarget(
   options: TargetOptions,
   environment: Environment,
@@ -63,11 +63,11 @@ export function mergeTarget(
     SEKALI_API_KEY_FILE: options.apiKeyFile,
   };
   const merged = { ...local, ...present(environment), ...present(given) };
-  // A key in the environment would win over the file that was named.
+  // Otherwise a key in the environment would win over the file that was named.
   return options.apiKeyFile === undefined ? merged : { ...merged, SEKALI_API_KEY: undefined };
 }
 
-/** A URL fit to be shown: without its password. */
+/** A URL that can be shown: without its password. */
 export function withoutPassword(url: string): string {
   return url.replace(/(\/\/[^:@/,]*):[^@/,]*@/g, '$1@');
 }

@@ -10,7 +10,7 @@ const running = {
 };
 
 describe('which system a command talks to', () => {
-  it('is the one that runs here when nothing else is said', () => {
+  it('is the one that runs here when nothing else is given', () => {
     expect(mergeTarget({}, {}, running)).toEqual({
       SEKALI_GATEWAY_URL: 'http://running',
       SEKALI_NATS_URLS: 'nats://running-1,nats://running-2',
@@ -18,7 +18,7 @@ describe('which system a command talks to', () => {
     });
   });
 
-  it('is what the environment says before that, and what an option says before both', () => {
+  it('is the one of the environment before that, and the one of an option before both', () => {
     const environment = {
       SEKALI_GATEWAY_URL: 'http://set',
       SEKALI_POSTGRES_URL: 'postgres://set',
@@ -40,7 +40,7 @@ describe('which system a command talks to', () => {
     });
   });
 
-  it('is left to the defaults where nobody says anything', () => {
+  it('is the one of the defaults when nothing is given', () => {
     expect(mergeTarget({}, { SEKALI_GATEWAY_URL: '' }, undefined)).toEqual({});
   });
 });

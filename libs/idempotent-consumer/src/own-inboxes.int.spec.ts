@@ -105,7 +105,7 @@ async function nothingUnsettled(consumer: string): Promise<void> {
       const info = await manager.consumers.info(system.streamName, consumer);
       return info.num_pending + info.num_ack_pending === 0;
     },
-    { withinMs: 30_000, describe: `every message settled for ${consumer}` },
+    { timeoutMs: 30_000, describe: `every message settled for ${consumer}` },
   );
 }
 
@@ -163,7 +163,7 @@ describe('a service with inboxes of its own', () => {
     await send(...ids(6, 14));
     await start(['event'], 'mine');
     await waitFor(async () => (await keptBy('event')).length >= 14, {
-      withinMs: 30_000,
+      timeoutMs: 30_000,
       describe: 'the events of the new stream',
     });
     await nothingUnsettled('event');

@@ -64,7 +64,7 @@ describe('an event that comes often', () => {
     for (let restarts = 0, kept = 0; restarts < 10; restarts++) {
       await start();
       await waitFor(async () => (await fixture.kept()).length > kept, {
-        withinMs: 20_000,
+        timeoutMs: 20_000,
         describe: 'some progress',
       });
       await fixture.stop();

@@ -1,10 +1,10 @@
 /**
  * One round of a drain: a consumer that begins at the first message, one process that drains it, and its rate.
  *
- *   prepare tables ─▶ make consumer ─▶ watch ‖ start program ─▶ settled ─▶ stop program ─▶ check what it stored
+ *   prepare tables ─▶ create consumer ─▶ watch ‖ start program ─▶ settled ─▶ stop program ─▶ check what it stored
  *
- * The program is a fresh process in every round, as after a deployment. The consumer is made as setup makes it, and is
- * gone when the round is over, however it ends.
+ * The program is a fresh process in every round, as after a deployment. The consumer is created as setup creates it. It
+ * is deleted at the end of the round, even when the round fails.
  */
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
@@ -12,58 +12,60 @@ import { ensureConsumer, forgetConsumer, StreamReader } from '#broker';
 import { readWorkerSettings } from '#config';
 import type { BrokerNode } from '#local-cluster';
 import type { Measured, Role } from '../measurement.js';
-import type { Backlog } from '../stage/backlog.js';
-import { ConsumerProgress } from '../stage/consumer-progress.js';
-import type { Program } from '../stage/program.js';
-import type { ProgramEnvironment, Stage } from '../stage/stage.js';
-import { type Sample, steadyProcessorUs, steadyRate } from '../stage/steady-rate.js';
+import type { Backlog } from '../environment/backlog.js';
+import { ConsumerProgress } from '../environment/consumer-progress.js';
+import type { Program } from '../environment/program.js';
+import type { ProgramVariables, Environment } from '../environment/environment.js';
+import { type Sample, steadyProcessorUs, steadyRate } from '../environment/steady-rate.js';
 
-/** Who drains. */
+/** A program that drains, and how its work is checked. */
 export interface DrainSubject {
   readonly role: Role;
-  /** For the table: "bare loop". */
+  /** The name for the table, such as "baseline loop". */
   readonly subject: string;
-  /** From `dist/apps`. */
+  /** A path from `dist/apps`. */
   readonly script: string;
-  readonly environment: ProgramEnvironment;
+  readonly variables: ProgramVariables;
   /**
-   * Which broker its client is given: how many behind the one that leads the consumer, asked anew in every round. A client
-   * that knows all takes any of them, and the rate of a drain depends on which. Left out: it knows all.
+   * Says which broker its client gets in the next round, as the distance from the one that leads the consumer.
+   *
+   * The rate of a drain depends on the broker, and a client that knows all brokers takes any of them. When this is left
+   * out, the client knows all.
    */
   readonly brokersFromLeader?: () => number;
-  /** It is stopped when so many are settled. */
+  /** The program is stopped when it has settled this many messages. */
   readonly messages: number;
   /** Empties the tables. */
   readonly prepare: () => Promise<void>;
-  /** Throws when what it stored is wrong. */
+  /** Throws when what the program stored is wrong. */
   readonly check: () => Promise<void>;
 }
 
-/** Where a round takes place. */
-export interface DrainGround {
-  readonly stage: Stage;
+/** What the rounds of one drain share. */
+export interface DrainFixture {
+  readonly environment: Environment;
   readonly connection: NatsConnection;
   readonly pool: Pool;
   readonly backlog: Backlog;
-  /** Told what is settled while a round is on. */
+  /** Receives what is settled while a round is running. */
   readonly onProgress: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Drains once. @returns messages a second in the steady part, and what one cost */
-export async function drainOnce(ground: DrainGround, drainer: DrainSubject): Promise<Measured> {
-  const { connection, backlog } = ground;
+/** Drains once. @returns messages per second in the steady part, and the cost of one message */
+export async function drainOnce(fixture: DrainFixture, drainer: DrainSubject): Promise<Measured> {
+  const { connection, backlog } = fixture;
   await drainer.prepare();
-  // So that no round pays for what the one before left to be written.
-  await ground.pool.query('CHECKPOINT');
+  // Without this, a round would pay for the pages that the round before it left unwritten.
+  await fixture.pool.query('CHECKPOINT');
   const consumer = `drain-${drainer.role}`;
   const { SEKALI_ACK_WAIT_MS: ackWaitMs, SEKALI_ACK_PENDING_MAX: ackPendingMax } = readWorkerSettings({});
   const definition = { name: consumer, stream: backlog.stream, ackWaitMs, ackPendingMax };
   await ensureConsumer(connection, definition, () => Promise.resolve(1));
   try {
     const { brokersFromLeader: distance } = drainer;
-    const place = distance && (await placeOf(ground, consumer, distance()));
-    const samples = await runUntilSettled(ground, drainer, consumer, place);
+    const place = distance && (await placeOf(fixture, consumer, distance()));
+    const samples = await runUntilSettled(fixture, drainer, consumer, place);
     await drainer.check();
     return {
       value: steadyRate(samples, drainer.messages),
@@ -74,12 +76,12 @@ export async function drainOnce(ground: DrainGround, drainer: DrainSubject): Pro
   }
 }
 
-/** The settings of a client that knows one broker alone, so many behind the one that leads the consumer. */
+/** The settings of a client that knows one broker alone: the one at this distance from the consumer's leader. */
 async function placeOf(
-  { stage: { brokers }, connection, backlog }: DrainGround,
+  { environment: { brokers }, connection, backlog }: DrainFixture,
   consumer: string,
   distance: number,
-): Promise<ProgramEnvironment> {
+): Promise<ProgramVariables> {
   const reader = await StreamReader.of(connection);
   const leader = (await reader.consumer({ stream: backlog.stream, name: consumer }))?.cluster?.leader;
   const leading = brokers.findIndex(({ name }) => name === leader);
@@ -88,21 +90,25 @@ async function placeOf(
   return { SEKALI_NATS_URLS: url };
 }
 
-/** Watched from before it is ready: a small backlog is drained by then. The program is gone when this ends. */
+/**
+ * Runs the program until it has settled its messages. The program has ended when this returns or throws.
+ *
+ * Watching begins before the program is ready, because a small backlog may be drained by then.
+ */
 async function runUntilSettled(
-  { stage, connection, backlog, onProgress, signal }: DrainGround,
+  { environment, connection, backlog, onProgress, signal }: DrainFixture,
   drainer: DrainSubject,
   consumer: string,
-  place: ProgramEnvironment | undefined,
+  place: ProgramVariables | undefined,
 ): Promise<Sample[]> {
   const progress = await ConsumerProgress.of(connection, { ...backlog, consumer });
   const failed = new AbortController();
   let program: Program | undefined;
-  const starting = stage.startProgram(consumer, drainer.script, [], {
+  const starting = environment.startProgram(consumer, drainer.script, [], {
     SEKALI_STREAM: backlog.stream,
     SEKALI_SUBJECT_PREFIX: backlog.subjectPrefix,
     SEKALI_CONSUMER: consumer,
-    ...drainer.environment,
+    ...drainer.variables,
     ...place,
   });
   starting.then(
@@ -117,7 +123,7 @@ async function runUntilSettled(
     return await progress.until(drainer.messages, {
       requireAlive: () => program?.requireRunning(),
       onSample: ({ settled }) => onProgress(`${drainer.subject}: ${settled} of ${drainer.messages}`),
-      processorMs: () => stage.processorMs(program),
+      processorMs: () => environment.processorMs(program),
       signal: signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]),
     });
   } finally {

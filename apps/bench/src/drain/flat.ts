@@ -1,47 +1,52 @@
 /**
- * Whether draining stays as fast when much is stored already: into an empty database, and into one that holds millions.
+ * Whether draining stays as fast when the database is full: one round drains into an empty database, the next into one
+ * with millions of keys.
  *
- * Both are databases of the same server, drained by the same worker, taking turns. What a round stored is taken out
- * again after it, so that each begins with as much.
+ * Both databases are on the same server, and the same worker drains into them in alternate rounds. What a round stored
+ * is deleted after it, so that each round begins with the same rows.
  */
 import type { Pool } from 'pg';
 import { streamIdOf } from '#store';
 import type { Group } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
-import type { IdForm } from '../stage/event-sequence.js';
-import type { Stage } from '../stage/stage.js';
-import { type DrainOptions, onGround, openPool, takeTurns, WORKER_SCRIPT } from './drain.js';
-import type { DrainGround, DrainSubject } from './drain-round.js';
+import type { IdForm } from '../environment/event-sequence.js';
+import type { Environment } from '../environment/environment.js';
+import { type DrainOptions, withDrainFixture, openPool, measureRounds, WORKER_SCRIPT } from './drain.js';
+import type { DrainFixture, DrainSubject } from './drain-round.js';
 import { checkLedger, emptyLedger, forgetStream } from './ledger.js';
 import { storeKeys } from './stored-keys.js';
 
 const FULL_DATABASE = 'sekali_full';
-/** The stream that the stored keys came from; no broker has it. */
+/** The stream of the stored keys. No broker has it. */
 const PAST_STREAM = { name: 'PAST', identity: '2026-01-01T00:00:00Z' };
 
-/** What can be told besides. */
+/** Options of this group. */
 export interface FlatOptions extends DrainOptions {
-  /** Form of the ids, stored and drained; `ordered` when left out. */
+  /** Form of the ids that are stored and drained; `ordered` when left out. */
   readonly ids?: IdForm | undefined;
 }
 
 /**
  * Measures the worker on both databases: 'ours' is the full one, 'ceiling' the empty one.
  *
- * Leaves the full database on the stage for whoever measures queries: `fullDatabase` makes it once.
+ * The full database stays in the environment for the queries, because `fullDatabase` creates it only once.
  */
-export async function measureFlat(stage: Stage, sizes: Sizes, options: FlatOptions = {}): Promise<Group> {
+export async function measureFlat(
+  environment: Environment,
+  sizes: Sizes,
+  options: FlatOptions = {},
+): Promise<Group> {
   const { ids = 'ordered', onProgress } = options;
-  const url = await fullDatabase(stage, sizes.storedKeys, { ids, ...(onProgress && { onProgress }) });
+  const url = await fullDatabase(environment, sizes.storedKeys, { ids, ...(onProgress && { onProgress }) });
   const full = openPool(url);
   try {
     const plan = { messages: sizes.backlog, duplicateShare: 0, ids };
-    const series = await onGround(stage, plan, options, (ground) =>
-      takeTurns(ground, subjectsOf(ground, { pool: full, url }, sizes, options), sizes, options),
+    const series = await withDrainFixture(environment, plan, options, (fixture) =>
+      measureRounds(fixture, subjectsOf(fixture, { pool: full, url }, sizes, options), sizes, options),
     );
     return {
       name: 'flat',
-      what: `drain beside ${sizes.storedKeys.toLocaleString('en')} stored keys`,
+      what: `drain next to ${sizes.storedKeys.toLocaleString('en')} stored keys`,
       series,
       targets: [{ against: 'ceiling', atLeast: 0.8 }],
     };
@@ -50,14 +55,14 @@ export async function measureFlat(stage: Stage, sizes: Sizes, options: FlatOptio
   }
 }
 
-/** The database of a stage that holds so many keys, made and filled at the first call. @returns its URL */
+/** The environment's database with this many keys. The first call creates and fills it. @returns its URL */
 export async function fullDatabase(
-  stage: Stage,
+  environment: Environment,
   keys: number,
   { ids = 'ordered', onProgress }: { ids?: IdForm; onProgress?: (line: string) => void } = {},
 ): Promise<string> {
   const name = `${FULL_DATABASE}_${keys}_${ids}`;
-  const { url, isNew } = await stage.database(name);
+  const { url, isNew } = await environment.database(name);
   if (!isNew) return url;
   const pool = openPool(url);
   try {
@@ -72,10 +77,10 @@ export async function fullDatabase(
 }
 
 function subjectsOf(
-  { pool, backlog }: DrainGround,
+  { pool, backlog }: DrainFixture,
   full: { readonly pool: Pool; readonly url: string },
   sizes: Sizes,
-  { workerEnvironment = {} }: FlatOptions,
+  { workerVariables = {} }: FlatOptions,
 ): DrainSubject[] {
   const worker = { script: WORKER_SCRIPT, messages: backlog.messages };
   return [
@@ -83,7 +88,7 @@ function subjectsOf(
       ...worker,
       role: 'ours',
       subject: `sekali worker, ${sizes.storedKeys.toLocaleString('en')} keys stored`,
-      environment: { ...workerEnvironment, SEKALI_POSTGRES_URL: full.url },
+      variables: { ...workerVariables, SEKALI_POSTGRES_URL: full.url },
       prepare: () => forgetStream(full.pool, backlog),
       check: () => checkLedger(full.pool, backlog),
     },
@@ -91,7 +96,7 @@ function subjectsOf(
       ...worker,
       role: 'ceiling',
       subject: 'sekali worker, empty database',
-      environment: workerEnvironment,
+      variables: workerVariables,
       prepare: () => emptyLedger(pool),
       check: () => checkLedger(pool, backlog),
     },

@@ -1,9 +1,9 @@
-/** The judge of a drain must be able to say no: each way of being wrong is found. */
+/** A check that passes everything proves nothing, so each way in which a ledger can be wrong must be found. */
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import { streamIdOf } from '#store';
 import { createTestSystem } from '#testing';
-import type { Backlog } from '../stage/backlog.js';
+import type { Backlog } from '../environment/backlog.js';
 import { WrongSubjectError } from '../wrong-subject.js';
 import { checkLedger, emptyLedger, forgetStream } from './ledger.js';
 import { checkPlainTable, emptyPlainTable, INSERT_ONE } from './plain-table.js';
@@ -30,8 +30,8 @@ async function drained(): Promise<void> {
   await storeKeys(pool, { streamId, keys: MESSAGES });
 }
 
-describe('the ledger of a drain', () => {
-  it('is right when every message is accounted for', async () => {
+describe('the check of the ledger after a drain', () => {
+  it('accepts a ledger that accounts for every message', async () => {
     await drained();
     await expect(checkLedger(pool, backlog)).resolves.toBeUndefined();
   });
@@ -44,7 +44,7 @@ describe('the ledger of a drain', () => {
       'UPDATE sekali.counter SET stored = stored + 1 WHERE topic = (SELECT min(topic) FROM sekali.counter)',
       'the counters',
     ],
-  ])('is wrong with %s', async (_, sabotage, reason) => {
+  ])('rejects a ledger with %s', async (_, sabotage, reason) => {
     await drained();
     const { rowCount } = await pool.query(sabotage);
     expect(rowCount).toBe(1);
@@ -53,13 +53,13 @@ describe('the ledger of a drain', () => {
     await expect(checked).rejects.toThrow(reason);
   });
 
-  it('is wrong with more messages than it has rows', async () => {
+  it('rejects a ledger with fewer rows than messages', async () => {
     await drained();
     const more = { ...backlog, messages: MESSAGES + 1 };
     await expect(checkLedger(pool, more)).rejects.toThrow(WrongSubjectError);
   });
 
-  it('forgets one stream and keeps the others', async () => {
+  it('empties one stream and keeps the others', async () => {
     await drained();
     const other = await streamIdOf(pool, { name: 'OTHER', identity: backlog.identity });
     await storeKeys(pool, { streamId: other, keys: 30, ids: 'random' });
@@ -69,8 +69,8 @@ describe('the ledger of a drain', () => {
   });
 });
 
-describe('the table of the other subjects', () => {
-  it('must have as many rows as it was given different events', async () => {
+describe('the check of the table of the other subjects', () => {
+  it('requires as many rows as there were different events', async () => {
     await emptyPlainTable(pool);
     await pool.query(INSERT_ONE, ['orders', '1', 'shop', new Date(0), {}]);
     await expect(checkPlainTable(pool, { rowsMin: 1, rowsMax: 1 })).resolves.toBeUndefined();

@@ -1,12 +1,12 @@
 /**
- * Sekali's tables before and after a round: emptied, then judged.
+ * Empties Sekali's tables before a round and checks them after it.
  *
- * A drain that loses or doubles a message must not have a figure, so after every round the rows are counted, and the
- * counters compared with them.
+ * A drain that loses or doubles a message must not have a figure. So after every round the rows are counted, and the
+ * counters are compared with them.
  */
 import type { Pool } from 'pg';
 import { counterFaults, streamIdOf, type Queryable } from '#store';
-import type { Backlog } from '../stage/backlog.js';
+import type { Backlog } from '../environment/backlog.js';
 import { WrongSubjectError } from '../wrong-subject.js';
 
 const TABLES = [
@@ -22,7 +22,7 @@ const TABLES = [
 
 const EMPTY = `TRUNCATE ${TABLES.map((table) => `sekali.${table}`).join(', ')}`;
 
-/** Of the tables in which a row belongs to a stream. `VACUUM` takes what was deleted out of the indexes again. */
+/** The tables whose rows belong to a stream. `VACUUM` removes the deleted rows from their indexes. */
 const OF_STREAM = TABLES.filter((table) => table !== 'broker_duplicate');
 
 const TOTALS = `
@@ -33,7 +33,7 @@ SELECT
   (SELECT count(*) FROM sekali.duplicate WHERE stream_id = $1 AND conflict)::float8 AS conflicts,
   (SELECT count(*) FROM sekali.dead_letter WHERE stream_id = $1)::float8 AS "deadLetters"`;
 
-/** How many rows a stream has in each table of the ledger. */
+/** The number of rows that a stream has in each table of the ledger. */
 interface LedgerRows {
   readonly keys: number;
   readonly events: number;
@@ -47,7 +47,7 @@ export async function emptyLedger(database: Queryable): Promise<void> {
   await database.query(EMPTY);
 }
 
-/** Takes one stream out of the ledger and leaves the others in it. */
+/** Deletes the rows of one stream from the ledger and keeps those of the others. */
 export async function forgetStream(pool: Pool, backlog: Backlog): Promise<void> {
   const streamId = await streamIdOf(pool, { name: backlog.stream, identity: backlog.identity });
   for (const table of OF_STREAM) {
@@ -56,7 +56,7 @@ export async function forgetStream(pool: Pool, backlog: Backlog): Promise<void> 
   }
 }
 
-/** Throws unless the ledger accounts for every message of a drained backlog, exactly. */
+/** Throws unless the ledger accounts for every message of a drained backlog exactly. */
 export async function checkLedger(pool: Pool, backlog: Backlog): Promise<void> {
   const streamId = await streamIdOf(pool, { name: backlog.stream, identity: backlog.identity });
   const { rows } = await pool.query<LedgerRows & Record<string, unknown>>(TOTALS, [streamId]);
@@ -67,9 +67,9 @@ export async function checkLedger(pool: Pool, backlog: Backlog): Promise<void> {
     conflicts: 0,
     deadLetters: 0,
   };
-  const [found, wanted] = [JSON.stringify(rows[0]), JSON.stringify(expected)];
-  if (found !== wanted) {
-    throw new WrongSubjectError(`the ledger of ${backlog.stream} is ${found} instead of ${wanted}`);
+  const [found, required] = [JSON.stringify(rows[0]), JSON.stringify(expected)];
+  if (found !== required) {
+    throw new WrongSubjectError(`the ledger of ${backlog.stream} is ${found} instead of ${required}`);
   }
   const faults = await counterFaults(pool, streamId, 1);
   if (faults.length > 0) {

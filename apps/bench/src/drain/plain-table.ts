@@ -1,7 +1,8 @@
 /**
- * The one table of the subjects that are not ours: a row an event, unique by topic and id, and nothing else.
+ * The one table of the subjects that are not ours: one row per event, unique by topic and id.
  *
- * No ledger, no counters, no index to read by: whatever a drain into it costs, it cannot cost less and drop repeats.
+ * It has no ledger, no counters and no index for queries. No drain that drops repeats can cost less than one into this
+ * table.
  */
 import type { Queryable } from '#store';
 import { WrongSubjectError } from '../wrong-subject.js';
@@ -19,7 +20,10 @@ CREATE TABLE IF NOT EXISTS public.plain_event (
 const EMPTY = `TRUNCATE public.plain_event`;
 const COUNT = `SELECT count(*)::float8 AS rows FROM public.plain_event`;
 
-/** One statement a batch. Sorted, because two batches at once that share ids would otherwise deadlock. */
+/**
+ * One statement per batch. Its rows are sorted, because two simultaneous batches with the same ids would otherwise
+ * deadlock.
+ */
 export const INSERT_BATCH = `
 INSERT INTO public.plain_event (topic, event_id, source, "timestamp", payload)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::jsonb[])
@@ -27,12 +31,12 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::
 ORDER BY input.topic COLLATE "C", input.event_id COLLATE "C"
 ON CONFLICT DO NOTHING`;
 
-/** One statement an event. */
+/** One statement per event. */
 export const INSERT_ONE = `
 INSERT INTO public.plain_event (topic, event_id, source, "timestamp", payload)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`;
 
-/** An event as it stands in a message. */
+/** An event as it is in a message. */
 export interface PlainEvent {
   readonly topic: string;
   readonly event_id: string;
@@ -41,13 +45,13 @@ export interface PlainEvent {
   readonly payload: unknown;
 }
 
-/** Makes the table, or empties it. */
+/** Creates the table, or empties it. */
 export async function emptyPlainTable(database: Queryable): Promise<void> {
   await database.query(MAKE);
   await database.query(EMPTY);
 }
 
-/** Throws unless the table has as many rows as there must be. */
+/** Throws unless the number of rows is within the bounds. */
 export async function checkPlainTable(
   database: Queryable,
   expected: { readonly rowsMin: number; readonly rowsMax: number },
@@ -56,6 +60,6 @@ export async function checkPlainTable(
   const found = rows[0]?.rows ?? 0;
   if (found >= expected.rowsMin && found <= expected.rowsMax) return;
   throw new WrongSubjectError(
-    `plain_event holds ${found} rows instead of ${expected.rowsMin} to ${expected.rowsMax}: what was measured did not do its work`,
+    `plain_event holds ${found} rows instead of ${expected.rowsMin} to ${expected.rowsMax}: the subject did not do its work`,
   );
 }

@@ -1,20 +1,21 @@
 /**
- * Fills a database with events that were stored long ago: what a system holds after ten million of them.
+ * Fills a database with events that were stored long ago, so that it is like a system after ten million of them.
  *
- * The rows are as the worker would have written them over the past week: a key, an event in the partition of its day,
- * counters and the horizon, all of one stream. The audit would find nothing wrong with them.
+ * The rows are those that the worker would have written over the past week. There are a key per event, the event in the
+ * partition of its day, counters and the horizon, all of one stream. The audit would find no fault in them.
  */
 import type { Pool } from 'pg';
 import { ensurePartitions } from '#store';
-import { type IdForm, TOPICS } from '../stage/event-sequence.js';
+import { type IdForm, TOPICS } from '../environment/event-sequence.js';
 
 const KEYS_PER_STEP = 100_000;
 const DAYS = 6;
 const DAY_MS = 86_400_000;
 
 /**
- * $1 stream, $2 first and $3 last sequence, $4 all keys, $5 topics, $6 when the first was stored, $7 when the last was.
- * Both tables get their rows from the same series, so a key and its event agree to the microsecond.
+ * $1 is the stream, $2 the first and $3 the last sequence, $4 the number of keys, $5 the topics. The first key was
+ * stored at $6 and the last at $7. Both tables get their rows from the same series, so a key and its event agree to the
+ * microsecond.
  */
 function insertSteps(ids: IdForm): string {
   return `
@@ -38,7 +39,7 @@ SELECT $1, seq, topic, event_id, 'checkout', stored_at - interval '1 second',
 FROM stored ORDER BY seq`;
 }
 
-/** UUIDs as in a backlog (event-sequence.ts), of earlier times and other random parts. */
+/** The ids are UUIDs as in a backlog (event-sequence.ts), with earlier times and other random parts. */
 function idExpression(ids: IdForm): string {
   if (ids === 'random') return `md5('id' || seq::text)::uuid::text`;
   const time = `lpad(to_hex((extract(epoch FROM stored_at) * 1000)::bigint), 12, '0')`;
@@ -54,15 +55,15 @@ const SET_HORIZON = `INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)
 
 /** What to fill in. */
 export interface StoredKeys {
-  /** The stream they came from, as `streamIdOf` numbers it; it must have no rows yet. */
+  /** The stream of the events, with the number that `streamIdOf` gives it. It must not have rows yet. */
   readonly streamId: number;
-  /** How many: sequences 1 to this. */
+  /** The number of keys; their sequences are 1 to this. */
   readonly keys: number;
   readonly ids?: IdForm | undefined;
   readonly topics?: readonly string[];
 }
 
-/** Stores them and lets Postgres look at what it has. The database must have been set up. */
+/** Stores the keys and lets Postgres analyse its tables. The database must have been set up. */
 export async function storeKeys(
   pool: Pool,
   { streamId, keys, ids = 'ordered', topics = TOPICS }: StoredKeys,
@@ -79,6 +80,6 @@ export async function storeKeys(
   }
   await pool.query(COUNT_TOPICS, [streamId]);
   await pool.query(SET_HORIZON, [streamId, keys]);
-  // What autovacuum would have done in a week; else it would begin in the middle of a measurement.
+  // Autovacuum would have done this within a week; otherwise it would begin in the middle of a measurement.
   await pool.query('VACUUM ANALYZE');
 }

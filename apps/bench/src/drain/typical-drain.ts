@@ -1,7 +1,8 @@
 /**
- * What users do today: a Nest microservice whose handler runs one `INSERT … ON CONFLICT DO NOTHING` an event.
+ * The typical way to drain: a Nest microservice whose handler runs one `INSERT … ON CONFLICT DO NOTHING` per event.
  *
- * The favourable form of it: no validation, no ORM, a pool of connections, and many messages handled at once.
+ * It is a favourable form of the typical way. It has no validation and no ORM, it has a pool of connections, and it
+ * handles many messages at once.
  */
 import 'reflect-metadata';
 import { Controller, Inject, Module } from '@nestjs/common';

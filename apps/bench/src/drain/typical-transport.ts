@@ -1,7 +1,7 @@
 /**
- * A JetStream transport for Nest as the usual ones are: one message, one call of a handler, one ack.
+ * A JetStream transport for Nest like the usual ones: one message, one call of a handler, one ack.
  *
- * Messages are handled at the same time up to a bound; a handler that throws has its message delivered again.
+ * It handles messages concurrently up to a bound. When a handler throws, its message is delivered again.
  */
 import { type ConsumerMessages, jetstream, type JsMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -11,7 +11,9 @@ import { lastValueFrom } from 'rxjs';
 const HANDLED_AT_ONCE_MAX = 100;
 const RETRY_DELAY_MS = 1_000;
 
-/** The strategy: give it to `NestFactory.createMicroservice`. The pattern of a handler is the subject, or `#` for any. */
+/**
+ * The strategy for `NestFactory.createMicroservice`. The pattern of a handler is its subject, or `#` for any subject.
+ */
 export class TypicalTransport extends Server implements CustomTransportStrategy {
   private messages: ConsumerMessages | undefined;
   private readonly handled = new Set<Promise<void>>();
@@ -23,20 +25,20 @@ export class TypicalTransport extends Server implements CustomTransportStrategy 
     super();
   }
 
-  /** Called by Nest. */
+  /** Nest calls this to start. */
   listen(callback: (error?: unknown) => void): void {
     this.consume().then(() => {
       callback();
     }, callback);
   }
 
-  /** Called by Nest: takes no more and finishes what is being handled. */
+  /** Nest calls this to stop. It takes no more messages and waits for the handlers that are running. */
   async close(): Promise<void> {
     await this.messages?.close();
     await Promise.all(this.handled);
   }
 
-  /** There are no events of the transport. */
+  /** The transport has no events. */
   on(): void {
     return undefined;
   }

@@ -1,54 +1,55 @@
 /**
- * What durability costs: the brokers' fsync every two minutes (their default), every second, and at every write.
+ * What durability costs: the brokers call fsync every two minutes (their default), every second, or at every write.
  *
- * Our own programs only, on three systems that are open at the same time and take turns; those that wait are idle. The
- * system with the default is the ceiling of the other two. Sizes are bounded, since syncing always is slow.
+ * Only our own programs are measured. Three systems are open at the same time and their rounds alternate; two of them
+ * are idle at any time. The system with the default is the ceiling of the other two. The sizes are smaller here, since
+ * fsync at every write is slow.
  */
-import { type DrainGround, drainOnce } from '../drain/drain-round.js';
-import { drainLoad, DUPLICATE_SHARES, onGround, WORKER_SCRIPT } from '../drain/drain.js';
+import { type DrainFixture, drainOnce } from '../drain/drain-round.js';
+import { drainLoad, DUPLICATE_SHARES, withDrainFixture, WORKER_SCRIPT } from '../drain/drain.js';
 import { checkLedger, emptyLedger } from '../drain/ledger.js';
-import { Ground } from '../http/ground.js';
+import { HttpFixture } from '../http/fixture.js';
 import { BATCH_SIZES, httpLoad, SINGLE_CONNECTIONS } from '../http/http.js';
-import { checkedSubject, httpTurn, inStream } from '../http/subjects.js';
+import { checkedSubject, httpRound, inStream } from '../http/subjects.js';
 import { type Group, interleave, type Measured, seriesOf, type Unit } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
-import type { BacklogPlan } from '../stage/event-sequence.js';
-import type { Stage } from '../stage/stage.js';
+import type { BacklogPlan } from '../environment/event-sequence.js';
+import type { Environment } from '../environment/environment.js';
 
-/** The first is the brokers' own default. */
+/** The first interval is the brokers' own default. */
 export const SYNC_INTERVALS = ['2m', '1s', 'always'] as const;
 
-/** Told while it happens. */
+/** What a measurement reports while it is running. */
 interface DurabilityOptions {
-  readonly onTurn?: (subject: string, round: number, value: number) => void;
+  readonly onRound?: (subject: string, round: number, value: number) => void;
   readonly onProgress?: (doing: string) => void;
 }
 
-/** One load, and its turn on each of the stages. */
+/** One load, with a round of it for each environment. */
 interface Load {
   readonly name: string;
   readonly what: string;
   readonly unit: Unit;
   /** In the order of `SYNC_INTERVALS`. */
-  readonly turns: readonly (() => Promise<Measured>)[];
+  readonly rounds: readonly (() => Promise<Measured>)[];
 }
 
 /**
- * Measures the loads of the HTTP and the drain groups: two groups each.
+ * Measures the loads of the HTTP and the drain groups. Each load gives two groups.
  *
- * @param stages one for each of `SYNC_INTERVALS`, in that order
- * @throws WrongSubjectError when what was accepted is not there
+ * @param environments one for each of `SYNC_INTERVALS`, in that order
+ * @throws WrongSubjectError when events that were accepted are missing
  */
 export async function measureDurability(
-  stages: readonly Stage[],
+  environments: readonly Environment[],
   sizes: Sizes,
   options: DurabilityOptions = {},
 ): Promise<Group[]> {
-  const groups = await measureHttp(stages, sizes, options);
+  const groups = await measureHttp(environments, sizes, options);
   for (const duplicateShare of DUPLICATE_SHARES) {
     const plan = { messages: sizes.durabilityBacklog, duplicateShare };
-    const ofDrain = await onGrounds(stages, plan, options, (grounds) =>
-      measure({ ...drainLoad(plan), unit: 'events/s', turns: grounds.map(drainTurn) }, sizes, options),
+    const ofDrain = await withDrainFixtures(environments, plan, options, (fixtures) =>
+      measure({ ...drainLoad(plan), unit: 'events/s', rounds: fixtures.map(drainRound) }, sizes, options),
     );
     groups.push(...ofDrain);
   }
@@ -56,12 +57,12 @@ export async function measureDurability(
 }
 
 async function measureHttp(
-  stages: readonly Stage[],
+  environments: readonly Environment[],
   sizes: Sizes,
   options: DurabilityOptions,
 ): Promise<Group[]> {
-  return withGrounds(stages, async (grounds) => {
-    const gateways = await Promise.all(grounds.map((ground) => ground.gateway()));
+  return withHttpFixtures(environments, async (fixtures) => {
+    const gateways = await Promise.all(fixtures.map((fixture) => fixture.gateway()));
     const groups: Group[] = [];
     for (const eventsPerRequest of [1, ...BATCH_SIZES]) {
       const about = httpLoad(eventsPerRequest);
@@ -71,36 +72,36 @@ async function measureHttp(
         eventsPerRequest,
         durationMs: sizes.httpRoundMs,
       };
-      const turns = grounds.map(({ stage, gauge }, index) => {
+      const rounds = fixtures.map(({ environment, gauge }, index) => {
         const program = gateways[index] as (typeof gateways)[number];
         const subject = { role: 'ours', subject: subjectOf(index), unit: about.unit } as const;
-        const turn = () => httpTurn(stage, { ...load, program }, about.unit);
-        return checkedSubject(subject, inStream(gauge), turn).measure;
+        const round = () => httpRound(environment, { ...load, program }, about.unit);
+        return checkedSubject(subject, inStream(gauge), round).measure;
       });
-      groups.push(...(await measure({ ...about, turns }, sizes, options)));
+      groups.push(...(await measure({ ...about, rounds }, sizes, options)));
     }
     return groups;
   });
 }
 
-/** Takes the turns of one load. The default's series is in both groups: it is what both are compared with. */
+/** Measures the rounds of one load. The series of the default is in both groups, because both are compared with it. */
 async function measure(
-  { name, what, unit, turns }: Load,
+  { name, what, unit, rounds }: Load,
   sizes: Sizes,
-  { onTurn }: DurabilityOptions,
+  { onRound }: DurabilityOptions,
 ): Promise<Group[]> {
-  const subjects = turns.map((turn, index) => ({ subject: subjectOf(index), measure: turn }));
+  const subjects = rounds.map((round, index) => ({ subject: subjectOf(index), measure: round }));
   const values = await interleave(subjects, sizes, ({ subject }, round, { value }: Measured) =>
-    onTurn?.(subject, round, value),
+    onRound?.(subject, round, value),
   );
-  const [usual, ...durable] = subjects.map((one) => ({ ...one, unit, turns: values.get(one) }));
-  if (usual === undefined) throw new Error('There is no stage to measure on.');
+  const [usual, ...durable] = subjects.map((one) => ({ ...one, unit, rounds: values.get(one) }));
+  if (usual === undefined) throw new Error('There is no environment to measure in.');
   return durable.map((one, index) => ({
     name: `durability-${name}-${SYNC_INTERVALS[index + 1] ?? ''}`,
     what: `${one.subject}: ${what}`,
     series: [
-      seriesOf({ ...one, role: 'ours' }, one.turns),
-      seriesOf({ ...usual, role: 'ceiling' }, usual.turns),
+      seriesOf({ ...one, role: 'ours' }, one.rounds),
+      seriesOf({ ...usual, role: 'ceiling' }, usual.rounds),
     ],
     targets: [],
   }));
@@ -110,39 +111,41 @@ function subjectOf(index: number): string {
   return `fsync ${['every 2 minutes', 'every second', 'always'][index] ?? ''}`;
 }
 
-/** The acks of a drain are kept by the brokers too, so it pays as well. */
-function drainTurn(ground: DrainGround): () => Promise<Measured> {
-  const { pool, backlog } = ground;
+/** The brokers keep the acks of a drain too, so a drain also pays for fsync. */
+function drainRound(fixture: DrainFixture): () => Promise<Measured> {
+  const { pool, backlog } = fixture;
   return () =>
-    drainOnce(ground, {
+    drainOnce(fixture, {
       role: 'ours',
       subject: 'sekali worker',
       script: WORKER_SCRIPT,
-      environment: {},
+      variables: {},
       messages: backlog.messages,
       prepare: () => emptyLedger(pool),
       check: () => checkLedger(pool, backlog),
     });
 }
 
-async function withGrounds<T>(
-  stages: readonly Stage[],
-  work: (grounds: readonly Ground[]) => Promise<T>,
-  opened: readonly Ground[] = [],
+async function withHttpFixtures<T>(
+  environments: readonly Environment[],
+  work: (fixtures: readonly HttpFixture[]) => Promise<T>,
+  opened: readonly HttpFixture[] = [],
 ): Promise<T> {
-  const [next, ...rest] = stages;
+  const [next, ...rest] = environments;
   if (next === undefined) return work(opened);
-  return Ground.whileOpen(next, (ground) => withGrounds(rest, work, [...opened, ground]));
+  return HttpFixture.whileOpen(next, (fixture) => withHttpFixtures(rest, work, [...opened, fixture]));
 }
 
-async function onGrounds<T>(
-  stages: readonly Stage[],
+async function withDrainFixtures<T>(
+  environments: readonly Environment[],
   plan: BacklogPlan,
   options: DurabilityOptions,
-  work: (grounds: readonly DrainGround[]) => Promise<T>,
-  opened: readonly DrainGround[] = [],
+  work: (fixtures: readonly DrainFixture[]) => Promise<T>,
+  opened: readonly DrainFixture[] = [],
 ): Promise<T> {
-  const [next, ...rest] = stages;
+  const [next, ...rest] = environments;
   if (next === undefined) return work(opened);
-  return onGround(next, plan, options, (ground) => onGrounds(rest, plan, options, work, [...opened, ground]));
+  return withDrainFixture(next, plan, options, (fixture) =>
+    withDrainFixtures(rest, plan, options, work, [...opened, fixture]),
+  );
 }

@@ -1,12 +1,3 @@
-/**
- * Knows when each transaction was committed, as another session sees it.
- *
- *   idle ─start─▶ watching (a snapshot every 2 ms) ─stop─▶ idle
- *
- * Postgres' own commit timestamps (`track_commit_timestamp`) are taken before the commit is written to disk, so they
- * would leave out the very part that lasts. A snapshot that sees the transaction proves that it is over; its time is
- * Postgres' clock, read after the snapshot was taken. So the figure is never too good, and too bad by some 2 ms at most.
- */
 import type { Pool } from 'pg';
 import { pause } from '#waiting';
 import { firstSeenUs, parseSnapshot, type Snapshot } from './snapshot.js';
@@ -18,7 +9,16 @@ const SNAPSHOT = {
   text: `SELECT pg_current_snapshot()::text AS snapshot, (extract(epoch FROM clock_timestamp()) * 1e6)::float8 AS "atUs"`,
 };
 
-/** See the head of this file. */
+/**
+ * Knows when each transaction was committed, as another session sees it.
+ *
+ *   idle ─start─▶ watching (a snapshot every 2 ms) ─stop─▶ idle
+ *
+ * Postgres takes its own commit timestamps (`track_commit_timestamp`) before it writes the commit to disk. They would
+ * leave out the part that lasts longest. A snapshot that sees the transaction proves that it is over. The snapshot's
+ * time is Postgres' clock, read after the snapshot was taken. So the figure is never too low, and at most some 2 ms too
+ * high.
+ */
 export class CommitWatch {
   private readonly snapshots: Snapshot[] = [];
   private stopping = false;
@@ -26,7 +26,7 @@ export class CommitWatch {
 
   private constructor(private readonly pool: Pool) {
     this.watching = this.watch();
-    // Told to whoever stops it; unheard until then, it must not end the process.
+    // The caller of `stop` receives this error. Until then, an unhandled rejection must not end the process.
     this.watching.catch(() => undefined);
   }
 
@@ -35,13 +35,13 @@ export class CommitWatch {
     return new CommitWatch(pool);
   }
 
-  /** Takes the last snapshot; repeatable. Rejects when watching failed meanwhile. */
+  /** Takes the last snapshot. It may be called again. It rejects when watching failed meanwhile. */
   async stop(): Promise<void> {
     this.stopping = true;
     await this.watching;
   }
 
-  /** When a transaction was first seen as committed, in microseconds since 1970. Throws when it was not seen. */
+  /** When a transaction was first seen as committed, in microseconds since 1970. Throws when no snapshot saw it. */
   committedAtUs(transaction: number): number {
     const atUs = firstSeenUs(this.snapshots, transaction);
     if (atUs === undefined) throw new Error(`no snapshot sees transaction ${transaction} as committed`);

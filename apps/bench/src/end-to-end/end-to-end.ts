@@ -1,18 +1,18 @@
 /**
- * From just before an event is sent over HTTP until its row is committed in Postgres, at a steady rate offered.
+ * The time from just before an event is sent over HTTP until its row is committed in Postgres, at a steady rate.
  *
- * Beside it, taking turns: a PubAck and a one-row insert, each alone. Nothing can be faster than the two together.
- * Events are sent one a request, but above 1,000 a second ten at a time, as a producer of so many would.
+ * Alternate rounds measure a PubAck and a one-row insert, each alone. No path can be faster than these two together. A
+ * request has one event. Above 1,000 events a second it has ten, as it would from a producer with this rate.
  */
 import { readGatewaySettings } from '#config';
-import { Ground } from '../http/ground.js';
-import type { OnTurn } from '../http/http.js';
+import { HttpFixture } from '../http/fixture.js';
+import type { OnRound } from '../http/http.js';
 import { quantile } from '../http/latencies.js';
 import { runToReport } from '../http/program-run.js';
 import { leadIn, newIdPrefix } from '../http/subjects.js';
 import { interleave, median, type Bound, type Group, type Series } from '../measurement.js';
-import type { Program } from '../stage/program.js';
-import type { Stage } from '../stage/stage.js';
+import type { Program } from '../environment/program.js';
+import type { Environment } from '../environment/environment.js';
 import type { Sizes } from '../sizes.js';
 import { WrongSubjectError } from '../wrong-subject.js';
 import { CommitWatch } from './commit-watch.js';
@@ -20,14 +20,14 @@ import type { OfferOrder, OfferReport } from './offer.js';
 import { PartsAlone } from './parts-alone.js';
 import { storedAfter } from './stored-events.js';
 
-/** Above this rate events are sent in small batches. */
+/** Above this rate, events are sent in small batches. */
 const SINGLE_RATE_MAX = 1_000;
 const SMALL_BATCH = 10;
 /** The rate for which there is a target. */
 const TARGET_RATE = 1_000;
 const MEDIAN_ABOVE_PARTS_MS_MAX = 25;
 const P99_MS_MAX = 150;
-/** A part alone is measured for so much of a round. */
+/** A part alone is measured for this share of a round. */
 const PART_SHARE = 0.2;
 const STORED_MS_MAX = 30_000;
 
@@ -48,21 +48,21 @@ interface Offer {
 
 /** Measures at one rate. Throws when an accepted event was not stored. */
 export async function measureEndToEnd(
-  stage: Stage,
+  environment: Environment,
   sizes: Sizes,
   ratePerSecond: number,
-  onTurn: OnTurn = () => undefined,
+  onRound: OnRound = () => undefined,
 ): Promise<Group> {
   const eventsPerRequest = ratePerSecond > SINGLE_RATE_MAX ? SMALL_BATCH : 1;
   const offer = { ratePerSecond, eventsPerRequest, durationMs: sizes.endToEndRoundMs };
   const partMs = sizes.endToEndRoundMs * PART_SHARE;
-  const series = await Ground.whileOpen(stage, async (ground) => {
-    await ground.worker();
-    const gateway = await ground.gateway();
-    const parts = await PartsAlone.on(stage, ground.pool);
+  const series = await HttpFixture.whileOpen(environment, async (fixture) => {
+    await fixture.worker();
+    const gateway = await fixture.gateway();
+    const parts = await PartsAlone.on(environment, fixture.pool);
     const rounds: Latency[] = [];
     const measureWhole = async (): Promise<number> => {
-      const latency = await measureRound(ground, gateway, offer);
+      const latency = await measureRound(fixture, gateway, offer);
       rounds.push(latency);
       return latency.medianMs;
     };
@@ -71,7 +71,7 @@ export async function measureEndToEnd(
     const insert = { subject: 'one-row insert alone', measure: () => parts.insertMs(partMs) };
     try {
       const values = await interleave([whole, pubAck, insert], sizes, ({ subject }, round, value) =>
-        onTurn(subject, round, value),
+        onRound(subject, round, value),
       );
       return seriesOf(rounds.slice(sizes.warmUps), values.get(pubAck) ?? [], values.get(insert) ?? []);
     } finally {
@@ -88,7 +88,7 @@ export async function measureEndToEnd(
   };
 }
 
-/** The first of ours is the median, the first of the ceilings the parts together: those two are compared. */
+/** The first series of ours is the median, the first of the ceilings is both parts together. Those two are compared. */
 function seriesOf(
   rounds: readonly Latency[],
   pubAck: readonly number[],
@@ -119,17 +119,17 @@ function boundsOf([middle, tail, parts]: readonly Series[]): Bound[] {
   ];
 }
 
-async function measureRound(ground: Ground, gateway: Program, offer: Offer): Promise<Latency> {
-  const { stage, gauge, pool } = ground;
+async function measureRound(fixture: HttpFixture, gateway: Program, offer: Offer): Promise<Latency> {
+  const { environment, gauge, pool } = fixture;
   const afterSeq = await gauge.lastSequence();
   const watch = CommitWatch.start(pool);
   try {
-    const report = await offerEvents(stage, gateway, offer);
+    const report = await offerEvents(environment, gateway, offer);
     const rows = await storedAfter(pool, {
-      stream: readGatewaySettings(stage.environment).SEKALI_STREAM,
+      stream: readGatewaySettings(environment.variables).SEKALI_STREAM,
       afterSeq,
       expected: report.accepted,
-      withinMs: STORED_MS_MAX,
+      timeoutMs: STORED_MS_MAX,
     });
     await watch.stop();
     const latencies = rows
@@ -141,7 +141,7 @@ async function measureRound(ground: Ground, gateway: Program, offer: Offer): Pro
   }
 }
 
-async function offerEvents(stage: Stage, gateway: Program, offer: Offer): Promise<OfferReport> {
+async function offerEvents(environment: Environment, gateway: Program, offer: Offer): Promise<OfferReport> {
   const order: OfferOrder = {
     ...offer,
     url: gateway.url,
@@ -149,7 +149,7 @@ async function offerEvents(stage: Stage, gateway: Program, offer: Offer): Promis
     leadInMs: leadIn(offer.durationMs),
   };
   const script = 'bench/src/end-to-end/offered-load.js';
-  const report = await runToReport<OfferReport>(stage, 'offered-load', script, order);
+  const report = await runToReport<OfferReport>(environment, 'offered-load', script, order);
   if (report.failed > 0) {
     throw new WrongSubjectError(`${report.failed} requests failed (${report.firstFailure ?? 'no reason'}).`);
   }

@@ -1,20 +1,21 @@
 /**
- * How much memory a gateway and a worker take: while many events pass, while a backlog is drained, and when a producer
- * is faster than the brokers.
+ * How much memory a gateway and a worker take. It is measured while many events pass, while a backlog is drained, and
+ * when a producer is faster than the brokers.
  *
  *   events pass (gateway + worker) ─▶ backlog (gateway alone) ─▶ drain (a new worker) ─▶ hammer (a new gateway)
  *
- * A figure is the peak of a process since its start (VmHWM), so nothing between two looks is missed. Linux only.
+ * A figure is the peak of a process since its start (VmHWM), so it cannot be missed between two readings. Only Linux
+ * has it.
  */
 import { readGatewaySettings } from '#config';
 import { pause } from '#waiting';
-import { Ground } from '../http/ground.js';
+import { HttpFixture } from '../http/fixture.js';
 import type { LoadOrder, LoadReport } from '../http/load-order.js';
 import { runToReport } from '../http/program-run.js';
 import { newIdPrefix } from '../http/subjects.js';
 import type { Bound, Group, Series } from '../measurement.js';
-import type { Program } from '../stage/program.js';
-import type { Stage } from '../stage/stage.js';
+import type { Program } from '../environment/program.js';
+import type { Environment } from '../environment/environment.js';
 import type { Sizes } from '../sizes.js';
 import { WrongSubjectError } from '../wrong-subject.js';
 import { canReadMemory, peakMemoryMb } from './process-memory.js';
@@ -22,46 +23,47 @@ import { canReadMemory, peakMemoryMb } from './process-memory.js';
 const RESIDENT_MB_MAX = 250;
 const EVENTS_PER_REQUEST = 1_000;
 const CONNECTIONS = 8;
-/** So many requests of 1,000 events at a time are several times what the gateway lets wait. */
+/** This many simultaneous requests of 1,000 events are several times what the gateway allows to wait. */
 const HAMMER_CONNECTIONS = 64;
-/** The hammer lasts for so many rounds of HTTP load. */
+/** The hammer lasts for this many rounds of HTTP load. */
 const HAMMER_ROUNDS = 3;
 const POLL_MS = 250;
 const EVENTS_PER_SECOND_MIN = 500;
 const PATIENCE_MS_MIN = 30_000;
 
-/** What one process took. */
+/** The memory that one process took. */
 interface Peak {
   readonly subject: string;
   readonly mb: number;
 }
 
-/** Measures it all. @throws when an event is lost, or when a producer faster than the brokers was never refused */
+/** Measures all of it. @throws when an event is lost, or when a producer faster than the brokers was never refused */
 export async function measureMemory(
-  stage: Stage,
+  environment: Environment,
   sizes: Sizes,
   onProgress: (what: string) => void = () => undefined,
 ): Promise<Group> {
   const group = { name: 'memory', what: 'Memory resident, at most', targets: [] };
-  if (!canReadMemory) return { ...group, series: [], notes: ['Not measured: only Linux tells the peak.'] };
+  if (!canReadMemory)
+    return { ...group, series: [], notes: ['Not measured: only Linux has the peak of a process.'] };
   const events = Math.ceil(sizes.memoryMessages / EVENTS_PER_REQUEST) * EVENTS_PER_REQUEST;
   const peaks: Peak[] = [];
   onProgress(`${events.toLocaleString('en')} events pass`);
-  peaks.push(...(await whilePassing(stage, events)));
+  peaks.push(...(await whilePassing(environment, events)));
   onProgress(`a backlog of ${events.toLocaleString('en')} is drained`);
-  peaks.push(...(await whileDraining(stage, events)));
+  peaks.push(...(await whileDraining(environment, events)));
   onProgress('a producer is faster than the brokers');
-  const hammered = await whileHammered(stage, sizes.httpRoundMs * HAMMER_ROUNDS);
+  const hammered = await whileHammered(environment, sizes.httpRoundMs * HAMMER_ROUNDS);
   peaks.push(hammered.peak);
   return { ...group, series: peaks.map(asSeries), bounds: peaks.map(asBound), notes: [hammered.note] };
 }
 
-async function whilePassing(stage: Stage, events: number): Promise<Peak[]> {
-  return Ground.whileOpen(stage, async (ground) => {
-    const worker = await ground.worker();
-    const gateway = await ground.gateway();
-    await publish(ground, gateway, events);
-    await untilSettled(ground, events);
+async function whilePassing(environment: Environment, events: number): Promise<Peak[]> {
+  return HttpFixture.whileOpen(environment, async (fixture) => {
+    const worker = await fixture.worker();
+    const gateway = await fixture.gateway();
+    await publish(fixture, gateway, events);
+    await untilSettled(fixture, events);
     const [ofGateway, ofWorker] = await Promise.all([peakMemoryMb(gateway.pid), peakMemoryMb(worker.pid)]);
     return [
       { subject: 'gateway, events pass', mb: ofGateway },
@@ -70,14 +72,14 @@ async function whilePassing(stage: Stage, events: number): Promise<Peak[]> {
   });
 }
 
-async function whileDraining(stage: Stage, events: number): Promise<Peak[]> {
-  return Ground.whileOpen(stage, async (ground) => {
-    const gateway = await ground.gateway();
-    await publish(ground, gateway, events);
+async function whileDraining(environment: Environment, events: number): Promise<Peak[]> {
+  return HttpFixture.whileOpen(environment, async (fixture) => {
+    const gateway = await fixture.gateway();
+    await publish(fixture, gateway, events);
     const ofGateway = await peakMemoryMb(gateway.pid);
     await gateway.stop();
-    const worker = await ground.worker();
-    await untilSettled(ground, events);
+    const worker = await fixture.worker();
+    await untilSettled(fixture, events);
     return [
       { subject: 'gateway, filling the backlog', mb: ofGateway },
       { subject: 'worker, draining the backlog', mb: await peakMemoryMb(worker.pid) },
@@ -85,18 +87,21 @@ async function whileDraining(stage: Stage, events: number): Promise<Peak[]> {
   });
 }
 
-/** Requests are sent again at once, whatever `Retry-After` says. */
-async function whileHammered(stage: Stage, durationMs: number): Promise<{ peak: Peak; note: string }> {
-  return Ground.whileOpen(stage, async (ground) => {
-    const gateway = await ground.gateway();
-    const report = await load(ground, gateway, { connections: HAMMER_CONNECTIONS, durationMs });
+/** Requests are sent again at once, regardless of `Retry-After`. */
+async function whileHammered(
+  environment: Environment,
+  durationMs: number,
+): Promise<{ peak: Peak; note: string }> {
+  return HttpFixture.whileOpen(environment, async (fixture) => {
+    const gateway = await fixture.gateway();
+    const report = await load(fixture, gateway, { connections: HAMMER_CONNECTIONS, durationMs });
     if (report.refused === 0 || report.failed > 0) {
       throw new WrongSubjectError(
         `Hammered, the gateway refused ${report.refused} requests with Retry-After and failed ${report.failed} ` +
           `otherwise (${report.firstFailure ?? 'none'}).`,
       );
     }
-    const found = await ground.gauge.messages();
+    const found = await fixture.gauge.messages();
     if (found < report.differentAccepted) {
       throw new WrongSubjectError(`${report.differentAccepted} events were accepted, ${found} were found.`);
     }
@@ -108,8 +113,8 @@ async function whileHammered(stage: Stage, durationMs: number): Promise<{ peak: 
   });
 }
 
-async function publish(ground: Ground, gateway: Program, events: number): Promise<void> {
-  const report = await load(ground, gateway, {
+async function publish(fixture: HttpFixture, gateway: Program, events: number): Promise<void> {
+  const report = await load(fixture, gateway, {
     connections: CONNECTIONS,
     durationMs: patienceMs(events),
     eventsMax: events,
@@ -122,7 +127,7 @@ async function publish(ground: Ground, gateway: Program, events: number): Promis
 }
 
 function load(
-  { stage }: Ground,
+  { environment }: HttpFixture,
   gateway: Program,
   amount: Pick<LoadOrder, 'connections' | 'durationMs' | 'eventsMax'>,
 ): Promise<LoadReport> {
@@ -135,11 +140,11 @@ function load(
     leadInMs: 0,
     ...amount,
   };
-  return runToReport<LoadReport>(stage, 'load', 'bench/src/http/load.js', order);
+  return runToReport<LoadReport>(environment, 'load', 'bench/src/http/load.js', order);
 }
 
-async function untilSettled({ stage, gauge }: Ground, events: number): Promise<void> {
-  const { SEKALI_CONSUMER: consumer } = readGatewaySettings(stage.environment);
+async function untilSettled({ environment, gauge }: HttpFixture, events: number): Promise<void> {
+  const { SEKALI_CONSUMER: consumer } = readGatewaySettings(environment.variables);
   const endsAt = performance.now() + patienceMs(events);
   for (;;) {
     const unsettled = await gauge.unsettled(consumer);

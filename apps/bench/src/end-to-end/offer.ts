@@ -1,27 +1,27 @@
-/** What the program that offers events at a steady rate is told to do, and what it says afterwards. */
+/** The order to the program that offers events at a steady rate, and its report. */
 
 /** An open loop: events are sent when they are due, whether or not earlier ones were answered. */
 export interface OfferOrder {
-  /** The gateway. */
+  /** The URL of the gateway. */
   readonly url: string;
   readonly ratePerSecond: number;
-  /** 1 sends the bare object, more an array. */
+  /** A request of 1 event is the plain object, a request of more is an array. */
   readonly eventsPerRequest: number;
-  /** First part of every event id; different in every run. */
+  /** The first part of every event id. It differs in every run. */
   readonly idPrefix: string;
-  /** Offered before the measured time begins, at the same rate. */
+  /** The time for which events are offered at the same rate before the measured time begins. */
   readonly leadInMs: number;
   readonly durationMs: number;
 }
 
 /** What was offered. */
 export interface OfferReport {
-  /** Events sent and answered with 2xx, lead-in included. */
+  /** Events that were answered with 2xx, lead-in included. */
   readonly accepted: number;
-  /** Events sent from here on are measured, in microseconds since 1970. */
+  /** Events that are sent from this moment on are measured, in microseconds since 1970. */
   readonly measuredFromUs: number;
   /** Requests that ended in any other way. */
   readonly failed: number;
-  /** What the first of them ended with. */
+  /** How the first of them ended. */
   readonly firstFailure?: string;
 }

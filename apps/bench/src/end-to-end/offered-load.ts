@@ -1,4 +1,4 @@
-/** The program that offers events at a steady rate: sends what its order says, and reports. */
+/** The program that offers events at a steady rate: it carries out its order and reports. */
 import { carryOut } from '../http/program-run.js';
 import { openLoop } from './open-loop.js';
 

@@ -1,8 +1,8 @@
 /**
- * Events offered at a steady rate over HTTP, each with the time just before it was sent in its payload.
+ * Offers events at a steady rate over HTTP. Each has the time just before it was sent in its payload.
  *
- * An open loop: a slow answer does not hold back what is due next, so that waiting shows in the figures instead of
- * vanishing from them. What no connection is free for waits in the client, with its time already taken.
+ * This is an open loop: a slow answer does not delay the next request, so waiting shows in the figures instead of
+ * vanishing from them. A request that finds no free connection waits in the client, with its time already taken.
  */
 import { performance } from 'node:perf_hooks';
 import { Pool, type Dispatcher } from 'undici';
@@ -14,7 +14,7 @@ const CONNECTIONS = 64;
 const TICK_MS = 1;
 const HEADERS = { 'content-type': 'application/json' };
 
-/** Offers what the order says. Resolves when the last answer is there. */
+/** Offers what the order says. Resolves when the last answer has arrived. */
 export async function openLoop(order: OfferOrder): Promise<OfferReport> {
   const pool = new Pool(order.url, { connections: CONNECTIONS, pipelining: 1 });
   const offered = new Offered(pool, order);

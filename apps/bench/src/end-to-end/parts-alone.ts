@@ -1,9 +1,3 @@
-/**
- * The two things an event cannot do without on its way, each alone and one at a time: a quorum of the brokers taking
- * it, and Postgres committing one row.
- *
- * The stream is one of its own with the real one's definition, so that no worker reads what is published here.
- */
 import { performance } from 'node:perf_hooks';
 import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -13,8 +7,8 @@ import { readGatewaySettings, readSetupSettings } from '#config';
 import { EventBody, eventIdOfNumber, topicOfNumber } from '../http/event-body.js';
 import { quantile } from '../http/latencies.js';
 import { newIdPrefix } from '../http/subjects.js';
-import { PUBLISH_TRIES_MAX } from '../stage/backlog.js';
-import type { Stage } from '../stage/stage.js';
+import { PUBLISH_TRIES_MAX } from '../environment/backlog.js';
+import type { Environment } from '../environment/environment.js';
 
 const STREAM = 'BENCH_ALONE';
 const SUBJECT_PREFIX = 'bench-alone';
@@ -27,7 +21,12 @@ const INSERT = {
 VALUES (0, $1, $2, $3, 'bench', now(), $4, now())`,
 };
 
-/** See the head of this file. */
+/**
+ * The two parts of an event's way that cannot be left out, each alone and one at a time. They are a PubAck from a
+ * quorum of the brokers, and a commit of one row by Postgres.
+ *
+ * The stream is a separate one with the real one's definition, so that no worker reads what is published here.
+ */
 export class PartsAlone {
   private number = 0;
   private readonly idPrefix = newIdPrefix();
@@ -41,10 +40,10 @@ export class PartsAlone {
     this.client = jetstream(connection);
   }
 
-  /** Makes the stream and the table. @param pool stays the caller's */
-  static async on(stage: Stage, pool: Pool): Promise<PartsAlone> {
-    const { SEKALI_NATS_URLS: urls } = readGatewaySettings(stage.environment);
-    const settings = readSetupSettings(stage.environment);
+  /** Creates the stream and the table. @param pool stays the caller's */
+  static async on(environment: Environment, pool: Pool): Promise<PartsAlone> {
+    const { SEKALI_NATS_URLS: urls } = readGatewaySettings(environment.variables);
+    const settings = readSetupSettings(environment.variables);
     const connection = await connectBroker({ urls, name: 'bench-alone' }, { waitForFirst: true });
     await ensureStream(connection, {
       name: STREAM,

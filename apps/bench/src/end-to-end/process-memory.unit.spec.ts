@@ -6,7 +6,7 @@ describe('parsePeakMb', () => {
     expect(parsePeakMb('Name:\tnode\nVmHWM:\t  250000 kB\nVmRSS:\t  100000 kB\n')).toBe(256);
   });
 
-  it('refuses a text without it', () => {
+  it('refuses a text without VmHWM', () => {
     expect(() => parsePeakMb('Name:\tnode\n')).toThrow('VmHWM');
   });
 });

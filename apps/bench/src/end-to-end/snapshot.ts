@@ -1,13 +1,13 @@
 /** Postgres' snapshots: which transactions a statement sees as committed. */
 
-/** `pg_current_snapshot()` and the moment, a little later, at which it was asked. */
+/** The result of `pg_current_snapshot()`, and a moment just after it was taken. */
 export interface Snapshot {
   readonly atUs: number;
-  /** Every transaction below is over. */
+  /** Every transaction below this one is over. */
   readonly xmin: number;
-  /** None from here on has begun. */
+  /** No transaction from this one on has begun. */
   readonly xmax: number;
-  /** Those between that were still going on. */
+  /** The transactions between the two that were still running. */
   readonly running: ReadonlySet<number>;
 }
 
@@ -22,7 +22,7 @@ export function parseSnapshot(text: string, atUs: number): Snapshot {
 /**
  * When a transaction was first seen as over: the moment of the first snapshot that sees it, `undefined` when none does.
  *
- * @param snapshots in the order in which they were taken; once a transaction is over it is over for all that follow
+ * @param snapshots in the order in which they were taken; a transaction that is over stays over in all that follow
  */
 export function firstSeenUs(snapshots: readonly Snapshot[], transaction: number): number | undefined {
   let [low, high] = [0, snapshots.length];

@@ -12,7 +12,7 @@ describe('parseSnapshot', () => {
     expect(parseSnapshot('10:10:', 5).running.size).toBe(0);
   });
 
-  it('refuses anything else', () => {
+  it('refuses a text of another form', () => {
     expect(() => parseSnapshot('10:20', 5)).toThrow(SyntaxError);
   });
 });
@@ -31,7 +31,7 @@ describe('firstSeenUs', () => {
     ]);
   });
 
-  it('is nothing for a transaction that no snapshot sees', () => {
+  it('is undefined for a transaction that no snapshot sees', () => {
     expect(firstSeenUs(snapshots, 14)).toBeUndefined();
     expect(firstSeenUs([], 1)).toBeUndefined();
   });

@@ -1,4 +1,4 @@
-/** The rows that a round of load ended as: when each was sent, and which transaction committed it. */
+/** The rows that a round of load left: when the event of each was sent, and which transaction committed it. */
 import type { Pool } from 'pg';
 import { pause } from '#waiting';
 import { allTopics } from '../http/event-body.js';
@@ -24,15 +24,15 @@ WHERE topic = ANY($1) AND stream_id = (SELECT max(stream_id) FROM sekali.stream 
 /**
  * Waits until the events after a sequence are stored, and reads them.
  *
- * @param expected how many they are
- * @throws when there are not exactly so many within the time
+ * @param expected the number of events
+ * @throws when another number of them is stored after `timeoutMs`
  */
 export async function storedAfter(
   pool: Pool,
-  { stream, afterSeq, expected, withinMs }: StoredOptions,
+  { stream, afterSeq, expected, timeoutMs }: StoredOptions,
 ): Promise<StoredRow[]> {
   const values = [allTopics(), stream, afterSeq];
-  const endsAt = performance.now() + withinMs;
+  const endsAt = performance.now() + timeoutMs;
   for (;;) {
     const { rows } = await pool.query<{ count: number }>(COUNT, values);
     const count = rows[0]?.count ?? 0;
@@ -47,10 +47,10 @@ export async function storedAfter(
   return (await pool.query<StoredRow>(ROWS, values)).rows;
 }
 
-/** Which events, and for how long they are waited for. */
+/** Which events to wait for, and for how long. */
 export interface StoredOptions {
   readonly stream: string;
   readonly afterSeq: number;
   readonly expected: number;
-  readonly withinMs: number;
+  readonly timeoutMs: number;
 }

@@ -1,8 +1,8 @@
 /**
  * A closed loop of HTTP requests over a number of connections.
  *
- * Made to cost little: one client a connection without a pool above them, answers dropped unread, one handler and one
- * body a connection, used again for every request.
+ * It is written to cost little. Each connection has one client without a pool, one handler and one body, which it uses
+ * for every request. It does not read the answers.
  */
 import { performance } from 'node:perf_hooks';
 import { Client, type Dispatcher } from 'undici';
@@ -14,7 +14,7 @@ import { MeasuredWindow } from './measured-window.js';
 
 const HEADERS = { 'content-type': 'application/json' };
 
-/** Sends what the order says. Resolves when the last answer is there. */
+/** Sends what the order says. Resolves when the last answer has arrived. */
 export async function closedLoop(order: LoadOrder): Promise<LoadReport> {
   const tally = new Tally(order);
   const clients = Array.from({ length: order.connections }, () => new Client(order.url, { pipelining: 1 }));
@@ -50,7 +50,7 @@ class Tally {
     if (this.window.counts(sentAt, now)) this.latencies.push(now - sentAt);
   }
 
-  turnedAway(): void {
+  refuses(): void {
     this.refused += 1;
   }
 
@@ -86,7 +86,7 @@ class Lane implements Dispatcher.DispatchHandler {
   private sentAt = 0;
   private differentBefore = 0;
   private status = 0;
-  private saysWhen = false;
+  private hasRetryAfter = false;
 
   constructor(
     private readonly client: Client,
@@ -108,9 +108,9 @@ class Lane implements Dispatcher.DispatchHandler {
     });
   }
 
-  /** There for the client to know which of its two interfaces this is. */
+  /** The client recognises by this method which of its two interfaces it has. */
   onRequestStart(): void {
-    // Nothing to note: the time was taken before.
+    // The time was taken before.
   }
 
   onResponseStart(
@@ -119,23 +119,23 @@ class Lane implements Dispatcher.DispatchHandler {
     headers: Readonly<Record<string, unknown>>,
   ): void {
     this.status = status;
-    this.saysWhen = status >= 400 && headers['retry-after'] !== undefined;
+    this.hasRetryAfter = status >= 400 && headers['retry-after'] !== undefined;
   }
 
   onResponseData(): void {
-    // The status says it all.
+    // The status is enough.
   }
 
   onResponseEnd(): void {
     const { status, tally } = this;
     if (status >= 200 && status < 300) {
       tally.accepted(this.sentAt, performance.now(), this.numbers.different - this.differentBefore);
-    } else if ((status === 429 || status === 503) && this.saysWhen) {
-      tally.turnedAway();
+    } else if ((status === 429 || status === 503) && this.hasRetryAfter) {
+      tally.refuses();
     } else {
       tally.fails(`status ${status}`);
     }
-    // Not at once: until this returns, the client counts the request as running.
+    // The next request waits for this method to return, because until then the client counts the last one as running.
     queueMicrotask(this.sendNext);
   }
 

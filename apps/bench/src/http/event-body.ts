@@ -1,18 +1,10 @@
-/**
- * A request body whose events are renewed by overwriting digits in place.
- *
- * The load shares two cores with what it measures, so making an event must cost next to nothing: the text is written
- * once, and for each request only the number in the id, the topic's digit and, where asked, the time are replaced.
- * A body may be used again as soon as the answer to its last request has arrived.
- */
-
-/** Topics the events are spread over: an event's number says which. */
+/** The number of topics; an event's number says which one it has. */
 export const TOPICS = 10;
 /** Bytes of one event as JSON. */
 export const EVENT_BYTES = 300;
 
 const NUMBER_DIGITS = 12;
-/** Microseconds since 1970: sixteen digits until the year 2286. */
+/** Microseconds since 1970 have sixteen digits until the year 2286. */
 const TIME_DIGITS = 16;
 const TIME_PLACE = '1000000000000000';
 const ZERO = 48;
@@ -32,9 +24,15 @@ export function allTopics(): string[] {
   return Array.from({ length: TOPICS }, (_, number) => topicOfNumber(number));
 }
 
-/** See the head of this file. */
+/**
+ * A request body whose events are renewed by overwriting digits in place.
+ *
+ * The load shares two cores with what it measures, so creating an event must cost next to nothing. The text is written
+ * once. Each request replaces only the number in the id, the digit of the topic and, on request, the time. A body may
+ * be used again when the answer to its last request has arrived.
+ */
 export class EventBody {
-  /** What is sent. */
+  /** The bytes to send. */
   readonly bytes: Buffer;
   private readonly starts: readonly number[];
   private readonly topicAt: number;
@@ -42,9 +40,9 @@ export class EventBody {
   private readonly timeAt: number;
 
   /**
-   * @param idPrefix first part of every id; different in every run, so that no run repeats another's events
-   * @param events how many there are in the body
-   * @param form an array, or (for one event alone) the bare object
+   * @param idPrefix first part of every id; it differs in every run, so that no run repeats another's events
+   * @param events the number of events in the body
+   * @param form an array, or (for one event alone) the plain object
    */
   constructor(
     idPrefix: string,
@@ -62,10 +60,10 @@ export class EventBody {
   }
 
   /**
-   * Makes the event at a position another one.
+   * Replaces the event at a position by another one.
    *
-   * @param sentAtUs written into the payload as `sent_us`; left out, the payload stays as it is, so that a repeat of a
-   *   number is the same event to the last byte
+   * @param sentAtUs written into the payload as `sent_us`. When it is left out, the payload does not change, so that a
+   * repeat of a number is the same event to the last byte.
    */
   write(position: number, number: number, sentAtUs?: number): void {
     const start = this.starts[position] ?? 0;

@@ -18,7 +18,7 @@ describe('EventBody', () => {
     expect(event.event_id).toBe(eventIdOfNumber('run', 123_000_000_007));
   });
 
-  it('renews each event of an array by itself', () => {
+  it('renews each event of an array separately', () => {
     const body = new EventBody('run', 3, 'array');
     for (const [position, number] of [5, 16, 27].entries()) body.write(position, number);
     body.write(1, 98);
@@ -29,7 +29,7 @@ describe('EventBody', () => {
     expect(events.map((event) => event.topic)).toStrictEqual([5, 98, 27].map(topicOfNumber));
   });
 
-  it('carries the time to the microsecond where it is given, and only there', () => {
+  it('carries the time to the microsecond when it is given, and only then', () => {
     const body = new EventBody('run', 2, 'array');
     body.write(0, 1, 1_795_341_600_123_456);
     body.write(1, 2);
@@ -41,14 +41,14 @@ describe('EventBody', () => {
 });
 
 describe('EventNumbers', () => {
-  it('gives each number once when nothing is to be repeated', () => {
+  it('gives each number once when there are no repeats', () => {
     const numbers = new EventNumbers(2, 0);
     const given = Array.from({ length: 100 }, () => numbers.next());
     expect(new Set(given).size).toBe(100);
     expect(numbers.different).toBe(100);
   });
 
-  it('repeats exactly the share that was asked for, and only numbers given before', () => {
+  it('repeats exactly the share that was asked for, and only numbers that were given before', () => {
     const numbers = new EventNumbers(0, 0.3);
     const seen = new Set<number>();
     let repeats = 0;

@@ -1,30 +1,28 @@
-/**
- * The numbers of the events that one connection sends: each new, or, for a share of them, one sent before.
- *
- * Connections count in ranges of their own. A number that is under way on another connection would be refused by the
- * brokers (10158), and then the plain subjects would fail where they do not fail in a user's hands.
- */
-
-/** Numbers one connection may use: 12 digits hold 1,000 connections of as many. */
+/** The numbers that one connection may use: 12 digits hold 1,000 connections with as many each. */
 const RANGE = 1_000_000_000;
 /** How far back a repeat reaches. */
 const REPEAT_BACK_MAX = 50;
 
-/** See the head of this file. */
+/**
+ * The numbers of the events that one connection sends. A share of them repeats earlier numbers, all others are new.
+ *
+ * Connections count in separate ranges. The brokers would refuse a number that is in flight on another connection
+ * (10158). Then the baselines would fail as they do not fail in a user's hands.
+ */
 export class EventNumbers {
   private given = 0;
   private fresh = 0;
 
   /**
    * @param connection index of the connection, from 0
-   * @param repeatShare from 0 to 0.5: so many of the events are repeats, spread evenly
+   * @param repeatShare from 0 to 0.5: the share of the events that are repeats, spread evenly
    */
   constructor(
     private readonly connection: number,
     private readonly repeatShare: number,
   ) {}
 
-  /** How many different numbers were given so far. */
+  /** How many different numbers were given. */
   get different(): number {
     return this.fresh;
   }

@@ -1,8 +1,8 @@
 /**
- * Events over HTTP: one a request against bare Fastify, and many a request against a client without any HTTP; beside
- * both, what users do today.
+ * Events over HTTP. One event per request is compared with plain Fastify, many per request with a client that uses no
+ * HTTP. Both are compared with the typical way as well.
  *
- * All programs of a group run from its beginning to its end and are idle when it is not their turn.
+ * All programs of a group run from its beginning to its end. They are idle while another one is measured.
  */
 import {
   interleave,
@@ -14,23 +14,23 @@ import {
   type Unit,
 } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
-import type { Program } from '../stage/program.js';
-import type { Stage } from '../stage/stage.js';
-import { Ground } from './ground.js';
-import { checkedSubject, httpTurn, inStream, inTable, publishTurn, type Subject } from './subjects.js';
+import type { Program } from '../environment/program.js';
+import type { Environment } from '../environment/environment.js';
+import { HttpFixture } from './fixture.js';
+import { checkedSubject, httpRound, inStream, inTable, publishRound, type Subject } from './subjects.js';
 
-/** Connections of the load: enough that none of the subjects waits for it. */
+/** Connections of the load. There are enough that no subject waits for the load. */
 export const SINGLE_CONNECTIONS = 64;
-/** Events a request, of the loads with more than one. */
+/** Events per request, of the loads with more than one. */
 export const BATCH_SIZES = [100, 1_000] as const;
 
 const SINGLE_TARGETS: readonly Target[] = [{ against: 'ceiling', atLeast: 0.75 }];
 const BATCH_TARGETS: readonly Target[] = [{ against: 'ceiling', atLeast: 1 }];
 
-/** Told after every turn; round 0 is the warm-up. */
-export type OnTurn = (subject: string, round: number, value: number) => void;
+/** Receives every round's value. Round 0 is the warm-up. */
+export type OnRound = (subject: string, round: number, value: number) => void;
 
-/** What a load of so many events a request is called, and counted in. */
+/** The name, the label and the unit of a load with this many events per request. */
 export function httpLoad(eventsPerRequest: number): { name: string; what: string; unit: Unit } {
   if (eventsPerRequest === 1) {
     return { name: 'http-single', what: 'HTTP, one event a request', unit: 'requests/s' };
@@ -42,11 +42,11 @@ export function httpLoad(eventsPerRequest: number): { name: string; what: string
   };
 }
 
-/** One event a request. Throws `WrongSubjectError` when what a subject accepted is not there. */
+/** One event per request. Throws `WrongSubjectError` when events that a subject accepted are missing. */
 export async function measureHttpSingle(
-  stage: Stage,
+  environment: Environment,
   sizes: Sizes,
-  onTurn: OnTurn = () => undefined,
+  onRound: OnRound = () => undefined,
 ): Promise<Group> {
   const { unit, ...group } = httpLoad(1);
   const load = {
@@ -55,59 +55,69 @@ export async function measureHttpSingle(
     eventsPerRequest: 1,
     durationMs: sizes.httpRoundMs,
   };
-  const series = await Ground.whileOpen(stage, async (ground) => {
-    const gateway = await ground.gateway();
-    const bare = await ground.program('bare-http', 'bench/src/http/bare-http.js');
-    const typical = await ground.program('typical-http', 'bench/src/http/typical-http.js');
-    const stream = inStream(ground.gauge);
-    const turn = (program: Program) => () => httpTurn(stage, { ...load, program }, unit);
+  const series = await HttpFixture.whileOpen(environment, async (fixture) => {
+    const gateway = await fixture.gateway();
+    const baseline = await fixture.program('baseline-http', 'bench/src/http/baseline-http.js');
+    const typical = await fixture.program('typical-http', 'bench/src/http/typical-http.js');
+    const stream = inStream(fixture.gauge);
+    const round = (program: Program) => () => httpRound(environment, { ...load, program }, unit);
     const subjects = [
-      checkedSubject({ role: 'ours', subject: 'sekali gateway', unit }, stream, turn(gateway)),
-      checkedSubject({ role: 'ceiling', subject: 'bare Fastify + js.publish', unit }, stream, turn(bare)),
+      checkedSubject({ role: 'ours', subject: 'sekali gateway', unit }, stream, round(gateway)),
       checkedSubject(
-        { role: 'today', subject: 'Nest + TypeORM save', unit },
-        inTable(ground.pool),
-        turn(typical),
+        { role: 'ceiling', subject: 'baseline: Fastify + js.publish', unit },
+        stream,
+        round(baseline),
+      ),
+      checkedSubject(
+        { role: 'typical', subject: 'Nest + TypeORM save', unit },
+        inTable(fixture.pool),
+        round(typical),
       ),
     ];
-    return takeTurns(subjects, sizes, onTurn);
+    return measureRounds(subjects, sizes, onRound);
   });
   return { ...group, series, targets: SINGLE_TARGETS };
 }
 
-/** `batchSize` events a request. Throws `WrongSubjectError` when what a subject accepted is not there. */
+/** `batchSize` events per request. Throws `WrongSubjectError` when events that a subject accepted are missing. */
 export async function measureHttpBatch(
-  stage: Stage,
+  environment: Environment,
   sizes: Sizes,
   batchSize: number,
-  onTurn: OnTurn = () => undefined,
+  onRound: OnRound = () => undefined,
 ): Promise<Group> {
   const { unit, ...group } = httpLoad(batchSize);
   const durationMs = sizes.httpRoundMs;
   const load = { connections: sizes.batchConnections, eventsPerRequest: batchSize, durationMs };
-  const series = await Ground.whileOpen(stage, async (ground) => {
-    const gateway = await ground.gateway();
-    const typical = await ground.program('typical-http', 'bench/src/http/typical-http.js');
-    const stream = inStream(ground.gauge);
+  const series = await HttpFixture.whileOpen(environment, async (fixture) => {
+    const gateway = await fixture.gateway();
+    const typical = await fixture.program('typical-http', 'bench/src/http/typical-http.js');
+    const stream = inStream(fixture.gauge);
     const subjects = [
       checkedSubject({ role: 'ours', subject: 'sekali gateway', unit }, stream, () =>
-        httpTurn(stage, { ...load, program: gateway, path: '/publish' }, unit),
+        httpRound(environment, { ...load, program: gateway, path: '/publish' }, unit),
       ),
-      checkedSubject({ role: 'ceiling', subject: 'bare client, bounded js.publish', unit }, stream, () =>
-        publishTurn(stage, durationMs),
+      checkedSubject(
+        { role: 'ceiling', subject: 'baseline: client with bounded js.publish', unit },
+        stream,
+        () => publishRound(environment, durationMs),
       ),
-      checkedSubject({ role: 'today', subject: 'Nest + TypeORM save', unit }, inTable(ground.pool), () =>
-        httpTurn(stage, { ...load, program: typical, path: '/publish/batch' }, unit),
+      checkedSubject({ role: 'typical', subject: 'Nest + TypeORM save', unit }, inTable(fixture.pool), () =>
+        httpRound(environment, { ...load, program: typical, path: '/publish/batch' }, unit),
       ),
     ];
-    return takeTurns(subjects, sizes, onTurn);
+    return measureRounds(subjects, sizes, onRound);
   });
   return { ...group, series, targets: BATCH_TARGETS };
 }
 
-async function takeTurns(subjects: readonly Subject[], sizes: Sizes, onTurn: OnTurn): Promise<Series[]> {
+async function measureRounds(
+  subjects: readonly Subject[],
+  sizes: Sizes,
+  onRound: OnRound,
+): Promise<Series[]> {
   const values = await interleave(subjects, sizes, ({ subject }, round, { value }: Measured) =>
-    onTurn(subject, round, value),
+    onRound(subject, round, value),
   );
   return subjects.map((one) => seriesOf(one, values.get(one)));
 }

@@ -10,7 +10,7 @@ describe('quantile', () => {
     expect(quantile(values, 0)).toBe(1);
   });
 
-  it('of one value is that value, of none is not a number', () => {
+  it('is the value itself for one value, and not a number for none', () => {
     expect(quantile([7], 0.99)).toBe(7);
     expect(quantile([], 0.5)).toBeNaN();
   });

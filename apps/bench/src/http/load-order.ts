@@ -1,48 +1,48 @@
-/** What the load program is told to do, and what it says afterwards. */
+/** The orders to the load program and to the client without HTTP, and their reports. */
 
 /** A closed loop: each connection sends its next request when it has the answer to the last. */
 export interface LoadOrder {
-  /** Where to, for example `http://127.0.0.1:8080`. */
+  /** The base URL, for example `http://127.0.0.1:8080`. */
   readonly url: string;
   /** For example `/publish`. */
   readonly path: string;
   readonly connections: number;
-  /** 1 sends the bare object, more an array. */
+  /** A request of 1 event is the plain object, a request of more is an array. */
   readonly eventsPerRequest: number;
-  /** Share of events that repeat one sent before, from 0 to 0.5. */
+  /** Share of events that repeat an earlier one, from 0 to 0.5. */
   readonly repeatShare: number;
-  /** First part of every event id; different in every run. */
+  /** The first part of every event id. It differs in every run. */
   readonly idPrefix: string;
-  /** Sent before the measured time begins, so that connections stand and code is compiled. */
+  /** The time before the measured time, in which connections are opened and code is compiled. */
   readonly leadInMs: number;
-  /** The measured time; with `eventsMax` the longest it may take. */
+  /** The measured time. With `eventsMax` it is the longest time that the load may take. */
   readonly durationMs: number;
-  /** Ends as soon as so many events were sent, however long it took. */
+  /** The load ends as soon as this many events were sent, regardless of the time. */
   readonly eventsMax?: number;
 }
 
 /** What a load saw. */
 export interface LoadReport {
-  /** Answered with 2xx in the measured time. */
+  /** Requests answered with 2xx in the measured time. */
   readonly requestsPerSecond: number;
   readonly eventsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Different events answered with 2xx, lead-in included: so many must be found behind the subject. */
+  /** Different events answered with 2xx, lead-in included. This many must be found behind the subject. */
   readonly differentAccepted: number;
   /** Requests answered with 429 or 503 and `Retry-After`, lead-in included. */
   readonly refused: number;
   /** Requests that ended in any other way, lead-in included. */
   readonly failed: number;
-  /** What the first of them ended with. */
+  /** How the first of them ended. */
   readonly firstFailure?: string;
 }
 
-/** What the client without HTTP is told to do. */
+/** The order to the client without HTTP. */
 export type PublishOrder = Pick<LoadOrder, 'repeatShare' | 'idPrefix' | 'leadInMs' | 'durationMs'>;
 
 /** What the client without HTTP saw. */
 export interface PublishReport extends Pick<LoadReport, 'eventsPerSecond' | 'differentAccepted'> {
-  /** Processor time it used while it published, in milliseconds. */
+  /** Processor time that the client used while it published, in milliseconds. */
   readonly processorMs: number;
 }

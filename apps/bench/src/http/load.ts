@@ -1,4 +1,4 @@
-/** The load program: sends what its order says, and reports. */
+/** The load program: it carries out its order and reports. */
 import { closedLoop } from './closed-loop.js';
 import { carryOut } from './program-run.js';
 

@@ -1,14 +1,14 @@
+import { performance } from 'node:perf_hooks';
+
 /**
- * The time in which requests count, each by the share of its own time that lies in it.
+ * The time in which requests count, each by the share of its own duration that is inside. The lead-in begins with the
+ * constructor.
  *
  *   lead-in ─▶ open ─durationMs─▶ closed
  *
- * Counting answers instead would be wrong where a few long requests end together: eight that take eight seconds each
- * would be a high rate in the second in which they end, and none in the others.
+ * To count answers instead would be wrong where a few long requests end together. Eight requests of eight seconds each
+ * would give a high rate in the second in which they end, and none before.
  */
-import { performance } from 'node:perf_hooks';
-
-/** See the head of this file. The lead-in begins when it is made. */
 export class MeasuredWindow {
   private readonly opensAt: number;
   private readonly closesAt: number;
@@ -19,12 +19,15 @@ export class MeasuredWindow {
     this.closesAt = this.opensAt + durationMs;
   }
 
-  /** Whether it has closed at a moment. */
+  /** Whether the window has closed at a moment. */
   isClosed(now: number): boolean {
     return now >= this.closesAt;
   }
 
-  /** Counts a request that was sent and answered at these moments. False when none of it lies in the window. */
+  /**
+   * Counts a request by the moments at which it was sent and answered. Returns false when no part of it is in the
+   * window.
+   */
   counts(sentAt: number, answeredAt: number): boolean {
     const insideMs = Math.min(answeredAt, this.closesAt) - Math.max(sentAt, this.opensAt);
     if (insideMs <= 0) return false;
@@ -32,7 +35,7 @@ export class MeasuredWindow {
     return true;
   }
 
-  /** Requests a second; 0 when there was none. @param now the moment at which the last answer had come */
+  /** Requests per second; 0 when there was none. @param now the moment of the last answer */
   ratePerSecond(now: number): number {
     const openMs = Math.min(now, this.closesAt) - this.opensAt;
     return openMs > 0 ? (this.counted * 1_000) / openMs : 0;

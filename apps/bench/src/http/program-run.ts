@@ -1,28 +1,34 @@
 /**
- * A program that does one thing and reports: `{ type: 'ready' }` when it begins, `{ type: 'result', report }` at its end.
+ * A program that does one thing and reports: `{ type: 'ready' }` when it begins, `{ type: 'result', report }` at its
+ * end.
  *
- * Both halves of that are here: the benchmark starts it with an order as its one argument, the program reads the order
- * and answers.
+ * Both halves are here. The benchmark starts the program with an order as its one argument; the program reads the order
+ * and reports.
  */
 import { readGatewaySettings } from '#config';
 import { pause } from '#waiting';
-import type { Program } from '../stage/program.js';
-import type { Stage } from '../stage/stage.js';
+import type { Program } from '../environment/program.js';
+import type { Environment } from '../environment/environment.js';
 
-/** Sent by the program. */
+/** The program's last message. */
 interface ResultMessage {
   readonly type: 'result';
   readonly report: unknown;
 }
 
 /**
- * Starts a program, resolves with what it reports, and leaves it ended.
+ * Starts a program, resolves with its report, and waits for its end.
  *
  * @param script from `dist/apps`
- * @throws when it ends without a report
+ * @throws when the program ends without a report
  */
-export async function runToReport<T>(stage: Stage, name: string, script: string, order: object): Promise<T> {
-  const program = await stage.startProgram(name, script, [JSON.stringify(order)]);
+export async function runToReport<T>(
+  environment: Environment,
+  name: string,
+  script: string,
+  order: object,
+): Promise<T> {
+  const program = await environment.startProgram(name, script, [JSON.stringify(order)]);
   try {
     return (await reportOf(program)) as T;
   } finally {
@@ -30,17 +36,18 @@ export async function runToReport<T>(stage: Stage, name: string, script: string,
   }
 }
 
-/** In the program: does what the order says, reports it, and ends. Ends too when whoever gave the order does. */
+/** In the program: carries out the order, reports, and ends. It also ends when its parent process does. */
 export async function carryOut(work: (order: never) => Promise<object>): Promise<void> {
   process.once('disconnect', () => process.exit(1));
   const [, , text] = process.argv;
-  if (text === undefined) throw new Error('Started without an order: it is started by the benchmark.');
+  if (text === undefined)
+    throw new Error('Started without an order. Only the benchmark can start this program.');
   process.send?.({ type: 'ready' });
   const report = await work(JSON.parse(text) as never);
   process.send?.({ type: 'result', report } satisfies ResultMessage, () => process.exit(0));
 }
 
-/** In a server: says where it listens, and ends when it is told to or when whoever started it does. */
+/** In a server: reports its URL, and ends on a signal or when its parent process ends. */
 export function announce(url: string): void {
   for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) {
     process.once(signal, () => process.exit(0));
@@ -48,9 +55,11 @@ export function announce(url: string): void {
   process.send?.({ type: 'ready', url });
 }
 
-/** Starts the gateway, as it is in production but for its port. */
-export async function startGateway(stage: Stage): Promise<Program> {
-  const gateway = await stage.startProgram('gateway', 'gateway/src/main.js', [], { SEKALI_HTTP_PORT: '0' });
+/** Starts the gateway as in production, with another port. */
+export async function startGateway(environment: Environment): Promise<Program> {
+  const gateway = await environment.startProgram('gateway', 'gateway/src/main.js', [], {
+    SEKALI_HTTP_PORT: '0',
+  });
   try {
     await untilBrokersAnswer(gateway.url);
     return gateway;
@@ -60,7 +69,7 @@ export async function startGateway(stage: Stage): Promise<Program> {
   }
 }
 
-/** Brokers whose cluster elects a leader meanwhile are waited for, so that a measurement does not begin with refusals. */
+/** Waits while the brokers' cluster elects a leader, so that a measurement does not begin with refusals. */
 async function untilBrokersAnswer(url: string): Promise<void> {
   const endsAt = performance.now() + readGatewaySettings({}).SEKALI_PUBLISH_BUDGET_MS;
   for (;;) {
@@ -79,7 +88,7 @@ async function reportOf(program: Program): Promise<unknown> {
     });
   });
   const ended = program.process.exited?.then(() => undefined) ?? Promise.resolve(undefined);
-  // Its last message may be read after its end was noticed.
+  // The last message may be read after the end was noticed.
   const report = await Promise.race([reported, ended.then(() => new Promise(setImmediate))]);
   if (report === undefined) {
     throw new Error(`${program.name} ended without a report:\n  ${program.process.logTail(5).join('\n  ')}`);

@@ -1,13 +1,12 @@
-/** How many messages the stream holds; also empties it, so that no subject finds it fuller than another did. */
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { connectBroker } from '#broker';
 import { readGatewaySettings } from '#config';
-import type { Stage } from '../stage/stage.js';
+import type { Environment } from '../environment/environment.js';
 
 const ANSWER_MS_MAX = 30_000;
 
-/** See the head of this file. */
+/** Reads how many messages the stream holds, and empties it, so that each subject finds it equally full. */
 export class StreamGauge {
   private constructor(
     private readonly connection: NatsConnection,
@@ -15,9 +14,9 @@ export class StreamGauge {
     private readonly stream: string,
   ) {}
 
-  /** Connects to the brokers of a stage. The caller closes it. */
-  static async open(stage: Stage): Promise<StreamGauge> {
-    const settings = readGatewaySettings(stage.environment);
+  /** Connects to the brokers of an environment. The caller closes it. */
+  static async open(environment: Environment): Promise<StreamGauge> {
+    const settings = readGatewaySettings(environment.variables);
     const connection = await connectBroker(
       { urls: settings.SEKALI_NATS_URLS, name: 'stream-gauge' },
       { waitForFirst: true },
@@ -31,18 +30,18 @@ export class StreamGauge {
     return (await this.manager.streams.info(this.stream)).state.messages;
   }
 
-  /** The sequence of the last message, 0 when there never was one. */
+  /** The sequence of the last message, 0 before the first. */
   async lastSequence(): Promise<number> {
     return (await this.manager.streams.info(this.stream)).state.last_seq;
   }
 
-  /** Deliveries that a consumer has not settled yet, those not yet delivered included. */
+  /** Deliveries that a consumer has not settled yet, including messages not yet delivered. */
   async unsettled(consumer: string): Promise<number> {
     const { num_pending, num_ack_pending } = await this.manager.consumers.info(this.stream, consumer);
     return num_pending + num_ack_pending;
   }
 
-  /** Throws every message away; sequences go on. */
+  /** Deletes every message. Sequences continue. */
   async empty(): Promise<void> {
     await this.manager.streams.purge(this.stream);
   }

@@ -1,34 +1,39 @@
 /**
- * The subjects of the HTTP groups: what each is sent, and where what it accepted must be found.
+ * The subjects of the HTTP groups: what is sent to each of them, and where the accepted events must be found.
  *
- * A subject that answers 2xx for events that are nowhere would win every benchmark. After each turn the events found
- * behind it must have grown by exactly those it accepted; anything else ends the run with `WrongSubjectError`.
+ * A subject that answers 2xx and stores nothing would win every benchmark. After each round, the number of events found
+ * must have grown by exactly the number accepted. Any other number ends the run with `WrongSubjectError`.
  */
 import { randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
 import type { Measured, Series, Unit } from '../measurement.js';
-import { perEventUs, type ProcessorMs, type ProcessorUs, usedBetween } from '../stage/processor-time.js';
-import type { Program } from '../stage/program.js';
-import type { Stage } from '../stage/stage.js';
+import {
+  perEventUs,
+  type ProcessorMs,
+  type ProcessorUs,
+  usedBetween,
+} from '../environment/processor-time.js';
+import type { Program } from '../environment/program.js';
+import type { Environment } from '../environment/environment.js';
 import { WrongSubjectError } from '../wrong-subject.js';
 import type { LoadOrder, LoadReport, PublishOrder, PublishReport } from './load-order.js';
 import { runToReport } from './program-run.js';
 import type { StreamGauge } from './stream-gauge.js';
 import { TYPICAL_TABLE } from './typical-table.js';
 
-/** Part of a turn before the measured time, and the longest it lasts. */
+/** The part of a round before the measured time, and its longest duration. */
 const LEAD_IN_SHARE = 0.2;
 const LEAD_IN_MS_MAX = 1_000;
 
-/** What a subject did in one turn. */
-export interface Turn {
+/** What a subject did in one round. */
+export interface Round {
   readonly figure: number;
-  /** Different events it accepted. */
+  /** Different events that it accepted. */
   readonly accepted: number;
   readonly processorUs?: ProcessorUs | undefined;
 }
 
-/** One that takes turns with others: see `interleave`. */
+/** A subject whose rounds alternate with those of others: see `interleave`. */
 export interface Subject {
   readonly role: Series['role'];
   readonly subject: string;
@@ -38,7 +43,7 @@ export interface Subject {
 
 /** What is sent over HTTP, and over how many connections. */
 export interface HttpLoad {
-  /** Who is sent it. */
+  /** The program that receives the load. */
   readonly program: Program;
   readonly path: string;
   readonly connections: number;
@@ -46,38 +51,38 @@ export interface HttpLoad {
   readonly durationMs: number;
 }
 
-/** Where events end that a subject accepted. */
+/** The place where accepted events end up. */
 export interface Destination {
-  /** Makes room before a turn. */
+  /** Makes room before a round. */
   clear(): Promise<void>;
-  /** How many events are there. */
+  /** The number of events there. */
   count(): Promise<number>;
 }
 
-/** Makes a subject whose every turn is checked against what is found behind it. */
+/** Creates a subject. Each of its rounds is checked against the events that are found behind it. */
 export function checkedSubject(
   name: Pick<Subject, 'role' | 'subject' | 'unit'>,
   destination: Destination,
-  turn: () => Promise<Turn>,
+  round: () => Promise<Round>,
 ): Subject {
   return {
     ...name,
     measure: async () => {
       await destination.clear();
       const before = await destination.count();
-      const { figure, accepted, processorUs } = await turn();
+      const { figure, accepted, processorUs } = await round();
       const grown = (await destination.count()) - before;
       if (grown !== accepted) {
         throw new WrongSubjectError(`${name.subject} accepted ${accepted} events, but ${grown} were found.`);
       }
-      if (!(figure > 0)) throw new WrongSubjectError(`${name.subject} did nothing in its turn.`);
+      if (!(figure > 0)) throw new WrongSubjectError(`${name.subject} did nothing in its round.`);
       return { value: figure, processorUs };
     },
   };
 }
 
-/** One turn of HTTP load. Throws `WrongSubjectError` when a request ended with anything but 2xx. */
-export async function httpTurn(stage: Stage, load: HttpLoad, unit: Unit): Promise<Turn> {
+/** One round of HTTP load. Throws `WrongSubjectError` when a request ended with anything but 2xx. */
+export async function httpRound(environment: Environment, load: HttpLoad, unit: Unit): Promise<Round> {
   const { program, ...amount } = load;
   const { url } = program;
   const order: LoadOrder = {
@@ -87,9 +92,9 @@ export async function httpTurn(stage: Stage, load: HttpLoad, unit: Unit): Promis
     idPrefix: newIdPrefix(),
     leadInMs: leadIn(load.durationMs),
   };
-  const before = stage.processorMs(program);
-  const report = await runToReport<LoadReport>(stage, 'load', 'bench/src/http/load.js', order);
-  const processorUs = eventCost(before, stage.processorMs(program), report.differentAccepted);
+  const before = environment.processorMs(program);
+  const report = await runToReport<LoadReport>(environment, 'load', 'bench/src/http/load.js', order);
+  const processorUs = eventCost(before, environment.processorMs(program), report.differentAccepted);
   const { failed, refused, firstFailure } = report;
   if (failed + refused > 0) {
     throw new WrongSubjectError(
@@ -103,23 +108,23 @@ export async function httpTurn(stage: Stage, load: HttpLoad, unit: Unit): Promis
   };
 }
 
-/** One turn of the client that publishes without HTTP. */
-export async function publishTurn(stage: Stage, durationMs: number): Promise<Turn> {
+/** One round of the client that publishes without HTTP. */
+export async function publishRound(environment: Environment, durationMs: number): Promise<Round> {
   const order: PublishOrder = {
     repeatShare: 0,
     idPrefix: newIdPrefix(),
     leadInMs: leadIn(durationMs),
     durationMs,
   };
-  const before = stage.processorMs();
+  const before = environment.processorMs();
   const report = await runToReport<PublishReport>(
-    stage,
-    'bare-publish',
-    'bench/src/http/bare-publish.js',
+    environment,
+    'baseline-publish',
+    'bench/src/http/baseline-publish.js',
     order,
   );
-  const after = stage.processorMs();
-  // It has ended by now, and tells its own part.
+  const after = environment.processorMs();
+  // The program has ended by now, so its report has its processor time.
   const processorUs = eventCost(
     before,
     after && { ...after, program: report.processorMs },
@@ -128,7 +133,7 @@ export async function publishTurn(stage: Stage, durationMs: number): Promise<Tur
   return { figure: report.eventsPerSecond, accepted: report.differentAccepted, processorUs };
 }
 
-/** All that a turn took, over all that it brought, lead-in included. */
+/** The whole processor time of a round per accepted event, lead-in included. */
 function eventCost(
   before: ProcessorMs | undefined,
   after: ProcessorMs | undefined,
@@ -137,12 +142,12 @@ function eventCost(
   return before && after && events > 0 ? perEventUs(usedBetween(before, after), events) : undefined;
 }
 
-/** The stream, emptied before each turn: what five rounds publish would fill the disk. */
+/** The stream, emptied before each round: the events of five rounds would fill the disk. */
 export function inStream(gauge: StreamGauge): Destination {
   return { clear: () => gauge.empty(), count: () => gauge.messages() };
 }
 
-/** The table of `typical-http.ts`, which keeps its rows, as a user's would. */
+/** The table of `typical-http.ts`. It keeps its rows, as a user's table would. */
 export function inTable(pool: Pool): Destination {
   return {
     clear: () => Promise.resolve(),
@@ -155,7 +160,7 @@ export function inTable(pool: Pool): Destination {
   };
 }
 
-/** The first part of every event id of one turn. */
+/** The first part of every event id of one round. */
 export function newIdPrefix(): string {
   return randomBytes(6).toString('hex');
 }

@@ -1,7 +1,7 @@
 /**
- * What users do today: Nest, class-validator, and a TypeORM `save` for each event, straight into Postgres.
+ * The typical way to accept events: Nest, class-validator, and a TypeORM `save` for each event, straight into Postgres.
  *
- * `POST /publish` takes one event, `POST /publish/batch` an array, saved one after the other.
+ * `POST /publish` takes one event. `POST /publish/batch` takes an array and saves its events one after the other.
  */
 import 'reflect-metadata';
 import {

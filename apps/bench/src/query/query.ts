@@ -1,8 +1,8 @@
 /**
- * What a question to the gateway takes: beside the same SQL through the driver alone, and beside the same question to a
- * gateway whose database holds next to nothing.
+ * How long a query to the gateway takes. It is compared with the same SQL through the driver alone, and with the same
+ * query to a gateway whose database is nearly empty.
  *
- * One question at a time; a round's figure is the median of its answers.
+ * Queries are sent one at a time. A round's figure is the median of its answers.
  */
 import type { Pool } from 'pg';
 import { Pool as HttpPool } from 'undici';
@@ -11,14 +11,14 @@ import { openPool } from '../drain/drain.js';
 import { fullDatabase } from '../drain/flat.js';
 import { interleave, median, type Group, type Role, type Series } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
-import type { Stage } from '../stage/stage.js';
+import type { Environment } from '../environment/environment.js';
 import { WrongSubjectError } from '../wrong-subject.js';
 
-/** What the database that holds next to nothing holds. */
+/** The number of keys in the database that is nearly empty. */
 const FEW_KEYS = 10_000;
 const PAGE_SIZE = 1_000;
 const IDENTITIES = 500;
-/** "The same time": so much more is the machine's noise. */
+/** "The same time": a difference up to this ratio is the machine's noise. */
 const FLAT_AT_MOST = 1.25;
 const STREAM = 'EVENTS';
 
@@ -28,15 +28,15 @@ interface Identity {
   readonly eventId: string;
 }
 
-/** A question in its two forms. */
-interface Question {
+/** A query in its two forms. */
+interface Query {
   readonly name: string;
   readonly what: string;
   readonly path: (identity: Identity) => string;
   readonly ask: (pool: Pool, identity: Identity) => Promise<unknown>;
 }
 
-const QUESTIONS: readonly Question[] = [
+const QUERIES: readonly Query[] = [
   {
     name: 'query-page',
     what: `GET /events, ${PAGE_SIZE.toLocaleString('en')} of all`,
@@ -63,8 +63,8 @@ const QUESTIONS: readonly Question[] = [
   },
 ];
 
-/** A database, its gateway, and some of what it holds. */
-interface Library {
+/** A database, its gateway, and some of the events that it holds. */
+interface QueriedSystem {
   readonly keys: number;
   readonly pool: Pool;
   readonly http: HttpPool;
@@ -72,44 +72,43 @@ interface Library {
   close(): Promise<void>;
 }
 
-/** Told while it happens. */
+/** What a measurement reports while it is running. */
 interface QueryOptions {
-  readonly onTurn?: (subject: string, round: number, value: number) => void;
+  readonly onRound?: (subject: string, round: number, value: number) => void;
   readonly onProgress?: (doing: string) => void;
 }
 
-/** Measures every question: two groups each. Throws when an answer is not 200. */
+/** Measures every query: two groups each. Throws when an answer is not 200. */
 export async function measureQueries(
-  stage: Stage,
+  environment: Environment,
   sizes: Sizes,
-  { onTurn, onProgress = () => undefined }: QueryOptions = {},
+  { onRound, onProgress = () => undefined }: QueryOptions = {},
 ): Promise<Group[]> {
-  const many = await openLibrary(stage, sizes.storedKeys, onProgress);
-  const few = await openLibrary(stage, fewKeys(sizes), onProgress);
+  const many = await openSystem(environment, sizes.storedKeys, onProgress);
+  const few = await openSystem(environment, fewKeys(sizes), onProgress);
   try {
     const groups: Group[] = [];
-    for (const question of QUESTIONS)
-      groups.push(...(await measureQuestion(question, [many, few], sizes, onTurn)));
+    for (const query of QUERIES) groups.push(...(await measureQuery(query, [many, few], sizes, onRound)));
     return groups;
   } finally {
     await Promise.all([many.close(), few.close()]);
   }
 }
 
-/** A small run has less than that in its big database. */
+/** The large database of a small run has fewer keys than that. */
 function fewKeys({ storedKeys }: Sizes): number {
   return Math.min(FEW_KEYS, Math.floor(storedKeys / 2));
 }
 
-async function measureQuestion(
-  { name, what, path, ask }: Question,
-  [many, few]: readonly [Library, Library],
+async function measureQuery(
+  { name, what, path, ask }: Query,
+  [many, few]: readonly [QueriedSystem, QueriedSystem],
   sizes: Sizes,
-  onTurn: QueryOptions['onTurn'],
+  onRound: QueryOptions['onRound'],
 ): Promise<Group[]> {
-  const subject = (label: string, turn: (index: number) => Promise<unknown>) => ({
+  const subject = (label: string, round: (index: number) => Promise<unknown>) => ({
     label,
-    measure: () => medianMs(sizes.queriesPerRound, turn),
+    measure: () => medianMs(sizes.queriesPerRound, round),
   });
   const subjects = [
     subject('sekali gateway', (index) => get(many.http, path(pick(many, index)))),
@@ -119,7 +118,7 @@ async function measureQuestion(
     ),
   ];
   const values = await interleave(subjects, sizes, ({ label }, round, value: number) =>
-    onTurn?.(`${name}: ${label}`, round, value),
+    onRound?.(`${name}: ${label}`, round, value),
   );
   const series = (index: number, role: Role): Series => {
     const one = subjects[index] as (typeof subjects)[number];
@@ -137,10 +136,14 @@ async function measureQuestion(
   ];
 }
 
-async function openLibrary(stage: Stage, keys: number, onProgress: (line: string) => void): Promise<Library> {
-  const url = await fullDatabase(stage, keys, { onProgress });
+async function openSystem(
+  environment: Environment,
+  keys: number,
+  onProgress: (line: string) => void,
+): Promise<QueriedSystem> {
+  const url = await fullDatabase(environment, keys, { onProgress });
   const pool = openPool(url);
-  const gateway = await stage.startProgram(`gateway-${keys}`, 'gateway/src/main.js', [], {
+  const gateway = await environment.startProgram(`gateway-${keys}`, 'gateway/src/main.js', [], {
     SEKALI_HTTP_PORT: '0',
     SEKALI_POSTGRES_URL: url,
   });
@@ -157,7 +160,7 @@ async function openLibrary(stage: Stage, keys: number, onProgress: (line: string
   return { keys, pool, http, identities: rows, close };
 }
 
-function pick({ identities }: Library, index: number): Identity {
+function pick({ identities }: QueriedSystem, index: number): Identity {
   return identities[index % identities.length] as Identity;
 }
 
@@ -169,11 +172,11 @@ async function get(http: HttpPool, path: string): Promise<void> {
   }
 }
 
-async function medianMs(count: number, turn: (index: number) => Promise<unknown>): Promise<number> {
+async function medianMs(count: number, round: (index: number) => Promise<unknown>): Promise<number> {
   const timesMs: number[] = [];
   for (let index = 0; index < count; index += 1) {
     const startedAt = performance.now();
-    await turn(index);
+    await round(index);
     timesMs.push(performance.now() - startedAt);
   }
   return median(timesMs);

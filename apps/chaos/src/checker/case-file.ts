@@ -1,4 +1,3 @@
-/** Everything that was fed to the checker, as far as it is needed to judge, and what was found wrong on the way. */
 import type { Poison } from '../workload/message.js';
 import {
   REASON_OF,
@@ -12,7 +11,7 @@ import { Identities } from './identities.js';
 import { Sequences } from './sequences.js';
 import { Violations } from './violations.js';
 
-/** Where evidence comes from. What could not be read from there is not held against anybody. */
+/** Where evidence comes from. What could not be read from there does not count against the system. */
 export type Source = 'history' | 'stream' | 'database' | 'figures' | 'audit';
 
 /** Counts of the history. */
@@ -57,7 +56,7 @@ export function poisonKinds(bits: number): Poison[] {
   return KINDS.filter((_, index) => (bits & (1 << index)) !== 0);
 }
 
-/** The evidence of one run. */
+/** The evidence of one run, as far as the judgement needs it, with the violations found up to now. */
 export class CaseFile {
   readonly identities = new Identities();
   readonly sequences: Sequences;

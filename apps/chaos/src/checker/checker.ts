@@ -1,14 +1,3 @@
-/**
- * The checker: takes the history and what was read at the end, and says whether the promise was kept. No I/O.
- *
- *   operation…  ─▶  streamMessage, storedEvent, storedKey, … in any order  ─▶  verdict
- *
- * It looks at sets, not at sums: each event and each sequence is judged on its own, so that one loss and one duplicate
- * cannot cancel out. It keeps packed numbers and one string per event: a million events are held in about 230 MB.
- *
- * What could not be read is not held against the system: the rules that need it are left out, and unless something
- * else is wrong the verdict is `unknown`.
- */
 import type { Operation } from '../history/operation.js';
 import { amountOf } from '../workload/message.js';
 import { CaseFile, type Source } from './case-file.js';
@@ -37,7 +26,17 @@ import type { Verdict } from './verdict.js';
 
 export type { Source } from './case-file.js';
 
-/** Judges one run. Fed row by row; `verdict` is asked once, at the end. */
+/**
+ * Takes the history and the evidence that was read at the end, and says whether the promise was kept. It does no I/O.
+ *
+ *   operation…  ─▶  streamMessage, storedEvent, storedKey, … in any order  ─▶  verdict
+ *
+ * It works on sets and not on sums. Each event and each sequence is judged on its own, so that one loss and one
+ * duplicate cannot cancel out. It keeps packed numbers and one string per event, so a million events take about 230 MB.
+ *
+ * What could not be read does not count against the system. The rules that need it are left out, and unless something
+ * else is wrong the verdict is `unknown`. `verdict` is called once, at the end.
+ */
 export class Checker {
   private readonly file: CaseFile;
   private readonly submissions: Submissions;
@@ -47,16 +46,16 @@ export class Checker {
     this.submissions = new Submissions(this.file);
   }
 
-  /** The next line of the history. All of it comes before the first row. */
+  /** The next line of the history. All of the history comes before the first row. */
   operation(line: Operation): void {
     this.submissions.take(line);
   }
 
-  /** A message that the stream still has; only of the run's topics. */
+  /** A message of the run's topics that the stream still has. */
   streamMessage(message: StreamMessage): void {
     const { identities, sequences } = this.file;
     const offset = sequences.offset(message.seq);
-    // What came after the last sequence of the run was looked up is nobody's business here.
+    // Messages behind the last sequence of the run do not belong to it.
     if (offset === undefined) return;
     if (message.eventId === '') {
       sequences.stream.set(offset, UNNAMED);
@@ -96,7 +95,7 @@ export class Checker {
     else violations.add('duplicated', () => `${identities.name(identity)}: another key, sequence ${row.seq}`);
   }
 
-  /** An event whose row is not of the transaction that its key is of. Told beside the rows themselves. */
+  /** An event whose row comes from another transaction than its key. These come in addition to the rows themselves. */
   committedApart({ topic, eventId, seq }: StoredKey): void {
     this.file.violations.add('committed_apart', () => `sequence ${seq} (${topic} ${eventId})`);
   }
@@ -134,12 +133,12 @@ export class Checker {
     this.file.accounts.push(account);
   }
 
-  /** What a gateway says, after everything was settled. */
+  /** The figures of a gateway, after everything was settled. */
   gatewayFigures(figures: GatewayFigures): void {
     this.file.figures.push(figures);
   }
 
-  /** What `sekali audit` says. */
+  /** The opinion of `sekali audit`. */
   auditOpinion(opinion: AuditOpinion): void {
     this.file.audit = opinion;
   }
@@ -149,7 +148,7 @@ export class Checker {
     this.file.miss(source, why);
   }
 
-  /** The answer. To be asked once. */
+  /** The verdict. It is called once. */
   verdict(): Verdict {
     this.submissions.end();
     const { file } = this;
@@ -180,7 +179,7 @@ export class Checker {
     };
   }
 
-  /** Enters a row at its sequence. @returns its offset, or undefined where the run has no such sequence */
+  /** Enters a row at its sequence. @returns its offset, or undefined when the run has no such sequence */
   private enter(
     what: string,
     column: Column,
@@ -200,7 +199,7 @@ export class Checker {
     if (column.get(offset) !== -1) {
       violations.add(
         'counted_twice',
-        () => `${sequences.label(offset)} (${name}): another ${what} beside the first`,
+        () => `${sequences.label(offset)} (${name}): another ${what} in addition to the first`,
       );
     } else column.set(offset, identity);
     return offset;

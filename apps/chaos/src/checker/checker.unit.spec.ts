@@ -1,4 +1,4 @@
-/** Hand-made histories, each with one thing wrong: the checker must find that, and nothing where nothing is wrong. */
+/** Hand-made histories, each with one fault: the checker must find that, and no fault in a history without one. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Poison } from '../workload/message.js';
@@ -8,14 +8,14 @@ import { type Verdict, VIOLATIONS, type ViolationName } from './verdict.js';
 
 const produced = new Set<string>();
 
-/** Judges a run; remembers which violations were ever found. */
+/** Judges a run. It remembers all violations that were ever found. */
 function judged(run: RunEvidence): Verdict {
   const verdict = judge(run);
   for (const { name } of verdict.violations) produced.add(name);
   return verdict;
 }
 
-/** How often each violation was found. An audit that sees the same is assumed. */
+/** How often each violation was found. The audit is assumed to find the same. */
 function found(run: RunEvidence): Partial<Record<ViolationName, number>> {
   const verdict = judged({ ...run, audit: undefined });
   expect(verdict.valid).toBe(false);
@@ -51,7 +51,7 @@ function without<T extends { seq: number }>(rows: T[], seq: number): T {
   return row as T;
 }
 
-/** As if nobody had counted; for tests in which counting is not the point. */
+/** The run has no counters and accounts. This is for tests that are not about counting. */
 function uncounted(run: RunEvidence): RunEvidence {
   const sums = new Map<
     string,
@@ -75,8 +75,8 @@ function uncounted(run: RunEvidence): RunEvidence {
   return run;
 }
 
-describe('a run in which nothing is wrong', () => {
-  it('is true, and its tally shows what was looked at', () => {
+describe('a run without a fault', () => {
+  it('is true, and its tally shows what was checked', () => {
     expect(judged(ordinary())).toEqual({
       valid: true,
       violations: [],
@@ -99,7 +99,7 @@ describe('a run in which nothing is wrong', () => {
     expect(judged(saneRun([{ id: 'a', outcome: 'info' }])).valid).toBe('unknown');
   });
 
-  it('takes an event of which nobody knew, stored or not, and one that a retry saved', () => {
+  it('may have events of unknown outcome, stored or not, and one that a retry saved', () => {
     const verdict = judged(
       saneRun([
         { id: 'stored', outcome: 'info', arrives: true },
@@ -115,25 +115,25 @@ describe('a run in which nothing is wrong', () => {
     expect(verdict.tally).toMatchObject({ acknowledged: 2, unknownStored: 2, unknownNotStored: 1, info: 5 });
   });
 
-  it('takes an event that was refused and then accepted, and one that was refused for good', () => {
+  it('may have an event that was refused and then accepted, and one that was refused for good', () => {
     const verdict = judged(
       saneRun([{ id: 'a', outcome: 'fail' }, { id: 'a' }, { id: 'b', outcome: 'fail' }]),
     );
     expect(verdict).toMatchObject({ valid: true, tally: { fail: 2, stored: 1 } });
   });
 
-  it('takes a conflict that the duplicate window dropped: only the first was ever in the stream', () => {
+  it('may have a conflict that the duplicate window dropped, so that only the first was ever in the stream', () => {
     const run = saneRun([{ id: 'a' }, { id: 'a', variant: 1, inWindow: true }]);
     expect(judged(run)).toMatchObject({ valid: true, tally: { duplicates: 0 } });
   });
 
-  it('takes whichever of two payloads the worker met first', () => {
+  it('may have stored whichever of two payloads the worker met first', () => {
     const run = saneRun([{ id: 'a' }, { id: 'a', variant: 1 }], (seq) => -seq);
     expect(run.events).toMatchObject([{ seq: 102, variant: 1 }]);
     expect(judged(run).valid).toBe(true);
   });
 
-  it('takes each kind of poison, acknowledged or not known of', () => {
+  it('may have each kind of poison, acknowledged or of unknown outcome', () => {
     const kinds = Object.keys(REASON_OF) as Poison[];
     const run = saneRun([
       { id: 'e' },
@@ -147,7 +147,7 @@ describe('a run in which nothing is wrong', () => {
     expect(judged(run)).toMatchObject({ valid: true, tally: { poison: kinds.length } });
   });
 
-  it('takes sequences that were purged after they had been settled', () => {
+  it('may have sequences that were purged after they had been settled', () => {
     const run = ordinary(({ surroundings, stream }) => {
       surroundings.streamFirstSeq = 106;
       stream.splice(0, 5);
@@ -155,7 +155,7 @@ describe('a run in which nothing is wrong', () => {
     expect(judged(run).valid).toBe(true);
   });
 
-  it('takes sequences of others where it is not alone, and figures that others move', () => {
+  it('may have sequences of others when it is not alone, and figures that others change', () => {
     const run = ordinary(({ surroundings, figures }) => {
       surroundings.alone = false;
       surroundings.lastSeq += 50;
@@ -165,7 +165,7 @@ describe('a run in which nothing is wrong', () => {
     expect(judged(run).valid).toBe(true);
   });
 
-  it('takes what the brokers dropped, which is a soft figure', () => {
+  it('may have any figure of what the brokers dropped, because that figure is soft', () => {
     const run = ordinary(({ figures }) => {
       const stats = figures[1]?.stats;
       Object.assign(stats?.duplicates ?? {}, { broker: 5 });
@@ -176,14 +176,14 @@ describe('a run in which nothing is wrong', () => {
   });
 });
 
-describe('a loss', () => {
+describe('a loss found by the checker', () => {
   it('is an event that was acknowledged and is not stored', () => {
     const run = ordinary(({ events, keys }) => {
       without(events, 104);
       without(keys, 104);
     });
     expect(found(run)).toMatchObject({ lost: 1, unaccounted: 1, counters_differ: 1, figures_differ: 4 });
-    // It took place once, so its account is right.
+    // Its effect took place once, so its account is right.
     expect(found(run)).not.toHaveProperty('account_differs');
   });
 
@@ -193,7 +193,7 @@ describe('a loss', () => {
     });
   });
 
-  it('is a sequence that was told and that the stream never had', () => {
+  it('is an acknowledged sequence that the stream never had', () => {
     const run = ordinary(({ history, surroundings }) => {
       history.push({
         ...{
@@ -223,7 +223,7 @@ describe('a loss', () => {
   });
 });
 
-describe('what is stored', () => {
+describe('an event that is stored', () => {
   it('more than once is duplicated', () => {
     const run = ordinary(({ events }) => events.push({ ...at(events, 101), seq: 103 }));
     expect(found(uncounted(run))).toEqual({ duplicated: 1, counted_twice: 1 });
@@ -254,7 +254,7 @@ describe('what is stored', () => {
     }
   });
 
-  it('tells variants of any number apart', () => {
+  it('may have any number of variants, which are distinguished', () => {
     const run = saneRun([
       { id: 'a', variant: 40 },
       { id: 'b', variant: 41 },
@@ -268,7 +268,7 @@ describe('what is stored', () => {
     expect(found(ordinary(({ events }) => void (at(events, 101).amount += 1)))).toEqual({ unexpected: 1 });
   });
 
-  it('and is poison is unexpected', () => {
+  it('although it is poison is unexpected', () => {
     const run = ordinary(({ events, keys, deadLetters }) => {
       const { seq, topic, eventId } = without(deadLetters, 106);
       events.push({ ...at(events, 101), seq, topic, eventId });
@@ -292,7 +292,7 @@ describe('what is stored', () => {
   });
 });
 
-describe('a sequence', () => {
+describe('a sequence of the stream', () => {
   it('that no row names is unaccounted, purged or not', () => {
     const run = saneRun([{ id: 'a' }, { id: 'a', outcome: 'info', arrives: true }]);
     run.duplicates.pop();
@@ -302,7 +302,7 @@ describe('a sequence', () => {
     expect(found(run)).toEqual({ unaccounted: 1 });
   });
 
-  it('that was purged, and whose producer was not told of it, has its row in a former incarnation, too', () => {
+  it('that was purged, and whose producer did not learn it, may have its row in a former incarnation', () => {
     const run = saneRun([{ id: 'a' }, { id: 'a', outcome: 'info', arrives: true }]);
     at(run.duplicates, 102).incarnation = 7;
     run.surroundings.streamFirstSeq = 103;
@@ -329,18 +329,18 @@ describe('a sequence', () => {
     expect(found(run)).toEqual({ misplaced: 4 });
   });
 
-  it('is told for one message only, and is one of the run', () => {
-    const told = ordinary(({ history }) => {
+  it('is acknowledged for one message only, and is one of the run', () => {
+    const twice = ordinary(({ history }) => {
       const end = history.findIndex((line) => line.type === 'ok' && line.op === 7);
       history[end] = { type: 'ok', op: 7, atMs: 9, messages: [['ok', 101, 0]] };
     });
-    expect(found(told)).toEqual({ misplaced: 1 });
+    expect(found(twice)).toEqual({ misplaced: 1 });
     const row = ordinary(({ deadLetters }) => void (at(deadLetters, 106).seq = 7));
     expect(found(row)).toMatchObject({ misplaced: 1, unaccounted: 1 });
   });
 });
 
-describe('a duplicate', () => {
+describe('a duplicate in the ledger', () => {
   it('does not replace what came first', () => {
     const run = ordinary(({ events }) => void (at(events, 102).variant = 1));
     expect(found(run)).toEqual({ first_not_kept: 1, conflict_misjudged: 1 });
@@ -369,7 +369,7 @@ describe('a duplicate', () => {
   });
 });
 
-describe('poison', () => {
+describe('a poisonous message', () => {
   it('that was acknowledged is a dead letter', () => {
     const run = uncounted(ordinary(({ deadLetters }) => void without(deadLetters, 106)));
     expect(found(run)).toEqual({ dead_letter_missing: 1, unaccounted: 1 });
@@ -386,7 +386,7 @@ describe('poison', () => {
     expect(found(uncounted(run))).toEqual({ dead_letter_missing: 1, unaccounted: 1 });
   });
 
-  it('that was refused for good, or never was any, is no dead letter', () => {
+  it('that was refused for good, or was not poison, is not a dead letter', () => {
     const refused = saneRun([{ id: 'a' }, { id: 'p', poison: 'nul', outcome: 'fail', arrives: true }]);
     expect(found(refused)).toEqual({ dead_letter_unexpected: 1 });
     const event = ordinary(({ events, keys, deadLetters }) => {
@@ -408,7 +408,7 @@ describe('poison', () => {
   });
 });
 
-describe('sums', () => {
+describe('the sums of a run', () => {
   it('of a counter are those of its rows', () => {
     const run = ordinary(({ counters }) => {
       for (const counter of counters) counter.duplicates++;
@@ -429,7 +429,7 @@ describe('sums', () => {
     expect(found(ordinary((none) => (none.accounts = [])))).toEqual({ account_differs: 1 });
   });
 
-  it('of a gateway come out, and are those of the rows', () => {
+  it('of a gateway add up, and are those of the rows', () => {
     const sum = ordinary(({ figures }) =>
       figures.forEach(({ stats }) => Object.assign(stats, { received: 8 })),
     );
@@ -477,7 +477,7 @@ describe('a system that did not settle everything in time', () => {
   });
 });
 
-describe('the audit', () => {
+describe('the opinion of the audit', () => {
   it('that contradicts is a violation', () => {
     const worse = ordinary((run) => (run.audit = { exitCode: 1, says: '1 sequence lost' }));
     expect(judged(worse)).toMatchObject({
@@ -491,7 +491,7 @@ describe('the audit', () => {
     ]);
   });
 
-  it('that misses what brokers acknowledged is believed, where a fault made them lose it, and nowhere else', () => {
+  it('that misses what brokers acknowledged is believed where a fault made them lose it, and nowhere else', () => {
     const broken = { exitCode: 1, says: '28 sequences acknowledged', onlyBrokenPromises: true };
     const lossWindows = [{ fromMs: 0, untilMs: 1 }];
     const run = (lost: typeof lossWindows, audit: AuditOpinion): RunEvidence =>
@@ -505,7 +505,7 @@ describe('the audit', () => {
     expect(judged(run(lossWindows, more))).toMatchObject({ violations: [{ name: 'audit_disagrees' }] });
   });
 
-  it('that could not tell, or speaks of somebody else, leaves it unknown', () => {
+  it('that is unknown, or may concern events of others, makes the verdict unknown', () => {
     const silent = ordinary((run) => (run.audit = { exitCode: 2, says: 'no consumer' }));
     expect(judged(silent)).toMatchObject({ valid: 'unknown' });
     const others = ordinary((run) => {
@@ -516,8 +516,8 @@ describe('the audit', () => {
   });
 });
 
-describe('what could not be read', () => {
-  it('leaves it unknown, and is not held against the system', () => {
+describe('evidence that could not be read', () => {
+  it('makes the verdict unknown, and does not count against the system', () => {
     const run = ordinary((none) => {
       for (const rows of [none.events, none.keys, none.duplicates, none.deadLetters]) rows.length = 0;
       none.unreadable.push(['database', 'ECONNREFUSED'], ['stream', 'timeout'], ['stream', 'timeout']);
@@ -527,7 +527,7 @@ describe('what could not be read', () => {
     });
   });
 
-  it('does not hide what is wrong', () => {
+  it('does not hide a violation', () => {
     const run = ordinary(({ unreadable, events }) => {
       unreadable.push(['stream', 'timeout']);
       without(events, 101);
@@ -535,13 +535,13 @@ describe('what could not be read', () => {
     expect(found(run)).toMatchObject({ lost: 1 });
   });
 
-  it('is a history that does not fit together', () => {
+  it('includes a history that contradicts itself', () => {
     const run = ordinary(({ history }) => history.splice(0, 1));
     expect(judged(run)).toMatchObject({ valid: 'unknown', unknowns: [expect.stringContaining('history')] });
   });
 });
 
-describe('examples', () => {
+describe('the examples of a violation', () => {
   it('are few, and the count is exact', () => {
     const run = saneRun(Array.from({ length: 100 }, (_, n) => ({ id: `e${n}` })));
     run.events.length = 0;
@@ -553,7 +553,7 @@ describe('examples', () => {
   });
 });
 
-describe('any run', () => {
+describe('the verdict on any run', () => {
   const submission = fc.record(
     {
       id: fc.integer({ min: 0, max: 12 }).map((n) => `e${n}`),
@@ -588,7 +588,7 @@ describe('any run', () => {
       );
       return saneRun([{ id: 'first' }, ...sent], (seq) => (seq * 7_919) % shuffle);
     });
-  /** No sum may be needed to see it. */
+  /** The fault must be visible without any sum. */
   const unsummed = (run: RunEvidence): RunEvidence => ({ ...uncounted(run), audit: undefined });
   const tables = ['events', 'keys', 'duplicates', 'deadLetters'] as const;
 
@@ -619,7 +619,7 @@ describe('any run', () => {
   });
 });
 
-describe('every violation', () => {
+describe('every violation of the checker', () => {
   it('was found by a test above', () => {
     expect([...produced].sort()).toEqual(Object.keys(VIOLATIONS).sort());
   });

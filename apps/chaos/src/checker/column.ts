@@ -1,16 +1,15 @@
-/**
- * Numbers by index, packed: a million of them take four megabytes, or one, where objects would take sixty.
- *
- * A column grows as it is written; what was never written reads as `absent`.
- */
-
 const LENGTH_MIN = 1_024;
 const GROWTH = 1.5;
 
 /** Counts in a column of small numbers stop here. */
 export const SMALL_MAX = 255;
 
-/** One number for each index: 32 bits with a sign, or, if small, 0 to 255. */
+/**
+ * One number for each index: 32 bits with a sign, or, if small, 0 to 255.
+ *
+ * The numbers are packed. A million of them take four megabytes, or one, where objects would take sixty. A column grows
+ * as it is written; an index that was never written reads as `absent`.
+ */
 export class Column {
   private values: Int32Array | Uint8Array;
 
@@ -22,17 +21,17 @@ export class Column {
     this.values = make(length).fill(absent);
   }
 
-  /** Of whole numbers; -1 where none was written. */
+  /** A column of whole numbers; -1 where none was written. */
   static ofNumbers(length = LENGTH_MIN): Column {
     return new Column((size) => new Int32Array(size), -1, length);
   }
 
-  /** Of bits, up to 31 of them; none where none was written. */
+  /** A column of bits, up to 31 of them; none where none was written. */
   static ofBits(length = LENGTH_MIN): Column {
     return new Column((size) => new Int32Array(size), 0, length);
   }
 
-  /** Of numbers from 0 to 255; 0 where none was written. */
+  /** A column of numbers from 0 to 255; 0 where none was written. */
   static ofSmall(length = LENGTH_MIN): Column {
     return new Column((size) => new Uint8Array(size), 0, length);
   }
@@ -46,12 +45,12 @@ export class Column {
     this.values[index] = value;
   }
 
-  /** Sets bits beside those that are set. */
+  /** Sets bits and keeps those that are set. */
   add(index: number, bits: number): void {
     this.set(index, this.get(index) | bits);
   }
 
-  /** Counts one more, up to `SMALL_MAX`. @returns how many there were before */
+  /** Counts one more, up to `SMALL_MAX`. @returns the count before */
   increment(index: number): number {
     const before = this.get(index);
     if (before < SMALL_MAX) this.set(index, before + 1);

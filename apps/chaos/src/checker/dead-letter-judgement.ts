@@ -3,17 +3,19 @@ import { poisonBit, poisonKinds, type CaseFile } from './case-file.js';
 import { REASON_OF } from './evidence.js';
 import { MARK } from './identities.js';
 
-/** Says what is wrong with the dead letters of a run. */
+/** Finds what is wrong with the dead letters of a run. */
 export class DeadLetterJudgement {
   constructor(private readonly file: CaseFile) {}
 
-  /** Looks at one sequence. */
+  /** Judges one sequence. */
   judge(offset: number): void {
     if (this.file.sequences.isDead(offset)) this.judgeRow(offset);
     else this.judgeMissing(offset);
   }
 
-  /** Looks at poison whose sequence nobody was told, or outside of the run: any dead letter of it will do. */
+  /**
+   * Judges poison whose sequence no producer knows, or which is outside of the run. Any dead letter of it is enough.
+   */
   judgeIdentity(identity: number): void {
     const { identities, violations } = this.file;
     if (identities.poisonAcknowledged.get(identity) === 0) return;
@@ -32,7 +34,7 @@ export class DeadLetterJudgement {
     const where = (): string =>
       `sequence ${sequences.seq(offset)} (${identity >= 0 ? identities.name(identity) : 'no event id'})`;
     if (kinds.length === 0)
-      violations.add('dead_letter_unexpected', () => `${where()}: no poison, and given up as ${reason}`);
+      violations.add('dead_letter_unexpected', () => `${where()}: not poison, but given up as ${reason}`);
     else if (!kinds.some((kind) => REASON_OF[kind] === reason))
       violations.add('reason_wrong', () => `${where()}: ${kinds.join(' or ')}, given up as ${reason}`);
   }
@@ -40,9 +42,9 @@ export class DeadLetterJudgement {
   /** The kinds of poison that the message may be, as bits. */
   private poisonAt(offset: number, identity: number): number {
     const { sequences, identities } = this.file;
-    const told = sequences.told.get(offset);
-    if (told >= 0 && told === sequences.messageAt(offset)) {
-      const kind = sequences.toldPoison.get(offset);
+    const acknowledged = sequences.acknowledged.get(offset);
+    if (acknowledged >= 0 && acknowledged === sequences.messageAt(offset)) {
+      const kind = sequences.acknowledgedPoison.get(offset);
       return kind > 0 ? poisonBit(kind) : 0;
     }
     return identity >= 0 ? identities.poisonPossible.get(identity) : 0;
@@ -50,14 +52,15 @@ export class DeadLetterJudgement {
 
   private judgeMissing(offset: number): void {
     const { sequences, identities, violations } = this.file;
-    const told = sequences.told.get(offset);
-    if (told < 0 || sequences.toldPoison.get(offset) === 0) return;
-    if (sequences.settledBefore(offset, told) > 0) return;
+    const acknowledged = sequences.acknowledged.get(offset);
+    if (acknowledged < 0 || sequences.acknowledgedPoison.get(offset) === 0) return;
+    if (sequences.settledBefore(offset, acknowledged) > 0) return;
     if (!this.file.surroundings.drained && !sequences.isStored(offset) && !sequences.isDuplicate(offset))
       return;
     violations.add(
       'dead_letter_missing',
-      () => `sequence ${sequences.seq(offset)} (${identities.name(told)}): acknowledged, no dead letter`,
+      () =>
+        `sequence ${sequences.seq(offset)} (${identities.name(acknowledged)}): acknowledged, no dead letter`,
     );
   }
 }

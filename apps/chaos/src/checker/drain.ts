@@ -1,7 +1,7 @@
 /**
  * Waits until the system has settled everything: no consumer has a message left, and nothing has moved for a while.
  *
- * Whether what was acknowledged is also stored is not asked here; a system that acknowledges too early drains, too.
+ * It does not check whether what was acknowledged is also stored. A system that acknowledges too early drains, too.
  */
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -9,7 +9,7 @@ import type pg from 'pg';
 import { readingPool } from '../system/sql-door.js';
 import { errorLine } from './patience.js';
 
-/** Where to look. */
+/** What to watch. */
 export interface DrainScope {
   readonly brokers: NatsConnection;
   readonly stream: string;
@@ -20,17 +20,17 @@ export interface DrainScope {
 
 /** How long to wait. */
 export interface DrainBounds {
-  readonly withinMs: number;
+  readonly timeoutMs: number;
   /** How long nothing may move; 2 s when left out. */
   readonly quietMs?: number;
 }
 
-/** What came of waiting. */
+/** The result of waiting. */
 export interface DrainResult {
   readonly drained: boolean;
-  /** `Date.now()` of the first look after which nothing moved any more; null when that never was. */
+  /** `Date.now()` of the first probe after which nothing moved any more; null when there was none. */
   readonly at: number | null;
-  /** What was seen last, in a line. */
+  /** The last state, in one line. */
   readonly seen: string;
 }
 
@@ -38,13 +38,13 @@ const INTERVAL_MS = 250;
 const QUIET_MS = 2_000;
 const ANSWER_MS_MAX = 5_000;
 
-// Redeliveries that are still counted mean that a worker is still at it.
+// As long as redeliveries are counted, a worker is still busy.
 const MOVEMENT = `
 SELECT coalesce(sum(stored + duplicates + dead_letters), 0)::float8 AS settled,
   coalesce(sum(redelivered), 0)::float8 AS redelivered
 FROM sekali.counter JOIN sekali.stream USING (stream_id) WHERE name = $1`;
 
-/** Waits for the drain. Never throws: what cannot be read yet is asked again until the time is up. */
+/** Waits for the drain. Never throws: what cannot be read yet is read again until the time is up. */
 export async function untilDrained(scope: DrainScope, bounds: DrainBounds): Promise<DrainResult> {
   const pool = readingPool(scope.postgresUrl, ANSWER_MS_MAX);
   try {
@@ -55,11 +55,11 @@ export async function untilDrained(scope: DrainScope, bounds: DrainBounds): Prom
 }
 
 async function watch(scope: DrainScope, bounds: DrainBounds, pool: pg.Pool): Promise<DrainResult> {
-  const { withinMs, quietMs = QUIET_MS } = bounds;
-  const deadline = Date.now() + withinMs;
+  const { timeoutMs, quietMs = QUIET_MS } = bounds;
+  const deadline = Date.now() + timeoutMs;
   let quiet: { readonly since: number; readonly state: string } | undefined;
   for (;;) {
-    const { unsettled, state } = await look(scope, pool).catch((error: unknown) => ({
+    const { unsettled, state } = await inspect(scope, pool).catch((error: unknown) => ({
       unsettled: NaN,
       state: errorLine(error),
     }));
@@ -74,7 +74,7 @@ async function watch(scope: DrainScope, bounds: DrainBounds, pool: pg.Pool): Pro
   }
 }
 
-async function look(
+async function inspect(
   { brokers, stream, consumers }: DrainScope,
   pool: pg.Pool,
 ): Promise<{ unsettled: number; state: string }> {

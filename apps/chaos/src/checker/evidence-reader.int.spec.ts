@@ -1,4 +1,4 @@
-/** Reads a real stream, real tables and a real gateway: what the checker is fed must be what is there. */
+/** Reads a real stream, real tables and a real gateway: the checker must receive exactly what is there. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstream } from '@nats-io/jetstream';
 import { type App, createTestSystem, startApp, type TestSystem, waitFor } from '#testing';
@@ -34,7 +34,7 @@ beforeAll(async () => {
   await publish({ id: ' white space ' });
   for (const poison of ['not_json', 'wrong_subject', 'nul', 'too_large', 'missing_field'] as const)
     await publish({ id: `p-${poison}`, poison });
-  // Somebody else's, which is none of the judge's business.
+  // An event of another user, which the judge must ignore.
   await jetstream(system.connection).publish(`${system.subjectPrefix}.other`, '{}');
 });
 
@@ -92,7 +92,7 @@ async function drained(): Promise<DrainResult> {
       consumers: CONSUMERS,
       postgresUrl: system.postgresUrl,
     },
-    { withinMs: 40_000, quietMs: 1_000 },
+    { timeoutMs: 40_000, quietMs: 1_000 },
   );
 }
 
@@ -106,7 +106,7 @@ async function verdict(postgresUrl = system.postgresUrl): Promise<Verdict> {
   const { subjectPrefix } = system;
   await readStream({ brokers, stream, subjectPrefix, topicPrefix: PREFIX, firstSeq: 1, lastSeq }, checker);
   await readDatabase(
-    { postgresUrl, stream, topicPrefix: PREFIX, accounting: true, withinMs: 2_000 },
+    { postgresUrl, stream, topicPrefix: PREFIX, accounting: true, timeoutMs: 2_000 },
     checker,
   );
   await readFigures([{ name: 'gateway-1', url: gateway.url }], checker);
@@ -114,7 +114,7 @@ async function verdict(postgresUrl = system.postgresUrl): Promise<Verdict> {
 }
 
 describe('the evidence of a real system', () => {
-  it('is drained, and true', async () => {
+  it('is drained, and its verdict is true', async () => {
     expect(await drained()).toMatchObject({ drained: true });
     expect(await verdict()).toEqual({
       valid: true,
@@ -149,11 +149,11 @@ describe('the evidence of a real system', () => {
   });
 
   it('is unknown when Postgres cannot be reached', async () => {
-    const result = await verdict('postgres://nobody@127.0.0.1:1/none');
+    const result = await verdict('postgres://unknown@127.0.0.1:1/none');
     expect(result).toMatchObject({ valid: 'unknown', unknowns: [expect.stringContaining('database')] });
   });
 
-  it('shows an event that is gone as lost', async () => {
+  it('shows a deleted event as lost', async () => {
     await system.pool.query(`DELETE FROM sekali.event WHERE event_id = 'e7'`);
     const { valid, violations } = await verdict();
     expect(valid).toBe(false);
@@ -164,7 +164,7 @@ describe('the evidence of a real system', () => {
     ]);
   });
 
-  it('shows an event that was written anew by another transaction', async () => {
+  it('shows an event that was written again by another transaction', async () => {
     await system.pool.query(`UPDATE sekali.event SET source = source WHERE event_id = 'e9'`);
     const { violations } = await verdict();
     expect(violations).toContainEqual(
@@ -182,7 +182,7 @@ describe('the evidence of a real system', () => {
         consumers: ['store'],
         postgresUrl: system.postgresUrl,
       },
-      { withinMs: 1_500, quietMs: 500 },
+      { timeoutMs: 1_500, quietMs: 500 },
     );
     expect(result).toMatchObject({ drained: false, at: null });
     expect(result.seen).toMatch(/store has \d+ to deliver and \d+ to acknowledge/);

@@ -1,8 +1,8 @@
 /**
  * Reads the tables for the checker: one read-only snapshot, page by page.
  *
- * Getting hold of the snapshot is tried again for a while; once rows were handed on it is not, since they would come
- * twice. Whatever fails is told to the checker, and never thrown.
+ * Opening the snapshot is retried for a while. Once rows were handed on it is not retried, because they would come
+ * twice. Every failure is reported to the checker, and never thrown.
  */
 import pg from 'pg';
 import { JUDGE_NAME } from '../system/sql-door.js';
@@ -18,7 +18,7 @@ import type {
 import { eventIdOfMessage } from './message-id.js';
 import { errorLine, untilAnswered } from './patience.js';
 
-/** What of the database belongs to the run. */
+/** The part of the database that belongs to the run. */
 export interface DatabaseScope {
   readonly postgresUrl: string;
   readonly stream: string;
@@ -26,10 +26,10 @@ export interface DatabaseScope {
   readonly topicPrefix: string;
   /** Whether table `chaos.account` is to be read. */
   readonly accounting: boolean;
-  /** Whether the brokers were put back during the run, so that former incarnations have rows of it by right. */
+  /** Whether the brokers were put back during the run, so that former incarnations may have rows of it. */
   readonly rolledBack?: boolean;
-  /** How long to try to get in; 30 s when left out. */
-  readonly withinMs?: number;
+  /** How long opening is retried; 30 s when left out. */
+  readonly timeoutMs?: number;
 }
 
 /** The part of the checker that takes rows. */
@@ -45,7 +45,7 @@ export type RowChecker = Pick<
   | 'unreadable'
 >;
 
-const WITHIN_MS = 30_000;
+const TIMEOUT_MS = 30_000;
 const CONNECT_MS_MAX = 5_000;
 const PAGE_MS_MAX = 120_000;
 const PAGE_ROWS = 10_000;
@@ -54,7 +54,7 @@ const PAGE_ROWS = 10_000;
 export async function readDatabase(scope: DatabaseScope, checker: RowChecker): Promise<void> {
   let client: pg.Client | undefined;
   try {
-    client = await untilAnswered(scope.withinMs ?? WITHIN_MS, () => openSnapshot(scope.postgresUrl));
+    client = await untilAnswered(scope.timeoutMs ?? TIMEOUT_MS, () => openSnapshot(scope.postgresUrl));
     await readSnapshot(client, scope, checker);
   } catch (error) {
     checker.unreadable('database', errorLine(error));
@@ -71,12 +71,12 @@ async function openSnapshot(url: string): Promise<pg.Client> {
     connectionTimeoutMillis: CONNECT_MS_MAX,
     query_timeout: PAGE_MS_MAX,
   });
-  // A connection that breaks says so twice: here, and to whoever asks next.
+  // A connection that breaks reports it twice: here, and to its next user.
   client.on('error', () => undefined);
   try {
     await client.connect();
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    // The first statement that reads is what fixes the snapshot.
+    // The first statement that reads fixes the snapshot.
     await client.query('SELECT count(*) FROM sekali.stream');
     return client;
   } catch (error) {
@@ -85,14 +85,14 @@ async function openSnapshot(url: string): Promise<pg.Client> {
   }
 }
 
-// How an incarnation is told apart is the system's affair: the one that lasts was registered last.
+// How incarnations are distinguished is up to the system. The present one was registered last.
 const STREAM_ID = `SELECT stream_id AS id FROM sekali.stream WHERE name = $1 ORDER BY stream_id DESC LIMIT 1`;
 
 async function readSnapshot(client: pg.Client, scope: DatabaseScope, checker: RowChecker): Promise<void> {
   const { rows } = await client.query<{ id: number }>(STREAM_ID, [scope.stream]);
-  // A stream that no worker has seen yet has no number, and no rows.
+  // A stream that no worker has seen yet has neither a number nor rows.
   const streamId = rows[0]?.id ?? 0;
-  if (scope.rolledBack !== true) await tellStrangers(client, streamId, scope.topicPrefix, checker);
+  if (scope.rolledBack !== true) await reportStrangers(client, streamId, scope.topicPrefix, checker);
   const mine = [streamId, scope.topicPrefix];
   await eachRow(client, EVENTS, mine, (row) => checker.storedEvent(row as StoredEvent));
   await eachRow(client, KEYS, mine, (row) => checker.storedKey(row as StoredKey));
@@ -110,7 +110,7 @@ async function readSnapshot(client: pg.Client, scope: DatabaseScope, checker: Ro
 const NUMBER_OF = (name: string): string =>
   `CASE jsonb_typeof(payload->'${name}') WHEN 'number' THEN (payload->>'${name}')::float8 ELSE -1 END`;
 
-// Where the row belongs to a former incarnation, its number.
+// The number of the incarnation, when the row belongs to a former one.
 const PLACE = `seq::float8 AS seq, CASE WHEN stream_id <> $1 THEN stream_id END AS incarnation`;
 
 const EVENTS = `
@@ -121,7 +121,7 @@ const KEYS = `
 SELECT ${PLACE}, topic, event_id AS "eventId"
 FROM sekali.event_key WHERE starts_with(topic, $2)`;
 
-// Rows that are never updated bear the number of the transaction that made them.
+// Rows that are never updated have the number of the transaction that created them.
 const APART = `
 SELECT ${PLACE}, key.topic, key.event_id AS "eventId"
 FROM sekali.event stored JOIN sekali.event_key key USING (stream_id, seq)
@@ -151,8 +151,8 @@ SELECT (SELECT count(*) FROM sekali.event_key WHERE stream_id <> $1 AND starts_w
   + (SELECT count(*) FROM sekali.duplicate WHERE stream_id <> $1 AND starts_with(topic, $2))
   + (SELECT count(*) FROM sekali.dead_letter WHERE stream_id <> $1 AND starts_with(topic, $2)) AS rows`;
 
-/** Where nothing was put back, nobody knows why there should be another incarnation with rows of the run. */
-async function tellStrangers(
+/** When nothing was put back, no other incarnation should have rows of the run. */
+async function reportStrangers(
   client: pg.Client,
   streamId: number,
   topicPrefix: string,
@@ -174,7 +174,7 @@ async function readAccounts(client: pg.Client, topicPrefix: string, checker: Row
   const { rows } = await client.query<{ there: boolean }>(
     `SELECT to_regclass('chaos.account') IS NOT NULL AS there`,
   );
-  // No table, no account: what should have been in it is missed.
+  // A missing table means that there is no account, so its sums are missing.
   if (rows[0]?.there !== true) return;
   await eachRow(client, ACCOUNTS, [topicPrefix], (row) => checker.account(row as Account));
 }

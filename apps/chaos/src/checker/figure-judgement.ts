@@ -1,8 +1,8 @@
 /**
- * Judges what the system says of itself: `GET /stats` of every gateway, and `sekali audit`.
+ * Judges the figures of the system itself: `GET /stats` of every gateway, and `sekali audit`.
  *
- * The one figure that need not be exact is `duplicates.broker`, and with it `received` and `duplicate_dropped`: their
- * sums must come out, but they are compared with nothing else.
+ * The one figure that need not be exact is `duplicates.broker`, and with it `received` and `duplicate_dropped`. Their
+ * sums must add up, but they are compared with nothing else.
  */
 import type { StatsView } from '#contracts';
 import type { CaseFile, TopicRows } from './case-file.js';
@@ -24,7 +24,7 @@ export function judgeFigures(file: CaseFile): void {
   for (const gateway of figures) {
     const differs = differences(file, gateway);
     judgeSums(gateway.stats, differs);
-    // While others publish, or something is under way, the figures move on after the rows were read.
+    // While others publish, or something is in flight, the figures change after the rows were read.
     if (!surroundings.alone || !surroundings.drained) continue;
     if (file.isWhole('database')) judgeAgainstRows(file, gateway.stats, differs);
   }
@@ -114,9 +114,9 @@ function exactFigures(stats: StatsView): [name: string, value: number | string][
 }
 
 /**
- * Compares the audit's answer with what was found here. Last of all.
+ * Compares the audit's opinion with what was found here. It comes last.
  *
- * @returns why nothing follows from it, where nothing does
+ * @returns why it proves nothing; undefined when it agrees or is a violation
  */
 export function judgeAudit({ audit, violations, surroundings }: CaseFile): string | undefined {
   if (audit === undefined) return undefined;
@@ -127,13 +127,13 @@ export function judgeAudit({ audit, violations, surroundings }: CaseFile): strin
     }
     return undefined;
   }
-  if (exitCode !== 1) return `audit: it could not tell (exit code ${exitCode}): ${says}`;
+  if (exitCode !== 1) return `audit: its verdict is unknown (exit code ${exitCode}): ${says}`;
   if (!violations.none) return undefined;
   // A fault made the brokers lose what they had acknowledged. The judge knows when; the audit only sees that they did.
   const { lossWindows = [] } = surroundings;
   if (audit.onlyBrokenPromises === true && lossWindows.length > 0) return undefined;
-  // The audit looks at everything, the judge only at what belongs to the run.
-  if (!surroundings.alone) return `audit: it finds a violation, which may be somebody else's: ${says}`;
+  // The audit checks everything, the judge only what belongs to the run.
+  if (!surroundings.alone) return `audit: it finds a violation, which may concern events of others: ${says}`;
   violations.add('audit_disagrees', () => `it finds a violation, and nothing was found here: ${says}`);
   return undefined;
 }

@@ -1,4 +1,4 @@
-/** Reads `GET /stats` of every gateway for the checker. Whatever fails is told to the checker, and never thrown. */
+/** Reads `GET /stats` of every gateway for the checker. Every failure is reported to the checker, and never thrown. */
 import type { StatsView } from '#contracts';
 import type { Checker } from './checker.js';
 import { errorLine, untilAnswered } from './patience.js';
@@ -8,25 +8,25 @@ export interface GatewayAddress {
   readonly name: string;
   /** `http://127.0.0.1:8080` */
   readonly url: string;
-  /** The key it asks for, if it does. */
+  /** The key that it asks for, if it does. */
   readonly apiKey?: string | undefined;
 }
 
-const WITHIN_MS = 30_000;
+const TIMEOUT_MS = 30_000;
 const ANSWER_MS_MAX = 5_000;
 
 /** Asks every gateway, one after the other. Never throws. */
 export async function readFigures(
   gateways: readonly GatewayAddress[],
   checker: Pick<Checker, 'gatewayFigures' | 'unreadable'>,
-  withinMs = WITHIN_MS,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<void> {
   for (const gateway of gateways) {
     const { name } = gateway;
     try {
       checker.gatewayFigures({
         gateway: name,
-        stats: await untilAnswered(withinMs, () => askStats(gateway)),
+        stats: await untilAnswered(timeoutMs, () => askStats(gateway)),
       });
     } catch (error) {
       checker.unreadable('figures', `${name}: ${errorLine(error)}`);
@@ -42,7 +42,7 @@ async function askStats({ url, apiKey }: GatewayAddress): Promise<StatsView> {
   return asStats(await response.json());
 }
 
-/** Checks the shape only: whether the figures are right is for the checker to say. */
+/** Checks only the shape. Whether the figures are right is for the checker to decide. */
 function asStats(body: unknown): StatsView {
   const stats = body as Partial<StatsView> | null;
   const whole =
@@ -50,6 +50,6 @@ function asStats(body: unknown): StatsView {
     typeof stats.duplicates === 'object' &&
     typeof stats.per_topic === 'object' &&
     Array.isArray(stats.topics);
-  if (!whole) throw new Error('GET /stats answers with something else than figures');
+  if (!whole) throw new Error('GET /stats answers with something other than figures');
   return stats as StatsView;
 }

@@ -1,17 +1,17 @@
 /**
  * What is known of each event and each poisonous message, by its identity `(topic, event_id)`.
  *
- * An identity is an index into packed columns; the only strings kept are the identities themselves.
+ * An identity is an index into packed columns. The only strings that are kept are the identities themselves.
  */
 import { Column } from './column.js';
 
-/** What was told of an identity, or seen of it. Bits of the column `marks`. */
+/** What answers or rows showed of an identity. Bits of the column `marks`. */
 export const MARK = {
   /** A submission as a valid event ended *ok*. */
   acknowledged: 1,
-  /** One ended *info*, or never. */
+  /** Such a submission ended *info*, or never. */
   unknown: 2,
-  /** The sequence of its poison was told, and is judged there. */
+  /** The sequence of its poison is known, and is judged there. */
   poisonPlaced: 4,
   /** The stream has a message of it. */
   inStream: 8,
@@ -19,7 +19,7 @@ export const MARK = {
   dead: 16,
   /** A message of it was not settled when the time was up. */
   inFlight: 32,
-  /** A submission as a valid event may have been taken by brokers that were put back afterwards. */
+  /** Brokers that were put back afterwards may have taken a submission as a valid event. */
   exposed: 64,
   /** Such a submission ended *ok*. */
   exposedAcknowledged: 128,
@@ -41,7 +41,7 @@ export class Identities {
   /** Offsets (see `Sequences`) of the first row seen in either table. */
   readonly eventAt = Column.ofNumbers();
   readonly keyAt = Column.ofNumbers();
-  /** Offset that the last acknowledgement told. */
+  /** Offset that the last acknowledgement named. */
   readonly acknowledgedAt = Column.ofNumbers();
 
   private readonly indexes = new Map<string, number>();
@@ -56,9 +56,9 @@ export class Identities {
     return this.names.length;
   }
 
-  /** The index of an identity; a new one where it was not known. */
+  /** The index of an identity; a new one when it was not known. */
   indexOf(topic: string, eventId: string): number {
-    // A topic holds no colon, so that two identities never look the same.
+    // A topic has no colon, so two different identities never have the same text.
     const name = `${topic}:${eventId}`;
     const known = this.indexes.get(name);
     if (known !== undefined) return known;
@@ -97,7 +97,7 @@ export class Identities {
     if (possible) this.variants.possible.add(index, bit);
   }
 
-  /** Whether a variant of an event was sent at all, or so that the brokers may have it. */
+  /** Whether a variant of an event was sent at all, or sent so that the brokers may have it. */
   hasVariant(index: number, variant: number, how: 'sent' | 'possible'): boolean {
     const set = (this.variants[how].get(index) & variantBit(variant)) !== 0;
     if (variant >= 0 && variant < VARIANT_BITS) return set;

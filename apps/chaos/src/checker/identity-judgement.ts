@@ -1,4 +1,4 @@
-/** Judges event by event: what was acknowledged is stored, and stored once. Counts what the verdict is told. */
+/** Judges event by event: what was acknowledged is stored, and stored once. It also counts events for the verdict. */
 import type { CaseFile } from './case-file.js';
 import { DeadLetterJudgement } from './dead-letter-judgement.js';
 import { MARK } from './identities.js';
@@ -12,7 +12,7 @@ export interface IdentityTally {
   exposedLost: number;
 }
 
-/** Counts the events that were acknowledged, those that could be lost, and those of which nobody knew. */
+/** Counts the events that were acknowledged, those that could be lost, and those of unknown outcome. */
 export function countIdentities({ identities }: CaseFile): IdentityTally {
   const tally = { acknowledged: 0, unknownStored: 0, unknownNotStored: 0, exposed: 0, exposedLost: 0 };
   for (let identity = 0; identity < identities.size; identity++) {
@@ -27,7 +27,7 @@ export function countIdentities({ identities }: CaseFile): IdentityTally {
   return tally;
 }
 
-/** Says what is wrong with the events of a run. After the sequences, which mark what is in flight or dead. */
+/** Finds what is wrong with the events of a run. It comes after the sequences, which mark what is in flight or dead. */
 export function judgeIdentities(file: CaseFile): void {
   const { identities } = file;
   const deadLetters = new DeadLetterJudgement(file);
@@ -44,8 +44,8 @@ function judgeLost({ identities, sequences, violations }: CaseFile, identity: nu
   if (identities.has(identity, MARK.inFlight)) return;
   violations.add('lost', () => {
     const at = identities.acknowledgedAt.get(identity);
-    const told = at < 0 ? '' : ` as sequence ${sequences.seq(at)}`;
-    return `${identities.name(identity)}: acknowledged${told}, not stored`;
+    const place = at < 0 ? '' : ` as sequence ${sequences.seq(at)}`;
+    return `${identities.name(identity)}: acknowledged${place}, not stored`;
   });
 }
 
@@ -61,7 +61,7 @@ function judgePair({ identities, sequences, violations }: CaseFile, identity: nu
   });
 }
 
-/** A sequence was told that the stream never had: what it stood for is gone, even if a repeat of it is stored. */
+/** The stream never had an acknowledged sequence. The message behind it is lost, even if a repeat of it is stored. */
 function judgeStrays({ strays, identities, sequences, violations }: CaseFile): void {
   for (const { seq, identity, poison } of strays) {
     const example = (): string =>

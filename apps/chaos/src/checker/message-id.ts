@@ -1,9 +1,9 @@
 /**
- * The event that a message id names, read by the judge's own eyes: `<topic>:<event_id>`, or
+ * The judge's own parser of the event that a message id names. The forms are `<topic>:<event_id>`, or
  * `<topic>;<base64url of event_id>` for an id with white space at its ends.
  */
 
-/** @returns the event id; empty where the message id names none of this topic */
+/** @returns the event id; empty when the message id names none of this topic */
 export function eventIdOfMessage(topic: string, messageId: string): string {
   if (!messageId.startsWith(topic)) return '';
   const rest = messageId.slice(topic.length + 1);

@@ -1,4 +1,7 @@
-/** Asking again: brokers, Postgres and gateways that have just come back may refuse, or elect a leader, for a while. */
+/**
+ * Repeated requests: brokers, Postgres and gateways that have just come back may refuse, or elect a leader, for a
+ * while.
+ */
 
 const PAUSE_MS = 300;
 
@@ -7,8 +10,8 @@ const PAUSE_MS = 300;
  *
  * @throws the last error when the time is up
  */
-export async function untilAnswered<T>(withinMs: number, ask: () => Promise<T>): Promise<T> {
-  const deadline = performance.now() + withinMs;
+export async function untilAnswered<T>(timeoutMs: number, ask: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
   for (;;) {
     try {
       return await ask();
@@ -22,7 +25,7 @@ export async function untilAnswered<T>(withinMs: number, ask: () => Promise<T>):
 /** An error in one line, for a person. */
 export function errorLine(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  // Node joins the errors of several addresses and leaves their sum without a message.
+  // Node joins the errors of several addresses and leaves the joined error without a message.
   const text = error.message === '' ? ((error as { code?: string }).code ?? error.name) : error.message;
   return text.split('\n', 1)[0] ?? text;
 }

@@ -1,5 +1,5 @@
 /**
- * Runs in which the brokers went back: what was acknowledged meanwhile may be lost, and nothing else.
+ * Runs in which the brokers were put back: what was acknowledged meanwhile may be lost, and nothing else.
  *
  *   a, b, poison q stored │ copied │ c, poison p stored │ rolled back │ d, e stored: they take the sequences of c and p
  */
@@ -12,12 +12,12 @@ const FORMER = 1;
 const WINDOW = { fromMs: 100, untilMs: 200 };
 const BEFORE: readonly Submission[] = [{ id: 'a' }, { id: 'b' }, { id: 'q', poison: 'not_json' }];
 const AFTER: readonly Submission[] = [{ id: 'd' }, { id: 'e' }];
-/** The first sequence that was given out twice. */
+/** The first sequence that was given twice. */
 const PARTED_AT = 104;
 
 const AUDIT_DISAGREES = ['audit_disagrees', 1];
 
-/** What a system may make of the beginning that both incarnations of the stream share. */
+/** What a system may do with the beginning that both incarnations of the stream share. */
 type Treatment = 'relabelled' | 'left in the former incarnation' | 'read again';
 
 /** The evidence of a system that noticed, and lost nothing that was accepted before or after. */
@@ -78,7 +78,7 @@ function keepFormer(run: RunEvidence, eventId: string, seq: number): void {
   run.keys.push(row);
 }
 
-/** Makes counters and accounts what the rows say; the gateways are not asked. */
+/** Makes counters and accounts agree with the rows. The gateways are not asked. */
 function counted(run: RunEvidence): RunEvidence {
   run.figures = [];
   run.counters = [
@@ -106,9 +106,9 @@ function namesOf({ violations }: Verdict): ViolationName[] {
   return violations.map(({ name }) => name);
 }
 
-describe('a run in which the brokers went back', () => {
+describe('a run in which the brokers were put back', () => {
   it.each<Treatment>(['relabelled', 'left in the former incarnation'])(
-    'is true when all that was accepted before and after is stored; its common beginning may be %s',
+    'is true when everything accepted before and after is stored; its common beginning may be %s',
     (treatment) => {
       const verdict = judge(rolledBack(treatment));
       expect(verdict).toMatchObject({ valid: true, violations: [] });
@@ -116,7 +116,7 @@ describe('a run in which the brokers went back', () => {
     },
   );
 
-  it('counts what both incarnations have once, although it may be read again', () => {
+  it('counts once what both incarnations have, although it may be read again', () => {
     const { valid, violations } = judge(rolledBack('read again'));
     expect(valid).toBe(false);
     expect(violations.map(({ name, count }) => [name, count])).toEqual([
@@ -139,7 +139,7 @@ describe('a run in which the brokers went back', () => {
     expect(namesOf(judge(counted(run)))).toContain('dead_letter_missing');
   });
 
-  it('may not have lost anything else, whatever the audit says', () => {
+  it('may not have lost anything else, whatever the audit finds', () => {
     for (const id of ['a', 'b', 'd', 'e']) {
       const run = rolledBack();
       drop(run, id);
@@ -151,7 +151,7 @@ describe('a run in which the brokers went back', () => {
 
   it('must have stored what was acknowledged meanwhile and once more afterwards', () => {
     const again = rolledBack('relabelled', [...AFTER, { id: 'c' }]);
-    // The database has the first one, so that the second is a duplicate of another incarnation.
+    // The database has the first one, so the second is a duplicate of another incarnation.
     drop(again, 'c');
     again.events.pop();
     again.keys.pop();
@@ -173,7 +173,7 @@ describe('a run in which the brokers went back', () => {
     expect(namesOf(judge(counted(lost)))).toContain('lost');
   });
 
-  it('takes what is of unknown outcome, stored by either consumer or by none', () => {
+  it('may have events of unknown outcome, stored by either consumer or by none', () => {
     for (const stored of [true, false]) {
       for (const added of [0, 1]) {
         const run = rolledBack();
@@ -189,7 +189,7 @@ describe('a run in which the brokers went back', () => {
     }
   });
 
-  it('does not take an account that holds more than could ever have been met', () => {
+  it('is false when an account has more than it could ever have received', () => {
     const run = rolledBack();
     const [account] = run.accounts;
     if (account !== undefined) account.events += 1;
@@ -212,7 +212,7 @@ describe('a run in which the brokers went back', () => {
 
   it('is false, and not merely unknown, when the brokers never came back and nothing could be read', () => {
     const run = rolledBack();
-    run.surroundings.notHealed = ['roll-back-brokers: nobody leads'];
+    run.surroundings.notHealed = ['roll-back-brokers: there is no leader'];
     run.surroundings.drained = false;
     run.unreadable.push(['stream', 'timeout'], ['database', 'where the stream ends is not known']);
     run.audit = undefined;
@@ -220,7 +220,7 @@ describe('a run in which the brokers went back', () => {
     expect([verdict.valid, namesOf(verdict)]).toEqual([false, ['never_drained', 'not_healed']]);
   });
 
-  it('is judged as ever where nothing was acknowledged in the window', () => {
+  it('is judged as usual when nothing was acknowledged in the window', () => {
     const run = rolledBack();
     run.surroundings.lossWindows = [{ fromMs: 5_000, untilMs: 5_001 }];
     const names = namesOf(judge(run));

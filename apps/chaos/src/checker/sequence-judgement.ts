@@ -1,12 +1,12 @@
 /**
- * Judges sequence by sequence: each ends as exactly one of stored, duplicate and dead letter, and as the message that
+ * Judges sequence by sequence. Each ends as exactly one of stored, duplicate and dead letter, and as the message that
  * the stream has there.
  */
 import type { CaseFile } from './case-file.js';
 import { DeadLetterJudgement } from './dead-letter-judgement.js';
 import { MARK } from './identities.js';
 
-/** Says what is wrong with the sequences of a run. */
+/** Finds what is wrong with the sequences of a run. */
 export class SequenceJudgement {
   private readonly deadLetters: DeadLetterJudgement;
 
@@ -14,7 +14,7 @@ export class SequenceJudgement {
     this.deadLetters = new DeadLetterJudgement(file);
   }
 
-  /** Looks at every sequence once. */
+  /** Judges every sequence once. */
   judge(): void {
     const { sequences } = this.file;
     for (let offset = 0; offset < sequences.size; offset++) {
@@ -52,17 +52,18 @@ export class SequenceJudgement {
   }
 
   /**
-   * A reader that takes up a new incarnation where it parts from the former one need not settle its beginning again. It
-   * must not do both: that message was settled already, and is one.
+   * A reader that follows a new incarnation may settle the common beginning again or leave it out. It must not settle
+   * it twice, because that message was already settled.
    */
   private settledBefore(offset: number, places: number): boolean {
     const { sequences, identities, violations } = this.file;
     if (offset >= sequences.length) return false;
     const message = sequences.messageAt(offset);
-    // Purged, and its producer was not told where it is, or before brokers went back: any row at its sequence is its own.
+    // The message was purged, and its producer does not know where it was, or it came before brokers were put back.
+    // Then any row at its sequence is its own.
     if (message === -1 && this.isPurged(offset)) return sequences.hasFormer(offset);
     const before = sequences.settledBefore(offset, message);
-    // What the brokers lost may have come again, and have got the same sequence by chance.
+    // What the brokers lost may have come again, and may have received the same sequence by chance.
     const isOne = before > 0 && !identities.has(message, MARK.exposed);
     if (isOne && before + Number(places > 0) > 1) {
       violations.add('counted_twice', () => `${this.where(offset)}: settled in more than one incarnation`);
@@ -70,29 +71,36 @@ export class SequenceJudgement {
     return before > 0;
   }
 
-  /** An event of which another message is stored is not lost itself, but this acknowledged message of it is. */
+  /** If another message of the event is stored, the event is not lost. But this acknowledged message of it is. */
   private judgeLost(offset: number): void {
     const { sequences, identities, violations } = this.file;
-    const told = sequences.told.get(offset);
-    if (told < 0 || sequences.toldPoison.get(offset) > 0 || identities.eventRows.get(told) === 0) return;
+    const acknowledged = sequences.acknowledged.get(offset);
+    if (
+      acknowledged < 0 ||
+      sequences.acknowledgedPoison.get(offset) > 0 ||
+      identities.eventRows.get(acknowledged) === 0
+    )
+      return;
     violations.add('lost', () => `${this.where(offset)}: acknowledged, and it has no row`);
   }
 
   private belongs(offset: number): boolean {
     const { sequences, surroundings } = this.file;
-    return surroundings.alone || sequences.stream.get(offset) !== -1 || sequences.told.get(offset) >= 0;
+    return (
+      surroundings.alone || sequences.stream.get(offset) !== -1 || sequences.acknowledged.get(offset) >= 0
+    );
   }
 
   private isInFlight(offset: number): boolean {
     return !this.file.surroundings.drained && this.file.sequences.stream.get(offset) !== -1;
   }
 
-  /** Compares whatever names a message at this sequence. */
+  /** Compares everything that names a message at this sequence. */
   private place(offset: number): void {
     const { sequences, identities, violations } = this.file;
     const message = sequences.messageAt(offset);
     const seen = [
-      ['told', sequences.told.get(offset)],
+      ['acknowledged', sequences.acknowledged.get(offset)],
       ['event', sequences.event.get(offset)],
       ['key', sequences.key.get(offset)],
       ['duplicate', sequences.duplicate.get(offset)],
@@ -123,7 +131,7 @@ export class SequenceJudgement {
     if (!this.file.isWhole('history')) return;
     if (!identities.hasVariant(identity, variant, 'possible'))
       violations.add('unexpected', () => `${this.where(offset)}: ${this.whyUnexpected(identity, variant)}`);
-    else if (sequences.told.get(offset) === identity && sequences.toldPoison.get(offset) > 0)
+    else if (sequences.acknowledged.get(offset) === identity && sequences.acknowledgedPoison.get(offset) > 0)
       violations.add('unexpected', () => `${this.where(offset)}: poison is stored`);
   }
 
@@ -164,7 +172,7 @@ export class SequenceJudgement {
       violations.add(
         'conflict_misjudged',
         () =>
-          `${this.where(offset)}: variant ${variant} beside the stored ${stored} is called ${isConflict ? 'a conflict' : 'none'}`,
+          `${this.where(offset)}: variant ${variant} of the stored ${stored} is called ${isConflict ? 'a conflict' : 'none'}`,
       );
     } else if (isConflict && (kept === stored || kept < 0 || (variant >= 0 && kept !== variant))) {
       violations.add('conflict_misjudged', () => {

@@ -1,11 +1,11 @@
 /**
- * What is known of each sequence of the stream: who was told it, what the stream has there, which rows name it.
+ * What is known of each sequence of the stream: who was given it, what the stream has there, which rows name it.
  *
- * A sequence is an offset from the first one of the run, into packed columns; identities are indexes of `Identities`.
+ * A sequence is an offset from the first one of the run, into packed columns. Identities are indexes of `Identities`.
  *
  *   0 … length                        length … size
  *   the incarnation that the stream   rows of former incarnations, an offset each as they are met:
- *   is in at the end                  the same sequence may come again in every one of them
+ *   has at the end                    the same sequence may come again in every one of them
  */
 import { Column } from './column.js';
 
@@ -19,33 +19,33 @@ interface FormerSequence {
 
 /** All sequences that the run's messages can have. */
 export class Sequences {
-  /** Of the message that the stream has: identity, -1 for none, `UNNAMED`. */
+  /** The message that the stream has: identity, -1 for none, `UNNAMED`. */
   readonly stream: Column;
   readonly streamVariant: Column;
-  /** Of the message whose producer was told this sequence, and that it is no duplicate: identity, or -1. */
-  readonly told: Column;
-  /** -1 where two were told the same. */
-  readonly toldVariant: Column;
+  /** The message that was acknowledged with this sequence and not as a duplicate: identity, or -1. */
+  readonly acknowledged: Column;
+  /** Its variant; -1 when two variants were acknowledged with the same sequence. */
+  readonly acknowledgedVariant: Column;
   /** Kind of poison from 1 on, 0 for a valid event. */
-  readonly toldPoison: Column;
-  /** Of the row of the table of events: identity, or -1. */
+  readonly acknowledgedPoison: Column;
+  /** The row of the table of events: identity, or -1. */
   readonly event: Column;
   readonly eventVariant: Column;
-  /** Of the row of the table of keys. */
+  /** The row of the table of keys. */
   readonly key: Column;
-  /** Of the row of the table of duplicates. */
+  /** The row of the table of duplicates. */
   readonly duplicate: Column;
   /** Offset of the first one that it names; -1 outside of the run. */
   readonly duplicateFirst: Column;
-  /** Variant of the payload that was kept; -1 where none was. */
+  /** Variant of the payload that was kept; -1 when none was. */
   readonly duplicateVariant: Column;
   /** 1 for a conflict. */
   readonly conflict: Column;
-  /** Of the row of the table of dead letters; `UNNAMED` for one that names no event. */
+  /** The row of the table of dead letters; `UNNAMED` for one that names no event. */
   readonly dead: Column;
   /** Number of the reason, from 0 on. */
   readonly deadReason: Column;
-  /** How many sequences the incarnation has in which the stream is at the end. */
+  /** The number of sequences of the incarnation that the stream has at the end. */
   readonly length: number;
   private readonly former: FormerSequence[] = [];
   private readonly formerOffsets = new Map<number, Map<number, number>>();
@@ -58,7 +58,7 @@ export class Sequences {
     const numbers = (): Column => Column.ofNumbers(this.length);
     const small = (): Column => Column.ofSmall(this.length);
     [this.stream, this.streamVariant] = [numbers(), numbers()];
-    [this.told, this.toldVariant, this.toldPoison] = [numbers(), numbers(), small()];
+    [this.acknowledged, this.acknowledgedVariant, this.acknowledgedPoison] = [numbers(), numbers(), small()];
     [this.event, this.eventVariant, this.key] = [numbers(), numbers(), numbers()];
     [this.duplicate, this.duplicateFirst, this.duplicateVariant] = [numbers(), numbers(), numbers()];
     [this.conflict, this.dead, this.deadReason] = [small(), numbers(), small()];
@@ -70,7 +70,7 @@ export class Sequences {
     return offset >= 0 && offset < this.length ? offset : undefined;
   }
 
-  /** As many as there are offsets, those of former incarnations among them. */
+  /** The number of offsets, including those of former incarnations. */
   get size(): number {
     return this.length + this.former.length;
   }
@@ -109,7 +109,7 @@ export class Sequences {
     return this.former[offset - this.length]?.seq ?? this.firstSeq + offset;
   }
 
-  /** "sequence 7", or "sequence 7 of incarnation 1" where it is a former one. */
+  /** "sequence 7", or "sequence 7 of incarnation 1" for a former one. */
   label(offset: number): string {
     const former = this.former[offset - this.length];
     return `sequence ${this.seq(offset)}${former === undefined ? '' : ` of incarnation ${former.incarnation}`}`;
@@ -120,16 +120,16 @@ export class Sequences {
     return `${this.firstSeq} to ${this.firstSeq + this.length - 1}`;
   }
 
-  /** The identity of the message there, as the stream shows it or as its producer was told; -1 where neither does. */
+  /** The identity of the message there, from the stream or from its acknowledgement; -1 when neither has it. */
   messageAt(offset: number): number {
     const shown = this.stream.get(offset);
-    return shown >= 0 ? shown : this.told.get(offset);
+    return shown >= 0 ? shown : this.acknowledged.get(offset);
   }
 
-  /** The variant of the message there; -1 where nobody knows. */
+  /** The variant of the message there; -1 when it is unknown. */
   variantAt(offset: number): number {
     const shown = this.streamVariant.get(offset);
-    return shown >= 0 ? shown : this.toldVariant.get(offset);
+    return shown >= 0 ? shown : this.acknowledgedVariant.get(offset);
   }
 
   isStored(offset: number): boolean {

@@ -1,8 +1,8 @@
 /**
  * Reads the stream for the checker, in order, through a connection of the judge.
  *
- * A broken attempt goes on behind the last message that was handed on, so that none is told twice. Whatever fails for
- * good is told to the checker, and never thrown.
+ * An attempt that broke is continued behind the last message that was handed on, so that no message comes twice. A
+ * lasting failure is reported to the checker, and never thrown.
  */
 import { DeliverPolicy, jetstream, jetstreamManager, type JsMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -11,7 +11,7 @@ import type { StreamMessage } from './evidence.js';
 import { eventIdOfMessage } from './message-id.js';
 import { errorLine, untilAnswered } from './patience.js';
 
-/** What of the stream belongs to the run. */
+/** The part of the stream that belongs to the run. */
 export interface StreamScope {
   readonly brokers: NatsConnection;
   readonly stream: string;
@@ -21,17 +21,17 @@ export interface StreamScope {
   readonly topicPrefix: string;
   readonly firstSeq: number;
   readonly lastSeq: number;
-  /** How long to try without getting anywhere; 30 s when left out. */
-  readonly withinMs?: number;
+  /** How long to try without progress; 30 s when left out. */
+  readonly timeoutMs?: number;
 }
 
-/** The stream as it is, for the surroundings of a checker. */
+/** The state of the stream, for the surroundings of a checker. */
 export interface StreamState {
   readonly firstSeq: number;
   readonly lastSeq: number;
 }
 
-const WITHIN_MS = 30_000;
+const TIMEOUT_MS = 30_000;
 const PAGE_MESSAGES = 2_000;
 const PAGE_MS_MAX = 5_000;
 
@@ -39,9 +39,9 @@ const PAGE_MS_MAX = 5_000;
 export async function readStreamState(
   brokers: NatsConnection,
   stream: string,
-  withinMs = WITHIN_MS,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<StreamState> {
-  const info = await untilAnswered(withinMs, async () => {
+  const info = await untilAnswered(timeoutMs, async () => {
     const manager = await jetstreamManager(brokers, { checkAPI: false });
     return manager.streams.info(stream);
   });
@@ -62,8 +62,8 @@ export async function readStream(
   try {
     while (at <= scope.lastSeq) {
       const begun = at;
-      const ended = await untilAnswered(scope.withinMs ?? WITHIN_MS, async () => {
-        // An attempt that got somewhere is not to be repeated, but followed by a fresh one, with fresh patience.
+      const ended = await untilAnswered(scope.timeoutMs ?? TIMEOUT_MS, async () => {
+        // An attempt that made progress is followed by a new one with a new time limit.
         return readOn(scope, at, take).catch((error: unknown) => {
           if (at > begun) return false;
           throw error;
@@ -79,7 +79,7 @@ export async function readStream(
 /** Reads with one consumer. @returns whether there is nothing more to read */
 async function readOn(scope: StreamScope, from: number, take: (message: JsMsg) => void): Promise<boolean> {
   const { brokers, stream, lastSeq } = scope;
-  // A consumer that is placed on a broker that lags shows its end too early, so the leader is asked.
+  // A consumer on a broker that lags shows its end too early, so the leader is asked.
   if (!(await hasMore(scope, from))) return true;
   const consumer = await jetstream(brokers).consumers.get(stream, {
     deliver_policy: DeliverPolicy.StartSequence,
@@ -111,13 +111,13 @@ async function readOn(scope: StreamScope, from: number, take: (message: JsMsg) =
 /** Whether the leader of the stream has a message from this sequence on, within the run. */
 async function hasMore({ brokers, stream, lastSeq }: StreamScope, from: number): Promise<boolean> {
   const manager = await jetstreamManager(brokers, { checkAPI: false });
-  // The next one at or behind `seq`; the client's type does not know this question.
+  // The request asks for the next message at or behind `seq`. The client's type does not know this form.
   const question = { seq: from, next_by_subj: '>' };
   const next = await manager.streams.getMessage(stream, question);
   return next !== null && next.seq <= lastSeq;
 }
 
-/** @returns undefined for a message of somebody else */
+/** @returns undefined for a message of another producer */
 function streamMessage(message: JsMsg, scope: StreamScope): StreamMessage | undefined {
   const { subjectPrefix, topicPrefix } = scope;
   const topic = message.subject.slice(subjectPrefix.length + 1);
@@ -127,7 +127,7 @@ function streamMessage(message: JsMsg, scope: StreamScope): StreamMessage | unde
   return { seq: message.seq, topic, eventId, ...(variant === undefined ? {} : { variant }) };
 }
 
-/** The variant that the payload tells; undefined where the body is no event. */
+/** The variant in the payload; undefined when the body is not an event. */
 function variantIn(message: JsMsg): number | undefined {
   try {
     const { variant } = message.json<{ payload: { variant?: unknown } }>().payload;

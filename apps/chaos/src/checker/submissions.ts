@@ -1,9 +1,3 @@
-/**
- * Reads the history: what was sent, and what its producers were told.
- *
- * Only operations that have not ended yet are kept; one that never ends counts as *info*. What was told while the
- * brokers were about to be put back is no evidence: not that an event is stored, and not of what a sequence holds.
- */
 import type { Completion, EndedMessage, Invocation, Operation, SentMessage } from '../history/operation.js';
 import { isExposed } from '../history/loss-window.js';
 import { poisonBit, poisonNumber, type CaseFile } from './case-file.js';
@@ -11,7 +5,12 @@ import { MARK } from './identities.js';
 
 const UNANSWERED: EndedMessage = ['info', 0, 0];
 
-/** Turns the lines of a history into what is known of identities and sequences. */
+/**
+ * Turns the lines of a history into what is known of identities and sequences.
+ *
+ * Only operations that have not ended yet are kept; one that never ends counts as *info*. Answers shortly before the
+ * brokers were put back are no evidence: neither that an event is stored, nor of what a sequence has.
+ */
 export class Submissions {
   private readonly open = new Map<number, Invocation>();
 
@@ -97,7 +96,7 @@ export class Submissions {
     this.place(identity, seq, { duplicate: duplicate === 1, variant: -1, poison: kind });
   }
 
-  /** Notes which message is at a sequence, as its producer was told. */
+  /** Notes which message is at a sequence, according to its acknowledgement. */
   private place(
     identity: number,
     seq: number,
@@ -111,27 +110,28 @@ export class Submissions {
       return;
     }
     identities.acknowledgedAt.set(identity, offset);
-    const other = sequences.told.get(offset);
+    const other = sequences.acknowledged.get(offset);
     if (other >= 0 && other !== identity) {
       this.file.violations.add(
         'misplaced',
-        () => `sequence ${seq} was told for ${identities.name(other)} and for ${identities.name(identity)}`,
+        () =>
+          `sequence ${seq} was acknowledged for ${identities.name(other)} and for ${identities.name(identity)}`,
       );
       return;
     }
-    // A duplicate is told the sequence of the message that came first, whose payload may be another.
+    // The acknowledgement of a duplicate has the sequence of the message that came first, whose payload may differ.
     if (message.duplicate) return;
-    sequences.toldVariant.set(
+    sequences.acknowledgedVariant.set(
       offset,
-      sameOrUnknown(other, sequences.toldVariant.get(offset), message.variant),
+      sameOrUnknown(other, sequences.acknowledgedVariant.get(offset), message.variant),
     );
-    sequences.told.set(offset, identity);
-    sequences.toldPoison.set(offset, message.poison);
+    sequences.acknowledged.set(offset, identity);
+    sequences.acknowledgedPoison.set(offset, message.poison);
     if (message.poison > 0) identities.marks.add(identity, MARK.poisonPlaced);
   }
 }
 
-/** The variant of a message whose producer asked twice and was told of the same sequence each time. */
+/** The variant of a message whose producer asked twice and got the same sequence each time. */
 function sameOrUnknown(other: number, known: number, variant: number): number {
   return other < 0 || known === variant ? variant : -1;
 }

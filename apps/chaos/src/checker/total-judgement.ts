@@ -1,4 +1,6 @@
-/** Judges sums: the counters of each topic against its rows, the accounts of the judge's own consumer against events. */
+/**
+ * Judges sums: the counters of each topic against its rows, the accounts of the judge's own consumer against events.
+ */
 import { amountOf } from '../workload/message.js';
 import type { CaseFile, TopicRows } from './case-file.js';
 import { MARK } from './identities.js';
@@ -22,11 +24,11 @@ export function judgeCounters({ counters, rowsByTopic, violations }: CaseFile): 
   }
 }
 
-/** What an account must come to, and what it may hold beyond that. */
+/** The required sum of an account, and what it may have beyond that. */
 interface Expectation {
   sum: number;
   events: number;
-  /** Of events that the accounts may have met before the brokers lost them. */
+  /** Events that the accounts may have met before the brokers lost them. */
   sumBeyond: number;
   eventsBeyond: number;
 }
@@ -48,14 +50,14 @@ export function judgeAccounts(file: CaseFile): void {
     const tooHigh = account.events > events + eventsBeyond || account.sum > sum + sumBeyond;
     const tooLow = account.events < events || account.sum < sum;
     if (tooHigh) violations.add('duplicated', example);
-    // What is not settled yet is missing from the account, and nobody's fault.
+    // What is not settled yet is missing from the account, and that is not a fault.
     if (tooHigh || (tooLow && surroundings.drained)) violations.add('account_differs', example);
   }
 }
 
 /**
- * The accounts as they must be. The accounts' consumer reads the stream itself, so an event that only the store lost
- * counts here; otherwise a loss would look like an effect that took place twice.
+ * The required accounts. The accounts' consumer reads the stream itself, so an event that only the store lost counts
+ * here. Otherwise a loss would look like an effect that took place twice.
  */
 function expectations({ identities }: CaseFile): Map<string, Expectation> {
   const expected = new Map<string, Expectation>();

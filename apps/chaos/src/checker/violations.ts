@@ -1,4 +1,4 @@
-/** Collects what was found wrong: exact counts, and some examples of each. */
+/** Collects the violations: exact counts, and some examples of each. */
 import { VIOLATIONS, type Violation, type ViolationName } from './verdict.js';
 
 const EXAMPLES_MAX = 20;

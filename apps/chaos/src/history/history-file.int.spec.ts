@@ -47,7 +47,7 @@ async function read(path: string): Promise<{ operations: Operation[]; tornLine: 
 }
 
 describe('a history file', () => {
-  it('gives back what was appended, in order, over many chunks of the file', async () => {
+  it('returns what was appended, in order, over many chunks of the file', async () => {
     const path = newPath();
     const operations = Array.from({ length: 5_000 }, (_, n) => [invocation(n), completion(n)]).flat();
     await write(path, operations);
@@ -66,7 +66,7 @@ describe('a history file', () => {
     await expect(writer.append(invocation(3))).rejects.toThrow('closed');
   });
 
-  it('is never written over', async () => {
+  it('is never overwritten', async () => {
     const path = newPath();
     await write(path, [invocation(1)]);
     await expect(HistoryWriter.create(path)).rejects.toThrow('EEXIST');
@@ -82,7 +82,7 @@ describe('a history file', () => {
     });
   });
 
-  it('counts a last line that lacks nothing but its end', async () => {
+  it('counts a last line without a line feed if it is complete', async () => {
     const path = newPath();
     await writeFile(path, JSON.stringify(invocation(1)));
     expect(await read(path)).toEqual({ operations: [invocation(1)], tornLine: undefined });
@@ -96,10 +96,10 @@ describe('a history file', () => {
   ])('with %s in the middle is refused: %s', async (line) => {
     const path = newPath();
     await writeFile(path, `${JSON.stringify(invocation(1))}\n${line}\n${JSON.stringify(invocation(2))}\n`);
-    await expect(read(path)).rejects.toThrow(`${path}, line 2 is no operation`);
+    await expect(read(path)).rejects.toThrow(`${path}, line 2 is not an operation`);
   });
 
-  it('that is empty holds nothing', async () => {
+  it('without content has no operations', async () => {
     const path = newPath();
     await write(path, []);
     expect(await read(path)).toEqual({ operations: [], tornLine: undefined });

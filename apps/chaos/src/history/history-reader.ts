@@ -1,9 +1,3 @@
-/**
- * Reads a history file line by line, with a bounded amount of it in memory.
- *
- * The judge may have been killed in the middle of a line: text after the last line feed that is no operation is left
- * out and told as `tornLine`. Anything else that cannot be read throws: a judge must not guess at evidence.
- */
 import { createReadStream } from 'node:fs';
 import type { Operation } from './operation.js';
 
@@ -11,18 +5,28 @@ import type { Operation } from './operation.js';
 const LINE_LENGTH_MAX = 4 * 1024 * 1024;
 const TYPES = new Set<unknown>(['invoke', 'ok', 'fail', 'info']);
 
-/** The operations of a history file, in its order. Each loop over it reads the file anew. */
+/**
+ * The operations of a history file, in its order, read with a bounded amount of memory. Each loop over it reads the
+ * file again.
+ *
+ * The judge may have been killed in the middle of a line. So text after the last line feed that is not an operation is
+ * left out, and `tornLine` has it. Anything else that cannot be read throws, because a judge must not guess at
+ * evidence.
+ */
 export class HistoryReader implements AsyncIterable<Operation> {
   private torn: string | undefined;
 
   constructor(private readonly path: string) {}
 
-  /** The beginning of a last line that never was finished; undefined when there is none. Known once a loop has ended. */
+  /**
+   * The beginning of a last line that was never finished; undefined when there is none. It is known once a loop has
+   * ended.
+   */
   get tornLine(): string | undefined {
     return this.torn;
   }
 
-  /** @throws when a line is no operation, with its number; or when the file cannot be read */
+  /** @throws when a line is not an operation, with its number; or when the file cannot be read */
   async *[Symbol.asyncIterator](): AsyncGenerator<Operation, void, undefined> {
     this.torn = undefined;
     let rest = '';
@@ -45,7 +49,7 @@ export class HistoryReader implements AsyncIterable<Operation> {
   }
 
   private broken(lineNumber: number, line: string): Error {
-    return new Error(`${this.path}, line ${lineNumber} is no operation: ${line.slice(0, 200)}`);
+    return new Error(`${this.path}, line ${lineNumber} is not an operation: ${line.slice(0, 200)}`);
   }
 }
 

@@ -18,11 +18,11 @@ describe('isExposed', () => {
     ['after all of them', 601, 700, false],
     ['never ended, begun before', 0, undefined, true],
     ['never ended, begun after', 601, undefined, false],
-  ])('knows an operation that is %s', (_, invokedAtMs, endedAtMs, exposed) => {
+  ])('judges an operation that is %s', (_, invokedAtMs, endedAtMs, exposed) => {
     expect(isExposed(WINDOWS, invokedAtMs, endedAtMs)).toBe(exposed);
   });
 
-  it('exposes nothing where nothing was rolled back', () => {
+  it('exposes nothing when nothing was rolled back', () => {
     expect(isExposed([], 1, 2)).toBe(false);
   });
 });

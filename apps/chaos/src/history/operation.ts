@@ -1,26 +1,27 @@
 /**
- * The history: what every producer asked for and what it was told, one JSON object a line, in the order it happened.
+ * The history: what every producer asked for and which answer it got, one JSON object per line, in the order it
+ * happened.
  *
  *   invoke ─▶ ok     the brokers have every message of it (or said so)
  *          ├▶ fail   it was refused for good; nothing of it may be stored
- *          └▶ info   nobody knows: no answer, a time-out, 503; it may be stored or not
+ *          └▶ info   unknown: no answer, a timeout, 503; it may be stored or not
  *
- * An operation without an end (the judge died) counts as *info*. A batch can end mixed, so each message of an
- * operation has an outcome of its own; the whole is *info* when one of them is, *fail* only when every one is. The
- * words are Jepsen's.
+ * An operation without an end (the judge died) counts as *info*. A batch can have mixed results, so each message of an
+ * operation has its own outcome. The whole is *info* when one of them is, and *fail* only when every one is. The words
+ * are Jepsen's.
  */
 import type { Poison } from '../workload/message.js';
 
 /** How an operation was sent. */
 export type Via = 'http' | 'http_batch' | 'http_lenient' | 'nats';
 
-/** What became of one message of an operation. */
+/** The outcome of one message of an operation. */
 export type Outcome = 'ok' | 'fail' | 'info';
 
 /** One message in a line of the history: `[topic, event_id, variant, poison]`. */
 export type SentMessage = readonly [topic: string, eventId: string, variant: number, poison: Poison | null];
 
-/** The end of one message: `[outcome, seq, duplicate]`; `seq` is 0 where none was told. */
+/** The end of one message: `[outcome, seq, duplicate]`; `seq` is 0 when there is none. */
 export type EndedMessage = readonly [outcome: Outcome, seq: number, duplicate: 0 | 1];
 
 /** A producer asks. */
@@ -35,14 +36,14 @@ export interface Invocation {
   readonly messages: readonly SentMessage[];
 }
 
-/** A producer is told, or gives up waiting. */
+/** A producer gets an answer, or gives up waiting. */
 export interface Completion {
   readonly type: Outcome;
   readonly op: number;
   readonly atMs: number;
   /** One for each message of the invocation, in its order. */
   readonly messages: readonly EndedMessage[];
-  /** Why, where it is not *ok*: "503", "ECONNREFUSED", "timeout". */
+  /** Why it is not *ok*: "503", "ECONNREFUSED", "timeout". */
   readonly reason?: string;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Faults of the brokers' files and of the routes between them, once each: they do what they say.
  *
- * What the system makes of them is for the judge to say; here only the brokers are asked.
+ * How the system reacts is for the judge to decide. These tests only ask the brokers.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -55,7 +55,7 @@ async function apply(name: string, observe?: (active: ActiveFault) => Promise<vo
   return active;
 }
 
-/** @returns the sequence that the brokers give it; nothing while they do not answer */
+/** @returns the sequence that the brokers give it; undefined while they do not answer */
 async function publish(over = system.brokers): Promise<number | undefined> {
   published += 1;
   const event = {
@@ -71,7 +71,7 @@ async function publish(over = system.brokers): Promise<number | undefined> {
     .catch(() => undefined);
 }
 
-/** Publishes while something happens, and tells when which sequence was acknowledged. */
+/** Publishes while something happens, and reports when which sequence was acknowledged. */
 async function publishing<T>(
   work: Promise<T>,
 ): Promise<{ ended: T; acknowledged: readonly { at: number; seq: number }[] }> {
@@ -92,13 +92,13 @@ async function publishing<T>(
 }
 
 async function lastSequence(): Promise<number> {
-  const look = async () => (await (await brokerApi(system.brokers)).streams.info('EVENTS')).state.last_seq;
-  return waitFor(look, { timeoutMs: 30_000, describe: 'the state of the stream' });
+  const read = async () => (await (await brokerApi(system.brokers)).streams.info('EVENTS')).state.last_seq;
+  return waitFor(read, { timeoutMs: 30_000, describe: 'the state of the stream' });
 }
 
-describe('a disk of its own', () => {
+describe('a small disk for a broker', () => {
   it.each(['fill-disk-of-one-broker', 'fill-disk-of-two-brokers', 'fill-disk-of-all-brokers'])(
-    'lets %s apply where it could be mounted, and the reason is told where not',
+    'lets %s apply if it could be mounted, and gives the reason if not',
     (name) => {
       const [fault] = chooseFaults(name);
       expect(fault?.applies(system)).toBe(system.notes.length === 0);
@@ -106,7 +106,7 @@ describe('a disk of its own', () => {
   );
 });
 
-describe('a split', () => {
+describe('a split of the brokers', () => {
   it.each(['split-gateway-broker', 'split-worker-broker'])(
     '%s: the broker takes nothing although clients reach it, and the others go on',
     async (name) => {
@@ -130,9 +130,9 @@ describe('a split', () => {
   );
 });
 
-describe('brokers that go back', () => {
+describe('brokers that are put back', () => {
   it.each(['roll-back-brokers', 'roll-back-stream', 'roll-back-two-brokers', 'wipe-two-brokers'])(
-    '%s: what was acknowledged before its window is there, whatever became of the rest',
+    '%s: everything acknowledged before its window is there',
     async (name) => {
       await system.untilReplicasCurrent(30_000);
       await publish();
@@ -151,7 +151,7 @@ describe('brokers that go back', () => {
   );
 
   it(
-    'roll-back-brokers gives sequences out again',
+    'give sequences again after roll-back-brokers',
     async () => {
       const { ended, acknowledged } = await publishing(apply('roll-back-brokers'));
       const { untilAt = 0 } = ended.exposed ?? {};
@@ -163,11 +163,11 @@ describe('brokers that go back', () => {
   );
 });
 
-// The last ones: whether brokers come back by themselves is for the judge to say, so they are started again here.
-describe('a disk without room', () => {
+// These come last. Whether brokers recover by themselves is for the judge to decide, so they are started again here.
+describe('a broker whose disk is full', () => {
   const mountable = process.platform === 'linux' && process.getuid?.() === 0;
   const names = ['fill-disk-of-one-broker', 'fill-disk-of-two-brokers', 'fill-disk-of-all-brokers'];
-  // Where nothing can be mounted, the test above says that they do not apply.
+  // When no disk can be mounted, the test above proves that the faults do not apply.
   const counts = mountable ? ([1, 2, 3] as const) : ([] as const);
   for (const count of counts) {
     it(

@@ -1,4 +1,3 @@
-/** Every fault there is, and the choice that `--faults` makes among them. */
 import type { Fault } from './fault.js';
 import { linkFaults } from './faults/disturb-link.js';
 import { cutPostgresConnections, readOnlyPostgres } from './faults/disturb-sessions.js';
@@ -52,16 +51,15 @@ export const catalogue: readonly Fault[] = [
   ...splitFaults,
 ];
 
-/** `--faults` names something that is no fault. */
+/** `--faults` names something that is not a fault. */
 export class UnknownFaultError extends Error {
   override readonly name = 'UnknownFaultError';
 }
 
 /**
- * The faults that a text asks for: `all`, `none`, or names joined by commas, each
- * counted once.
+ * The faults that a text asks for: `all`, `none`, or names joined by commas, each counted once.
  *
- * Throws `UnknownFaultError`, which lists the names there are.
+ * Throws `UnknownFaultError`, which lists the existing names.
  */
 export function chooseFaults(text: string, faults: readonly Fault[] = catalogue): readonly Fault[] {
   const asked = text.split(',').map((name) => name.trim());

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { catalogue, chooseFaults, UnknownFaultError } from './catalogue.js';
 
-describe('the catalogue', () => {
+describe('the catalogue of faults', () => {
   it('names each fault once, and says what it does', () => {
     const names = catalogue.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
@@ -23,7 +23,7 @@ describe('chooseFaults', () => {
   });
 
   it.each(['kill-everything', 'kill-worker,nothing', '', 'all,kill-worker'])(
-    'refuses %p and lists the names there are',
+    'refuses %p and lists the existing names',
     (text) => {
       expect(() => chooseFaults(text)).toThrow(UnknownFaultError);
       expect(() => chooseFaults(text)).toThrow(/cut-worker-postgres/);

@@ -1,8 +1,9 @@
 /**
- * What a fault is: a small, seeded thing that is started and healed.
+ * What a fault is: a small, seeded action that is started and healed.
  *
- * `start` resolves when the fault has taken hold, `heal` when what it did is undone (the system may still be busy with
- * recovering). A fault that cannot be applied now throws `FaultNotApplicable`, which the history of faults records.
+ * `start` resolves when the fault has taken hold. `heal` resolves when its effect is undone, although the system may
+ * still be recovering. A fault that cannot be applied now throws `FaultNotApplicable`, which the history of faults
+ * records.
  */
 import type { LossWindow } from '../history/loss-window.js';
 import type { Preparation, Target } from '../system/target.js';
@@ -14,7 +15,7 @@ export type Part =
 
 /** A fault that has taken hold. */
 export interface ActiveFault {
-  /** What was done to whom: "nats-2, which led the stream". */
+  /** What was done to what: "nats-2, which led the stream". */
   readonly detail: string;
   /** Between which two moments of `performance.now()` an acknowledgement proves nothing; see loss-window.ts. */
   readonly exposed?: { readonly fromAt: number; readonly untilAt: number };
@@ -23,25 +24,25 @@ export interface ActiveFault {
 
 /** A kind of fault. */
 export interface Fault {
-  /** As in `--faults`: "kill-worker". */
+  /** The name for `--faults`: "kill-worker". */
   readonly name: string;
   /** One line for the list in `--help`. */
   readonly what: string;
   readonly touches: readonly Part[];
   /** How long it holds, in milliseconds, drawn evenly from this range. */
   readonly holdMs: readonly [min: number, max: number];
-  /** What has to be done to a system before the load, so that the fault is possible. */
+  /** How a system must be prepared before the load, so that the fault is possible. */
   readonly prepares?: Preparation;
-  /** Whether most brokers stay together, so that publishing and storing must go on while it holds. */
+  /** Whether a majority of brokers stays together, so that publishing and storing must go on while it holds. */
   readonly goesOn?: boolean;
-  /** Bound of its healing, in milliseconds, where that takes longer than the usual 60 s. */
+  /** Bound of its healing, in milliseconds, when that takes longer than the usual 60 s. */
   readonly healMsMax?: number;
   /** Whether the target has what the fault needs. */
   applies(target: Target): boolean;
   start(target: Target, random: Random): Promise<ActiveFault>;
 }
 
-/** The fault makes no sense at this moment: nobody leads, nothing runs. */
+/** The fault makes no sense at this moment: there is no leader, or no process. */
 export class FaultNotApplicable extends Error {
   override readonly name = 'FaultNotApplicable';
 }
@@ -56,10 +57,10 @@ export interface FaultRecord {
   /** When `heal` was called, and when it had resolved. */
   readonly healingAtMs: number;
   readonly healedAtMs: number;
-  /** As the fault says: publishing and storing had to go on while it held. */
+  /** The fault's own statement: publishing and storing had to go on while it held. */
   readonly goesOn?: boolean;
-  /** When what was acknowledged may be lost by it. */
+  /** The span in which it may lose what is acknowledged. */
   readonly exposed?: LossWindow;
-  /** Why it was not applied, or not healed as it should. */
+  /** Why it was not applied, or not healed properly. */
   readonly problem?: string;
 }

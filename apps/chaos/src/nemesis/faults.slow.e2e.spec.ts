@@ -1,7 +1,7 @@
 /**
  * Each fault, once, against a real system: it does what it says, and afterwards the system works.
  *
- * The workers are the judged ones where they are built, ordinary ones otherwise.
+ * The workers are the judged ones if they are built, ordinary ones otherwise.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -45,7 +45,7 @@ afterAll(async () => {
   const left = pids.filter(isAlive);
   const logs = readdirSync(join(folder, 'logs'));
   rmSync(folder, { recursive: true });
-  // Not in a test, since there is none after this.
+  // This is not in a test, because no test comes after it.
   if (left.length > 0) throw new Error(`left running: ${left.join(', ')}`);
   for (const log of ['up.log', 'worker-p1.log', 'nats-1.log', 'postgres.log'])
     if (!logs.includes(log)) throw new Error(`${log} was not kept`);
@@ -59,7 +59,7 @@ function workerProgram() {
   }
 }
 
-/** Starts a fault, looks at what it does, and heals it. */
+/** Starts a fault, checks its effect, and heals it. */
 async function apply(name: string, observe?: (active: ActiveFault) => Promise<void>): Promise<void> {
   const [fault] = chooseFaults(name);
   if (fault === undefined) throw new Error(name);
@@ -112,7 +112,7 @@ function event(bytes = 0) {
   };
 }
 
-/** The brokers' answer to one event that is published past the gateways. */
+/** The brokers' answer to one event that is published without a gateway. */
 async function publish(bytes: number): Promise<{ seq?: number; error?: { err_code?: number } }> {
   const body = event(bytes);
   const answer = await system.brokers.request(`events.${body.topic}`, JSON.stringify(body), {
@@ -192,7 +192,7 @@ describe('faults of processes', () => {
   );
 
   it.each(['pause-gateway', 'pause-worker', 'pause-broker'])(
-    '%s: one stands still, and goes on',
+    '%s: one process is paused, and goes on',
     async (name) => {
       await apply(name, ({ detail }) => {
         expect(pausedNames()).toEqual([detail]);
@@ -203,7 +203,7 @@ describe('faults of processes', () => {
   );
 
   it(
-    'pause-stream-leader: another one leads meanwhile',
+    'pause-stream-leader: another broker leads meanwhile',
     async () => {
       await system.untilReplicasCurrent(20_000);
       const before = await system.leaderOf('stream');
@@ -219,7 +219,7 @@ describe('faults of processes', () => {
 
 describe('faults of the brokers', () => {
   it(
-    'step-down-…-leader: another one leads',
+    'step-down-…-leader: another broker leads',
     async () => {
       await system.untilReplicasCurrent(20_000);
       for (const name of ['step-down-stream-leader', 'step-down-consumer-leader']) {
@@ -292,7 +292,7 @@ describe('faults of Postgres', () => {
     });
   });
 
-  it('exhaust-postgres: nobody gets a connection until it is healed', async () => {
+  it('exhaust-postgres: no client gets a connection until it is healed', async () => {
     await apply('exhaust-postgres', async () => {
       expect(await codeOf('SELECT 1')).toBe(TOO_MANY_CONNECTIONS);
     });
@@ -330,14 +330,14 @@ describe('faults of links', () => {
   });
 });
 
-describe('afterwards', () => {
-  it('every fault has been seen, here or in broker-faults.slow.e2e.spec.ts', () => {
+describe('the system after all faults', () => {
+  it('has seen every fault, here or in broker-faults.slow.e2e.spec.ts', () => {
     const others = catalogue.map(({ name }) => name).filter((name) => !seen.has(name));
     expect(others.filter((name) => !/^(roll-back|wipe-two|fill-disk|split)-/.test(name))).toEqual([]);
   });
 
   it(
-    'the system takes an event at each gateway, and stores it',
+    'takes an event at each gateway, and stores it',
     async () => {
       expect(system.gatewayUrls).toHaveLength(2);
       for (const gateway of system.gatewayUrls) await takesAndStores(gateway);

@@ -1,4 +1,4 @@
-/** The nemesis with faults of paper: no system is needed to see that all of them are healed. */
+/** The nemesis with faults on paper: the tests need no system to check that all of them are healed. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { Nemesis, type NemesisEvent } from './nemesis.js';
 
 const EMPTY_TARGET = { processes: [], link: () => undefined } as unknown as Target;
 
-describe('Nemesis', () => {
+describe('the nemesis', () => {
   let folder: string;
   let happened: string[];
   let startedAt: number;
@@ -64,7 +64,7 @@ describe('Nemesis', () => {
 
   const never = new AbortController().signal;
 
-  it('starts and heals each fault in time, and writes both down', async () => {
+  it('starts and heals each fault in time, and records both', async () => {
     const nemesis = make([paper('one')]);
     const records = await nemesis.run(plan(['one', 20, 30]), never);
     expect(records).toEqual([expect.objectContaining({ name: 'one', detail: 'of one' })]);
@@ -75,7 +75,7 @@ describe('Nemesis', () => {
     expect(lines.map((line) => (JSON.parse(line) as NemesisEvent).type)).toEqual(['started', 'healed']);
   });
 
-  it('lets a fault wait for one that touches the same part, and no other', async () => {
+  it('lets a fault wait for one that touches the same part, and for no other', async () => {
     const faults = [paper('one'), paper('same'), paper('other', { touches: ['gateway'] })];
     await make(faults).run(plan(['one', 0, 60], ['other', 10, 100], ['same', 20, 0]), never);
     expect(happened).toEqual([
@@ -89,18 +89,18 @@ describe('Nemesis', () => {
   });
 
   it('records a fault that cannot be applied, and goes on', async () => {
-    const broken = paper('broken', { start: () => Promise.reject(new Error('nobody leads')) });
+    const broken = paper('broken', { start: () => Promise.reject(new Error('there is no leader')) });
     const misplaced = paper('misplaced', { applies: () => false });
     const faults = [broken, misplaced, paper('one')];
     const records = await make(faults).run(plan(['broken', 0, 0], ['misplaced', 0, 0], ['one', 0, 0]), never);
     expect(records.map(({ name, problem }) => [name, problem])).toEqual([
-      ['broken', 'nobody leads'],
-      ['misplaced', 'the system has not what this fault needs'],
+      ['broken', 'there is no leader'],
+      ['misplaced', 'the system does not have what this fault needs'],
       ['one', undefined],
     ]);
   });
 
-  it('heals what holds at once when it is aborted, and starts nothing more', async () => {
+  it('heals all faults at once when it is aborted, and starts no more', async () => {
     const aborted = new AbortController();
     const nemesis = make([paper('one'), paper('two', { touches: ['gateway'] })], ({ type }) => {
       if (type === 'started') aborted.abort();

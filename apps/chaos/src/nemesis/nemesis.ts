@@ -1,17 +1,7 @@
-/**
- * Carries a plan of faults out, and writes down what happened.
- *
- *   planned ─time, parts free─▶ starting ─▶ holding ─▶ healing ─▶ healed
- *                                  └─ cannot be applied ─▶ recorded with its problem
- *
- * Promise: when `run` has resolved, every fault that took hold was healed, or its healing is recorded as a problem;
- * nothing waits longer than the bounds below. An abort ends all holding at once. A fault whose healing failed is healed
- * again before another one touches the same part, and once more by `healAll`.
- */
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describeError, within } from '../system/deadline.js';
+import { describeError, withTimeout } from '../system/deadline.js';
 import type { LossWindow } from '../history/loss-window.js';
 import type { LinkName, Target } from '../system/target.js';
 import { Random } from '../workload/random.js';
@@ -22,15 +12,15 @@ const START_MS_MAX = 60_000;
 const HEAL_MS_MAX = 60_000;
 const LINKS: readonly LinkName[] = ['worker-postgres', 'worker-broker', 'gateway-broker', 'gateway-postgres'];
 
-/** What is told while it happens, and written to `faults.jsonl`, a line each. */
+/** What is reported while it happens, and written to `faults.jsonl`, one line each. */
 export type NemesisEvent =
   | ({ readonly type: 'started' } & Pick<FaultRecord, 'name' | 'detail' | 'startedAtMs' | 'heldAtMs'>)
   | ({ readonly type: 'healed' } & FaultRecord);
 
-/** What a nemesis is made from. */
+/** What a nemesis needs. */
 export interface NemesisOptions {
   readonly target: Target;
-  /** Those that the plan names. */
+  /** The faults that the plan names. */
   readonly faults: readonly Fault[];
   /** `faults.jsonl` is written here. */
   readonly folder: string;
@@ -48,7 +38,16 @@ interface Running {
   readonly end: Promise<void>;
 }
 
-/** Breaks things on purpose. */
+/**
+ * Breaks things on purpose: carries out a plan of faults, and records what happened.
+ *
+ *   planned ─time, parts free─▶ starting ─▶ holding ─▶ healing ─▶ healed
+ *                                  └─ cannot be applied ─▶ recorded with its problem
+ *
+ * When `run` has resolved, every fault that took hold was healed, or its healing is recorded as a problem. Nothing
+ * waits longer than the bounds above. An abort ends all holding at once. A fault whose healing failed is healed again
+ * before another one touches the same part, and once more by `healAll`.
+ */
 export class Nemesis {
   private readonly done: FaultRecord[] = [];
   private readonly running = new Set<Running>();
@@ -64,7 +63,7 @@ export class Nemesis {
     return this.done;
   }
 
-  /** When what was acknowledged may be lost, by faults that took hold in time or too late. */
+  /** The spans in which acknowledgements may be lost, by faults that took hold in time or too late. */
   get lossWindows(): readonly LossWindow[] {
     return this.windows;
   }
@@ -74,7 +73,9 @@ export class Nemesis {
     return [...this.running].map(({ fault }) => fault.name);
   }
 
-  /** Carries the plan out; resolves when the last fault is healed. Never throws: what goes wrong is in the records. */
+  /**
+   * Carries the plan out. Resolves when the last fault is healed. Never throws, because the records have the problems.
+   */
   async run(plan: readonly PlannedFault[], signal: AbortSignal): Promise<readonly FaultRecord[]> {
     for (const planned of plan) {
       const fault = this.options.faults.find(({ name }) => name === planned.name);
@@ -92,7 +93,10 @@ export class Nemesis {
     return this.done;
   }
 
-  /** Leaves nothing disturbed, as far as it can: wakes processes, heals links, repeats what failed. Says what it could not. */
+  /**
+   * Leaves nothing disturbed, if possible: wakes processes, heals links, repeats failed healings. @returns what
+   * remained
+   */
   async healAll(): Promise<readonly string[]> {
     const { target } = this.options;
     for (const process of target.processes) process.kill('SIGCONT');
@@ -102,7 +106,7 @@ export class Nemesis {
   }
 
   private async carryOut(fault: Fault, planned: PlannedFault, signal: AbortSignal): Promise<void> {
-    await this.healAgain(this.unhealedBeside(fault));
+    await this.healAgain(this.unhealedTouching(fault));
     const clock = (): number => Math.round(this.options.clock());
     const startedAtMs = clock();
     let active: ActiveFault;
@@ -118,7 +122,7 @@ export class Nemesis {
     const exposed = this.windowOf(active);
     const facts = { ...(exposed && { exposed }), ...(fault.goesOn === true && { goesOn: true }) };
     const heldAtMs = clock();
-    this.tell({ type: 'started', name: fault.name, detail, startedAtMs, heldAtMs });
+    this.report({ type: 'started', name: fault.name, detail, startedAtMs, heldAtMs });
     await rest(planned.holdMs, signal);
     const healingAtMs = clock();
     const problem = await this.heal(active, fault);
@@ -128,12 +132,16 @@ export class Nemesis {
 
   private async start(fault: Fault, seed: number): Promise<ActiveFault> {
     const { target } = this.options;
-    if (!fault.applies(target)) throw new Error('the system has not what this fault needs');
+    if (!fault.applies(target)) throw new Error('the system does not have what this fault needs');
     const starting = Promise.resolve().then(() => fault.start(target, new Random(seed)));
     try {
-      return await within(starting, this.options.startMsMax ?? START_MS_MAX, `${fault.name} to take hold`);
+      return await withTimeout(
+        starting,
+        this.options.startMsMax ?? START_MS_MAX,
+        `${fault.name} to take hold`,
+      );
     } catch (error) {
-      // One that takes hold after its time is healed at once; one that has failed is done already.
+      // A fault that takes hold after its time is healed at once. One that has failed is already done.
       starting
         .then((late) => {
           this.windowOf(late);
@@ -144,7 +152,7 @@ export class Nemesis {
     }
   }
 
-  /** On the clock of the load, whole milliseconds outwards, since the history has whole ones. Notes it. */
+  /** Notes the window on the clock of the load. It is widened to whole milliseconds, as in the history. */
   private windowOf({ exposed }: ActiveFault): LossWindow | undefined {
     if (exposed === undefined) return undefined;
     const began = performance.now() - this.options.clock();
@@ -156,12 +164,12 @@ export class Nemesis {
     return window;
   }
 
-  /** Says what went wrong; undefined when nothing did. */
+  /** @returns what went wrong; undefined when nothing did */
   private async heal(active: ActiveFault, fault: Fault): Promise<string | undefined> {
     try {
       const healing = Promise.resolve().then(() => active.heal());
       const boundMs = this.options.healMsMax ?? fault.healMsMax ?? HEAL_MS_MAX;
-      await within(healing, boundMs, `${fault.name} to be healed`);
+      await withTimeout(healing, boundMs, `${fault.name} to be healed`);
       this.unhealed.delete(active);
       return undefined;
     } catch (error) {
@@ -180,11 +188,11 @@ export class Nemesis {
     return problems;
   }
 
-  private unhealedBeside(fault: Fault): ActiveFault[] {
+  private unhealedTouching(fault: Fault): ActiveFault[] {
     return [...this.unhealed].filter(([, other]) => !isDisjoint(fault, other)).map(([active]) => active);
   }
 
-  /** Resolves when nothing that runs touches what the fault touches. */
+  /** Resolves when no running fault touches what this fault touches. */
   private async untilFree(fault: Fault, signal: AbortSignal): Promise<void> {
     for (;;) {
       const inTheWay = [...this.running].filter((one) => !isDisjoint(fault, one.fault));
@@ -195,16 +203,16 @@ export class Nemesis {
 
   private finish(record: FaultRecord): void {
     this.done.push(record);
-    this.tell({ type: 'healed', ...record });
+    this.report({ type: 'healed', ...record });
   }
 
-  private tell(event: NemesisEvent): void {
+  private report(event: NemesisEvent): void {
     appendFileSync(join(this.options.folder, 'faults.jsonl'), `${JSON.stringify(event)}\n`);
     this.options.onEvent?.(event);
   }
 }
 
-/** Waits; less when the signal ends it. */
+/** Waits; a signal ends the wait early. */
 async function rest(ms: number, signal: AbortSignal): Promise<void> {
   if (ms > 0) await sleep(ms, undefined, { signal }).catch(() => undefined);
 }

@@ -1,18 +1,18 @@
 /**
- * When which fault happens: drawn from a seed before anything begins, so that the same seed gives the same run.
+ * When each fault happens. The plan is drawn from a seed before the run, so that the same seed gives the same run.
  *
- * The faults are a deck of cards: each is drawn once before any comes again. Two lanes draw from the same deck, so that
- * up to two faults hold at once, but never two that touch the same part. The plan is what is intended: a healing that
- * takes longer than allowed for here makes what follows in its way wait (nemesis.ts).
+ * The faults are a deck of cards: each is drawn once before any comes again. Two lanes draw from the same deck, so up
+ * to two faults hold at once, but never two that touch the same part. The plan is an intention: after a healing that
+ * takes longer than planned, later faults wait (nemesis.ts).
  */
 import { Random } from '../workload/random.js';
 import type { Fault } from './fault.js';
 
 const LANES = 2;
 const GAP_MS = [1_500, 6_000] as const;
-/** Before the first fault: the load has to flow. */
+/** Before the first fault, because messages have to flow first. */
 const LEAD_MS = 2_000;
-/** What a healing usually takes. */
+/** The usual duration of a healing. */
 const HEAL_ALLOWANCE_MS = 4_000;
 
 /** What the plan needs to know of a fault. */
@@ -24,15 +24,15 @@ export interface PlannedFault {
   readonly startAtMs: number;
   /** From its taking hold to its healing. */
   readonly holdMs: number;
-  /** For the choices that the fault makes itself, such as whom it meets. */
+  /** The seed for choices of the fault itself, such as its victim. */
   readonly seed: number;
 }
 
-/** What a plan is drawn from. */
+/** The parameters of a plan. */
 export interface ScheduleOptions {
   readonly seed: number;
   readonly faults: readonly Schedulable[];
-  /** Every fault is meant to be healed before this. */
+  /** Every fault is to be healed before this. */
   readonly durationMs: number;
   /** Between two faults of one lane. Default 1.5 to 6 s. */
   readonly gapMs?: readonly [min: number, max: number];
@@ -45,7 +45,7 @@ interface Busy {
   readonly untilMs: number;
 }
 
-/** Draws the plan, in the order of starts. Empty when there is no fault, or no time for one. */
+/** Draws the plan, in the order of starts. It is empty when there is no fault, or no time for one. */
 export function planFaults(options: ScheduleOptions): readonly PlannedFault[] {
   const { seed, faults, durationMs, gapMs = GAP_MS, lanes = LANES } = options;
   const random = new Random(seed);
@@ -60,7 +60,7 @@ export function planFaults(options: ScheduleOptions): readonly PlannedFault[] {
     const others = busy.filter((one, index) => index !== lane && (one?.untilMs ?? 0) > startAtMs) as Busy[];
     const fault = deck.draw((one) => others.every((other) => isDisjoint(one, other.fault)));
     if (fault === undefined) {
-      // Whatever is left disturbs what the others do: come back when the first of them is done.
+      // All remaining faults disturb the parts of running ones, so this lane waits for the first of them to end.
       freeAtMs[lane] = Math.min(...others.map((other) => other.untilMs)) + random.between(...gapMs);
       continue;
     }
@@ -79,7 +79,7 @@ export function isDisjoint(one: Pick<Fault, 'touches'>, other: Pick<Fault, 'touc
   return !one.touches.some((part) => other.touches.includes(part));
 }
 
-/** Draws without putting back; shuffled anew when it is used up. */
+/** Draws without putting back; shuffled again when it is used up. */
 class Deck {
   private cards: Schedulable[] = [];
 
@@ -88,7 +88,7 @@ class Deck {
     private readonly random: Random,
   ) {}
 
-  /** The topmost card that fits; undefined when none of those left does. */
+  /** The topmost card that fits; undefined when none of the remaining ones does. */
   draw(fits: (card: Schedulable) => boolean): Schedulable | undefined {
     if (this.cards.length === 0) this.cards = this.random.shuffle(this.all);
     const index = this.cards.findIndex(fits);

@@ -42,7 +42,7 @@ describe('planFaults', () => {
     }
   });
 
-  it('lets two hold at once where they can', () => {
+  it('lets two faults hold at once when they can', () => {
     const plan = planFaults({ seed: 1, faults: FAULTS, durationMs: TEN_MINUTES_MS });
     const overlapping = plan.filter((one, index) => {
       const next = plan[index + 1];
@@ -61,7 +61,7 @@ describe('planFaults', () => {
     }
   });
 
-  it('has healed everything before the end', () => {
+  it('has healed every fault before the end', () => {
     for (const seed of seeds) {
       const plan = planFaults({ seed, faults: FAULTS, durationMs: 60_000 });
       expect(Math.max(...plan.map(endOf))).toBeLessThan(60_000);
@@ -79,7 +79,7 @@ describe('planFaults', () => {
     expect(starts).toEqual([...starts].sort((one, other) => one - other));
   });
 
-  it('keeps to one lane when asked to, or when all faults touch the same part', () => {
+  it('keeps to one lane on request, or when all faults touch the same part', () => {
     const [, , kill, wipe] = FAULTS as [Schedulable, Schedulable, Schedulable, Schedulable];
     const plans = [
       planFaults({ seed: 5, faults: FAULTS, durationMs: TEN_MINUTES_MS, lanes: 1 }),

@@ -1,22 +1,20 @@
-/**
- * When acknowledgements came, in steps of 100 ms, so that the time without any can be found afterwards.
- *
- * Every acknowledgement of the run passes here, so noting one is a single write. A gap is counted in whole empty
- * steps: it is never longer than the silence was, and less than 200 ms shorter.
- */
-
 const STEP_MS = 100;
 /** One minute; it doubles when it is full. 30 minutes take 18,000 bytes. */
 const STEPS_AT_FIRST = 600;
 
-/** The silence between acknowledgements. */
+/**
+ * The silence between acknowledgements, recorded in steps of 100 ms.
+ *
+ * Every acknowledgement of the run passes here, so recording one is a single write. A gap is counted in whole empty
+ * steps. It is never longer than the silence was, and less than 200 ms shorter.
+ */
 export class AcknowledgementGaps {
   private came = new Uint8Array(STEPS_AT_FIRST);
 
   /**
    * Notes an acknowledgement.
    *
-   * @param atMs milliseconds since the load began; what is before counts as the beginning
+   * @param atMs milliseconds since the load began; an earlier time counts as the beginning
    */
   acknowledged(atMs: number): void {
     const step = Math.max(0, Math.floor(atMs / STEP_MS));

@@ -9,7 +9,7 @@ function gapsOf(...times: number[]): AcknowledgementGaps {
 }
 
 describe('the longest silence', () => {
-  it('is none where acknowledgements keep coming', () => {
+  it('is 0 while acknowledgements keep coming', () => {
     expect(gapsOf(0, 90, 150, 299, 340, 460).longestMs(0, 500)).toBe(0);
   });
 
@@ -22,11 +22,11 @@ describe('the longest silence', () => {
     expect(gapsOf(50, 5_000).longestMs(1_050, 2_950)).toBe(1_800);
   });
 
-  it('is the whole span where nothing was ever acknowledged, also beyond what was noted', () => {
+  it('is the whole span when nothing was ever acknowledged, also beyond what was recorded', () => {
     expect(gapsOf().longestMs(0, 200_000)).toBe(200_000);
   });
 
-  it('is none in a span that ends before it begins', () => {
+  it('is 0 in a span that ends before it begins', () => {
     expect(gapsOf().longestMs(5_000, 4_000)).toBe(0);
   });
 
@@ -36,7 +36,7 @@ describe('the longest silence', () => {
     expect(gaps.longestMs(59_000, 60_100)).toBe(900);
   });
 
-  it('takes what came before the load for its beginning', () => {
+  it('counts what came before the load as its beginning', () => {
     expect(gapsOf(-20).longestMs(0, 200)).toBe(100);
   });
 

@@ -1,7 +1,7 @@
 /** How figures are written in every report: counts, times and sizes. */
 import type { Tally } from '../checker/verdict.js';
 
-/** A whole number with its thousands apart. */
+/** A whole number with separators between its thousands. */
 export function formatCount(count: number): string {
   return count.toLocaleString('en');
 }
@@ -26,17 +26,17 @@ export function formatBytes(bytes: number): string {
   return `${formatCount(Math.round(bytes / 1_048_576))} MiB`;
 }
 
-/** What each count of a tally is called in a table, in the order of a reader's questions. */
+/** The label of each count of a tally in a table, in the order of a reader's questions. */
 export const TALLY_NAMES: Readonly<Record<keyof Tally, string>> = {
   sent: 'messages sent, repeats included',
   operations: 'operations',
   ok: 'ended ok',
-  fail: 'ended fail: refused for good',
-  info: 'ended info: nobody knows',
+  fail: 'ended info: unknown',
+  info: 'ended info: unknown',
   acknowledged: 'events acknowledged',
   unknownStored: 'events of unknown outcome that were stored',
   unknownNotStored: 'events of unknown outcome that were not',
-  exposed: 'events acknowledged while brokers were about to go back',
+  exposed: 'events acknowledged shortly before brokers were put back',
   exposedLost: 'of which not stored',
   stored: 'events stored',
   duplicates: 'duplicates',

@@ -10,6 +10,6 @@ it.each([
   [formatMoment(187_900), '03:07'],
   [formatMoment(3_787_000), '1:03:07'],
   [formatBytes(2_000 * 1_048_576), '2,000 MiB'],
-])('writes %s', (written, expected) => {
+])('a report writes %s', (written, expected) => {
   expect(written).toBe(expected);
 });

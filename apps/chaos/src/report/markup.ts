@@ -1,4 +1,4 @@
-/** Text made safe for the places of a page: between tags, in attributes, and in a script that holds data. */
+/** Text made safe for the places of a page: between tags, in attributes, and in a script with data. */
 
 const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -13,7 +13,7 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (char) => ENTITIES[char] ?? char);
 }
 
-/** JSON for `<script type="application/json">`: no tag can begin in it, so none can end the script. */
+/** JSON for `<script type="application/json">`. No tag can begin in it, so none can end the script. */
 export function escapeJson(document: unknown): string {
   return JSON.stringify(document).replaceAll('<', '\\u003c');
 }

@@ -1,10 +1,10 @@
-/** What the page's charts draw: the samples as columns, the faults in rows, the phases as spans. */
+/** The data of the page's charts: the samples as columns, the faults in rows, the phases as spans. */
 import { tookHold } from './recovery.js';
 import type { Recovery, Sample, Timeline } from './timeline.js';
 
 /**
- * A rate is taken over at least this long. Samples may be milliseconds apart after a stall, and a batch that comes
- * between two such samples would show as a rate that the system never had.
+ * A rate is taken over at least this long. Samples may be milliseconds apart after a stall. A batch that comes between
+ * two such samples would show as a rate that the system never had.
  */
 const RATE_MS_MIN = 1_000;
 
@@ -19,7 +19,7 @@ export interface PageFault {
   readonly detail: string;
   readonly from: number;
   readonly to: number;
-  /** Which row of the chart of faults it stands in. */
+  /** Its row in the chart of faults. */
   readonly row: number;
   readonly held: boolean;
   readonly refusedMs: number;
@@ -33,7 +33,7 @@ export interface PagePhase {
   readonly to: number;
 }
 
-/** All that the script of the page knows. Times are seconds since the load began, rates per second. */
+/** All data for the script of the page. Times are seconds since the load began, rates per second. */
 export interface PageData {
   readonly at: readonly number[];
   readonly sent: Column;
@@ -78,7 +78,7 @@ export function pageData(timeline: Timeline): PageData {
   };
 }
 
-/** The parts of a run; there is no healing where every fault was over when the load ended. */
+/** The parts of a run. There is no healing when every fault was over at the end of the load. */
 export function phasesOf({ samples, recoveries, loadEndedAtMs, drainedAtMs }: Timeline): PagePhase[] {
   const healed = Math.max(loadEndedAtMs, ...recoveries.map(({ fault }) => fault.healedAtMs));
   const end = Math.max(healed, drainedAtMs ?? samples.at(-1)?.atMs ?? 0);
@@ -91,11 +91,11 @@ export function phasesOf({ samples, recoveries, loadEndedAtMs, drainedAtMs }: Ti
 }
 
 /**
- * What a total grew by, per second, since the latest known sample that is at least a second older.
+ * The growth of a total per second, since the latest known sample that is at least a second older.
  *
- * It is null where the total is not known, and where nothing old enough is. After a gap it is the mean over the gap.
+ * It is null when the total is not known, and when no sample is old enough. After a gap it is the mean over the gap.
  *
- * @param since the earliest moment that the total of a sample may be of; no rate is larger than what was measured
+ * @param since the earliest moment that the total of a sample may be of; so no rate is larger than what was measured
  */
 export function rates(
   samples: readonly Sample[],
@@ -115,7 +115,7 @@ export function rates(
   });
 }
 
-/** A row for each kind of fault by name, and further rows of that name where faults of one kind overlap. */
+/** A row for each kind of fault by name, and further rows of that name for overlapping faults of one kind. */
 function faultRows(recoveries: readonly Recovery[]): { rows: string[]; rowOf: number[] } {
   const lanes: { readonly name: string; readonly lane: number; freeAtMs: number }[] = [];
   const chosen = recoveries.map(({ fault: { name, startedAtMs, healedAtMs } }) => {

@@ -1,5 +1,5 @@
 /**
- * As much of a browser and of uPlot as the page's script uses.
+ * The parts of a browser and of uPlot that the page's script uses.
  *
  * The compiler's own types of a browser would make `document` known in the whole monorepo, which runs in Node.
  */
@@ -23,7 +23,7 @@ export interface PageDocument {
   querySelectorAll(selector: string): Iterable<PageElement>;
 }
 
-/** Where the page is shown. */
+/** The window that shows the page. */
 export interface PageWindow {
   readonly devicePixelRatio: number;
   matchMedia(query: string): { addEventListener(event: 'change', listener: () => void): void };
@@ -31,7 +31,7 @@ export interface PageWindow {
   getComputedStyle(element: PageElement): { getPropertyValue(name: string): string };
 }
 
-/** What is drawn on. */
+/** The canvas. */
 export interface Canvas {
   fillStyle: string;
   strokeStyle: string;
@@ -73,7 +73,7 @@ export interface Chart {
   destroy(): void;
 }
 
-/** Makes a chart. */
+/** Creates a chart. */
 export type ChartMaker = new (
   options: object,
   columns: readonly (readonly (number | null)[])[],

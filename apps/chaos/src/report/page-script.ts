@@ -1,8 +1,8 @@
 /**
- * The script of the page: draws the charts with uPlot, and the faults and the phases into them.
+ * The script of the page: it draws the charts with uPlot, and the faults and the phases into them.
  *
- * Its functions are turned into text one by one, so they may use nothing but each other, their arguments, and what
- * every browser has. Types vanish on the way.
+ * Its functions are turned into text one by one. So they may use nothing but each other, their arguments, and what
+ * every browser has. The compiler removes the types.
  */
 import type { Canvas, Chart, ChartMaker, Line, Page, PageDocument, PageWindow } from './page-elements.js';
 import type { PageData, PageFault } from './page-data.js';
@@ -65,7 +65,7 @@ function redraw(page: Page): void {
     linesChart(page, 'throughput', 260, [
       { label: 'acknowledged', colour: '--acknowledged', column: 'acknowledged', unit: '/s' },
       { label: 'settled', colour: '--settled', column: 'settled', unit: '/s' },
-      // Last, so that its dashes are seen on the line of what is acknowledged at once.
+      // This line comes last, so that its dashes are visible on the line of acknowledged messages.
       { label: 'sent', colour: '--sent', column: 'sent', dash: [4, 4], unit: '/s' },
     ]),
     linesChart(page, 'lag', 180, [{ label: 'lag', colour: '--lag', column: 'lag', unit: '' }]),
@@ -110,7 +110,7 @@ function xAxis(page: Page): object {
   };
 }
 
-/** Both axes; the left one is as wide in every chart, so that all their moments stand above each other. */
+/** Both axes. The left one has the same width in every chart, so that the same moments are above each other. */
 function axes(page: Page, width: number, yAxis: object): object[] {
   const left = {
     font: axisFont(),
@@ -123,9 +123,9 @@ function axes(page: Page, width: number, yAxis: object): object[] {
 }
 
 /**
- * How wide the left axis is: enough for the longest name of a fault, and for large figures.
+ * The width of the left axis: enough for the longest name of a fault, and for large figures.
  *
- * Names that would take more than a third of a narrow page stand inside the plot instead.
+ * Names that would take more than a third of a narrow page are inside the plot instead.
  */
 function leftAxis(page: Page, width: number): { readonly size: number; readonly holdsNames: boolean } {
   const canvas = page.document.createElement('canvas').getContext('2d');
@@ -137,12 +137,12 @@ function leftAxis(page: Page, width: number): { readonly size: number; readonly 
   return { size: holdsNames ? needed : 64, holdsNames };
 }
 
-/** The font of what stands on the axes, which is also measured. */
+/** The font of the axes, which is also measured. */
 function axisFont(): string {
   return '12px system-ui, sans-serif';
 }
 
-/** The points that no line reaches, as both neighbours are gaps; every other point is part of a line. */
+/** The points that no line reaches, because both neighbours are gaps. Every other point is part of a line. */
 function lonePoints(chart: Chart, series: number): number[] {
   const column = chart.data[series] ?? [];
   const isKnown = (index: number): boolean => typeof column[index] === 'number';
@@ -187,7 +187,7 @@ function linesChart(page: Page, id: string, height: number, lines: Line[]): Char
   );
 }
 
-/** A row for each kind of fault. The column of figures is empty: the faults are drawn by hand. */
+/** A row for each kind of fault. The column of figures is empty, because a separate function draws the faults. */
 function faultsChart(page: Page): Chart | undefined {
   const target = page.document.getElementById('faults');
   if (target === null) return undefined;
@@ -196,7 +196,7 @@ function faultsChart(page: Page): Chart | undefined {
   const { holdsNames } = leftAxis(page, width);
   const options = chartOptions(page, width, rows.length * (holdsNames ? 24 : 40) + 50);
   const hooks = options['hooks'] as Record<string, unknown>;
-  // After the grid, whose lines would cut the faults into pieces.
+  // This is drawn after the grid, whose lines would cut the faults into pieces.
   hooks['draw'] = [
     (chart: Chart) => drawFaultRows(page, chart, holdsNames),
     (chart: Chart) => drawPhases(page, chart),
@@ -219,13 +219,13 @@ function faultsChart(page: Page): Chart | undefined {
   );
 }
 
-/** Draws inside the plot and nowhere else, and leaves the canvas as it was. */
+/** Draws only inside the plot, and leaves the canvas as it was. */
 function inPlot(page: Page, chart: Chart, draw: (canvas: Canvas, scale: number) => void): void {
   const { ctx, bbox } = chart;
   const scale = page.window.devicePixelRatio;
   ctx.save();
   ctx.beginPath();
-  // The names of the phases stand above the plot.
+  // The names of the phases are above the plot.
   ctx.rect(bbox.left, bbox.top - 18 * scale, bbox.width, bbox.height + 18 * scale);
   ctx.clip();
   ctx.font = String(Math.round(11 * scale)) + 'px system-ui, sans-serif';
@@ -256,7 +256,7 @@ function drawBands(page: Page, chart: Chart): void {
   });
 }
 
-/** A bar for each fault in its row. Where the axis has no room for the names, each stands over the bars of its row. */
+/** A bar for each fault in its row. If the axis has no room for the names, each is above the bars of its row. */
 function drawFaultRows(page: Page, chart: Chart, isAxisNamed: boolean): void {
   inPlot(page, chart, (canvas, scale) => {
     const { left, top, height } = chart.bbox;
@@ -303,7 +303,7 @@ function drawPhases(page: Page, chart: Chart): void {
       const nameWidth = canvas.measureText(phase.name).width;
       const isCut = x + 4 * scale + nameWidth > left + width;
       const from = isCut ? x - 4 * scale - nameWidth : x + 4 * scale;
-      // A name that would run into the one before is left to the buttons.
+      // A name that would run into the one before is left out, because the buttons have it.
       if (from < freeFrom) continue;
       canvas.fillText(phase.name, from, top - 9 * scale);
       freeFrom = from + nameWidth + 4 * scale;

@@ -1,6 +1,4 @@
-/** How the page looks, in the light and in the dark. */
-
-/** The page's own style sheet; the chart library's comes before it. */
+/** The page's own style sheet, for light and dark themes. The chart library's comes before it. */
 export const PAGE_STYLE = `
 :root {
   color-scheme: light dark;

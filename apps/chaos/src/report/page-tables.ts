@@ -1,4 +1,4 @@
-/** The parts of the page that are words and tables; they say everything that the charts show. */
+/** The parts of the page that are words and tables. They have everything that the charts show. */
 import { VIOLATIONS, type Verdict } from '../checker/verdict.js';
 import { formatBytes, formatCount, formatDuration, formatMoment, tallyRows } from './figures.js';
 import { escapeHtml, tableMarkup } from './markup.js';
@@ -7,9 +7,9 @@ import { faultKindsOf, recoveryMaximaOf, tookHold } from './recovery.js';
 import { verdictSentence, verdictWord, type RunReport } from './run-report.js';
 import type { Recovery, RunDescription, Timeline } from './timeline.js';
 
-/** Rows of the table of what was seen over time. */
+/** Rows of the table of the samples over time. */
 const MOMENTS_MAX = 60;
-/** Seconds shown before and after a fault when it is looked at closely. */
+/** Seconds shown before and after a fault in a close view. */
 const AROUND_FAULT_S = 15;
 
 /** The verdict in words and colour, and why it is unknown. */
@@ -24,13 +24,13 @@ export function verdictMarkup(verdict: Verdict): string {
   ].join('\n');
 }
 
-/** What was run, and how to run it again. */
+/** The parameters of the run, and how to run it again. */
 export function runMarkup(run: RunDescription): string {
   const facts: [string, string][] = [
     ['Begun', escapeHtml(run.startedAt)],
     ['Seed', String(run.seed)],
-    ['Load', `${run.minutes} min at ${formatCount(run.ratePerSecond)} messages a second`],
-    ['System', run.target === 'own' ? 'started for this run' : 'was given'],
+    ['Load', `${run.minutes} min at ${formatCount(run.ratePerSecond)} messages per second`],
+    ['System', run.target === 'own' ? 'started for this run' : 'was already running'],
     ['Faults', run.faults.length === 0 ? 'none' : escapeHtml(run.faults.join(', '))],
     ...(run.sabotage === undefined ? [] : [['Sabotage', escapeHtml(run.sabotage)] as [string, string]]),
     ['Again', `<code>${escapeHtml(run.command)}</code>`],
@@ -38,7 +38,7 @@ export function runMarkup(run: RunDescription): string {
   return `<dl class="run">${facts.map(([name, fact]) => `<dt>${name}</dt><dd>${fact}</dd>`).join('\n')}</dl>`;
 }
 
-/** The tally, and how the system came back as a whole. */
+/** The tally, and how the system recovered as a whole. */
 export function tallyMarkup({ verdict, timeline, judgeBytesMax }: RunReport): string {
   const { longestRefusedMs, longestResumedMs, notResumed, drainMs } = recoveryMaximaOf(timeline);
   return [
@@ -111,7 +111,7 @@ function faultRow({ fault, refusedMs, resumedMs }: Recovery, index: number): str
   return `<tr><th scope="row">${index + 1}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
 }
 
-/** What the charts show, as a table of some of its moments. */
+/** The content of the charts, as a table of some of its moments. */
 export function momentsMarkup(data: PageData): string {
   const step = Math.max(1, Math.ceil(data.at.length / MOMENTS_MAX));
   const rows = data.at.flatMap((at, index) => {
@@ -124,7 +124,7 @@ export function momentsMarkup(data: PageData): string {
     return [[formatMoment(at * 1_000), ...figures]];
   });
   const head = ['time', 'sent/s', 'acknowledged/s', 'settled/s', 'lag', 'memory of the judge, MiB'];
-  const table = tableMarkup('What was seen over time', head, rows);
+  const table = tableMarkup('Samples over time', head, rows);
   return `<details><summary>These charts as a table</summary>${table}</details>`;
 }
 

@@ -1,9 +1,3 @@
-/**
- * The report as one page that needs nothing else: no network, no other file.
- *
- * Whatever comes from the run is escaped for the place where it stands, and the page's own policy forbids it to load
- * anything. Without its script the page still has every figure in a table.
- */
 import { escapeHtml, escapeJson } from './markup.js';
 import { pageData, type PageData, type PagePhase } from './page-data.js';
 import { PAGE_SCRIPT } from './page-script.js';
@@ -26,7 +20,12 @@ export interface ChartAssets {
 
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
-/** The whole page. */
+/**
+ * The whole report as one page that needs nothing else: no network, no other file.
+ *
+ * Everything that comes from the run is escaped for its place, and the page's own policy forbids it to load anything.
+ * Without its script the page still has every figure in a table.
+ */
 export function reportPage(report: RunReport, assets: ChartAssets): string {
   const data = pageData(report.timeline);
   const title = `${verdictWord(report.verdict.valid)} · sekali chaos, seed ${report.run.seed}`;
@@ -65,7 +64,7 @@ ${faultsMarkup(report.timeline)}
 }
 
 function chartsMarkup(data: PageData): string {
-  if (data.at.length < 2) return '<p>Too few samples were taken to draw anything.</p>';
+  if (data.at.length < 2) return '<p>There are too few samples for a chart.</p>';
   const end = Math.max(data.at.at(-1) ?? 0, ...data.phases.map(({ to }) => to));
   const spans = [spanButton('whole run', 0, end), ...data.phases.map(phaseButton)];
   return [
@@ -73,11 +72,11 @@ function chartsMarkup(data: PageData): string {
     data.faults.length === 0
       ? ''
       : chartMarkup('faults', 'Faults', 'a row for each kind; numbers as in the table'),
-    '<p class="readout live" id="readout">Point at a chart to read it. Drag to look closer, double-click for the whole run.</p>',
+    '<p class="readout live" id="readout">Point at a chart to read it. Drag to zoom in, double-click for the whole run.</p>',
     chartMarkup(
       'throughput',
       'Throughput',
-      'messages a second, each point over a second or longer; faults shaded',
+      'messages per second, each point over a second or longer; faults shaded',
     ),
     chartMarkup('lag', 'Lag', 'messages in the stream that the store has not settled'),
     chartMarkup('memory', 'Memory of the judge', 'resident, in MiB'),

@@ -34,12 +34,12 @@ function dataOf(html: string): PageData {
   return JSON.parse(script?.text ?? '') as PageData;
 }
 
-describe('the page', () => {
+describe('the page of the report', () => {
   it.each([
     [{ valid: true } as const, 'VALID'],
     [VIOLATED, 'VIOLATED'],
     [{ valid: 'unknown', unknowns: ['<i>why</i>'] } as const, 'UNKNOWN'],
-  ])('bears the verdict in words and in colour', (verdict, word) => {
+  ])('has the verdict in words and in colour', (verdict, word) => {
     const html = page(verdict);
     expect(html).toContain(`<title>${word} `);
     expect(html).toContain(`<div class="verdict ${word}"`);
@@ -58,7 +58,7 @@ describe('the page', () => {
     expect(html).toContain(`content="default-src 'none';`);
   });
 
-  it('lets nothing that happened become a part of it', () => {
+  it('escapes all text of the run', () => {
     const html = page(VIOLATED);
     expect(scripts(html)).toHaveLength(3);
     expect(html).not.toContain('<b>');
@@ -88,17 +88,17 @@ describe('the page', () => {
       expect(table).toMatch(/^\s*<caption>[^<]+<\/caption>\s*<thead><tr><th scope="col">/);
   });
 
-  it('has scripts that can be read', () => {
+  it('has scripts that can be parsed', () => {
     for (const { type, text } of scripts(page())) {
       const parse = (): unknown => (type.includes('json') ? JSON.parse(text) : new Script(text));
       expect(parse).not.toThrow();
     }
   });
 
-  it('says so where there is nothing to draw', () => {
+  it('says so when there are too few samples for a chart', () => {
     const report = runReport();
     const html = reportPage({ ...report, timeline: { ...report.timeline, samples: [] } }, assets);
-    expect(html).toContain('Too few samples');
+    expect(html).toContain('There are too few samples');
     expect(html).toContain('<strong>VALID</strong>');
   });
 });
@@ -120,14 +120,14 @@ describe('the data of the page', () => {
     ]);
   });
 
-  it('shows no rate where a total is not known, and after such a gap the mean over the gap', () => {
+  it('shows no rate while a total is not known, and after such a gap the mean over the gap', () => {
     expect(
       settledRates([0, 0], [1_000, 500], [2_000, null], [3_000, null], [5_000, 2_500], [6_000, 3_000]),
     ).toEqual([null, 500, null, null, 500, 500]);
   });
 
   it('takes no rate over the moment between two samples after a stall', () => {
-    // 1,400 messages within 20 ms are 70,000 a second, which no system here ever took.
+    // 1,400 messages within 20 ms are 70,000 per second, a rate that no system here ever had.
     const rates = settledRates(
       [0, 0],
       [500, 250],
@@ -142,7 +142,7 @@ describe('the data of the page', () => {
   it('takes the longest time for a rate that a late answer of the store allows', () => {
     const samples = [
       sampleAt(0),
-      // The store was asked at 500 ms and answered at 2,400 ms: the figure may be that of 500 ms.
+      // The store was asked at 500 ms and answered at 2,400 ms, so the figure may be that of 500 ms.
       sampleAt(2_400, { askedAtMs: 500, settled: 250 }),
       sampleAt(3_500, { settled: 1_750 }),
     ];
@@ -166,7 +166,7 @@ describe('the data of the page', () => {
     ]);
   });
 
-  it('gives faults of one kind a row, and another one where they overlap', () => {
+  it('gives faults of one kind a row, and another one when they overlap', () => {
     const timeline = timelineOf({
       samples: [],
       faults: [
@@ -193,10 +193,10 @@ interface Drawn {
   readonly columns: unknown[][];
 }
 
-/** How wide a character is in the page of nothing. */
+/** The width of a character in the empty page. */
 const CHARACTER_WIDTH = 7;
 
-/** Runs the page's script in a page of nothing, with a chart library that only notes what it is asked for. */
+/** Runs the page's script in an empty page, with a chart library that only records its calls. */
 function runScript(
   html: string,
   clientWidth = 800,
@@ -273,7 +273,7 @@ describe('the script of the page', () => {
     expect(charts.every(({ options, columns }) => options.series.length === columns.length)).toBe(true);
   });
 
-  it('has room for the longest name of a fault beside the plot, and as much in every chart', () => {
+  it('has room for the longest name of a fault next to the plot, the same in every chart', () => {
     const name = 'black-hole-worker-postgres';
     const { charts, words } = runScript(pageWithFault(name));
     const sizes = charts.map(({ options }) => options.axes[1]?.size);
@@ -291,8 +291,8 @@ describe('the script of the page', () => {
     expect(words).toContain(name);
   });
 
-  it('writes the name of a phase before its line where the right edge would cut it', () => {
-    // Ten pixels a second: the healing begins at 600 of 620, and its name is 28 wide.
+  it('writes the name of a phase before its line when the right edge would cut it', () => {
+    // There are ten pixels per second: the healing begins at 600 of 620, and its name is 28 wide.
     expect(runScript(page()).places.get('heal')).toBe(600 - 4 - 28);
     expect(runScript(page()).places.get('load')).toBe(4);
   });
@@ -303,7 +303,7 @@ describe('the script of the page', () => {
     const acknowledgements = { longestMs: () => 0 };
     const timeline = timelineOf({ samples, faults, acknowledgements, loadEndedAtMs });
     const { words } = runScript(reportPage({ ...runReport(), timeline }, assets));
-    // The first stands in its row and in three charts, the second in its row alone.
+    // The number of the first is in its row and in three charts, that of the second in its row alone.
     expect(words.filter((word) => word === '#1')).toHaveLength(4);
     expect(words.filter((word) => word === '#2')).toHaveLength(1);
   });
@@ -319,7 +319,7 @@ describe('the script of the page', () => {
     expect(words).toEqual(expect.arrayContaining(['#1', '#2', '#4', 'load', 'heal']));
   });
 
-  it('says in words what fault is at the cursor', () => {
+  it('names the fault at the cursor in words', () => {
     // The 24th sample is at 12 s.
     const { readout } = runScript(page());
     expect(readout.textContent).toBe(

@@ -1,25 +1,25 @@
 /**
- * What can be followed while a run goes on.
+ * The progress of a run.
  *
- * On a terminal: one line that is redrawn, and above it a line for every fault. Elsewhere: the same lines, and the
- * state every ten seconds. For machines: one JSON document a line, and nothing else.
+ * On a terminal it is one line that is redrawn, and above it a line for every fault. In a file it is the same lines,
+ * and the state every ten seconds. For machines it is one JSON document per line, and nothing else.
  */
 import type { FaultRecord } from '../nemesis/fault.js';
 import { formatCount, formatDuration, formatMoment } from './figures.js';
 
-/** What the run is busy with. */
+/** The current activity of a run. */
 export type Phase = 'start' | 'load' | 'heal' | 'drain' | 'check';
 
-/** How things stand. Totals since the load began. */
+/** The state of a run. Totals are since the load began. */
 export interface RunState {
   readonly phase: Phase;
   /** Since the phase began. */
   readonly elapsedMs: number;
-  /** How long the phase takes, or may take; undefined where nobody knows. */
+  /** How long the phase takes, or may take; undefined when it is unknown. */
   readonly totalMs?: number;
   readonly sent: number;
   readonly acknowledged: number;
-  /** Settled by the store; null while that cannot be told, as is the lag. */
+  /** Settled by the store; null while it cannot be read, as is the lag. */
   readonly settled: number | null;
   readonly lag: number | null;
   /** The names of the faults that hold now. */
@@ -29,15 +29,15 @@ export interface RunState {
 /** A fault that has just taken hold. */
 export type FaultStart = Pick<FaultRecord, 'name' | 'detail' | 'startedAtMs'>;
 
-/** Someone who is told how the run goes. Each call may come as often as it likes. */
+/** A receiver of the progress. Each call may come at any frequency. */
 export interface Progress {
-  /** How things stand now. */
+  /** The present state. */
   update(state: RunState): void;
   /** A fault has taken hold. */
   faultStarted(fault: FaultStart): void;
   /** A fault is over, healed or never applied. */
   faultEnded(fault: FaultRecord): void;
-  /** Anything else worth a line. */
+  /** Anything else that deserves a line. */
   note(text: string): void;
   /** The run is over; leaves the terminal as it was. */
   stop(): void;
@@ -130,7 +130,7 @@ export class TerminalProgress implements Progress {
   }
 }
 
-/** A JSON document a line: `state`, `fault`, `fault-ended` and `note`. The caller prints the verdict. */
+/** A JSON document per line: `state`, `fault`, `fault-ended` and `note`. The caller prints the verdict. */
 export class JsonProgress implements Progress {
   private phase: Phase | undefined;
   private lastAtMs = -Infinity;

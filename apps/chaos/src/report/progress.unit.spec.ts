@@ -23,7 +23,7 @@ function screen(columns?: number): Screen {
   return { written, nowMs: 0, write: (text) => written.push(text), isTTY: columns !== undefined, columns };
 }
 
-describe('progress elsewhere than on a terminal', () => {
+describe('the progress of a chaos run in a file', () => {
   it('is a line every ten seconds', () => {
     const sink = screen();
     const progress = progressFor(sink, () => sink.nowMs);
@@ -55,16 +55,16 @@ describe('progress elsewhere than on a terminal', () => {
     const progress = progressFor(sink, () => sink.nowMs);
     progress.faultStarted(faultRecord('kill-worker', 61_000, 0));
     progress.faultEnded(faultRecord('kill-worker', 61_000, 66_500));
-    progress.faultEnded(faultRecord('stop-broker', 70_000, 70_000, { problem: 'nobody leads' }));
+    progress.faultEnded(faultRecord('stop-broker', 70_000, 70_000, { problem: 'there is no leader' }));
     expect(sink.written).toEqual([
       '01:01  kill-worker  kill-worker-1\n',
       '01:06  kill-worker  healed after 5.5 s\n',
-      '01:10  stop-broker  problem: nobody leads after 0.0 s\n',
+      '01:10  stop-broker  problem: there is no leader after 0.0 s\n',
     ]);
   });
 });
 
-describe('progress on a terminal', () => {
+describe('the progress of a chaos run on a terminal', () => {
   it('is one line, redrawn, and never wider than the terminal', () => {
     const sink = screen(40);
     const progress = progressFor(sink, () => sink.nowMs);
@@ -85,8 +85,8 @@ describe('progress on a terminal', () => {
   });
 });
 
-describe('progress for machines', () => {
-  it('is a JSON document a line', () => {
+describe('the progress of a chaos run for machines', () => {
+  it('is one JSON document per line', () => {
     const sink = screen();
     const progress = new JsonProgress(sink, () => sink.nowMs);
     const fault = faultRecord('kill-worker', 1, 2);

@@ -1,11 +1,11 @@
 /**
- * How the system came back after each fault, from what was seen over time.
+ * How the system recovered after each fault, from the samples over time.
  *
  *   started ── held ── healing ── healed ────────── + 30 s, or the next fault, or the end of the load
  *      └───────── refused: longest silence inside ────────┘
  *                                    └─ resumed ─▶ first settled message after it
  *
- * Faults that overlap cannot be told apart from outside: each is charged with the silence of their common time.
+ * Overlapping faults cannot be distinguished from outside, so each is charged with the silence of their common time.
  */
 import type { FaultRecord } from '../nemesis/fault.js';
 import type { AcknowledgementGaps } from './acknowledgement-gaps.js';
@@ -13,10 +13,10 @@ import type { Recovery, Sample, Timeline } from './timeline.js';
 
 /** How long after its healing a silence still counts as the fault's. */
 const AFTERMATH_MS = 30_000;
-/** A figure older than this says nothing of the moment of the healing: two samples. */
+/** A figure older than this, which is two samples, says nothing about the moment of the healing. */
 const BASELINE_AGE_MS_MAX = 1_000;
 
-/** What was noted during a run. */
+/** What was recorded during a run. */
 export interface Observations {
   readonly samples: readonly Sample[];
   readonly faults: readonly FaultRecord[];
@@ -47,7 +47,7 @@ export interface RecoveryMaxima {
   readonly drainMs: number | null;
 }
 
-/** Whether a fault took hold at all; one that was not applied held for no time and has a problem. */
+/** Whether a fault took hold at all. One that was not applied held for no time and has a problem. */
 export function tookHold(fault: FaultRecord): boolean {
   return fault.problem === undefined || fault.healingAtMs > fault.heldAtMs;
 }
@@ -71,7 +71,7 @@ export function recoveriesOf({ faults, ...seen }: Observations): Recovery[] {
     const end = Math.min(
       fault.healedAtMs + AFTERMATH_MS,
       next?.startedAtMs ?? Infinity,
-      seen.loadEndedAtMs, // Nothing is sent after that, so silence is no refusal.
+      seen.loadEndedAtMs, // Nothing is sent after that, so silence is not a refusal.
     );
     if (!tookHold(fault)) return { fault, refusedMs: 0, resumedMs: null };
     return {
@@ -99,7 +99,7 @@ export function faultKindsOf(recoveries: readonly Recovery[]): FaultKind[] {
   });
 }
 
-/** The worst that was seen in the whole run. */
+/** The worst values in the whole run. */
 export function recoveryMaximaOf({ recoveries, loadEndedAtMs, drainedAtMs }: Timeline): RecoveryMaxima {
   const drainMs = drainedAtMs === null ? null : drainedAtMs - loadEndedAtMs;
   return { ...worstOf(recoveries.filter(({ fault }) => tookHold(fault))), drainMs };
@@ -115,9 +115,9 @@ function worstOf(held: readonly Recovery[]): Omit<RecoveryMaxima, 'drainMs'> {
 }
 
 /**
- * The time until more is settled than was at the healing. Where Postgres could not be read by then, nobody knows how
- * much that was: the first figure after it takes its place, unless it shows that everything has been settled already.
- * Nor is there anything to resume once the load has ended and nothing lags.
+ * The time until more is settled than at the healing. If Postgres could not be read then, the first figure after it
+ * takes its place, unless it shows that everything is already settled. Once the load has ended and nothing lags, there
+ * is nothing to resume.
  */
 function resumedAfter(
   healedAtMs: number,

@@ -5,7 +5,7 @@ import { drainedAt, faultKindsOf, recoveriesOf, recoveryMaximaOf, timelineOf } f
 import { faultRecord, sampleAt } from './run-report-fixture.js';
 import type { Recovery, Sample } from './timeline.js';
 
-/** An acknowledgement every 100 ms to 100 s, but for these silences. */
+/** An acknowledgement every 100 ms to 100 s, except for these silences. */
 function acknowledgedBut(...silences: [fromMs: number, toMs: number][]): AcknowledgementGaps {
   const gaps = new AcknowledgementGaps();
   for (let at = 0; at < 100_000; at += 100) {
@@ -14,7 +14,7 @@ function acknowledgedBut(...silences: [fromMs: number, toMs: number][]): Acknowl
   return gaps;
 }
 
-/** A sample every half second to 100 s, in which one message is settled each, but for these standstills. */
+/** A sample every half second to 100 s, in which one message is settled each, except for these standstills. */
 function settledBut(...standstills: [fromMs: number, toMs: number][]): Sample[] {
   let settled = 0;
   return Array.from({ length: 201 }, (_, index) => {
@@ -55,26 +55,26 @@ describe('the refusal of a fault', () => {
     expect(refusals([faultRecord('a', 10_000, 20_000)], { acknowledgements })).toEqual([5_000]);
   });
 
-  it('ends where the next fault starts', () => {
+  it('ends when the next fault starts', () => {
     const acknowledgements = acknowledgedBut([29_000, 33_000]);
     const faults = [faultRecord('a', 10_000, 20_000), faultRecord('b', 30_000, 40_000)];
     expect(refusals(faults, { acknowledgements })).toEqual([1_000, 3_000]);
   });
 
-  it('does not end where a next fault could not be applied', () => {
+  it('does not end when a next fault could not be applied', () => {
     const acknowledgements = acknowledgedBut([29_000, 33_000]);
     const faults = [faultRecord('a', 10_000, 20_000), faultRecord('b', 30_000, 30_000, { problem: 'no' })];
     expect(refusals(faults, { acknowledgements })).toEqual([4_000, 0]);
   });
 
-  it('ends with the load: after it, silence is what is meant', () => {
+  it('ends with the load, because silence after it is intended', () => {
     const acknowledgements = acknowledgedBut([30_000, 100_000]);
     expect(refusals([faultRecord('a', 10_000, 20_000)], { acknowledgements, loadEndedAtMs: 30_000 })).toEqual(
       [0],
     );
   });
 
-  it('is charged to each of the faults that overlap, whatever their order in the list', () => {
+  it('is charged to each of the faults that overlap, in any order of the list', () => {
     const acknowledgements = acknowledgedBut([15_000, 18_000]);
     const faults = [
       faultRecord('inner', 14_000, 16_000),
@@ -84,7 +84,7 @@ describe('the refusal of a fault', () => {
     const found = recover(faults, { acknowledgements });
     expect(found.map(({ fault, refusedMs }) => [fault.name, refusedMs])).toEqual([
       ['outer', 3_000],
-      // Over at 16 s, and at 17 s the next begins.
+      // The fault is over at 16 s, and the next begins at 17 s.
       ['inner', 2_000],
       ['later', 1_000],
     ]);
@@ -97,7 +97,7 @@ describe('the resumption after a fault', () => {
     expect(resumptions([faultRecord('a', 10_000, 20_000)], { samples })).toEqual([2_500]);
   });
 
-  it('is at once where settling never stood still', () => {
+  it('takes no time when settling never stopped', () => {
     expect(resumptions([faultRecord('a', 10_000, 20_000)], {})).toEqual([500]);
   });
 
@@ -106,8 +106,8 @@ describe('the resumption after a fault', () => {
     expect(resumptions([faultRecord('a', 10_000, 20_000)], { samples })).toEqual([null]);
   });
 
-  it('does not take what was settled before the fault, and seen only after it, for a resumption', () => {
-    // Postgres cannot be read from 10 to 20 s; what it settled at the last moment shows at 20.5 s.
+  it('does not count what was settled before the fault, and seen only after it', () => {
+    // Postgres cannot be read from 10 to 20 s. What it settled at the last moment shows at 20.5 s.
     const figures: [number, number | null][] = [
       [9_500, 100],
       [10_000, null],
@@ -120,7 +120,7 @@ describe('the resumption after a fault', () => {
     expect(resumptions([faultRecord('a', 10_000, 20_000)], { samples })).toEqual([4_000]);
   });
 
-  it('takes the first sight of everything settled for a resumption', () => {
+  it('is the first sample with everything settled', () => {
     const samples = [
       sampleAt(9_500, { settled: 100, lag: 10 }),
       sampleAt(10_000, { settled: null, lag: null }),
@@ -130,25 +130,27 @@ describe('the resumption after a fault', () => {
     expect(resumptions([faultRecord('a', 10_000, 20_000)], { samples })).toEqual([2_000]);
   });
 
-  it('is seen in that nothing lags, where the load had ended before', () => {
+  it('is seen in that nothing lags, when the load had ended before', () => {
     const samples = [9_500, 10_000, 20_500].map((atMs) => sampleAt(atMs, { settled: 100, lag: 0 }));
     const fault = faultRecord('a', 9_000, 20_000);
     expect(resumptions([fault], { samples, loadEndedAtMs: 10_000 })).toEqual([500]);
     expect(resumptions([fault], { samples, loadEndedAtMs: 30_000 })).toEqual([null]);
   });
 
-  it('is told of each of the faults that overlap', () => {
+  it('is attributed to each of the faults that overlap', () => {
     const samples = settledBut([10_000, 33_000]);
     const faults = [faultRecord('a', 10_000, 20_000), faultRecord('b', 15_000, 30_000)];
     expect(resumptions(faults, { samples })).toEqual([13_000, 3_000]);
   });
 
   it('is null for a fault that was not applied', () => {
-    expect(resumptions([faultRecord('a', 10_000, 10_000, { problem: 'nobody leads' })], {})).toEqual([null]);
+    expect(resumptions([faultRecord('a', 10_000, 10_000, { problem: 'there is no leader' })], {})).toEqual([
+      null,
+    ]);
   });
 });
 
-describe('the drain', () => {
+describe('the drain after the load', () => {
   const lagging = (lags: (number | null)[]): Sample[] =>
     lags.map((lag, index) => sampleAt(index * 500, { lag }));
 
@@ -156,7 +158,7 @@ describe('the drain', () => {
     expect(drainedAt(lagging([0, 9, 0, 7, null, 0, null, 0]), 1_000)).toBe(2_500);
   });
 
-  it('is at once where nothing lagged when the load ended', () => {
+  it('takes no time when nothing lagged at the end of the load', () => {
     expect(drainedAt(lagging([9, 9, 0, 0]), 1_000)).toBe(1_000);
   });
 
@@ -164,12 +166,12 @@ describe('the drain', () => {
     ['something lags to the end', [9, 9, 0, 1]],
     ['the lag is not known again', [9, 9, 1, null]],
     ['there are no samples', []],
-  ])('never happened where %s', (_, lags) => {
+  ])('never happened when %s', (_, lags) => {
     expect(drainedAt(lagging(lags), 500)).toBeNull();
   });
 });
 
-describe('the faults together', () => {
+describe('the faults of a run together', () => {
   const recoveries: Recovery[] = [
     { fault: faultRecord('b', 0, 1), refusedMs: 100, resumedMs: 900 },
     { fault: faultRecord('a', 2, 3), refusedMs: 700, resumedMs: null },
@@ -193,7 +195,7 @@ describe('the faults together', () => {
     ]);
   });
 
-  it('have their worst', () => {
+  it('have a worst recovery', () => {
     const timeline = { samples: [], recoveries, loadEndedAtMs: 1_000, drainedAtMs: 3_500 };
     expect(recoveryMaximaOf(timeline)).toEqual({
       longestRefusedMs: 700,
@@ -209,7 +211,7 @@ describe('the faults together', () => {
     });
   });
 
-  it('stand in the timeline', () => {
+  it('are in the timeline', () => {
     const samples = settledBut().map((sample) => ({ ...sample, lag: sample.atMs < 99_000 ? 1 : 0 }));
     const timeline = timelineOf({
       samples,

@@ -14,7 +14,7 @@ afterEach(async () => {
   await rm(parent, { recursive: true });
 });
 
-it('holds the samples as they come, and at the end the verdict, the summary and the page', async () => {
+it('a report folder has the samples as they come, and at the end the verdict, the summary and the page', async () => {
   const folder = await ReportFolder.create(join(parent, 'chaos', 'run-1'));
   await folder.appendSample(sampleAt(0));
   await folder.appendSample(sampleAt(500));
@@ -30,17 +30,17 @@ it('holds the samples as they come, and at the end the verdict, the summary and 
   expect(await text('report.html')).toContain('var uPlot=');
 });
 
-it('takes an empty folder that exists', async () => {
+it('a report folder may exist if it is empty', async () => {
   expect((await ReportFolder.create(parent)).path).toBe(parent);
 });
 
-it('refuses a folder that holds something', async () => {
+it('a report folder that is not empty is refused', async () => {
   await writeFile(join(parent, 'verdict.json'), '{}');
   await expect(ReportFolder.create(parent)).rejects.toThrow(ReportFolderError);
   await expect(ReportFolder.create(parent)).rejects.toThrow(/is not empty; name a new folder/);
 });
 
-it('refuses a place where no folder can be', async () => {
+it('a report folder is refused at a path at which there can be none', async () => {
   await writeFile(join(parent, 'file'), '');
   await expect(ReportFolder.create(join(parent, 'file', 'run'))).rejects.toThrow(ReportFolderError);
 });

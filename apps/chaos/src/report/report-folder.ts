@@ -1,13 +1,3 @@
-/**
- * The folder of one run.
- *
- *   samples.jsonl   as it goes, a line per sample
- *   verdict.json    ┐
- *   summary.txt     ├ at the end, each written beside its name and then renamed: a file that is there is whole
- *   report.html     ┘
- *
- * A folder that holds anything already is refused, so that no run is mistaken for another.
- */
 import { appendFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -22,14 +12,23 @@ export class ReportFolderError extends Error {
   override readonly name = 'ReportFolderError';
 }
 
-/** A folder that belongs to one run. */
+/**
+ * A folder that belongs to one run.
+ *
+ *   samples.jsonl   during the run, one line per sample
+ *   verdict.json    ┐
+ *   summary.txt     ├ at the end, each written under another name and then renamed, so that it is never partial
+ *   report.html     ┘
+ *
+ * A folder that already has content is refused, so that no run is mistaken for another.
+ */
 export class ReportFolder {
   private constructor(readonly path: string) {}
 
   /**
-   * Creates the folder, and those above it.
+   * Creates the folder and its parents.
    *
-   * @throws ReportFolderError when something is in it already, or it cannot be made
+   * @throws ReportFolderError when it is not empty, or cannot be created
    */
   static async create(path: string): Promise<ReportFolder> {
     let entries: string[];
@@ -44,7 +43,7 @@ export class ReportFolder {
     return new ReportFolder(path);
   }
 
-  /** Where a file of this name is, or would be. */
+  /** The path of a file of this name, whether it exists or not. */
   file(name: string): string {
     return join(this.path, name);
   }
@@ -68,7 +67,7 @@ export class ReportFolder {
   }
 }
 
-/** Reads the chart library that is put into the page. */
+/** Reads the chart library for the page. */
 export async function readChartAssets(): Promise<ChartAssets> {
   const folder = join(dirname(createRequire(import.meta.url).resolve('uplot/package.json')), 'dist');
   const [script, style] = await Promise.all([

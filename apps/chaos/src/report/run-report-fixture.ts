@@ -1,4 +1,4 @@
-/** A run made by hand, for the tests of the reports: 60 s of load with three faults, in seeded words and figures. */
+/** A hand-made run for the tests of the reports: 60 s of load with three faults, in seeded words and figures. */
 import type { FaultRecord } from '../nemesis/fault.js';
 import { timelineOf } from './recovery.js';
 import type { RunReport } from './run-report.js';

@@ -1,4 +1,4 @@
-/** Everything a report is written from, and the word it begins with. */
+/** The content of a report, and the word it begins with. */
 import type { Verdict } from '../checker/verdict.js';
 import type { RunDescription, Timeline } from './timeline.js';
 
@@ -7,7 +7,7 @@ export interface RunReport {
   readonly run: RunDescription;
   readonly verdict: Verdict;
   readonly timeline: Timeline;
-  /** Most memory that the judge ever held, checking included: `process.resourceUsage().maxRSS * 1024`. */
+  /** The most memory that the judge ever held, checking included: `process.resourceUsage().maxRSS * 1024`. */
   readonly judgeBytesMax: number;
 }
 
@@ -20,9 +20,9 @@ export function verdictWord(valid: Verdict['valid']): VerdictWord {
   return valid ? 'VALID' : 'VIOLATED';
 }
 
-/** The verdict in one sentence, for someone who has never read one. */
+/** The verdict in one sentence, for a reader without experience. */
 export function verdictSentence({ valid, violations }: Verdict): string {
-  if (valid === 'unknown') return 'No promise was seen broken, but not everything could be told.';
+  if (valid === 'unknown') return 'No broken promise was found, but not everything could be read.';
   if (valid) return 'Every promise held: what was acknowledged took effect once.';
   return violations.length === 1 ? 'A promise was broken.' : `${violations.length} promises were broken.`;
 }

@@ -1,26 +1,16 @@
-/**
- * Looks at the run every half second and keeps what it saw.
- *
- *   rest ──▶ ask the store ──▶ note sent and acknowledged ──▶ record ──▶ rest
- *                 └─ no answer in time, or an error: null
- *
- * Promise: one reading of a source at a time, so a database that hangs collects one question and not hundreds; while
- * its answer is outstanding the figure is null. The store is asked before the moment is noted, so a sample never
- * claims that something was settled earlier than it was. A sample that cannot be recorded is thrown by `stop`.
- */
 import { setTimeout as rest } from 'node:timers/promises';
 import type { Sample } from './timeline.js';
 
 const EVERY_MS = 500;
 const ANSWER_MS_MAX = 2_000;
 
-/** Where the figures come from. Totals since the load began. */
+/** The sources of the figures. Totals are since the load began. */
 export interface SampleSources {
   sent(): number;
   acknowledged(): number;
   /** May throw, and may hang. */
   settled(): Promise<number>;
-  /** May throw, and may hang; null where it cannot be told. */
+  /** May throw, and may hang; null when it cannot be read. */
   lag(): number | null | Promise<number | null>;
 }
 
@@ -37,7 +27,16 @@ export interface SamplerOptions {
   readonly answerMsMax?: number;
 }
 
-/** Takes samples from `start` until `stop`. */
+/**
+ * Takes a sample every half second from `start` until `stop`, and keeps them.
+ *
+ *   rest ──▶ ask the store ──▶ note sent and acknowledged ──▶ record ──▶ rest
+ *                 └─ no answer in time, or an error: null
+ *
+ * There is one reading of a source at a time, so a database that hangs collects one query and not hundreds. While its
+ * answer is outstanding, the figure is null. The store is asked before the moment is noted, so a sample never claims
+ * that something was settled earlier than it was. `stop` throws when a sample could not be recorded.
+ */
 export class Sampler {
   private readonly taken: Sample[] = [];
   private readonly stopping = new AbortController();
@@ -52,7 +51,7 @@ export class Sampler {
     this.lag = new BoundedReading(() => sources.lag(), answerMsMax);
   }
 
-  /** What was seen so far, the oldest first: 3,600 in half an hour. */
+  /** The samples up to now, the oldest first: 3,600 in half an hour. */
   get samples(): readonly Sample[] {
     return this.taken;
   }
@@ -65,7 +64,7 @@ export class Sampler {
   /**
    * Takes a last sample and ends.
    *
-   * @throws Error when samples could not be recorded; they are in `samples` all the same
+   * @throws Error when samples could not be recorded; they are in `samples` even so
    */
   async stop(): Promise<readonly Sample[]> {
     if (this.running && !this.stopping.signal.aborted) {
@@ -110,7 +109,7 @@ export class Sampler {
   }
 }
 
-/** A figure that is asked for once at a time and waited for only so long. */
+/** A figure that is asked for once at a time, with a time limit. */
 class BoundedReading {
   private isOutstanding = false;
 

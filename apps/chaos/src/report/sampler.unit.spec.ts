@@ -44,8 +44,8 @@ function startSampler(
   return { sampler: started, taken };
 }
 
-describe('the sampler', () => {
-  it('keeps and records what it sees', async () => {
+describe('the sampler of a chaos run', () => {
+  it('keeps and records its samples', async () => {
     const { sampler, taken } = startSampler();
     await taken(3);
     const samples = await sampler.stop();
@@ -80,7 +80,7 @@ describe('the sampler', () => {
     expect(await sampler.stop()).toHaveLength(2);
   });
 
-  it('says null where a source throws, and asks again', async () => {
+  it('gives null when a source throws, and asks again', async () => {
     const settled = jest.fn<() => Promise<number>>().mockResolvedValue(7);
     settled.mockRejectedValueOnce(new Error('no Postgres'));
     const lag = jest.fn<() => number>().mockReturnValue(3);
@@ -95,7 +95,7 @@ describe('the sampler', () => {
     ]);
   });
 
-  it('says null while a source hangs, and does not ask it a second time', async () => {
+  it('gives null while a source hangs, and does not ask it a second time', async () => {
     let answer: (settled: number) => void = () => undefined;
     const settled = jest.fn<() => Promise<number>>().mockResolvedValue(9);
     settled.mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)));
@@ -121,7 +121,7 @@ describe('the sampler', () => {
     expect(most).toBe(1);
   });
 
-  it('says at the end that samples could not be recorded, and has them all the same', async () => {
+  it('throws at the end when samples could not be recorded, and has them even so', async () => {
     const record = jest.fn<(sample: Sample) => Promise<void>>().mockRejectedValue(new Error('disk full'));
     const { sampler } = startSampler({}, { record });
     await expect(sampler.stop()).rejects.toMatchObject({ cause: new Error('disk full') });

@@ -1,4 +1,4 @@
-/** The report as text: the verdict first, then what it rests on. */
+/** The report as text: the verdict first, then its grounds. */
 import Table from 'cli-table3';
 import pc from 'picocolors';
 import { VIOLATIONS, type Verdict } from '../checker/verdict.js';
@@ -7,7 +7,7 @@ import { faultKindsOf, recoveryMaximaOf } from './recovery.js';
 import { verdictSentence, verdictWord, type RunReport } from './run-report.js';
 import type { RunDescription, Timeline } from './timeline.js';
 
-/** Of each violation; verdict.json has more of them. */
+/** Examples of each violation; verdict.json has more of them. */
 const EXAMPLES_MAX = 5;
 
 type Colours = ReturnType<typeof pc.createColors>;
@@ -18,7 +18,7 @@ export interface SummaryStyle {
   readonly colours: boolean;
 }
 
-/** The whole text, without a line end at its end. */
+/** The whole text, without a line feed at its end. */
 export function summaryText(report: RunReport, style: SummaryStyle): string {
   const colours = pc.createColors(style.colours);
   const { run, verdict, timeline } = report;
@@ -48,7 +48,7 @@ function verdictLines(verdict: Verdict, colours: Colours): string {
   return [`${paint(colours.bold(word))}  ${verdictSentence(verdict)}`, ...unknowns, ...violations].join('\n');
 }
 
-/** The tries whose end nobody knows may have gone either way; that is no violation, and is said. */
+/** Tries of unknown outcome may have gone either way. That is not a violation, but the summary says so. */
 function unknownOutcomes({ tally }: Verdict): string {
   const { unknownStored, unknownNotStored } = tally;
   const total = unknownStored + unknownNotStored;
@@ -106,7 +106,7 @@ function titled(title: string, body: string, colours: Colours): string {
   return `${colours.bold(title)}\n${body}`;
 }
 
-/** An example may hold anything; a terminal must not obey it. */
+/** An example may contain anything, and a terminal must not obey it. */
 function printable(text: string): string {
   // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (char) => JSON.stringify(char).slice(1, -1));

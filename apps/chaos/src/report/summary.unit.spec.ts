@@ -11,7 +11,7 @@ const VIOLATED = {
   violations: [{ name: 'lost', count: 2_345, examples: ['topic a, id 1', 'topic \u001b[31mb\n, id 2'] }],
 } as const;
 
-describe('the summary', () => {
+describe('the summary of a run', () => {
   it.each([
     [{ valid: true } as const, /^VALID {2}Every promise held/],
     [VIOLATED, /^VIOLATED {2}A promise was broken/],
@@ -23,11 +23,11 @@ describe('the summary', () => {
     expect(plain(verdict)).toMatch(beginning);
   });
 
-  it('counts with thousands apart', () => {
+  it('separates the thousands of counts', () => {
     expect(plain()).toMatch(/messages sent, repeats included +│ +120,000 │/);
   });
 
-  it('says of unknown outcomes that they may go either way, and how many did', () => {
+  it('says that events of unknown outcome may have gone either way, and how many did', () => {
     expect(plain()).toContain('1,290 events were of unknown outcome, and may have gone either way');
     expect(plain()).toContain('1,234 were stored, 56 were not.');
   });
@@ -39,23 +39,23 @@ describe('the summary', () => {
     expect(text).toContain('… and 2,343 more');
   });
 
-  it('lets no example speak to the terminal', () => {
+  it('lets no example control the terminal', () => {
     expect(plain(VIOLATED)).toContain('  topic \\u001b[31mb\\n, id 2');
   });
 
-  it('tells of the faults by kind', () => {
+  it('lists the faults by kind', () => {
     const text = plain();
     expect(text).toMatch(/kill-worker +│ +1 │ +0\.4 s │ +1\.0 s │ +0 │ +1 │/);
     expect(text).toMatch(/pause-postgres +│ +1 │ +2\.3 s/);
     expect(text).toContain('kill-worker: no worker runs');
   });
 
-  it('tells how to repeat the run', () => {
+  it('says how to repeat the run', () => {
     expect(plain()).toContain('Seed 4711: 1 min at 2,000/s');
     expect(plain()).toContain('Again: npx sekali chaos --seed 4711 --minutes 1');
   });
 
-  it('says of a run without faults and without unknown outcomes that it had none', () => {
+  it('says so when a run had no faults and no unknown outcomes', () => {
     const report = runReport();
     const tally = { ...report.verdict.tally, unknownStored: 0, unknownNotStored: 0 };
     const text = summaryText(
@@ -71,7 +71,7 @@ describe('the summary', () => {
     expect(text).toMatch(/time to drain +│ +never drained/);
   });
 
-  it('is coloured only if asked', () => {
+  it('is coloured only on request', () => {
     const report = runReport(VIOLATED);
     expect(summaryText(report, { colours: false })).not.toContain('\u001b');
     expect(summaryText(report, { colours: true })).toContain('\u001b[31m');
@@ -79,7 +79,7 @@ describe('the summary', () => {
 });
 
 describe('the verdict file', () => {
-  it('holds what the summary says', () => {
+  it('has the content of the summary', () => {
     const report = runReport(VIOLATED);
     expect(JSON.parse(JSON.stringify(verdictFile(report)))).toMatchObject({
       valid: false,

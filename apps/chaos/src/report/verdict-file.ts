@@ -1,4 +1,4 @@
-/** What `verdict.json` holds: the same as the summary, for a machine. */
+/** What `verdict.json` has: the content of the summary, for a machine. */
 import type { Tally, Verdict, Violation } from '../checker/verdict.js';
 import { faultKindsOf, recoveryMaximaOf, type FaultKind, type RecoveryMaxima } from './recovery.js';
 import type { RunReport } from './run-report.js';

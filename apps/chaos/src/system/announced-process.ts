@@ -1,9 +1,8 @@
-/** A process that `sekali up` runs: its pid is what `up` said last. */
 import { until } from './deadline.js';
 import { sendSignal } from './signals.js';
 import type { Role, TargetProcess } from './target.js';
 
-/** What kind of process a name of `up` means; undefined for one that nobody disturbs, such as "setup". */
+/** What kind of process a name of `up` means; undefined for one that no fault disturbs, such as "setup". */
 export function roleOf(name: string): Role | undefined {
   if (name === 'postgres') return 'postgres';
   if (name.startsWith('nats-')) return 'broker';
@@ -11,7 +10,7 @@ export function roleOf(name: string): Role | undefined {
   return name.startsWith('worker-') ? 'worker' : undefined;
 }
 
-/** One such process. */
+/** A process that `sekali up` runs. Its pid is the one that `up` announced last. */
 export class AnnouncedProcess implements TargetProcess {
   constructor(
     readonly name: string,
@@ -23,7 +22,7 @@ export class AnnouncedProcess implements TargetProcess {
     return this.current;
   }
 
-  /** `up` said that it ended (undefined), or that a new run of it works. */
+  /** `up` announced that it ended (undefined), or that a new run of it works. */
   announce(pid: number | undefined): void {
     this.current = pid;
   }

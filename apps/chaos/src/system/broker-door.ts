@@ -1,7 +1,7 @@
 /**
  * The judge's door to the brokers: who leads, and whether every replica has caught up.
  *
- * A question has two seconds. "Nobody answers" is an answer here, since faults are what makes it so.
+ * A request has two seconds. No answer is a result here, since faults cause it.
  */
 import { jetstreamManager, type ClusterInfo, type JetStreamManager, type PeerInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -12,8 +12,8 @@ import { JUDGE_NAME } from './sql-door.js';
 
 const REQUEST_MS_MAX = 2_000;
 const RECONNECT_WAIT_MS = 250;
-const LOOK_INTERVAL_MS = 250;
-/** Followers answer the leader every second: one silent for longer is stopped, whatever its last state was. */
+const PROBE_INTERVAL_MS = 250;
+/** Followers answer the leader every second. One that is silent for longer is stopped, whatever its last state was. */
 const SILENT_MS_MAX = 3_000;
 const NANOS_PER_MS = 1_000_000;
 
@@ -25,19 +25,19 @@ export async function connectToBrokers(urls: readonly string[]): Promise<NatsCon
     maxReconnectAttempts: -1,
     reconnectTimeWait: RECONNECT_WAIT_MS,
     timeout: REQUEST_MS_MAX,
-    // A paused broker says nothing: look for another one after four seconds.
+    // A paused broker sends nothing, so after four seconds the client turns to another one.
     pingInterval: 2_000,
     maxPingOut: 2,
     noAsyncTraces: true,
   });
 }
 
-/** The API of JetStream, with a short time-out. */
+/** The API of JetStream, with a short timeout. */
 export async function brokerApi(connection: NatsConnection): Promise<JetStreamManager> {
   return jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_MS_MAX });
 }
 
-/** A stream as the judge asks for it. */
+/** A stream in the judge's requests. */
 export class WatchedStream {
   constructor(
     private readonly connection: NatsConnection,
@@ -45,7 +45,7 @@ export class WatchedStream {
     readonly consumers: readonly string[],
   ) {}
 
-  /** The leader's server name; undefined when nobody leads, or nobody answers. */
+  /** The leader's server name; undefined when there is no leader, or no answer. */
   async leaderOf(what: 'stream' | { readonly consumer: string }): Promise<string | undefined> {
     try {
       const api = await brokerApi(this.connection);
@@ -62,16 +62,16 @@ export class WatchedStream {
   /**
    * Resolves when every replica is online and current. Throws `DeadlineError`, naming those that are not.
    *
-   * @param except a broker that is known to be down and not waited for; it must not lead either
+   * @param except a broker that is known to be down; it is not waited for, and must not lead either
    */
   async untilReplicasCurrent(timeoutMs: number, except?: string): Promise<void> {
-    const look = async (): Promise<true> => {
+    const probe = async (): Promise<true> => {
       const behind = await this.replicasBehind(except);
       if (behind.length > 0) throw new Error(behind.join(', '));
       return true;
     };
     const what = 'every replica to be current';
-    await until(look, { timeoutMs, what, intervalMs: LOOK_INTERVAL_MS });
+    await until(probe, { timeoutMs, what, intervalMs: PROBE_INTERVAL_MS });
   }
 
   private async replicasBehind(except: string | undefined): Promise<string[]> {
@@ -91,7 +91,7 @@ export class WatchedStream {
   }
 }
 
-/** What is not as it should be in one Raft group, a phrase each. */
+/** What is wrong in one Raft group, one phrase each. */
 export function behindIn(
   what: string,
   cluster: ClusterInfo | undefined,
@@ -99,7 +99,7 @@ export function behindIn(
   except?: string,
 ): string[] {
   if (replicas === 1) return [];
-  if (cluster?.leader === undefined || cluster.leader === '') return [`${what}: nobody leads`];
+  if (cluster?.leader === undefined || cluster.leader === '') return [`${what}: there is no leader`];
   if (cluster.leader === except) return [`${what}: ${except} still leads`];
   const followers: readonly Partial<PeerInfo>[] = cluster.replicas ?? [];
   if (followers.length !== replicas - 1) return [`${what}: ${followers.length + 1} of ${replicas} replicas`];
@@ -108,7 +108,7 @@ export function behindIn(
     .map(({ name, lag = 0 }) => `${what}: ${name ?? 'one'} is not current (lag ${lag})`);
 }
 
-/** On the wire, what is zero or false is left out. */
+/** On the wire, a field that is zero or false is left out. */
 function isCurrent({ current, offline = false, lag = 0, active = 0 }: Partial<PeerInfo>): boolean {
   return current === true && !offline && lag === 0 && active <= SILENT_MS_MAX * NANOS_PER_MS;
 }

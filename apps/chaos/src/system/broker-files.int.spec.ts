@@ -1,4 +1,4 @@
-/** Copies of stores: all of one, or what the consumers have in it. */
+/** Copies of stores: the whole of one, or the state of its consumers. */
 import {
   existsSync,
   mkdirSync,
@@ -26,7 +26,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'broker-files-'));
   mkdirSync(join(folder, 'disk'));
   mkdirSync(join(folder, 'nats-1'));
-  // A store may be a link to a disk of its own.
+  // A store may be a link to a separate disk.
   symlinkSync(join(folder, 'disk'), join(folder, 'nats-2'));
   stores = ['nats-1', 'nats-2'].map((name) => ({ name, directory: join(folder, name) }));
   for (const store of stores) write(store, 'older');
@@ -62,7 +62,7 @@ describe('StoreCopy', () => {
     await copy.discard();
   });
 
-  it('puts back what consumers have, and nothing of the stream', async () => {
+  it('puts back the state of consumers, and nothing of the stream', async () => {
     const copy = await StoreCopy.of(stores, 'consumers');
     for (const store of stores) write(store, 'newer');
     await copy.putBack(stores, 'consumers');

@@ -1,9 +1,9 @@
 /**
  * Copies of what brokers keep on disk, to be put back later.
  *
- *   <copy>/nats-1, <copy>/nats-2 …      all of a store as it was at one moment
+ *   <copy>/nats-1, <copy>/nats-2 …      a whole store as it was at one moment
  *
- * A copy is taken from brokers that stand still, and put back where none runs; both are the caller's to see to.
+ * The caller must pause the brokers before a copy, and end them before it is put back.
  */
 import { constants, mkdtempSync } from 'node:fs';
 import { access, cp, readdir, rm } from 'node:fs/promises';
@@ -17,14 +17,14 @@ export interface Store {
   readonly directory: string;
 }
 
-/** What of a store is looked at. */
+/** The part of a store that is copied. */
 export type Choice = 'everything' | 'consumers';
 
-/** A moment of several stores. */
+/** The copies of several stores at one moment. */
 export class StoreCopy {
   private constructor(private readonly folder: string) {}
 
-  /** Takes what was chosen of each store. */
+  /** Copies the chosen part of each store. */
   static async of(stores: readonly Store[], choice: Choice = 'everything'): Promise<StoreCopy> {
     const copy = new StoreCopy(mkdtempSync(join(tmpdir(), 'sekali-stores-')));
     try {
@@ -36,7 +36,7 @@ export class StoreCopy {
     }
   }
 
-  /** Puts it in the place of what each of these stores holds now. */
+  /** Replaces the present content of each of these stores by its copy. */
   async putBack(stores: readonly Store[], choice: Choice = 'everything'): Promise<void> {
     await Promise.all(
       stores.map(async ({ name, directory }) => {
@@ -47,7 +47,7 @@ export class StoreCopy {
     );
   }
 
-  /** Gives back its room. Repeatable. */
+  /** Removes the copies. It may be called again. */
   async discard(): Promise<void> {
     await remove(this.folder);
   }
@@ -59,7 +59,7 @@ export class StoreCopy {
   }
 }
 
-/** Empties a store: the broker that has it comes back with nothing. */
+/** Empties a store: its broker comes back with nothing. */
 export async function emptyStore(directory: string): Promise<void> {
   for (const path of await pathsOf(directory, 'everything')) await remove(join(directory, path));
 }
@@ -67,7 +67,7 @@ export async function emptyStore(directory: string): Promise<void> {
 /**
  * Below a store:
  *
- *   jetstream/<account>/streams/<stream>/obs   where the consumers of a stream are
+ *   jetstream/<account>/streams/<stream>/obs   the state of the consumers of a stream
  *   jetstream/<system account>/_js_/C-…        the log of each consumer's Raft group
  */
 async function pathsOf(directory: string, choice: Choice): Promise<string[]> {

@@ -1,21 +1,13 @@
-/**
- * The routes between brokers, led through proxies of ours: a link for each pair, with a listener for each direction.
- *
- *   nats-1 ──▶ proxy ──▶ nats-2        nats-2 ──▶ proxy ──▶ nats-1        and so on
- *
- * Brokers also tell each other where they can be reached. Each is made to tell an address where nobody answers, so
- * that no route finds its way past the proxies. Clients are not touched.
- */
 import { readFile, writeFile } from 'node:fs/promises';
 import { TcpLink } from './tcp-link.js';
 import type { BrokerRoutes } from './target.js';
 
-/** Port 1 is reserved, and nobody listens there. */
+/** Port 1 is reserved, and no program listens there. */
 const NOWHERE = '127.0.0.1:1';
 const ROUTES = /^( *)routes: \[(.*)\]$/m;
 const CLUSTER_LISTEN = /cluster \{[^}]*?listen: "[^"]*:(\d+)"/;
 
-/** A broker, and the file that says how it is started. */
+/** A broker, and its configuration file. */
 export interface ConfiguredBroker {
   readonly name: string;
   readonly configuration: string;
@@ -26,14 +18,21 @@ interface Pair {
   readonly link: TcpLink;
 }
 
-/** See the head of this file. */
+/**
+ * The routes between brokers, led through proxies of ours: a link for each pair, with a listener for each direction.
+ *
+ *   nats-1 ──▶ proxy ──▶ nats-2        nats-2 ──▶ proxy ──▶ nats-1        and so on
+ *
+ * Brokers also tell each other their addresses. Each is made to send an address without a listener, so that no route
+ * finds its way past the proxies. Clients are not affected.
+ */
 export class ProxiedRoutes implements BrokerRoutes {
   private constructor(private readonly pairs: readonly Pair[]) {}
 
   /**
-   * Writes the proxies into the configuration of each broker; they are used from its next start on.
+   * Writes the proxies into the configuration of each broker. They are used from its next start on.
    *
-   * @throws when a configuration has no routes, or another shape than expected
+   * @throws when a configuration has no routes, or an unexpected shape
    */
   static async lead(brokers: readonly ConfiguredBroker[]): Promise<ProxiedRoutes> {
     const texts = new Map<string, string>();
@@ -69,13 +68,13 @@ export class ProxiedRoutes implements BrokerRoutes {
     for (const { link } of this.pairs) link.heal();
   }
 
-  /** Ends the proxies; whoever used them must be gone. */
+  /** Ends the proxies. The brokers that used them must have ended. */
   async close(): Promise<void> {
     await Promise.all(this.pairs.map(({ link }) => link.close()));
   }
 }
 
-/** The URL by which the others reach a broker, with the password in it if there is one. */
+/** The URL by which the others reach a broker, with its password if there is one. */
 function routeTo(name: string, text: string, all: readonly string[]): string {
   const port = CLUSTER_LISTEN.exec(text)?.[1];
   const urls = all.flatMap((other) => JSON.parse(`[${ROUTES.exec(other)?.[2] ?? ''}]`) as string[]);

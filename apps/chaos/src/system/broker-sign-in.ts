@@ -1,4 +1,7 @@
-/** URLs of brokers as the client takes them: user and password apart, which it would drop from a URL without a word. */
+/**
+ * URLs of brokers in the form that the client takes. User and password are separate, because it would silently drop
+ * them from a URL.
+ */
 
 /** What `connect` needs to reach brokers. */
 export interface BrokerDoors {

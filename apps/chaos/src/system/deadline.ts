@@ -1,4 +1,4 @@
-/** Waiting with a bound: every wait of the judge ends, and says what it waited for when it ends badly. */
+/** Waiting with a bound: every wait of the judge ends, and its error says what it waited for. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const INTERVAL_MS = 50;
@@ -13,15 +13,15 @@ export interface UntilOptions {
   readonly timeoutMs: number;
   /** What is waited for, for the message: "nats-2 to be started again". */
   readonly what: string;
-  /** Pause between two looks; 50 ms when left out. */
+  /** Pause between two probes; 50 ms when left out. */
   readonly intervalMs?: number;
   /** Gives up with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Asks again and again until the answer is neither undefined nor false, and returns it. An `ask` that throws has no
- * answer yet. Throws `DeadlineError` when the time is up, with the last error as its cause.
+ * Asks repeatedly until the answer is neither undefined nor false, and returns it. An `ask` that throws has no answer
+ * yet. Throws `DeadlineError` when the time is up, with the last error as its cause.
  */
 export async function until<T>(
   ask: () => T | undefined | false | Promise<T | undefined | false>,
@@ -45,8 +45,8 @@ export async function until<T>(
   }
 }
 
-/** The promise's own end, or `DeadlineError` at `timeoutMs`; what comes later is ignored. */
-export async function within<T>(promise: Promise<T>, timeoutMs: number, what: string): Promise<T> {
+/** The promise's own end, or `DeadlineError` at `timeoutMs`; a later end is ignored. */
+export async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, what: string): Promise<T> {
   const ended = new AbortController();
   const late = sleep(timeoutMs, undefined, { signal: ended.signal }).then(() => {
     throw new DeadlineError(`waited ${timeoutMs / 1_000} s for ${what}`);
@@ -59,7 +59,7 @@ export async function within<T>(promise: Promise<T>, timeoutMs: number, what: st
   }
 }
 
-/** The message of whatever was thrown. */
+/** The message of anything that was thrown. */
 export function describeError(error: unknown): string {
   // A refused connection to a name with several addresses is an AggregateError without a message.
   if (error instanceof AggregateError && error.message === '')

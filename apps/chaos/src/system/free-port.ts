@@ -1,9 +1,3 @@
-/**
- * A free TCP port on loopback, to be kept through restarts.
- *
- * Drawn from below the range that systems give to outgoing connections: while its owner is down, no client's own
- * socket can take it.
- */
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
@@ -11,7 +5,12 @@ const PORT_MIN = 15_000;
 const PORT_MAX = 29_999;
 const DRAWS_MAX = 200;
 
-/** Draws a port that nobody listens on at this moment. */
+/**
+ * Chooses a port on loopback at which no program listens now, to be kept through restarts.
+ *
+ * It is from below the range that systems give to outgoing connections. So no client's own socket can take it while its
+ * owner is down.
+ */
 export async function drawFreePort(): Promise<number> {
   for (let draw = 0; draw < DRAWS_MAX; draw += 1) {
     const port = randomInt(PORT_MIN, PORT_MAX + 1);

@@ -1,9 +1,3 @@
-/**
- * A running system that somebody else started: addresses, and nothing more.
- *
- * There is no process to signal, no link to disturb and no store to wipe, so only the faults that an operator could
- * cause by SQL or by the brokers' API apply.
- */
 import type { NatsConnection } from '@nats-io/nats-core';
 import { connectToBrokers, WatchedStream } from './broker-door.js';
 import { runStatement } from './sql-door.js';
@@ -19,7 +13,12 @@ export interface GivenSystemOptions {
   readonly consumers: readonly string[];
 }
 
-/** A system by its addresses. */
+/**
+ * A running system that the judge did not start: addresses, and nothing more.
+ *
+ * There is no process to signal, no link to disturb and no store to wipe. So only the faults apply that an operator
+ * could cause by SQL or by the brokers' API.
+ */
 export class GivenSystem implements Target {
   readonly processes: readonly TargetProcess[] = [];
   readonly routes = undefined;
@@ -57,7 +56,7 @@ export class GivenSystem implements Target {
     return undefined;
   }
 
-  /** Nothing of it is ours to hold. */
+  /** No restarts of it can be held. */
   holdRestarts(): () => void {
     return () => undefined;
   }
@@ -71,7 +70,7 @@ export class GivenSystem implements Target {
   }
 
   connectionsOf(): Promise<number> {
-    return Promise.reject(new Error('the monitoring of a given system is out of reach'));
+    return Promise.reject(new Error('the monitoring of a running system is out of reach'));
   }
 
   sql(statement: string, parameters: readonly unknown[] = []): Promise<Record<string, unknown>[]> {

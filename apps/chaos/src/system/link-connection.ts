@@ -1,20 +1,19 @@
-/**
- * One connection through a proxy: two sockets, and a pipe for each direction.
- *
- * Order is kept and nothing is lost while it is open: what one side sent before it ended arrives before the end.
- * A side that fails takes the other with it, unless the connection was frozen: then neither hears of the other.
- */
 import { connect, type Socket } from 'node:net';
 
 const BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Where a listener leads to. */
+/** The destination of a listener. */
 export interface LinkTarget {
   readonly host: string;
   readonly port: number;
 }
 
-/** A connection that passes. */
+/**
+ * One connection through a proxy: two sockets, and a pipe for each direction.
+ *
+ * Order is kept and nothing is lost while it is open: what one side sent before it ended arrives before the end. A side
+ * that fails takes the other with it, unless the connection was frozen. Then neither notices the other's end.
+ */
 export class LinkConnection {
   private readonly far: Socket;
   private readonly pipes: readonly Pipe[];
@@ -34,13 +33,13 @@ export class LinkConnection {
     this.follow(this.far, near, onClosed);
   }
 
-  /** No byte passes from here on, and nothing is closed. */
+  /** No byte passes from now on, and nothing is closed. */
   freeze(): void {
     this.frozen = true;
     for (const pipe of this.pipes) pipe.stop();
   }
 
-  /** Freezes it and resets one side; the other never hears of it. */
+  /** Freezes it and resets one side; the other does not notice. */
   abandon(side: 'near' | 'far'): void {
     this.freeze();
     this[side].resetAndDestroy();

@@ -1,4 +1,4 @@
-/** A local system comes up as asked, and is gone afterwards whatever was done to it. */
+/** A local system starts as requested, and has ended completely afterwards, whatever was done to it. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -43,7 +43,7 @@ describe('LocalSystem', () => {
   }
 
   it(
-    'is stopped although processes stand still, links are cut and restarts are held',
+    'is stopped although processes are paused, links are cut and restarts are held',
     async () => {
       const system = await LocalSystem.start(options());
       const names = ['gateway-1', 'gateway-p1', 'nats-1', 'postgres', 'worker-p1', 'worker-p2'];
@@ -60,14 +60,14 @@ describe('LocalSystem', () => {
   );
 
   it(
-    'is stopped although "up" was killed, and says so when it happens',
+    'is stopped although "up" was killed, and reports that it was',
     async () => {
       let lost: string | undefined;
       const system = await LocalSystem.start(options({ onLost: (what) => (lost = what) }));
       const [pids, store] = [pidsOf(system), system.brokerStore('nats-1') as string];
       const broker = system.processes.find(({ role }) => role === 'broker');
       process.kill(parentOf(broker?.pid as number), 'SIGKILL');
-      await waitFor(() => lost, { timeoutMs: 5_000, describe: 'the loss to be told' });
+      await waitFor(() => lost, { timeoutMs: 5_000, describe: 'the loss to be reported' });
       await nothingIsLeft(system, pids, store);
     },
     TEST_MS_MAX,

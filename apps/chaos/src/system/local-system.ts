@@ -1,12 +1,3 @@
-/**
- * The system under test on this machine: `sekali up --ephemeral`, and applications of the judge's own beside it.
- *
- *   start   up ─ready─▶ brokers prepared ─▶ links ─▶ gateway-p1 ‖ worker-p1 ‖ worker-p2 ─▶ judged
- *   stop    wake everything ─▶ applications ─▶ links ─▶ up, or whatever of it is left ─▶ routes, disks
- *
- * Promise: `stop` leaves no process, may be called at any time and more than once; a `start` that fails or is aborted
- * has stopped what it had started. Logs of all processes are in `<folder>/logs` afterwards.
- */
 import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { systemEnvironment } from '#config';
@@ -33,17 +24,17 @@ const APPLICATION_READY_MS_MAX = 60_000;
 const APPLICATION_STOP_MS = 12_000;
 const DISK_BYTES = 384 * 1024 ** 2;
 
-/** What a system is made from. */
+/** What a system needs. */
 export interface LocalSystemOptions {
-  /** Of this run; `logs` is made in it. */
+  /** The folder of this run; `logs` is created in it. */
   readonly folder: string;
   /** Settings for all its programs, such as `{ SEKALI_ACK_WAIT_MS: '6000' }`. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Brokers: 1, 3 or 5. Default 3. */
   readonly nodes?: number;
-  /** What is done to the brokers before anything else is started. Default nothing. */
+  /** How the brokers are prepared before anything else is started. Default: not at all. */
   readonly prepare?: readonly Preparation[];
-  /** Size of each broker's disk, where they get their own. Default 384 MiB. */
+  /** Size of each broker's separate disk, if it gets one. Default 384 MiB. */
   readonly diskBytes?: number;
   /** Ordinary workers of `up`. Default 0: the judge's own do the work. */
   readonly workers?: number;
@@ -55,9 +46,9 @@ export interface LocalSystemOptions {
   readonly stream?: string;
   /** Durable consumers that must settle everything. Default "store" and "accounts". */
   readonly consumers?: readonly string[];
-  /** Gives up the start; afterwards it means nothing. */
+  /** Ends the start; afterwards it has no effect. */
   readonly signal?: AbortSignal;
-  /** Told when `sekali up` ends by itself: nothing of the run means anything then. */
+  /** Called when `sekali up` ends by itself, because the run means nothing from then on. */
   readonly onLost?: (what: string) => void;
 }
 
@@ -73,7 +64,15 @@ interface Parts {
   readonly watched: WatchedStream;
 }
 
-/** A running local system. */
+/**
+ * The system under test on this machine: `sekali up --ephemeral`, with additional applications of the judge.
+ *
+ *   start   up ─ready─▶ brokers prepared ─▶ links ─▶ gateway-p1 ‖ worker-p1 ‖ worker-p2 ─▶ judged
+ *   stop    wake everything ─▶ applications ─▶ links ─▶ up, or what is left of it ─▶ routes, disks
+ *
+ * `stop` leaves no process, and may be called at any time and more than once. A `start` that fails or is aborted has
+ * stopped what it had started. Afterwards the logs of all processes are in `<folder>/logs`.
+ */
 export class LocalSystem implements Target {
   private holds = 0;
   private stopped: Promise<void> | undefined;
@@ -83,7 +82,7 @@ export class LocalSystem implements Target {
     process.once('exit', this.wake);
   }
 
-  /** Starts it and resolves when all of it works. Throws, with the last words of what failed. */
+  /** Starts it and resolves when all of it works. Throws, with the last lines of what failed. */
   static async start(options: LocalSystemOptions): Promise<LocalSystem> {
     const { nodes = 3, workers = 0, signal } = options;
     const logFolder = join(options.folder, 'logs');
@@ -103,7 +102,7 @@ export class LocalSystem implements Target {
       const prepared = await prepareBrokers({
         data: ready.data,
         brokers: up.processes.filter(({ role }) => role === 'broker'),
-        wanted: options.prepare ?? [],
+        preparations: options.prepare ?? [],
         diskBytes: options.diskBytes ?? DISK_BYTES,
         hold: (held) => up.hold(held),
       });
@@ -138,7 +137,7 @@ export class LocalSystem implements Target {
   get processes(): readonly TargetProcess[] {
     return [...this.parts.up.processes, ...this.parts.own];
   }
-  /** Those of `up` first; the last one reaches the rest through links. */
+  /** The gateways of `up` come first; the last one reaches the rest through links. */
   get gatewayUrls(): readonly string[] {
     return this.parts.gatewayUrls;
   }
@@ -151,7 +150,7 @@ export class LocalSystem implements Target {
   get routes(): BrokerRoutes | undefined {
     return this.parts.prepared.routes;
   }
-  /** What could not be prepared and why, a line each. */
+  /** What could not be prepared and why, one line each. */
   get notes(): readonly string[] {
     return this.parts.prepared.notes;
   }
@@ -205,7 +204,7 @@ export class LocalSystem implements Target {
     return this.parts.watched.untilReplicasCurrent(timeoutMs, except);
   }
 
-  /** Stops all of it. Throws when a process is left even so, naming it. */
+  /** Stops all of it. When a process is left even so, it throws and names it. */
   stop(): Promise<void> {
     this.stopped ??= this.stopInOrder();
     return this.stopped;

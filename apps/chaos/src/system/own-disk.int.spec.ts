@@ -1,4 +1,4 @@
-/** Disks that can be filled: mounted where that is allowed, and the reason told where it is not. */
+/** Disks that can be filled. They are mounted where that is allowed; otherwise the tests check the reason. */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,13 +13,13 @@ if (mounted === undefined) saysWhy(opened.why);
 else canBeFilled(mounted);
 
 function saysWhy(why: string): void {
-  it('cannot be mounted here, which takes root on Linux, and says why', () => {
+  it('a small disk cannot be mounted here, which needs root on Linux, and the reason is given', () => {
     expect(why).toMatch(/\S/);
   });
 }
 
 function canBeFilled(disks: OwnDisks): void {
-  it('takes a store, is filled to the last byte, is freed, and leaves nothing mounted', async () => {
+  it('a small disk takes a store, is filled to the last byte, is freed, and leaves nothing mounted', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'own-disk-'));
     const store = join(folder, 'store');
     try {
@@ -42,7 +42,7 @@ function canBeFilled(disks: OwnDisks): void {
     rmSync(folder, { recursive: true });
   });
 
-  it('says why, where a disk cannot be mounted', async () => {
+  it('a disk that cannot be mounted has a reason', async () => {
     const refused = await OwnDisks.open(Number.NaN);
     expect(refused).toEqual({ disks: undefined, why: expect.stringMatching(/\S/) as unknown });
   });

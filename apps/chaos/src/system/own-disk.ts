@@ -1,10 +1,10 @@
 /**
- * Small disks for brokers: a tmpfs each, which takes root on Linux.
+ * Small disks for brokers: a tmpfs each, which needs root on Linux.
  *
  *   <data>/nats-1/store ──symbolic link──▶ <folder>/nats-1 (tmpfs)
  *
- * The link lets `sekali up` clear its data away as if the disk were not there. A disk is filled by a file that takes
- * every byte that is left, and freed by removing that file.
+ * With the link, `sekali up` clears its data as if there were no disk. A disk is filled by a file that takes every byte
+ * that is left, and freed by removing that file.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -35,7 +35,7 @@ export class OwnDisks {
     process.once('exit', this.unmountNow);
   }
 
-  /** Tries whether a disk can be mounted at all. @returns undefined, and why, where it cannot */
+  /** Tries whether a disk can be mounted at all. @returns undefined, and why, when it cannot */
   static async open(bytes: number): Promise<{ disks: OwnDisks } | { disks: undefined; why: string }> {
     const disks = new OwnDisks(mkdtempSync(join(tmpdir(), 'sekali-disks-')), bytes);
     try {
@@ -48,7 +48,7 @@ export class OwnDisks {
     }
   }
 
-  /** Mounts a disk and moves a store onto it; whoever uses the store must be down. */
+  /** Mounts a disk and moves a store onto it. The process that uses the store must be down. */
   async take(name: string, store: string): Promise<void> {
     const disk = await this.mount(name);
     const aside = `${store}.aside`;
@@ -63,7 +63,7 @@ export class OwnDisks {
     return this.disks.get(name);
   }
 
-  /** Unmounts all of them; whoever used them must be gone. What was on them is lost. */
+  /** Unmounts all of them and loses their content. The processes that used them must have ended. */
   close(): void {
     process.off('exit', this.unmountNow);
     this.unmountAll();
@@ -82,10 +82,10 @@ export class OwnDisks {
   private unmountAll(): void {
     for (const { path } of this.disks.values()) {
       try {
-        // Lazily: a process that still has a file open there must not keep the disk for ever.
+        // This is a lazy unmount, because a process with an open file must not keep the disk for ever.
         execFileSync('umount', ['-l', path], { stdio: 'ignore', timeout: COMMAND_MS_MAX });
       } catch {
-        // Not mounted any more.
+        // The disk is already unmounted.
       }
     }
     this.disks.clear();
@@ -98,13 +98,13 @@ class OwnDisk implements BrokerDisk {
 
   async fill(): Promise<void> {
     const filler = join(this.path, FILLER);
-    // Most of it at once: written piece by piece it took half a minute beside a load, and was full when that was over.
-    // Less than all: what others write between the two calls would have it refused as a whole.
+    // Most of it is written at once. In pieces it took half a minute during a load, and the disk was full when that was
+    // over. It is less than all, because what others write between the two calls would make the whole write fail.
     const most = (await this.bytesLeft()) - OTHERS_BYTES;
     if (most > 0) await run('fallocate', ['-l', String(most), filler], { timeout: COMMAND_MS_MAX });
     const file = await open(filler, 'a');
     try {
-      // Others write at the same time: what they leave is taken until nothing is left.
+      // Others write at the same time, so the rest is taken until nothing is left.
       for (let chunk = CHUNK_BYTES; chunk >= 1;) {
         const { bytesWritten, full } = await write(file, chunk);
         if (full || bytesWritten < chunk) chunk = Math.floor(chunk / 16);

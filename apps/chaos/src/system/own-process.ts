@@ -1,12 +1,3 @@
-/**
- * A program that the judge starts by itself and keeps running.
- *
- *   running ─exit─▶ waiting (250 ms, doubling to 5 s) ─▶ starting ─ready─▶ running
- *                      └── while restarts are held: until they are released
- *
- * It says `{ type: 'ready', url? }` over its channel when it works, and ends by itself when the channel closes, so
- * that not even `kill -9` of the judge leaves it running. A life of 30 s starts the waiting times afresh.
- */
 import { fork, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -33,7 +24,16 @@ export interface OwnProcessOptions {
   readonly logFile: string;
 }
 
-/** One such program. See the head of this file for what it promises. */
+/**
+ * A program that the judge starts itself and keeps running.
+ *
+ *   running ─exit─▶ waiting (250 ms, doubling to 5 s) ─▶ starting ─ready─▶ running
+ *                      └── while restarts are held: until they are released
+ *
+ * The program sends `{ type: 'ready', url? }` over its channel when it works. It ends when the channel closes, so that
+ * even `kill -9` of the judge does not leave it running. After a life of 30 s the waiting times begin at the shortest
+ * again.
+ */
 export class OwnProcess implements TargetProcess {
   readonly name: string;
   readonly role: Role;
@@ -54,13 +54,16 @@ export class OwnProcess implements TargetProcess {
     return this.child?.pid;
   }
 
-  /** Starts it for the first time and resolves when it is ready; throws, with its last words, when it ends instead. */
+  /**
+   * Starts it for the first time and resolves when it is ready. When it ends instead, it throws with its last lines.
+   */
   async start(timeoutMs: number, signal?: AbortSignal): Promise<void> {
     this.spawn();
     const first = this.pid;
     await until(
       () => {
-        // Asked here, not in a listener: an end during the very first start is a fault of ours, not of the nemesis.
+        // This is a check and not a listener, because an end during the very first start is not the nemesis' fault but
+        // ours.
         if (this.pid !== first) return 'ended' as const;
         return this.ready && ('ready' as const);
       },
@@ -79,13 +82,13 @@ export class OwnProcess implements TargetProcess {
     await until(isBack, { timeoutMs, what: `${this.name} to be started again` });
   }
 
-  /** While held, an end of it is not followed by a start. */
+  /** While held, its end is not followed by a start. */
   hold(held: boolean): void {
     this.held = held;
     if (!held && this.child === undefined) this.later();
   }
 
-  /** Ends it for good: asked first, killed after `timeoutMs`. */
+  /** Ends it for good: it is asked first, and killed after `timeoutMs`. */
   async stop(timeoutMs: number): Promise<void> {
     this.stopping = true;
     clearTimeout(this.timer);
@@ -102,7 +105,7 @@ export class OwnProcess implements TargetProcess {
     const { program, args = [], environment, logFile } = this.options;
     mkdirSync(dirname(logFile), { recursive: true });
     const log = openSync(logFile, 'a', 0o600);
-    // Its own session: Ctrl-C in the terminal reaches only us, and the order of stopping is ours.
+    // It has its own session, so that Ctrl-C in the terminal reaches only us, and we decide the order of stopping.
     const child = fork(program, [...args], {
       env: { ...environment },
       execArgv: [],

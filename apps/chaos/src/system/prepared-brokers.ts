@@ -1,9 +1,9 @@
 /**
- * What is done to the brokers of a system that just started, so that some faults become possible.
+ * Prepares the brokers of a system that has just started, so that some faults become possible.
  *
  *   restarts held ─▶ brokers end in order ─▶ routes led through proxies, stores moved to disks ─▶ released ─▶ all run
  *
- * All of it is done from outside, to files that `sekali up` wrote: the system that is judged knows nothing of it.
+ * All of it is done from outside, to files that `sekali up` wrote. The judged system knows nothing of it.
  */
 import { readFile } from 'node:fs/promises';
 import { freemem } from 'node:os';
@@ -21,31 +21,31 @@ const CONNECTIONS_MAX = 1_024;
 const MEMORY_SHARE_MAX = 0.5;
 const MIB = 1024 ** 2;
 
-/** What is prepared, and for whom. */
+/** What is prepared, and for which system. */
 export interface PreparationOptions {
   readonly data: string;
   readonly brokers: readonly TargetProcess[];
-  readonly wanted: readonly Preparation[];
+  readonly preparations: readonly Preparation[];
   /** Size of each disk. */
   readonly diskBytes: number;
-  /** Nobody starts a broker again between the two. */
+  /** Holds restarts, so that no broker is started again between the two. */
   readonly hold: (held: boolean) => void;
 }
 
-/** Brokers as they are now. */
+/** The brokers with their present pids. */
 export interface PreparedBrokers {
   readonly disks: OwnDisks | undefined;
   readonly routes: ProxiedRoutes | undefined;
-  /** What could not be prepared and why, a line each. */
+  /** What could not be prepared and why, one line each. */
   readonly notes: readonly string[];
-  /** Gives everything back; the brokers must be gone. */
+  /** Gives everything back. The brokers must have ended. */
   close(): Promise<void>;
 }
 
-/** Prepares them. Throws when a broker does not come back; what was opened is closed then. */
+/** Prepares them. When a broker does not come back, it throws and closes what was opened. */
 export async function prepareBrokers(options: PreparationOptions): Promise<PreparedBrokers> {
-  const { wanted } = options;
-  const tried = wanted.includes('disks') ? await openDisks(options) : undefined;
+  const { preparations } = options;
+  const tried = preparations.includes('disks') ? await openDisks(options) : undefined;
   const disks = tried?.disks;
   const notes =
     tried !== undefined && tried.disks === undefined
@@ -57,7 +57,7 @@ export async function prepareBrokers(options: PreparationOptions): Promise<Prepa
     disks?.close();
   };
   try {
-    if (disks !== undefined || wanted.includes('routes'))
+    if (disks !== undefined || preparations.includes('routes'))
       routes = await whileStopped(options, () => change(options, disks));
     return { disks, routes, notes, close };
   } catch (error) {
@@ -66,7 +66,7 @@ export async function prepareBrokers(options: PreparationOptions): Promise<Prepa
   }
 }
 
-/** Full disks take as much memory as they are large: a run must not be what ends the machine. */
+/** Full disks take memory of their size, and a run must not exhaust the machine. */
 async function openDisks({ brokers, diskBytes }: PreparationOptions): ReturnType<typeof OwnDisks.open> {
   const needed = brokers.length * diskBytes;
   if (needed <= freemem() * MEMORY_SHARE_MAX) return OwnDisks.open(diskBytes);
@@ -74,7 +74,7 @@ async function openDisks({ brokers, diskBytes }: PreparationOptions): ReturnType
   return { disks: undefined, why };
 }
 
-/** How many connections a broker has whose names tell of a role. Throws when its monitoring does not answer. */
+/** How many connections a broker has whose names belong to a role. Throws when its monitoring does not answer. */
 export async function countConnections(data: string, broker: string, role: string): Promise<number> {
   const address = MONITOR.exec(await readFile(configurationOf(data, broker), 'utf8'))?.[1];
   if (address === undefined) throw new Error(`${broker} has no monitoring`);
@@ -86,14 +86,14 @@ export async function countConnections(data: string, broker: string, role: strin
 }
 
 async function change(
-  { data, brokers, wanted }: PreparationOptions,
+  { data, brokers, preparations }: PreparationOptions,
   disks: OwnDisks | undefined,
 ): Promise<ProxiedRoutes | undefined> {
   for (const { name } of brokers) {
     const store = brokerStoreIn(data, name);
     if (disks !== undefined && store !== undefined) await disks.take(name, store);
   }
-  if (!wanted.includes('routes') || brokers.length === 1) return undefined;
+  if (!preparations.includes('routes') || brokers.length === 1) return undefined;
   return ProxiedRoutes.lead(
     brokers.map(({ name }) => ({ name, configuration: configurationOf(data, name) })),
   );

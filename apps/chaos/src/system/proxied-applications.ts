@@ -11,31 +11,31 @@ import { TcpLink } from './tcp-link.js';
 import type { LinkName } from './target.js';
 import type { UpReady } from './up-process.js';
 
-/** A JavaScript file and what it is started with. */
+/** A JavaScript file and its arguments. */
 export interface Program {
   readonly program: string;
   readonly args?: readonly string[];
 }
 
-/** What they are made from. */
+/** What they need. */
 export interface ApplicationOptions {
   readonly where: Pick<UpReady, 'nats' | 'postgres'>;
   readonly gateway: Program;
   readonly worker: Program;
-  /** What each inherits; where its neighbours are is added. */
+  /** The environment variables that each inherits; the addresses of the other parts are added. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logFolder: string;
 }
 
-/** The applications, not started yet, and their links, which pass already. */
+/** The applications, not started yet, and their links, which already pass connections. */
 export interface ProxiedApplications {
   readonly links: readonly TcpLink[];
   readonly processes: readonly OwnProcess[];
-  /** Of gateway-p1, through every restart. */
+  /** The URL of gateway-p1, which stays the same through every restart. */
   readonly gatewayUrl: string;
 }
 
-/** Makes them. */
+/** Creates them. */
 export async function makeApplications(options: ApplicationOptions): Promise<ProxiedApplications> {
   const { where, gateway, worker, environment, logFolder } = options;
   const through = async (role: 'gateway' | 'worker') => {
@@ -44,7 +44,7 @@ export async function makeApplications(options: ApplicationOptions): Promise<Pro
     const addresses = {
       SEKALI_NATS_URLS: broker.urls.join(','),
       SEKALI_POSTGRES_URL: postgres.urls[0],
-      // The brokers tell each other's true addresses, past the proxy.
+      // The brokers would send each other's true addresses, which lead past the proxy.
       SEKALI_NATS_DISCOVERY: 'false',
     };
     return { links: [broker.link, postgres.link], addresses };

@@ -1,4 +1,4 @@
-/** Where the clone is that this program belongs to, and with it the programs that are judged. */
+/** The clone of this program, which also has the programs that are judged. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ export function findRepository(): string {
 }
 
 /**
- * The built file of one of our programs. Throws, with the remedy, when it is not built.
+ * The built file of one of our programs. When it is not built, it throws with the remedy.
  *
  * @param file within the app, without its ending
  */

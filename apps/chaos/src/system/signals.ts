@@ -1,4 +1,4 @@
-/** Signals to processes by pid, where "gone already" is an answer and not an error. */
+/** Signals to processes by pid. That a process has already ended is a result here and not an error. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { until } from './deadline.js';
@@ -6,7 +6,7 @@ import { until } from './deadline.js';
 const run = promisify(execFile);
 const ENDED_MS_MAX = 10_000;
 
-/** Sends a signal; false when there is no such process, or none was given. */
+/** Sends a signal; false when there is no such process, or no pid was given. */
 export function sendSignal(pid: number | undefined, signal: NodeJS.Signals): boolean {
   if (pid === undefined) return false;
   try {
@@ -25,7 +25,10 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Resolves when a process runs no more; one whose parent has not asked for its end yet counts as gone. Throws when time is up. */
+/**
+ * Resolves when a process does not run any more. One whose parent has not yet read its exit status counts as ended.
+ * Throws when the time is up.
+ */
 export async function untilEnded(pid: number, timeoutMs = ENDED_MS_MAX): Promise<void> {
   const hasEnded = async (): Promise<boolean> => {
     if (!isAlive(pid)) return true;

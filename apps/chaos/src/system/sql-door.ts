@@ -1,7 +1,7 @@
 /**
- * The judge's door to Postgres: one connection for one statement, so that nothing of it can hang or go stale.
+ * The judge's door to Postgres: one connection for one statement, so that no connection can hang or become stale.
  *
- * Its connections bear a name of their own, by which faults that send everybody away can spare them.
+ * Its connections have a name of their own, by which faults that end all sessions can spare them.
  */
 import pg from 'pg';
 
@@ -11,7 +11,7 @@ export const JUDGE_NAME = 'sekali-judge';
 const CONNECT_MS_MAX = 3_000;
 const STATEMENT_MS_MAX = 15_000;
 
-/** A client that has not connected yet, bounded in every way. */
+/** A client that has not connected yet, with a bound for each step. */
 export function judgeClient(url: string): pg.Client {
   const client = new pg.Client({
     connectionString: url,
@@ -26,7 +26,7 @@ export function judgeClient(url: string): pg.Client {
 }
 
 /**
- * One connection for reading again and again, made anew when it breaks. The caller ends it.
+ * One connection for repeated reading, which is replaced when it breaks. The caller ends it.
  *
  * @param answerMsMax how long a connection, or a query, may take
  */
@@ -39,12 +39,12 @@ export function readingPool(url: string, answerMsMax: number): pg.Pool {
     connectionTimeoutMillis: answerMsMax,
     query_timeout: answerMsMax,
   });
-  // A connection that is cut while nobody uses it would end the judge.
+  // Without a listener, a connection that is cut while idle would end the judge.
   pool.on('error', () => undefined);
   return pool;
 }
 
-/** Runs one statement on a connection of its own. Throws what Postgres, or the way to it, says. */
+/** Runs one statement on a separate connection. Throws the error of Postgres, or of the way to it. */
 export async function runStatement(
   url: string,
   statement: string,

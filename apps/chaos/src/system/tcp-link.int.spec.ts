@@ -5,7 +5,7 @@ import { TcpLink } from './tcp-link.js';
 
 const WITHIN_MS = 3_000;
 
-/** A client, and everything that it heard. */
+/** A client, and everything that it received. */
 class Caller {
   readonly socket: Socket;
   heard = '';
@@ -29,7 +29,7 @@ class Caller {
   }
 }
 
-describe('TcpLink', () => {
+describe('a link through proxies', () => {
   let server: Server;
   let served: Socket[];
   let link: TcpLink;
@@ -75,7 +75,7 @@ describe('TcpLink', () => {
     return caller;
   }
 
-  it('gives each address a listener of its own, and leaves the rest of it as it was', () => {
+  it('gives each address a separate listener, and leaves the rest of the URL as it was', () => {
     expect(url).toMatch(/^postgres:\/\/user:secret@127\.0\.0\.1:\d+\/name$/);
     expect(otherUrl).toMatch(/^nats:\/\/127\.0\.0\.1:\d+$/);
     expect(new URL(otherUrl).port).not.toBe(new URL(url).port);
@@ -89,7 +89,7 @@ describe('TcpLink', () => {
     expect(caller.failed).toBeUndefined();
   });
 
-  it('passes more than its backlog without losing or turning round a byte', async () => {
+  it('passes more than its backlog without losing or reordering a byte', async () => {
     const sent = Array.from({ length: 200_000 }, (_, index) => `${index},`)
       .join('')
       .repeat(8);
@@ -130,7 +130,7 @@ describe('TcpLink', () => {
     expect(served).toHaveLength(1);
   });
 
-  it('cuts: those that stand are reset, new ones too, until it is healed', async () => {
+  it('cuts: open connections are reset, new ones too, until it is healed', async () => {
     const caller = await talk();
     link.cut();
     await caller.isReset();
@@ -155,7 +155,7 @@ describe('TcpLink', () => {
       describe: 'it to be taken',
     });
     served[0]?.destroy();
-    // Time enough for anything to arrive.
+    // This is time enough for anything to arrive.
     await expect(caller.hears('<one><lost>', 300)).rejects.toThrow(/Waited/);
     expect([caller.ended, late.ended, late.heard]).toEqual([false, false, '']);
     expect(served).toHaveLength(1);
@@ -164,7 +164,7 @@ describe('TcpLink', () => {
     await talk();
   });
 
-  it('leaves connections half open: one side is gone, the other never hears of it, new ones pass', async () => {
+  it('leaves connections half open: one side is gone, the other does not notice, new ones pass', async () => {
     const first = await talk();
     const second = await talk();
     link.halfOpen();
@@ -173,7 +173,7 @@ describe('TcpLink', () => {
       describe: 'the far side of the first',
     });
     await second.isReset();
-    first.socket.write('to nobody');
+    first.socket.write('to the closed side');
     await talk();
     expect([first.ended, served[1]?.destroyed]).toEqual([false, false]);
     link.heal();
@@ -184,7 +184,7 @@ describe('TcpLink', () => {
     });
   });
 
-  it('passes a failure on: where nobody listens behind it, the caller is reset', async () => {
+  it('passes a failure on: when no program listens behind it, the caller is reset', async () => {
     await new Promise((resolve) => server.close(resolve));
     const caller = call();
     await caller.isReset();

@@ -1,14 +1,3 @@
-/**
- * A link that leads through proxies of ours, one for each address behind it.
- *
- *   open ─delay─▶ slow ─┐      connections stay
- *     ├──cut──▶ closed ─┤      all are reset, new ones too as soon as they are taken
- *     ├─blackHole▶ mute ┼─heal▶ open   (what was frozen is reset)
- *     └─halfOpen─▶ open ┘      each loses one side, by turns the near and the far one; new ones pass
- *
- * While cut the port stays ours: closed, it could be taken by somebody else before the healing. The proxies are part
- * of the judge's process: they end with it.
- */
 import { createServer, type Server, type Socket } from 'node:net';
 import { LinkConnection, type LinkTarget } from './link-connection.js';
 import type { Link } from './target.js';
@@ -16,19 +5,29 @@ import type { Link } from './target.js';
 const PROTOCOL_PORTS: Readonly<Record<string, number>> = { 'nats:': 4222, 'tls:': 4222, 'postgres:': 5432 };
 const POSTGRES_PORT = 5_432;
 
-/** A link with a listener on loopback for each of its addresses. */
+/**
+ * A link that leads through proxies of ours, with a listener on loopback for each of its addresses.
+ *
+ *   open ─delay─▶ slow ─┐      connections stay
+ *     ├──cut──▶ closed ─┤      all are reset, new ones too as soon as they are accepted
+ *     ├─blackHole▶ mute ┼─heal▶ open   (what was frozen is reset)
+ *     └─halfOpen─▶ open ┘      each loses one side, alternately the near and the far one; new ones pass
+ *
+ * While the link is cut, the port stays open, because another program could take a closed one before the healing. The
+ * proxies are part of the judge's process and end with it.
+ */
 export class TcpLink implements Link {
   private readonly servers: Server[] = [];
   private readonly passing = new Set<LinkConnection>();
   private readonly frozen = new Set<LinkConnection>();
-  /** Taken while mute: they lead nowhere. */
+  /** Connections that were accepted while mute; they lead nowhere. */
   private readonly stranded = new Set<Socket>();
   private state: 'open' | 'closed' | 'mute' = 'open';
   private delayMs = 0;
 
   private constructor(readonly name: string) {}
 
-  /** Starts a listener for each URL. The same URLs with the addresses of the listeners are `urls`. */
+  /** Starts a listener for each URL. `urls` has the same URLs with the addresses of the listeners. */
   static async start(name: string, urls: readonly string[]): Promise<{ link: TcpLink; urls: string[] }> {
     const link = new TcpLink(name);
     const through = await Promise.all(
@@ -36,7 +35,7 @@ export class TcpLink implements Link {
         const url = new URL(text);
         const port = Number(url.port) || (PROTOCOL_PORTS[url.protocol] ?? POSTGRES_PORT);
         const own = await link.listen({ host: url.hostname, port });
-        // By hand: `new URL` takes no port for schemes it does not know in every version of Node.
+        // This does not use `new URL`, which does not accept a port for unknown schemes in every version of Node.
         return text.replace(url.host, `127.0.0.1:${own}`);
       }),
     );
@@ -85,7 +84,7 @@ export class TcpLink implements Link {
     this.stranded.clear();
   }
 
-  /** Resets every connection and takes no more. */
+  /** Resets every connection and accepts no more. */
   async close(): Promise<void> {
     const closed = this.servers.map(
       (server) => new Promise<void>((resolve) => server.close(() => resolve())),

@@ -1,11 +1,3 @@
-/**
- * `sekali up` as a child: its JSON lines in, signals out.
- *
- *   starting ─ready─▶ running ◀─SIGSTOP / SIGCONT─▶ held        any ─stop─▶ gone
- *
- * Promise: `stop` leaves none of its processes, in whatever state they are: paused ones are woken first, and what an
- * orderly stop leaves after 20 s is killed by pid. If the judge is killed outright, `up` notices and stops by itself.
- */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { appendFileSync, closeSync, cpSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -41,11 +33,18 @@ export interface UpOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** `up.log` and, at the end, the logs of its processes are put here. */
   readonly logFolder: string;
-  /** Told when `up` ends although nobody stopped it. */
+  /** Called when `up` ends although it was not stopped. */
   readonly onLost?: (what: string) => void;
 }
 
-/** A running `sekali up`. */
+/**
+ * `sekali up` as a child: its JSON lines come in, signals go out.
+ *
+ *   starting ─ready─▶ running ◀─SIGSTOP / SIGCONT─▶ held        any ─stop─▶ ended
+ *
+ * `stop` leaves none of its processes, in any state. Paused ones are woken first. What an orderly stop leaves after 20
+ * s is killed by pid. If the judge is killed, `up` notices and stops by itself.
+ */
 export class UpProcess {
   private child: ChildProcess | undefined;
   private said: UpReady | undefined;
@@ -70,7 +69,7 @@ export class UpProcess {
     });
   }
 
-  /** Holds it still, or lets it go on; its children are not touched. */
+  /** Pauses it, or lets it go on; its children are not touched. */
   hold(held: boolean): void {
     sendSignal(this.child?.pid, held ? 'SIGSTOP' : 'SIGCONT');
   }
@@ -99,7 +98,7 @@ export class UpProcess {
       what: `the processes ${pids.join(', ')} to be gone`,
     });
     const data = this.said?.data;
-    // Only what `up --ephemeral` made for itself, and would have removed.
+    // These are only the files that `up --ephemeral` created for itself, and would have removed.
     if (data !== undefined && resolve(data).startsWith(resolve(tmpdir())))
       rmSync(data, { recursive: true, force: true, maxRetries: 3 });
   }
@@ -109,14 +108,14 @@ export class UpProcess {
     mkdirSync(logFolder, { recursive: true });
     const log = openSync(this.logFile, 'a', 0o600);
     const child = spawn(process.execPath, [program, 'up', ...args], {
-      // Under npm `up` ends with its parent: so it ends with us, whatever ends us.
+      // Under npm `up` ends with its parent. With this variable it ends with us, in every case.
       env: { ...environment, npm_lifecycle_event: 'chaos' },
       stdio: ['ignore', 'pipe', log],
       detached: true,
     });
     closeSync(log);
     this.child = child;
-    // The types do not see that the second one is a pipe.
+    // The types do not know that the second one is a pipe.
     createInterface({ input: child.stdout as Readable }).on('line', (line) => {
       appendFileSync(this.logFile, `${line}\n`);
       this.hear(line);
@@ -131,7 +130,7 @@ export class UpProcess {
     child.once('exit', ended).once('error', ended);
   }
 
-  /** The judge ends without having stopped it: no time is left but for two signals. */
+  /** The judge ends without having stopped it. There is time only for two signals. */
   private abandon(): void {
     this.hold(false);
     sendSignal(this.child?.pid, 'SIGTERM');
@@ -165,7 +164,7 @@ export class UpProcess {
     this.options.onLost?.(what);
   }
 
-  /** Pids of all that may run: what was announced, and what `up` wrote into its lock when it last started one. */
+  /** Pids of all processes that may run: those announced, and those that `up` wrote into its lock at the last start. */
   private pids(): number[] {
     const announced = this.processes.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
     if (this.said === undefined) return announced;
@@ -179,13 +178,13 @@ export class UpProcess {
     }
   }
 
-  /** An ephemeral system takes its logs with it: they are what a violation is explained from. */
+  /** An ephemeral system removes its logs, but they are needed to explain a violation. */
   private keepLogs(): void {
     if (this.said === undefined) return;
     try {
       cpSync(this.said.logs, this.options.logFolder, { recursive: true });
     } catch {
-      // Logs are no reason not to stop.
+      // Missing logs must not prevent the stop.
     }
   }
 

@@ -15,7 +15,7 @@ const result = (index: number, status: string, seq?: number, eventId = 'abc'[ind
 });
 const body = (...results: unknown[]): string => JSON.stringify({ accepted: 0, results });
 
-describe('an answer over HTTP', () => {
+describe('an answer of a gateway over HTTP', () => {
   it('says message by message what the brokers have', () => {
     const text = body(result(0, 'accepted', 5), result(1, 'duplicate', 2), result(2, 'accepted', 6));
     expect(readAnswer(202, text, messages, false)).toEqual({
@@ -28,7 +28,7 @@ describe('an answer over HTTP', () => {
     });
   });
 
-  it('refuses for good what is invalid, beside what was taken', () => {
+  it('refuses for good what is invalid, and acknowledges what was taken', () => {
     const text = body(result(0, 'accepted', 5), { index: 1, status: 'invalid' }, result(2, 'accepted', 6));
     const answer = readAnswer(202, text, messages, true);
     expect(answer.messages.map(([outcome]) => outcome)).toEqual(['ok', 'fail', 'ok']);
@@ -65,7 +65,7 @@ describe('an answer over HTTP', () => {
     [408, ''],
     [429, ''],
     [404, ''],
-  ])('%d %s: nobody knows', (status, text) => {
+  ])('%d %s: unknown', (status, text) => {
     const answer = readAnswer(status, text, messages, false);
     expect(answer.messages.map(([outcome]) => outcome)).toEqual(['info', 'info', 'info']);
   });
@@ -77,7 +77,7 @@ describe('an answer over HTTP', () => {
     expect(outcomes(true)).toEqual(['info', 'info', 'info']);
   });
 
-  it('does not take an answer about another event for one about this', () => {
+  it('about another event says nothing about this one', () => {
     const text = body(
       result(0, 'accepted', 5, 'x'),
       result(1, 'accepted', 6),
@@ -88,7 +88,7 @@ describe('an answer over HTTP', () => {
   });
 });
 
-describe('no answer over HTTP', () => {
+describe('a request over HTTP without an answer', () => {
   const failed = (cause: unknown): Error => new TypeError('fetch failed', { cause });
   const withCode = (code: string): Error => Object.assign(new Error(code), { code });
 
@@ -127,10 +127,10 @@ describe('a publish that was not acknowledged', () => {
     ['storing failed somewhere', api(10077, 503, 'i/o error'), 'info', false],
     ['the id is in process', api(10158, 409, 'duplicate message id is in process'), 'info', false],
     ['it is too much at once', api(10167, 429, 'too many requests'), 'info', false],
-    ['nobody answered', new errors.TimeoutError(), 'info', false],
-    ['nobody listens', new Error('no responders'), 'info', false],
+    ['no answer came', new errors.TimeoutError(), 'info', false],
+    ['no program listens', new Error('no responders'), 'info', false],
     ['something else was thrown', 'text', 'info', false],
-  ] as const)('%s', (_what, error, outcome, refusedForNow) => {
+  ] as const)('ends as expected when %s', (_what, error, outcome, refusedForNow) => {
     expect(readPublishFailure(error)).toMatchObject({ messages: [[outcome, 0, 0]], refusedForNow });
   });
 });

@@ -1,6 +1,4 @@
-/** A queue with room for so many and no more: what the workload remembers must not grow with the run. */
-
-/** First in, first out, on a ring of fixed size. */
+/** First in, first out, on a ring of fixed size: what the workload remembers must not grow with the run. */
 export class BoundedQueue<T> {
   private readonly ring: (T | undefined)[];
   private first = 0;
@@ -16,7 +14,7 @@ export class BoundedQueue<T> {
     return this.held;
   }
 
-  /** Puts one at the end; false, and nothing is done, when there is no room. */
+  /** Puts one at the end; false, without effect, when there is no room. */
   push(entry: T): boolean {
     if (this.held === this.capacity) return false;
     this.ring[(this.first + this.held) % this.capacity] = entry;
@@ -30,7 +28,7 @@ export class BoundedQueue<T> {
     this.push(entry);
   }
 
-  /** The one that stands `index` places from the front; undefined when there are not so many. */
+  /** The entry `index` places from the front; undefined when there are not that many. */
   at(index: number): T | undefined {
     return index < this.held ? this.ring[(this.first + index) % this.capacity] : undefined;
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { BoundedQueue } from './bounded-queue.js';
 
 describe('a bounded queue', () => {
-  it('gives back in order, round and round', () => {
+  it('returns entries in order, also past the end of its ring', () => {
     const queue = new BoundedQueue<number>(3);
     const taken: (number | undefined)[] = [];
     for (let n = 0; n < 10; n++) {

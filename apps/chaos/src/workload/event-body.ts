@@ -1,6 +1,6 @@
 /**
- * Writes a message as it goes over the wire. The text follows from the message and the start of the run alone, so that
- * every repeat of a variant is the same to the last character, and another variant differs in nothing but its payload.
+ * Writes a message as it goes over the wire. The text follows from the message and the start of the run alone. So every
+ * repeat of a variant is the same to the last character, and another variant differs only in its payload.
  */
 import { EVENT_BYTES_MAX } from '#contracts';
 import { amountOf, type ChaosPayload, type Message } from './message.js';
@@ -14,9 +14,9 @@ const FRAME_BYTES = 155;
 const SOURCE = 'chaos';
 
 /**
- * The event as JSON text, or what the message's poison makes of it.
+ * The event as JSON text, or what the message's poison turns it into.
  *
- * @param runStartedAtMs milliseconds since 1970; the events' timestamps lie up to 1,000 s before it
+ * @param runStartedAtMs milliseconds since 1970; the events' timestamps are up to 1,000 s before it
  */
 export function eventBody(message: Message, runStartedAtMs: number): string {
   const { topic, eventId, poison } = message;

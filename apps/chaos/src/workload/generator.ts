@@ -1,16 +1,3 @@
-/**
- * Plans what is sent: new events over topics of unequal busyness, repeats of earlier ones, and poison.
- *
- * A repeat comes in one of four ways, because each meets another defence of the system:
- *
- *   at once       a second operation beside the first, over another way   two publishes of one id race
- *   same batch    twice in one request                                     the gateway merges them
- *   shortly after one of the last few thousand events                      the brokers' duplicate window
- *   late          after the window has passed                              only the unique constraint is left
- *
- * Some repeats carry another payload. The same seed and the same calls give the same plans. What is remembered for
- * repeating is bounded, however long the run.
- */
 import type { Via } from '../history/operation.js';
 import { BoundedQueue } from './bounded-queue.js';
 import type { Message } from './message.js';
@@ -18,11 +5,11 @@ import { Poisoner } from './poisoner.js';
 import type { Random } from './random.js';
 import { Topics } from './topics.js';
 
-/** What the generator makes; shares are 0 to 1. */
+/** What the generator creates; shares are 0 to 1. */
 export interface GeneratorOptions {
   /** First tokens of every topic, for example `chaos.r1a2b3`. */
   readonly topicPrefix: string;
-  /** How many topics; 40 when left out. */
+  /** The number of topics; 40 when left out. */
   readonly topics?: number;
   /** Repeats among all messages; 0.3 when left out. At most 0.9. */
   readonly repeatShare?: number;
@@ -30,7 +17,7 @@ export interface GeneratorOptions {
   readonly conflictShare?: number;
   /** Poison among all messages; 0.01 when left out. */
   readonly poisonShare?: number;
-  /** For how long the brokers recognise a repeat, in milliseconds. */
+  /** How long the brokers recognise a repeat, in milliseconds. */
   readonly duplicateWindowMs: number;
 }
 
@@ -45,20 +32,32 @@ export interface Plan {
 type Identity = Pick<Message, 'topic' | 'eventId'>;
 type RepeatKind = 'same_batch' | 'shortly_after' | 'late';
 
-/** Kinds of repeat that take a place in an operation; one that is impossible at the moment becomes "shortly after". */
+/** Kinds of repeat that take a place in an operation. One that is impossible at the moment becomes "shortly after". */
 const REPEAT_KINDS: readonly RepeatKind[] = ['same_batch', 'shortly_after', 'late'];
 /** Repeats at once among the repeats. */
 const AT_ONCE_SHARE = 0.25;
 const VARIANT_MAX = 3;
 const RECENT_MAX = 4_096;
 const LATE_MAX = 10_000;
-/** Late repeats are collected a little faster than they are drawn, so that the queue does not run dry. */
+/** Late repeats are collected a little faster than they are used, so that the queue does not become empty. */
 const LATE_SURPLUS = 1.5;
-/** An event is sent some time after it was planned: the window begins later, and so does its end. */
+/** An event is sent some time after it was planned, so the window begins and ends later. */
 const LATE_MARGIN = 1.1;
 const LATE_MARGIN_MS = 2_000;
 
-/** See the head of this file. */
+/**
+ * Plans what is sent: new events over topics of unequal busyness, repeats of earlier ones, and poison.
+ *
+ * A repeat comes in one of four ways, because each meets another defence of the system:
+ *
+ *   at once       a second operation at the same time, over another way    two publishes of one id race
+ *   same batch    twice in one request                                     the gateway merges them
+ *   shortly after one of the last few thousand events                      the brokers' duplicate window
+ *   late          after the window has passed                              only the unique constraint is left
+ *
+ * Some repeats carry another payload. The same seed and the same calls give the same plans. What is remembered for
+ * repeats is bounded, whatever the length of the run.
+ */
 export class Generator {
   private readonly topics: Topics;
   private readonly poisoner: Poisoner;
@@ -79,7 +78,7 @@ export class Generator {
     this.topics = new Topics(options.topicPrefix, topics);
     this.poisoner = new Poisoner(random.fork(), poisonShare);
     this.lateAfterMs = options.duplicateWindowMs * LATE_MARGIN + LATE_MARGIN_MS;
-    // A twin comes on top of the operation, so the shares of all messages are not those of the places in it.
+    // A twin comes in addition to the operation, so the shares of all messages differ from those of the places in it.
     this.twinChance = Math.min(1, (repeatShare * AT_ONCE_SHARE) / (1 - repeatShare));
     this.freshChance = (1 - repeatShare) / (1 - (1 - repeatShare) * this.twinChance);
     this.conflictShare = conflictShare;
@@ -129,7 +128,7 @@ export class Generator {
     const identity = this.identity('');
     this.recent.pushOver(identity);
     if (this.random.chance(this.lateChance)) {
-      // When the queue is full, this one is simply not repeated late.
+      // When the queue is full, this event is not repeated late.
       this.late.push({ ...identity, dueAtMs: nowMs + this.lateAfterMs });
     }
     return { ...identity, variant: 0 };

@@ -49,7 +49,7 @@ function generate(
 const identity = ({ topic, eventId }: Message): string => `${topic}:${eventId}`;
 const share = (some: readonly unknown[], all: readonly unknown[]): number => some.length / all.length;
 
-/** Those that came before, each with the time since its first. */
+/** The repeats, each with the time since its first message. */
 function repeatsOf(messages: readonly Planned[]): (Planned & { sinceFirstMs: number })[] {
   const first = new Map<string, number>();
   return messages.flatMap((message) => {
@@ -59,8 +59,8 @@ function repeatsOf(messages: readonly Planned[]): (Planned & { sinceFirstMs: num
   });
 }
 
-describe('what the generator plans', () => {
-  it('is the same for the same seed, and another for another', () => {
+describe('the plan of the generator', () => {
+  it('is the same for the same seed, and different for another', () => {
     const [one, same, other] = [7, 7, 8].map((seed) => generate(seed, 2_000).messages);
     expect(same).toEqual(one);
     expect(other).not.toEqual(one);
@@ -128,7 +128,7 @@ describe('what the generator plans', () => {
     const counts = generator.topicNames.map((name) => messages.filter(({ topic }) => topic === name).length);
     expect(counts.reduce((sum, count) => sum + count, 0)).toBe(messages.length);
     expect(counts.every((count) => count > 0)).toBe(true);
-    // 1/1 against 1/40.
+    // The ratio is 1/1 to 1/40.
     expect(Number(counts[0]) / Number(counts[39])).toBeGreaterThan(20);
     expect(Number(counts[0]) / Number(counts[1])).toBeCloseTo(2, 0);
   });

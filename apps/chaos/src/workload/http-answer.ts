@@ -1,7 +1,7 @@
 /**
  * What an answer of `POST /publish`, or the lack of one, says about each message.
  *
- *   202                  accepted, duplicate → ok    invalid → fail    not named → ok (info where lenient)
+ *   202                  accepted, duplicate → ok    invalid → fail    not named → ok (info when lenient)
  *   400, 413, 415, 422   fail: nothing of the request was published
  *   503 with results     message by message; unavailable, not named → info
  *   anything else        info
@@ -30,7 +30,8 @@ export function readAnswer(
   if (REFUSED_WHOLE.has(status)) return refused(messages.length, String(status), false);
   if (status !== 202 && status !== 503) return unknown(messages.length, String(status));
   const results = resultsByIndex(text);
-  // A strict request is answered 202 only when the brokers have all of it; a lenient one need not have been valid.
+  // The answer to a strict request is 202 only when the brokers have all of it. A lenient one may have had invalid
+  // events.
   const unnamed: EndedMessage = status === 202 && !lenient ? ['ok', 0, 0] : ['info', 0, 0];
   const ended = messages.map((message, index): EndedMessage => {
     const result = results.get(index);
@@ -42,7 +43,7 @@ export function readAnswer(
   return { messages: ended, refusedForNow: false, ...(isWhole ? {} : { reason: String(status) }) };
 }
 
-/** Says what a request that ended without an answer means: what `fetch` threw. */
+/** Says what a request without an answer means, from the error that `fetch` threw. */
 export function readFailure(error: unknown, count: number): Answer {
   const code = failureCode(error);
   return code === REFUSED ? refused(count, code, true) : unknown(count, code);
@@ -54,7 +55,7 @@ function endOf({ status, seq = 0 }: PublishResult): EndedMessage {
   return status === 'invalid' ? ['fail', 0, 0] : ['info', 0, 0];
 }
 
-/** Names are left out of a result where they are not valid. */
+/** Names are left out of a result when they are not valid. */
 function isOf(message: Message, result: PublishResult): boolean {
   return (
     (result.topic ?? message.topic) === message.topic &&
@@ -75,7 +76,7 @@ function resultsByIndex(text: string): Map<number, PublishResult> {
   return new Map(named.map((result) => [result.index, result]));
 }
 
-/** What `fetch` throws, by its members: an error of Node's own is no `Error` of ours where the two differ in realm. */
+/** The error that `fetch` throws, by its members: in another realm an error of Node's own is not an `Error` of ours. */
 interface Failure {
   readonly name?: string;
   readonly code?: unknown;
@@ -87,11 +88,11 @@ function failureCode(thrown: unknown): string {
   const error = (thrown ?? {}) as Failure;
   if (error.name === 'TimeoutError') return 'timeout';
   const codes = causesOf(error).map(codeOf);
-  // A name with several addresses is tried at each: refused means refused by all of them.
+  // For a name with several addresses each is tried, so refused means refused by all of them.
   return codes.find((code) => code !== REFUSED) ?? codes[0] ?? codeOf(error);
 }
 
-/** Of a connection tried at several addresses there is one error for each, and one for all that we leave out. */
+/** A connection that tried several addresses has one error for each, and a joint one, which is left out here. */
 function causesOf(error: Failure): readonly Failure[] {
   const { cause = error } = error;
   return cause.errors ?? [cause];

@@ -1,4 +1,3 @@
-/** Sends operations to the gateways, each to one of them, and waits longer for the answer than a gateway takes. */
 import { eventBody } from './event-body.js';
 import { readAnswer, readFailure } from './http-answer.js';
 import type { Message } from './message.js';
@@ -16,13 +15,16 @@ export interface HttpProducerOptions {
   /** The key that the gateways ask for, if they do. */
   readonly apiKey?: string | undefined;
   readonly runStartedAtMs: number;
-  /** Of an answer; 25,000 when left out, since a gateway tries for 18,000. */
+  /** The time limit of an answer; 25,000 when left out, since a gateway tries for 18,000. */
   readonly timeoutMs?: number;
 }
 
 const TIMEOUT_MS = 25_000;
 
-/** A producer over HTTP. */
+/**
+ * A producer over HTTP. It sends each operation to one of the gateways, and waits for the answer longer than a gateway
+ * takes.
+ */
 export class HttpProducer implements Producer {
   readonly name: string;
   readonly via: Via;

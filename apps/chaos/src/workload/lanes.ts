@@ -1,4 +1,4 @@
-/** The producers of a run, and how much of the load each carries. */
+/** The producers of a run, and each one's share of the load. */
 import type { Via } from '../history/operation.js';
 import { HttpProducer } from './http-producer.js';
 import { NatsProducer } from './nats-producer.js';
@@ -8,7 +8,7 @@ import type { Random } from './random.js';
 /** A producer with its part of the load. */
 export interface Lane {
   readonly producer: Producer;
-  /** Of all messages, 0 to 1. The shares of a run add up to 1. */
+  /** Share of all messages, 0 to 1. The shares of a run add up to 1. */
   readonly share: number;
   /** Operations in flight at a time, at most; an operation and its twin count as one. */
   readonly concurrency: number;
@@ -30,7 +30,7 @@ export interface Doors {
 
 type Load = Omit<Lane, 'producer'> & { readonly producers: number };
 
-/** Single operations are many and small, batches few and large; poison comes to the workers by NATS alone. */
+/** Single operations are many and small, batches few and large. Only NATS carries poison to the workers. */
 const LOADS: Readonly<Record<Via, Load>> = {
   http: { producers: 2, share: 0.2, concurrency: 16, size: [1, 1] },
   http_batch: { producers: 2, share: 0.3, concurrency: 4, size: [2, 100] },
@@ -39,8 +39,8 @@ const LOADS: Readonly<Record<Via, Load>> = {
 };
 
 /**
- * Makes every producer of a run: two with single events over HTTP, two with batches, one with lenient batches, two
- * over NATS, each of these with a connection of its own.
+ * Creates every producer of a run. Two send single events over HTTP, two batches, one lenient batches. Two publish over
+ * NATS, each with a separate connection.
  *
  * @param runStartedAtMs milliseconds since 1970, from which the timestamps of events follow
  * @throws when no broker answers

@@ -1,7 +1,7 @@
 /**
- * What a publish straight to the brokers that was not acknowledged means: *fail* where the brokers refused it before
- * storing, or nothing left this process; *info* for all else. Error 10158, for one, says that another publish with the
- * same id is under way, not whether it comes through.
+ * What it means when a publish straight to the brokers was not acknowledged. It is *fail* if the brokers refused it
+ * before storing, or if nothing left this process, and *info* otherwise. Error 10158, for example, says that another
+ * publish with the same id is in flight, but not how that ends.
  */
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/nats-core';
@@ -13,10 +13,10 @@ const TOO_LARGE = new Set([
   10054, // message size exceeds maximum allowed
   10097, // header size exceeds maximum allowed
 ]);
-/** `10077` is any failure to store; only this one is decided alike by every replica. */
+/** `10077` is any failure to store; this text is the only one on which all replicas agree. */
 const FULL = /maximum (bytes|messages)/i;
 
-/** Says what a publish that threw came to. */
+/** The outcome of a publish that threw. */
 export function readPublishFailure(error: unknown): Answer {
   if (error instanceof JetStreamApiError) {
     const { code, message } = error;

@@ -1,9 +1,3 @@
-/**
- * Publishes straight to the brokers, one message an operation, one try each.
- *
- * The connection is kept for ever: with the client's defaults it would close for good after ten failed attempts. A
- * publish while it is down ends in its time-out, *info*.
- */
 import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { messageIdOf, subjectOf } from '#contracts';
@@ -20,7 +14,7 @@ export interface NatsProducerOptions {
   /** First token of every subject, `events`. */
   readonly subjectPrefix: string;
   readonly runStartedAtMs: number;
-  /** Of an acknowledgement; 5,000 when left out. */
+  /** The time limit of an acknowledgement; 5,000 when left out. */
   readonly timeoutMs?: number;
 }
 
@@ -29,7 +23,12 @@ const CONNECT_MS_MAX = 2_000;
 const RECONNECT_WAIT_MS = 250;
 const PING_INTERVAL_MS = 2_000;
 
-/** A producer over NATS. */
+/**
+ * A producer over NATS. It publishes straight to the brokers, one message per operation, one try each.
+ *
+ * The connection is kept for ever; with the client's defaults it would close for good after ten failed attempts. A
+ * publish while it is down ends in its timeout, as *info*.
+ */
 export class NatsProducer implements Producer {
   readonly via = 'nats';
   readonly name: string;
@@ -65,7 +64,8 @@ export class NatsProducer implements Producer {
     const { subjectPrefix, runStartedAtMs } = this.options;
     const { topic, eventId } = message;
     try {
-      // No headers are handed in: the client writes into those it is given, and an old id in them loses a message.
+      // No headers are passed in, because the client writes into those it receives, and an old id in them would lose a
+      // message.
       const ack = await this.client.publish(
         subjectOf(subjectPrefix, topic),
         eventBody(message, runStartedAtMs),

@@ -1,18 +1,17 @@
-/**
- * Sends operations and writes them down: the call before it is sent, its end after, each with the time of that moment.
- * Counts what was sent and acknowledged.
- */
 import type { EndedMessage, Operation, Outcome, SentMessage } from '../history/operation.js';
 import type { Message } from './message.js';
 import type { Answer, Producer } from './producer.js';
 
-/** Where operations are written down: `HistoryWriter`. */
+/** Where operations are recorded: `HistoryWriter`. */
 export interface History {
   /** Resolves when the line is safe from a crash of this process. */
   append(operation: Operation): Promise<void>;
 }
 
-/** See the head of this file. */
+/**
+ * Sends operations and records them: the invocation before it is sent, its end after, each with its time. It counts
+ * what was sent and acknowledged.
+ */
 export class OperationLog {
   /** Messages sent, repeats and retries included. */
   sent = 0;
@@ -23,7 +22,7 @@ export class OperationLog {
   /**
    * @param clock milliseconds since the load began
    * @param onAcknowledged called after each operation of which at least one message was acknowledged, with the URL of
-   *   the gateway that answered, where one did
+   * the gateway that answered, if one did
    */
   constructor(
     private readonly history: History,
@@ -36,7 +35,7 @@ export class OperationLog {
     return this.operations;
   }
 
-  /** Writes down an operation, sends it, and writes down its end. @throws when the history cannot be written */
+  /** Records an operation, sends it, and records its end. @throws when the history cannot be written */
   async run(producer: Producer, messages: readonly Message[]): Promise<Answer> {
     const op = (this.operations += 1);
     this.sent += messages.length;

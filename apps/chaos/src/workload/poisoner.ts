@@ -1,15 +1,8 @@
-/**
- * Decides which messages are poison, and of what kind.
- *
- * Over NATS the brokers acknowledge poison and the worker makes it a dead letter; over HTTP the gateway refuses it, in
- * a strict batch together with its neighbours. So a strict batch gets at most one, seldom, and a lenient batch more
- * than its share; over all ways together the share comes out about right.
- */
 import type { Via } from '../history/operation.js';
 import type { Poison } from './message.js';
 import type { Random } from './random.js';
 
-/** HTTP has no subject that a body could contradict, and text that is no JSON refuses a lenient batch as a whole. */
+/** HTTP has no subject that a body could contradict, and text that is not JSON refuses a whole lenient batch. */
 const KINDS: Readonly<Record<Via, readonly Poison[]>> = {
   http: ['not_json', 'nul', 'missing_field'],
   http_batch: ['not_json', 'nul', 'missing_field'],
@@ -17,13 +10,19 @@ const KINDS: Readonly<Record<Via, readonly Poison[]>> = {
   nats: ['not_json', 'wrong_subject', 'nul', 'missing_field'],
 };
 
-/** Messages between two that are too large: each is a thousand times the size of another. */
+/** Messages between two that are too large, because each has the size of a thousand others. */
 const TOO_LARGE_EVERY = 3_000;
-/** A strict batch is poisoned this many times as often as a single message is, whatever its length. */
+/** A strict batch is poisoned this many times as often as a single message, whatever its length. */
 const STRICT_BATCH_FACTOR = 2;
 const LENIENT_FACTOR = 3;
 
-/** Hands out poison. */
+/**
+ * Decides which messages are poison, and of what kind.
+ *
+ * Over NATS the brokers acknowledge poison and the worker turns it into a dead letter. Over HTTP the gateway refuses
+ * it, in a strict batch together with its neighbours. So a strict batch seldom gets poison, and at most one. A lenient
+ * batch gets more than its share. Over all ways together the share is about right.
+ */
 export class Poisoner {
   private sinceTooLarge = 0;
 
@@ -33,7 +32,7 @@ export class Poisoner {
     private readonly share: number,
   ) {}
 
-  /** The kind of poison of each message of an operation; undefined for an event that is to be in order. */
+  /** The kind of poison of each message of an operation; undefined for a valid event. */
   choose(via: Via, count: number): (Poison | undefined)[] {
     if (via === 'http_batch') {
       const poisoned = this.random.chance(this.share * STRICT_BATCH_FACTOR)

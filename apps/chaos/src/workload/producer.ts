@@ -1,4 +1,4 @@
-/** What every producer is, whichever way it sends, and what it makes of an answer. */
+/** The contract of all producers: sending, and the outcome of an answer. */
 import type { EndedMessage, Via } from '../history/operation.js';
 import type { Message } from './message.js';
 
@@ -6,31 +6,31 @@ import type { Message } from './message.js';
 export interface Answer {
   /** One for each message, in the order sent. */
   readonly messages: readonly EndedMessage[];
-  /** Why, where not every message is *ok*. */
+  /** Why not every message is *ok*. */
   readonly reason?: string;
-  /** Whether what ended *fail* may succeed later: nobody was there, or there was no room. False: it never will. */
+  /** Whether what ended *fail* may succeed later, because there was no listener or no room. False: it never will. */
   readonly refusedForNow: boolean;
-  /** URL of the gateway that was asked, where one was. */
+  /** URL of the gateway that was asked, if one was. */
   readonly gateway?: string;
 }
 
 /** Sends operations over one way. */
 export interface Producer {
-  /** "http-1", "nats-2": as in the history. */
+  /** "http-1", "nats-2": the name in the history. */
   readonly name: string;
   readonly via: Via;
-  /** Sends one operation and resolves with its end, within a time-out of its own. Never rejects for the system's trouble. */
+  /** Sends one operation and resolves with its end, within its own timeout. It never rejects because of the system. */
   send(messages: readonly Message[]): Promise<Answer>;
-  /** Frees what it holds. Repeatable. */
+  /** Frees what it holds. It may be called again. */
   close(): Promise<void>;
 }
 
-/** Nobody knows what became of any of them. */
+/** The outcome of all of them is unknown. */
 export function unknown(count: number, reason: string): Answer {
   return { messages: alike(count, ['info', 0, 0]), reason, refusedForNow: false };
 }
 
-/** Not one of them is stored, or will be by this operation. */
+/** None of them is stored, or will be by this operation. */
 export function refused(count: number, reason: string, refusedForNow: boolean): Answer {
   return { messages: alike(count, ['fail', 0, 0]), reason, refusedForNow };
 }

@@ -1,10 +1,3 @@
-/**
- * Messages whose fate nobody knows, to be sent again with the same id, as an honest producer does.
- *
- * An event goes out again over HTTP or NATS, whichever way it came; poison stays on its way, for it means something
- * else on the other, and goes alone, for in a strict batch it would refuse its neighbours. After the last try a
- * message stays unknown. The queue is bounded: from `isCrowded` on the workload sends nothing new.
- */
 import type { Via } from '../history/operation.js';
 import { BoundedQueue } from './bounded-queue.js';
 import type { Message } from './message.js';
@@ -23,12 +16,18 @@ interface Waiting extends Trial {
 type Way = 'http' | 'nats';
 
 const CROWDED = 5_000;
-/** Beyond `CROWDED` come only those that were in flight by then. */
+/** Beyond `CROWDED`, only those come that were already in flight. */
 const CAPACITY = 20_000;
 const WAIT_MS_MIN = 500;
 const WAIT_MS_MAX = 8_000;
 
-/** See the head of this file. */
+/**
+ * Messages of unknown outcome, to be sent again with the same id, as a correct producer does.
+ *
+ * An event goes out again over HTTP or NATS, regardless of its first way. Poison stays on its way, because it means
+ * something else on the other. It goes alone, because in a strict batch it would refuse its neighbours. After the last
+ * try a message stays unknown. The queue is bounded: from `isCrowded` on, the workload sends nothing new.
+ */
 export class RetryQueue {
   private readonly queues: Readonly<Record<Way, BoundedQueue<Waiting>>> = {
     http: new BoundedQueue(CAPACITY),
@@ -41,7 +40,7 @@ export class RetryQueue {
     private readonly retriesMax: number,
   ) {}
 
-  /** Whether so many wait that nothing new should be sent. */
+  /** Whether the queue is long enough that nothing new should be sent. */
   get isCrowded(): boolean {
     return this.length >= CROWDED;
   }
@@ -63,7 +62,9 @@ export class RetryQueue {
     return this.queues[way].push({ message, retries: retries + 1, dueAtMs: nowMs + waitMs });
   }
 
-  /** The messages to send next over `via`, at most `max`; none when none is due. A later one waits for those before. */
+  /**
+   * The messages to send next over `via`, at most `max`; none when none is due. A later one waits for those before it.
+   */
   take(via: Via, max: number, nowMs: number): Trial[] {
     const queue = this.queues[wayOf(via)];
     const taken: Trial[] = [];

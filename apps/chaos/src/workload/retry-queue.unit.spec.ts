@@ -15,7 +15,7 @@ const ids = (trials: readonly { readonly message: Message }[]): string[] =>
   trials.map((trial) => trial.message.eventId);
 
 describe('messages to be sent again', () => {
-  it('wait a while, then each goes out once, over one way or the other', () => {
+  it('wait a while, then each goes out once, over HTTP or NATS', () => {
     const retries = queue();
     const sent = Array.from({ length: 50 }, (_, n) => String(n));
     for (const id of sent) retries.add({ message: message(id), retries: 0 }, 'nats', 0);
@@ -58,7 +58,7 @@ describe('messages to be sent again', () => {
     ]);
   });
 
-  it('are too many at some point', () => {
+  it('are crowded from some number on', () => {
     const retries = queue();
     for (let n = 0; n < 4_999; n++) retries.add({ message: message(String(n)), retries: 0 }, 'http', 0);
     expect(retries.isCrowded).toBe(false);

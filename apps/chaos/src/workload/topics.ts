@@ -1,4 +1,3 @@
-/** The topics of a run, some busy and most quiet: the n-th is picked in proportion to 1/n, as Zipf's law has it. */
 import type { Random } from './random.js';
 
 /** A topic and its number, from 0. */
@@ -7,7 +6,7 @@ export interface Topic {
   readonly number: number;
 }
 
-/** Picks topics with skew. */
+/** Picks the topics of a run, some busy and most quiet: the n-th in proportion to 1/n, by Zipf's law. */
 export class Topics {
   readonly all: readonly Topic[];
   /** Sums of the weights up to each topic. */
@@ -15,7 +14,7 @@ export class Topics {
 
   /**
    * @param prefix first tokens of every name: `chaos.r1` gives `chaos.r1.t00`, `chaos.r1.t01` and so on
-   * @param count how many, at least 1
+   * @param count the number of topics, at least 1
    */
   constructor(prefix: string, count: number) {
     this.all = Array.from({ length: count }, (_, number) => ({

@@ -37,7 +37,7 @@ interface Ended {
   readonly end: EndedMessage;
 }
 
-/** Runs a load to its end and reads what it wrote down. */
+/** Runs a load to its end and reads its history. */
 async function run(
   seed: number,
   poisonShare: number,
@@ -81,8 +81,8 @@ async function stored(prefix: string): Promise<Map<number, string>> {
   return messages;
 }
 
-describe('a load on a system that is well', () => {
-  it('ends every operation, over every way, and the stream has what was acknowledged and no more', async () => {
+describe('a load on a healthy system', () => {
+  it('ends every operation, over every way, and the stream has exactly what was acknowledged', async () => {
     const { workload, invocations, completions, ended } = await run(1, 0.05);
     expect(completions.map(({ op }) => op).sort((a, b) => a - b)).toEqual(invocations.map(({ op }) => op));
     expect(ended).toHaveLength(workload.sent);
@@ -111,13 +111,13 @@ describe('a load on a system that is well', () => {
     expect(new Set(inStream.values()).size).toBe(inStream.size);
   });
 
-  it('is told of duplicates', async () => {
+  it('learns of duplicates', async () => {
     const { ended } = await run(2, 0);
     expect(ended.filter(({ end }) => end[2] === 1).length).toBeGreaterThan(10);
   });
 });
 
-describe('a producer', () => {
+describe('a producer of the load', () => {
   const message = { topic: 'chaos.r3.t00', eventId: '0-1', variant: 0 };
 
   it('over HTTP knows for certain only that a refused connection stored nothing', async () => {
@@ -145,7 +145,7 @@ describe('a producer', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it('over NATS is refused for now by a full stream, and does not know where nobody listens', async () => {
+  it('over NATS is refused for now by a full stream, and has an unknown outcome without a listener', async () => {
     const full = await createTestSystem({ streamBytesMax: 4_096 });
     const open = (subjectPrefix: string): Promise<NatsProducer> =>
       NatsProducer.connect({

@@ -1,14 +1,3 @@
-/**
- * The load: many producers at once that send, are told, and send again what nobody told them about.
- *
- *   pace ─▶ take retries that are due ─or─ plan something new ─▶ send (and its twin) ─all ok─▶ pace
- *    ▲                                                            │
- *    └── rest a little ◀── what is unknown goes to the retries ◀──┘
- *
- * Promise: nothing is sent that is not in the history. What is in flight is bounded by the lanes, what waits by the
- * retry queue: a system that refuses makes the producers slower, not the judge larger. When told to stop, no new
- * operation begins and every open one comes to its end, which its time-out bounds.
- */
 import { setMaxListeners } from 'node:events';
 import type { Via } from '../history/operation.js';
 import type { Generator } from './generator.js';
@@ -19,7 +8,7 @@ import type { Producer } from './producer.js';
 import type { Random } from './random.js';
 import { RetryQueue, type Trial } from './retry-queue.js';
 
-/** What a load is made of. */
+/** What a workload needs. */
 export interface WorkloadParts {
   readonly lanes: readonly Lane[];
   readonly generator: Generator;
@@ -29,20 +18,20 @@ export interface WorkloadParts {
   readonly clock: () => number;
 }
 
-/** How a load runs. */
+/** The parameters of a workload. */
 export interface WorkloadOptions {
-  /** Messages a second over all producers, repeats and retries included. */
+  /** Messages per second over all producers, repeats and retries included. */
   readonly ratePerSecond: number;
-  /** How often a message whose fate is unknown is sent again; 8 when left out. */
+  /** How often a message of unknown outcome is sent again; 8 when left out. */
   readonly retriesMax?: number;
   /** Called with the time of every answer that acknowledges something, and the gateway that gave it, if one did. */
   readonly onAcknowledged?: (atMs: number, gateway?: string) => void;
 }
 
-/** When a load ends: at whichever comes first. */
+/** When a load ends: at the first of these. */
 export interface WorkloadEnd {
   readonly signal: AbortSignal;
-  /** Messages sent; the last operations may go beyond it by their twins. */
+  /** Messages sent; the twins of the last operations may exceed it. */
   readonly messagesMax?: number;
 }
 
@@ -51,18 +40,28 @@ const REST_MS_MIN = 50;
 const REST_MS_MAX = 2_000;
 const CROWDED_MS = 100;
 
-/** What a worker sends in one go. */
+/** What a loop sends at once. */
 interface Batch {
   readonly trials: readonly Trial[];
   readonly twins: readonly Trial[];
 }
 
-/** See the head of this file. Runs once. */
+/**
+ * The workload: concurrent producers that send, get answers, and send again what has no answer. It runs once.
+ *
+ *   pace ─▶ take retries that are due ─or─ plan something new ─▶ send (and its twin) ─all ok─▶ pace
+ *    ▲                                                            │
+ *    └── rest a little ◀── what is unknown goes to the retries ◀──┘
+ *
+ * Nothing is sent that is not in the history. The lanes bound what is in flight, and the retry queue what waits. So a
+ * system that refuses makes the producers slower, and not the judge larger. After a stop no new operation begins, and
+ * every open one ends, at the latest by its timeout.
+ */
 export class Workload {
   private readonly log: OperationLog;
   private readonly retries: RetryQueue;
   private readonly ratePerSecond: number;
-  /** Messages planned or taken, so that parallel producers do not go beyond `messagesMax` together. */
+  /** Messages planned or taken, so that concurrent producers do not exceed `messagesMax` together. */
   private taken = 0;
 
   constructor(
@@ -89,7 +88,7 @@ export class Workload {
     return this.log.begun;
   }
 
-  /** Messages that wait to be sent again now. After the end, nobody will: their fate stays unknown. */
+  /** Messages that wait to be sent again. After the end they are not sent, and their outcome stays unknown. */
   get waiting(): number {
     return this.retries.length;
   }
@@ -102,7 +101,7 @@ export class Workload {
   async run({ signal, messagesMax = Infinity }: WorkloadEnd): Promise<void> {
     const ending = new AbortController();
     const stop = AbortSignal.any([signal, ending.signal]);
-    // Each loop of each lane listens to it.
+    // Each loop of each lane listens to this signal.
     setMaxListeners(0, stop);
     const workers = this.parts.lanes.flatMap((lane) => {
       const pace = new Pace(this.ratePerSecond * lane.share);
@@ -116,7 +115,7 @@ export class Workload {
     if (failed !== undefined) throw failed.reason;
   }
 
-  /** One of a lane's concurrent loops. It ends when it is told to, or when enough was taken, which ends the others. */
+  /** One of a lane's concurrent loops. It ends on the signal, or when enough was taken, which ends the others. */
   private async work(
     lane: Lane,
     pace: Pace,
@@ -142,7 +141,7 @@ export class Workload {
     }
   }
 
-  /** What is due to be sent again, else something new, else nothing because too much waits already. */
+  /** What is due to be sent again, otherwise something new, otherwise nothing because too much is already waiting. */
   private next(via: Via, size: number): Batch {
     const nowMs = this.parts.clock();
     const due = this.retries.take(via, size, nowMs);
@@ -168,7 +167,7 @@ export class Workload {
       const rival = rivals.length > 0 ? random.pick(rivals) : producer;
       runs.push(this.try(rival, twins));
     }
-    // Settled, not all: after a failure of one the other must not be left running.
+    // This waits for all of them, because after the failure of one the other must not be left running.
     const ended = await Promise.allSettled(runs);
     return ended
       .map((end) => {

@@ -1,4 +1,4 @@
-/** The load against producers that answer as they are told to. */
+/** The load against producers with prepared answers. */
 import { describe, expect, it } from '@jest/globals';
 import type { Completion, EndedMessage, Invocation, Operation, Via } from '../history/operation.js';
 import { Generator, type GeneratorOptions } from './generator.js';
@@ -69,8 +69,8 @@ class Bench {
   }
 }
 
-describe('a load', () => {
-  it('writes each operation down before it is sent and after its end, and counts', async () => {
+describe('a workload', () => {
+  it('records each operation before it is sent and after its end, and counts', async () => {
     const before: boolean[] = [];
     const bench: Bench = new Bench((messages, via) => {
       const [first] = messages;
@@ -114,7 +114,7 @@ describe('a load', () => {
     ).toBe(true);
   });
 
-  it('sends again what nobody knows of, with the same id and payload, until it is acknowledged', async () => {
+  it('sends again what has no answer, with the same id and payload, until it is acknowledged', async () => {
     const tries = new Map<string, number>();
     const bench = new Bench(
       (messages, via) => {
@@ -144,7 +144,7 @@ describe('a load', () => {
     const bench = new Bench((messages) => unknown(messages.length, '503'), { retriesMax: 0 });
     await bench.workload.run({ signal: AbortSignal.timeout(700) });
     expect(bench.workload.waiting).toBe(0);
-    // Ten loops, each resting 50 ms and more after a refusal.
+    // There are ten loops, and each rests 50 ms or more after a refusal.
     expect(bench.workload.operations).toBeLessThan(300);
     expect(bench.workload.acknowledged).toBe(0);
     expect(bench.acknowledgedAt).toEqual([]);
@@ -161,7 +161,7 @@ describe('a load', () => {
     expect(bench.completions.every(({ type, reason }) => type === 'fail' && reason === '422')).toBe(true);
   });
 
-  it('waits for open operations when it is told to stop, and begins none', async () => {
+  it('waits for open operations when it is stopped, and begins none', async () => {
     const stop = new AbortController();
     const answers: (() => void)[] = [];
     const bench = new Bench(
@@ -185,7 +185,7 @@ describe('a load', () => {
     await bench.workload.run({ signal: AbortSignal.timeout(2_000) });
     expect(bench.workload.sent).toBeGreaterThan(300);
     expect(bench.workload.sent).toBeLessThan(750);
-    // Ten loops, each with an operation and its twin.
+    // There are ten loops, each with an operation and its twin.
     expect(bench.openMax).toBeLessThanOrEqual(20);
   });
 

@@ -1,6 +1,6 @@
 /**
- * The audit against a real stream and a real ledger. The ledger is written here by hand, in the shape that the
- * worker gives it, so that what the audit says depends on the rows alone.
+ * The audit against a real stream and a real ledger. These tests write the ledger by hand, in the shape that the worker
+ * gives it. So the result of the audit depends on the rows alone.
  */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -11,7 +11,7 @@ import { audit, type AuditRequest, type AuditResult } from './audit.js';
 import { BrokerView } from './broker-view.js';
 
 const TOPIC = 'audited';
-/** 1 to 6 stored, 7 and 8 duplicates of 1 and 2 (8 a conflict), 9 a dead letter, 10 stored. */
+/** 1 to 6 are stored, 7 and 8 are duplicates of 1 and 2 (8 is a conflict), 9 is a dead letter, 10 is stored. */
 const MESSAGES = 10;
 
 let system: TestSystem;
@@ -47,7 +47,7 @@ function sql(text: string, ...values: unknown[]): Promise<unknown> {
   return system.pool.query(text, values);
 }
 
-/** When messages were published; those that the stream does not have, now. */
+/** When the messages were published. Those that the stream does not have get the present time. */
 async function publishedAt(...sequences: number[]): Promise<string[]> {
   const found = await brokers.witness(system.streamName).publishedAt(sequences);
   return sequences.map((seq) => new Date(found.get(seq) ?? Date.now()).toISOString());
@@ -83,7 +83,7 @@ async function deadLetter(seq: number): Promise<void> {
   );
 }
 
-/** Shard 0 has all but one stored, shard 1 that one: only the sum is right. */
+/** Shard 0 has all stored rows but one, shard 1 that one. Only the sum is right. */
 async function count(
   stored: number,
   duplicates: number,
@@ -127,8 +127,8 @@ async function ranges(kind: 'inFlight' | 'skipped' | 'lost' | 'doubled' | 'beyon
   return findings.sequences[kind].ranges;
 }
 
-describe('the audit of a whole system', () => {
-  it('finds it whole', async () => {
+describe('the audit of a system without faults', () => {
+  it('finds the system whole', async () => {
     await wholeSystem();
     const { judgement, findings } = await run();
     expect(judgement).toEqual({ verdict: 'whole', violations: [], doubts: [] });
@@ -136,11 +136,11 @@ describe('the audit of a whole system', () => {
     expect(findings.sequences.settled).toBe(MESSAGES);
   });
 
-  it('finds an empty one whole', async () => {
+  it('finds an empty system whole', async () => {
     expect((await run()).judgement.verdict).toBe('whole');
   });
 
-  it('takes what is not acknowledged for in flight', async () => {
+  it('counts messages that are not acknowledged as in flight', async () => {
     await wholeSystem();
     await publish(3);
     const { judgement, findings } = await run();
@@ -180,12 +180,12 @@ describe('the audit of a whole system', () => {
     expect((await run()).judgement.verdict).toBe('whole');
   });
 
-  it('lets the events of a day that was dropped be gone', async () => {
+  it('accepts that the events of a dropped day are gone', async () => {
     await wholeSystem();
     await sql(`UPDATE sekali.event_key SET stored_at = '2020-02-02 12:00Z' WHERE seq = 3`);
     await sql(`DELETE FROM sekali.event WHERE seq = 3`);
     expect((await run()).judgement.verdict).toBe('whole');
-    // With another event of that day caught by the default partition, the day is there.
+    // The day exists again, because the default partition has another event of that day.
     await sql(`UPDATE sekali.event_key SET stored_at = '2020-02-02 13:00Z' WHERE seq = 4`);
     await sql(`UPDATE sekali.event SET stored_at = '2020-02-02 13:00Z' WHERE seq = 4`);
     expect((await run()).judgement.violations).toEqual(['1 key without an event, although the day is there']);
@@ -226,7 +226,7 @@ describe('the audit finds', () => {
     expect(await ranges('skipped')).toEqual([{ first: 2, last: 2 }]);
   });
 
-  it('a sequence in two tables, beside one that is missing', async () => {
+  it('a sequence in two tables, together with one that is missing', async () => {
     await wholeSystem();
     await deadLetter(5);
     await sql(`DELETE FROM sekali.dead_letter WHERE seq = 9`);
@@ -274,7 +274,7 @@ describe('the audit finds', () => {
     expect(findings.ledger.rows.get(fault)?.ranges).toEqual([{ first: seq, last: seq }]);
   });
 
-  it('what is wrong in the ledger of an earlier stream of the same name', async () => {
+  it('an error in the ledger of an earlier stream of the same name', async () => {
     await sql(`INSERT INTO sekali.stream (name, created) VALUES ($1, 'earlier')`, system.streamName);
     await sql(
       `INSERT INTO sekali.counter SELECT stream_id, 'a', 0, 1, 0, 0, 0, 0 FROM sekali.stream WHERE identity = 'earlier'`,
@@ -285,7 +285,7 @@ describe('the audit finds', () => {
     ]);
   });
 
-  it('another message in the stream than the one that the ledger has', async () => {
+  it('a message in the stream that differs from the one in the ledger', async () => {
     await wholeSystem();
     await sql(`UPDATE sekali.event SET published_at = published_at - interval '15 s' WHERE seq IN (5, 6)`);
     await sql(`UPDATE sekali.dead_letter SET published_at = published_at - interval '15 s'`);
@@ -303,20 +303,20 @@ describe('the audit finds', () => {
     await wholeSystem();
     await resetConsumer(system.connection, { name: system.consumerName, stream: system.streamName }, 13);
     expect((await run()).judgement.violations).toEqual([
-      'the consumer is 2 sequences ahead of the stream, and would not be given the next messages',
+      'the consumer is 2 sequences ahead of the stream, and would not receive the next messages',
     ]);
   });
 
-  it('rows under a number that no stream was given', async () => {
+  it('rows under a number that belongs to no stream', async () => {
     await sql(`INSERT INTO sekali.counter VALUES (4711, 'a', 0, 0, 0, 0, 0, 0)`);
     expect((await run()).judgement.violations).toEqual([
-      'rows of stream number 4711, which no stream was given',
+      'rows of stream number 4711, which belongs to no stream',
     ]);
   });
 });
 
-describe('the audit cannot tell', () => {
-  it('without a consumer, whether what is not stored will be', async () => {
+describe('the audit has the verdict unknown', () => {
+  it('without a consumer, because unsettled messages may never be stored', async () => {
     await publish(2);
     const manager = await jetstreamManager(system.connection);
     await manager.consumers.delete(system.streamName, system.consumerName);

@@ -4,10 +4,10 @@
  *   1 stream (first, deleted) and consumer (ack floor)   what must be in the ledger is fixed here …
  *   2 snapshot of the database                           … so it must be visible here
  *   3 stream (last)                                      nothing in the snapshot can be beyond it
- *   4 compare, chunk by chunk, and what stands under some sequences message by message
+ *   4 compare, chunk by chunk, and some sequences message by message
  *
- * The order is what makes it exact on a system at work: acks follow commits, and a stream only grows. Asked in
- * another order, messages that arrive or are settled meanwhile would look missing or invented.
+ * This order makes the audit exact on a running system, because acks follow commits and a stream only grows. In another
+ * order, messages that arrive or are settled meanwhile would read missing or invented.
  */
 import type { Pool } from 'pg';
 import type { Incarnation, SequenceSegment, StreamWitness } from '#idempotent-consumer/postgres';
@@ -43,10 +43,10 @@ import {
 export interface AuditRequest {
   readonly stream: string;
   readonly consumer: string;
-  /** How long to wait first until nothing is in flight; 0 does not wait. */
+  /** How long to wait until nothing is in flight; 0 does not wait. */
   readonly waitMs: number;
   readonly signal: AbortSignal;
-  /** Told how far the comparison is: sequences of the stream that are done. */
+  /** Receives how far the comparison is: the number of sequences of the stream that are done. */
   readonly onProgress: (sequence: number, last: number) => void;
 }
 
@@ -60,13 +60,13 @@ export interface AuditResult {
 
 const WAIT_STEP_MS = 200;
 const STALE_ANSWER_MS_MAX = 5_000;
-/** Rows whose messages are compared one by one: the newest, and as many again spread over the stream. */
+/** The number of rows whose messages are compared one by one: the newest, and as many again spread over the stream. */
 const NEWEST_COMPARED = 500;
 const SPREAD_COMPARED = 500;
 /** Topics with wrong counters that are listed. */
 const COUNTER_FAULTS_MAX = 1_000;
 
-/** Audits. Throws `CommandError` (2) when the question cannot be answered. */
+/** Audits. Throws `CommandError` (2) when there can be no verdict. */
 export async function audit(brokers: BrokerView, pool: Pool, request: AuditRequest): Promise<AuditResult> {
   const missing = await missingTables(pool);
   if (missing.length > 0) {
@@ -100,8 +100,8 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
       identity: before.identity,
     });
     const found = sequences.finish();
-    const look = brokers.message.bind(brokers, request.stream);
-    const promises = await checkPromises(database, request.stream, after.lastSeq, look);
+    const read = brokers.message.bind(brokers, request.stream);
+    const promises = await checkPromises(database, request.stream, after.lastSeq, read);
     const findings: AuditFindings = {
       sequences: found,
       foreign,
@@ -130,8 +130,8 @@ async function waitUntilSettled(brokers: BrokerView, request: AuditRequest): Pro
 }
 
 /**
- * The stream after the snapshot. A broker that has just lost the leadership may still answer, with an older
- * state than the ledger's; it is asked again before a sequence is called invented.
+ * The stream after the snapshot. A broker that has just lost the leadership may still answer with an older state than
+ * the ledger's. So it is asked again before a sequence counts as invented.
  */
 async function streamReaching(
   brokers: BrokerView,
@@ -143,14 +143,16 @@ async function streamReaching(
   for (;;) {
     const stream = await brokers.stream(request.stream);
     if (stream.identity !== identity) {
-      throw new CommandError(`stream ${request.stream} was made anew during the audit: run it again`);
+      throw new CommandError(`stream ${request.stream} was created again during the audit: run it again`);
     }
     if (stream.lastSeq >= sequence || Date.now() >= deadline || request.signal.aborted) return stream;
     await pause(WAIT_STEP_MS, request.signal);
   }
 }
 
-/** Whether the messages under the sequences are those that the ledger knows: the newest, and some of all. */
+/**
+ * Whether the messages under the sequences are those that the ledger knows. It compares the newest, and some of all.
+ */
 async function compareMessages(
   database: Queryable,
   current: Incarnation | undefined,
@@ -194,8 +196,8 @@ async function readLedger(
 }
 
 /**
- * Every incarnation of every stream but the one that is there now. One with the same name and identity is one that the
- * current one is based on: the stream has lost what the ledger has behind that.
+ * Every incarnation of every stream except the current ones. If one has the same name and identity as the current one,
+ * the current one is based on it. Then the stream has lost what the ledger has behind that point.
  */
 async function readOthers(
   database: Queryable,
@@ -214,8 +216,8 @@ async function readOthers(
 }
 
 /**
- * A stream that is gone cannot be compared with; its rows can still be compared with each other. Of an incarnation that
- * another one is based on, these are the rows of messages that the stream has lost.
+ * A stream that is gone cannot be compared, but its rows can be compared with each other. If another incarnation is
+ * based on it, these are the rows of messages that the stream has lost.
  */
 async function readPast(
   database: Queryable,

@@ -1,8 +1,8 @@
 /**
  * What the brokers know of the stream and its consumer.
  *
- * During an election they answer with errors; such an answer is asked for again within a bound. What is not
- * there (no stream) is an answer, not an error.
+ * During an election the brokers answer with errors. Such a request is repeated up to a bound. A missing stream is an
+ * answer and not an error.
  */
 import type { NatsConnection } from '@nats-io/nats-core';
 import {
@@ -24,9 +24,9 @@ import { withoutPassword } from '../target.js';
 import type { SequenceRange } from './range-tally.js';
 import { rangesOf } from './sequence-reconciliation.js';
 
-/** The stream as it is. */
+/** The present state of the stream. */
 export interface StreamState {
-  /** As its metadata says. */
+  /** The identity in its metadata. */
   readonly identity: string;
   readonly firstSeq: number;
   readonly lastSeq: number;
@@ -34,35 +34,35 @@ export interface StreamState {
   readonly deleted: readonly SequenceRange[];
 }
 
-/** The consumer as it is. */
+/** The present state of the consumer. */
 export interface ConsumerState {
-  /** Up to here everything is acknowledged. */
+  /** Every message up to this sequence is acknowledged. */
   readonly ackFloor: number;
-  /** Delivered or not: not acknowledged. */
+  /** Messages that are not acknowledged, delivered or not. */
   readonly unsettled: number;
   readonly redelivered: number;
 }
 
 const RETRY_MS = 300;
 
-/** Asks the brokers. Close it. */
+/** Asks the brokers. The caller closes it. */
 export class BrokerView {
-  private mayNotLook = false;
+  private isForbidden = false;
 
   private constructor(
     private readonly connection: NatsConnection,
     private readonly reader: StreamReader,
-    private readonly answerWithinMs: number,
+    private readonly answerTimeoutMs: number,
   ) {}
 
   /**
-   * @param answerWithinMs how long an answer is asked for again before it counts as none
+   * @param answerTimeoutMs how long a request is repeated before it counts as unanswered
    * @throws `CommandError` (2) when no broker answers
    */
-  static async open(address: BrokerAddress, answerWithinMs: number): Promise<BrokerView> {
+  static async open(address: BrokerAddress, answerTimeoutMs: number): Promise<BrokerView> {
     try {
       const connection = await connectBroker(address, { waitForFirst: false });
-      return new BrokerView(connection, await StreamReader.of(connection), answerWithinMs);
+      return new BrokerView(connection, await StreamReader.of(connection), answerTimeoutMs);
     } catch (error) {
       throw new CommandError(
         `no broker answers at ${withoutPassword(address.urls)} (${errorLine(error)}): is the system running? --nats names another`,
@@ -79,17 +79,17 @@ export class BrokerView {
   }
 
   /**
-   * @returns `null` when the stream has no message of that sequence, `undefined` when it may not be looked at
+   * @returns `null` when the stream has no message of that sequence, `undefined` when this user may not read it
    * @throws `CommandError` (2) when there is no answer
    */
   async message(stream: string, seq: number): Promise<RawMessage | null | undefined> {
-    if (this.mayNotLook) return undefined;
+    if (this.isForbidden) return undefined;
     return this.ask(`message ${seq}`, async () => {
       try {
         return (await this.reader.message(stream, seq)) ?? null;
       } catch (error) {
         if (!isForbidden(error)) throw error;
-        this.mayNotLook = true;
+        this.isForbidden = true;
         return undefined;
       }
     });
@@ -101,7 +101,7 @@ export class BrokerView {
     return info && consumerState(info);
   }
 
-  /** What stands under the sequences of a stream. @throws `CommandError` (2) when there is no answer */
+  /** The messages under the sequences of a stream. @throws `CommandError` (2) when there is no answer */
   witness(stream: string): HistoryWitness {
     const witness = new StreamWitness(this.connection, stream);
     const what = `stream ${stream}`;
@@ -117,12 +117,12 @@ export class BrokerView {
 
   private async ask<T>(what: string, question: () => Promise<T>): Promise<T> {
     const bounds = {
-      forMs: this.answerWithinMs,
+      forMs: this.answerTimeoutMs,
       everyMs: RETRY_MS,
       isPassing: (error: unknown) => !isRefused(error),
     };
     return retry(question, bounds).catch((error: unknown) => {
-      throw new CommandError(`the brokers do not say what ${what} is: ${errorLine(error)}`, 2, {
+      throw new CommandError(`the brokers do not answer what ${what} is: ${errorLine(error)}`, 2, {
         cause: error,
       });
     });
@@ -131,7 +131,7 @@ export class BrokerView {
 
 function streamState(info: StreamInfo): StreamState {
   const { state } = info;
-  // The client's type promises it; the server leaves it out when there is none.
+  // The client's type promises this field, but the server leaves it out when there is none.
   const deleted = [...((state.deleted as number[] | undefined) ?? [])].sort((a, b) => a - b);
   return {
     identity: streamIdentity(info),

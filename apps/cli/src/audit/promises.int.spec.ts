@@ -45,7 +45,7 @@ async function mark(eventId: string, seq: number): Promise<void> {
   marks.stop();
 }
 
-/** Stores an event as published when its message was: the audit tells messages apart by that. */
+/** Stores an event with its message's time of publication, by which the audit distinguishes messages. */
 async function store(eventId: string, seq: number): Promise<void> {
   const publishedAt = (await brokers.witness(system.streamName).publishedAt([seq])).get(seq) ?? NaN;
   await system.pool.query(
@@ -75,8 +75,8 @@ function run(): Promise<AuditResult> {
   });
 }
 
-describe('a promise of the brokers', () => {
-  it('is kept by what is stored, and by what is still in the stream', async () => {
+describe('a promise that the brokers gave to a gateway', () => {
+  it('is kept when the event is stored, or still in the stream', async () => {
     await store('1', await publishMarked('1'));
     await acknowledge(1);
     await publishMarked('2');
@@ -111,7 +111,7 @@ describe('a promise of the brokers', () => {
     expect((await run()).findings.promises.broken.ranges).toEqual([{ first: 1, last: 1 }]);
   });
 
-  it('is kept by a dead letter of the event', async () => {
+  it('is kept when the event is a dead letter', async () => {
     await system.pool.query(
       `INSERT INTO sekali.dead_letter (stream_id, seq, topic, event_id, subject, reason, detail, body, deliveries, published_at)
        VALUES ($1, 1, $2, 'dead', 's', 'effect_failed', 'because', '', 1, now())`,

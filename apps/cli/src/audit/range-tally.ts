@@ -2,15 +2,15 @@
 export interface SequenceRange {
   readonly first: number;
   readonly last: number;
-  /** What there is to say about them, for example the tables they are in. */
+  /** A remark about them, for example the tables they are in. */
   readonly note?: string;
 }
 
 /**
  * Counts sequences and remembers where the first of them are.
  *
- * The count is exact; the ranges are kept up to a bound, because a stream that lost every other message would
- * otherwise fill the memory with its report.
+ * The count is exact. The ranges are kept up to a bound, because the report on a stream that lost every other message
+ * would otherwise fill the memory.
  */
 export class RangeTally {
   private readonly kept: SequenceRange[] = [];
@@ -40,7 +40,7 @@ export class RangeTally {
     return this.sequences;
   }
 
-  /** How many of them are at or below a sequence. When ranges had to be omitted, only those kept are counted. */
+  /** How many of them are at or below a sequence. When ranges were omitted, only those that are kept are counted. */
   countUpTo(sequence: number): number {
     return this.kept.reduce(
       (sum, { first, last }) => sum + Math.max(0, Math.min(last, sequence) - first + 1),
@@ -53,7 +53,7 @@ export class RangeTally {
     return this.kept;
   }
 
-  /** How many ranges there are beside `ranges`. */
+  /** How many ranges there are in addition to `ranges`. */
   get rangesOmitted(): number {
     return this.rangesSeen - this.kept.length;
   }

@@ -8,11 +8,11 @@ import type { LedgerFindings, PastStreamFindings, Verdict } from './verdict.js';
 const RANGES_SHOWN_MAX = 20;
 const COUNTERS_SHOWN_MAX = 20;
 
-/** Where the audit looked, and how long it took. */
+/** The system that was audited, and the duration. */
 export interface AuditContext {
   readonly stream: string;
   readonly consumer: string;
-  /** Without passwords. */
+  /** The URLs, without passwords. */
   readonly nats: string;
   readonly postgres: string;
   readonly seconds: number;
@@ -24,7 +24,7 @@ const VERDICTS: Record<Verdict, (text: string) => string> = {
   unknown: colours.yellow,
 };
 
-/** The report for people: figures, what is wrong and where, the verdict last. */
+/** The report for people: figures, faults with their places, and the verdict at the end. */
 export function auditReport(result: AuditResult, context: AuditContext): string {
   const { findings, stream, judgement } = result;
   const { sequences, ledger } = findings;
@@ -59,7 +59,7 @@ export function auditReport(result: AuditResult, context: AuditContext): string 
   return [...lines, VERDICTS[judgement.verdict](colours.bold(verdictLine(result)))].join('\n');
 }
 
-/** The same as one JSON document. */
+/** The report as one JSON document. */
 export function auditDocument(result: AuditResult, context: AuditContext): unknown {
   const { judgement, findings, stream, consumer } = result;
   const { sequences } = findings;
@@ -103,7 +103,7 @@ export function auditDocument(result: AuditResult, context: AuditContext): unkno
   };
 }
 
-/** One sentence. */
+/** The verdict as one sentence. */
 function verdictLine({ judgement, stream, findings }: AuditResult): string {
   const inFlight = findings.sequences.inFlight.count;
   const rest = inFlight > 0 ? `, ${formatCount(inFlight)} of them still in flight` : '';
@@ -113,7 +113,7 @@ function verdictLine({ judgement, stream, findings }: AuditResult): string {
     case 'violated':
       return `violated: ${judgement.violations.join('; ')}`;
     case 'unknown':
-      return `could not tell: ${judgement.doubts.join('; ')}`;
+      return `unknown: ${judgement.doubts.join('; ')}`;
   }
 }
 
@@ -122,7 +122,7 @@ function verdictLines({ judgement, consumer }: AuditResult, context: AuditContex
     colours.dim(`brokers ${context.nats} · database ${context.postgres} · ${context.seconds.toFixed(1)} s`),
   ];
   if (!consumer)
-    lines.unshift(`there is no consumer ${context.consumer} of this stream: nothing is being stored`);
+    lines.unshift(`there is no consumer ${context.consumer} of this stream, so nothing is being stored`);
   if (judgement.verdict === 'violated') lines.push(...judgement.doubts.map((doubt) => `also: ${doubt}`));
   return lines;
 }
@@ -139,7 +139,7 @@ function places(what: string, tally: RangeTally): string[] {
 
 function uncomparedLines(count: number): string[] {
   if (count === 0) return [];
-  return [`${countOf(count, 'older mark')} of what gateways were promised not compared with the stream`];
+  return [`${countOf(count, 'older mark')} of promises to gateways not compared with the stream`];
 }
 
 function counterLines(counters: readonly CounterFault[]): string[] {
@@ -178,7 +178,7 @@ function pastLines({ findings }: AuditResult): string[] {
   ];
 }
 
-/** What the brokers lost after it was stored: it is in the database alone. */
+/** What the brokers lost after it was stored is in the database alone. */
 function lostLines({ lostBehind, totals }: PastStreamFindings): string[] {
   const lost = totals.stored + totals.duplicates + totals.deadLetters;
   if (lostBehind === undefined || lost === 0) return [];

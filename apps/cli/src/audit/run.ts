@@ -1,4 +1,4 @@
-/** Runs `sekali audit`: its connections, its bounds in time and its exit code. */
+/** Runs `sekali audit`: its connections, its time limits and its exit code. */
 import { brokerAddress } from '#broker';
 import { createPool } from '#postgres';
 import { CommandError, errorLine, type ExitCode } from '../command-error.js';
@@ -10,7 +10,7 @@ import { audit, type AuditResult } from './audit.js';
 import { BrokerView } from './broker-view.js';
 import { auditDocument, auditReport } from './report.js';
 
-/** What the user asked for. */
+/** The options that the user chose. */
 export interface AuditOptions extends TargetOptions {
   readonly stream?: string;
   readonly consumer?: string;
@@ -27,7 +27,7 @@ const EXIT_CODES: Record<AuditResult['judgement']['verdict'], ExitCode> = {
   unknown: 2,
 };
 
-/** Audits, prints, and answers with the exit code. Throws `CommandError`. */
+/** Audits, prints, and returns the exit code. Throws `CommandError`. */
 export async function runAudit(options: AuditOptions): Promise<ExitCode> {
   const target = findTarget(options);
   const names = {
@@ -37,7 +37,8 @@ export async function runAudit(options: AuditOptions): Promise<ExitCode> {
   const startedAt = performance.now();
   const progress = new Progress('auditing', 1, 'sequences');
   const interruption = new Interruption(() => process.exit(130), { underNpm: false });
-  // Not `AbortSignal.timeout`: Node 20 forgets one that only another signal refers to, and it would never fire.
+  // `AbortSignal.timeout` would not work here: Node 20 forgets a signal that only another signal refers to, so it would
+  // never fire.
   const timeout = new AbortController();
   const timer = setTimeout(() => {
     timeout.abort(new DOMException('the time is up', 'TimeoutError'));
@@ -70,7 +71,7 @@ export async function runAudit(options: AuditOptions): Promise<ExitCode> {
   }
 }
 
-/** Opens both stores, and closes them whatever happens. Any failure of either means: could not tell. */
+/** Opens both stores, and closes them after success or failure. A failure of either gives the verdict unknown. */
 async function connected<T>(
   target: ReturnType<typeof findTarget>,
   options: AuditOptions,
@@ -95,7 +96,7 @@ async function connected<T>(
         cause: error,
       });
     } finally {
-      // Not awaited: a connection that hangs would hold up the answer that it hangs.
+      // This is not awaited, because a hanging connection would delay the report that it hangs.
       void pool.end().catch(() => undefined);
     }
   } finally {

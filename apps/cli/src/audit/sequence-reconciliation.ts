@@ -1,5 +1,5 @@
 /**
- * Compares what the stream has had with what the ledger says, sequence by sequence.
+ * Compares what the stream has had with the ledger, sequence by sequence.
  *
  *   sequence ─ in one table of the ledger ─────────────────────────────▶ settled
  *            ├ in two ─────────────────────────────────────────────────▶ doubled   ✗
@@ -8,8 +8,8 @@
  *            │         └ above it ─────────────────────────────────────▶ in flight
  *            └ in the ledger, but the stream never came that far ──────▶ beyond    ✗
  *
- * It works on sets, never on sums, so that one missing and one doubled cannot cancel out. Runs come in
- * ascending order and are not kept, so memory does not grow with the stream.
+ * It works on sets, never on sums, so that one missing and one doubled cannot cancel out. Runs come in ascending order
+ * and are not kept, so memory does not grow with the stream.
  */
 import { RangeTally, type SequenceRange } from './range-tally.js';
 
@@ -20,16 +20,16 @@ export interface SettledRun {
   readonly doubledIn: readonly string[];
 }
 
-/** What the brokers say. */
+/** The brokers' view. */
 export interface StreamBounds {
   /** The oldest message that the stream still had before the ledger was read. */
   readonly firstSeq: number;
-  /** The newest message, asked for after the ledger's view was fixed. */
+  /** The newest message, asked for after the ledger's snapshot was fixed. */
   readonly lastSeq: number;
   /** Messages between the two that had been deleted before the ledger was read; ascending. */
   readonly deleted: readonly SequenceRange[];
   /**
-   * Up to here everything had been acknowledged before the ledger was read. Acks follow commits, so all of it
+   * Up to this sequence everything had been acknowledged before the ledger was read. Acks follow commits, so all of it
    * must be in the ledger.
    */
   readonly ackFloor: number;
@@ -45,7 +45,7 @@ export interface SequenceFindings {
   readonly beyond: RangeTally;
 }
 
-/** The comparison of one stream. Give it every run of the ledger in ascending order, then `finish`. */
+/** The comparison of one stream. It takes every run of the ledger in ascending order, and then `finish`. */
 export class SequenceReconciliation {
   private next = 1;
   private settled = 0;
@@ -67,7 +67,7 @@ export class SequenceReconciliation {
     const lastInStream = Math.min(run.last, this.stream.lastSeq);
     this.settled += Math.max(0, lastInStream - Math.max(run.first, 1) + 1);
     if (run.doubledIn.length > 1) this.doubled.add(run.first, run.last, run.doubledIn.join(' and '));
-    // Sequences begin at 1: a row below that was never in the stream either.
+    // Sequences begin at 1, so a row below 1 was never in the stream either.
     this.beyond.add(run.first, Math.min(run.last, 0));
     this.beyond.add(Math.max(run.first, this.stream.lastSeq + 1), run.last);
     this.next = Math.max(this.next, run.last + 1);
@@ -79,7 +79,7 @@ export class SequenceReconciliation {
     return { settled, inFlight, skipped, lost, doubled, beyond };
   }
 
-  /** Sorts sequences that no table has: those gone from the stream, and those still in it. */
+  /** Sorts sequences that no table has into those gone from the stream, and those still in it. */
   private unsettled(first: number, last: number): void {
     const { firstSeq, deleted } = this.stream;
     this.lost.add(first, Math.min(last, firstSeq - 1));

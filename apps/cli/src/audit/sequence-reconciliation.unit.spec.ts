@@ -42,11 +42,11 @@ function compare(stream: StreamBounds, ...runs: [number, number, string[]?][]): 
 const nothing = { inFlight: '', skipped: '', lost: '', doubled: '', beyond: '' };
 
 describe('the comparison of a stream with the ledger', () => {
-  it('finds nothing in an empty stream', () => {
+  it('finds no fault in an empty stream', () => {
     expect(compare(bounds({ firstSeq: 0, lastSeq: 0, ackFloor: 0 }))).toEqual({ settled: 0, ...nothing });
   });
 
-  it('finds nothing when every sequence is settled once', () => {
+  it('finds no fault when every sequence is settled once', () => {
     expect(compare(bounds(), [1, 10])).toEqual({ settled: 10, ...nothing });
     expect(compare(bounds(), [1, 4], [5, 10])).toEqual({ settled: 10, ...nothing });
   });
@@ -78,7 +78,7 @@ describe('the comparison of a stream with the ledger', () => {
     });
   });
 
-  it('does not mind that settled messages expired', () => {
+  it('accepts that settled messages expired', () => {
     expect(compare(bounds({ firstSeq: 11 }), [1, 10])).toEqual({ settled: 10, ...nothing });
   });
 
@@ -121,7 +121,7 @@ describe('the comparison of a stream with the ledger', () => {
     }).toThrow('ascend');
   });
 
-  it('says of every sequence what a plain look at the sets says', () => {
+  it('agrees with a plain comparison of the sets about every sequence', () => {
     const sequences = fc.uniqueArray(fc.integer({ min: 1, max: 30 }));
     fc.assert(
       fc.property(
@@ -150,7 +150,7 @@ describe('the comparison of a stream with the ledger', () => {
 });
 
 describe('a tally of ranges', () => {
-  it('joins what follows, keeps a bounded number of ranges and counts all', () => {
+  it('joins consecutive sequences, keeps a bounded number of ranges and counts all', () => {
     const tally = new RangeTally(2);
     for (const seq of [1, 2, 4, 6, 7, 9]) tally.add(seq, seq);
     expect(tally.ranges).toEqual([

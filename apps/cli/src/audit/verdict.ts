@@ -1,7 +1,7 @@
 /**
- * From findings to a verdict: whole, violated, or unknown. Pure: what it says depends on its argument alone.
+ * From findings to a verdict: whole, violated, or unknown. It is pure: the result depends on the argument alone.
  *
- * A violation is said even where something else could not be told: what is wrong stays wrong.
+ * A violation counts even when something else is unknown, because a fault remains a fault.
  */
 import type { CounterFault, LedgerTotals, RowFault } from '#store';
 import { countOf } from '../output.js';
@@ -9,35 +9,40 @@ import type { PromiseFindings } from './promises.js';
 import type { RangeTally } from './range-tally.js';
 import type { SequenceFindings } from './sequence-reconciliation.js';
 
-/** The audit's answer. */
+/** The audit's verdict. */
 export type Verdict = 'whole' | 'violated' | 'unknown';
 
-/** Rows that contradict another, by what is wrong with them. */
+/** Rows that contradict another, by the kind of contradiction. */
 export type RowFaultTallies = ReadonlyMap<RowFault['fault'], RangeTally>;
 
-/** What was found in the rows of one incarnation of a stream, whether the stream is still there or not. */
+/** What was found in the rows of one incarnation of a stream, whether the stream still exists or not. */
 export interface LedgerFindings {
   readonly totals: LedgerTotals;
   readonly counters: readonly CounterFault[];
   readonly rows: RowFaultTallies;
 }
 
-/** An incarnation of a stream other than the one that is there now. */
+/** An incarnation of a stream other than the current one. */
 export interface PastStreamFindings extends LedgerFindings {
   readonly streamId: number;
   readonly name: string | undefined;
   readonly identity: string | undefined;
-  /** The stream as it is now is based on this one up to here; what is counted is behind it, and the stream has lost it. */
+  /**
+   * The current stream is based on this incarnation up to here. The rows behind it are counted; the stream has lost
+   * their messages.
+   */
   readonly lostBehind: number | undefined;
   readonly doubled: RangeTally;
 }
 
-/** Everything the audit looked at. */
+/** All findings of the audit. */
 export interface AuditFindings {
   readonly sequences: SequenceFindings;
   /** Sequences under which the stream has another message than the ledger, of those that were compared. */
   readonly foreign: RangeTally;
-  /** How far the consumer has acknowledged beyond the end of the stream: messages that come there are not delivered. */
+  /**
+   * How far the consumer has acknowledged beyond the end of the stream. Messages that arrive there are not delivered.
+   */
   readonly ahead: number;
   readonly ledger: LedgerFindings;
   readonly promises: PromiseFindings;
@@ -50,7 +55,7 @@ export interface AuditFindings {
   readonly past: readonly PastStreamFindings[];
 }
 
-/** A verdict and, one sentence each, why. */
+/** A verdict with its reasons, one sentence each. */
 export interface Judgement {
   readonly verdict: Verdict;
   readonly violations: readonly string[];
@@ -60,9 +65,10 @@ export interface Judgement {
 const ROW_FAULTS: Record<RowFault['fault'], (rows: number) => string> = {
   event_without_key: (rows) => `${countOf(rows, 'event')} without a key`,
   key_without_event: (rows) => `${countOf(rows, 'key')} without an event, although the day is there`,
-  event_differs_from_key: (rows) => `${countOf(rows, 'event')} at odds with the key`,
+  event_differs_from_key: (rows) => `${countOf(rows, 'event')} that contradict the key`,
   duplicate_without_key: (rows) => `${countOf(rows, 'duplicate')} of an event that is not stored`,
-  duplicate_of_another: (rows) => `${countOf(rows, 'duplicate')} with another first than the stored one`,
+  duplicate_of_another: (rows) =>
+    `${countOf(rows, 'duplicate')} that name another first event than the stored one`,
 };
 
 const BROKEN = 'acknowledged to a producer, but not in the stream';
@@ -78,7 +84,7 @@ export function judge(findings: AuditFindings): Judgement {
     ...count(findings.foreign, 'with another message in the stream than in the ledger'),
     ...(findings.ahead > 0
       ? [
-          `the consumer is ${plural(findings.ahead)} ahead of the stream, and would not be given the next messages`,
+          `the consumer is ${plural(findings.ahead)} ahead of the stream, and would not receive the next messages`,
         ]
       : []),
     ...(sequences.inFlight.count === 0 ? count(findings.promises.broken, BROKEN) : []),
@@ -94,13 +100,13 @@ function doubtsOf(findings: AuditFindings): string[] {
   const doubts: string[] = [];
   const inFlight = findings.sequences.inFlight.count;
   if (findings.unsettled === undefined && inFlight > 0) {
-    doubts.push(`there is no consumer, so nobody can say whether ${plural(inFlight)} will be stored`);
+    doubts.push(`there is no consumer, so ${plural(inFlight)} may never be stored`);
   }
   if (findings.unsettled !== undefined && findings.inFlightThen > findings.unsettled) {
     const excess = findings.inFlightThen - findings.unsettled;
     doubts.push(
       `${plural(findings.inFlightThen)} seem in flight, but the consumer knows of ${findings.unsettled}: ` +
-        `if a second audit says so too, ${excess} were acknowledged without being stored`,
+        `if a second audit finds the same, ${excess} were acknowledged without being stored`,
     );
   }
   if (inFlight > 0 && findings.promises.broken.count > 0) {
@@ -123,7 +129,7 @@ function ledgerViolations(ledger: LedgerFindings, where: string): string[] {
 }
 
 function pastViolations(past: PastStreamFindings): string[] {
-  if (past.name === undefined) return [`rows of stream number ${past.streamId}, which no stream was given`];
+  if (past.name === undefined) return [`rows of stream number ${past.streamId}, which belongs to no stream`];
   const where = ` (stream ${past.name}, known as ${past.identity ?? 'nothing'})`;
   return [...count(past.doubled, `in more than one table${where}`), ...ledgerViolations(past, where)];
 }

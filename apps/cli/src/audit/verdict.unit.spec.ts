@@ -43,8 +43,8 @@ function findings(
 const figures = { stored: 8, duplicates: 1, conflicts: 0, deadLetters: 1 };
 const counters = [{ topic: 'a', counted: { ...figures, stored: 9 }, rows: figures }];
 
-describe('the verdict', () => {
-  it('is whole when nothing is wrong', () => {
+describe('the verdict of the audit', () => {
+  it('is whole when there is no fault', () => {
     expect(judge(findings())).toEqual({ verdict: 'whole', violations: [], doubts: [] });
   });
 

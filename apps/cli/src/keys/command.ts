@@ -28,18 +28,24 @@ Examples:
 Exit codes:
   0  done     1  there is no such key     2  the database cannot be reached, or has no schema yet`;
 
-/** The command, to be added to the program. */
+/** Creates the command for the program. */
 export function keysCommand(): Command {
   const keys = newCommand('keys')
-    .summary('make, list and revoke the keys of the gateway')
-    .description('Makes, lists and revokes API keys, in the database.')
+    .summary('create, list and revoke the keys of the gateway')
+    .description('Creates, lists and revokes API keys, in the database.')
     .addHelpText('after', HELP);
   const create = newCommand('create')
-    .description('makes a key and prints its token, once')
-    .requiredOption('--name <name>', 'what it is for', ruledOption(apiKeyNameError))
+    .description('creates a key and prints its token, once')
+    .requiredOption('--name <name>', 'what the key is for', ruledOption(apiKeyNameError))
     .requiredOption('--scopes <list>', `${API_KEY_SCOPES.join(', ')}, joined by commas`, scopeList)
-    .option('--topics <list>', 'topics, and prefixes as logs.>, joined by commas (default: all)', topicList);
-  const list = newCommand('list').description('lists every key there ever was, without tokens');
+    .option(
+      '--topics <list>',
+      'topics, or prefixes such as logs.>, joined by commas (default: all)',
+      topicList,
+    );
+  const list = newCommand('list').description(
+    'lists every key, also those that were revoked, without tokens',
+  );
   const revoke = newCommand('revoke')
     .description('revokes a key, for good')
     .argument('<key id>', 'the part between the underscores of its token', ruledOption(apiKeyIdError));
@@ -48,16 +54,18 @@ export function keysCommand(): Command {
     addTargetOptions(command.option('--json', 'print one JSON document'), ['postgres']);
     keys.addCommand(command);
   }
-  create.action((options: Run.CreateOptions) => act('create', async (run) => run.createKey(options)));
-  list.action((options: Run.KeysOptions) => act('list', async (run) => run.listKeys(options)));
+  create.action((options: Run.CreateOptions) =>
+    runWithDatabase('create', async (run) => run.createKey(options)),
+  );
+  list.action((options: Run.KeysOptions) => runWithDatabase('list', async (run) => run.listKeys(options)));
   revoke.action((keyId: string, options: Run.KeysOptions) =>
-    act('revoke', async (run) => run.revokeKey(keyId, options)),
+    runWithDatabase('revoke', async (run) => run.revokeKey(keyId, options)),
   );
   return keys;
 }
 
-async function act(name: string, action: (run: typeof Run) => Promise<ExitCode>): Promise<void> {
-  // Only now: loading what talks to the database takes longer than all the rest of the program.
+async function runWithDatabase(name: string, action: (run: typeof Run) => Promise<ExitCode>): Promise<void> {
+  // The import is here because what talks to the database takes longer to load than the rest of the program.
   await runAction(`keys ${name}`, async () => action(await import('./run.js')));
 }
 

@@ -52,7 +52,7 @@ async function create(...args: string[]): Promise<MadeKey> {
 }
 
 describe('sekali keys', () => {
-  it('makes a key, shows its token once, lists it and revokes it', async () => {
+  it('creates a key, shows its token once, lists it and revokes it', async () => {
     const made = await create('--name', 'one', '--scopes', 'publish,read', '--topics', 'a.b, c.>');
     expect(made).toMatchObject({ name: 'one', scopes: ['publish', 'read'], topics: ['a.b', 'c.>'] });
     expect(await activeApiKeys(system.pool)).toMatchObject([
@@ -86,7 +86,7 @@ describe('sekali keys', () => {
     [['revoke', '0'.repeat(16)], 1],
     [['list', '--postgres', 'postgres://sekali@127.0.0.1:1/none'], 2],
     [[], 2],
-  ])('%j ends with %d and says why', async (args, code) => {
+  ])('%j ends with %d and the reason', async (args, code) => {
     const ended = await sekali(['keys', ...args]);
     expect([ended.code, ended.stdout]).toEqual([code, '']);
     expect(ended.stderr).not.toBe('');
@@ -95,7 +95,7 @@ describe('sekali keys', () => {
 });
 
 describe('commands against a gateway that asks for keys', () => {
-  it('work with a key from a file or the environment, and say what is missing without', async () => {
+  it('work with a key from a file or the environment, and say what is missing without one', async () => {
     const [all, publisher] = [
       await create('--name', 'all', '--scopes', 'publish,read'),
       await create('--name', 'publisher', '--scopes', 'publish'),

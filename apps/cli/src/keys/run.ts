@@ -1,4 +1,4 @@
-/** Makes, lists and revokes keys. A token is printed once, to standard output, and kept nowhere. */
+/** Creates, lists and revokes keys. A token is printed once, to standard output, and stored nowhere. */
 import { apiKeyHash, apiKeyIdOf, newApiKeyToken, type ApiKeyEntry, type ApiKeyScope } from '#contracts';
 import { createPool, isMissingTable } from '#postgres';
 import { insertApiKeys, listApiKeys, revokeApiKey, type ListedApiKey, type Queryable } from '#store';
@@ -6,7 +6,7 @@ import { CommandError, errorLine, type ExitCode } from '../command-error.js';
 import { columnTable, figureTable, notice, print, printJson } from '../output.js';
 import { findTarget, withoutPassword, type TargetOptions } from '../target.js';
 
-/** What a key is made with. */
+/** The options of a new key. */
 export interface CreateOptions extends TargetOptions {
   readonly name: string;
   readonly scopes: readonly ApiKeyScope[];
@@ -14,14 +14,14 @@ export interface CreateOptions extends TargetOptions {
   readonly json?: boolean;
 }
 
-/** What the other two need. */
+/** The options of the other two subcommands. */
 export interface KeysOptions extends TargetOptions {
   readonly json?: boolean;
 }
 
 const ANSWER_MS_MAX = 10_000;
 
-/** Makes a key and prints its token. Throws `CommandError` (2) when the database does not take it. */
+/** Creates a key and prints its token. Throws `CommandError` (2) when the database does not take it. */
 export async function createKey(options: CreateOptions): Promise<ExitCode> {
   const token = newApiKeyToken();
   const entry: ApiKeyEntry = {
@@ -32,8 +32,8 @@ export async function createKey(options: CreateOptions): Promise<ExitCode> {
     hash: apiKeyHash(token),
   };
   const added = await withDatabase(options, (database) => insertApiKeys(database, [entry]));
-  // Two of 2⁶⁴ ids are the same sooner or later; then the token would be another key's.
-  if (added.length === 0) throw new CommandError('the id that was drawn is taken: try again');
+  // Sooner or later two of 2⁶⁴ ids are equal, and then the token would belong to another key.
+  if (added.length === 0) throw new CommandError('the random id is already taken: try again');
   const { key_id, name, scopes, topics } = entry;
   if (options.json) {
     await printJson({ key_id, name, scopes, topics, token });
@@ -58,7 +58,7 @@ export async function listKeys(options: KeysOptions): Promise<ExitCode> {
   if (options.json) {
     await printJson(keys);
   } else if (keys.length === 0) {
-    await print('There is no key. Make one with "sekali keys create".');
+    await print('There is no key. Create one with "sekali keys create".');
   } else {
     const rows = keys.map((key) => [
       key.key_id,
@@ -73,7 +73,7 @@ export async function listKeys(options: KeysOptions): Promise<ExitCode> {
   return 0;
 }
 
-/** Revokes a key. 1 when there is none of this id; repeating it is no mistake. */
+/** Revokes a key. The exit code is 1 when no key has this id. A repeat is allowed. */
 export async function revokeKey(keyId: string, options: KeysOptions): Promise<ExitCode> {
   const revoked: ListedApiKey | undefined = await withDatabase(options, (database) =>
     revokeApiKey(database, keyId),
@@ -99,7 +99,7 @@ async function withDatabase<T>(
       : `${where} does not answer as it should: ${errorLine(error)}`;
     throw new CommandError(message, 2, { cause: error });
   } finally {
-    // Not awaited: a connection that hangs would hold up the answer that it hangs.
+    // This is not awaited, because a hanging connection would delay the report that it hangs.
     void pool.end().catch(() => undefined);
   }
 }

@@ -5,12 +5,13 @@ import { addTargetOptions } from '../target.js';
 import type { RewindOptions } from './run.js';
 
 const HELP = `
-For a database that was restored from a backup: messages that the consumer had acknowledged since are in the
-stream, but not in the database. This deletes the consumer. Setup, or a worker that may, makes it again where the
-database ends, and everything from there on is delivered again. What the database has changes nothing.
+For a database that was restored from a backup. The consumer has acknowledged messages since the backup, which the
+stream still has, but the database does not. This command deletes the consumer. Setup, or a worker that has the
+right, creates it again where the database ends. Everything from there on is delivered again. A message that the
+database already has changes nothing.
 
-Do it while the database is stopped, before the backup is put in its place: until then a worker would make the
-consumer where the old database ends, and readers would be told that the messages in between are settled.
+Do it while the database is stopped, before the backup is put in its place. Otherwise a worker would create the
+consumer where the old database ends, and readers would see the messages in between as settled.
 
 Examples:
   sekali rewind
@@ -19,7 +20,7 @@ Examples:
 Exit codes:
   0  done, or there is no consumer     2  the brokers do not answer, or do not allow it`;
 
-/** The command, to be added to the program. */
+/** Creates the command for the program. */
 export function rewindCommand(): Command {
   const command = newCommand('rewind')
     .summary('have everything delivered again that a restored database lacks')

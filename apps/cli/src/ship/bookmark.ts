@@ -4,8 +4,8 @@
  *   no bookmark ─▶ shipping (written now and then) ─▶ all shipped: removed
  *                     └─ interrupted or killed: stays, and the next run begins there
  *
- * So an interrupted run goes on where it was, and a complete one sends everything again when asked to. A bookmark
- * is only a saving of time: without it, or with an old one, lines are sent again and dropped as duplicates.
+ * So an interrupted run continues where it was, and a complete one sends everything again on request. A bookmark only
+ * saves time. Without it, or with an old one, lines are sent again and dropped as duplicates.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -20,13 +20,13 @@ export interface Mark extends FileIdentity, LinePosition {}
 
 interface BookmarkRecord extends Mark {
   readonly path: string;
-  /** Hash of the bytes before the position: another content under the same inode is another file. */
+  /** Hash of the bytes before the position. Other content under the same inode is another file. */
   readonly edge: string;
 }
 
 const EDGE_BYTES = 1_024;
 
-/** Where bookmarks are when the user does not say. */
+/** The folder of the bookmarks when the user does not name one. */
 export function bookmarkDirectory(): string {
   return join(systemEnvironment()['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state'), 'sekali', 'ship');
 }
@@ -37,7 +37,7 @@ export class Bookmark {
 
   /**
    * @param path of the file that is shipped, absolute
-   * @param destination what else makes it another shipment: gateway, topic, name
+   * @param destination what else identifies the shipment: gateway, topic, name
    */
   constructor(
     private readonly directory: string,
@@ -64,12 +64,12 @@ export class Bookmark {
         await handle.close();
       }
     } catch {
-      // Not there, or not readable: from the beginning, which is always right.
+      // The bookmark is missing or not readable. To begin at the beginning is always right.
       return undefined;
     }
   }
 
-  /** Writes how far it is. Throws the file system's own error. */
+  /** Writes how far the shipment is. Throws the file system's own error. */
   async set(mark: Mark): Promise<void> {
     const record: BookmarkRecord = { ...mark, path: this.path, edge: await edgeAt(this.path, mark.offset) };
     await mkdir(this.directory, { recursive: true, mode: 0o700 });
@@ -78,7 +78,7 @@ export class Bookmark {
     await rename(fresh, this.file);
   }
 
-  /** Forgets it. */
+  /** Removes the bookmark. */
   async remove(): Promise<void> {
     await rm(this.file, { force: true }).catch(() => undefined);
   }
@@ -100,7 +100,10 @@ export class FinishedPrefix<T> {
   private readonly pieces: { end: T; finished: boolean }[] = [];
   private reached: T | undefined;
 
-  /** Notes a piece that begins where the last one ended. Call what it returns when the piece is finished. */
+  /**
+   * Notes a piece that begins where the last one ended. The caller calls the returned function when the piece is
+   * finished.
+   */
   begin(end: T): () => void {
     const piece = { end, finished: false };
     this.pieces.push(piece);
@@ -110,7 +113,7 @@ export class FinishedPrefix<T> {
     };
   }
 
-  /** Up to here everything is finished. */
+  /** Everything up to here is finished. */
   get end(): T | undefined {
     return this.reached;
   }

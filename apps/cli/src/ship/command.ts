@@ -46,14 +46,14 @@ interface LogFile {
 }
 
 const HELP = `
-Every line becomes an event, empty ones too. Its id is made of the file's name, the line's number and a digest of
-the file up to there, so shipping a file twice, or after it has grown, stores nothing twice. Files of the same
-name on several machines are told apart by --name or --topic.
+Every line becomes an event, also an empty one. Its id consists of the file's name, the line's number and a digest
+of the file up to there. So shipping a file twice, or after it has grown, stores nothing twice. Use --name or
+--topic to distinguish files of the same name on several machines.
 
-A last line without a newline may still be being written. It is left, and said, so that it is not sent twice,
-once in part and once whole; --last-line sends it. Lines over 32 KiB are cut and marked; bytes that are not UTF-8,
-and NUL, become U+FFFD and the event is marked. The timestamp is the ISO date the line begins with (without a
-zone: UTC), else the time the file was last changed.
+A last line without a newline may be unfinished. It is left out, and the command says so. Otherwise it might be
+sent twice, once in part and once whole; --last-line sends it. Lines over 32 KiB are cut and marked. Bytes that are
+not UTF-8, and NUL, become U+FFFD and the event is marked. The timestamp is the ISO date at the beginning of the
+line (without a zone: UTC), otherwise the time the file was last changed.
 
 The same command resumes an interrupted run; after a complete one it sends everything again.
 
@@ -63,10 +63,10 @@ Examples:
   sekali ship app.log --follow              until Ctrl-C, through rotation
 
 Exit codes:
-  0  every line is with the brokers          2    a file or the gateway cannot be reached
-  1  some line is not                        130  interrupted`;
+  0  the brokers have every line             2    a file or the gateway cannot be reached
+  1  some line is missing                    130  interrupted`;
 
-/** The command, to be added to the program. */
+/** Creates the command for the program. */
 export function shipCommand(): Command {
   const command = newCommand('ship')
     .summary('send log files, line by line')
@@ -83,14 +83,14 @@ export function shipCommand(): Command {
       ruledOption(sourceError),
       hostname().slice(0, 256) || 'unknown',
     )
-    .option('--name <name>', 'what the file is called in ids and events (default: its base name)')
-    .option('--follow', 'go on as lines are written, until Ctrl-C')
-    .option('--last-line', 'send a last line without a newline too')
+    .option('--name <name>', 'name of the file in ids and events (default: its base name)')
+    .option('--follow', 'continue as lines are written, until Ctrl-C')
+    .option('--last-line', 'also send a last line without a newline')
     .option('--batch <lines>', 'lines in one request', integerOption(1, 10_000), 500)
     .option('--concurrency <count>', 'requests at a time', integerOption(1, 64), 4)
     .addOption(new Option('--via <way>', 'how to send').choices(['http']).default('http'))
-    .option('--give-up <seconds>', 'how long a line is sent again and again', integerOption(1, 86_400), 120)
-    .option('--state <directory>', 'where interrupted runs are remembered', bookmarkDirectory())
+    .option('--give-up <seconds>', 'how long a line is sent repeatedly', integerOption(1, 86_400), 120)
+    .option('--state <directory>', 'folder where interrupted runs are remembered', bookmarkDirectory())
     .option('--no-resume', 'begin at the beginning even after an interrupted run')
     .option('--json', 'print one JSON document')
     .addHelpText('after', HELP);
@@ -108,7 +108,7 @@ async function runShip(paths: readonly string[], options: ShipOptions): Promise<
     const result = await shipFiles(files, options, target, interruption.signal);
     await (options.json ? printJson(shippingDocument(result)) : print(shippingReport(result)));
     if (!isComplete(result)) return result.interrupted && !options.follow ? 130 : 1;
-    // Following has no other end than Ctrl-C.
+    // Only Ctrl-C ends following.
     return result.interrupted && !options.follow ? 130 : 0;
   } finally {
     interruption.close();
@@ -161,7 +161,7 @@ async function shipFiles(
   return { files: shipments.map(({ result }) => result), seconds, interrupted: signal.aborted };
 }
 
-/** Looks at every file before the first line is sent. Throws `CommandError` (2). */
+/** Checks every file before the first line is sent. Throws `CommandError` (2). */
 async function findFiles(paths: readonly string[], givenName: string | undefined): Promise<LogFile[]> {
   if (givenName !== undefined && paths.length > 1) {
     throw new CommandError('--name is for one file: ship them one at a time');
@@ -173,10 +173,11 @@ async function findFiles(paths: readonly string[], givenName: string | undefined
       throw new CommandError(`cannot read ${given}: ${errorLine(error)}`, 2, { cause: error });
     });
     if (!there.isFile())
-      throw new CommandError(`${given} is not a regular file: lines of it have no lasting number`);
+      throw new CommandError(`${given} is not a regular file, so its lines have no lasting number`);
     const name = nameForFile(givenName ?? basename(path));
     const twin = files.find((file) => file.name === name);
-    // Where the two begin alike their lines would have the same ids, and some would vanish as duplicates.
+    // Where two files of the same name begin alike, their lines would have the same ids. Some would vanish as
+    // duplicates.
     if (twin)
       throw new CommandError(
         `${given} and ${twin.path} have the same name: ship them one at a time, each with --name`,

@@ -2,10 +2,10 @@
  * A line of a log as an event.
  *
  *   event_id   <name>:<line>:<digest>, the same whenever the same file is shipped
- *   timestamp  the date the line begins with, when it is a whole ISO date (without a zone: UTC), else the
- *              time the file was last changed
- *   payload    file, line, message; "encoding": "replaced" where bytes were no UTF-8 or NUL and became U+FFFD;
- *              "truncated_bytes" where the line was longer than is kept
+ *   timestamp  the date at the beginning of the line, when it is a whole ISO date (without a zone: UTC), otherwise
+ *              the time the file was last changed
+ *   payload    file, line, message; "encoding": "replaced" when bytes were not UTF-8 or NUL and became U+FFFD;
+ *              "truncated_bytes" when the line was longer than what is kept
  */
 import { isUtf8 } from 'node:buffer';
 import { canonicalTimestamp } from '#contracts';
@@ -14,7 +14,7 @@ import type { Line } from './line-splitter.js';
 
 /** What all lines of a file share. */
 export interface LineOrigin {
-  /** The file's base name, or what the user calls it; part of every id. */
+  /** The file's base name, or the name that the user gave; part of every id. */
   readonly name: string;
   readonly topic: string;
   readonly source: string;
@@ -28,11 +28,11 @@ const TOPIC_TOKEN_LENGTH_MAX = 64;
 const ISO_START =
   /^[[(]?(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?(?!\d)/;
 const DATE_LENGTH_MAX = 64;
-/** A NUL is valid UTF-8, and Postgres cannot hold it. */
+/** A NUL is valid UTF-8, but Postgres cannot hold it. */
 const NUL = '\u0000';
 const REPLACEMENT = '\ufffd';
 
-/** Makes the event. */
+/** Creates the event. */
 export function lineEvent(line: Line, origin: LineOrigin): OutgoingEvent {
   const decoded = line.bytes.toString('utf8');
   const replaced = !isUtf8(line.bytes) || decoded.includes(NUL);
@@ -52,7 +52,7 @@ export function lineEvent(line: Line, origin: LineOrigin): OutgoingEvent {
   };
 }
 
-/** The instant that a line begins with, or `undefined` when it does not begin with a whole ISO date. */
+/** The instant at the beginning of a line, or `undefined` when it does not begin with a whole ISO date. */
 export function lineTimestamp(message: string): string | undefined {
   const match = ISO_START.exec(message.slice(0, DATE_LENGTH_MAX));
   if (!match) return undefined;
@@ -69,7 +69,7 @@ export function topicForFile(name: string): string {
   return `logs.${token === '' ? 'file' : token}`;
 }
 
-/** A file's name fit for an event id: no control characters, no broken characters, bounded. */
+/** A file's name that fits an event id: no control characters, no broken characters, bounded. */
 export function nameForFile(name: string): string {
   // eslint-disable-next-line no-control-regex -- they are what must not be in an id
   const clean = name.toWellFormed().replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '_');

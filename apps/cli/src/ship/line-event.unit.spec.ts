@@ -16,7 +16,7 @@ function lineOf(bytes: Buffer | string): Line {
   return line;
 }
 
-describe('a line as an event', () => {
+describe('a line of a log as an event', () => {
   it('names file, line and digest in its id', () => {
     const line = lineOf('hello');
     expect(lineEvent(line, origin)).toEqual({
@@ -28,7 +28,7 @@ describe('a line as an event', () => {
     });
   });
 
-  it('marks what was no UTF-8 and what Postgres cannot hold', () => {
+  it('marks bytes that are not UTF-8 and characters that Postgres cannot hold', () => {
     const broken = lineEvent(lineOf(Buffer.from([0x61, 0xff, 0x62])), origin);
     expect(broken.payload).toMatchObject({ message: 'a\ufffdb', encoding: 'replaced' });
     expect(lineEvent(lineOf('a\u0000b'), origin).payload).toMatchObject({
@@ -38,7 +38,7 @@ describe('a line as an event', () => {
     expect(lineEvent(lineOf('a\ufffdb'), origin).payload).not.toHaveProperty('encoding');
   });
 
-  it('is a valid event, whatever the bytes', () => {
+  it('is a valid event for any bytes', () => {
     for (const byte of Array.from({ length: 256 }, (_, index) => index).filter((value) => value !== 0x0a)) {
       const event = lineEvent(lineOf(Buffer.alloc(5, byte)), origin);
       expect(payloadError(event.payload, JSON.stringify(event.payload))).toBeUndefined();

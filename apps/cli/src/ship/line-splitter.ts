@@ -1,13 +1,3 @@
-/**
- * Cuts a stream of bytes into lines, and gives each line an identity.
- *
- * A line's digest is chained: it is the hash of the digest before it and of the line's bytes, so it stands for
- * the whole file up to there. The same file gives the same digests however often it is read; two files with the
- * same name (before and after a rotation, say) part at the first line in which they differ, and the same line
- * of text in two places is two lines.
- *
- * Memory is bounded: of a line that is too long only the beginning is kept, all of it goes into the digest.
- */
 import { createHash, type Hash } from 'node:crypto';
 
 /** Where reading stands: after a line, before the next. */
@@ -24,7 +14,7 @@ export interface LinePosition {
 export interface Line extends LinePosition {
   /** Its bytes without the line ending; only the first of them when it is too long. */
   readonly bytes: Buffer;
-  /** Bytes that are not in `bytes`. */
+  /** The number of bytes that are not in `bytes`. */
   readonly truncatedBytes: number;
 }
 
@@ -36,7 +26,15 @@ export const LINE_BYTES_MAX = 32_768;
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
-/** See the head of this file. Give it chunks in order. */
+/**
+ * Cuts a stream of bytes into lines, and gives each line an identity. It takes the chunks in order.
+ *
+ * A line's digest is chained: it is the hash of the digest before it and of the line's bytes. So it stands for the
+ * whole file up to there, and the same file always gives the same digests. Two files with the same name (before and
+ * after a rotation, say) differ from the first line on that differs. The same line of text in two places is two lines.
+ *
+ * Memory is bounded: only the beginning of a line that is too long is kept, but all of it goes into the digest.
+ */
 export class LineSplitter {
   private position: LinePosition;
   private kept: Buffer[] = [];
@@ -49,7 +47,7 @@ export class LineSplitter {
     this.hash = createHash('sha256').update(from.digest);
   }
 
-  /** Bytes of a line whose end has not been seen. */
+  /** Bytes of a line whose end has not arrived. */
   get unfinishedBytes(): number {
     return this.lineBytes;
   }
@@ -67,7 +65,7 @@ export class LineSplitter {
     return lines;
   }
 
-  /** What is left when nothing more will come: a last line without a newline. */
+  /** What remains at the end of the file: a last line without a newline. */
   finish(): Line | undefined {
     return this.lineBytes === 0 ? undefined : this.end(0);
   }
@@ -78,7 +76,7 @@ export class LineSplitter {
     this.lineBytes += bytes.length;
     const room = LINE_BYTES_MAX - this.keptBytes;
     if (room <= 0) return;
-    // A copy: the caller reads the next chunk into the same memory.
+    // This is a copy, because the caller reads the next chunk into the same memory.
     const part = Buffer.from(bytes.subarray(0, room));
     this.kept.push(part);
     this.keptBytes += part.length;

@@ -15,14 +15,14 @@ function split(content: Buffer, chunkBytes = content.length, from: LinePosition 
 const text = (lines: readonly Line[]) => lines.map((line) => line.bytes.toString('utf8'));
 
 describe('cutting a file into lines', () => {
-  it('takes newline and carriage return off, keeps empty lines, and counts from 1', () => {
+  it('removes newline and carriage return, keeps empty lines, and counts from 1', () => {
     const lines = split(Buffer.from('one\r\n\ntwo\r\r\n \nthree'));
     expect(text(lines)).toEqual(['one', '', 'two\r', ' ', 'three']);
     expect(lines.map((line) => line.line)).toEqual([1, 2, 3, 4, 5]);
     expect(lines.map((line) => line.offset)).toEqual([5, 6, 12, 14, 19]);
   });
 
-  it('has nothing to say of an empty file, and no line after a last newline', () => {
+  it('finds no line in an empty file, nor after a last newline', () => {
     expect(split(Buffer.from(''))).toEqual([]);
     expect(text(split(Buffer.from('a\n')))).toEqual(['a']);
   });
@@ -35,7 +35,7 @@ describe('cutting a file into lines', () => {
     expect(splitter.unfinishedBytes).toBe(0);
   });
 
-  it('gives the same lines however the bytes come', () => {
+  it('gives the same lines for any division into chunks', () => {
     const content = fc.string({ unit: fc.constantFrom('a', 'é', '\n', '\r', '\u0000') });
     fc.assert(
       fc.property(content, fc.integer({ min: 1, max: 5 }), (written, chunkBytes) => {
@@ -45,7 +45,7 @@ describe('cutting a file into lines', () => {
     );
   });
 
-  it('goes on after any line as if it had read the whole', () => {
+  it('continues after any line as if it had read the whole file', () => {
     const bytes = Buffer.from('a\nbb\n\nccc\nd');
     const whole = split(bytes);
     for (const [index, line] of whole.entries())
@@ -64,12 +64,12 @@ describe('cutting a file into lines', () => {
 });
 
 describe('the digest of a line', () => {
-  it('tells equal lines in different places apart', () => {
+  it('distinguishes equal lines in different places', () => {
     const digests = split(Buffer.from('same\nsame\nsame\n')).map((line) => line.digest);
     expect(new Set(digests).size).toBe(3);
   });
 
-  it('parts two files at the first line in which they differ, and stays apart', () => {
+  it('differs between two files from the first line on that differs', () => {
     const before = split(Buffer.from('banner\nmonday\nend\n')).map((line) => line.digest);
     const after = split(Buffer.from('banner\ntuesday\nend\n')).map((line) => line.digest);
     expect(before.map((digest, index) => digest === after[index])).toEqual([true, false, false]);

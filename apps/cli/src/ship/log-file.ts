@@ -12,16 +12,16 @@ import { open, stat, type FileHandle } from 'node:fs/promises';
 import { pause } from '#waiting';
 import { FILE_START, type Line, type LinePosition, LineSplitter } from './line-splitter.js';
 
-/** Lines that were read together. An empty one means: nothing more for now. */
+/** Lines that were read together. An empty batch means that there is nothing more for now. */
 export interface LineGroup {
   readonly lines: readonly Line[];
   /** When the file was last changed. */
   readonly modified: Date;
-  /** Which file the lines are of, under a path that may name several one after the other. */
+  /** The file of the lines. Several files may have the same path one after the other. */
   readonly identity: FileIdentity;
 }
 
-/** Tells files apart that had the same path. */
+/** Distinguishes files that had the same path. */
 export interface FileIdentity {
   readonly device: number;
   readonly inode: number;
@@ -36,12 +36,12 @@ export interface ReadingPlan {
   readonly takeLastLine: boolean;
   readonly signal: AbortSignal;
   readonly onNotice: (text: string) => void;
-  /** Told at the end how many bytes of an unfinished last line were left. */
+  /** Receives at the end how many bytes of an unfinished last line were left. */
   readonly onHeldBack: (bytes: number) => void;
 }
 
 const CHUNK_BYTES = 262_144;
-const LOOK_EVERY_MS = 300;
+const POLL_EVERY_MS = 300;
 
 /** Reads. Throws the file system's own error. */
 export async function* readLines(plan: ReadingPlan): AsyncGenerator<LineGroup> {
@@ -68,7 +68,7 @@ async function* readOpenFile(
   const splitter = new LineSplitter(from);
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   let { offset } = from;
-  let lastLook = false;
+  let lastRead = false;
   while (!plan.signal.aborted) {
     const { bytesRead } = await handle.read(chunk, 0, CHUNK_BYTES, offset);
     const { mtime: modified, dev: device, ino: inode } = await handle.stat();
@@ -78,24 +78,24 @@ async function* readOpenFile(
       yield group(splitter.push(chunk.subarray(0, bytesRead)));
       continue;
     }
-    const ends = !plan.follow || lastLook;
-    // Nobody writes to a rotated file any more: its last line is finished, with or without a newline.
-    const rest = ends && (plan.takeLastLine || lastLook) ? splitter.finish() : undefined;
+    const ends = !plan.follow || lastRead;
+    // No program writes to a rotated file any more, so its last line is finished, with or without a newline.
+    const rest = ends && (plan.takeLastLine || lastRead) ? splitter.finish() : undefined;
     yield group(rest ? [rest] : []);
     if (ends) {
       plan.onHeldBack(splitter.unfinishedBytes);
       return plan.follow ? 'rotated' : 'done';
     }
-    await pause(LOOK_EVERY_MS, plan.signal);
+    await pause(POLL_EVERY_MS, plan.signal);
     const change = await changeOf(handle, plan.path, offset);
     if (change === 'truncated') {
-      // What was written before it was emptied is all there will ever be of that line.
+      // The file was emptied, so this is all there will ever be of that line.
       const cut = splitter.finish();
       yield group(cut ? [cut] : []);
       return change;
     }
     // What was written between the last read and the rotation is still to be read.
-    lastLook = change === 'rotated';
+    lastRead = change === 'rotated';
   }
   plan.onHeldBack(splitter.unfinishedBytes);
   return 'done';
@@ -109,7 +109,7 @@ async function changeOf(
   const ours = await handle.stat();
   if (ours.size < offset) return 'truncated';
   const there = await stat(path).catch(() => undefined);
-  // Moved away, and no new one yet: keep reading, its writer may not know either.
+  // The file was moved away and there is no new one yet. Its writer may not know either, so reading continues.
   if (!there) return undefined;
   return there.ino === ours.ino && there.dev === ours.dev ? undefined : 'rotated';
 }
@@ -121,7 +121,7 @@ async function openWhenThere(plan: ReadingPlan): Promise<FileHandle | undefined>
       return await open(plan.path, 'r');
     } catch (error) {
       if (!plan.follow || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      await pause(LOOK_EVERY_MS, plan.signal);
+      await pause(POLL_EVERY_MS, plan.signal);
       if (plan.signal.aborted) return undefined;
     }
   }

@@ -12,12 +12,12 @@ export interface ShippingResult {
 
 const FIGURES = ['lines', 'accepted', 'duplicates', 'refused', 'missing', 'resends'] as const;
 
-/** Whether every line that was read is with the brokers. */
+/** Whether the brokers have every line that was read. */
 export function isComplete({ files }: ShippingResult): boolean {
   return files.every((file) => file.missing === 0 && file.refused === 0 && file.failure === undefined);
 }
 
-/** The table for people: one row a file, and what is to be said about some. */
+/** The table for people: one row per file, and remarks about some of them. */
 export function shippingReport(result: ShippingResult): string {
   const rows = result.files.map((file) => [
     basename(file.path),
@@ -25,7 +25,7 @@ export function shippingReport(result: ShippingResult): string {
   ]);
   const total = ['all', ...FIGURES.map((figure) => formatCount(sum(result, figure)))];
   const table = columnTable(
-    ['file', 'lines', 'accepted', 'of them duplicates', 'refused', 'missing', 'sent again'],
+    ['file', 'lines', 'accepted', 'of which duplicates', 'refused', 'missing', 'sent again'],
     result.files.length > 1 ? [...rows, total] : rows,
   );
   const perSecond = formatCount(Math.round(sum(result, 'accepted') / Math.max(result.seconds, 0.001)));
@@ -37,7 +37,7 @@ export function shippingReport(result: ShippingResult): string {
   ].join('\n');
 }
 
-/** The same as one JSON document. */
+/** The report as one JSON document. */
 export function shippingDocument(result: ShippingResult): unknown {
   return {
     complete: isComplete(result) && !result.interrupted,
@@ -70,9 +70,9 @@ function remarks(file: ShipmentResult): string[] {
     );
   }
   if (file.truncated > 0)
-    said.push(`${name}: ${countOf(file.truncated, 'line')} too long, only the beginning was sent`);
+    said.push(`${name}: ${countOf(file.truncated, 'line')} too long, so only the beginning was sent`);
   if (file.replaced > 0)
-    said.push(`${name}: ${countOf(file.replaced, 'line')} with bytes that are no text, replaced`);
+    said.push(`${name}: ${countOf(file.replaced, 'line')} with bytes that are not text, replaced`);
   if (file.failure !== undefined) said.push(colours.red(`${name}: ${file.failure}`));
   said.push(...file.refusals.map(({ eventId, reason }) => colours.red(`refused ${eventId}: ${reason}`)));
   return said;
@@ -81,12 +81,12 @@ function remarks(file: ShipmentResult): string[] {
 function verdictLine(result: ShippingResult): string {
   const accepted = sum(result, 'accepted');
   const duplicates = sum(result, 'duplicates');
-  const known = duplicates > 0 ? `, ${formatCount(duplicates)} of them known already` : '';
+  const known = duplicates > 0 ? `, ${formatCount(duplicates)} of them already known` : '';
   const shipped = `${countOf(accepted, 'line')} shipped${known}`;
   if (!isComplete(result))
-    return colours.red(`not everything was shipped: ${shipped}; run the same command again to go on`);
+    return colours.red(`not everything was shipped: ${shipped}; run the same command again to continue`);
   return result.interrupted
-    ? colours.yellow(`interrupted: ${shipped}; the same command goes on`)
+    ? colours.yellow(`interrupted: ${shipped}; run the same command again to continue`)
     : colours.green(shipped);
 }
 

@@ -1,4 +1,4 @@
-/** Shipping real files that end, grow, rotate and shrink. Where the lines go is recorded instead of sent. */
+/** Shipping real files that end, grow, rotate and shrink. The lines are recorded instead of sent. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   appendFileSync,
@@ -17,7 +17,7 @@ import type { OutgoingEvent, Producer, SendOutcome } from '../producer.js';
 import { Bookmark } from './bookmark.js';
 import { Shipment, type ShipmentPlan } from './shipment.js';
 
-/** Accepts everything, or as many batches as it is told to. */
+/** Accepts everything, or the given number of batches. */
 class Recorder implements Producer {
   readonly events: OutgoingEvent[] = [];
 
@@ -106,7 +106,7 @@ describe('shipping a file', () => {
     expect(second.ids).toEqual(first.ids);
   });
 
-  it('leaves an unfinished last line and says so, or sends it when told to', async () => {
+  it('leaves an unfinished last line and reports it, or sends it on request', async () => {
     writeFileSync(path, 'a\nb');
     const careful = new Recorder();
     expect((await ship(careful)).result).toMatchObject({ lines: 1, heldBackBytes: 1 });
@@ -115,7 +115,7 @@ describe('shipping a file', () => {
     expect(bold.messages).toEqual(['a', 'b']);
   });
 
-  it('goes on after an interrupted run where that had ended, and forgets it then', async () => {
+  it('continues after an interrupted run where that had ended, and removes its bookmark then', async () => {
     writeFileSync(path, '1\n2\n3\n4\n5\n6\n7\n');
     const interrupted = new Recorder(2);
     expect((await ship(interrupted)).result).toMatchObject({ accepted: 4, missing: 2 });
@@ -128,7 +128,7 @@ describe('shipping a file', () => {
     expect(whole.ids.slice(4)).toEqual(next.ids);
   });
 
-  it('starts anew when asked to, and when the file is another one', async () => {
+  it('begins at the beginning on request, and when the file is another one', async () => {
     writeFileSync(path, '1\n2\n3\n4\n5\n');
     await ship(new Recorder(1));
     expect((await ship(new Recorder(1), { resume: false })).result.resumedAfterLine).toBe(0);
@@ -138,7 +138,7 @@ describe('shipping a file', () => {
     expect(other.messages).toEqual(['x', 'y', 'z', '4', '5']);
   });
 
-  it('reports every byte once, however many batches are on their way', async () => {
+  it('reports every byte once, whatever the number of batches on their way', async () => {
     writeFileSync(path, '1\n22\n333\n4444\n5\n');
     const reported: number[] = [];
     const onBytes = (bytes: number): void => {
@@ -150,7 +150,7 @@ describe('shipping a file', () => {
     expect(reported.slice(1).reduce((sum, bytes) => sum + bytes, 0)).toBe(16);
   });
 
-  it('says what it cannot read', async () => {
+  it('reports a file that it cannot read', async () => {
     expect((await ship(new Recorder())).result.failure).toBe('no such file or directory');
   });
 });

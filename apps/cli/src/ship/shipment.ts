@@ -1,8 +1,7 @@
 /**
  * Ships one file: reads lines, sends them in batches, several at a time, and remembers how far it got.
  *
- * A line is never skipped: reading stops at the first batch that had to be given up, and the bookmark stays
- * before it.
+ * A line is never skipped: reading stops at the first batch that is given up, and the bookmark stays before it.
  */
 import { types } from 'node:util';
 import { errorLine } from '../command-error.js';
@@ -25,11 +24,11 @@ export interface ShipmentPlan {
   readonly bookmark: Bookmark;
   readonly signal: AbortSignal;
   readonly onNotice: (text: string) => void;
-  /** Told that so many more bytes of the file are accepted. */
+  /** Receives how many more bytes of the file are accepted. */
   readonly onBytes: (bytes: number) => void;
 }
 
-/** What became of a file. */
+/** The outcome of a file. */
 export interface ShipmentResult {
   readonly path: string;
   readonly topic: string;
@@ -45,7 +44,7 @@ export interface ShipmentResult {
   replaced: number;
   /** Bytes after the last newline that were not sent. */
   heldBackBytes: number;
-  /** The line an interrupted run had ended with; 0 from the beginning. */
+  /** The line at which an interrupted run had ended; 0 from the beginning. */
   resumedAfterLine: number;
   /** The first refusals. */
   readonly refusals: RefusedEvent[];
@@ -57,7 +56,7 @@ const BATCH_BYTES_MAX = 4_194_304;
 const REFUSALS_MAX = 10;
 const BOOKMARK_EVERY_MS = 1_000;
 
-/** One file on its way. `run` once. */
+/** One file on its way. `run` may be called once. */
 export class Shipment {
   readonly result: ShipmentResult;
   private readonly shipped = new FinishedPrefix<Mark>();
@@ -92,14 +91,14 @@ export class Shipment {
     };
   }
 
-  /** Reads and sends. What was sent last may still be on its way when it resolves: drain `inFlight`, then `close`. */
+  /** Reads and sends. When it resolves, the last batches may still be on their way: drain `inFlight`, then `close`. */
   async run(): Promise<void> {
     const { plan, result } = this;
     const from = plan.resume ? await plan.bookmark.find() : undefined;
     if (from) {
       result.resumedAfterLine = from.line;
       plan.onNotice(
-        `${plan.path}: going on after line ${from.line}, where the last run ended (--no-resume starts anew)`,
+        `${plan.path}: continuing after line ${from.line}, where the last run ended (--no-resume begins at the beginning)`,
       );
       this.reportBytes(from.offset);
     }
@@ -144,7 +143,7 @@ export class Shipment {
       if (this.events.length >= this.plan.batch || this.bytes >= BATCH_BYTES_MAX) await this.dispatch();
       if (this.plan.signal.aborted || this.result.missing > 0) return;
     }
-    // Nothing more for now: what there is need not wait for company.
+    // There are no more lines for now, so the present ones are sent without waiting for a full batch.
     if (lines.length === 0) await this.dispatch();
   }
 
@@ -172,7 +171,7 @@ export class Shipment {
     });
   }
 
-  /** An offset that is smaller than the last is one in a new file under the same path. */
+  /** An offset that is smaller than the last belongs to a new file under the same path. */
   private reportBytes(offset: number): void {
     this.plan.onBytes(offset >= this.reportedBytes ? offset - this.reportedBytes : offset);
     this.reportedBytes = offset;

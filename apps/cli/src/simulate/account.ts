@@ -1,8 +1,8 @@
 /**
- * Whether the figures of the system are what was sent. Pure.
+ * Whether the figures of the system agree with what was sent. Pure.
  *
- * A send whose answer was lost may have reached the brokers; sent again, it is one duplicate more. So with
- * resends the duplicates have a range; without any they are exact.
+ * A send whose answer was lost may have reached the brokers. If it is sent again, there is one more duplicate. So with
+ * resends the duplicates have a range; without resends they are exact.
  */
 import type { StatsView } from '#contracts';
 
@@ -13,7 +13,7 @@ export interface SentFigures {
   /** Sends beyond one per id. */
   readonly repeats: number;
   readonly accepted: number;
-  /** As the answers to the producers said. */
+  /** What the answers to the producers said. */
   readonly duplicates: number;
   readonly resends: number;
   readonly refused: number;
@@ -27,17 +27,17 @@ export interface SystemChange {
   readonly duplicatesAtStore: number;
   readonly conflicts: number;
   readonly deadLetters: number;
-  /** At the end, not a change. */
+  /** The value at the end, not a change. */
   readonly inFlight: number;
 }
 
-/** The account, one sentence for each thing that is not as it must be. */
+/** The account, one sentence for each problem. */
 export interface Account {
   readonly exact: boolean;
   readonly problems: readonly string[];
-  /** All repeats that were dropped, wherever they were seen. */
+  /** All repeats that were dropped, by brokers and store. */
   readonly duplicates: number;
-  /** The most duplicates there may be; the least is `repeats`. */
+  /** The largest possible number of duplicates; the smallest is `repeats`. */
   readonly duplicatesMax: number;
 }
 
@@ -56,8 +56,8 @@ export function changeBetween(before: StatsView, after: StatsView): SystemChange
 /**
  * Compares.
  *
- * @param via over NATS the brokers tell the producer alone what they dropped: no gateway can count it
- * @param rerun whether the run's ids may be there already (`--run` was given): then only the sums are known
+ * @param via over NATS, the brokers report only to the producer what they dropped, so no gateway can count it
+ * @param rerun whether the run's ids may exist already (`--run` was given): then only the sums are known
  */
 export function accountFor(
   sent: SentFigures,
@@ -72,8 +72,8 @@ export function accountFor(
   if (sent.missing > 0) problems.push(`${sent.missing} sends were never answered with an acceptance`);
   if (sent.refused > 0) problems.push(`${sent.refused} sends were refused`);
   if (change.inFlight > 0) problems.push(`${change.inFlight} are still in flight`);
-  if (change.conflicts !== 0) problems.push(`${change.conflicts} conflicts, none was sent`);
-  if (change.deadLetters !== 0) problems.push(`${change.deadLetters} dead letters, none was sent`);
+  if (change.conflicts !== 0) problems.push(`${change.conflicts} conflicts, but none was sent`);
+  if (change.deadLetters !== 0) problems.push(`${change.deadLetters} dead letters, but none was sent`);
   const sum = change.stored + duplicates;
   const sends = sent.events + sent.repeats;
   if (rerun) {
@@ -90,7 +90,7 @@ export function accountFor(
   const foreign = sum > sends + sent.resends;
   if (foreign)
     problems.push(
-      'more came in than was sent: another producer is at work, so the figures cannot be told apart',
+      'more came in than was sent: another producer is sending, so the figures cannot be separated',
     );
   return { exact: problems.length === 0, problems, duplicates, duplicatesMax };
 }

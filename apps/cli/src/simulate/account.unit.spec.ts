@@ -29,7 +29,7 @@ describe('the account of a simulation', () => {
     });
   });
 
-  it('takes what the brokers told the producer into account over NATS', () => {
+  it('includes over NATS the duplicates that the brokers reported to the producer', () => {
     expect(accountFor(sent, { ...change, duplicatesAtBroker: 0 }, 'nats', false).exact).toBe(true);
     expect(accountFor(sent, { ...change, duplicatesAtBroker: 0 }, 'http', false).exact).toBe(false);
   });
@@ -43,7 +43,7 @@ describe('the account of a simulation', () => {
     ).toHaveLength(2);
   });
 
-  it('allows one duplicate more for each send that was repeated for want of an answer, and not two', () => {
+  it('allows one more duplicate for each send that was repeated without an answer, and not two', () => {
     const resent = { ...sent, resends: 1 };
     expect(accountFor(resent, { ...change, duplicatesAtStore: 3 }, 'http', false).exact).toBe(true);
     expect(accountFor(resent, { ...change, duplicatesAtStore: 4 }, 'http', false).exact).toBe(false);
@@ -60,7 +60,7 @@ describe('the account of a simulation', () => {
     expect(accountFor(figures, changed, 'http', false).problems).toHaveLength(1);
   });
 
-  it('says when another producer must have been at work', () => {
+  it('says when another producer must have been sending', () => {
     const { problems } = accountFor(sent, { ...change, stored: 120 }, 'http', false);
     expect(problems.some((problem) => problem.includes('another producer'))).toBe(true);
   });

@@ -42,21 +42,21 @@ interface SimulateOptions extends TargetOptions {
 }
 
 const HELP = `
-Plays producers that retry: sends different events and, shuffled in, repeats of them, then waits until
+Plays producers that retry. It sends different events and, shuffled in, repeats of them. Then it waits until
 everything is settled and compares the system's figures with what was sent. A send that gets no answer is
-sent again with the same id. Run it while nothing else produces: the comparison is of totals.
+sent again with the same id. Run it while no other producer sends, because the comparison is of totals.
 
 Examples:
   sekali simulate                                   20,000 events, 30 % sent twice, over HTTP
   sekali simulate --via nats --past-window          repeats that the brokers do not recognise: Postgres must
   sekali simulate --rate 500 --events 30000         a minute of even load
-  sekali simulate --seed 7 --run monday             the same again: with the same run all of it is repeats
+  sekali simulate --seed 7 --run monday             repeatable: a second run sends only repeats
 
 Exit codes:
   0    stored and dropped exactly as sent     2    the gateway or the brokers cannot be reached
   1    not as sent, or given up               130  interrupted (the figures so far are printed)`;
 
-/** The command, to be added to the program. */
+/** Creates the command for the program. */
 export function simulateCommand(): Command {
   const command = newCommand('simulate')
     .summary('simulate producers that retry, and check the figures')
@@ -67,7 +67,7 @@ export function simulateCommand(): Command {
     .addOption(new Option('--via <way>', 'how to send').choices(['http', 'nats']).default('http'))
     .option(
       '--rate <per second>',
-      'sends a second, at most (default: as fast as it goes)',
+      'sends per second, at most (default: as fast as possible)',
       numberOption(0.1, 1_000_000),
     )
     .option(
@@ -80,11 +80,11 @@ export function simulateCommand(): Command {
     .option('--source <name>', 'the source of every event', ruledOption(sourceError), 'simulate')
     .option(
       '--seed <number>',
-      'makes the order and the contents the same again',
+      'gives the same order and the same contents again',
       integerOption(0, 2_147_483_647),
     )
-    .option('--run <name>', 'begins every event id (default: drawn, so that ids are new)', runName)
-    .option('--past-window', 'give every repeat its own message id, as if the duplicate window had passed')
+    .option('--run <name>', 'begins every event id (default: random, so that ids are new)', runName)
+    .option('--past-window', 'give every repeat a separate message id, as if the duplicate window had passed')
     .option(
       '--give-up <seconds>',
       'how long a send is repeated, and how long to wait at the end',
@@ -100,12 +100,14 @@ export function simulateCommand(): Command {
 
 async function runSimulate(options: SimulateOptions): Promise<ExitCode> {
   if (options.pastWindow && options.via !== 'nats') {
-    throw new CommandError('--past-window needs --via nats: over HTTP the gateway gives the message ids');
+    throw new CommandError(
+      '--past-window needs --via nats, because over HTTP the gateway gives the message ids',
+    );
   }
   const target = findTarget(options);
   const before = await fetchStats(target.SEKALI_GATEWAY_URL, readApiKey(target));
   if (before.in_flight > 0)
-    notice(`${before.in_flight} messages are in flight already: the figures may not add up`);
+    notice(`${before.in_flight} messages are already in flight, so the figures may not add up`);
   const interruption = new Interruption(() => process.exit(130), { underNpm: false });
   const producer = await openProducer(options, target, interruption.signal);
   try {

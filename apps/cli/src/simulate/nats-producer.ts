@@ -1,9 +1,3 @@
-/**
- * Publishes events straight to the brokers, as a producer in any language could.
- *
- * The publisher of `#broker` tries each event for its budget; what it could not place is published again with
- * the same message id, until the producer's patience ends.
- */
 import type { NatsConnection } from '@nats-io/nats-core';
 import { type BrokerAddress, BrokerWatch, MovableConnection, Publisher, type PublishOutcome } from '#broker';
 import { pause } from '#waiting';
@@ -31,7 +25,12 @@ export interface NatsProducerOptions extends ProducerPatience {
   readonly waitingMax: number;
 }
 
-/** A producer over NATS. */
+/**
+ * A producer that publishes events straight to the brokers, as a producer in any language could.
+ *
+ * The publisher of `#broker` tries each event for its budget. What it could not publish is published again with the
+ * same message id, until the producer's patience ends.
+ */
 export class NatsProducer implements Producer {
   private constructor(
     private readonly connection: NatsConnection,
@@ -83,7 +82,7 @@ export class NatsProducer implements Producer {
   }
 }
 
-/** @returns whether the event is settled, one way or the other */
+/** @returns whether the event is settled, accepted or refused */
 function take(ledger: SendLedger, event: OutgoingEvent, outcome: PublishOutcome | undefined): boolean {
   if (!outcome) return false;
   if (outcome.status === 'unavailable') {
@@ -96,7 +95,7 @@ function take(ledger: SendLedger, event: OutgoingEvent, outcome: PublishOutcome 
   return true;
 }
 
-/** The body says the event's own id; the message id may be another one, and only the brokers look at that. */
+/** The body has the event's own id. The message id may differ, and only the brokers read it. */
 function publication(event: OutgoingEvent): { topic: string; eventId: string; body: string } {
   const { topic, event_id, timestamp, source, payload, messageIdSuffix = '' } = event;
   return {

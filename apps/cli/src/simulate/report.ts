@@ -3,7 +3,7 @@ import { colours, figureTable, formatCount } from '../output.js';
 import type { Account, SentFigures, SystemChange } from './account.js';
 import type { SendingResult } from './simulation.js';
 
-/** Everything there is to say. */
+/** The whole result. */
 export interface SimulationResult {
   readonly run: string;
   readonly seed: number;
@@ -17,7 +17,7 @@ export interface SimulationResult {
   readonly interrupted: boolean;
 }
 
-/** The table for people, the verdict last. */
+/** The table for people, with the verdict at the end. */
 export function simulationReport(result: SimulationResult): string {
   const { sent, sending, change, account } = result;
   const seen = result.via === 'http' ? 'as the gateway said' : 'as the PubAcks said';
@@ -33,7 +33,7 @@ export function simulationReport(result: SimulationResult): string {
     ['dropped at the store', formatCount(change.duplicatesAtStore)],
     ['conflicts', formatCount(change.conflicts)],
     ['dead letters', formatCount(change.deadLetters)],
-    ['sent again for want of an answer', formatCount(sent.resends)],
+    ['sent again without an answer', formatCount(sent.resends)],
     ['refused', formatCount(sent.refused)],
     ['missing', formatCount(sent.missing)],
     ['seconds', result.storedSeconds.toFixed(1)],
@@ -45,7 +45,7 @@ export function simulationReport(result: SimulationResult): string {
   );
 }
 
-/** The same as one JSON document. */
+/** The report as one JSON document. */
 export function simulationDocument(result: SimulationResult): unknown {
   const { sent, sending, change, account } = result;
   return {
@@ -88,7 +88,7 @@ function verdictLine(result: SimulationResult, account: Account): string {
     return colours.red(`not as sent: ${account.problems.join('; ')}${refusal}`);
   }
   const resent = account.duplicates - sent.repeats;
-  const extra = resent > 0 ? ` (${formatCount(resent)} more from sends repeated for want of an answer)` : '';
+  const extra = resent > 0 ? ` (${formatCount(resent)} more from sends repeated without an answer)` : '';
   return colours.green(
     `exactly as sent: ${formatCount(sent.events)} stored once, ${formatCount(sent.repeats)} repeats dropped${extra}`,
   );

@@ -1,5 +1,5 @@
 /**
- * Sends a workload at a rate, a bounded number of sends at a time, and waits until the system has digested it.
+ * Sends a workload at a rate, with a bounded number of sends at a time, and waits until the system has settled it.
  *
  *   sending ─all sent─▶ waiting until nothing is in flight ─▶ figures
  *      └──── Ctrl-C, or an event given up ─▶ what is on its way ends ─▶ figures
@@ -16,16 +16,16 @@ export interface SendingPlan {
   readonly batch: number;
   /** Batches on their way at a time. */
   readonly concurrency: number;
-  /** Sends a second, at most; `undefined` is as fast as possible. */
+  /** Sends per second, at most; `undefined` is as fast as possible. */
   readonly rate: number | undefined;
   readonly signal: AbortSignal;
-  /** Told how many sends have been answered. */
+  /** Receives how many sends have been answered. */
   readonly onProgress: (answered: number) => void;
 }
 
-/** What sending came to. */
+/** The outcome of sending. */
 export interface SendingResult {
-  /** Sends that were begun: fewer than planned when it was interrupted or given up. */
+  /** Sends that were begun: fewer than planned after an interruption or when an event was given up. */
   readonly handedOver: number;
   readonly accepted: number;
   readonly duplicates: number;
@@ -39,7 +39,7 @@ export interface SendingResult {
 
 const PACE_BATCH_MS = 50;
 
-/** Sends everything, or until the signal, or until an event had to be given up. */
+/** Sends everything, or until the signal, or until an event is given up. */
 export async function sendAll(producer: Producer, plan: SendingPlan): Promise<SendingResult> {
   const startedAt = performance.now();
   const total = { accepted: 0, duplicates: 0, refused: 0, missing: 0, resends: 0 };
@@ -68,22 +68,22 @@ export async function sendAll(producer: Producer, plan: SendingPlan): Promise<Se
 /** The figures once nothing is in flight, or when the wait is over. */
 export interface Digestion {
   readonly stats: StatsView;
-  /** When nothing was in flight any more, counted from the call; up to the last look otherwise. */
+  /** The time from the call until nothing was in flight any more, or until the last reading. */
   readonly seconds: number;
 }
 
-const LOOK_EVERY_MS = 100;
+const POLL_EVERY_MS = 100;
 const GATEWAY_TOTALS_LAG_MS = 3_000;
 
 /**
- * Waits until nothing is in flight, then a moment longer while `isExplained` is false: gateways write what they
- * saw dropped several times a second, not at once.
+ * Waits until nothing is in flight, then a moment longer while `isExplained` is false. Gateways write what they saw
+ * dropped several times a second, not at once.
  *
- * @param readStats asks the gateway; its failures are tried again until the time is up
+ * @param readStats asks the gateway; its failures are retried until the time is up
  */
 export async function digest(
   readStats: () => Promise<StatsView>,
-  withinMs: number,
+  timeoutMs: number,
   signal: AbortSignal,
   isExplained: (stats: StatsView) => boolean,
 ): Promise<Digestion> {
@@ -92,8 +92,8 @@ export async function digest(
   let last: StatsView | undefined;
   for (;;) {
     const elapsedMs = performance.now() - startedAt;
-    const mayMiss = elapsedMs < withinMs && !signal.aborted;
-    // A gateway that is being restarted is asked again; only at the end is its silence an answer.
+    const mayMiss = elapsedMs < timeoutMs && !signal.aborted;
+    // A gateway that is being restarted is asked again. Only at the end does a failure count.
     const stats: StatsView | undefined = mayMiss ? await readStats().catch(() => last) : await readStats();
     last = stats;
     if (stats?.in_flight === 0) settledMs ??= elapsedMs;
@@ -101,11 +101,11 @@ export async function digest(
     const waitedLong = settledMs !== undefined && elapsedMs - settledMs > GATEWAY_TOTALS_LAG_MS;
     const done = stats && settledMs !== undefined && (isExplained(stats) || waitedLong);
     if (stats && (done || !mayMiss)) return { stats, seconds: (settledMs ?? elapsedMs) / 1_000 };
-    await pause(LOOK_EVERY_MS, signal);
+    await pause(POLL_EVERY_MS, signal);
   }
 }
 
-/** At a low rate batches get smaller, so that the stream of events stays even. */
+/** At a low rate the batches are smaller, so that the stream of events stays even. */
 function batchSize({ batch, rate }: SendingPlan): number {
   if (rate === undefined) return batch;
   return Math.max(1, Math.min(batch, Math.floor((rate * PACE_BATCH_MS) / 1_000)));

@@ -1,13 +1,13 @@
 /**
  * What at-least-once producers send: unique events, and repeats of some of them, shuffled in.
  *
- * Promises: exactly `events` different ids and exactly `repeats` sends beyond them; a repeat comes after its
- * first send and is the same event to the last character; the same seed and run give the same sequence. Nothing
- * is kept in memory: any event can be made again from its number.
+ * There are exactly `events` different ids and exactly `repeats` sends beyond them. A repeat comes after its first send
+ * and is the same event to the last character. The same seed and run give the same sequence. Nothing is kept in memory,
+ * because any event can be created again from its number.
  */
 import type { OutgoingEvent } from '../producer.js';
 
-/** What to make. */
+/** What to create. */
 export interface WorkloadSpecification {
   readonly events: number;
   readonly repeats: number;
@@ -18,7 +18,7 @@ export interface WorkloadSpecification {
   readonly seed: number;
   /** The time of the first event, in milliseconds; each further one is a millisecond later. */
   readonly startMs: number;
-  /** Give every repeat a message id of its own. */
+  /** Give every repeat a separate message id. */
   readonly pastWindow: boolean;
 }
 

@@ -17,15 +17,15 @@ const make = (changes: Partial<WorkloadSpecification> = {}) => [
   ...workload({ ...specification, ...changes }),
 ];
 
-describe('the workload', () => {
-  it('has exactly the events and the repeats asked for, each repeat after its first', () => {
+describe('the workload of a simulation', () => {
+  it('has exactly the requested events and repeats, each repeat after its first', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 60 }), fc.nat(90), fc.nat(), (events, repeats, seed) => {
         const sends = make({ events, repeats, seed });
         const numbers = sends.map((event) => Number(event.payload['number']));
         expect(sends).toHaveLength(events + repeats);
         expect(new Set(sends.map((event) => event.event_id)).size).toBe(events);
-        // First sends come in order of their number, so whatever is not a new highest is a repeat.
+        // First sends come in the order of their number, so a send that is not a new highest is a repeat.
         let highest = -1;
         for (const number of numbers) {
           expect(number).toBeLessThanOrEqual(highest + 1);
@@ -44,7 +44,7 @@ describe('the workload', () => {
     }
   });
 
-  it('is the same for the same seed and another for another', () => {
+  it('is the same for the same seed and different for another', () => {
     expect(make()).toEqual(make());
     expect(make()).not.toEqual(make({ seed: 8 }));
   });
@@ -55,7 +55,7 @@ describe('the workload', () => {
     expect(make().some((event) => other.has(event.event_id))).toBe(false);
   });
 
-  it('gives each repeat a message id of its own when the duplicate window is to be past', () => {
+  it('gives each repeat a separate message id when the duplicate window is to have passed', () => {
     const ids = make({ pastWindow: true }).map((event) => `${event.event_id}${event.messageIdSuffix ?? ''}`);
     expect(new Set(ids).size).toBe(260);
   });

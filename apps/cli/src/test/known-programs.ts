@@ -1,8 +1,8 @@
 /**
- * What a document may have its reader type, and how each is checked.
+ * The commands that a document may ask its reader to type, and how each is checked.
  *
  * Commands of this system run for real, against a system that `npm start` runs. What would take hours, or needs Docker,
- * is read by the real program, or held against what there is: scripts, services, files. A command that none of these
+ * is read by the real program, or compared with what exists: scripts, services, files. A command that none of these
  * knows has no check, and the test that lists them fails.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { findRepositoryRoot } from '#local-cluster';
 const root = findRepositoryRoot();
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
-/** A command that is not as it should be. The message says why. */
+/** A command that is wrong. The message says why. */
 export class WrongCommandError extends Error {
   override readonly name = 'WrongCommandError';
 }
@@ -47,7 +47,9 @@ export function readCurl(args: readonly string[]): Request {
   return { url: urls[0] ?? '', headers, body };
 }
 
-/** `npm run NAME`, `npm test`: the script is there, its arguments lead somewhere, what is set for it is read. */
+/**
+ * `npm run NAME`, `npm test`: the script exists, its arguments lead somewhere, and the variables set for it are read.
+ */
 export function checkScript(
   name: string,
   args: readonly string[],
@@ -73,7 +75,7 @@ export function checkScript(
   }
 }
 
-/** `npm run secrets`: by itself, or with the folder to write to. */
+/** `npm run secrets`: without an argument, or with the folder to write to. */
 export function checkSecrets(args: readonly string[]): void {
   checkScript('secrets', [], {});
   demand(
@@ -139,7 +141,7 @@ export function checkCompose(args: readonly string[]): readonly string[] {
   return rest;
 }
 
-/** The names of the services: two blanks before them, below `services:`. */
+/** The names of the services: lines below `services:` that begin with two blanks. */
 function composeServices(): string[] {
   const part = /^services:\n([^]*?)^\S/m.exec(read('docker-compose.yml'))?.[1] ?? '';
   return [...part.matchAll(/^ {2}([a-z0-9-]+):/gm)].map(([, name = '']) => name);

@@ -1,4 +1,3 @@
-/** A system that `npm start` runs, as someone has it who follows the README; on free ports, so that it disturbs no other. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { findRepositoryRoot, type RunningSystem } from '#local-cluster';
 import { poll } from '#waiting';
@@ -6,7 +5,9 @@ import { poll } from '#waiting';
 const READY_MS_MAX = 120_000;
 const STOP_MS_MAX = 30_000;
 
-/** What `npm start` printed, and where its system is. */
+/**
+ * A system that `npm start` runs, as a reader of the README has it. It has free ports, so that it disturbs no other.
+ */
 export class StartedSystem {
   private printed = '';
   private readonly child: ChildProcess;
@@ -14,7 +15,7 @@ export class StartedSystem {
   private hasEnded = false;
 
   constructor() {
-    // A process group of its own, so that an interruption reaches all of it, as Ctrl-C in a terminal does.
+    // It has a separate process group, so that an interruption reaches all of it, as Ctrl-C in a terminal does.
     this.child = spawn('npm', ['start', '--', '--ephemeral'], {
       cwd: findRepositoryRoot(),
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -35,7 +36,7 @@ export class StartedSystem {
     return this.printed;
   }
 
-  /** The content of the line `ready`. Throws when there is none in time, with what was printed instead. */
+  /** The content of the line `ready`. Throws when the line does not come in time, with what was printed instead. */
   async ready(): Promise<RunningSystem & { readonly data: string }> {
     const line = await poll(
       () => /^ready (.*)$/m.exec(this.printed)?.[1] ?? (this.hasEnded ? '' : undefined),
@@ -45,7 +46,7 @@ export class StartedSystem {
     return JSON.parse(line) as RunningSystem & { readonly data: string };
   }
 
-  /** Interrupts it, and resolves when it has ended by itself. What is left after that is killed. */
+  /** Interrupts it, and resolves when it has ended. What remains after that is killed. */
   async interrupt(): Promise<void> {
     const { pid } = this.child;
     if (pid === undefined || this.hasEnded) return;

@@ -1,9 +1,3 @@
-/**
- * One of our own programs as a process: the gateway, a worker, setup.
- *
- * It says `{ type: 'ready', url? }` over its channel when it works, and drains and ends by itself when the channel
- * closes, so that not even `kill -9` of `up` leaves it running.
- */
 import { type ComponentFault, LocalClusterError, ManagedProcess } from '#local-cluster';
 import { poll } from '#waiting';
 import { describeExit } from './reporter.js';
@@ -18,13 +12,18 @@ export interface ApplicationOptions {
   readonly name: string;
   /** The JavaScript file. */
   readonly script: string;
-  /** For Node itself. */
+  /** Arguments for Node itself. */
   readonly nodeArguments?: readonly string[];
   readonly environment: NodeJS.ProcessEnv;
   readonly logFile: string;
 }
 
-/** A gateway or a worker. */
+/**
+ * One of our own programs as a process: a gateway or a worker.
+ *
+ * It sends `{ type: 'ready', url? }` over its channel when it works. It drains and ends when the channel closes, so
+ * that even `kill -9` of `up` does not leave it running.
+ */
 export class Application {
   readonly name: string;
   readonly process: ManagedProcess;
@@ -55,7 +54,7 @@ export class Application {
     });
   }
 
-  /** Where it listens, if it said so. */
+  /** The URL that it reported, if it did. */
   get url(): string | undefined {
     return this.readyUrl;
   }
@@ -65,7 +64,9 @@ export class Application {
     await this.process.start();
   }
 
-  /** Resolves when it has said that it is ready; throws `LocalClusterError` when it ends or takes too long. */
+  /**
+   * Resolves when the process has reported that it is ready. Throws `LocalClusterError` when it ends or takes too long.
+   */
   async untilReady({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
     const ready = await poll(
       () => {
@@ -101,7 +102,7 @@ function isLifeSign(message: unknown): boolean {
   return (message as { type?: unknown } | null)?.type === 'alive';
 }
 
-/** Reads the message by which a program says that it is ready; undefined for any other. */
+/** Reads the message by which a program reports that it is ready; undefined for any other. */
 export function readReadyMessage(message: unknown): { url?: string } | undefined {
   if (typeof message !== 'object' || message === null) return undefined;
   const { type, url } = message as { type?: unknown; url?: unknown };
@@ -114,7 +115,7 @@ function failure(child: ManagedProcess, what: string): LocalClusterError {
   return new LocalClusterError(`${child.name} ${what}: ${lastWords(tail)} (log: ${child.logFile})`, tail);
 }
 
-/** The line of a log that says most about an end: the last error, else the last line. */
+/** The line of a log that says most about an end: the last error, otherwise the last line. */
 export function lastWords(lines: readonly string[]): string {
   const line =
     lines.findLast((one) => /error|fatal/i.test(one) && !/^\s+at /.test(one)) ??

@@ -8,13 +8,13 @@ import { runUp, type UpSurroundings } from './run.js';
 const EXAMPLES = `
 Examples:
   sekali up                        the whole system; its data stays in .sekali/ of the clone
-  sekali up --ephemeral            beside another one: free ports, temporary data
+  sekali up --ephemeral            in addition to another one: free ports, temporary data
   sekali up --nodes 1 --workers 1  as little as possible
   sekali up --json | jq .          for machines: one JSON object per line
 
-The line that begins with "ready" tells where everything is and the pid of each process.
+The line that begins with "ready" has all addresses and the pid of each process.
 A process that dies is started again. Ctrl-C stops all of them in order; a second Ctrl-C kills them.
-Your own programs instead of those from npm: SEKALI_NATS_SERVER (a file), SEKALI_POSTGRES_BIN (a directory).`;
+SEKALI_NATS_SERVER (a file) and SEKALI_POSTGRES_BIN (a directory) replace the programs from npm by your own.`;
 
 /** Adds `up` to the program. */
 export function registerUp(program: Command, surroundings: UpSurroundings = {}): void {
@@ -22,7 +22,7 @@ export function registerUp(program: Command, surroundings: UpSurroundings = {}):
     .command('up')
     .summary('start the whole system on this machine, without Docker')
     .description(
-      'Starts brokers, Postgres, gateways and workers on this machine, each its own process on 127.0.0.1.',
+      'Starts brokers, Postgres, gateways and workers on this machine, each as a process on 127.0.0.1.',
     )
     .addOption(
       new Option('--ephemeral', 'take free ports and a temporary directory, and leave nothing behind')
@@ -32,7 +32,7 @@ export function registerUp(program: Command, surroundings: UpSurroundings = {}):
     .option('--port <port>', 'port of the first gateway; further ones take the next', port, 8080)
     .option('--nats-port <port>', 'client port of the first broker; further ones take the next', port, 4222)
     .option('--postgres-port <port>', 'port of Postgres', port, 5442)
-    .option('--data <directory>', 'where the data is kept', join(findRepositoryRoot(), '.sekali'))
+    .option('--data <directory>', 'folder of the data', join(findRepositoryRoot(), '.sekali'))
     .addOption(new Option('--nodes <count>', 'brokers').choices(['1', '3', '5']).default(3).argParser(nodes))
     .option('--workers <count>', 'workers', between(0, 64), 2)
     .option('--gateways <count>', 'gateways', between(1, 16), 1)
@@ -46,13 +46,13 @@ export function registerUp(program: Command, surroundings: UpSurroundings = {}):
     .action(async (options: UpOptions) => {
       const code = await runUp(options, surroundings);
       await Promise.all([flush(process.stdout), flush(process.stderr)]);
-      // Left to run out, Node takes its signal handlers down before it ends: a Ctrl-C in that moment would be the end,
-      // and not the code.
+      // When Node ends by itself, it removes its signal handlers first. A Ctrl-C at that moment would decide the exit
+      // code.
       process.exit(code);
     });
 }
 
-/** Resolves when everything written so far has left, or nobody reads it any more. */
+/** Resolves when everything written so far has been read, or when there is no reader any more. */
 async function flush(stream: NodeJS.WriteStream): Promise<void> {
   await new Promise<void>((resolve) => stream.write('', () => resolve()));
 }

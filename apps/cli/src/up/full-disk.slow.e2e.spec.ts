@@ -1,7 +1,8 @@
 /**
- * A whole system on a small disk: full means no, in time; and what a full disk broke is mended once there is room.
+ * A whole system on a small disk refuses events in time when it is full. What a full disk broke is repaired once there
+ * is room.
  *
- * It needs a disk of its own, which only root on Linux can make out of nothing (tmpfs).
+ * It needs a separate disk, which only root on Linux can create in memory (tmpfs).
  */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
@@ -107,7 +108,7 @@ async function publish(
   return { status: answer.status, text, accepted };
 }
 
-/** Publishes until something is refused. @returns the ids of all that was accepted, and the refusal */
+/** Publishes until something is refused. @returns the ids of all accepted events, and the refusal */
 async function fill(gateway: string): Promise<{ accepted: string[]; refusal: Answer }> {
   const accepted: string[] = [];
   for (let round = 0; ; round++) {
@@ -117,7 +118,7 @@ async function fill(gateway: string): Promise<{ accepted: string[]; refusal: Ans
   }
 }
 
-/** Makes a file as large as its disk allows, to the byte. */
+/** Creates a file as large as its disk allows, to the byte. */
 function takeAllRoom(path: string): void {
   const file = openSync(path, 'a');
   try {
@@ -163,11 +164,11 @@ if (ableTo) {
       );
       expect(stored).toBe(accepted.length);
 
-      // Something else takes all that is left; the stream still has room for what is small.
+      // Something else takes all the remaining room. The stream still has room for small events.
       const other = join(disk, 'other');
       const broken = await poll(
         async () => {
-          // Postgres gives back room of its own meanwhile.
+          // Meanwhile Postgres frees some room.
           takeAllRoom(other);
           await publish(gateway, `full-${Math.random()}`, 1, {}).catch(() => undefined);
           return (

@@ -1,12 +1,3 @@
-/**
- * Ctrl-C and its kin.
- *
- * The first signal asks for an orderly stop, a second one for an end at once. Under npm one Ctrl-C arrives twice,
- * from the terminal and from npm, within milliseconds: signals that follow the first so closely are the same one.
- * And a SIGTERM to npm ends the shell between npm and us, but is not passed on: there the end of our parent counts
- * as the signal. Elsewhere it does not, or `nohup sekali up &` would end with its shell.
- */
-
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const SAME_SIGNAL_MS = 500;
 const PARENT_INTERVAL_MS = 250;
@@ -16,7 +7,14 @@ export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
-/** Listens for signals until it is closed. */
+/**
+ * Listens for Ctrl-C and similar signals until it is closed.
+ *
+ * The first signal asks for an orderly stop, a second one for an immediate end. Under npm one Ctrl-C arrives twice
+ * within milliseconds, from the terminal and from npm. So signals that follow the first closely count as the same one.
+ * A SIGTERM to npm ends the shell between npm and us, but is not passed on. So under npm the end of our parent counts
+ * as the signal. Elsewhere it does not, because `nohup sekali up &` would end with its shell.
+ */
 export class Interruption {
   private readonly asked = new AbortController();
   private firstAt: number | undefined;
@@ -46,7 +44,10 @@ export class Interruption {
     await new Promise((resolve) => this.signal.addEventListener('abort', resolve, { once: true }));
   }
 
-  /** Hears no more signals. They stay caught: one that comes while the process ends must not change how it ends. */
+  /**
+   * Ignores further signals. They stay caught, because a signal that comes while the process ends must not change how
+   * it ends.
+   */
   close(): void {
     clearInterval(this.parentWatch);
     this.closed = true;

@@ -1,17 +1,17 @@
-/** What will be started where, settled before anything is: ports, folders, counts. */
+/** What will be started where. Ports, folders and counts are decided before anything starts. */
 import { drawFreePorts, LocalClusterError, portState } from '#local-cluster';
 import type { UpOptions } from './options.js';
 
 /** The ports of one system, all on 127.0.0.1 and all different. */
 export interface PortPlan {
   readonly gateways: readonly number[];
-  /** Undefined: the brokers draw free ones, and again when they lose one. */
+  /** When undefined, the brokers choose free ports, and choose again when they lose one. */
   readonly brokers: readonly number[] | undefined;
-  /** Undefined: Postgres draws a free one. */
+  /** When undefined, Postgres chooses a free port. */
   readonly postgres: number | undefined;
 }
 
-interface WantedPort {
+interface RequestedPort {
   readonly port: number;
   readonly purpose: string;
   readonly option: string;
@@ -19,14 +19,14 @@ interface WantedPort {
 
 const PORT_MAX = 65_535;
 
-/** Settles the ports. Throws `LocalClusterError`, naming the option to change, when one of them cannot be had. */
+/** Decides the ports. Throws `LocalClusterError`, with the option to change, when one of them is not available. */
 export async function planPorts(options: UpOptions): Promise<PortPlan> {
   if (options.ephemeral)
     return { gateways: await drawFreePorts(options.gateways), brokers: undefined, postgres: undefined };
-  const wanted = wantedPorts(options);
-  const clash = findClash(wanted);
+  const requested = requestedPorts(options);
+  const clash = findClash(requested);
   if (clash !== undefined) throw new LocalClusterError(clash);
-  for (const { port, purpose, option } of wanted) {
+  for (const { port, purpose, option } of requested) {
     const state = await portState(port);
     if (state === 'busy') {
       throw new LocalClusterError(
@@ -35,7 +35,7 @@ export async function planPorts(options: UpOptions): Promise<PortPlan> {
     }
     if (state === 'forbidden') {
       throw new LocalClusterError(
-        `Port ${port} for ${purpose} needs rights that this user has not: choose one above 1023 with ${option}.`,
+        `Port ${port} for ${purpose} needs rights that this user does not have: choose one above 1023 with ${option}.`,
       );
     }
   }
@@ -47,22 +47,22 @@ export async function planPorts(options: UpOptions): Promise<PortPlan> {
 }
 
 /** What is wrong with a set of ports before any is tried; undefined when nothing is. */
-export function findClash(wanted: readonly WantedPort[]): string | undefined {
-  const taken = new Map<number, WantedPort>();
-  for (const one of wanted) {
+export function findClash(requested: readonly RequestedPort[]): string | undefined {
+  const taken = new Map<number, RequestedPort>();
+  for (const one of requested) {
     if (one.port > PORT_MAX)
       return `Port ${one.port} for ${one.purpose} does not exist: choose a lower one with ${one.option}.`;
     const other = taken.get(one.port);
     if (other !== undefined) {
-      return `Port ${one.port} is wanted for ${other.purpose} and for ${one.purpose}: change ${other.option} or ${one.option}.`;
+      return `Port ${one.port} is asked for by both ${other.purpose} and ${one.purpose}: change ${other.option} or ${one.option}.`;
     }
     taken.set(one.port, one);
   }
   return undefined;
 }
 
-/** Every port that the options ask for, and the option that asks. */
-export function wantedPorts(options: UpOptions): WantedPort[] {
+/** Every port that the options ask for, with its option. */
+export function requestedPorts(options: UpOptions): RequestedPort[] {
   return [
     ...consecutive(options.port, options.gateways).map((port, index) => ({
       port,

@@ -1,8 +1,8 @@
 /**
- * What `up` says: for a person on a terminal, for a person reading a file, or for a machine.
+ * What `up` prints: for a person at a terminal, for a person who reads a file, or for a machine.
  *
- * On a terminal a moving line shows the steps under way; elsewhere a step is a line when it is done. With --json
- * every line is one object with an `event`. Nothing here decides anything, and a closed output disturbs nobody.
+ * On a terminal a moving line shows the current steps. Elsewhere a step is a line when it is done. With --json every
+ * line is one object with an `event`. A reporter decides nothing, and a closed output disturbs no other part.
  */
 import pc from 'picocolors';
 import type { ProcessExit } from '#local-cluster';
@@ -20,9 +20,9 @@ export interface ReadyReport {
   readonly pids: Readonly<Record<string, number>>;
 }
 
-/** Tells what happens. */
+/** Reports what happens. */
 export interface Reporter {
-  /** A step begins, or gets on: `detail` replaces what was said before. */
+  /** A step begins or makes progress: `detail` replaces the one before. */
   progress(step: string, detail?: string): void;
   /** A step has ended well. */
   done(step: string, detail?: string): void;
@@ -40,7 +40,7 @@ export interface Output {
   readonly isTTY?: boolean;
 }
 
-/** Chooses the way of telling that fits the output. */
+/** Chooses the reporter that fits the output. */
 export function createReporter(output: Output, json: boolean): Reporter {
   if (json) return new JsonReporter(output);
   return new TextReporter(output);
@@ -155,13 +155,13 @@ class TextReporter implements Reporter {
   }
 
   private erase(): void {
-    // A line of its own begins with its own first letter: nothing is erased where nothing was drawn.
+    // The first line is new and has its own beginning, so nothing is erased before something was drawn.
     if (this.drawn) this.output.write('\r\u001b[2K');
     this.drawn = false;
   }
 
   private paint(colour: (text: string) => string, text: string): string {
-    // picocolors itself obeys NO_COLOR; FORCE_COLOR alone must not colour a file.
+    // picocolors itself obeys NO_COLOR. FORCE_COLOR alone must not colour a file.
     return this.moving ? colour(text) : text;
   }
 }

@@ -4,7 +4,7 @@
  *   open data ─▶ check ports ─▶ start ─▶ ready ─signal─▶ stop ─▶ exit 0
  *        └──────────┴────────────┴─ failure ─▶ stop ─▶ one line, exit 1
  *
- * Promise: however it ends, no process of it is left and, when ephemeral, no file.
+ * At every end, none of its processes is left and, when it is ephemeral, no file.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ import { LocalSystem, type ApplicationScripts } from './system.js';
 const EXIT_KILLED = 130;
 const REMOVE_RETRIES_MAX = 10;
 
-/** What a test may put in the place of the real thing. */
+/** What a test may replace. */
 export interface UpSurroundings {
   readonly output?: Output;
   readonly errors?: Output;
@@ -116,7 +116,7 @@ function temporaryDirectory(): string {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new LocalClusterError(
-      `No directory can be made in ${tmpdir()} (${code ?? String(error)}): name another with TMPDIR.`,
+      `No directory can be created in ${tmpdir()} (${code ?? String(error)}): name another with TMPDIR.`,
     );
   }
 }
@@ -126,7 +126,7 @@ function leave(directory: DataDirectory, ephemeral: boolean): void {
   if (ephemeral) rmSync(directory.path, { recursive: true, force: true, maxRetries: REMOVE_RETRIES_MAX });
 }
 
-/** One line for what the user can mend; the whole stack for what is a bug of ours. */
+/** One line for what the user can fix; the whole stack for a bug of ours. */
 function describeFailure(error: unknown): string {
   if (error instanceof LocalClusterError || error instanceof SettingsError) return `sekali: ${error.message}`;
   // What the file system refuses while the system starts: a full disk, a directory of another user.

@@ -1,12 +1,13 @@
 /**
- * Starts again what dies, and what lives and is of no use.
+ * Starts processes again that died, and ends those that run and are useless.
  *
  *   running ─exit─▶ waiting (250 ms, doubling to 10 s) ─▶ starting ─ready─▶ running
  *     │ ▲              ▲                                     └─exit, or no start at all─┐
  *     │ └─no fault     └───────────────────────────────────────────────────────────────┘
- *     └─fault, three looks in a row─▶ ended, which is an exit
+ *     └─fault, in three checks in a row─▶ ended, which is an exit
  *
- * A process that lived for 30 s starts the waiting times afresh. After `close` nothing is started any more.
+ * After a life of 30 s, the waiting times of a process begin at the shortest again. After `close` nothing is started
+ * any more.
  */
 import type { ComponentFault, ManagedProcess, ProcessExit } from '#local-cluster';
 import { pause } from '#waiting';
@@ -15,8 +16,8 @@ import type { Reporter } from './reporter.js';
 const DELAY_MS_MIN = 250;
 const DELAY_MS_MAX = 10_000;
 const STEADY_AFTER_MS = 30_000;
-const LOOK_EVERY_MS = 2_000;
-const FAULTY_LOOKS_MAX = 3;
+const CHECK_EVERY_MS = 2_000;
+const FAULTY_CHECKS_MAX = 3;
 const END_MS_MAX = 5_000;
 
 /** Something that can be kept running. */
@@ -26,7 +27,7 @@ export interface Component {
   spawn(): Promise<unknown>;
   /** Resolves when the running process works; throws when it ends or takes too long. */
   untilReady(options: { signal?: AbortSignal }): Promise<void>;
-  /** What is wrong with it although it runs; undefined when nothing is. Left out where nothing can be told. */
+  /** What is wrong with it although it runs; undefined when nothing is. A component without checks leaves it out. */
   fault?(): Promise<ComponentFault | undefined>;
 }
 
@@ -46,9 +47,9 @@ export class Supervisor {
 
   /** Watches a component that runs now. */
   watch(component: Component): void {
-    const looks = new FaultLooks(component, this.reporter);
+    const checks = new FaultChecks(component, this.reporter);
     this.unwatch.push(() => {
-      looks.close();
+      checks.close();
     });
     let startedAt = performance.now();
     let delayMs: number | undefined;
@@ -58,7 +59,7 @@ export class Supervisor {
         startedAt = performance.now();
         this.startAgain(component).catch((error: unknown) => {
           if (component.process.pid !== undefined || this.closing.signal.aborted) return;
-          // It never came to be, so no exit says so.
+          // The process was never created, so there is no exit event.
           this.reporter.notice((error as Error).message);
           startLater();
         });
@@ -71,19 +72,19 @@ export class Supervisor {
     this.unwatch.push(component.process.onExit(onExit));
   }
 
-  /** Lets everything be: no exit is noticed and nothing is started from here on. */
+  /** Ends the watching: from now on no exit is noticed and nothing is started. */
   close(): void {
     this.closing.abort();
     for (const stop of this.unwatch) stop();
     for (const timer of this.timers) clearTimeout(timer);
   }
 
-  /** Throws when there is nothing to wait for: the process could not be started at all. */
+  /** Throws when there is nothing to wait for because the process could not be started at all. */
   private async startAgain(component: Component): Promise<void> {
     const { signal } = this.closing;
     await component.spawn();
     const { pid } = component.process;
-    // An end is reported, and followed by the next start, where it is noticed; a slow start is waited for.
+    // An exit is reported, and followed by the next start, in its handler. A slow start is waited for here.
     const stillStarting = (): boolean => component.process.pid === pid && !signal.aborted;
     while (pid !== undefined && stillStarting()) {
       try {
@@ -106,45 +107,45 @@ export class Supervisor {
   }
 }
 
-/** Looks at a component while it runs, and ends it when it is of no use. Its end is noticed like any other. */
-class FaultLooks {
+/** Checks a component while it runs, and ends it when it is useless. Its end is noticed like any other. */
+class FaultChecks {
   private readonly timer: NodeJS.Timeout;
   private faulty = 0;
-  private told: string | undefined;
-  private looking = false;
+  private reported: string | undefined;
+  private checking = false;
 
   constructor(
     private readonly component: Component,
     private readonly reporter: Reporter,
   ) {
-    this.timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
+    this.timer = setInterval(() => void this.check(), CHECK_EVERY_MS);
   }
 
   close(): void {
     clearInterval(this.timer);
   }
 
-  private async look(): Promise<void> {
-    if (this.looking) return;
-    this.looking = true;
+  private async check(): Promise<void> {
+    if (this.checking) return;
+    this.checking = true;
     try {
       const { pid } = this.component.process;
       const fault = await this.component.fault?.();
-      // Of a process that is gone by now, or was started meanwhile, nothing is known.
+      // The process may have ended or been started again meanwhile. Then the answer says nothing about the present one.
       const isSame = pid !== undefined && this.component.process.pid === pid;
       this.faulty = fault !== undefined && isSame ? this.faulty + 1 : 0;
-      if (fault === undefined) this.told = undefined;
-      else if (this.faulty >= FAULTY_LOOKS_MAX) await this.end(fault);
+      if (fault === undefined) this.reported = undefined;
+      else if (this.faulty >= FAULTY_CHECKS_MAX) await this.end(fault);
     } finally {
-      this.looking = false;
+      this.checking = false;
     }
   }
 
   private async end({ what, remedy }: ComponentFault): Promise<void> {
     const { name, process } = this.component;
     const said = remedy === undefined ? `${name} ${what}: ending it` : `${name} ${what}: ${remedy}`;
-    if (said !== this.told) this.reporter.notice(said);
-    this.told = said;
+    if (said !== this.reported) this.reporter.notice(said);
+    this.reported = said;
     if (remedy !== undefined) return;
     this.faulty = 0;
     await process.stop({ timeoutMs: END_MS_MAX });

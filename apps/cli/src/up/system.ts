@@ -4,8 +4,8 @@
  *   start   brokers ‖ Postgres ─▶ setup ─▶ gateways ‖ workers ─▶ supervised
  *   stop    gateways ─▶ workers (they drain) ─▶ brokers ─▶ Postgres
  *
- * Promise: `stop` leaves none of them running, whenever it is called, within the sum of the budgets below: each
- * stage is asked, and killed when its time is up.
+ * `stop` leaves none of them running, at whatever moment it is called. It takes at most the sum of the budgets below:
+ * each group is asked to end, and killed when its time is up.
  */
 import { join } from 'node:path';
 import { streamFields } from '#config';
@@ -35,7 +35,7 @@ export interface ApplicationScripts {
   readonly worker: string;
 }
 
-/** Everything a system is made from. */
+/** Everything that a system consists of. */
 export interface SystemOptions {
   readonly dataDirectory: string;
   readonly logDirectory: string;
@@ -46,9 +46,9 @@ export interface SystemOptions {
   readonly natsServerBinary: string | undefined;
   readonly postgresBinDirectory: string | undefined;
   readonly scripts: ApplicationScripts;
-  /** What the programs inherit; where their neighbours are is added. */
+  /** The environment variables of the programs; the addresses of the other parts are added. */
   readonly environment: NodeJS.ProcessEnv;
-  /** Told the pids of all running processes whenever one has been started. */
+  /** Receives the pids of all running processes whenever one has been started. */
   readonly onPids: (pids: Record<string, number>) => void;
 }
 
@@ -69,7 +69,7 @@ export class LocalSystem {
     this.supervisor = new Supervisor(reporter);
   }
 
-  /** Starts everything and resolves when all of it works. When it throws, what has started still runs: call `stop`. */
+  /** Starts everything and resolves when all of it works. When it throws, some parts may still run: call `stop`. */
   async start(signal: AbortSignal): Promise<ReadyReport> {
     await settleTogether(signal, [
       (together) => this.startBrokers(together),
@@ -100,7 +100,7 @@ export class LocalSystem {
     await this.postgres?.stop('fast', { timeoutMs: POSTGRES_STOP_MS });
   }
 
-  /** Ends everything at once. Postgres gets a moment: killed outright it would leave shared memory behind. */
+  /** Ends everything at once. Postgres gets a moment, because after a SIGKILL it would leave shared memory behind. */
   async kill(): Promise<void> {
     this.supervisor.close();
     const others = [
@@ -113,7 +113,7 @@ export class LocalSystem {
     ]);
   }
 
-  /** The pids of what runs now, by name. */
+  /** The pids of the running processes, by name. */
   get pids(): Record<string, number> {
     const processes = [
       ...this.brokers.map((one) => one.process),
@@ -157,10 +157,10 @@ export class LocalSystem {
     const text = this.options.environment['SEKALI_STREAM_BYTES_MAX'];
     const askedBytes =
       text === undefined ? streamFields.SEKALI_STREAM_BYTES_MAX.parse(undefined) : Number(text);
-    // What is no number is refused by setup, in its own words.
+    // Setup refuses what is not a number, in its own words.
     if (!(askedBytes > roomBytes)) return undefined;
     this.reporter.notice(
-      `The stream may hold ${megabytes(roomBytes)} instead of ${megabytes(askedBytes)}: its disk has no room for more.`,
+      `The stream may hold ${megabytes(roomBytes)} instead of ${megabytes(askedBytes)}, because its disk has no room for more.`,
     );
     return roomBytes;
   }
@@ -255,7 +255,7 @@ function megabytes(bytes: number): string {
   return `${Math.floor(bytes / 1e6).toLocaleString('en')} MB`;
 }
 
-/** Runs all together; the first that fails makes the others give up, and all have ended when it throws. */
+/** Runs all together. The first failure makes the others give up, and all have ended when it throws. */
 async function settleTogether(
   signal: AbortSignal,
   tasks: readonly ((signal: AbortSignal) => Promise<void>)[],

@@ -1,4 +1,7 @@
-/** `sekali up` as a process, with small stand-ins for our own programs. Needs the build; `npm test` sees to it. */
+/**
+ * `sekali up` as a process, with small stand-ins for our own programs. The tests need the build, which `npm test`
+ * provides.
+ */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -57,7 +60,7 @@ class Up {
 
   constructor(args: readonly string[], environment: NodeJS.ProcessEnv, via: 'itself' | 'shell') {
     const command = [process.execPath, join(folder, 'up.mjs'), 'up', ...args];
-    // The second command keeps the shell from becoming the first one.
+    // The second command prevents the shell from replacing itself by the first one.
     const [program = '', ...rest] =
       via === 'shell' ? ['sh', '-c', '"$@"; exit $?', 'sh', ...command] : command;
     this.child = spawn(program, rest, {
@@ -191,7 +194,7 @@ describe('sekali up', () => {
     expect([one.err, two.err]).toEqual(['', '']);
   });
 
-  it('keeps its data, guards it against a second one, and against what a killed one left running', async () => {
+  it('keeps its data, and guards it against a second system and against processes that a killed one left', async () => {
     const data = join(folder, 'data');
     const args = await smallSystem(data);
     const first = up(args);
@@ -240,7 +243,7 @@ describe('sekali up', () => {
     one.child.kill('SIGINT');
     await one.line(/(Stopping)/);
     const insistedAt = performance.now();
-    // So close together that one of them comes while the process is ending, which must not change its code.
+    // They are close together, so that one comes while the process is ending. It must not change the exit code.
     const insist = setInterval(() => one.child.kill('SIGINT'), 2);
     const code = await one.exit;
     clearInterval(insist);
@@ -250,7 +253,7 @@ describe('sekali up', () => {
     expect(existsSync(ready.data)).toBe(false);
   });
 
-  it('stops in order when npm, told to end, ends only the shell between them', async () => {
+  it('stops in order when npm, on a signal, ends only the shell between them', async () => {
     const one = up(['--ephemeral', '--nodes', '1'], { npm_lifecycle_event: 'start' }, 'shell');
     const ready = await one.ready();
     one.child.kill('SIGTERM');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { lastWords, readReadyMessage } from './application.js';
-import { findClash, wantedPorts } from './plan.js';
+import { findClash, requestedPorts } from './plan.js';
 import { createReporter, type Reporter } from './reporter.js';
 import { type Component, nextDelayMs, Supervisor } from './supervisor.js';
 
@@ -26,7 +26,7 @@ describe('the wait before a restart', () => {
 });
 
 describe('a process that was started again', () => {
-  it('is reported when it is ready, however long that takes', async () => {
+  it('is reported when it is ready, after any time', async () => {
     let exited: (exit: { code: number; signal: null }) => void = () => undefined;
     const said: string[] = [];
     const reporter = {
@@ -61,7 +61,9 @@ describe('a process that was started again', () => {
 
 describe('the ports of a system', () => {
   it('follow each other, and belong to the option that moves them', () => {
-    expect(wantedPorts({ ...options, gateways: 2 }).map(({ port, option }) => `${port} ${option}`)).toEqual([
+    expect(
+      requestedPorts({ ...options, gateways: 2 }).map(({ port, option }) => `${port} ${option}`),
+    ).toEqual([
       '8080 --port',
       '8081 --port',
       '4222 --nats-port',
@@ -71,19 +73,19 @@ describe('the ports of a system', () => {
     ]);
   });
 
-  it('are refused when two parts want the same one, or it does not exist', () => {
-    expect(findClash(wantedPorts(options))).toBeUndefined();
-    expect(findClash(wantedPorts({ ...options, postgresPort: 4224 }))).toBe(
-      'Port 4224 is wanted for nats-3 and for Postgres: change --nats-port or --postgres-port.',
+  it('are refused when two parts ask for the same one, or when it does not exist', () => {
+    expect(findClash(requestedPorts(options))).toBeUndefined();
+    expect(findClash(requestedPorts({ ...options, postgresPort: 4224 }))).toBe(
+      'Port 4224 is asked for by both nats-3 and Postgres: change --nats-port or --postgres-port.',
     );
-    expect(findClash(wantedPorts({ ...options, natsPort: 65_534 }))).toBe(
+    expect(findClash(requestedPorts({ ...options, natsPort: 65_534 }))).toBe(
       'Port 65536 for nats-3 does not exist: choose a lower one with --nats-port.',
     );
   });
 });
 
-describe('what a program of ours says', () => {
-  it('is ready only by the agreed message', () => {
+describe('the message of a program of ours', () => {
+  it('means ready only in the agreed form', () => {
     expect(readReadyMessage({ type: 'ready', url: 'http://x' })).toEqual({ url: 'http://x' });
     expect(readReadyMessage({ type: 'ready' })).toEqual({});
     for (const other of [null, 'ready', {}, { type: 'other' }])
@@ -100,7 +102,7 @@ describe('what a program of ours says', () => {
   });
 });
 
-describe('the report', () => {
+describe('the report of sekali up', () => {
   const report = {
     gateway: 'http://g',
     nats: ['nats://n'],

@@ -86,7 +86,7 @@ describe('the EntityManager of TypeORM', () => {
     const settled = async (): Promise<number> =>
       (await fixture.rowsOf('balances', 'key')) + (await fixture.rowsOf('balances', 'duplicate'));
     await waitFor(async () => (await settled()) === 3, {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'three payments settled',
     });
     expect(await accounts()).toEqual(['alice 3']);

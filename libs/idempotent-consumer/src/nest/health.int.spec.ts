@@ -46,13 +46,13 @@ describe('the health of a consumer', () => {
     const health = (stuckMs?: number): unknown => strategy.health(stuckMs).get('store')?.state;
     expect(health()).toBe('idle');
     await fixture.send('hang');
-    await waitFor(() => health() === 'working', { withinMs: 10_000, describe: 'an event to be worked on' });
-    await waitFor(() => health(200) === 'stuck', { withinMs: 10_000, describe: 'the hang to be noticed' });
+    await waitFor(() => health() === 'working', { timeoutMs: 10_000, describe: 'an event to be worked on' });
+    await waitFor(() => health(200) === 'stuck', { timeoutMs: 10_000, describe: 'the hang to be noticed' });
     // It has a minute, by default.
     expect(health()).toBe('working');
     release();
     await fixture.settled(1, 0);
-    await waitFor(() => health(200) === 'idle', { withinMs: 10_000, describe: 'the end of it' });
+    await waitFor(() => health(200) === 'idle', { timeoutMs: 10_000, describe: 'the end of it' });
   });
 
   it('waits with Postgres, and is not stuck', async () => {
@@ -69,10 +69,10 @@ describe('the health of a consumer', () => {
     await fixture.system.pool.query('ALTER TABLE sekali.event_key RENAME TO gone');
     await fixture.send('a');
     const health = (): unknown => strategy.health(0).get('store')?.state;
-    await waitFor(() => health() === 'waiting', { withinMs: 10_000, describe: 'the defect to be noticed' });
+    await waitFor(() => health() === 'waiting', { timeoutMs: 10_000, describe: 'the defect to be noticed' });
     await fixture.system.pool.query('ALTER TABLE sekali.gone RENAME TO event_key');
     await fixture.settled(1, 0);
-    await waitFor(() => health() === 'idle', { withinMs: 10_000, describe: 'the defect to be over' });
+    await waitFor(() => health() === 'idle', { timeoutMs: 10_000, describe: 'the defect to be over' });
   });
 });
 
@@ -137,7 +137,7 @@ describe('the trace context of an event', () => {
     await publish('none', {});
     await publish('wrong', { traceparent: `00-${'0'.repeat(32)}-00f067aa0ba902b7-01` });
     await fixture.startNest([Tracing], fixture.decode);
-    await waitFor(() => seen.size === 8, { withinMs: 20_000, describe: 'eight calls' });
+    await waitFor(() => seen.size === 8, { timeoutMs: 20_000, describe: 'eight calls' });
     for (const prefix of ['', 'many ']) {
       expect(seen.get(`${prefix}traced`)).toEqual({ traceparent: TRACEPARENT, tracestate: 'vendor=1' });
       expect(seen.get(`${prefix}plain`)).toEqual({ traceparent: TRACEPARENT });

@@ -73,7 +73,7 @@ describe('two handlers for one event', () => {
     const ids = Array.from({ length: 60 }, (_, n) => `e${n}`);
     await fixture.send(...ids);
     await waitFor(() => atWork === 2, {
-      withinMs: 20_000,
+      timeoutMs: 20_000,
       describe: 'the slow one to hold its transactions',
     });
     await fixture.settled(60, 0);

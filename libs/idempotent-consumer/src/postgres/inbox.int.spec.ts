@@ -196,7 +196,7 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
       return released;
     });
     const storing = holding.process(streamId, { messages: [message(1, `${streamId}-held`)], poison: [] });
-    await waitFor(() => isHeld, { withinMs: 10_000, describe: 'a batch to be held' });
+    await waitFor(() => isHeld, { timeoutMs: 10_000, describe: 'a batch to be held' });
     const giveUp = (seq: number): Promise<Map<number, Outcome>> =>
       makeInbox().process(streamId, {
         messages: [],
@@ -204,7 +204,7 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
       });
     expect((await giveUp(5_000)).get(5_000)).toMatchObject({ kind: 'dead-letter' });
     const same = giveUp(1);
-    await waitFor(isAnyoneWaiting, { withinMs: 10_000, describe: 'the same sequence to be waited for' });
+    await waitFor(isAnyoneWaiting, { timeoutMs: 10_000, describe: 'the same sequence to be waited for' });
     // Nobody queues behind that.
     const other = makeInbox().process(streamId, {
       messages: [message(9_000, `${streamId}-other`)],

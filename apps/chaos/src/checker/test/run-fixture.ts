@@ -1,6 +1,6 @@
 /**
- * Small runs for the tests of the checker: a model of a system that keeps the promise, whose evidence a test may then
- * falsify.
+ * Small runs for the tests of the checker. They are a model of a system that keeps the promise, whose evidence a test
+ * may then falsify.
  */
 import type { StatsView } from '#contracts';
 import type { Operation, Outcome } from '../../history/operation.js';
@@ -21,7 +21,7 @@ import {
 } from '../evidence.js';
 import type { Verdict } from '../verdict.js';
 
-/** One message that a producer sends, and what becomes of it. */
+/** One message that a producer sends, and its fate. */
 export interface Submission {
   readonly id: string;
   readonly topic?: string;
@@ -29,7 +29,7 @@ export interface Submission {
   readonly poison?: Poison;
   /** *ok* when left out; `open` for one whose producer never writes an end. */
   readonly outcome?: Outcome | 'open';
-  /** Whether the brokers get it; as the outcome says when left out: *ok* only. */
+  /** Whether the brokers get it. When left out, the outcome decides: *ok* only. */
   readonly arrives?: boolean;
   /** Whether the brokers' duplicate window is to catch it. */
   readonly inWindow?: boolean;
@@ -37,7 +37,7 @@ export interface Submission {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Everything that a checker is fed. */
+/** Everything that a checker receives. */
 export interface RunEvidence {
   readonly surroundings: Mutable<Surroundings>;
   readonly history: Operation[];
@@ -55,13 +55,13 @@ export interface RunEvidence {
   readonly unreadable: [source: Source, why: string][];
 }
 
-/** A topic of the runs here. */
+/** A topic of these runs. */
 export const TOPIC = 'chaos-1.orders';
 
 const FIRST_SEQ = 101;
 
 /**
- * The evidence of a run in which everything went as promised.
+ * The evidence of a run in which the promise was kept.
  *
  * @param order in which the worker takes the messages: a number for each, the smallest first
  */
@@ -105,8 +105,8 @@ function send(run: RunEvidence, submission: Submission, op: number): number | un
   const seq = arrives ? ++run.surroundings.lastSeq : (known?.seq ?? 0);
   if (arrives) run.stream.push({ seq, topic, eventId: id, ...(poison ? {} : { variant }) });
   if (outcome !== 'open') {
-    const told = outcome === 'ok' ? seq : 0;
-    const end = [outcome, told, known === undefined ? 0 : 1] as const;
+    const answered = outcome === 'ok' ? seq : 0;
+    const end = [outcome, answered, known === undefined ? 0 : 1] as const;
     run.history.push({ type: outcome, op, atMs: op + 1, messages: [end] });
   }
   return arrives ? seq : undefined;
@@ -129,7 +129,7 @@ function settle(run: RunEvidence, message: StreamMessage, poison: Poison | undef
   run.duplicates.push(conflict ? { ...duplicate, variant } : duplicate);
 }
 
-/** Makes counters, accounts and figures what the rows say. */
+/** Makes counters, accounts and figures agree with the rows. */
 function sumUp(run: RunEvidence): void {
   const topics = [...new Set(run.stream.map((message) => message.topic))];
   const of = <T extends { topic: string }>(rows: readonly T[], topic: string): T[] =>
@@ -176,7 +176,7 @@ function statsOf({ counters, stream }: RunEvidence): Mutable<StatsView> {
   };
 }
 
-/** Feeds a checker with the evidence. */
+/** Passes the evidence to a checker. */
 export function judge(run: RunEvidence): Verdict {
   const checker = new Checker(run.surroundings);
   for (const line of run.history) checker.operation(line);

@@ -1,4 +1,4 @@
-/** What can happen to a network between two who are well: four troubles for each of the links that lead through a proxy. */
+/** Faults of a network between two healthy programs: four kinds for each of the links that lead through a proxy. */
 import type { Link, LinkName } from '../../system/target.js';
 import type { Random } from '../../workload/random.js';
 import { FaultNotApplicable, type Fault, type Part } from '../fault.js';
@@ -17,7 +17,7 @@ interface Trouble {
   readonly name: string;
   readonly what: string;
   readonly holdMs: readonly [number, number];
-  /** Does it, and says what was done. */
+  /** Starts the trouble, and says what was done. */
   apply(link: Link, random: Random): string;
 }
 
@@ -52,11 +52,11 @@ const TROUBLES: readonly Trouble[] = [
   },
   {
     name: 'half-open',
-    what: 'one side of each connection is gone and the other never hears of it',
+    what: 'one side of each connection is gone and the other does not notice',
     holdMs: [4_000, 10_000],
     apply(link) {
       link.halfOpen();
-      return 'all connections that stood';
+      return 'all connections that were open';
     },
   },
 ];

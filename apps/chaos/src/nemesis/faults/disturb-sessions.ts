@@ -1,4 +1,4 @@
-/** What a database administrator can do to everybody at once: make it read-only, or send all sessions away. */
+/** What a database administrator can do to all users at once: make the database read-only, or end all sessions. */
 import type { Target } from '../../system/target.js';
 import { JUDGE_NAME } from '../../system/sql-door.js';
 import { until } from '../../system/deadline.js';
@@ -9,14 +9,14 @@ const HEAL_MS_MAX = 50_000;
 const RETRY_MS = 500;
 const INSUFFICIENT_PRIVILEGE = '42501';
 
-/** Ends every session but those of `$1` and the one it runs in; a row for each. */
+/** Ends every session but those of `$1` and the one it runs in; returns one row for each. */
 export const END_OTHER_SESSIONS = `
   SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND application_name <> $1`;
 
 /**
- * Every transaction is read-only, also in sessions that stand already: as after a failover to a standby that nobody
- * has promoted. It is set for the whole server, which a read-only session may take back: it writes no table.
+ * Every transaction is read-only, also in open sessions, as after a failover to a standby that was not promoted. It is
+ * set for the whole server. A read-only session may take it back, because that writes no table.
  */
 export const readOnlyPostgres: Fault = {
   name: 'read-only-postgres',
@@ -42,7 +42,7 @@ export const readOnlyPostgres: Fault = {
   },
 };
 
-/** Every session ends in whatever it is doing. */
+/** Every session ends, whatever it is doing. */
 export const cutPostgresConnections: Fault = {
   name: 'cut-postgres-connections',
   what: 'Postgres ends every session, as a restarted pooler does',

@@ -1,9 +1,10 @@
 /**
- * Somebody else takes every connection that Postgres has, those reserved for superusers too where the user is one.
+ * Another program takes every connection that Postgres has. If its user is a superuser, it takes those reserved for
+ * superusers too.
  *
- *   take all that are free ─▶ end everybody else's sessions ─▶ take those ─▶ held ─heal─▶ given back
+ *   take all that are free ─▶ end the sessions of all others ─▶ take those ─▶ held ─heal─▶ given back
  *
- * Without the second step only new connections would suffer, and pools that have theirs already would notice nothing.
+ * Without the second step only new connections would suffer. Pools with open connections would notice nothing.
  */
 import type pg from 'pg';
 import { JUDGE_NAME, judgeClient } from '../../system/sql-door.js';
@@ -13,14 +14,14 @@ import { END_OTHER_SESSIONS } from './disturb-sessions.js';
 
 const CONNECTIONS_MAX = 2_000;
 const AT_ONCE = 8;
-/** Clients that were sent away come back at once, and may be faster than us. */
+/** Clients whose sessions were ended come back at once, and may be faster than this program. */
 const ROUNDS_MAX = 5;
 const FULL_CODES = new Set(['53300', '53400']);
 
 /** Leaves Postgres without a free connection. */
 export const exhaustPostgres: Fault = {
   name: 'exhaust-postgres',
-  what: 'somebody else holds every connection that Postgres has',
+  what: 'another program holds every connection that Postgres has',
   touches: ['postgres'],
   holdMs: [3_000, 8_000],
   applies: () => true,
@@ -44,7 +45,7 @@ async function takeAll(target: Target, held: pg.Client[]): Promise<void> {
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     await takeFree(target, held);
     const [first] = held;
-    if (first === undefined) throw new Error('Postgres had no connection to begin with');
+    if (first === undefined) throw new Error('Postgres had no free connection to begin with');
     const { rowCount } = await first.query(END_OTHER_SESSIONS, [JUDGE_NAME]);
     if (rowCount === 0) return;
   }

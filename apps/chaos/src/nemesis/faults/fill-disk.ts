@@ -1,12 +1,14 @@
 /**
  * The disks of brokers are full to the last byte, and have room again some seconds later.
  *
- * Somebody else fills them, so no bound of the brokers' own can be the answer: what they accept must be on enough of
- * the others, or be refused. Nothing may be lost by it, and nobody may have to start anything again by hand. When all disks
- * are full at once, no broker is left that has the newest messages: bare brokers acknowledged 2,086 and had 2,081 of them.
+ * Another program fills them, so no limit of the brokers can prevent it. What they accept must be on enough of the
+ * others, or be refused. Nothing may be lost by it, and no operator may have to start anything again. When all disks
+ * are full at once, no broker is left that has the newest messages. In one trial, brokers without our protections
+ * acknowledged 2,086 and had 2,081 of them.
  *
- * A nats-server 2.14.0 that switches JetStream off deletes what it knew of the cluster's streams. Of two that did, the third
- * reminds them. When all did, whoever starts them must bring that knowledge back, or each removes its stream as an orphan.
+ * A nats-server 2.14.0 that switches JetStream off deletes what it knew of the cluster's streams. When two did, the
+ * third reminds them. When all did, the program that starts them must bring that knowledge back. Otherwise each removes
+ * its stream as an orphan.
  */
 import { FaultNotApplicable, type Fault } from '../fault.js';
 import { namesOf, processesOf, runningOf } from '../victims.js';

@@ -1,8 +1,8 @@
 /**
- * The stream is full: its limit comes down to what it holds, and publishers are refused from then on.
+ * The stream is full: its limit is lowered to its size, and publishers are refused from then on.
  *
- * Healed as an operator would: what every consumer has settled is purged, then the limit goes back to what it was. What
- * one of them has not settled is never touched.
+ * It is healed as an operator would. What every consumer has settled is purged, then the limit is raised to its old
+ * value. What one of them has not settled is never touched.
  */
 import { brokerApi } from '../../system/broker-door.js';
 import { until } from '../../system/deadline.js';
@@ -24,14 +24,14 @@ export const fillStream: Fault = {
   async start(target) {
     const api = await brokerApi(target.brokers);
     const { config, state } = await api.streams.info(target.stream);
-    // A limit beneath the smallest message means "none" to nobody, but an empty stream has nothing to be full of.
+    // An empty stream cannot be full: a limit below the smallest message would test nothing.
     if (state.bytes === 0) throw new FaultNotApplicable('the stream is empty');
     const limitBefore = config.max_bytes;
     const heal = (): Promise<void> => drain(target, limitBefore);
     try {
       await api.streams.update(target.stream, { max_bytes: state.bytes + SLACK_BYTES });
     } catch (error) {
-      // It may have been taken although no answer came.
+      // The brokers may have taken the change although no answer came.
       await heal();
       throw error;
     }
@@ -60,6 +60,6 @@ async function settledSequence(target: Target): Promise<number> {
     settled = Math.min(settled, consumer.ack_floor.stream_seq);
     found += 1;
   }
-  // A list that misses one in an election would let its messages go.
+  // During an election a list may miss a consumer, and its messages would be purged.
   return found >= target.consumers.length && found > 0 ? settled : 0;
 }

@@ -1,7 +1,7 @@
 /**
- * Several brokers end at once and stay down for some seconds: nobody can publish, nobody can be delivered to.
+ * Several brokers end at once and stay down for some seconds: publishing and delivery are impossible.
  *
- * SIGKILL takes nothing that the operating system had been given, so no acknowledged message may be missing afterwards.
+ * SIGKILL takes nothing that the operating system had received, so no acknowledged message may be missing afterwards.
  */
 import type { Target } from '../../system/target.js';
 import { FaultNotApplicable, type ActiveFault, type Fault } from '../fault.js';

@@ -1,10 +1,10 @@
-/** One process ends without a word (SIGKILL) and is started again by whoever supervises it. */
+/** One process ends without a word (SIGKILL) and is started again by its supervisor. */
 import type { Role } from '../../system/target.js';
 import type { Fault, Part } from '../fault.js';
 import { strike, pickLeader, pickRunning, processesOf, untilAllRestarted, type Victim } from '../victims.js';
 
 const HOLD_MS = [500, 3_000] as const;
-/** Fewer have no leader to lose, or no majority without it. */
+/** With fewer brokers there is no leader to lose, or no majority without it. */
 const CLUSTER_BROKERS_MIN = 3;
 
 function killOne(role: Role, touches: readonly Part[]): Fault {
@@ -21,10 +21,10 @@ function killOne(role: Role, touches: readonly Part[]): Fault {
   };
 }
 
-/** Kills a gateway: requests under way get no answer. */
+/** Kills a gateway: its open requests get no answer. */
 export const killGateway = killOne('gateway', ['gateway']);
 
-/** Kills a worker, with whatever transaction it is in. */
+/** Kills a worker with its open transaction. */
 export const killWorker = killOne('worker', ['worker']);
 
 /** Kills any one broker. */

@@ -1,6 +1,6 @@
 /**
- * One process stands still (SIGSTOP) and goes on later, as in a long garbage collection or a frozen machine: to
- * everybody else it is dead, and then it is back with all its old intentions.
+ * One process is paused (SIGSTOP) and goes on later, as in a long garbage collection or a frozen machine. To all others
+ * it is dead, and then it is back with all its old intentions.
  */
 import type { Role } from '../../system/target.js';
 import type { Fault, Part } from '../fault.js';
@@ -8,14 +8,14 @@ import { strike, pickLeader, pickRunning, processesOf, type Victim } from '../vi
 
 /** Longer than the ack wait that the judge gives its consumers (6 s), so that its messages go to others meanwhile. */
 const WORKER_HOLD_MS = [7_000, 10_000] as const;
-/** Longer than the time-outs of those who wait for it (5 s). */
+/** Longer than the timeouts of the programs that wait for it (5 s). */
 const HOLD_MS = [6_000, 9_000] as const;
 const CLUSTER_BROKERS_MIN = 3;
 
 function pauseOne(role: Role, touches: readonly Part[], holdMs: readonly [number, number]): Fault {
   return {
     name: `pause-${role}`,
-    what: `one ${role} stands still and goes on later`,
+    what: `one ${role} is paused and goes on later`,
     touches,
     holdMs,
     applies: (target) => processesOf(target, role).length > 0,
@@ -38,7 +38,7 @@ export const pauseBroker = pauseOne('broker', ['brokers'], HOLD_MS);
 /** Pauses the broker that publishers wait for: another one leads when it comes back. */
 export const pauseStreamLeader: Fault = {
   name: 'pause-stream-leader',
-  what: 'the broker that leads the stream stands still until another one leads',
+  what: 'the broker that leads the stream is paused until another one leads',
   touches: ['brokers'],
   holdMs: HOLD_MS,
   applies: (target) => processesOf(target, 'broker').length >= CLUSTER_BROKERS_MIN,
@@ -53,7 +53,8 @@ function pause(victim: Victim, detail: string): { detail: string; heal: () => Pr
   return {
     detail,
     heal: () => {
-      // To whoever has the name now: one that was killed meanwhile was started again, and is not disturbed by it.
+      // The signal goes to the process that has the name now. If it was killed and started again meanwhile, the signal
+      // does no harm.
       victim.process.kill('SIGCONT');
       return Promise.resolve();
     },

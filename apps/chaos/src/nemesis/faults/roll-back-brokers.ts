@@ -1,14 +1,15 @@
 /**
- * Brokers go back to what they were some seconds ago, while everything else stays: as after a power cut, or a restore.
+ * Brokers are put back to their state of some seconds ago, while everything else stays, as after a power cut or a
+ * restore.
  *
- *   all current ─▶ frozen, copied ─▶ load goes on ─▶ restarts held, SIGKILL ─▶ copies put back ─▶ released ─▶ all current
+ *   all current ─▶ paused, copied ─▶ load goes on ─▶ restarts held, SIGKILL ─▶ copies put back ─▶ released ─▶ all current
  *                  └────────────── what is acknowledged here may be lost ──────────────┘
  *
- * A broker that was kept on its newer files need not find back by itself: brokers leave such a replica as it is. If it
- * has not after some time, it is emptied, as an operator would do who is told of it.
+ * A broker that kept its newer files need not recover by itself, because brokers leave such a replica unchanged. If it
+ * has not recovered after some time, it is emptied, as an informed operator would do.
  *
- * The brokers stand still for the copy, all at the same time: what was acknowledged before is in it. Everything that
- * is accepted after the roll back must be stored, however much the database already knows of the sequences it gets.
+ * The brokers are paused for the copy, all at the same time, so the copy has what was acknowledged before. Everything
+ * that is accepted after the roll back must be stored, even if the database already knows the sequences it gets.
  */
 import { rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -24,33 +25,36 @@ const CLUSTER_BROKERS_MIN = 3;
 const CURRENT_BEFORE_MS_MAX = 10_000;
 const CURRENT_AFTER_MS_MAX = 50_000;
 const LEADER_MS_MAX = 25_000;
-/** How long the system has to do with a replica on another history. */
+/** How long the system has to repair a replica on another history. */
 const ASTRAY_MS_MAX = 15_000;
-/** Leader, time astray, the broker's new copy of the stream: each has a bound above, and they follow each other. */
+/**
+ * A leader, the time on another history, the broker's new copy of the stream: each has a bound above, and they follow
+ * each other.
+ */
 const KEPT_HEAL_MS_MAX = 120_000;
 /** From the copy to the roll back. */
 const BACK_MS_MIN = 2_000;
 const BACK_MS_MAX = 8_000;
 const CONFIGURATION = 'nats-server.conf';
 
-/** Everything of every broker goes back. */
+/** Everything of every broker is put back. */
 export const rollBackBrokers: Fault = rollBackFault(
   'roll-back-brokers',
-  'all brokers go back to what they were some seconds ago',
+  'all brokers are put back to their state of some seconds ago',
   {},
 );
 
-/** The stream goes back and its consumers do not: they are ahead of it. */
+/** The stream is put back and its consumers are not, so they are ahead of it. */
 export const rollBackStream: Fault = rollBackFault(
   'roll-back-stream',
-  'all brokers go back, except that consumers stay where they were, ahead of the stream',
+  'all brokers are put back, but their consumers are not and are ahead of the stream',
   { keepConsumers: true },
 );
 
-/** One replica stays on a history that the others know nothing of. */
+/** One replica stays on a history that the others do not know. */
 export const rollBackTwoBrokers: Fault = rollBackFault(
   'roll-back-two-brokers',
-  'two brokers go back and elect a leader, and then the third comes with its newer files',
+  'two brokers are put back and elect a leader, and then the third comes with its newer files',
   { keepOne: true },
 );
 
@@ -114,7 +118,7 @@ export function storesOf(target: Target, victims: readonly Victim[]): Store[] {
   });
 }
 
-/** Throws `FaultNotApplicable` when a replica lags: what is lost then would be no fault of the system. */
+/** Throws `FaultNotApplicable` when a replica lags, because a loss then would not be the system's fault. */
 export async function requireCurrent(target: Target): Promise<void> {
   try {
     await target.untilReplicasCurrent(CURRENT_BEFORE_MS_MAX);
@@ -134,13 +138,13 @@ async function copyFrozen(victims: readonly Victim[], stores: readonly Store[]):
 
 interface Replacement extends Extent {
   readonly copy: StoreCopy;
-  /** The stores that go back. */
+  /** The stores that are put back. */
   readonly older: readonly Store[];
-  /** The broker whose store does not. */
+  /** The broker whose store is not. */
   readonly kept: Victim | undefined;
 }
 
-/** @returns the moment at which the last broker had ended, and what lets the one that was kept come back */
+/** @returns the moment at which the last broker had ended, and what lets the kept one come back */
 async function replace(
   target: Target,
   victims: readonly Victim[],
@@ -162,7 +166,7 @@ async function replace(
   }
 }
 
-/** Empties the one that was kept, unless it finds back to the others by itself. */
+/** Empties the kept broker, unless it rejoins the others by itself. */
 async function takeBack(target: Target, { process }: Victim, victims: readonly Victim[]): Promise<void> {
   await untilAllRestarted(victims);
   const isBack = await target.untilReplicasCurrent(ASTRAY_MS_MAX).then(
@@ -182,7 +186,7 @@ async function takeBack(target: Target, { process }: Victim, victims: readonly V
   await untilAllRestarted([{ process, pid }]);
 }
 
-/** A healing that takes longer than is waited for must not be begun a second time beside itself. */
+/** A healing that outlasts its time limit must not be begun a second time while it runs. */
 function once(heal: () => Promise<void>): () => Promise<void> {
   let healing: Promise<void> | undefined;
   return () => (healing ??= heal().finally(() => (healing = undefined)));
@@ -191,7 +195,8 @@ function once(heal: () => Promise<void>): () => Promise<void> {
 /**
  * Without its configuration a broker ends at each start.
  *
- * @returns waits for the others to elect a leader, and lets it come back whether they do or not; repeatable
+ * @returns a function that waits for a leader among the others, and lets the broker come back in any case; it may be
+ * called again
  */
 async function keepAway(target: Target, { process: { name } }: Victim): Promise<() => Promise<void>> {
   const file = join(dirname(target.brokerStore(name) as string), CONFIGURATION);
@@ -202,7 +207,7 @@ async function keepAway(target: Target, { process: { name } }: Victim): Promise<
     if (!isAway) return;
     try {
       const isLed = async (): Promise<boolean> => ![undefined, ''].includes(await target.leaderOf('stream'));
-      await until(isLed, { timeoutMs: LEADER_MS_MAX, what: 'a leader among those that went back' });
+      await until(isLed, { timeoutMs: LEADER_MS_MAX, what: 'a leader among those that were put back' });
     } finally {
       isAway = false;
       await rename(aside, file);

@@ -1,8 +1,9 @@
 /**
  * The broker that most gateways, or most workers, are connected to is cut off from the two others.
  *
- * All three are alive and take connections, so nothing but silence tells a program that it is with the wrong one. Most
- * brokers are together: publishing and storing must go on while the split lasts, which the checker looks at (flow.ts).
+ * All three are alive and take connections, so only silence shows a program that it is connected to the wrong one. A
+ * majority of brokers is together, so publishing and storing must go on while the split lasts. The checker judges that
+ * (flow.ts).
  */
 import type { Target } from '../../system/target.js';
 import type { Random } from '../../workload/random.js';
@@ -10,10 +11,10 @@ import { FaultNotApplicable, type Fault, type Part } from '../fault.js';
 import { processesOf, runningOf } from '../victims.js';
 
 const CLUSTER_BROKERS = 3;
-/** Long enough to notice, to go elsewhere, and to be seen at work there. */
+/** Long enough to notice, to go elsewhere, and to be seen working there. */
 const HOLD_MS = [22_000, 28_000] as const;
 const CURRENT_AFTER_MS_MAX = 50_000;
-/** Whatever stood still beside it could not be told from what it does. */
+/** A simultaneous fault that stops something could not be distinguished from the effect of this one. */
 const EVERYTHING: readonly Part[] = [
   ...(['gateway', 'worker', 'brokers', 'postgres'] as const),
   ...(['worker-links', 'gateway-links', 'stream'] as const),

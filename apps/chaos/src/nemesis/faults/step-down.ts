@@ -1,4 +1,4 @@
-/** A leader hands over in order, as in a rolling upgrade: what is under way meets somebody who does not lead any more. */
+/** A leader hands over in order, as in a rolling upgrade: open requests reach a broker that does not lead any more. */
 import { until } from '../../system/deadline.js';
 import type { Target } from '../../system/target.js';
 import { currentLeader, type Led } from '../victims.js';

@@ -2,7 +2,7 @@
 import type { Fault } from '../fault.js';
 import { pickRunning, processesOf, strike, untilAllRestarted } from '../victims.js';
 
-/** Ends the main process on the spot; its own children notice and end, and a new one recovers from its log. */
+/** Kills the main process; its own children notice and end, and a new one recovers from its log. */
 export const killPostgres: Fault = {
   name: 'kill-postgres',
   what: 'Postgres ends without a word, is started again and recovers',
@@ -16,7 +16,7 @@ export const killPostgres: Fault = {
   },
 };
 
-/** A fast shutdown: transactions are rolled back and clients sent away. It stays down for a while. */
+/** A fast shutdown: transactions are rolled back and clients are disconnected. It stays down for a while. */
 export const stopPostgres: Fault = {
   name: 'stop-postgres',
   what: 'Postgres is stopped in order and stays down for a while',

@@ -3,9 +3,9 @@
  *
  *   all current ─▶ restarts held, SIGKILL ─▶ others lead, and are current ─▶ store emptied ─▶ released ─▶ all current
  *
- * The waits are what an operator owes a Raft group. The broker that goes may hold an acknowledged message that only one
- * other has; back with an empty log before that other leads, it could vote for the third, and the message would be gone.
- * That is a limit of the protocol and no fault of the system that is judged.
+ * An operator must wait in this way for a Raft group. The broker that ends may hold an acknowledged message that only
+ * one other has. If it came back empty before that other leads, it could vote for the third, and the message would be
+ * lost. That is a limit of the protocol and not a fault of the judged system.
  */
 import { emptyStore } from '../../system/broker-files.js';
 import { FaultNotApplicable, type Fault } from '../fault.js';

@@ -1,7 +1,7 @@
 /**
- * Two brokers lose their disks, and the third was behind: it is all that is left.
+ * Two brokers lose their disks, and the third lagged behind: only its data is left.
  *
- *   all current ─▶ one stands still ─▶ load goes on ─▶ the others: SIGKILL, emptied ─▶ it wakes, they start ─▶ all current
+ *   all current ─▶ one is paused ─▶ load goes on ─▶ the others: SIGKILL, emptied ─▶ it wakes, they start ─▶ all current
  *                  └── what is acknowledged here may be lost ──┘
  *
  * The survivor is a follower of the stream, so that the others go on at once and leave it behind.
@@ -28,7 +28,7 @@ export const wipeTwoBrokers: Fault = {
     return brokers.length === CLUSTER_BROKERS && brokers.every(({ name }) => target.brokerStore(name));
   },
   async start(target, random) {
-    // From a moment at which the survivor had everything: a follower is always a little behind.
+    // The window begins at a moment at which the survivor had everything, because a follower always lags a little.
     const fromAt = performance.now();
     await requireCurrent(target);
     const leader = await currentLeader(target, 'stream');

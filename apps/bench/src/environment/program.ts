@@ -1,17 +1,17 @@
 /**
- * One program on the stage, as a process of its own: a worker, a gateway, or a subject it is compared with.
+ * One program of the environment, as a process of its own: a worker, a gateway, or a subject they are compared with.
  *
- *   started ─{type:'ready', url?}─▶ ready ─stop()─▶ gone
+ *   started ─{type:'ready', url?}─▶ ready ─stop()─▶ ended
  *
- * It hears its end from SIGTERM, or from the channel that closes when this process dies. One that ends by itself is a
- * failure, told with the last line it wrote.
+ * It ends on SIGTERM, or when the channel closes because this process died. A program that ends by itself is a failure.
+ * The error has its last lines.
  */
 import { type ManagedProcess } from '#local-cluster';
 import { poll } from '#waiting';
 
 const READY_MS_MAX = 60_000;
 const STOP_MS_MAX = 15_000;
-/** What it says is kept, the latest of it. */
+/** The number of its latest messages that are kept. */
 const MESSAGES_MAX = 1_000;
 
 /** A running program. */
@@ -26,7 +26,7 @@ export class Program {
     });
   }
 
-  /** Starts the process and resolves when it says that it is ready. Leaves none behind when it throws. */
+  /** Starts the process and resolves when it reports that it is ready. When this throws, the process has ended. */
   static async start(process: ManagedProcess, signal?: AbortSignal): Promise<Program> {
     const program = new Program(process);
     await process.start();
@@ -39,34 +39,34 @@ export class Program {
     }
   }
 
-  /** "ours": as in messages and the name of its log. */
+  /** "ours": the name in messages and of its log. */
   get name(): string {
     return this.process.name;
   }
 
-  /** Throws when it has ended. */
+  /** Throws when the process has ended. */
   get pid(): number {
     this.requireRunning();
     return this.process.pid as number;
   }
 
-  /** Where it listens. Throws when it did not say. */
+  /** The URL of a server. Throws when the program did not report one. */
   get url(): string {
-    if (this.readyUrl === undefined) throw new Error(`${this.name} has told no URL.`);
+    if (this.readyUrl === undefined) throw new Error(`${this.name} has not reported a URL.`);
     return this.readyUrl;
   }
 
-  /** Calls back with whatever it says from now on. Returns the way to stop that. */
+  /** Calls back with each message from now on. Returns a function that ends this. */
   onMessage(listener: (message: unknown) => void): () => void {
     return this.process.onMessage(listener);
   }
 
-  /** Throws when it has ended, with what it wrote last. */
+  /** Throws when the process has ended, with its last lines. */
   requireRunning(): void {
     if (this.process.pid === undefined) throw this.failure('ended');
   }
 
-  /** Asks it to end; kills it when it does not. Nothing happens when it has ended. */
+  /** Asks the process to end, and kills it if it does not. A process that has ended is left alone. */
   async stop(): Promise<void> {
     await this.process.stop({ timeoutMs: STOP_MS_MAX });
   }

@@ -1,30 +1,30 @@
 /**
- * How much processor time processes have used, as Linux counts it. Other systems do not tell this way.
+ * How much processor time processes have used, as Linux counts it. Other systems do not offer this figure.
  *
- * On a machine that others use too it is steadier than the time that passes: waiting for the processor is not in it.
+ * On a shared machine it is steadier than elapsed time, because it does not include waiting for the processor.
  */
 import { readFileSync } from 'node:fs';
 
-/** What /proc counts in, on every Linux. */
+/** The unit of the times in /proc, on every Linux. */
 const MS_PER_TICK = 10;
 
 /** Processor time, in milliseconds since each process began. */
 export interface ProcessorMs {
-  /** What is measured. */
+  /** The program that is measured. */
   readonly program: number;
-  /** Server and sessions. */
+  /** The server and its sessions. */
   readonly postgres: number;
   /** All nodes. */
   readonly brokers: number;
 }
 
-/** Whether it can be told on this machine. */
+/** Whether this machine offers the figure. */
 export const canReadProcessorTime = process.platform === 'linux';
 
 /**
- * Of one process and its children, those that ended included. 0 when it is gone.
+ * The processor time of one process and its children, including those that ended. It is 0 after the process has ended.
  *
- * A child that ends between two looks moves its time to its parent's account, so nothing is lost.
+ * The time of a child that ends between two samples is added to its parent's, so nothing is lost.
  */
 export function processorMs(pid: number): number {
   const stat = textOf(`/proc/${pid}/stat`);
@@ -35,14 +35,14 @@ export function processorMs(pid: number): number {
 
 /** Reads user and system time of a process, and of its children that ended, from the text of /proc/<pid>/stat. */
 export function parseProcessorMs(stat: string): number {
-  // The name, in brackets, may hold spaces and brackets of its own; after it comes field 3.
+  // The name, in brackets, may itself contain spaces and brackets. Field 3 follows it.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
   if (fields.length < 15 || Number.isNaN(ticks)) throw new Error('/proc/<pid>/stat is not as expected.');
   return ticks * MS_PER_TICK;
 }
 
-/** What was used between two looks. */
+/** What was used between two samples. */
 export function usedBetween(before: ProcessorMs, after: ProcessorMs): ProcessorMs {
   return {
     program: after.program - before.program,
@@ -51,7 +51,7 @@ export function usedBetween(before: ProcessorMs, after: ProcessorMs): ProcessorM
   };
 }
 
-/** Microseconds an event. */
+/** Microseconds per event. */
 export function perEventUs(used: ProcessorMs, events: number): ProcessorUs {
   const us = (ms: number): number => (ms * 1_000) / events;
   return { program: us(used.program), postgres: us(used.postgres), brokers: us(used.brokers) };
@@ -64,7 +64,7 @@ function textOf(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    // It has ended.
+    // The process has ended.
     return undefined;
   }
 }

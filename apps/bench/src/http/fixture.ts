@@ -1,48 +1,51 @@
-/**
- * What a group stands on: the programs it starts, and the ways to look behind them. Closed, all of it ends.
- */
 import type { Pool } from 'pg';
 import { createPool } from '#postgres';
-import type { Program } from '../stage/program.js';
-import type { Stage } from '../stage/stage.js';
+import type { Program } from '../environment/program.js';
+import type { Environment } from '../environment/environment.js';
 import { startGateway } from './program-run.js';
 import { StreamGauge } from './stream-gauge.js';
 
 const CONNECTIONS_MAX = 2;
 const STATEMENT_MS_MAX = 60_000;
 
-/** See the head of this file. */
-export class Ground {
+/**
+ * What the rounds of an HTTP group share: the programs that it starts, and the ways to inspect their effect. Closing it
+ * ends all of it.
+ */
+export class HttpFixture {
   private readonly programs: Program[] = [];
 
   private constructor(
-    readonly stage: Stage,
+    readonly environment: Environment,
     readonly gauge: StreamGauge,
     readonly pool: Pool,
   ) {}
 
-  /** Empties the stream, hands out the ground, and closes it whatever happens on it. */
-  static async whileOpen<T>(stage: Stage, work: (ground: Ground) => Promise<T>): Promise<T> {
-    const gauge = await StreamGauge.open(stage);
+  /** Empties the stream, passes the fixture to `work`, and closes it when `work` has returned or thrown. */
+  static async whileOpen<T>(
+    environment: Environment,
+    work: (fixture: HttpFixture) => Promise<T>,
+  ): Promise<T> {
+    const gauge = await StreamGauge.open(environment);
     const pool = createPool({
-      url: stage.postgresUrl,
+      url: environment.postgresUrl,
       name: 'bench',
       connectionsMax: CONNECTIONS_MAX,
       transactionMsMax: STATEMENT_MS_MAX,
     });
-    const ground = new Ground(stage, gauge, pool);
+    const fixture = new HttpFixture(environment, gauge, pool);
     try {
-      // A worker of this group would otherwise begin with what another group left.
+      // Otherwise a worker of this group would begin with what another group left.
       await gauge.empty();
-      return await work(ground);
+      return await work(fixture);
     } finally {
-      await ground.close();
+      await fixture.close();
     }
   }
 
   /** Starts a program and resolves when it is ready. @param script from `dist/apps` */
   async program(name: string, script: string): Promise<Program> {
-    return this.keep(await this.stage.startProgram(name, script));
+    return this.keep(await this.environment.startProgram(name, script));
   }
 
   /** Starts a worker. */
@@ -50,9 +53,9 @@ export class Ground {
     return this.program('worker', 'worker/src/main.js');
   }
 
-  /** Starts the gateway. Resolves when brokers and database answer it. */
+  /** Starts the gateway. Resolves when the brokers and the database answer it. */
   async gateway(): Promise<Program> {
-    return this.keep(await startGateway(this.stage));
+    return this.keep(await startGateway(this.environment));
   }
 
   private async close(): Promise<void> {

@@ -1,9 +1,9 @@
 /**
- * A stream that holds a backlog: filled once, then read by as many durable consumers as there are rounds.
+ * A stream that holds a backlog. It is filled once and then read by one durable consumer per round.
  *
  * Each message carries a `Nats-Msg-Id`, as a producer's does, because reading headers is part of a consumer's work. A
- * repeat carries one of its own: it stands for one that came after the duplicate window had forgotten the first, and so
- * reaches the consumer. Sequence n of the stream is message n − 1 of the plan.
+ * repeat has an id of its own. It stands for a repeat that came after the duplicate window had forgotten the first, so
+ * it reaches the consumer. Sequence n of the stream is message n − 1 of the plan.
  */
 import { jetstream, type JetStreamClient, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -12,37 +12,37 @@ import { messageIdOf, subjectOf } from '#contracts';
 import { type BacklogPlan, eventsAmong, plannedEvent, plannedMessages } from './event-sequence.js';
 
 const IN_FLIGHT_MAX = 1_000;
-/** Generous: on brokers that sync always, a thousand in flight take a while. */
+/** This is generous, because brokers that always call fsync take long for a thousand messages in flight. */
 const PUBLISH_MS_MAX = 30_000;
-/** Nobody answers for a moment after a stream was made, or its leader has changed. The id makes trying again safe. */
+/** For a moment after a stream was created or its leader changed, no broker answers. The id makes a retry safe. */
 export const PUBLISH_TRIES_MAX = 10;
-const TOLD_EVERY = 10_000;
+const REPORTED_EVERY = 10_000;
 const BYTES_PER_MESSAGE_MAX = 1_024;
 
 /** A filled stream. */
 export interface Backlog {
   readonly plan: BacklogPlan;
   readonly stream: string;
-  /** As the stream's metadata says. */
+  /** The identity in the stream's metadata. */
   readonly identity: string;
-  /** First token of its subjects. */
+  /** The first token of its subjects. */
   readonly subjectPrefix: string;
   readonly messages: number;
-  /** How many different events they are. */
+  /** The number of different events. */
   readonly events: number;
 }
 
 /** How to fill it. */
 export interface FillOptions {
-  /** Told how many messages the stream has. */
+  /** Receives how many messages the stream has. */
   readonly onProgress?: (messages: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Fills the stream of a plan; one that is full already is used as it is.
+ * Fills the stream of a plan. One that is already full is used as it is.
  *
- * @throws when a message cannot be published, or the stream does not hold as many as were sent
+ * @throws when a message cannot be published, or when the stream does not hold as many as were sent
  */
 export async function fillBacklog(
   connection: NatsConnection,
@@ -87,7 +87,10 @@ function namesOf({ messages, duplicateShare, ids = 'ordered' }: BacklogPlan): {
   return { name: prefix.toUpperCase(), prefix };
 }
 
-/** Lanes that take the next message as soon as their last one is acknowledged: so many are in flight, never more. */
+/**
+ * Each lane publishes its next message when its last one is acknowledged. So the number of lanes bounds the messages in
+ * flight.
+ */
 async function publishAll(
   client: JetStreamClient,
   plan: BacklogPlan,
@@ -107,7 +110,7 @@ async function publishAll(
         retries: PUBLISH_TRIES_MAX,
       });
       published += 1;
-      if (published % TOLD_EVERY === 0) onProgress(published);
+      if (published % REPORTED_EVERY === 0) onProgress(published);
     }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT_MAX }, lane));

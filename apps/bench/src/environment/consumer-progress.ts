@@ -1,8 +1,8 @@
 /**
- * How far a durable consumer is, as the brokers see it: what was delivered and acknowledged, whoever did it.
+ * How far a durable consumer is, as the brokers see it: what was delivered and acknowledged.
  *
- * All subjects are watched in the same way and from outside, so none has to count itself. The time of a sample is the
- * broker's own, taken with the figures: an answer that is late because the machine is busy does no harm.
+ * All subjects are watched in the same way and from outside, so none of them has to count. The time of a sample is the
+ * broker's own and belongs to the figures, so a busy machine that delays the answer does no harm.
  */
 import type { NatsConnection } from '@nats-io/nats-core';
 import { StreamReader } from '#broker';
@@ -13,7 +13,7 @@ import type { Sample } from './steady-rate.js';
 const POLL_MS = 75;
 const STALLED_MS_MAX = 60_000;
 
-/** Where the durable consumer is, and what there is for it. */
+/** The durable consumer, and the number of messages for it. */
 export interface WatchedConsumer {
   readonly stream: string;
   readonly consumer: string;
@@ -23,10 +23,10 @@ export interface WatchedConsumer {
 
 /** How to watch. */
 export interface WatchOptions {
-  /** Called before each look; throws when there is nothing to wait for any more. */
+  /** Called before each sample; throws when there is nothing left to wait for. */
   readonly requireAlive: () => void;
   readonly onSample?: (sample: Sample) => void;
-  /** What was used of the processor so far; part of each sample. */
+  /** The processor time used up to now; part of each sample. */
   readonly processorMs?: () => ProcessorMs | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -44,9 +44,9 @@ export class ConsumerProgress {
   }
 
   /**
-   * Looks until `target` messages are settled.
+   * Takes samples until `target` messages are settled.
    *
-   * @returns the samples, the first of them with nothing settled if it was called before the consumer was at work
+   * @returns the samples; in the first nothing is settled if this was called before the consumer had begun
    * @throws what `requireAlive` throws, and when nothing is settled for a minute
    */
   async until(
@@ -58,24 +58,24 @@ export class ConsumerProgress {
     for (;;) {
       signal?.throwIfAborted();
       requireAlive();
-      const sample = { ...(await this.look()), processorMs: processorMs?.() };
+      const sample = { ...(await this.sample()), processorMs: processorMs?.() };
       if (sample.settled !== samples.at(-1)?.settled) changedMs = performance.now();
       samples.push(sample);
       onSample?.(sample);
       if (sample.settled >= target) return samples;
       if (performance.now() - changedMs > STALLED_MS_MAX) {
         throw new Error(
-          `${this.watched.consumer} has settled ${sample.settled} of ${target} and stands still`,
+          `${this.watched.consumer} has settled ${sample.settled} of ${target} and makes no progress`,
         );
       }
       await pause(POLL_MS);
     }
   }
 
-  private async look(): Promise<Sample> {
+  private async sample(): Promise<Sample> {
     const { stream, consumer, messages } = this.watched;
     const info = await this.reader.consumer({ stream, name: consumer });
-    if (info === undefined) throw new Error(`the consumer ${consumer} is gone`);
+    if (info === undefined) throw new Error(`the consumer ${consumer} does not exist any more`);
     return {
       atMs: info.ts === undefined ? Date.now() : Date.parse(info.ts),
       settled: messages - info.num_pending - info.num_ack_pending,

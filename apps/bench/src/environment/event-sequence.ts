@@ -1,8 +1,8 @@
 /**
  * The events of a backlog: which there are, in which order, and which of them are repeats.
  *
- * All of it follows from the plan alone, so a backlog is the same in every run, and how many different events its first
- * messages hold can be counted without asking anyone. An event is 300 bytes of JSON; its topic is one of ten.
+ * All of it follows from the plan alone, so a backlog is the same in every run. The number of different events among
+ * its first messages can be computed. An event is 300 bytes of JSON; its topic is one of ten.
  */
 
 /** Bytes of an event. */
@@ -23,12 +23,12 @@ export const TOPICS = [
 ] as const;
 
 /**
- * Form of the ids. `ordered` ones are UUIDs of version 7, which grow with time, as the event in the design has;
- * `random` ones are of version 4, the hardest for an index: each falls on another page of it.
+ * Form of the ids. `ordered` ones are UUIDs of version 7, which grow with time, like those of the event in the design.
+ * `random` ones are of version 4 and the hardest for an index, because each falls on another page of it.
  */
 export type IdForm = 'ordered' | 'random';
 
-/** What a backlog is made from. */
+/** The parameters of a backlog. */
 export interface BacklogPlan {
   readonly messages: number;
   /** Share of messages that repeat an earlier event, from 0 to below 1. */
@@ -39,7 +39,7 @@ export interface BacklogPlan {
 
 /** One message of a backlog. */
 export interface PlannedMessage {
-  /** From 0. */
+  /** Counted from 0. */
   readonly index: number;
   /** Number of the event, from 0 in order of first appearance. */
   readonly event: number;
@@ -54,12 +54,12 @@ export interface PlannedEvent {
   readonly body: string;
 }
 
-/** When the first event took place; each of the others a millisecond after the one before. */
+/** The time of the first event. Each of the others is a millisecond later than the one before. */
 const FIRST_EVENT_MS = Date.UTC(2026, 10, 22, 10);
 const FIELDS = { topic: 1, customer: 2, amount: 3, repeat: 4, earlier: 5, id: 6 } as const;
 const UINT32 = 2 ** 32;
 
-/** The messages of a plan, in order. A repeat is of any event before it, each as likely as the others. */
+/** The messages of a plan, in order. A repeat is of any event before it, each with equal probability. */
 export function* plannedMessages({ messages, duplicateShare }: BacklogPlan): Generator<PlannedMessage, void> {
   let events = 0;
   for (let index = 0; index < messages; index += 1) {
@@ -76,7 +76,7 @@ export function eventsAmong(plan: BacklogPlan, messages: number): number {
   return events;
 }
 
-/** The event with a number: the same whenever it is asked for. */
+/** The event with a number. It is the same at every call. */
 export function plannedEvent(event: number, ids: IdForm = 'ordered'): PlannedEvent {
   const topic = TOPICS[draw(event, FIELDS.topic) % TOPICS.length] as string;
   const atMs = FIRST_EVENT_MS + event;

@@ -16,7 +16,7 @@ describe('the messages of a plan', () => {
     expect([...plannedMessages(PLAN)]).toEqual([...plannedMessages(PLAN)]);
   });
 
-  it('repeat as many as were asked for, and only events that came before', () => {
+  it('repeat the share that was asked for, and only events that came before', () => {
     let [events, repeats] = [0, 0];
     const wrong: PlannedMessage[] = [];
     for (const message of plannedMessages(PLAN)) {
@@ -31,14 +31,14 @@ describe('the messages of a plan', () => {
     expect(eventsAmong(PLAN, PLAN.messages)).toBe(events);
   });
 
-  it('repeat nothing when nothing was asked for', () => {
+  it('repeat nothing when the share is 0', () => {
     expect([...plannedMessages({ messages: 100, duplicateShare: 0 })].some(({ isRepeat }) => isRepeat)).toBe(
       false,
     );
     expect(eventsAmong({ messages: 100, duplicateShare: 0 }, 60)).toBe(60);
   });
 
-  it('begin the same however many there are', () => {
+  it('begin with the same messages in a longer plan', () => {
     const few = [...plannedMessages({ ...PLAN, messages: 500 })];
     expect([...plannedMessages(PLAN)].slice(0, 500)).toEqual(few);
     expect(eventsAmong(PLAN, 500)).toBe(few.filter(({ isRepeat }) => !isRepeat).length);
@@ -53,7 +53,7 @@ describe('the messages of a plan', () => {
   });
 });
 
-describe.each(['ordered', 'random'] as const)('an event with an id that is %s', (ids) => {
+describe.each(['ordered', 'random'] as const)('an event whose id is %s', (ids) => {
   const events = Array.from({ length: 10_000 }, (_, event) => plannedEvent(event, ids));
 
   it('is 300 bytes of a valid event', () => {
@@ -69,14 +69,14 @@ describe.each(['ordered', 'random'] as const)('an event with an id that is %s', 
     }
   });
 
-  it('has an id of its own, in the form of a UUID', () => {
+  it('has a unique id in the form of a UUID', () => {
     expect(new Set(events.map(({ eventId }) => eventId)).size).toBe(events.length);
     const version = ids === 'ordered' ? '7' : '4';
     const form = new RegExp(`^[0-9a-f]{8}-[0-9a-f]{4}-${version}[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$`);
     expect(events.filter(({ eventId }) => !form.test(eventId))).toEqual([]);
   });
 
-  it('is of one of ten topics, each about as often', () => {
+  it('has one of ten topics, each about as often', () => {
     const counts = TOPICS.map((topic) => events.filter((event) => event.topic === topic).length);
     expect(counts).toHaveLength(10);
     expect(Math.min(...counts)).toBeGreaterThan(800);
@@ -88,8 +88,8 @@ describe.each(['ordered', 'random'] as const)('an event with an id that is %s', 
   });
 });
 
-describe('ids', () => {
-  it('that are ordered grow, and those that are random do not', () => {
+describe('the ids of a plan', () => {
+  it('grow when they are ordered, and do not when they are random', () => {
     const grow = (ids: 'ordered' | 'random'): boolean => {
       const found = Array.from({ length: 100 }, (_, event) => plannedEvent(event, ids).eventId);
       return found.every((id, index) => index === 0 || id > (found[index - 1] ?? ''));

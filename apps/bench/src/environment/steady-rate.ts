@@ -1,8 +1,8 @@
 /**
- * The rate of a drain, from samples of how much was settled when, and what an event cost in processor time.
+ * The rate of a drain and the processor time of an event, from samples of the settled messages.
  *
- * Only the steady part counts: before a tenth of it is settled a process starts and its code is not compiled yet, after
- * nine tenths the last batch is not full.
+ * Only the steady part counts. Before a tenth is settled, a process starts and its code is not compiled yet. After nine
+ * tenths, the last batch is not full.
  */
 import { perEventUs, type ProcessorMs, type ProcessorUs, usedBetween } from './processor-time.js';
 
@@ -13,15 +13,15 @@ const TO_SHARE = 0.9;
 export interface Sample {
   readonly atMs: number;
   readonly settled: number;
-  /** Processor time used by then, where the system tells. */
+  /** Processor time used up to then, where the system has this figure. */
   readonly processorMs?: ProcessorMs | undefined;
 }
 
 /**
- * Messages a second between a tenth and nine tenths of `total`, interpolated between the samples around them.
+ * Messages per second between a tenth and nine tenths of `total`, interpolated between the samples around them.
  *
  * @param samples in the order of time; the first below a tenth, the last at nine tenths or more
- * @throws when the samples do not reach that far, or show no time passing
+ * @throws when the samples do not reach that far, or when no time passes between them
  */
 export function steadyRate(samples: readonly Sample[], total: number): number {
   const [from, to] = steadyPart(samples, total);
@@ -30,7 +30,7 @@ export function steadyRate(samples: readonly Sample[], total: number): number {
   return rate;
 }
 
-/** Processor time of a message in the same part. Undefined where the samples do not tell. Throws as `steadyRate`. */
+/** Processor time per message in the same part. Undefined when the samples do not have it. Throws as `steadyRate`. */
 export function steadyProcessorUs(samples: readonly Sample[], total: number): ProcessorUs | undefined {
   const [from, to] = steadyPart(samples, total);
   if (from.processorMs === undefined || to.processorMs === undefined) return undefined;

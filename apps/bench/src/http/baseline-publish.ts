@@ -1,8 +1,8 @@
 /**
- * The ceiling for many events a request: one client and bounded `js.publish`, without any HTTP.
+ * The baseline for many events per request: one client and bounded `js.publish`, without any HTTP.
  *
- * As many publishes wait for the brokers at a time as in the gateway: each of so many lanes sends its next event when
- * its last one is there. The events are the load's, written in the same way.
+ * As many publishes as in the gateway wait for the brokers at a time. Each lane sends its next event when its last one
+ * is acknowledged. The events are those of the load, written in the same way.
  */
 import { performance } from 'node:perf_hooks';
 import { jetstream } from '@nats-io/jetstream';
@@ -17,7 +17,7 @@ import { carryOut } from './program-run.js';
 await carryOut(async (order: PublishOrder): Promise<PublishReport> => {
   const settings = readGatewaySettings();
   const connection = await connectBroker(
-    { urls: settings.SEKALI_NATS_URLS, name: 'bare-publish' },
+    { urls: settings.SEKALI_NATS_URLS, name: 'baseline-publish' },
     { waitForFirst: true },
   );
   const client = jetstream(connection);

@@ -1,7 +1,7 @@
 /**
- * The ceiling for one event a request: Fastify and `js.publish`, as plainly as it can be written.
+ * The baseline for one event per request: Fastify and `js.publish`, as plain as possible.
  *
- * It checks nothing, retries nothing and bounds nothing; it only answers after the brokers have the event.
+ * It checks nothing, retries nothing and bounds nothing. It only answers after the brokers have the event.
  */
 import { jetstream } from '@nats-io/jetstream';
 import { fastify } from 'fastify';
@@ -16,7 +16,7 @@ interface PlainEvent {
 
 const settings = readGatewaySettings();
 const connection = await connectBroker(
-  { urls: settings.SEKALI_NATS_URLS, name: 'bare-http' },
+  { urls: settings.SEKALI_NATS_URLS, name: 'baseline-http' },
   { waitForFirst: true },
 );
 const client = jetstream(connection);

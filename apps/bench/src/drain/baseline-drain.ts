@@ -1,8 +1,9 @@
 /**
- * The ceiling of a drain: the client's own `consume`, `JSON.parse`, one INSERT for a thousand events, an ack each.
+ * The baseline of a drain: the client's own `consume`, `JSON.parse`, one INSERT per thousand events, and one ack per
+ * message.
  *
- * As plain as it can be written and still drop repeats. It survives nothing: no outage, no bad message, no move of the
- * consumer's leader; and it does not know what it dropped.
+ * It is as plain as a program can be that still drops repeats. It survives no outage, no bad message and no move of the
+ * consumer's leader, and it does not know what it dropped.
  */
 import { jetstream, type JsMsg } from '@nats-io/jetstream';
 import { connectBroker } from '#broker';
@@ -18,12 +19,12 @@ const LAST_BATCH_WAIT_MS = 100;
 const settings = readWorkerSettings();
 const pool = createPool({
   url: settings.SEKALI_POSTGRES_URL,
-  name: 'bare-drain',
+  name: 'baseline-drain',
   connectionsMax: BATCHES_IN_FLIGHT,
   transactionMsMax: 60_000,
 });
 const connection = await connectBroker(
-  { urls: settings.SEKALI_NATS_URLS, name: 'bare-drain' },
+  { urls: settings.SEKALI_NATS_URLS, name: 'baseline-drain' },
   { waitForFirst: true },
 );
 const consumer = await jetstream(connection).consumers.get(settings.SEKALI_STREAM, settings.SEKALI_CONSUMER);
@@ -48,7 +49,7 @@ function begin(): void {
   batch = [];
 }
 
-// The last batch is not full, and nothing comes after it.
+// The last batch is not full, and no message comes after it.
 setInterval(() => {
   if (batch.length > 0 && inFlight.size === 0) begin();
 }, LAST_BATCH_WAIT_MS);

@@ -4,7 +4,7 @@ import { type Sample, steadyProcessorUs, steadyRate } from './steady-rate.js';
 const at = (atMs: number, settled: number): Sample => ({ atMs, settled });
 
 describe('steadyRate', () => {
-  it('is what was settled over the time it took', () => {
+  it('is the number of settled messages over the time they took', () => {
     const samples = Array.from({ length: 11 }, (_, second) => at(second * 1_000, second * 100));
     expect(steadyRate(samples, 1_000)).toBeCloseTo(100);
   });
@@ -19,11 +19,11 @@ describe('steadyRate', () => {
     expect(steadyRate([at(0, 0), at(500, 1_000)], 1_000)).toBeCloseTo(2_000);
   });
 
-  it('counts only up to the total, though more was settled', () => {
+  it('counts only up to the total, even if more was settled', () => {
     expect(steadyRate([at(0, 0), at(1_000, 2_000)], 1_000)).toBeCloseTo(2_000);
   });
 
-  it('tells what a message cost in processor time, in the same part', () => {
+  it('has processor time per message in the same part', () => {
     const samples = [0, 500, 1_000].map((settled) => ({
       ...at(settled * 2, settled),
       processorMs: { program: settled * 0.1, postgres: 7 + settled * 0.05, brokers: 9 },
@@ -40,7 +40,7 @@ describe('steadyRate', () => {
     ['that begin too late', [at(0, 100), at(1_000, 1_000)]],
     ['without any time', [at(0, 0), at(0, 1_000)]],
     ['of nothing', []],
-  ])('is an error of samples %s', (_, samples) => {
+  ])('is an error for samples %s', (_, samples) => {
     expect(() => steadyRate(samples, 1_000)).toThrow(/begin earlier|no rate/);
   });
 });

@@ -1,13 +1,3 @@
-/**
- * The ephemeral system that everything is measured on: three brokers, one Postgres, set up, and whatever programs a
- * measurement starts beside them.
- *
- *   start  brokers ‖ Postgres ─▶ setup          stop  programs ─▶ brokers ‖ Postgres ─▶ folder
- *
- * Promises: the data of all is in one temporary folder, and after `stop`, or a start that failed, neither a process
- * nor a file is left. Programs run with the settings' defaults: a `.env` or a SEKALI_ variable of whoever runs the
- * benchmark changes only which binaries are used.
- */
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -29,37 +19,46 @@ import { Program } from './program.js';
 const SETUP_MS_MAX = 120_000;
 const REMOVE_RETRIES_MAX = 10;
 
-/** How to start a stage. */
-export interface StageOptions {
-  /** Where its own folder is made; the system's temporary directory when left out. */
+/** How to start an environment. */
+export interface EnvironmentOptions {
+  /** Where its folder is created; the system's temporary directory when left out. */
   readonly folder?: string | undefined;
   /** How often the brokers call fsync: "always", or a duration such as "1s"; their own default when left out. */
   readonly syncInterval?: string | undefined;
-  /** Gives up the start of the stage or of a program, and throws its reason. */
+  /** Ends the start of the environment or of a program with an error: the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Names and values for a program's environment. */
-export type ProgramEnvironment = Readonly<Record<string, string>>;
+/** Environment variables of a program. */
+export type ProgramVariables = Readonly<Record<string, string>>;
 
-/** The parts of a running stage. */
-interface StageParts {
+/** The parts of a running environment. */
+interface EnvironmentParts {
   readonly folder: string;
   readonly brokers: BrokerCluster;
   readonly postgres: PostgresServer;
   readonly signal: AbortSignal | undefined;
 }
 
-/** A running system. See the head of this file. */
-export class Stage {
+/**
+ * The ephemeral system that everything is measured in: three brokers and one Postgres, set up, with the programs that a
+ * measurement starts.
+ *
+ *   start  brokers ‖ Postgres ─▶ setup          stop  programs ─▶ brokers ‖ Postgres ─▶ folder
+ *
+ * All data is in one temporary folder. After `stop`, or after a start that failed, neither a process nor a file is
+ * left. Programs run with the defaults of the settings. A `.env` or a SEKALI_ variable of the user only changes which
+ * binaries are used.
+ */
+export class Environment {
   /** Where the parts are, for a program: SEKALI_NATS_URLS, SEKALI_POSTGRES_URL, SEKALI_HTTP_HOST. */
-  readonly environment: ProgramEnvironment;
+  readonly variables: ProgramVariables;
   private readonly programs = new Set<ManagedProcess>();
   private readonly databases = new Set<string>();
   private stopped: Promise<void> | undefined;
 
-  private constructor(private readonly parts: StageParts) {
-    this.environment = {
+  private constructor(private readonly parts: EnvironmentParts) {
+    this.variables = {
       SEKALI_NATS_URLS: this.natsUrls.join(','),
       SEKALI_POSTGRES_URL: this.postgresUrl,
       SEKALI_HTTP_HOST: '127.0.0.1',
@@ -67,20 +66,20 @@ export class Stage {
   }
 
   /** Starts brokers and Postgres and runs setup on them. Leaves nothing behind when it throws. */
-  static async start(options: StageOptions = {}): Promise<Stage> {
+  static async start(options: EnvironmentOptions = {}): Promise<Environment> {
     const binaries = readLocalClusterSettings();
     const place = options.folder ?? realpathSync(tmpdir());
     mkdirSync(place, { recursive: true });
     const folder = mkdtempSync(join(place, 'sekali-bench-'));
-    // Postgres runs as another user when root runs the benchmark.
+    // When root runs the benchmark, Postgres runs as another user.
     chmodSync(folder, 0o755);
-    let stage: Stage | undefined;
+    let environment: Environment | undefined;
     try {
-      stage = new Stage(await startParts(folder, binaries, options));
-      await stage.setUp(stage.postgresUrl);
-      return stage;
+      environment = new Environment(await startParts(folder, binaries, options));
+      await environment.setUp(environment.postgresUrl);
+      return environment;
     } catch (error) {
-      await stage?.stop();
+      await environment?.stop();
       removeFolder(folder);
       throw error;
     }
@@ -96,42 +95,44 @@ export class Stage {
     return this.parts.brokers.nodes;
   }
 
-  /** The database that setup has prepared, as superuser. */
+  /** The URL of the database that setup has prepared, as superuser. */
   get postgresUrl(): string {
     return this.parts.postgres.url;
   }
 
-  /** Holds the logs, and what a measurement keeps only while it runs. */
+  /** The folder of the logs and of what a measurement keeps while it is running. */
   get folder(): string {
     return this.parts.folder;
   }
 
   /**
-   * Starts a program and resolves when it has said `{ type: 'ready' }`; it is stopped with the stage at the latest.
+   * Starts a program and resolves when it has reported `{ type: 'ready' }`. It is stopped with the environment at the
+   * latest.
    *
-   * @param name what it is called in messages and by its log; a name may be used again when the program has ended
+   * @param name its name in messages and of its log; a name may be used again when the program has ended
    * @param script a JavaScript file, from `dist/apps`: `worker/src/main.js`
-   * @param environment added to where the parts are, and stronger
-   * @throws when it ends first or is not ready within a minute, with what it wrote
+   * @param variables added to where the parts are, and stronger
+   * @throws when the program ends first or is not ready within a minute, with its last lines
    */
   async startProgram(
     name: string,
     script: string,
     args: readonly string[] = [],
-    environment: ProgramEnvironment = {},
+    variables: ProgramVariables = {},
   ): Promise<Program> {
     this.parts.signal?.throwIfAborted();
-    if (this.stopped !== undefined) throw new Error(`${name} is not started on a stage that was stopped.`);
-    const managed = this.processOf(name, script, args, environment);
+    if (this.stopped !== undefined)
+      throw new Error(`${name} is not started, because the environment was stopped.`);
+    const managed = this.processOf(name, script, args, variables);
     this.programs.add(managed);
     managed.onExit(() => this.programs.delete(managed));
     return Program.start(managed, this.parts.signal);
   }
 
   /**
-   * A database of its own on the same server, set up; the same one for the same name.
+   * A separate database on the same server, set up. The same name gives the same database.
    *
-   * @returns its URL, and whether it was made by this call
+   * @returns its URL, and whether this call created it
    */
   async database(name: string): Promise<{ readonly url: string; readonly isNew: boolean }> {
     const { href: url } = Object.assign(new URL(this.postgresUrl), { pathname: `/${name}` });
@@ -144,7 +145,10 @@ export class Stage {
     return { url, isNew };
   }
 
-  /** Processor time used so far; of no program when `program` is left out. Undefined where the system does not tell. */
+  /**
+   * Processor time used up to now, without a program when `program` is left out. Undefined on systems without this
+   * figure.
+   */
   processorMs(program?: Program): ProcessorMs | undefined {
     if (!canReadProcessorTime) return undefined;
     const of = (pid: number | undefined): number => (pid === undefined ? 0 : processorMs(pid));
@@ -156,7 +160,7 @@ export class Stage {
     };
   }
 
-  /** Stops everything and removes the folder. Calling it again waits for the same end. */
+  /** Stops everything and removes the folder. A second call waits for the same end. */
   async stop(): Promise<void> {
     this.stopped ??= this.stopAll();
     await this.stopped;
@@ -188,7 +192,7 @@ export class Stage {
     name: string,
     script: string,
     args: readonly string[],
-    environment: ProgramEnvironment,
+    variables: ProgramVariables,
   ): ManagedProcess {
     // As `up` and Compose start it.
     const nodeArguments = script === 'worker/src/main.js' ? WORKER_HEAP_ARGUMENTS : [];
@@ -196,7 +200,7 @@ export class Stage {
       name,
       command: process.execPath,
       args: [...nodeArguments, resolve(findRepositoryRoot(), 'dist/apps', script), ...args],
-      environment: { ...PROGRAM_ENVIRONMENT, ...inheritedEnvironment(), ...this.environment, ...environment },
+      environment: { ...PROGRAM_ENVIRONMENT, ...inheritedVariables(), ...this.variables, ...variables },
       logFile: join(this.parts.folder, 'logs', `${name}.log`),
       workingDirectory: this.parts.folder,
       channel: true,
@@ -207,8 +211,8 @@ export class Stage {
 async function startParts(
   folder: string,
   binaries: LocalClusterSettings,
-  { syncInterval, signal }: StageOptions,
-): Promise<StageParts> {
+  { syncInterval, signal }: EnvironmentOptions,
+): Promise<EnvironmentParts> {
   const logDirectory = join(folder, 'logs');
   const [brokers, postgres] = await Promise.allSettled([
     startBrokers({
@@ -234,8 +238,10 @@ async function startParts(
   throw brokers.status === 'rejected' ? brokers.reason : (postgres as PromiseRejectedResult).reason;
 }
 
-/** Our environment but for our settings and for flags of this node, which are not the subjects'. */
-function inheritedEnvironment(): NodeJS.ProcessEnv {
+/**
+ * Our environment without our settings and without flags of this Node process, which are not meant for the subjects.
+ */
+function inheritedVariables(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(systemEnvironment()).filter(
       ([name]) => !name.startsWith('SEKALI_') && name !== 'NODE_OPTIONS',

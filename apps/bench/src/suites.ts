@@ -1,0 +1,89 @@
+import { DUPLICATE_SHARES, measureDrain } from './drain/drain.js';
+import { measureFlat } from './drain/flat.js';
+import { measureDurability, SYNC_INTERVALS } from './durability/durability.js';
+import { measureEndToEnd } from './end-to-end/end-to-end.js';
+import { measureMemory } from './end-to-end/memory.js';
+import { BATCH_SIZES, measureHttpBatch, measureHttpSingle } from './http/http.js';
+import type { Group } from './measurement.js';
+import type { GroupName } from './options.js';
+import { measureQueries } from './query/query.js';
+import type { Sizes } from './sizes.js';
+import type { Environment } from './environment/environment.js';
+
+/** What a measurement reports while it is running. */
+export interface Reporter {
+  readonly onRound: (subject: string, round: number, value: number) => void;
+  readonly onProgress: (doing: string) => void;
+}
+
+/** Measures groups in the environments of its suite. */
+export type Measure = (
+  environments: readonly [Environment, ...Environment[]],
+  sizes: Sizes,
+  reporter: Reporter,
+) => Promise<readonly Group[]>;
+
+/**
+ * Groups that are measured in one environment: a system of their own, so that no suite inherits what another has
+ * stored.
+ *
+ * Groups that need the same millions of keys share a suite. The suite of durability has three systems, of which two are
+ * idle at any time.
+ */
+export interface Suite {
+  /**
+   * One environment is started for each of these intervals. When this is left out, there is one with the run's own
+   * interval.
+   */
+  readonly syncIntervals?: readonly string[];
+  readonly groups: Readonly<Partial<Record<GroupName, readonly Measure[]>>>;
+}
+
+const END_TO_END_RATES = [100, 1_000, 5_000] as const;
+
+/** All suites, in the order in which they are measured. */
+export const SUITES: readonly Suite[] = [
+  {
+    groups: {
+      http: [
+        async ([environment], sizes, { onRound }) => [await measureHttpSingle(environment, sizes, onRound)],
+        ...BATCH_SIZES.map((size): Measure => async ([environment], sizes, { onRound }) => [
+          await measureHttpBatch(environment, sizes, size, onRound),
+        ]),
+      ],
+    },
+  },
+  {
+    groups: {
+      drain: DUPLICATE_SHARES.map((duplicateShare): Measure => async ([environment], sizes, reporter) => [
+        await measureDrain(environment, sizes, { duplicateShare, ...reporter }),
+      ]),
+    },
+  },
+  {
+    groups: {
+      'end-to-end': END_TO_END_RATES.map((rate): Measure => async ([environment], sizes, { onRound }) => [
+        await measureEndToEnd(environment, sizes, rate, onRound),
+      ]),
+    },
+  },
+  {
+    groups: {
+      query: [([environment], sizes, reporter) => measureQueries(environment, sizes, reporter)],
+      flat: [async ([environment], sizes, reporter) => [await measureFlat(environment, sizes, reporter)]],
+    },
+  },
+  {
+    groups: {
+      memory: [
+        async ([environment], sizes, { onProgress }) => [await measureMemory(environment, sizes, onProgress)],
+      ],
+    },
+  },
+  {
+    syncIntervals: SYNC_INTERVALS,
+    groups: {
+      durability: [(environments, sizes, reporter) => measureDurability(environments, sizes, reporter)],
+    },
+  },
+];
