@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { waitFor } from '#testing';
 import { TcpLink } from './tcp-link.js';
 
-const WITHIN_MS = 3_000;
+const TIMEOUT_MS = 3_000;
 
 /** A client, and everything that it received. */
 class Caller {
@@ -20,12 +20,12 @@ class Caller {
     this.socket.on('close', () => (this.ended = true));
   }
 
-  async hears(text: string, withinMs = WITHIN_MS): Promise<void> {
-    await waitFor(() => this.heard === text, { timeoutMs: withinMs, describe: `"${text}" to be heard` });
+  async hears(text: string, timeoutMs = TIMEOUT_MS): Promise<void> {
+    await waitFor(() => this.heard === text, { timeoutMs, describe: `"${text}" to be heard` });
   }
 
   async isReset(): Promise<void> {
-    await waitFor(() => this.failed === 'ECONNRESET', { timeoutMs: WITHIN_MS, describe: 'a reset' });
+    await waitFor(() => this.failed === 'ECONNRESET', { timeoutMs: TIMEOUT_MS, describe: 'a reset' });
   }
 }
 
@@ -85,7 +85,7 @@ describe('a link through proxies', () => {
     const caller = call();
     caller.socket.end('last');
     await caller.hears('<last>');
-    await waitFor(() => caller.ended, { timeoutMs: WITHIN_MS, describe: 'the end' });
+    await waitFor(() => caller.ended, { timeoutMs: TIMEOUT_MS, describe: 'the end' });
     expect(caller.failed).toBeUndefined();
   });
 
@@ -135,7 +135,7 @@ describe('a link through proxies', () => {
     link.cut();
     await caller.isReset();
     await waitFor(() => served[0]?.destroyed, {
-      timeoutMs: WITHIN_MS,
+      timeoutMs: TIMEOUT_MS,
       describe: 'the other side to be reset',
     });
     await call().isReset();
@@ -151,7 +151,7 @@ describe('a link through proxies', () => {
     const late = call();
     late.socket.write('lost too');
     await waitFor(() => late.socket.readyState === 'open', {
-      timeoutMs: WITHIN_MS,
+      timeoutMs: TIMEOUT_MS,
       describe: 'it to be taken',
     });
     served[0]?.destroy();
@@ -169,7 +169,7 @@ describe('a link through proxies', () => {
     const second = await talk();
     link.halfOpen();
     await waitFor(() => served[0]?.destroyed, {
-      timeoutMs: WITHIN_MS,
+      timeoutMs: TIMEOUT_MS,
       describe: 'the far side of the first',
     });
     await second.isReset();
@@ -179,7 +179,7 @@ describe('a link through proxies', () => {
     link.heal();
     await first.isReset();
     await waitFor(() => served[1]?.destroyed, {
-      timeoutMs: WITHIN_MS,
+      timeoutMs: TIMEOUT_MS,
       describe: 'the far side of the second',
     });
   });

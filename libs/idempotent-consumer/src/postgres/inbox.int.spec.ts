@@ -347,7 +347,9 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
     await inbox.process(streamId, { messages: [message(1, `${streamId}-a`)], poison: [] });
     const deciding = inbox.process(streamId, { messages: [message(1, `${streamId}-z`)], poison: [] });
     // Without the date of the key, it could as well be another message.
-    if (areDated) expect(await deciding).toEqual(new Map([[1, { kind: 'settled' }]]));
-    else await expect(deciding).rejects.toThrow(ForeignSequenceError);
+    const decided = await deciding.catch((error: unknown) => error);
+    expect(decided instanceof ForeignSequenceError ? 'foreign' : decided).toEqual(
+      areDated ? new Map([[1, { kind: 'settled' }]]) : 'foreign',
+    );
   });
 });

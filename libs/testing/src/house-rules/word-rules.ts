@@ -5,6 +5,9 @@ import { lineOf, walk, type SourceFile } from './source-file.js';
 
 /** The rule is in force below these paths. The others follow when their own texts keep to it. */
 export const FOLDERS: readonly string[] = [
+  'apps/bench/',
+  'apps/chaos/',
+  'apps/cli/',
   'apps/gateway/',
   'deploy/',
   'libs/broker/',
