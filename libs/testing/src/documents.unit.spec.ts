@@ -99,12 +99,16 @@ describe('the README of the root', () => {
 });
 
 describe('the README of the library', () => {
-  it('shows a consumer that a test runs', () => {
+  it('shows consumers that tests run', () => {
     const readme = readDocuments(ROOT).find(({ path }) => path === 'libs/idempotent-consumer/README.md');
     const shown = codeBlocks(readme ?? page('')).filter(({ language }) => language === 'ts');
-    const test = readFileSync(join(ROOT, 'apps/worker/src/second-consumer.int.spec.ts'), 'utf8');
-    expect(shown.length).toBeGreaterThan(0);
-    for (const { text } of shown) expect(test).toContain(text);
+    const tests = [
+      'apps/worker/src/second-consumer.int.spec.ts',
+      'libs/idempotent-consumer/src/memory/test-consumer.unit.spec.ts',
+      'libs/idempotent-consumer/src/own-inboxes.int.spec.ts',
+    ].map((path) => readFileSync(join(ROOT, path), 'utf8'));
+    expect(shown.length).toBeGreaterThanOrEqual(tests.length);
+    for (const { text } of shown) expect(tests.join('\n')).toContain(text);
   });
 });
 
