@@ -77,7 +77,7 @@ describe('the host of a request', () => {
   ])('is said once: %s is refused', async (_, lines) => {
     const { environment } = await createTestSystem();
     const gateway = await RunningGateway.start(environment, false);
-    const [text] = await endOf(open(gateway, `GET /stats HTTP/1.1\r\n${lines}\r\n`));
+    const [text] = await endOf(open(gateway, `GET /stats HTTP/1.1\r\nConnection: close\r\n${lines}\r\n`));
     expect(rawAnswer(text).status).toBe(400);
   });
 
@@ -111,6 +111,8 @@ describe('the host of a request', () => {
 
 describe('a connection', () => {
   const QUICK = { SEKALI_HTTP_REQUEST_MS_MAX: '1200' };
+  const CLOSE = { headers: { connection: 'close' } };
+  const CLOSING = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
   const HALF = `POST /publish HTTP/1.1\r\nHost: localhost\r\n${JSON_TYPE}Content-Length: 100\r\n\r\n{`;
 
   it.each([
@@ -125,7 +127,7 @@ describe('a connection', () => {
     const socket = open(gateway, bytes);
     const [text] = await endOf(socket);
     const answer = rawAnswer(text);
-    expect(answer).toMatchObject({ status, headers: { connection: 'close' } });
+    expect(answer).toMatchObject({ status, headers: { connection: 'close', 'cache-control': 'no-store' } });
     expect(answer.headers['x-request-id']).toMatch(UUID);
     expect((JSON.parse(answer.body) as Problem)['request_id']).toBe(answer.headers['x-request-id']);
   });
@@ -137,11 +139,27 @@ describe('a connection', () => {
     const gateway = await RunningGateway.start({ ...system.environment, ...WITH_KEYS, ...bounds }, false);
     const idle = Array.from({ length: 5 }, () => open(gateway));
     await Promise.all(idle.map(async (socket) => once(socket, 'connect')));
-    const answer = rawAnswer((await endOf(open(gateway)))[0]);
+    const answer = rawAnswer((await endOf(open(gateway, CLOSING)))[0]);
     expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '2', connection: 'close' } });
     idle[0]?.destroy();
     const headers = { 'x-api-key': token, connection: 'close' };
     await waitFor(async () => (await gateway.get('/stats', { headers })).status === 200, {
+      withinMs: 5_000,
+      describe: 'room again',
+    });
+  });
+
+  it('is refused beyond the bound on all of them, whoever they are; this machine has some more', async () => {
+    const { environment } = await createTestSystem();
+    const settings = { ...environment, SEKALI_HTTP_CONNECTIONS_MAX: '10' };
+    const gateway = await RunningGateway.start(settings, false);
+    const idle = Array.from({ length: 10 + 16 }, () => open(gateway));
+    await Promise.all(idle.map(async (socket) => once(socket, 'connect')));
+    // Taken, it would wait for a request.
+    const answer = rawAnswer((await endOf(open(gateway, CLOSING)))[0]);
+    expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '2', connection: 'close' } });
+    idle[0]?.destroy();
+    await waitFor(async () => (await gateway.get('/health/live', CLOSE)).status === 200, {
       withinMs: 5_000,
       describe: 'room again',
     });

@@ -52,4 +52,16 @@ describe('an address of a broker', () => {
       /^SEKALI_NATS_URLS: the user and the password must be the same in every address that has them$/,
     );
   });
+
+  it('is kept when it does not answer the first time: another broker may be there later', async () => {
+    const dead = '127.0.0.1:1';
+    const connection = await connectBroker(
+      { urls: `${url.href},nats://${dead}`, name: 'test', discovery: false },
+      // The dead one first, as long as the client has it.
+      { waitForFirst: false, choose: (servers) => servers.find(({ listen }) => listen === dead) ?? null },
+    );
+    const listens = connection.getServers().map(({ listen }) => listen);
+    await connection.close();
+    expect(listens).toEqual(expect.arrayContaining([dead, url.host]));
+  });
 });

@@ -83,8 +83,9 @@ export async function connectBroker(
   address: BrokerAddress,
   options: ConnectOptions,
 ): Promise<NatsConnection> {
+  const servers = address.urls.split(',').map((url) => withoutSignIn(url.trim()));
   const connectionOptions: NodeConnectionOptions = {
-    servers: address.urls.split(',').map((url) => withoutSignIn(url.trim())),
+    servers,
     name: address.name,
     ignoreClusterUpdates: address.discovery === false,
     // The default gives up after 10 attempts and closes the connection for good.
@@ -108,8 +109,21 @@ export async function connectBroker(
     // Not left to the client: it would also wait, without a word, for brokers that do not know us.
     isPassing: (error) => options.waitForFirst && !(error instanceof errors.AuthorizationError),
   });
+  keepAddresses(connection, servers);
   if (address.apiPrefix !== undefined) setApiPrefix(connection, address.apiPrefix);
   return connection;
+}
+
+/**
+ * Takes addresses back that the client dropped because they did not answer the first time. Where the brokers do not advertise
+ * each other, a program that was started while two of three were down would know a single broker for the rest of its life.
+ */
+function keepAddresses(connection: NatsConnection, servers: readonly string[]): void {
+  const reached = connection.getServers().map(({ listen }) => listen);
+  connection.setServers([...servers]);
+  const listed = new Set(connection.getServers().map(({ listen }) => listen));
+  const discovered = reached.filter((listen) => !listed.has(listen));
+  if (discovered.length > 0) connection.setServers([...listed, ...discovered]);
 }
 
 /** What stands before the host of a URL. The client would drop it without a word. */

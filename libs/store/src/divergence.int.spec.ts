@@ -98,6 +98,19 @@ describe('a stream with the history that the database knows', () => {
     for (const seq of range(1, 95)) stream.delete(seq);
     expect((await now()).incarnation.revision).toBe(1);
   });
+
+  it('stays it while a broker without its files answers for seconds that the stream is empty', async () => {
+    published(1, 1, 100);
+    const incarnation = await incarnationOf(worker, KEY);
+    await store(incarnation.streamId, range(1, 90));
+    // Longer than an older state is asked again for: 30 times 0.25 s.
+    let asked = 0;
+    const late: StreamWitness = {
+      bounds: () => (++asked > 30 ? witness.bounds() : Promise.resolve({ firstSeq: 0, lastSeq: 0 })),
+      publishedAt: (seqs) => (asked > 30 ? witness.publishedAt(seqs) : Promise.resolve(new Map())),
+    };
+    expect(await currentIncarnation(worker, KEY, late, () => undefined)).toEqual(incarnation);
+  });
 });
 
 describe('a stream with another history', () => {

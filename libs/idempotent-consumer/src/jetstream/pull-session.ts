@@ -11,6 +11,7 @@
  */
 import { createInbox, nanos, type Msg, type NatsConnection, type Subscription } from '@nats-io/nats-core';
 import { JetStreamDelivery } from './jetstream-delivery.js';
+import { readUnusualSubjects } from './unusual-subjects.js';
 
 /** Whose messages, and where they go. */
 export interface PullSessionOptions {
@@ -64,6 +65,7 @@ export class PullSession {
     private readonly connection: NatsConnection,
     private readonly options: PullSessionOptions,
   ) {
+    readUnusualSubjects();
     this.inbox = createInbox(options.inboxPrefix);
     const { apiPrefix = '$JS.API', stream, consumer } = options;
     this.nextSubject = `${apiPrefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`;

@@ -65,6 +65,11 @@ function forgetAttempts(tables: InboxTables): string {
  * cut off goes on without hearing of a majority.
  */
 const LATE_MS_MAX = 6_000;
+/**
+ * The same for a stream that is empty. A broker that came back without its files may lead the stream for seconds, with an empty
+ * one, before the broker that has them does: 6 s of that were seen. An empty stream has nothing to read meanwhile.
+ */
+const EMPTY_MS_MAX = 60_000;
 const ASK_AGAIN_MS = 250;
 
 /**
@@ -81,9 +86,9 @@ export async function currentIncarnation(
   { onDiffering, suspected = [] }: IncarnationOptions,
 ): Promise<Incarnation> {
   const incarnation = await ledger.registry.of(pool, key);
-  const deadline = Date.now() + LATE_MS_MAX;
-  const isLate = async (): Promise<boolean> => {
-    if (Date.now() >= deadline) return true;
+  const began = Date.now();
+  const isLate = async (lastSeq: number): Promise<boolean> => {
+    if (Date.now() - began >= (lastSeq === 0 ? EMPTY_MS_MAX : LATE_MS_MAX)) return true;
     await pause(ASK_AGAIN_MS);
     return false;
   };

@@ -53,10 +53,10 @@ export interface KnownHistory {
 /** How a comparison goes about it. */
 export interface ComparisonOptions {
   /**
-   * Decides whether a stream that ends before the ledger does is believed, or asked again: a broker that has just lost the
-   * leadership may still answer, with an older state. It may wait. Believed at once when left out.
+   * Decides whether a stream that ends before the ledger does, at `lastSeq`, is believed, or asked again: a broker that has just
+   * lost the leadership may still answer, with an older state. It may wait. Believed at once when left out.
    */
-  readonly isLate?: () => Promise<boolean>;
+  readonly isLate?: (lastSeq: number) => Promise<boolean>;
   /** Sequences to compare in any case. */
   readonly suspected?: readonly number[];
 }
@@ -95,7 +95,7 @@ export async function compareHistory(
     const { firstSeq, lastSeq } = await witness.bounds();
     const differs = (await differing(witness, samples, firstSeq, lastSeq)).at(-1);
     if (differs === undefined && lastSeq >= last.seq) return { agrees: true };
-    if (differs === undefined && !(await isLate())) continue;
+    if (differs === undefined && !(await isLate(lastSeq))) continue;
     const unlike = differs?.seq ?? lastSeq + 1;
     const alike = Math.max(0, ...samples.map(({ seq }) => seq).filter((seq) => seq < unlike));
     const commonSeq = await lastCommon(database, known, witness, alike, unlike, firstSeq);

@@ -1,0 +1,63 @@
+/**
+ * Has the client read deliveries whose subjects have white space in them, instead of closing the connection over one.
+ *
+ * Brokers take a carriage return within a subject from whoever publishes without a client library. Of nats-server before
+ * 2.14.3, a message that asks for its trace may leave a subject with a space. In the line of a delivery,
+ *
+ *   MSG <subject> <sid> <reply> <size>
+ *
+ * white space ends a field. So the client finds one too many, stops reading and drops what it has, and the same happens
+ * when all of it is delivered again. Deliveries always have a reply: the fields are counted from the end here, and all that
+ * stands before them is the subject.
+ */
+import { Parser } from '@nats-io/nats-core/internal';
+
+const FIELDS_AFTER_SUBJECT = 3;
+const FIELDS_AFTER_SUBJECT_WITH_HEADERS = 4;
+const WHITE_SPACE = new Set([0x20, 0x09, 0x0d]);
+const PLAIN = 0x5f;
+
+let isDone = false;
+
+/** Does it for every connection of this process. Repeatable. */
+export function readUnusualSubjects(): void {
+  if (isDone) return;
+  isDone = true;
+  const { prototype } = Parser;
+  const read = Object.getOwnPropertyDescriptor(prototype, 'processMsgArgs')?.value as (
+    this: Parser,
+    line: Uint8Array,
+  ) => void;
+  prototype.processMsgArgs = function (line) {
+    try {
+      read.call(this, line);
+    } catch (error) {
+      const end = endOfSubject(line, this.hdr < 0 ? FIELDS_AFTER_SUBJECT : FIELDS_AFTER_SUBJECT_WITH_HEADERS);
+      if (end === undefined) throw error;
+      read.call(this, withPlainSubject(line, end));
+      this.ma.subject = line.subarray(0, end);
+    }
+  };
+}
+
+/** @returns where so many fields begin, less the white space before them; `undefined` when nothing is left for a subject */
+function endOfSubject(line: Uint8Array, fieldsAfter: number): number | undefined {
+  let at = line.length;
+  for (let fields = 0; fields < fieldsAfter; fields++) {
+    while (at > 0 && isWhite(line[at - 1])) at--;
+    while (at > 0 && !isWhite(line[at - 1])) at--;
+  }
+  while (at > 0 && isWhite(line[at - 1])) at--;
+  return at === 0 ? undefined : at;
+}
+
+function withPlainSubject(line: Uint8Array, end: number): Uint8Array {
+  // A Buffer's own slice() would share its bytes.
+  const plain = new Uint8Array(line);
+  for (let at = 0; at < end; at++) if (isWhite(plain[at])) plain[at] = PLAIN;
+  return plain;
+}
+
+function isWhite(byte: number | undefined): boolean {
+  return byte !== undefined && WHITE_SPACE.has(byte);
+}
