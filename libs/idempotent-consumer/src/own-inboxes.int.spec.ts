@@ -13,7 +13,7 @@ import type { Decoder } from './delivery.js';
 import { InboxContext } from './nest/inbox-context.js';
 import { OncePerEvent } from './nest/once-per-event.js';
 import { ErrorPassage, PullConsumerStrategy } from './nest/pull-consumer-strategy.js';
-import { ownInboxes } from './own-inboxes.js';
+import { ownInboxes, type OwnInboxesOptions } from './own-inboxes.js';
 
 /** Names that are words of the aggregator's tables, or of an inbox's own. */
 const NAMES = ['event', 'api', 'broker', 'stream', 'counter', 'store', 'key', 'Mixed-case'];
@@ -46,6 +46,9 @@ const decode: Decoder<string> = (delivery) => {
   return { ok: true, message: { delivery, topic, eventId, digest: 1n, event: eventId } };
 };
 
+/** What a transport is given besides. */
+const others = { decode, settings: SETTINGS, comparisonOf: () => ({}), observerOf: () => () => undefined };
+
 /** A handler that keeps the id of each event: applied twice, one is there twice. */
 function keeperOf(consumer: string): Type {
   @Controller()
@@ -58,22 +61,19 @@ function keeperOf(consumer: string): Type {
   return Keeper;
 }
 
+function transportOn(at: OwnInboxesOptions): PullConsumerStrategy<string> {
+  return new PullConsumerStrategy({ ...at, ...ownInboxes(at), ...others });
+}
+
 async function start(consumers: readonly string[], schema?: string): Promise<void> {
   @Module({ controllers: consumers.map(keeperOf) })
   class Service {}
   const pool = new pg.Pool({ connectionString: system.postgresUrl, max: 4 * consumers.length });
   pool.on('error', () => undefined);
   const at = { connection: system.connection, pool, stream: system.streamName };
-  const inboxes = ownInboxes({ ...at, ...(schema !== undefined && { schema }), ackWaitMs: 4_000 });
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(Service, {
     logger: false,
-    abortOnError: false,
-    strategy: new PullConsumerStrategy<string>({
-      ...{ ...at, ...inboxes, decode, settings: SETTINGS },
-      durableOf: (pattern) => pattern,
-      comparisonOf: () => ({}),
-      observerOf: () => () => undefined,
-    }),
+    strategy: transportOn({ ...at, ...(schema !== undefined && { schema }), ackWaitMs: 4_000 }),
   });
   app.useGlobalFilters(new ErrorPassage());
   services.push({ app, pool });

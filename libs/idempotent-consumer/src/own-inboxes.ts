@@ -29,6 +29,7 @@ export interface OwnInboxesOptions extends Partial<Pick<DurableShape, 'ackWaitMs
 /** The options of `PullConsumerStrategy` that are about inboxes. */
 export interface OwnInboxes {
   readonly identityKey: string;
+  readonly durableOf: (pattern: string) => string;
   readonly tablesOf: (pattern: string) => InboxTables;
   readonly historyOf: (pattern: string, coverage: Coverage) => StreamHistory;
   readonly prepare: (pattern: string) => Promise<void>;
@@ -64,7 +65,7 @@ export function ownInboxes(options: OwnInboxesOptions): OwnInboxes {
     await createInbox(pool, { schema, consumer });
   };
   return {
-    ...{ identityKey, tablesOf, historyOf, prepare },
+    ...{ identityKey, durableOf, tablesOf, historyOf, prepare },
     recreate: async (pattern) => {
       await prepare(pattern);
       await createDurable(

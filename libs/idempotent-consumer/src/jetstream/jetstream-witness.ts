@@ -59,8 +59,8 @@ export class JetStreamWitness implements StreamWitness {
   }
 }
 
-/** One broker alone is its own majority. */
-function hasMajority({ cluster }: Pick<StreamInfo, 'cluster'>): boolean {
+/** Whether the leader has heard of enough others lately. One broker alone is its own majority. */
+export function hasMajority({ cluster }: Pick<StreamInfo, 'cluster'>): boolean {
   const others = cluster?.replicas ?? [];
   const heard = others.filter(({ active, offline }) => !offline && active <= HEARD_NS_MAX);
   return heard.length + 1 > (others.length + 1) / 2;

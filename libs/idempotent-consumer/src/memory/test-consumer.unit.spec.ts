@@ -20,6 +20,14 @@ async function apply({ account, amount }: Payment, { transaction }: InboxContext
 
 const found = (): readonly object[] => [{}];
 
+it('adds a payment once, and gives up what is no amount', async () => {
+  const consumer = new TestConsumer<Payment>(apply, { answer: () => [{ id: 'a' }] });
+  const payment = { id: 'p1', event: { account: 'a', amount: 5 } };
+  await consumer.deliver(payment, payment, { id: 'p2', event: { account: 'a' } });
+  expect(consumer.statements).toEqual([{ text: ADD, values: ['a', 5] }]);
+  expect(consumer.deadLetters).toMatchObject([{ id: 'p2', reason: 'no_amount' }]);
+});
+
 describe('a handler under test', () => {
   it('takes effect once, however often its event is sent and delivered', async () => {
     const consumer = new TestConsumer<Payment>(apply, { answer: found });

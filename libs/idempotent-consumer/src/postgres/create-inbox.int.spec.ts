@@ -114,6 +114,23 @@ describe('an inbox', () => {
     }
   });
 
+  it('is created by a role that may create tables in a schema that is there, and no schemas', async () => {
+    const role = `maker_${system.streamName.toLowerCase()}`;
+    await system.pool.query(
+      `CREATE ROLE ${role}; CREATE SCHEMA ready; GRANT CREATE, USAGE ON SCHEMA ready TO ${role}`,
+    );
+    const maker = new pg.Pool({ connectionString: system.postgresUrl, max: 1, options: `-c role=${role}` });
+    try {
+      await createInbox(maker, { schema: 'ready', consumer: 'totals' });
+      await expect(createInbox(maker, { schema: 'other', consumer: 'totals' })).rejects.toThrow(
+        'permission denied',
+      );
+    } finally {
+      await maker.end();
+      await system.pool.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+    }
+  });
+
   it.each(['key', 'duplicate', 'dead_letter', 'attempt', 'counter', 'stream'])(
     "is refused with a sentence where somebody else's table is its %s, and no table is created",
     async (suffix) => {
