@@ -133,7 +133,8 @@ function nameProblems<E>(
     if (namesake !== undefined)
       problems.push(`handlers "${namesake}" and "${pattern}" have one durable consumer, ${durable}`);
     durables.set(durable, pattern);
-    const { key } = tablesOf(pattern);
+    const key = keyTable(tablesOf, pattern, problems);
+    if (key === undefined) continue;
     const sharer = keys.get(key);
     if (sharer !== undefined)
       problems.push(
@@ -143,6 +144,20 @@ function nameProblems<E>(
   }
   if (handlers.length === 0) problems.push('no method has @OncePerEvent: there is nothing to consume for');
   return problems;
+}
+
+/** The table in which an inbox keeps its ids. That its name is refused is one of the problems. */
+function keyTable(
+  tablesOf: (pattern: string) => InboxTables,
+  pattern: string,
+  problems: string[],
+): string | undefined {
+  try {
+    return tablesOf(pattern).key;
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error));
+    return undefined;
+  }
 }
 
 function handlerProblems({ pattern, options, count }: HandlerEntry): string[] {

@@ -85,7 +85,8 @@ describe('a sequence that is known as another message', () => {
       'SELECT started, finished FROM sekali.attempt WHERE stream_id = $1',
       [streamId],
     );
-    expect(rows).toEqual([{ started: 0, finished: 0 }]);
+    // What is left would make it a suspect.
+    expect(rows).toEqual([]);
   });
 });
 
