@@ -29,15 +29,14 @@ export function OncePerEvent(consumer: string, options: OncePerEventOptions = {}
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-arguments -- without it another overload is taken
   const mark = EventPattern<string>(consumer, { ...options });
   return (target, key, descriptor) => {
-    const names = (Reflect.getMetadata(CONSUMERS, target.constructor) ?? []) as readonly string[];
-    Reflect.defineMetadata(CONSUMERS, [...names, consumer], target.constructor);
+    consumersOfClass.set(target.constructor, [...(consumersOfClass.get(target.constructor) ?? []), consumer]);
     return mark(target, key, descriptor);
   };
 }
 
-const CONSUMERS = Symbol('consumers');
+const consumersOfClass = new WeakMap<object, readonly string[]>();
 
 /** The durable consumers that controllers have handlers for, so that a pool can be opened that is large enough for all. */
 export function consumersOf(controllers: readonly Type[]): string[] {
-  return controllers.flatMap((one) => (Reflect.getMetadata(CONSUMERS, one) ?? []) as string[]);
+  return controllers.flatMap((one) => consumersOfClass.get(one) ?? []);
 }

@@ -86,6 +86,16 @@ describe('a wrong option', () => {
     ]);
   });
 
+  it('of a name that no inbox can have is said with the others', () => {
+    const tablesOf = (): never => {
+      throw new Error('"Event!" cannot name an inbox');
+    };
+    expect(problemsWith(complete({ ...required(1), tablesOf }), [handler('Event!')])).toEqual([
+      expect.stringMatching(/^pool has 1/),
+      '"Event!" cannot name an inbox',
+    ]);
+  });
+
   it('may be the size of the pool, which each consumer needs its part of', () => {
     const three = [handler('a'), handler('b'), handler('c')];
     expect(problemsWith(complete(required(12)), three)).toEqual([]);

@@ -86,6 +86,7 @@ describe('a sequence that is known as another message', () => {
       'SELECT started, finished FROM inbox.test_attempt WHERE stream_id = $1',
       [streamId],
     );
+    // What is left would make it a suspect.
     expect(rows).toEqual([]);
   });
 });

@@ -135,7 +135,14 @@ function locksOn(
   mode: '' | '_shared',
 ): string {
   const numbers = new Set<number>();
-  for (const seq of seqs) numbers.add(Math.floor(seq / SEQS_PER_LOCK) % LOCKS);
+  // Mostly they come in order, so that one look says that a sequence is next to the one before.
+  let first = Infinity;
+  for (const seq of seqs) {
+    if (seq >= first && seq < first + SEQS_PER_LOCK) continue;
+    const run = Math.floor(seq / SEQS_PER_LOCK);
+    first = run * SEQS_PER_LOCK;
+    numbers.add(run % LOCKS);
+  }
   return [...numbers]
     .sort((a, b) => a - b)
     .map((number) => (streamId % STREAM_IDS) * LOCKS + number)
