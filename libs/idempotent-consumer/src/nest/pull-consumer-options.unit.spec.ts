@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
 import { DEFAULT_BOUNDS, type ConsumerBounds } from '../bounds.js';
-import { inboxTables } from '../postgres/inbox-tables.js';
+import { InboxNameError, inboxTables } from '../postgres/inbox-tables.js';
 import type { OncePerEventOptions } from './once-per-event.js';
 import {
   complete,
@@ -88,7 +88,7 @@ describe('a wrong option', () => {
 
   it('of a name that no inbox can have is said with the others', () => {
     const tablesOf = (): never => {
-      throw new Error('"Event!" cannot name an inbox');
+      throw new InboxNameError('"Event!" cannot name an inbox');
     };
     expect(problemsWith(complete({ ...required(1), tablesOf }), [handler('Event!')])).toEqual([
       expect.stringMatching(/^pool has 1/),
