@@ -150,7 +150,7 @@ describe('a service with inboxes of its own', () => {
     expect(delivered.consumer_seq).toBe(11);
   });
 
-  it('reads a stream again that was created anew under its identity, and applies nothing twice', async () => {
+  it('reads a stream again that was deleted and created under the same identity, and applies nothing twice', async () => {
     const { config } = await manager.streams.info(system.streamName);
     const metadata = { ...config.metadata, identity: 'the same' };
     await manager.streams.update(system.streamName, { ...config, metadata });

@@ -1,4 +1,4 @@
-/** A transaction without a database: its statements are written down, and answered by whoever tests. */
+/** A transaction without a database: its statements are written down, and the test answers them. */
 import type { QueryResult, QueryResultRow } from 'pg';
 import type { Transaction } from '../effect.js';
 import { TransactionFailedError } from '../postgres/transaction-end.js';

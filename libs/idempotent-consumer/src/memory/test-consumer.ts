@@ -59,13 +59,13 @@ interface Entry {
 const STREAM_ID = 1;
 const RETRY_DELAY_MS = 1_000;
 const ID_HEADER = 'Nats-Msg-Id';
-/** Deliveries of one event, after which a test is told that it does not end. */
+/** Deliveries of one event, after which the test fails: it does not end. */
 const DELIVERIES_MAX = 1_000;
 
 /** A durable consumer, its inbox and its handler. See the head of this file. */
 export class TestConsumer<E = unknown> {
-  /** Everything that the consumer told an observer, in order. */
-  readonly told: ConsumerEvent[] = [];
+  /** Everything that an observer of the consumer would have heard, in order. */
+  readonly observed: ConsumerEvent[] = [];
   /** How long each delivery that came again had waited, in order. */
   readonly delaysMs: number[] = [];
   private readonly inbox: MemoryInbox<E>;
@@ -76,7 +76,7 @@ export class TestConsumer<E = unknown> {
   /** @param handler a function of one event, or an effect as `Inbox` takes it */
   constructor(handler: TestHandler<E> | Effect<E> | EventEffect<E>, options: TestConsumerOptions = {}) {
     const { name = 'test', attemptsMax = 3, handlerMsMax = 1_000, answer } = options;
-    const observe = (event: ConsumerEvent): void => void this.told.push(event);
+    const observe = (event: ConsumerEvent): void => void this.observed.push(event);
     const gate = new OutageGate(observe);
     const onLate = (error: unknown): void => observe({ type: 'late-statement', error });
     const effect = typeof handler === 'function' ? effectOf(name, handler) : handler;

@@ -104,7 +104,7 @@ describe('a handler under test', () => {
       { answer },
     );
     await consumer.deliver({ id: 'p1', event: { account: 'a' } });
-    expect(consumer.told.filter(({ type }) => type === 'failed')).toHaveLength(1);
+    expect(consumer.observed.filter(({ type }) => type === 'failed')).toHaveLength(1);
     expect(consumer.statements.map(({ text }) => text)).toEqual([
       'INSERT INTO log VALUES ($1)',
       'INSERT INTO other VALUES ($1)',

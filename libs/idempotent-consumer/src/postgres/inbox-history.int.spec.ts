@@ -217,7 +217,7 @@ describe('a stream that lost its newest messages', () => {
 });
 
 describe('a message of another history with the id and the sequence of one that took effect', () => {
-  it('is told from it by when it was published', async () => {
+  it('is distinguished from it by when it was published', async () => {
     published(1, 1, 3);
     const { incarnation } = await begin(0);
     await process(incarnation, [1, 2, 3]);

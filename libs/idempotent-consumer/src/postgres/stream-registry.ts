@@ -44,7 +44,7 @@ export class StreamRegistry {
 
   /**
    * @param table qualified; it has `stream_id`, `name`, `revision`, `base_stream_id` and `base_seq`
-   * @param identityColumn the column by which streams of one name are told apart
+   * @param identityColumn the column by which streams of one name are distinguished
    */
   constructor(table: string, identityColumn = 'identity') {
     this.incarnations = `

@@ -57,7 +57,7 @@ async function keep(event: string, transaction: Transaction): Promise<void> {
 class Fixture {
   inbox!: BatchInbox<string>;
   decider!: Decider;
-  private told: ConsumerEvent[] = [];
+  private observed: ConsumerEvent[] = [];
 
   constructor(readonly on: Implementation) {}
 
@@ -66,8 +66,8 @@ class Fixture {
     applyOne: EventEffect<string>['applyOne'] = ({ event }, transaction) => keep(event, transaction),
     handlerMsMax = 10_000,
   ): Promise<void> {
-    this.told = [];
-    const observe = (event: ConsumerEvent): void => void this.told.push(event);
+    this.observed = [];
+    const observe = (event: ConsumerEvent): void => void this.observed.push(event);
     const onLate = (error: unknown): void => observe({ type: 'late-statement', error });
     this.inbox = await this.on.inboxFor({ applyOne }, { name: 'keeper', handlerMsMax, onLate });
     const settings = { attemptsMax: ATTEMPTS_MAX, retryDelayMs: 1_000 };
@@ -82,13 +82,13 @@ class Fixture {
   }
 
   deadLetters(): string[] {
-    return this.told.flatMap((event) =>
+    return this.observed.flatMap((event) =>
       event.type === 'dead-letter' ? [`${event.seq} ${event.reason}: ${event.detail}`] : [],
     );
   }
 
-  hasTold(type: ConsumerEvent['type']): boolean {
-    return this.told.some((event) => event.type === type);
+  hasObserved(type: ConsumerEvent['type']): boolean {
+    return this.observed.some((event) => event.type === type);
   }
 }
 
@@ -186,7 +186,7 @@ const CASES: Readonly<Record<string, (fixture: Fixture) => Promise<void>>> = {
     });
     expect(await fixture.decide([1, 'a'])).toEqual([{ kind: 'stored' }]);
     await late;
-    expect(fixture.hasTold('late-statement')).toBe(true);
+    expect(fixture.hasObserved('late-statement')).toBe(true);
     expect(await fixture.on.kept()).toEqual(['a']);
   },
   'refuses a sequence that it knows as another message': async (fixture) => {
