@@ -1,5 +1,6 @@
 /** The tarball of the library, in a project that has nothing else of this repository. */
-import { spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -12,6 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { jetstream } from '@nats-io/jetstream';
+import { createTestSystem, type TestSystem, waitFor } from '#testing';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const PACKAGE = join(ROOT, 'libs/idempotent-consumer');
@@ -30,6 +33,40 @@ const PEERS = [
   'reflect-metadata',
   'rxjs',
 ];
+
+const PAYMENTS = 2_000;
+
+/** A service of Nest: each payment adds to a balance. */
+const SERVICE = `import 'reflect-metadata';
+import { connect } from '@nats-io/transport-node';
+import { Controller, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Ctx, type MicroserviceOptions, Payload } from '@nestjs/microservices';
+import pg from 'pg';
+import { ErrorPassage, InboxContext, OncePerEvent, ownInboxes, PullConsumerStrategy } from '@sekali/idempotent-consumer';
+
+@Controller()
+class Balances {
+  @OncePerEvent('balances')
+  async apply(@Payload() payment: { amount: number }, @Ctx() { transaction }: InboxContext): Promise<void> {
+    await transaction.query('UPDATE balance SET amount = amount + $1, payments = payments + 1', [payment.amount]);
+  }
+}
+
+@Module({ controllers: [Balances] })
+class Service {}
+
+const pool = new pg.Pool({ connectionString: process.env.POSTGRES_URL, max: 8 });
+pool.on('error', () => undefined);
+const connection = await connect({ servers: (process.env.NATS_URLS ?? '').split(','), maxReconnectAttempts: -1 });
+const at = { connection, pool, stream: process.env.STREAM ?? '' };
+const app = await NestFactory.createMicroservice<MicroserviceOptions>(Service, {
+  logger: ['error', 'warn'],
+  strategy: new PullConsumerStrategy({ ...at, ...ownInboxes({ ...at, ackWaitMs: 2_000 }), settings: { batchSize: 20 } }),
+});
+app.useGlobalFilters(new ErrorPassage());
+await app.listen();
+`;
 
 interface Packed {
   readonly filename: string;
@@ -115,10 +152,73 @@ export const poison = new Poison();
   });
 });
 
-/** Checks the types of one file. @returns what the compiler says */
-function compiled(file: string): string {
+describe('a service of Nest that installed the library', () => {
+  let system: TestSystem;
+  let service: ChildProcess | undefined;
+
+  beforeAll(async () => {
+    system = await createTestSystem();
+    // Nothing of the aggregator is there.
+    await system.pool.query('DROP SCHEMA sekali CASCADE');
+    await system.pool.query('CREATE TABLE balance AS SELECT 0::bigint AS amount, 0 AS payments');
+    writeFileSync(join(folder, 'service.ts'), SERVICE);
+    const said = compiled('service.ts', { noEmit: false, skipLibCheck: true });
+    if (said !== '') throw new Error(said);
+  });
+
+  afterAll(async () => {
+    await kill();
+    await system.dispose();
+  });
+
+  function start(): void {
+    const { natsUrls, postgresUrl, streamName } = system;
+    const env = { NATS_URLS: natsUrls.join(','), POSTGRES_URL: postgresUrl, STREAM: streamName };
+    service = spawn(process.execPath, ['service.js'], { cwd: folder, env, stdio: 'inherit' });
+  }
+
+  async function kill(): Promise<void> {
+    if (service?.exitCode !== null || service.signalCode !== null) return;
+    service.kill('SIGKILL');
+    await once(service, 'exit');
+  }
+
+  async function balance(): Promise<{ amount: number; payments: number }> {
+    const { rows } = await system.pool.query<{ amount: number; payments: number }>(
+      'SELECT amount::int AS amount, payments FROM balance',
+    );
+    return rows[0] ?? { amount: NaN, payments: NaN };
+  }
+
+  it('adds every payment once, although it is killed in the middle', async () => {
+    const js = jetstream(system.connection);
+    const publish = (n: number): Promise<unknown> =>
+      js.publish(`${system.subjectPrefix}.payments`, JSON.stringify({ amount: n }), { msgID: `p-${n}` });
+    await Promise.all(Array.from({ length: PAYMENTS }, (_, n) => publish(n)));
+    for (const share of [0.1, 0.4]) {
+      start();
+      const isMiddle = async (): Promise<boolean> => (await balance()).payments >= share * PAYMENTS;
+      await waitFor(isMiddle, { timeoutMs: 60_000, describe: `a share of ${share} of the payments` });
+      await kill();
+    }
+    expect((await balance()).payments).toBeLessThan(PAYMENTS);
+    start();
+    await waitFor(async () => (await balance()).payments >= PAYMENTS, {
+      timeoutMs: 60_000,
+      describe: 'every payment',
+    });
+    // What the killed processes held is delivered again by then.
+    const inbox = 'SELECT count(*)::int AS keys FROM inbox.balances_key';
+    expect((await system.pool.query(inbox)).rows).toEqual([{ keys: PAYMENTS }]);
+    expect(await balance()).toEqual({ amount: (PAYMENTS * (PAYMENTS - 1)) / 2, payments: PAYMENTS });
+  });
+});
+
+/** Compiles one file. @returns what the compiler says */
+function compiled(file: string, more: object = {}): string {
   const options = {
     ...{ target: 'es2023', module: 'nodenext', strict: true, skipLibCheck: false, noEmit: true },
+    ...more,
     ...{ experimentalDecorators: true, emitDecoratorMetadata: true, types: ['node'] },
   };
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: [file] }));
