@@ -19,7 +19,12 @@ const PREFETCH_BYTES_MAX = 33_554_432;
 
 /** The transport's options, as far as a test or the judge changes them. */
 export type WorkerTransport = PullConsumerOptions<SekaliEvent> &
-  Required<Pick<PullConsumerOptions<SekaliEvent>, 'decode' | 'prepare' | 'observerOf' | 'settings'>>;
+  Required<
+    Pick<
+      PullConsumerOptions<SekaliEvent>,
+      'decode' | 'historyOf' | 'tablesOf' | 'prepare' | 'observerOf' | 'settings'
+    >
+  >;
 
 /** What the worker's transport is made from, on a connection and a pool, which the caller closes after it. */
 export function transportOptions(

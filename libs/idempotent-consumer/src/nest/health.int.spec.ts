@@ -66,11 +66,11 @@ describe('the health of a consumer', () => {
 
     const strategy = await fixture.startNest([Keeping], fixture.decode);
     // For the inbox, as much as if Postgres had lost it.
-    await fixture.system.pool.query('ALTER TABLE sekali.event_key RENAME TO gone');
+    await fixture.system.pool.query('ALTER TABLE inbox.test_key RENAME TO gone');
     await fixture.send('a');
     const health = (): unknown => strategy.health(0).get('store')?.state;
     await waitFor(() => health() === 'waiting', { timeoutMs: 10_000, describe: 'the defect to be noticed' });
-    await fixture.system.pool.query('ALTER TABLE sekali.gone RENAME TO event_key');
+    await fixture.system.pool.query('ALTER TABLE inbox.gone RENAME TO test_key');
     await fixture.settled(1, 0);
     await waitFor(() => health() === 'idle', { timeoutMs: 10_000, describe: 'the defect to be over' });
   });
@@ -79,13 +79,11 @@ describe('the health of a consumer', () => {
 describe('the figures of a consumer', () => {
   it('count what became of deliveries', async () => {
     const figures = new ConsumerFigures();
-    let calls = 0;
-
     @Controller()
     class Keeping {
       @OncePerEvent('store')
-      async apply(@Payload() id: string, @Ctx() { transaction }: InboxContext): Promise<void> {
-        if (id === 'later' && ++calls === 1) throw new RetryLater(10);
+      async apply(@Payload() id: string, @Ctx() { transaction, event }: InboxContext): Promise<void> {
+        if (id === 'later' && event.delivery.deliveryCount === 1) throw new RetryLater(10);
         if (id === 'bad') throw new Error('not this one');
         await transaction.query(KEEP, [id]);
       }

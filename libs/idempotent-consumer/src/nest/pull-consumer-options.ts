@@ -11,6 +11,7 @@ import { jsonDecoder } from '../json-decoder.js';
 import type { MoveConnection } from '../leader-follower.js';
 import type { Observer } from '../outcome.js';
 import { InboxNameError, type InboxTables } from '../postgres/inbox-tables.js';
+import { ownInboxes } from '../own-inboxes.js';
 import { subjectProblems } from '../reading.js';
 import type { Coverage, StreamHistory } from '../stream-history.js';
 import type { OncePerEventOptions } from './once-per-event.js';
@@ -24,10 +25,13 @@ export interface PullConsumerOptions<E> {
    */
   readonly pool: Pool;
   readonly stream: string;
-  /** What is known of the stream's history, as a consumer has to see it. */
-  readonly historyOf: (pattern: string, coverage: Coverage) => StreamHistory;
+  /**
+   * What is known of the stream's history, as a consumer has to see it. Where this, `tablesOf`, `prepare` or `recreate` is left
+   * out, it is that of `ownInboxes`: an inbox for each consumer in the schema `inbox`.
+   */
+  readonly historyOf?: (pattern: string, coverage: Coverage) => StreamHistory;
   /** The tables of a consumer's inbox. */
-  readonly tablesOf: (pattern: string) => InboxTables;
+  readonly tablesOf?: (pattern: string) => InboxTables;
   /** Bounds; `DEFAULT_BOUNDS` says what is taken for those that are left out. */
   readonly settings?: Partial<ConsumerBounds>;
   /** How a delivery is read; `jsonDecoder` when left out. */
@@ -40,7 +44,7 @@ export interface PullConsumerOptions<E> {
   readonly comparisonOf?: (pattern: string) => Comparison<E>;
   /** Creates what a consumer needs in the database, if it is missing. Called before each session; repeatable. */
   readonly prepare?: (pattern: string) => Promise<void>;
-  /** Creates the durable consumer where it is missing. Left out, the consumer waits until somebody else has created it. */
+  /** Creates the durable consumer where it is missing. */
   readonly recreate?: (pattern: string) => Promise<void>;
   /** Receives what happens inside a consumer, for logs and metrics. */
   readonly observerOf?: (pattern: string) => Observer;
@@ -60,6 +64,8 @@ export interface PullConsumerOptions<E> {
 
 type Defaulted =
   | 'decode'
+  | 'historyOf'
+  | 'tablesOf'
   | 'durableOf'
   | 'comparisonOf'
   | 'prepare'
@@ -75,14 +81,12 @@ export type CompleteOptions<E> = PullConsumerOptions<E> &
 /** The options with what was left out. */
 export function complete<E>(given: PullConsumerOptions<E>): CompleteOptions<E> {
   return {
+    ...ownInboxes(given),
     // What a program's events are is its own to say: without a decoder of its own they are what JSON makes of them.
     decode: jsonDecoder as Decoder<E>,
     durableOf: (pattern) => pattern,
     comparisonOf: () => ({}),
-    prepare: () => Promise.resolve(),
-    recreate: () => Promise.reject(new Error('the consumer does not exist, and no option creates it')),
     observerOf: () => () => undefined,
-    identityKey: 'identity',
     deciderOf: (_pattern, decider) => decider,
     ...given,
     settings: boundsWith(given.settings ?? {}),
@@ -151,7 +155,7 @@ function nameProblems<E>(
 
 /** @returns the name of the table, or what is wrong with the name of the consumer */
 function keyTableOf(
-  tablesOf: PullConsumerOptions<unknown>['tablesOf'],
+  tablesOf: CompleteOptions<unknown>['tablesOf'],
   pattern: string,
 ): string | InboxNameError {
   try {

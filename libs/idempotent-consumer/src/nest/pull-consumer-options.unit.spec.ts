@@ -18,8 +18,6 @@ function required(max = 10): PullConsumerOptions<unknown> {
     connection: {} as NatsConnection,
     pool: { options: { max } } as Pool,
     stream: 'EVENTS',
-    historyOf: () => ({}) as never,
-    tablesOf: (pattern) => inboxTables({ consumer: pattern }),
   };
 }
 
@@ -35,6 +33,8 @@ describe('options that are left out', () => {
   it('have defaults that fit together', () => {
     expect(problemsWith(complete(required()), [handler('balances')])).toEqual([]);
     expect(complete(required()).settings).toEqual(DEFAULT_BOUNDS);
+    // An inbox of its own.
+    expect(complete(required()).tablesOf('balances')).toEqual(inboxTables({ consumer: 'balances' }));
   });
 
   it('give a handler a second more than the bound on its transaction', () => {

@@ -223,6 +223,21 @@ const CASES: Readonly<Record<string, (fixture: Fixture) => Promise<void>>> = {
     expect(await fixture.inbox.startAttempt(STREAM_ID, 1)).toEqual({ started: 2, finished: 1 });
     expect(await fixture.inbox.failAttempt(STREAM_ID, 2, 'without a start')).toBe(1);
   },
+  'knows over which messages the work came to no end': async (fixture) => {
+    await fixture.begin();
+    const { inbox } = fixture;
+    expect(await inbox.watch(STREAM_ID, [1, 2])).toEqual(new Set([1, 2]));
+    await inbox.endWatch(STREAM_ID, [1]);
+    expect(await inbox.watch(STREAM_ID, [1, 2, 3])).toEqual(new Set([1, 3]));
+    // One that failed by itself is known, too, and keeps its count.
+    expect(await inbox.failAttempt(STREAM_ID, 3, 'because')).toBe(1);
+    await inbox.endWatch(STREAM_ID, [3]);
+    expect(await inbox.watch(STREAM_ID, [3])).toEqual(new Set());
+    // What is withdrawn was no more than watched.
+    await inbox.startAttempt(STREAM_ID, 4);
+    await inbox.withdrawAttempt(STREAM_ID, 4);
+    expect(await inbox.watch(STREAM_ID, [4])).toEqual(new Set([4]));
+  },
   'leaves nothing of a rehearsal': async (fixture) => {
     await fixture.begin();
     await fixture.decide([1, 'a']);

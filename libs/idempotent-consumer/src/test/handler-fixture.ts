@@ -148,6 +148,8 @@ export class HandlerFixture {
       decode: decoder,
       tablesOf: (pattern) => this.tablesOf(pattern),
       historyOf: () => HISTORY,
+      prepare: () => Promise.resolve(),
+      recreate: refuseToMake,
       observerOf: () => this.observe,
       ...options.transport,
       settings: { ...SETTINGS, ...options.transport?.settings },
