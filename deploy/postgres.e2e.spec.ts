@@ -177,7 +177,7 @@ describe('the programs, each under its role', () => {
 
   it('have everything delivered again: rewind, setup, and the same counts', async () => {
     const rewound = await sekali(withDatabase(postgres.environmentOf('recovery')), 'rewind');
-    expect(rewound).toMatchObject({ code: 0, output: expect.stringContaining('is gone') });
+    expect(rewound).toMatchObject({ code: 0, output: expect.stringContaining('is deleted') });
     await runSetup(postgres.environmentOf('setup'));
     expect(await publish(gateway, token, [event('5')])).toBe(202);
     await waitFor(async () => (await rowsOf('event')) === 5, wait('an event after the rewind to be stored'));
