@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npm run fuzz -- --inputs 100000 --seed 7` runs the gateway's fuzz test with more inputs than `npm test`. */
+/** `npm run fuzz -- --inputs 100000 --seed 7` runs the gateway's fuzz test with more inputs than `npm run test:slow`. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ for (const [name, value] of Object.entries(values)) {
   process.exit(2);
 }
 const test = fileURLToPath(new URL('../../cli/bin/test.mjs', import.meta.url));
-const fuzz = spawn(process.execPath, [test, 'apps/gateway/src/fuzz.e2e.spec.ts'], {
+const fuzz = spawn(process.execPath, [test, '--config', 'jest.slow.config.mjs', 'fuzz.slow'], {
   stdio: 'inherit',
   env: {
     ...process.env,
