@@ -148,3 +148,22 @@ describe('the fault of one message', () => {
     expect(letters[0]?.detail).toContain('raise the bound on a transaction');
   });
 });
+
+describe('an effect with a unique constraint of its own', () => {
+  it('does not make the good message look like a defect: what fails alone is given up', async () => {
+    await sql('CREATE TABLE public.seen (payload text PRIMARY KEY)');
+    await addTrigger(`RAISE EXCEPTION 'not this one'`, `NEW.event_id LIKE 'bad%'`);
+    await start({
+      afterStoring: async (fresh, transaction) => {
+        const payloads = fresh.map(({ event }) => event.payload);
+        await transaction.query('INSERT INTO public.seen SELECT unnest($1::text[])', [payloads]);
+      },
+    });
+    await send(1, 'good', '{"n":1}');
+    await ledgerBecomes(system, ledgerOf(1));
+    await send(1, 'bad', '{"n":2}');
+    await send(1, 'good', '{"n":3}');
+    await ledgerBecomes(system, ledgerOf(2, 0, 0, 1));
+    expect(await deadLetters()).toMatchObject([{ event_id: 'bad-1', reason: 'effect_failed' }]);
+  });
+});
