@@ -5,7 +5,7 @@
  * ends with 1.
  */
 import { type GatewaySettings, readGatewaySettings, SettingsError } from '#config';
-import { createLogger, giveLifeSigns } from '#observability';
+import { createLogger, endWhenHung, giveLifeSigns } from '#observability';
 import { Gateway, type PublisherChange } from './gateway.js';
 
 /** Runs a gateway until a signal stops it. Resolves when it listens. */
@@ -30,6 +30,7 @@ export async function runGateway(publisher?: PublisherChange): Promise<void> {
   }
   process.send?.({ type: 'ready', url: gateway.url });
   giveLifeSigns();
+  endWhenHung('gateway');
 }
 
 function settingsOrExit(): GatewaySettings {

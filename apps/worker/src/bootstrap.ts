@@ -16,9 +16,10 @@ import {
   OptionsError,
   PullConsumerStrategy,
 } from '#idempotent-consumer';
-import { createLogger, giveLifeSigns, type Logger, NestLogger } from '#observability';
+import { createLogger, endWhenHung, giveLifeSigns, type Logger, NestLogger } from '#observability';
 import { createPool } from '#postgres';
 import { keepPartitionsAhead } from './partition-keeper.js';
+import { endWhenStuck } from './stuck-consumers.js';
 import { transportOptions, type WorkerTransport } from './transport-options.js';
 
 const STOP_MS_MAX = 12_000;
@@ -43,29 +44,22 @@ export async function runWorker(
   logger.info('connecting to the brokers');
   const movable = await MovableConnection.open(brokerAddress(settings, 'worker'), { waitForFirst: true });
   const { connection } = movable;
-  const options = change(
-    {
-      ...transportOptions(settings, connection, pool, logger),
-      moveTo: (broker, signal) => movable.moveTo(broker, signal),
-      watch: new BrokerWatch(movable, {
-        onMoved: (failingMs, broker) => {
-          logger.warn(
-            { failingMs: Math.round(failingMs), broker },
-            'the broker did not answer; it was left for another',
-          );
-        },
-      }),
-    },
-    connection,
-  );
+  const options = {
+    ...transportOptions(settings, connection, pool, logger),
+    moveTo: (broker: string, signal: AbortSignal) => movable.moveTo(broker, signal),
+    watch: watchOf(movable, logger),
+  };
+  const strategy = new PullConsumerStrategy(change(options, connection));
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, {
-    strategy: new PullConsumerStrategy(options),
+    strategy,
     logger: new NestLogger(logger),
   });
   app.useGlobalFilters(new ErrorPassage());
   const partitions = keepPartitionsAhead(pool, logger);
   const listening = app.listen();
+  const stopChecks = endWhenStuck(strategy, logger);
   stopping.by(async () => {
+    stopChecks();
     partitions.stop();
     await app.close();
     await connection.close();
@@ -74,7 +68,19 @@ export async function runWorker(
   await listening;
   process.send?.({ type: 'ready' });
   giveLifeSigns();
+  endWhenHung('worker');
   logger.info('ready');
+}
+
+function watchOf(movable: MovableConnection, logger: Logger): BrokerWatch {
+  return new BrokerWatch(movable, {
+    onMoved: (failingMs, broker) => {
+      logger.warn(
+        { failingMs: Math.round(failingMs), broker },
+        'the broker did not answer; it was left for another',
+      );
+    },
+  });
 }
 
 /** How many connections the consumers of a module need. */

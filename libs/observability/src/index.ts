@@ -1,3 +1,4 @@
+export { endWhenHung } from './hang-guard.js';
 export { boundHeapGrowth, PROGRAM_ENVIRONMENT, WORKER_HEAP_ARGUMENTS } from './heap.js';
 export { createLogger, type Logger } from './logger.js';
 export { NestLogger } from './nest-logger.js';

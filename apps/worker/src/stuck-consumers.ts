@@ -1,0 +1,50 @@
+/**
+ * Ends a worker whose consumer is stuck, so that what supervises it starts another.
+ *
+ * The bounds of handlers, statements and questions end whatever is known to hang. This is for what is not known. It costs
+ * nothing but a redelivery: what was not acknowledged comes to another worker.
+ */
+import type { PullConsumerStrategy } from '#idempotent-consumer';
+import type { Logger } from '#observability';
+
+const EVERY_MS = 5_000;
+/** A process that was paused, or a machine that slept, needs some seconds to get on again. */
+const CHECKS_MIN = 6;
+
+/** What is watched. */
+type Watched = Pick<PullConsumerStrategy<never>, 'health'>;
+
+/** Options of `endWhenStuck`. */
+interface StuckOptions {
+  /** The default ends the process with exit code 1. */
+  readonly end?: () => void;
+  /** The time without progress after which a consumer is stuck; the default of `PullConsumerStrategy.health`. */
+  readonly stuckMs?: number;
+  readonly everyMs?: number;
+}
+
+/**
+ * Checks the consumers from now on. It calls `end` once, when one of them is stuck in six checks in a row.
+ *
+ * @returns what stops the checks
+ */
+export function endWhenStuck(
+  strategy: Watched,
+  logger: Logger,
+  { end = () => process.exit(1), stuckMs, everyMs = EVERY_MS }: StuckOptions = {},
+): () => void {
+  let checks = 0;
+  const timer = setInterval(() => {
+    const [stuck] = [...strategy.health(stuckMs)].filter(([, { state }]) => state === 'stuck');
+    checks = stuck === undefined ? 0 : checks + 1;
+    if (stuck === undefined || checks < CHECKS_MIN) return;
+    clearInterval(timer);
+    const [consumer, { held, quietMs }] = stuck;
+    logger.error({ consumer, held, quietMs: Math.round(quietMs) }, 'the consumer is stuck; the process ends');
+    end();
+  }, everyMs);
+  timer.unref();
+  return () => {
+    clearInterval(timer);
+  };
+}
