@@ -1,9 +1,9 @@
 /** A JetStream message as a delivery. What the broker tells about it stands in its reply subject. */
 import type { Msg } from '@nats-io/nats-core';
 import type { Delivery } from '../delivery.js';
+import type { AckWriter } from './ack-writer.js';
 
 const bytes = new TextEncoder();
-const ACK = bytes.encode('+ACK');
 const WORKING = bytes.encode('+WPI');
 /** Nanoseconds are no safe integer; without so many digits they are milliseconds. */
 const DIGITS_BELOW_MS = 6;
@@ -39,7 +39,10 @@ export class JetStreamDelivery implements Delivery {
   private answered = false;
 
   /** @throws when the message did not come from a consumer */
-  constructor(private readonly message: Msg) {
+  constructor(
+    private readonly message: Msg,
+    private readonly acks: Pick<AckWriter, 'ack'>,
+  ) {
     const numbers = new AckNumbers(message.reply ?? '');
     this.deliveryCount = numbers.next();
     this.seq = numbers.next();
@@ -76,7 +79,9 @@ export class JetStreamDelivery implements Delivery {
   }
 
   ack(): void {
-    this.answer(ACK);
+    if (this.answered) return;
+    this.answered = true;
+    this.acks.ack(this.message);
   }
 
   nak(delayMs: number): void {

@@ -9,7 +9,7 @@ function kept(given: MsgHdrs | undefined): Record<string, string[]> | undefined 
     data: new Uint8Array(),
     headers: given,
   };
-  const text = new JetStreamDelivery(message as Msg).headersText();
+  const text = new JetStreamDelivery(message as Msg, { ack: () => undefined }).headersText();
   return text === undefined ? undefined : (JSON.parse(text) as Record<string, string[]>);
 }
 

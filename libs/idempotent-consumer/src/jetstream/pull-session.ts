@@ -10,6 +10,7 @@
  * Demand is explicit as well: never more is asked for than there is room for.
  */
 import { createInbox, nanos, type Msg, type NatsConnection, type Subscription } from '@nats-io/nats-core';
+import { AckWriter } from './ack-writer.js';
 import { JetStreamDelivery } from './jetstream-delivery.js';
 import { readUnusualSubjects } from './unusual-subjects.js';
 
@@ -59,6 +60,7 @@ export class PullSession {
   private heardMs = performance.now();
   private lastDeliveredMs = performance.now();
   private ended = false;
+  private readonly acks: AckWriter;
   private readonly monitor: NodeJS.Timeout;
 
   constructor(
@@ -66,6 +68,7 @@ export class PullSession {
     private readonly options: PullSessionOptions,
   ) {
     readUnusualSubjects();
+    this.acks = new AckWriter(connection);
     this.inbox = createInbox(options.inboxPrefix);
     const { apiPrefix = '$JS.API', stream, consumer } = options;
     this.nextSubject = `${apiPrefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
@@ -171,7 +174,7 @@ export class PullSession {
       return;
     }
     this.lastDeliveredMs = this.heardMs;
-    const delivery = new JetStreamDelivery(message);
+    const delivery = new JetStreamDelivery(message, this.acks);
     this.credit(delivery.data.length);
     this.options.onDelivery(delivery);
     if (this.isImported && delivery.data.length === 0 && message.headers === undefined) this.renew();
