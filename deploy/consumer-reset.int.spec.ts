@@ -68,7 +68,7 @@ describe.each([0, 1, 2])('a consumer that is put back through broker %i', (index
     const setup = await connectTo(port, 'setup');
     const durable = new DurableConsumer(worker, {
       ...address,
-      inboxPrefix: '_INBOX_worker',
+      replyPrefix: '_INBOX_worker',
       apiPrefix: 'SEKALI.API',
     });
     await durable.reset(1);

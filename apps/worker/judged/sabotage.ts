@@ -229,5 +229,5 @@ function believing(deliveries: readonly Delivery[]): (error: unknown) => Map<num
 }
 
 function asProcessed(deliveries: readonly Delivery[]): Map<number, Outcome> {
-  return new Map(deliveries.map(({ seq }) => [seq, { kind: 'settled' }]));
+  return new Map(deliveries.map(({ seq }) => [seq, { kind: 'already-processed' }]));
 }

@@ -4,7 +4,7 @@ import type { Pool } from 'pg';
 import type { Incarnation } from '#idempotent-consumer/postgres';
 import { EVENT_BYTES_METADATA, StreamWitness } from '#broker';
 import type { WorkerSettings } from '#config';
-import type { StreamHistory, StreamSight } from '#idempotent-consumer';
+import type { StreamHistory, StreamState } from '#idempotent-consumer';
 import type { Logger } from '#observability';
 import { consumerStart, currentIncarnation, noteConsumerStart, setForeignAside } from '#store';
 
@@ -80,7 +80,7 @@ export function historyOf(
  * letters. Setup changes the rules when nothing waits.
  */
 function refuseOtherRules(
-  { name, subjects, metadata }: StreamSight,
+  { name, subjects, metadata }: StreamState,
   { subjectPrefix, eventBytesMax }: HistoryOptions,
 ): void {
   if (!subjects.includes(`${subjectPrefix}.>`)) {

@@ -38,7 +38,7 @@ export function transportOptions(
   return {
     connection,
     pool,
-    inboxPrefix: settings.SEKALI_NATS_REPLY_PREFIX,
+    replyPrefix: settings.SEKALI_NATS_REPLY_PREFIX,
     apiPrefix: settings.SEKALI_NATS_API_PREFIX,
     stream: settings.SEKALI_STREAM,
     identityKey: STREAM_IDENTITY_METADATA,

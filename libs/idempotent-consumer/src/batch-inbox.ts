@@ -1,34 +1,39 @@
-/** The port between what takes batches to their outcomes and what decides on one of them: the inbox. */
 import type { Message, PoisonMessage } from './delivery.js';
 import type { Outcome } from './outcome.js';
 
-/** What to decide on together. A sequence occurs once. */
+/** What an inbox decides on together. Each sequence occurs once. */
 export interface Batch<E> {
   readonly messages: readonly Message<E>[];
   readonly poison: readonly PoisonMessage[];
-  /** Messages whose attempts were counted: the count goes with the outcome. */
+  /** Sequences whose attempts were counted. The outcome clears their counts. */
   readonly suspects?: readonly number[];
 }
 
-/** Attempts at a message that began, and those of them that ended. */
+/** Attempts at a message that began, and how many of them ended. */
 export interface AttemptFigures {
   readonly started: number;
   readonly finished: number;
 }
 
-/** Decides on batches. `Inbox` is the real one, and `MemoryInbox` its twin for tests; one suite holds both to this. */
+/**
+ * The port between `BatchProcessor` and the inbox, which decides on one batch. `Inbox` is the implementation
+ * in Postgres, and `MemoryInbox` its in-memory twin for tests. One conformance suite runs against both.
+ */
 export interface BatchInbox<E> {
   /**
-   * Decides on a batch: the effect of what is new, and the outcome of everything, are kept together or not at all.
+   * Decides on a batch. The effect of new events and the outcomes of all are committed together, or not at
+   * all.
    *
-   * @param statementMsMax a bound on its statements and on the handler's calls, where it is shorter than the usual
-   * @returns the outcome of each sequence; those that are `postponed` belong into a later batch
-   * @throws `HandlerError` for what the handler did, `ForeignSequenceError` when a sequence is known as another message
+   * @param statementMsMax a bound on its statements and on the handler's calls, if it is shorter than the
+   *   usual one
+   * @returns the outcome of each sequence; `postponed` ones belong into a later batch
+   * @throws `HandlerError` for a failure of the handler, and `ForeignSequenceError` when a sequence is known
+   *   as another message
    */
   process(streamId: number, batch: Batch<E>, statementMsMax?: number): Promise<Map<number, Outcome>>;
 
   /**
-   * Goes the whole way with a message that was stored before, under an id and sequences that nothing has, and takes all of
+   * Processes a message that was stored before, under an id and sequences that do not exist, and rolls all of
    * it back.
    *
    * @throws what every message would meet now; nothing remains in either case
@@ -38,15 +43,20 @@ export interface BatchInbox<E> {
   /** Notes that a message is about to be processed alone. */
   startAttempt(streamId: number, seq: number): Promise<AttemptFigures>;
 
-  /** Notes that a message failed alone, without ending the process. @returns how many times it has */
+  /**
+   * Notes that a message failed alone, without ending the process. @returns how often it has failed so far
+   */
   failAttempt(streamId: number, seq: number, error: string): Promise<number>;
 
-  /** Takes back the start of an attempt that came to no end of the message's own, as when the store is at fault. */
+  /**
+   * Withdraws the start of an attempt that says nothing about the message, for example because the store is
+   * at fault.
+   */
   withdrawAttempt(streamId: number, seq: number): Promise<void>;
 
-  /** Notes that messages are processed in company. @returns those of which nothing was noted before */
+  /** Notes that messages are processed together with others. @returns those that were not noted before */
   watch(streamId: number, seqs: readonly number[]): Promise<ReadonlySet<number>>;
 
-  /** Forgets what was noted so: the process has not ended over them. */
+  /** Removes the notes of `watch`, because the work on these messages ended without ending the process. */
   endWatch(streamId: number, seqs: readonly number[]): Promise<void>;
 }

@@ -1,8 +1,7 @@
-/** What is asked of a batch and its parts while it is taken to its outcomes. */
 import type { Decoder, Delivery, Message, PoisonMessage } from './delivery.js';
 import type { Batch } from './batch-inbox.js';
 
-/** What deliveries are, and the sequences of those that are to be ignored. */
+/** Decodes deliveries. @returns messages, poison, and the sequences of those that are ignored */
 export function readBatch<E>(
   decode: Decoder<E>,
   deliveries: readonly Delivery[],
@@ -19,12 +18,12 @@ export function readBatch<E>(
   return { messages, poison, ignored };
 }
 
-/** The sequences of a batch. */
+/** Returns the sequences of a batch. */
 export function sequencesOf({ messages, poison }: Batch<unknown>): number[] {
   return [...messages, ...poison].map(({ delivery }) => delivery.seq);
 }
 
-/** Those that may have failed before: the count of their attempts ends with their outcome. */
+/** Returns the sequences that may have failed before. Their attempt counts are cleared with their outcome. */
 export function redelivered({ messages, poison }: Batch<unknown>): number[] {
   const seqs: number[] = [];
   for (const { delivery } of messages) if (delivery.deliveryCount > 1) seqs.push(delivery.seq);
@@ -33,9 +32,9 @@ export function redelivered({ messages, poison }: Batch<unknown>): number[] {
 }
 
 /**
- * What a batch is divided into: halves, and what cannot be read by itself.
+ * Divides a batch into two halves, and a part for the messages that cannot be read.
  *
- * @param culprit the sequence at fault, where it is known: that one comes alone
+ * @param culprit the sequence at fault, if it is known; it becomes a part of its own
  */
 export function partsOf<E>({ messages, poison, ...rest }: Batch<E>, culprit: number | undefined): Batch<E>[] {
   const isCulprit = ({ delivery }: Message<E>): boolean => delivery.seq === culprit;
@@ -48,7 +47,7 @@ export function partsOf<E>({ messages, poison, ...rest }: Batch<E>, culprit: num
   ].filter((part) => part.messages.length + part.poison.length > 0);
 }
 
-/** Some of them, each once, in no order. */
+/** Returns up to `count` items, each once, in random order. */
 export function atRandom<T>(all: readonly T[], count: number): T[] {
   const left = [...all];
   const taken: T[] = [];
@@ -57,9 +56,9 @@ export function atRandom<T>(all: readonly T[], count: number): T[] {
   return taken;
 }
 
-/** Of those delivered twice into one batch the first decides; both are answered. */
+/** Of two deliveries of one message in a batch the first decides; both are answered. */
 function eachSequenceOnce(deliveries: readonly Delivery[]): readonly Delivery[] {
-  // Mostly they come in order, and can be told apart without being remembered.
+  // Ascending sequences, the usual case, need no set.
   const isAscending = deliveries.every(({ seq }, position) => seq > (deliveries[position - 1]?.seq ?? -1));
   if (isAscending) return deliveries;
   const seen = new Set<number>();

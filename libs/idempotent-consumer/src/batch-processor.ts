@@ -1,58 +1,8 @@
-/**
- * Takes a batch to its outcomes, whatever Postgres and the handler say to it.
- *
- *   process ─ok──────────────────────▶ outcomes
- *      ├─outage / contention─▶ wait ─▶ process again      (nothing is counted, nothing given up)
- *      └─anything else─▶ is a message at fault, or the store? (store-probe.ts)
- *            ├─the store──▶ a defect: wait, said aloud, until it takes messages ─▶ process again
- *            └─a message──▶ divide ▶ process each half ▶ what stands alone is at fault
- *
- * An outage is what the connection and the inbox's own statements say, and only that (handler-error.ts). What a handler
- * throws is the fault of its message. One that fails alone:
- *
- *   | fails with                              | and then                                              |
- *   |-----------------------------------------|-------------------------------------------------------|
- *   | `Poison`                                | dead letter, at once (verdict.ts)                     |
- *   | `RetryLater`                            | delivered again after that time, nothing counted      |
- *   | a time-out, its own or one of Postgres  | counted; dead letter `too_slow`                       |
- *   | anything else that the handler threw    | counted; dead letter `effect_failed`                  |
- *   | a value that the inbox cannot keep      | once more, then dead letter `refused_by_store`        |
- *   | another statement of the inbox          | wait: a defect of the store                           |
- *
- * With `probesStore` (a handler that does nothing but store) what hits every message is no message's fault either. Who is at
- * fault is decided by what fails, and by a message that is known to be good:
- *
- *   | a message fails alone with       | the probe passes              | the probe fails  | no good message is known     |
- *   |----------------------------------|-------------------------------|------------------|------------------------------|
- *   | its value (class 22, 54)         | once more, then dead letter   | wait             | once more, then dead letter  |
- *   | a constraint (class 23)          | once more, then dead letter   | wait             | put back, nothing counted    |
- *   | a time-out (57014, 25P03, 25P04) | counted; dead letter `too_slow`    | wait        | put back, nothing counted    |
- *   | anything else (42…, P0001, a bug)| counted; dead letter `effect_failed` | wait      | put back, nothing counted    |
- *
- * "Once more" rules out a defect that was there for a moment: it would have to come back behind the probe. "Counted" is
- * an attempt of `attemptsMax`, repeated with a growing delay. "Wait" pauses for 2 s at most, and holds the batch for
- * two minutes; then it is put back, so that others get their turn.
- * The good message may itself have become bad, by a new constraint: while the probe fails, one message of the batch that
- * was taken at random is tried by itself at each turn, and becomes the good one when it is stored. With no good message
- * (the process has stored nothing yet) three are tried, and the batch is put back, so that others get their turn:
- * a message is given up for what it may share with all others only after one of the others was stored.
- *
- * A handler that does not return is left after `handlerMsMax`, and its connection is closed. A batch that took too long is
- * divided under an eighth of the time that it took. What does not get through under that
- * is put back, and is processed alone and under the whole bound, one such message at a time (`isSlow`).
- *
- * That a message was delivered often says little: `RetryLater` has it delivered again, and so does a process that stops and
- * hands back what it holds. So what came often is noted before it is processed, and the note goes when the work comes to any
- * end. A note that is found says that a process ended meanwhile: its message is a suspect. It is processed alone, with nothing
- * else at work in this process, and the attempt is written down before it begins: attempts that began and never ended are its
- * doing. Its neighbours were noted as well but end their attempts. So does what is thrown: it says nothing about the message,
- * which has not ended the process.
- */
 import { isAboutTheValue } from '#postgres';
 import { AttemptCount } from './attempt-count.js';
 import { atRandom, partsOf, readBatch, redelivered, sequencesOf } from './batch-parts.js';
 import type { Batch, BatchInbox } from './batch-inbox.js';
-import { Burial } from './burial.js';
+import { DeadLetterOutcomes } from './dead-letter-outcomes.js';
 import type { Decider } from './decider.js';
 import type { Decoder, Delivery, Message } from './delivery.js';
 import { describe, failureOf, HandlerError, rootOf } from './handler-error.js';
@@ -66,26 +16,81 @@ import { type StoreState, StoreProbe } from './store-probe.js';
 import { Suspicion } from './suspicion.js';
 import { Poison, RetryLater } from './verdict.js';
 
-/** Turns, of 2 s mostly, after which what waits for the store is put back: others may be those that it takes. */
+/** Turns, mostly of 2 s, after which a batch is put back. The store may accept other messages. */
 const TURNS_HELD_MAX = 60;
-/** Messages that are tried by themselves before a batch is put back. */
+/** Messages that are tried alone before a batch is put back, while no good message is known. */
 const SAMPLES_WITHOUT_GOOD = 3;
 const SHARE_OF_SLOW = 8;
 const PART_MS_MIN = 100;
-const ABANDONED_REMEDY = 'raise handlerMsMax, or bound what the handler waits for';
+const ABANDONED_REMEDY = 'raise handlerMsMax, or bound the waits of the handler';
 const SLOW_REMEDY = 'raise the bound on a transaction, or make the effect faster';
 
 const IGNORED: Outcome = { kind: 'ignored' };
 
 type Outcomes = Map<number, Outcome>;
 
-/** Takes batches to outcomes. Between batches it remembers a good message and the slow ones, no more. */
+/**
+ * Takes a batch to its outcomes, whatever Postgres and the handler answer.
+ *
+ *   process ─ok──────────────────────▶ outcomes
+ *      ├─outage / contention─▶ wait ─▶ process again      (nothing is counted, nothing given up)
+ *      └─any other error─▶ is a message at fault, or the store? (store-probe.ts)
+ *            ├─the store──▶ a defect: wait and report until the store accepts messages ─▶ process again
+ *            └─a message──▶ divide ─▶ process each half ─▶ a message that fails alone is at fault
+ *
+ * Only the connection and the inbox's own statements can report an outage (handler-error.ts). A handler's
+ * error is the fault of its message. For a message that fails alone:
+ *
+ *   | fails with                              | and then                                              |
+ *   |-----------------------------------------|-------------------------------------------------------|
+ *   | `Poison`                                | dead letter, at once (verdict.ts)                     |
+ *   | `RetryLater`                            | delivered again after that time, nothing counted      |
+ *   | a timeout, its own or one of Postgres   | counted; dead letter `too_slow`                       |
+ *   | any other error of the handler          | counted; dead letter `effect_failed`                  |
+ *   | a value that the inbox cannot store     | once more, then dead letter `refused_by_store`        |
+ *   | another statement of the inbox          | wait: a defect of the store                           |
+ *
+ * With `probesStore` (a handler that only stores), an error that hits every message is not the fault of one
+ * either. The error and a message that is known to be good then decide:
+ *
+ *   | a message fails alone with       | the probe passes                    | the probe fails | no good message is known    |
+ *   |----------------------------------|-------------------------------------|-----------------|-----------------------------|
+ *   | its value (class 22, 54)         | once more, then dead letter         | wait            | once more, then dead letter |
+ *   | a constraint (class 23)          | once more, then dead letter         | wait            | put back, nothing counted   |
+ *   | a timeout (57014, 25P03, 25P04)  | counted; dead letter `too_slow`     | wait            | put back, nothing counted   |
+ *   | any other error (42…, P0001)     | counted; dead letter `effect_failed`| wait            | put back, nothing counted   |
+ *
+ * "Once more" rules out a momentary defect, which would have to return after the probe. "Counted" is an
+ * attempt of `attemptsMax`, repeated with a growing delay. "Wait" pauses for 2 s at most, and holds the batch
+ * for two minutes. Then it is put back, so that other messages get their turn.
+ *
+ * A new constraint may turn the good message itself into a bad one. So while the probe fails, each turn tries
+ * one random message of the batch alone. It becomes the good message when it is stored. While no good message
+ * is known (the process has stored nothing yet), three messages are tried, and then the batch is put back. So
+ * a message is given up for a shared error only after another message was stored.
+ *
+ * A handler that does not return is abandoned after `handlerMsMax`, and its connection is closed. A batch
+ * that took too long is divided, and its parts get an eighth of the time that it took. A message that exceeds
+ * this limit is put back. It is then processed alone and under the full limit, one such message at a time
+ * (`isSlow`).
+ *
+ * Many deliveries alone say little: `RetryLater` causes redeliveries, and so does a process that stops and
+ * hands back its deliveries. So a message that was delivered often is noted before it is processed, and the
+ * note is removed when the work ends in any way. A remaining note means that a process ended meanwhile: its
+ * message is a suspect.
+ *
+ * A suspect is processed alone, while this process does nothing else, and the attempt is recorded before it
+ * begins. Attempts that began and never ended are its doing. Its former neighbours were noted as well, but
+ * their attempts end. An error also ends an attempt, because the message has not ended the process.
+ *
+ * Between batches the processor remembers a good message and the slow ones, and nothing else.
+ */
 export class BatchProcessor<E> implements Decider {
   private readonly probe: StoreProbe<E>;
   private readonly slow = new SlowMessages();
   private readonly attempts: AttemptCount;
   private readonly suspicion: Suspicion;
-  private readonly burial: Burial;
+  private readonly deadLetters: DeadLetterOutcomes;
 
   constructor(
     private readonly inbox: BatchInbox<E>,
@@ -96,7 +101,7 @@ export class BatchProcessor<E> implements Decider {
   ) {
     this.attempts = new AttemptCount(inbox, gate);
     this.suspicion = new Suspicion(inbox, this.attempts, gate);
-    this.burial = new Burial(
+    this.deadLetters = new DeadLetterOutcomes(
       (streamId, poison) => this.attempt(streamId, { messages: [], poison }),
       gate,
       observe,
@@ -104,12 +109,15 @@ export class BatchProcessor<E> implements Decider {
     this.probe = new StoreProbe(inbox, gate, settings.probesStore === true);
   }
 
-  /** Whether a message took too long before: it is best processed alone, beside the batches of others. */
+  /**
+   * Whether a message took too long before. It is best processed alone, in parallel with the batches of
+   * others.
+   */
   isSlow(streamId: number, seq: number): boolean {
     return this.slow.has(streamId, seq);
   }
 
-  /** Of deliveries that came often, finds those over which a process may have ended, and notes the others: see suspicion.ts. */
+  /** Finds messages over which a process may have ended, and notes the others: see `Suspicion`. */
   suspectsAmong(streamId: number, deliveries: readonly Delivery[]): Promise<ReadonlySet<number>> {
     return this.suspicion.among(streamId, deliveries);
   }
@@ -117,16 +125,16 @@ export class BatchProcessor<E> implements Decider {
   /**
    * Processes deliveries together.
    *
-   * @returns the outcome of each sequence; those that are `postponed` belong into a later call
-   * @throws `StoppedError` when stopped during an outage, `ForeignSequenceError` when the stream has another history;
-   *   then nothing may be acknowledged
+   * @returns the outcome of each sequence; `postponed` ones belong into a later call
+   * @throws `StoppedError` when stopped during an outage, and `ForeignSequenceError` when the stream has
+   *   another history; then nothing may be acknowledged
    */
   async process(streamId: number, deliveries: readonly Delivery[]): Promise<Outcomes> {
     const beganMs = performance.now();
     const { ignored, ...batch } = readBatch(this.decode, deliveries);
     let outcomes: Outcomes | undefined;
     try {
-      outcomes = await this.settleApart(streamId, batch);
+      outcomes = await this.decideApart(streamId, batch);
     } finally {
       await this.suspicion.ended(streamId, deliveries, outcomes);
     }
@@ -138,9 +146,10 @@ export class BatchProcessor<E> implements Decider {
   }
 
   /**
-   * Processes one suspect, alone. The caller sees to it that nothing else is at work.
+   * Processes one suspect, alone. The caller runs nothing else meanwhile.
    *
-   * It never waits for the store while its attempt is open: a process that was ended meanwhile would be its fault.
+   * It never waits for the store while the attempt is open. Otherwise a process that is killed during the
+   * wait would count against the message.
    */
   async processSuspect(streamId: number, delivery: Delivery): Promise<Outcomes> {
     const beganMs = performance.now();
@@ -160,18 +169,19 @@ export class BatchProcessor<E> implements Decider {
               streamId,
               message,
               'process_ended',
-              `${endedTheProcess} attempts began and never ended`,
+              `the process ended during ${endedTheProcess} attempts at this message`,
             )
-          : await this.settleSuspect(streamId, batch);
+          : await this.decideSuspect(streamId, batch);
     } finally {
-      // Ended by an error, or by a stop: that is no end of the message's own. Best effort, the store may be out of reach.
+      // An error or a stop ended the work, and not the message. This is best effort, since the store may be
+      // out of reach.
       if (outcomes === undefined) await this.inbox.withdrawAttempt(streamId, seq).catch(() => undefined);
     }
     this.observe({ type: 'committed', seqs: [seq], outcomes, ms: performance.now() - beganMs });
     return outcomes;
   }
 
-  /** Has the inbox decide once. @throws what no message can be the cause of */
+  /** Has the inbox decide once. @throws what no message can cause */
   private async attempt(streamId: number, messages: Batch<E>, msMax?: number): Promise<Outcomes | Failure> {
     const batch = messages.suspects ? messages : { ...messages, suspects: redelivered(messages) };
     let beganMs = performance.now();
@@ -182,7 +192,7 @@ export class BatchProcessor<E> implements Decider {
     try {
       const outcomes = await this.gate.pass(work, this.probe.waitsOut());
       this.probe.learn(batch.messages, outcomes);
-      this.burial.tell(batch.poison, outcomes);
+      this.deadLetters.report(batch.poison, outcomes);
       return outcomes;
     } catch (error) {
       if (this.gate.isStopped(error) || error instanceof ForeignSequenceError) throw error;
@@ -190,50 +200,57 @@ export class BatchProcessor<E> implements Decider {
     }
   }
 
-  /** What cannot be read by itself: its transaction excludes others (inbox-statements.ts), so it is a short one. */
-  private async settleApart(streamId: number, { messages, poison }: Batch<E>): Promise<Outcomes> {
+  /**
+   * Decides on unreadable messages separately. Their transaction excludes others (inbox-statements.ts), so it
+   * must be short.
+   */
+  private async decideApart(streamId: number, { messages, poison }: Batch<E>): Promise<Outcomes> {
     const outcomes: Outcomes = new Map();
     for (const part of [
       { messages, poison: [] },
       { messages: [], poison },
     ]) {
       if (part.messages.length + part.poison.length === 0) continue;
-      for (const [seq, outcome] of await this.settleTogether(streamId, part)) outcomes.set(seq, outcome);
+      for (const [seq, outcome] of await this.decideTogether(streamId, part)) outcomes.set(seq, outcome);
     }
     return outcomes;
   }
 
-  private async settleTogether(streamId: number, batch: Batch<E>): Promise<Outcomes> {
+  private async decideTogether(streamId: number, batch: Batch<E>): Promise<Outcomes> {
     for (let failures = 0; ; failures++) {
       const tried = await this.attempt(streamId, batch);
       if (tried instanceof Map) return tried;
       const [message, ...more] = batch.messages;
-      if (!message) return this.burial.settle(streamId, batch.poison, tried.error);
-      const said = await this.settleVerdict(streamId, batch, tried.error);
-      if (said) return said;
+      if (!message) return this.deadLetters.afterFailure(streamId, batch.poison, tried.error);
+      const outcomes = await this.applyVerdict(streamId, batch, tried.error);
+      if (outcomes) return outcomes;
       const state = await this.probe.check(streamId, tried.error);
       if (more.length === 0 && batch.poison.length === 0)
-        return this.settleAlone(streamId, message, tried.error, state);
+        return this.decideAlone(streamId, message, tried.error, state);
       if (state === 'works') return this.divide(streamId, batch, tried);
       const sampled = await this.sample(streamId, batch.messages, state);
-      if (sampled !== undefined) return this.settleRest(streamId, batch, sampled, tried);
+      if (sampled !== undefined) return this.decideRest(streamId, batch, sampled, tried);
       await this.gate.waitForStore(tried.error, failures);
       if (state === 'unknown' || failures >= TURNS_HELD_MAX) return putBack(sequencesOf(batch));
     }
   }
 
-  /** A part of a batch whose store was seen to work. @param msMax a bound for each transaction, shorter than the usual */
-  private async settlePart(streamId: number, part: Batch<E>, msMax: number | undefined): Promise<Outcomes> {
+  /**
+   * Decides on a part of a batch after the store was seen to work.
+   *
+   * @param msMax a time limit for each transaction, shorter than the usual one
+   */
+  private async decidePart(streamId: number, part: Batch<E>, msMax: number | undefined): Promise<Outcomes> {
     const tried = await this.attempt(streamId, part, msMax);
     if (tried instanceof Map) return tried;
     const [message, ...more] = part.messages;
-    if (!message) return this.burial.settle(streamId, part.poison, tried.error);
-    const said = await this.settleVerdict(streamId, part, tried.error, msMax);
-    if (said) return said;
-    if (more.length > 0) return this.settleParts(streamId, part, tried.error, msMax);
+    if (!message) return this.deadLetters.afterFailure(streamId, part.poison, tried.error);
+    const outcomes = await this.applyVerdict(streamId, part, tried.error, msMax);
+    if (outcomes) return outcomes;
+    if (more.length > 0) return this.decideParts(streamId, part, tried.error, msMax);
     if (msMax === undefined || failureOf(tried.error) !== 'timeout')
-      return this.settleAlone(streamId, message, tried.error, await this.probe.check(streamId, tried.error));
-    // It had less than its time. It gets all of it when it comes again.
+      return this.decideAlone(streamId, message, tried.error, await this.probe.check(streamId, tried.error));
+    // It had less than its full time, which it gets at the redelivery.
     this.slow.add(streamId, message.delivery.seq);
     return putBack([message.delivery.seq]);
   }
@@ -242,10 +259,10 @@ export class BatchProcessor<E> implements Decider {
     this.observe({ type: 'divided', size: batch.messages.length, error: rootOf(error) });
     const isTimeout = failureOf(error) === 'timeout';
     const msMax = isTimeout ? Math.max(PART_MS_MIN, Math.round(afterMs / SHARE_OF_SLOW)) : undefined;
-    return this.settleParts(streamId, batch, error, msMax);
+    return this.decideParts(streamId, batch, error, msMax);
   }
 
-  private async settleParts(
+  private async decideParts(
     streamId: number,
     batch: Batch<E>,
     error: unknown,
@@ -254,16 +271,16 @@ export class BatchProcessor<E> implements Decider {
     const culprit = error instanceof HandlerError ? error.circumstances.seq : undefined;
     const outcomes: Outcomes = new Map();
     for (const part of partsOf(batch, culprit))
-      for (const [seq, outcome] of await this.settlePart(streamId, part, msMax)) outcomes.set(seq, outcome);
+      for (const [seq, outcome] of await this.decidePart(streamId, part, msMax)) outcomes.set(seq, outcome);
     return outcomes;
   }
 
   /**
-   * Does what the handler said outright.
+   * Does what a `Poison` or `RetryLater` of the handler says.
    *
-   * @returns `undefined` where it said nothing of the kind
+   * @returns `undefined` when the error is neither
    */
-  private async settleVerdict(
+  private async applyVerdict(
     streamId: number,
     batch: Batch<E>,
     error: unknown,
@@ -275,15 +292,16 @@ export class BatchProcessor<E> implements Decider {
     if (!isVerdict || message === undefined || !(error instanceof HandlerError)) return undefined;
     const isOfAll = verdict instanceof RetryLater && error.circumstances.seq === undefined;
     if (batch.poison.length > 0 || (more.length > 0 && !isOfAll))
-      return this.settleParts(streamId, batch, error, msMax);
+      return this.decideParts(streamId, batch, error, msMax);
     if (verdict instanceof Poison) return this.giveUp(streamId, message, verdict.reason, verdict.message);
     return later(sequencesOf(batch), verdict.delayMs);
   }
 
   /**
-   * Tries messages taken at random, each by itself, until one is stored.
+   * Tries random messages, each alone, until one is stored.
    *
-   * @returns its outcome; nothing settled where the batch is to be divided all the same; `undefined` when all failed
+   * @returns its outcome; an empty map when the batch must be divided all the same; `undefined` when all
+   *   failed
    */
   private async sample(
     streamId: number,
@@ -299,20 +317,24 @@ export class BatchProcessor<E> implements Decider {
     return undefined;
   }
 
-  private async settleRest(
+  private async decideRest(
     streamId: number,
     batch: Batch<E>,
-    settled: Outcomes,
+    decided: Outcomes,
     failure: Failure,
   ): Promise<Outcomes> {
-    const messages = batch.messages.filter(({ delivery }) => !settled.has(delivery.seq));
+    const messages = batch.messages.filter(({ delivery }) => !decided.has(delivery.seq));
     const outcomes = await this.divide(streamId, { ...batch, messages }, failure);
-    for (const [seq, outcome] of settled) outcomes.set(seq, outcome);
+    for (const [seq, outcome] of decided) outcomes.set(seq, outcome);
     return outcomes;
   }
 
-  /** A message that failed alone, and what the probe said after that. */
-  private async settleAlone(
+  /**
+   * Decides on a message that failed alone.
+   *
+   * @param stateThen what the probe said after the failure
+   */
+  private async decideAlone(
     streamId: number,
     message: Message<E>,
     failure: unknown,
@@ -329,38 +351,38 @@ export class BatchProcessor<E> implements Decider {
       const tried = await this.attempt(streamId, { messages: [message], poison: [] });
       if (tried instanceof Map) return tried;
       error = tried.error;
-      const said = await this.settleVerdict(streamId, { messages: [message], poison: [] }, error);
-      if (said) return said;
+      const outcomes = await this.applyVerdict(streamId, { messages: [message], poison: [] }, error);
+      if (outcomes) return outcomes;
       if (isItsOwn && this.probe.isRefusal(error))
         return this.giveUp(streamId, message, 'refused_by_store', describe(error));
       state = await this.probe.check(streamId, error);
     }
   }
 
-  /** As alone, but what waits is put back and its attempt withdrawn. */
-  private async settleSuspect(streamId: number, batch: Batch<E>): Promise<Outcomes> {
+  /** Decides on a suspect. Instead of waiting, it is put back, and its attempt is withdrawn. */
+  private async decideSuspect(streamId: number, batch: Batch<E>): Promise<Outcomes> {
     const tried = await this.attempt(streamId, batch);
     if (tried instanceof Map) return tried;
     const [message] = batch.messages;
-    const said = await this.settleVerdict(streamId, batch, tried.error);
-    if (said) {
-      // It did not fail, and it has not ended the process.
+    const outcomes = await this.applyVerdict(streamId, batch, tried.error);
+    if (outcomes) {
+      // The message neither failed nor ended the process.
       await this.attempts.withdraw(streamId, message?.delivery.seq ?? 0);
-      return said;
+      return outcomes;
     }
     const state = message === undefined ? 'broken' : await this.probe.check(streamId, tried.error);
     if (
       message !== undefined &&
       (state === 'works' || (state === 'unknown' && isAboutTheValue(rootOf(tried.error))))
     )
-      return this.settleAlone(streamId, message, tried.error, state);
+      return this.decideAlone(streamId, message, tried.error, state);
     const seqs = sequencesOf(batch);
     for (const seq of seqs) await this.attempts.withdraw(streamId, seq);
     await this.gate.waitForStore(tried.error, 0);
     return putBack(seqs);
   }
 
-  /** An attempt of a message that fails by its own fault. */
+  /** Counts a failed attempt of a message that is at fault itself. */
   private async failAlone(streamId: number, message: Message<E>, error: unknown): Promise<Outcomes> {
     const { seq } = message.delivery;
     const isSlow = failureOf(error) === 'timeout';
@@ -389,7 +411,7 @@ export class BatchProcessor<E> implements Decider {
     const { delivery, topic, eventId } = message;
     const poison = [{ delivery, topic, eventId, reason, detail }];
     const tried = await this.attempt(streamId, { messages: [], poison, suspects: [delivery.seq] });
-    if (!(tried instanceof Map)) return this.burial.settle(streamId, poison, tried.error);
+    if (!(tried instanceof Map)) return this.deadLetters.afterFailure(streamId, poison, tried.error);
     this.slow.delete(streamId, delivery.seq);
     return tried;
   }

@@ -1,9 +1,3 @@
-/**
- * The bounds of a consumer: their defaults, and the relations between them.
- *
- * A wrong relation shows itself late and far away: a prefetch below a batch means that no batch is ever full, and a pool that is
- * too small lets a slow handler starve another. So every problem is said at the start, all of them in one error.
- */
 import type { ConsumerSettings } from './consumer-settings.js';
 import { PULL_BYTES_MIN } from './jetstream/pull-session.js';
 import type { ProcessorSettings } from './processor-settings.js';
@@ -11,7 +5,10 @@ import type { ProcessorSettings } from './processor-settings.js';
 /** All bounds of a consumer. */
 export type ConsumerBounds = ConsumerSettings & ProcessorSettings;
 
-/** What is taken for a bound that is left out. `handlerMsMax` follows from `transactionMsMax`, where that is given. */
+/**
+ * The defaults of the bounds. The default of `handlerMsMax` follows from `transactionMsMax`, if that is
+ * given.
+ */
 export const DEFAULT_BOUNDS: Readonly<ConsumerBounds & { handlerMsMax: number }> = {
   batchSize: 100,
   batchBytes: 8_388_608,
@@ -25,12 +22,18 @@ export const DEFAULT_BOUNDS: Readonly<ConsumerBounds & { handlerMsMax: number }>
   handlerMsMax: 30_000,
 };
 
-/** A handler is left so long after the bound on its transaction: what Postgres ends is told apart by its own words. */
+/**
+ * How much longer than its transaction a handler may take. Then the error of Postgres comes first, and says
+ * what happened.
+ */
 const HANDLER_MS_MORE = 1_000;
-/** Besides those of its transactions: one for what is too slow to be among them, and one for what stands between them. */
+/**
+ * Connections in addition to those of the batches: one for slow messages, and one for statements between
+ * transactions.
+ */
 const FURTHER_CONNECTIONS = 2;
 
-/** The bounds with what was left out. */
+/** Completes bounds with the defaults. */
 export function boundsWith(given: Partial<ConsumerBounds>): ConsumerBounds {
   const { transactionMsMax } = given;
   const handlerMsMax =
@@ -38,7 +41,11 @@ export function boundsWith(given: Partial<ConsumerBounds>): ConsumerBounds {
   return { ...DEFAULT_BOUNDS, handlerMsMax, ...given };
 }
 
-/** How many connections of a pool consumers may use at a time, so that a slow one never keeps another waiting. */
+/**
+ * Returns how many connections a pool needs, so that a slow consumer never keeps another one waiting.
+ *
+ * @param consumers the number of consumers that share the pool
+ */
 export function connectionsNeeded(
   consumers: number,
   { batchesInFlight = DEFAULT_BOUNDS.batchesInFlight }: Partial<ConsumerBounds> = {},
@@ -46,7 +53,7 @@ export function connectionsNeeded(
   return consumers * (batchesInFlight + FURTHER_CONNECTIONS);
 }
 
-/** Bounds that are whole numbers, with the least that each may be. */
+/** Bounds that are whole numbers, with their minimum. */
 const WHOLE = {
   batchSize: 1,
   batchBytes: 1,
@@ -56,7 +63,12 @@ const WHOLE = {
   attemptsMax: 1,
 } as const;
 
-/** Everything that is wrong with bounds, a sentence each. */
+/**
+ * Checks bounds and the relations between them. @returns one sentence for each problem
+ *
+ * A wrong relation shows late and far from its cause. With a prefetch below a batch, for example, no batch is
+ * ever full. So the start reports every problem, all of them in one error.
+ */
 export function problemsOf(bounds: ConsumerBounds): string[] {
   const problems: string[] = [];
   for (const [name, min] of Object.entries(WHOLE) as [keyof typeof WHOLE, number][]) {
@@ -89,7 +101,7 @@ function relationsBroken(bounds: ConsumerBounds): string[] {
     );
   if (!(prefetchBytes >= PULL_BYTES_MIN))
     problems.push(
-      `prefetchBytes is ${prefetchBytes}; below ${PULL_BYTES_MIN}, nothing would ever be asked for`,
+      `prefetchBytes is ${prefetchBytes}; below ${PULL_BYTES_MIN}, nothing would ever be requested`,
     );
   if (!(handlerMsMax > 0)) problems.push(`handlerMsMax is ${handlerMsMax}; it must be more than 0`);
   if (transactionMsMax === undefined) return problems;
@@ -97,7 +109,7 @@ function relationsBroken(bounds: ConsumerBounds): string[] {
     problems.push(`transactionMsMax is ${transactionMsMax}; it must be more than 0`);
   if (handlerMsMax > transactionMsMax + HANDLER_MS_MORE)
     problems.push(
-      `handlerMsMax is ${handlerMsMax}, which no handler reaches: Postgres ends the transaction after ` +
+      `handlerMsMax is ${handlerMsMax}, which no handler can reach: Postgres ends the transaction after ` +
         `transactionMsMax, ${transactionMsMax}`,
     );
   return problems;

@@ -1,28 +1,33 @@
-/** What a consumer did since the process began, in figures that only grow: for a program's metrics. */
 import type { ConsumerEvent, Observer } from './outcome.js';
 
-/** Counts; each event of the stream may be counted more than once, by this process and by others. */
+/**
+ * What a consumer did since the process began. Each figure only grows. An event may be counted more than
+ * once, by this process and by others.
+ */
 export interface ConsumerCounts {
-  /** Calls of what decides, and milliseconds spent in them. */
+  /** Batches that were decided, and the milliseconds spent on them. */
   batches: number;
   batchMs: number;
   stored: number;
   /** Includes `conflicts`. */
   duplicates: number;
   conflicts: number;
-  /** Deliveries of what had been processed before: nothing changed. */
+  /** Redeliveries of messages that the inbox knew. Nothing changed. */
   alreadyProcessed: number;
   deadLetters: number;
-  /** Deliveries to come again, for whichever reason. */
+  /** Deliveries that will come again, for any reason. */
   retries: number;
-  /** Attempts of single events that failed. */
+  /** Failed attempts of single events. */
   failures: number;
   isolated: number;
   sessionsLost: number;
   outages: number;
 }
 
-/** Give its `observe` to the transport, and read `counts` whenever metrics are asked for. */
+/**
+ * An observer that counts, for a program's metrics. Give `observe` to the transport, and read `counts` at any
+ * time.
+ */
 export class ConsumerFigures {
   readonly counts: ConsumerCounts = {
     batches: 0,
@@ -39,7 +44,7 @@ export class ConsumerFigures {
     outages: 0,
   };
 
-  /** @param next is told as well */
+  /** @param next an observer that receives the same events */
   constructor(private readonly next: Observer = () => undefined) {}
 
   readonly observe: Observer = (event) => {
@@ -62,7 +67,7 @@ export class ConsumerFigures {
     counts.batchMs += ms;
     for (const outcome of outcomes.values()) {
       if (outcome.kind === 'stored') counts.stored += 1;
-      else if (outcome.kind === 'settled') counts.alreadyProcessed += 1;
+      else if (outcome.kind === 'already-processed') counts.alreadyProcessed += 1;
       else if (outcome.kind === 'dead-letter') counts.deadLetters += 1;
       else if (outcome.kind === 'retry') counts.retries += 1;
       else if (outcome.kind === 'duplicate') {

@@ -1,16 +1,19 @@
-/** How much a consumer takes at a time. */
-import type { BatchBounds } from './intake.js';
+import type { BatchBounds } from './batch-buffer.js';
 
-/** Bounds of a consumer. */
+/** How much a consumer takes at a time. */
 export interface ConsumerSettings extends BatchBounds {
-  /** Transactions at the same time. */
+  /** Transactions that are open at the same time. */
   readonly batchesInFlight: number;
-  /** Deliveries held or asked for, at most. */
+  /** Deliveries that are held or requested, at most. */
   readonly prefetch: number;
-  /** Bytes of their bodies, at most: large messages would fill the memory long before their number is reached. */
+  /**
+   * Bytes of their bodies, at most. Large messages would fill the memory long before their number reaches its
+   * bound.
+   */
   readonly prefetchBytes: number;
   /**
-   * A message that was delivered more often, and over which a process may have ended, is processed alone. With 0 every message is.
+   * A message that was delivered more often than this is processed alone, if a process may have ended over
+   * it. With 0, every message is processed alone.
    */
   readonly isolateAfterDeliveries: number;
 }

@@ -1,20 +1,3 @@
-/**
- * Turns at-least-once delivery into one effect per event.
- *
- *        ┌────── lost: look at the consumer and the history again ◀──┐
- *   open ─pull─▶ intake ─batch─▶ one transaction ─commit─▶ ack each ─┘
- *                                   └─rollback─▶ wait, divide or nak with delay (batch-processor.ts)
- *
- * Promise: effect, ledger row and count commit together; the ack is sent only after that. A crash between commit
- * and ack costs one redelivery, which the inbox turns into nothing.
- *
- * Nothing is taken from a stream whose history is not the one that was stored: each session begins with a comparison,
- * and whatever looks like going back ends it (a stream that ends earlier, a first delivery that comes again).
- *
- * Bounds: at most `prefetch` deliveries of `prefetchBytes` are asked for or held, at most `batchesInFlight` transactions are open.
- * Pulling needs no switch for outages: held deliveries fill the bound, progress is signalled for them (held-deliveries.ts), and nothing more
- * is asked.
- */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { ConsumerSettings } from './consumer-settings.js';
@@ -23,16 +6,16 @@ import type { Delivery } from './delivery.js';
 import { DeliveryCheck } from './delivery-check.js';
 import { type ConsumerHealth, healthOf } from './health.js';
 import { HeldDeliveries } from './held-deliveries.js';
-import { Intake } from './intake.js';
+import { BatchBuffer } from './batch-buffer.js';
 import { suspectsOf } from './isolation.js';
-import type { ConsumerSight, DurableConsumer } from './jetstream/durable-consumer.js';
+import type { ConsumerState, DurableConsumer } from './jetstream/durable-consumer.js';
 import { PullSession } from './jetstream/pull-session.js';
 import { Watchdog } from './jetstream/watchdog.js';
 import { LeaderFollower, type MoveConnection } from './leader-follower.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Observer, Outcome, Postponed } from './outcome.js';
 import { ForeignEvidence } from './foreign-evidence.js';
-import { putBack, seeConsumer } from './session-history.js';
+import { putBack, inspectConsumer } from './session-history.js';
 import { settle } from './settlement.js';
 import { SlowLane } from './slow-messages.js';
 import { byStreamId, type StreamHistory, type StreamIncarnation } from './stream-history.js';
@@ -40,38 +23,58 @@ import { byStreamId, type StreamHistory, type StreamIncarnation } from './stream
 /** What a consumer works with. */
 export interface ConsumerParts {
   readonly connection: NatsConnection;
-  /** Takes the connection to a broker, to follow the consumer's leader. Left out where others use the connection too. */
+  /**
+   * Moves the connection to a broker, so that it follows the consumer's leader. It is left out when other
+   * code uses the connection too.
+   */
   readonly moveTo?: MoveConnection | undefined;
   readonly durable: DurableConsumer;
   readonly processor: Decider;
   readonly gate: OutageGate;
   readonly history: StreamHistory;
-  /** Makes the consumer anew when it is gone. It may be forbidden: then it throws, and somebody else must. */
+  /** Creates a missing consumer. It throws where the brokers forbid that; then an operator must create it. */
   readonly recreate: () => Promise<void>;
   readonly observe: Observer;
 }
 
-/** The time during which sequences mean the same: one incarnation of the stream. */
-interface Era {
+/** The work on one incarnation of the stream, within which sequences compare. */
+interface IncarnationScope {
   readonly incarnation: StreamIncarnation;
-  readonly intake: Intake;
-  readonly over: AbortController;
+  readonly buffer: BatchBuffer;
+  readonly ended: AbortController;
 }
 
 const REOPEN_MS = 250;
 const REOPEN_MS_MAX = 2_000;
 const BATCH_FAILED_DELAY_MS = 5_000;
-/** An outage that begins while we stop is not waited out. */
+/** How long a stop waits for batches in flight. An outage that begins meanwhile is not waited out. */
 const STOP_GRACE_MS = 6_000;
 
-/** A durable consumer at work. */
+/**
+ * Turns at-least-once delivery into one effect per event.
+ *
+ *          ┌──── lost: inspect the consumer and its history again ◀────┐
+ *   open ──┴─pull─▶ buffer ─batch─▶ one transaction ─commit─▶ ack each ┘
+ *                                   └─rollback─▶ wait, divide or nak with delay (batch-processor.ts)
+ *
+ * Promise: the effect, the inbox row and the count commit together, and the ack is sent only after that. A
+ * crash between commit and ack costs one redelivery, which the inbox turns into nothing.
+ *
+ * No event is taken from a stream whose history differs from the stored one. Each session begins with a
+ * comparison. It ends at any sign that the stream went back, such as an earlier end or a repeated first
+ * delivery.
+ *
+ * Bounds: at most `prefetch` deliveries of `prefetchBytes` are requested or held, and at most
+ * `batchesInFlight` transactions are open. An outage needs no special case: held deliveries fill the bound,
+ * progress is signalled for them (held-deliveries.ts), and no more are requested.
+ */
 export class IdempotentConsumer {
   private readonly stopping = new AbortController();
   private readonly slots = new Set<Promise<void>>();
   private readonly lane = new SlowLane();
   private readonly follower: LeaderFollower;
   private readonly held = new HeldDeliveries();
-  private era: Era | undefined;
+  private scope: IncarnationScope | undefined;
   private readonly evidence = new ForeignEvidence();
   private session: PullSession | undefined;
   private running: Promise<void> | undefined;
@@ -84,7 +87,7 @@ export class IdempotentConsumer {
     this.follower = new LeaderFollower(parts, () => this.held.size > 0, this.stopping.signal);
   }
 
-  /** Begins. Resolves with the first session, so that whoever waits knows that events flow. */
+  /** Starts the consumer. It resolves when the first session is open and events can flow. */
   async start(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.running = this.run(resolve);
@@ -92,31 +95,35 @@ export class IdempotentConsumer {
     });
   }
 
-  /** @param stuckMs for how long nothing may have happened while deliveries are here */
+  /**
+   * Returns the health of the consumer.
+   *
+   * @param stuckMs how long the consumer may hold deliveries without progress
+   */
   health(stuckMs: number): ConsumerHealth {
     return healthOf(this.session !== undefined, this.parts.gate.isOut, this.held, stuckMs);
   }
 
-  /** A handler returned. */
+  /** Notes that a handler returned. */
   progressed(): void {
     this.held.progressed();
   }
 
   /**
-   * Takes no more, finishes the batches in flight and acknowledges them; what only waited is handed back. During
-   * an outage nothing can be finished: then everything is handed back.
+   * Stops the consumer. It finishes and acknowledges the batches in flight, and hands back waiting
+   * deliveries. During an outage no batch can be finished, so every delivery is handed back.
    */
   async stop(): Promise<void> {
     this.stopping.abort();
     this.session?.close();
-    for (const delivery of this.era?.intake.clear() ?? []) this.handBack(delivery);
+    for (const delivery of this.scope?.buffer.clear() ?? []) this.handBack(delivery);
     const graceMs = this.parts.gate.isOut ? 0 : STOP_GRACE_MS;
-    const outOfPatience = setTimeout(() => this.parts.gate.stop(), graceMs);
+    const graceTimer = setTimeout(() => this.parts.gate.stop(), graceMs);
     await this.running;
     await this.working;
     await Promise.all([...this.slots, this.lane.isEmpty]);
-    clearTimeout(outOfPatience);
-    this.endEra();
+    clearTimeout(graceTimer);
+    this.endIncarnation();
     this.held.stop();
     if (!this.parts.connection.isClosed()) await this.parts.connection.flush().catch(() => undefined);
   }
@@ -124,19 +131,19 @@ export class IdempotentConsumer {
   private async run(onFirstSession: () => void): Promise<void> {
     for (let failures = 0; !this.isStopping(); failures++) {
       try {
-        const sight = await this.follower.seeConsumer();
-        const { name, identity } = sight.stream;
-        const ask = (): Promise<StreamIncarnation> => this.evidence.ask(this.parts.history, sight.stream);
+        const state = await this.follower.inspectConsumer();
+        const { name, identity } = state.stream;
+        const ask = (): Promise<StreamIncarnation> => this.evidence.ask(this.parts.history, state.stream);
         const incarnation = await this.parts.gate.pass(ask);
         if (this.isStopping()) return;
-        const era = this.enterEra(incarnation);
-        this.held.signalWithin(sight.ackWaitMs);
-        const isPutBack = await putBack(this.parts, incarnation, sight);
-        const placed = isPutBack ? await seeConsumer(this.parts) : sight;
+        const scope = this.enterIncarnation(incarnation);
+        this.held.setAckWait(state.ackWaitMs);
+        const isPutBack = await putBack(this.parts, incarnation, state);
+        const placed = isPutBack ? await inspectConsumer(this.parts) : state;
         this.parts.observe({ type: 'session-opened', stream: name, identity });
         onFirstSession();
         failures = 0;
-        const reason = await this.pullUntilLost(era, placed);
+        const reason = await this.pullUntilLost(scope, placed);
         if (reason !== undefined) this.parts.observe({ type: 'session-lost', reason });
       } catch (error) {
         if (this.isStopping()) return;
@@ -148,16 +155,16 @@ export class IdempotentConsumer {
     }
   }
 
-  /** @returns why the session ended, or `undefined` when we ended it */
-  private async pullUntilLost(era: Era, sight: ConsumerSight): Promise<string | undefined> {
+  /** Pulls until the session ends. @returns why it was lost, or `undefined` when this consumer ended it */
+  private async pullUntilLost(scope: IncarnationScope, state: ConsumerState): Promise<string | undefined> {
     const { signal } = this.stopping;
     let stopped: (() => void) | undefined;
     let watchdog: Watchdog | undefined;
     try {
       return await new Promise<string | undefined>((resolve) => {
-        const { session, check } = this.openSession(era, sight, resolve);
+        const { session, check } = this.openSession(scope, state, resolve);
         this.session = session;
-        watchdog = this.watch(session, check, sight);
+        watchdog = this.watch(session, check, state);
         stopped = (): void => {
           resolve(undefined);
         };
@@ -173,26 +180,26 @@ export class IdempotentConsumer {
   }
 
   private openSession(
-    era: Era,
-    sight: ConsumerSight,
+    scope: IncarnationScope,
+    state: ConsumerState,
     onLost: (reason: string) => void,
   ): { session: PullSession; check: DeliveryCheck<Delivery> } {
-    const { stream, consumer, inboxPrefix, apiPrefix } = this.parts.durable.address;
-    const check = new DeliveryCheck<Delivery>(sight, this.parts.durable, {
+    const { stream, consumer, replyPrefix, apiPrefix } = this.parts.durable.address;
+    const check = new DeliveryCheck<Delivery>(state, this.parts.durable, {
       onTrusted: (delivery) => {
-        era.intake.add(delivery);
+        scope.buffer.add(delivery);
       },
       onDoubt: ({ reason, isSplit }, waiting) => {
         for (const delivery of waiting) this.handBack(delivery);
         session.lose(reason);
-        // It may be forbidden; then the reason says what somebody else has to do.
-        if (isSplit) void this.parts.durable.leadFrom(sight.stream.leader).catch(() => undefined);
+        // The brokers may forbid it. Then the reason tells the operator what to do.
+        if (isSplit) void this.parts.durable.leadFrom(state.stream.leader).catch(() => undefined);
       },
     });
     const session = new PullSession(this.parts.connection, {
       stream,
       consumer,
-      inboxPrefix,
+      replyPrefix,
       apiPrefix,
       onDelivery: (delivery) => {
         this.held.add(delivery);
@@ -206,21 +213,21 @@ export class IdempotentConsumer {
     return { session, check };
   }
 
-  private watch(session: PullSession, check: DeliveryCheck<Delivery>, before: ConsumerSight): Watchdog {
+  private watch(session: PullSession, check: DeliveryCheck<Delivery>, before: ConsumerState): Watchdog {
     const { durable, gate, observe } = this.parts;
     return new Watchdog({
       session,
       before,
-      look: async () => {
+      inspect: async () => {
         await check.askAboutNewest();
-        const sight = await durable.look();
-        if (sight) this.held.signalWithin(sight.ackWaitMs);
-        return sight;
+        const state = await durable.inspect();
+        if (state) this.held.setAckWait(state.ackWaitMs);
+        return state;
       },
-      // During an outage every worker holds what it has.
+      // During an outage every worker keeps its deliveries.
       isHeld: (seq) => gate.isOut || this.held.seqs().has(seq),
-      giveBack: (firstSeq, lastSeq, sight) => {
-        durable.giveBack(firstSeq, lastSeq, sight, this.held.seqs());
+      giveBack: (firstSeq, lastSeq, state) => {
+        durable.giveBack(firstSeq, lastSeq, state, this.held.seqs());
         observe({ type: 'given-back', firstSeq, lastSeq });
       },
       onFlow: () => {
@@ -229,40 +236,40 @@ export class IdempotentConsumer {
     });
   }
 
-  private enterEra(incarnation: StreamIncarnation): Era {
-    if (this.era?.incarnation.streamId === incarnation.streamId) return this.era;
-    this.endEra();
-    const intake = new Intake(this.settings);
-    const era: Era = { incarnation, intake, over: new AbortController() };
-    this.era = era;
-    this.working = this.workThrough(era);
-    return era;
+  private enterIncarnation(incarnation: StreamIncarnation): IncarnationScope {
+    if (this.scope?.incarnation.streamId === incarnation.streamId) return this.scope;
+    this.endIncarnation();
+    const buffer = new BatchBuffer(this.settings);
+    const scope: IncarnationScope = { incarnation, buffer, ended: new AbortController() };
+    this.scope = scope;
+    this.working = this.workThrough(scope);
+    return scope;
   }
 
-  private endEra(): void {
-    // Sequences that mean other messages now: nobody waits for an answer.
-    for (const delivery of this.era?.intake.clear() ?? []) this.held.delete(delivery);
-    this.era?.over.abort();
-    this.era = undefined;
+  private endIncarnation(): void {
+    // These sequences mean other messages now, so the broker expects no answer.
+    for (const delivery of this.scope?.buffer.clear() ?? []) this.held.delete(delivery);
+    this.scope?.ended.abort();
+    this.scope = undefined;
   }
 
-  private async workThrough(era: Era): Promise<void> {
-    const signal = AbortSignal.any([era.over.signal, this.stopping.signal]);
+  private async workThrough(scope: IncarnationScope): Promise<void> {
+    const signal = AbortSignal.any([scope.ended.signal, this.stopping.signal]);
     const isOver = (): boolean => signal.aborted;
     while (!isOver()) {
-      const taken = await era.intake.take(signal, () => this.slots.size === 0);
-      for (const [streamId, batch] of byStreamId(era.incarnation, taken))
-        await this.workOn(era, streamId, batch, isOver);
+      const taken = await scope.buffer.take(signal, () => this.slots.size === 0);
+      for (const [streamId, batch] of byStreamId(scope.incarnation, taken))
+        await this.workOn(scope, streamId, batch, isOver);
     }
   }
 
   private async workOn(
-    era: Era,
+    scope: IncarnationScope,
     streamId: number,
     taken: readonly Delivery[],
     isOver: () => boolean,
   ): Promise<void> {
-    const batch = taken.filter((delivery) => !this.workInLane(era, streamId, delivery));
+    const batch = taken.filter((delivery) => !this.workInLane(scope, streamId, delivery));
     while (this.slots.size >= this.settings.batchesInFlight) await Promise.race(this.slots);
     const { isolateAfterDeliveries } = this.settings;
     const suspected = this.isStopping()
@@ -273,7 +280,7 @@ export class IdempotentConsumer {
       return;
     }
     const others = batch.filter(({ seq }) => !suspected.has(seq));
-    if (others.length > 0) this.workAside(era, streamId, others);
+    if (others.length > 0) this.workAside(scope, streamId, others);
     if (suspected.size > 0) await Promise.all(this.slots);
     for (const suspect of batch.filter(({ seq }) => suspected.has(seq))) {
       const { seq, deliveryCount: deliveries } = suspect;
@@ -282,35 +289,35 @@ export class IdempotentConsumer {
         continue;
       }
       this.parts.observe({ type: 'isolated', seq, deliveries });
-      await this.work(era, [suspect], () => this.parts.processor.processSuspect(streamId, suspect));
+      await this.work(scope, [suspect], () => this.parts.processor.processSuspect(streamId, suspect));
     }
   }
 
-  /** Sees to a message that took too long before. @returns whether it is one */
-  private workInLane(era: Era, streamId: number, delivery: Delivery): boolean {
+  /** Processes a message in the slow lane if it took too long before. @returns whether it did */
+  private workInLane(scope: IncarnationScope, streamId: number, delivery: Delivery): boolean {
     const { processor } = this.parts;
     if (!processor.isSlow(streamId, delivery.seq)) return false;
     const isTaken = this.lane.add(async () => {
-      if (this.isStopping() || era.over.signal.aborted) this.postpone(era, delivery);
-      else await this.work(era, [delivery], () => processor.process(streamId, [delivery]));
+      if (this.isStopping() || scope.ended.signal.aborted) this.postpone(scope, delivery);
+      else await this.work(scope, [delivery], () => processor.process(streamId, [delivery]));
     });
     if (!isTaken) this.answer(delivery, { kind: 'retry', delayMs: BATCH_FAILED_DELAY_MS });
     return true;
   }
 
   /** Processes a batch in a slot of its own. */
-  private workAside(era: Era, streamId: number, batch: readonly Delivery[]): void {
+  private workAside(scope: IncarnationScope, streamId: number, batch: readonly Delivery[]): void {
     const process = (): Promise<ReadonlyMap<number, Outcome>> =>
       this.parts.processor.process(streamId, batch);
-    const slot = this.work(era, batch, process).finally(() => {
+    const slot = this.work(scope, batch, process).finally(() => {
       this.slots.delete(slot);
     });
     this.slots.add(slot);
   }
 
-  /** Never rejects: whatever happens, every delivery gets an answer. */
+  /** Never rejects: every delivery gets an answer, whatever happens. */
   private async work(
-    era: Era,
+    scope: IncarnationScope,
     batch: readonly Delivery[],
     process: () => Promise<ReadonlyMap<number, Outcome>>,
   ): Promise<void> {
@@ -318,7 +325,7 @@ export class IdempotentConsumer {
       const outcomes = await process();
       for (const delivery of batch) {
         const outcome = outcomes.get(delivery.seq) ?? { kind: 'retry', delayMs: BATCH_FAILED_DELAY_MS };
-        if (outcome.kind === 'postponed') this.postpone(era, delivery);
+        if (outcome.kind === 'postponed') this.postpone(scope, delivery);
         else this.answer(delivery, outcome);
       }
     } catch (error) {
@@ -326,18 +333,18 @@ export class IdempotentConsumer {
       if (!stopped) this.parts.observe({ type: 'batch-failed', size: batch.length, error });
       const delayMs = stopped ? 1 : BATCH_FAILED_DELAY_MS;
       for (const delivery of batch) this.answer(delivery, { kind: 'retry', delayMs });
-      if (this.evidence.note(error, era.incarnation)) this.session?.lose(error.message);
+      if (this.evidence.note(error, scope.incarnation)) this.session?.lose(error.message);
     }
     this.pull();
   }
 
-  private postpone(era: Era, delivery: Delivery): void {
+  private postpone(scope: IncarnationScope, delivery: Delivery): void {
     if (this.isStopping()) this.handBack(delivery);
-    else if (era.over.signal.aborted) this.held.delete(delivery);
-    else era.intake.add(delivery);
+    else if (scope.ended.signal.aborted) this.held.delete(delivery);
+    else scope.buffer.add(delivery);
   }
 
-  /** So that another worker gets it at once. */
+  /** Another worker gets the delivery at once. */
   private handBack(delivery: Delivery): void {
     this.answer(delivery, { kind: 'retry', delayMs: 1 });
   }
@@ -347,11 +354,11 @@ export class IdempotentConsumer {
     try {
       settle(delivery, outcome);
     } catch {
-      // The connection is closed: the delivery comes again, and the inbox knows it.
+      // The connection is closed. The delivery comes again, and the inbox knows it.
     }
   }
 
-  /** Asked anew after every wait: the answer may have changed meanwhile. */
+  /** Checked again after every wait, because the answer may have changed. */
   private isStopping(): boolean {
     return this.stopping.signal.aborted;
   }

@@ -1,24 +1,27 @@
-/**
- * The port to a data layer of the program's own: what a handler gets as `manager`.
- *
- * A data layer opens connections and transactions by itself, and what it writes there is outside of the guarantee. So it is put
- * on the transaction of the inbox instead, by nothing but its `query`: then all that holds for a statement of the handler holds
- * for the data layer. After the call has ended its statements throw, and the transaction is not its to begin or to end.
- */
 import type { Transaction } from './effect.js';
 
-/** Gives a handler the data layer that it knows, on the transaction of one call. It is called when `manager` is first asked for. */
+/**
+ * The port to a data layer of the program: it returns what a handler gets as `manager`, on the transaction of
+ * one call.
+ *
+ * A data layer opens connections and transactions by itself, and its writes there would be outside of the
+ * guarantee. So it gets nothing but the `query` of the inbox's transaction. The rules for a handler's
+ * statements then hold for the data layer as well. After the call its statements throw, and it can neither
+ * begin nor end the transaction.
+ *
+ * It is called when the handler first reads `manager`.
+ */
 export type DataLayer<M = unknown> = (transaction: Transaction) => M;
 
-/** A `DataSource` of TypeORM, as far as it is used. */
+/** The part of TypeORM's `DataSource` that is used. */
 export interface TypeOrmSource<M> {
   createQueryRunner(): { readonly manager: M; connect(): Promise<unknown> };
 }
 
 /**
- * TypeORM: `manager` is an `EntityManager`. Its `transaction` sets a savepoint.
+ * The data layer of TypeORM: `manager` is an `EntityManager`, and its `transaction` sets a savepoint.
  *
- * @param dataSource of Postgres and initialized; none of its own connections is used
+ * @param dataSource an initialized data source of Postgres; none of its own connections is used
  */
 export function typeOrm<M>(dataSource: TypeOrmSource<M>): DataLayer<M> {
   return (transaction) => {
@@ -26,7 +29,7 @@ export function typeOrm<M>(dataSource: TypeOrmSource<M>): DataLayer<M> {
     const connection = {
       query: (text: string, values?: readonly unknown[]) => transaction.query(text, values),
     };
-    // Within a transaction, of depth 1: it would begin one of its own otherwise, for every save.
+    // At depth 0 it would begin a transaction of its own for every save.
     Object.assign(runner, {
       connect: () => Promise.resolve(connection),
       isTransactionActive: true,
@@ -36,9 +39,9 @@ export function typeOrm<M>(dataSource: TypeOrmSource<M>): DataLayer<M> {
   };
 }
 
-/** Where no data layer was given. */
+/** Stands in for a data layer that was not given. @throws always, with the option to set */
 export function noDataLayer(): never {
   throw new Error(
-    'there is no manager: give the transport an option dataLayer, for example typeOrm(dataSource)',
+    'the context has no manager: give the transport an option dataLayer, for example typeOrm(dataSource)',
   );
 }

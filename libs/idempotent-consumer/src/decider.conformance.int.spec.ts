@@ -1,4 +1,4 @@
-/** The inbox in Postgres and its twin in memory keep one contract, and decide alike whatever is delivered. */
+/** The inbox in Postgres and its in-memory twin keep one contract, and decide alike whatever is delivered. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createTestSystem, type TestSystem } from '#testing';
@@ -56,7 +56,7 @@ function inMemory(): Promise<Implementation> {
 deciderConformance('the inbox in Postgres', inPostgres);
 deciderConformance('the inbox in memory', inMemory);
 
-describe('both', () => {
+describe('the inbox in Postgres and the inbox in memory', () => {
   let system: TestSystem;
   beforeAll(async () => {
     system = await createTestSystem({ replicas: 1 });
@@ -65,7 +65,7 @@ describe('both', () => {
     await system.dispose();
   });
 
-  /** `foreign` stands for an error that proves another history. */
+  /** `foreign` stands for the error that proves another history. */
   type Verdict = ReadonlyMap<number, Outcome> | 'foreign';
 
   function verdictOf(deciding: Promise<Map<number, Outcome>>): Promise<Verdict> {
@@ -75,8 +75,8 @@ describe('both', () => {
     });
   }
 
-  it('decide alike, whatever is delivered how often and together with what', async () => {
-    // Under a sequence stands one message, and in another history another one, of another moment.
+  it('decide alike, however deliveries are repeated and batched', async () => {
+    // Each sequence has one message, and in another history another message with another publishing time.
     const stream = fc.array(fc.constantFrom('a', 'b', 'c', 'a/x', 'b/x', 'd'), {
       minLength: 24,
       maxLength: 24,

@@ -1,40 +1,43 @@
-/**
- * Whether what a session delivers comes from the history that the session began with.
- *
- *   first delivery ─ask the stream's leader─▶ the same message ─▶ trusted, and those that follow
- *                                       └───▶ another message ─▶ doubt
- *   newest delivery ─ask now and then───────▶ another message ─▶ doubt
- *
- * The broker that leads the consumer reads its own copy of the stream, which may be of another history than the copy of
- * the stream's leader. And a sequence that is delivered for the first time although the consumer had come further means
- * that the stream or the consumer went back. A doubt costs a new session, whose comparison finds what was stored of another
- * history meanwhile, and has it read again.
- */
 import type { Delivery } from './delivery.js';
-import type { ConsumerSight } from './jetstream/durable-consumer.js';
+import type { ConsumerState } from './jetstream/durable-consumer.js';
 
 /** Why deliveries are not trusted. */
 export interface Doubt {
   readonly reason: string;
-  /** Whether the broker that leads the consumer has another history than the one that leads the stream. */
+  /** Whether the leaders of the consumer and of the stream have different histories. */
   readonly isSplit: boolean;
 }
 
-/** Who hears of it. */
-export interface CheckEars<D> {
+/** What happens to checked deliveries. */
+export interface CheckListener<D> {
   readonly onTrusted: (delivery: D) => void;
-  /** Called once at most. `waiting` was delivered and has not been handed on. */
+  /** Called once at most. `waiting` are deliveries that were not handed on. */
   readonly onDoubt: (doubt: Doubt, waiting: readonly D[]) => void;
 }
 
-/** Asks the leader of the stream. Throws when it does not answer. */
+/** Asks the leader of the stream. Both methods throw when it does not answer. */
 export interface StreamLeader {
-  /** When a message was published; `undefined` when it does not have it. */
+  /**
+   * Returns when a message was published, in milliseconds, or `undefined` when the stream does not have it.
+   */
   publishedMs(seq: number): Promise<number | undefined>;
   lastSeq(): Promise<number>;
 }
 
-/** Checks the deliveries of one session. See the head of this file. */
+/**
+ * Checks that the deliveries of one session come from the history with which the session began.
+ *
+ *   first delivery ─ask the stream's leader─▶ same message ──▶ trusted, as are those that follow
+ *                                       └───▶ other message ─▶ doubt
+ *   newest delivery ─ask now and then───────▶ other message ─▶ doubt
+ *
+ * The broker that leads the consumer reads its own copy of the stream. That copy may be of another history
+ * than the one of the stream's leader. A first delivery below the consumer's position means that the stream
+ * or the consumer went back.
+ *
+ * A doubt costs a new session. The comparison at its start finds what was stored of another history, and the
+ * consumer reads those sequences again.
+ */
 export class DeliveryCheck<D extends Pick<Delivery, 'seq' | 'deliveryCount' | 'publishedAt'>> {
   private state: 'fresh' | 'asking' | 'trusted' | 'doubted' = 'fresh';
   private waiting: D[] = [];
@@ -42,20 +45,20 @@ export class DeliveryCheck<D extends Pick<Delivery, 'seq' | 'deliveryCount' | 'p
   private newest: D | undefined;
 
   constructor(
-    private readonly sight: Pick<ConsumerSight, 'deliveredSeq' | 'leader'>,
+    private readonly consumer: Pick<ConsumerState, 'deliveredSeq' | 'leader'>,
     private readonly stream: StreamLeader,
-    private readonly ears: CheckEars<D>,
+    private readonly listener: CheckListener<D>,
   ) {
-    this.highestSeq = sight.deliveredSeq;
+    this.highestSeq = consumer.deliveredSeq;
   }
 
-  /** Takes a delivery; it is handed on at once or, while the first one is asked about, a moment later. */
+  /** Takes a delivery. It is handed on at once, or after the answer about the first delivery. */
   take(delivery: D): void {
     if (delivery.deliveryCount === 1) {
       if (delivery.seq <= this.highestSeq) {
         this.waiting.push(delivery);
         this.doubt(
-          `sequence ${delivery.seq} comes for the first time once more: the stream went back`,
+          `sequence ${delivery.seq} is delivered for the first time again: the stream went back`,
           false,
         );
         return;
@@ -64,14 +67,16 @@ export class DeliveryCheck<D extends Pick<Delivery, 'seq' | 'deliveryCount' | 'p
       this.newest = delivery;
     }
     if (this.state === 'trusted') {
-      this.ears.onTrusted(delivery);
+      this.listener.onTrusted(delivery);
       return;
     }
     this.waiting.push(delivery);
     if (this.state === 'fresh') void this.askAboutFirst(delivery);
   }
 
-  /** Asks about the newest delivery, if there is one that was not asked about. Throws when there is no answer. */
+  /**
+   * Asks about the newest delivery, unless it was asked about before. @throws when the leader does not answer
+   */
   async askAboutNewest(): Promise<void> {
     const { newest } = this;
     this.newest = undefined;
@@ -91,13 +96,13 @@ export class DeliveryCheck<D extends Pick<Delivery, 'seq' | 'deliveryCount' | 'p
   private async isForeign({ seq, publishedAt }: D): Promise<boolean> {
     const published = await this.stream.publishedMs(seq);
     if (published !== undefined) return published !== publishedAt.getTime();
-    // Gone since, by age or by hand: nothing to compare with. Or the leader never had it.
+    // The message has left the stream, so there is nothing to compare. Or the leader never had it.
     return (await this.stream.lastSeq()) < seq;
   }
 
   private splitAt(seq: number): string {
     return (
-      `broker ${this.sight.leader ?? 'of the consumer'}, which leads the consumer, has another message under sequence ` +
+      `broker ${this.consumer.leader ?? 'of the consumer'}, which leads the consumer, has another message under sequence ` +
       `${seq} than the leader of the stream: stop it and remove its copy of the stream`
     );
   }
@@ -105,7 +110,7 @@ export class DeliveryCheck<D extends Pick<Delivery, 'seq' | 'deliveryCount' | 'p
   private trust(): void {
     if (this.state !== 'asking') return;
     this.state = 'trusted';
-    for (const delivery of this.waiting) this.ears.onTrusted(delivery);
+    for (const delivery of this.waiting) this.listener.onTrusted(delivery);
     this.waiting = [];
   }
 
@@ -114,14 +119,17 @@ export class DeliveryCheck<D extends Pick<Delivery, 'seq' | 'deliveryCount' | 'p
     this.state = 'doubted';
     const { waiting } = this;
     this.waiting = [];
-    this.ears.onDoubt({ reason, isSplit }, waiting);
+    this.listener.onDoubt({ reason, isSplit }, waiting);
   }
 }
 
-/** What two looks at a consumer and its stream say of a history that is not the same any more. */
-export function historyDoubt(before: ConsumerSight, now: ConsumerSight): string | undefined {
-  if (now.created !== before.created) return 'the consumer was made anew';
-  if (now.stream.identity !== before.stream.identity) return 'the stream was made anew';
+/**
+ * Compares two inspections of a consumer and its stream. @returns why the history is not the same, or
+ * `undefined`
+ */
+export function historyDoubt(before: ConsumerState, now: ConsumerState): string | undefined {
+  if (now.created !== before.created) return 'the consumer was created again';
+  if (now.stream.identity !== before.stream.identity) return 'the stream was created again';
   if (now.stream.lastSeq < before.stream.lastSeq)
     return `the stream ends at ${now.stream.lastSeq}, and ended at ${before.stream.lastSeq}`;
   if (now.deliveredSeq > now.stream.lastSeq)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { DeliveryCheck, type Doubt, historyDoubt } from './delivery-check.js';
-import type { ConsumerSight } from './jetstream/durable-consumer.js';
+import type { ConsumerState } from './jetstream/durable-consumer.js';
 
 interface Given {
   readonly seq: number;
@@ -14,7 +14,7 @@ const given = (seq: number, deliveryCount = 1, history = 0): Given => ({
   publishedAt: new Date(history + seq),
 });
 
-/** A check of a session that begins at a sequence, with a leader that has the messages of history 0. */
+/** A check of a session that begins at a sequence. The leader has the messages of history 0. */
 function checked(deliveredSeq: number, stream: { readonly gone?: number; readonly lastSeq?: number } = {}) {
   const trusted: number[] = [];
   const doubts: { readonly doubt: Doubt; readonly waiting: readonly number[] }[] = [];
@@ -33,7 +33,7 @@ function checked(deliveredSeq: number, stream: { readonly gone?: number; readonl
 const answered = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('the check of a session', () => {
-  it('hands on what comes, in order, once the first delivery is known to be of the stream', async () => {
+  it('hands deliveries on in order, once the first one is known to be of the stream', async () => {
     const { check, trusted, doubts } = checked(7);
     check.take(given(8));
     check.take(given(9));
@@ -44,7 +44,7 @@ describe('the check of a session', () => {
     expect([trusted, doubts]).toEqual([[8, 9, 10, 3], []]);
   });
 
-  it('takes a message that has left the stream for what it is', async () => {
+  it('trusts a first delivery that has left the stream', async () => {
     const { check, trusted } = checked(7, { gone: 8 });
     check.take(given(8));
     await answered();
@@ -53,8 +53,8 @@ describe('the check of a session', () => {
 
   it.each([
     ['another message', given(8, 1, 5_000), 100],
-    ['one that the stream has not reached', given(8), 7],
-  ])('hands on nothing when the first delivery is %s', async (_what, first, lastSeq) => {
+    ['a message that the stream has not reached', given(8), 7],
+  ])('hands no delivery on when the first one is %s', async (_what, first, lastSeq) => {
     const { check, trusted, doubts } = checked(7, { lastSeq });
     check.take(first);
     check.take(given(9));
@@ -85,8 +85,8 @@ describe('the check of a session', () => {
   });
 });
 
-describe('two looks at a consumer', () => {
-  const sight: ConsumerSight = {
+describe('two inspections of a consumer', () => {
+  const consumer: ConsumerState = {
     stream: {
       ...{ name: 'EVENTS', identity: 'x', firstSeq: 1, lastSeq: 10, leader: 'nats-1' },
       ...{ subjects: ['events.>'], metadata: {} },
@@ -101,21 +101,29 @@ describe('two looks at a consumer', () => {
     leader: 'nats-2',
   };
 
-  it.each<[string, ConsumerSight, RegExp]>([
-    ['nothing', { ...sight, stream: { ...sight.stream, lastSeq: 20 }, deliveredSeq: 15 }, /^no doubt$/],
-    ['a new consumer', { ...sight, created: 'later' }, /consumer was made anew/],
-    ['a new stream', { ...sight, stream: { ...sight.stream, identity: 'y' } }, /stream was made anew/],
+  it.each<[string, ConsumerState, RegExp]>([
+    [
+      'the same history',
+      { ...consumer, stream: { ...consumer.stream, lastSeq: 20 }, deliveredSeq: 15 },
+      /^no doubt$/,
+    ],
+    ['a new consumer', { ...consumer, created: 'later' }, /consumer was created again/],
+    [
+      'a new stream',
+      { ...consumer, stream: { ...consumer.stream, identity: 'y' } },
+      /stream was created again/,
+    ],
     [
       'a stream that ends earlier',
-      { ...sight, stream: { ...sight.stream, lastSeq: 9 } },
+      { ...consumer, stream: { ...consumer.stream, lastSeq: 9 } },
       /ends at 9, and ended at 10/,
     ],
     [
-      'a consumer ahead of it',
-      { ...sight, deliveredSeq: 11 },
+      'a consumer ahead of its stream',
+      { ...consumer, deliveredSeq: 11 },
       /at 11, ahead of the stream, which ends at 10/,
     ],
   ])('show %s', (_what, now, expected) => {
-    expect(historyDoubt(sight, now) ?? 'no doubt').toMatch(expected);
+    expect(historyDoubt(consumer, now) ?? 'no doubt').toMatch(expected);
   });
 });

@@ -1,53 +1,55 @@
-/** What comes from the broker, and what a decoder makes of it. */
-
-/** One delivery of one message. A message that is not settled in time is delivered again. */
+/** One delivery of one message. The broker redelivers a message that is not settled within the ack wait. */
 export interface Delivery {
-  /** Stream sequence: the message's identity within one making of the stream. */
+  /** The stream sequence: the identity of the message within one incarnation of the stream. */
   readonly seq: number;
   readonly subject: string;
+  /** The body of the message. */
   readonly data: Uint8Array;
-  /** The first value of a header, or `undefined`. */
+  /** Returns the first value of a header, or `undefined`. */
   header(name: string): string | undefined;
-  /** All headers as JSON text, or `undefined` when there are none. */
+  /** Returns all headers as JSON text, or `undefined` when there are none. */
   headersText(): string | undefined;
-  /** 1 at the first delivery. */
+  /** How often the message was delivered: 1 at the first delivery. */
   readonly deliveryCount: number;
-  /** When the broker took the message. */
+  /** When the broker accepted the message. */
   readonly publishedAt: Date;
-  /** Done: never deliver it again. */
+  /** Settles the message: the broker never delivers it again. */
   ack(): void;
-  /** Deliver it again, `delayMs` from now. */
+  /** Asks for a redelivery, `delayMs` milliseconds from now. */
   nak(delayMs: number): void;
-  /** Done, and not as intended: never deliver it again. */
+  /** Settles a message that failed for good: the broker never delivers it again. */
   term(reason: string): void;
-  /** Still at it: the time to settle begins anew. */
+  /** Signals progress: the ack wait begins again. */
   working(): void;
 }
 
-/** A message that was understood. */
+/** A message that the decoder could read. */
 export interface Message<E> {
   readonly delivery: Delivery;
-  /** Identity is topic and id together. */
+  /** The topic and the event id together are the identity of an event. */
   readonly topic: string;
   readonly eventId: string;
-  /** 64 bits of the content: equal means the same content, different means look closer. */
+  /** 64 bits of the content. Equal digests mean equal content; different digests need a comparison. */
   readonly digest: bigint;
   readonly event: E;
 }
 
-/** A message that no worker will ever understand, or that Postgres will never take. */
+/** A message that no worker can read, or that Postgres cannot store. */
 export interface PoisonMessage {
   readonly delivery: Delivery;
-  /** Under which it is counted; a bounded set of names. */
+  /** The topic under which the message is counted. There must be a bounded number of such names. */
   readonly topic: string;
   readonly eventId?: string;
   /** A short code, for example `not_json`. */
   readonly reason: string;
-  /** A sentence for whoever mends it. */
+  /** A sentence for the operator. */
   readonly detail: string;
 }
 
-/** Reads a delivery. It must not throw: what cannot be read is poison. What is ignored is acknowledged, and leaves no trace. */
+/**
+ * Reads a delivery. It must not throw: it returns `poison` for a message that it cannot read. An `ignored`
+ * message is acknowledged and leaves no trace.
+ */
 export type Decoder<E> = (
   delivery: Delivery,
 ) =>

@@ -1,45 +1,67 @@
-/** What a consumer does with events, once for each. */
 import type { QueryResult, QueryResultRow } from 'pg';
 import type { Message } from './delivery.js';
 
 /** The open transaction that the inbox and the effect share. */
 export interface Transaction {
-  /** Which making of the stream the sequences belong to. */
+  /** The incarnation of the stream to which the sequences belong. */
   readonly streamId: number;
+  /**
+   * Sends one statement to Postgres, within the transaction.
+   *
+   * @param text SQL with parameters `$1`, `$2` and so on; it may set savepoints, and may not begin or end the transaction
+   * @param values the parameters
+   * @throws the error of Postgres, or an error that names the handler for a statement after the end of its call
+   */
   query<R extends QueryResultRow = QueryResultRow>(
     text: string,
     values?: readonly unknown[],
   ): Promise<QueryResult<R>>;
 }
 
-/** How a consumer compares the content of duplicates, if it can. */
+/** How a consumer compares the content of duplicates. Both functions may be left out. */
 export interface Comparison<E> {
   /**
-   * Of duplicates whose digest differs from the first one's, finds those whose content really differs, and
-   * returns their sequences. Without this, a different digest is a conflict.
+   * Finds real conflicts among duplicates whose digest differs from that of the first message. If this is
+   * left out, each different digest is a conflict.
+   *
+   * @param candidates duplicates whose digests differ
+   * @returns the sequences of those whose content really differs
    */
   findConflicts?(candidates: readonly Message<E>[], transaction: Transaction): Promise<ReadonlySet<number>>;
 
-  /** JSON text to keep of a conflicting duplicate, so that it can be looked at. */
+  /**
+   * Returns the content of a conflicting duplicate as JSON text. The inbox keeps it, so that an operator can
+   * inspect it.
+   */
   contentOf?(message: Message<E>): string;
 }
 
 /** The effect of a consumer that takes many events at a time. */
 export interface Effect<E> extends Comparison<E> {
   /**
-   * Applies the effect of events, all of it through `transaction`, which commits with the inbox or not at all. None of them
-   * took effect before, or the transaction is rolled back: ids are claimed meanwhile, and where one proves to be there
-   * already, this is called again with the others.
+   * Applies the effect of events through `transaction`, which commits together with the inbox or not at all.
    *
-   * What it throws is the fault of one of the events: the batch is divided until that one stands alone. It is tried again
-   * with a growing delay, a bounded number of times, and then is a dead letter with the error. `Poison` and `RetryLater` say
-   * outright what is to become of an event. Nothing that it throws is an outage, except when its connection has died.
+   * The ids are claimed meanwhile. If one of them proves to be known, the transaction is rolled back and this
+   * is called again with the other events. So no event takes effect twice.
+   *
+   * An error is the fault of one of the events. The batch is divided until that event stands alone. It is
+   * retried with a growing delay, a bounded number of times, and then becomes a dead letter with the error.
+   * `Poison` and `RetryLater` state directly what happens to an event. An error of this function is never an
+   * outage, unless its connection was lost.
+   *
+   * @param fresh at least one event, none of which took effect before
    */
   apply(fresh: readonly Message<E>[], transaction: Transaction): Promise<void>;
 }
 
-/** The effect of a consumer that takes one event at a time. Those that come together share a transaction all the same. */
+/**
+ * The effect of a consumer that takes one event at a time. Events of one batch share a transaction all the
+ * same.
+ */
 export interface EventEffect<E> extends Comparison<E> {
-  /** As `apply` of `Effect`, for one event. What it throws is the fault of that event, and of no other. */
+  /**
+   * Applies the effect of one event, as `Effect.apply` does for many. An error is the fault of that event and
+   * of no other.
+   */
   applyOne(message: Message<E>, transaction: Transaction): Promise<void>;
 }

@@ -1,13 +1,18 @@
-/** What a session that ended says to the next one: the stream has another history than this inbox knows. */
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
-import type { StreamSight } from './jetstream/durable-consumer.js';
+import type { StreamState } from './jetstream/durable-consumer.js';
 import type { ForeignSequences, StreamHistory, StreamIncarnation } from './stream-history.js';
 
-/** Keeps the sequences that mean other messages, until the history was asked with them. */
+/**
+ * Evidence that one session leaves for the next one: the stream has another history than this inbox knows. It
+ * keeps the sequences that mean other messages, until the stream history has been asked with them.
+ */
 export class ForeignEvidence {
   private foreign: ForeignSequences | undefined;
 
-  /** @returns whether the session has to end: the error is about the stream's history */
+  /**
+   * Takes an error of a batch. @returns whether the session must end, because the error is about the stream's
+   * history
+   */
   note(error: unknown, { streamId }: StreamIncarnation): error is ForeignSequenceError {
     if (!(error instanceof ForeignSequenceError)) return false;
     if (error.isProof) {
@@ -17,8 +22,8 @@ export class ForeignEvidence {
     return true;
   }
 
-  /** Asks for the incarnation, with what is known. Forgets it when there was an answer. */
-  async ask(history: StreamHistory, stream: StreamSight): Promise<StreamIncarnation> {
+  /** Asks for the incarnation with the evidence, and forgets the evidence after an answer. */
+  async ask(history: StreamHistory, stream: StreamState): Promise<StreamIncarnation> {
     const { foreign } = this;
     const incarnation = await history.incarnation(stream, foreign);
     if (this.foreign === foreign) this.foreign = undefined;

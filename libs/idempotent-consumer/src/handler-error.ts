@@ -1,22 +1,21 @@
-/**
- * What is a handler's own fault, told apart from what happened to its connection and from what the inbox met.
- *
- * An SQLSTATE does not say whose error it is: a handler may misspell a table as well as an inbox may miss one. So what a
- * handler throws is wrapped where it is called, and only what is not wrapped may be an outage.
- */
 import { classifyDatabaseError, type DatabaseFailure } from '#postgres';
 
 /** What else is known of a handler's failure. */
 interface Circumstances {
-  /** The event that it was called with, where it is called with one at a time. */
+  /** The sequence of the event, if the handler is called with one event at a time. */
   readonly seq?: number | undefined;
-  /** It met a bound, whatever the error says. */
+  /** Whether it exceeded a time limit, whatever the error says. */
   readonly isTooSlow?: boolean;
-  /** It did not return, so that its connection may be in use by it. */
+  /** Whether the call did not return, so that it may still use its connection. */
   readonly isAbandoned?: boolean;
 }
 
-/** A failure of a handler. `cause` is what it threw. */
+/**
+ * A failure of a handler; `cause` is what it threw.
+ *
+ * An SQLSTATE does not say whose error it is: a handler may misspell a table, and an inbox may miss one. So
+ * the handler's errors are wrapped at the call. Only an error that is not wrapped can be an outage.
+ */
 export class HandlerError extends Error {
   override readonly name = 'HandlerError';
 
@@ -28,7 +27,7 @@ export class HandlerError extends Error {
   }
 }
 
-/** A handler did not return within its bound. */
+/** A handler did not return within its time limit. */
 export class HandlerTimeoutError extends Error {
   override readonly name = 'HandlerTimeoutError';
 
@@ -37,26 +36,29 @@ export class HandlerTimeoutError extends Error {
   }
 }
 
-/** A statement failed, and the handler went on as if it had not. Postgres takes nothing more in such a transaction. */
+/**
+ * A statement failed, and the handler continued as if it had succeeded. Postgres refuses every further
+ * statement in such a transaction.
+ */
 export class SwallowedError extends Error {
   override readonly name = 'SwallowedError';
 
   constructor(handler: string, cause: unknown) {
     const text = cause === undefined ? 'its error was not seen here' : describe(cause);
     super(
-      `a statement of handler "${handler}" failed, and the handler kept quiet about it (${text}): ` +
-        'the transaction cannot be committed; let the error through, or use a savepoint',
+      `a statement of handler "${handler}" failed, and the handler swallowed the error (${text}): ` +
+        'the transaction cannot be committed; rethrow the error, or use a savepoint',
       { cause },
     );
   }
 }
 
-/** What a handler threw, or the error itself where no handler threw it. */
+/** Returns what a handler threw, or the error itself if no handler threw it. */
 export function rootOf(error: unknown): unknown {
   return error instanceof HandlerError ? error.cause : error;
 }
 
-/** What a failure means. Nothing that a handler throws is an outage, whatever it looks like. */
+/** Classifies a failure. A handler's error is never an outage, even if it resembles one. */
 export function failureOf(error: unknown): DatabaseFailure {
   if (!(error instanceof HandlerError)) return classifyDatabaseError(error);
   if (error.circumstances.isTooSlow === true) return 'timeout';
@@ -64,7 +66,7 @@ export function failureOf(error: unknown): DatabaseFailure {
   return failure === 'outage' ? 'other' : failure;
 }
 
-/** An error in words, with its code where Postgres gave it one. */
+/** Describes an error in words, with its SQLSTATE if it has one. */
 export function describe(error: unknown): string {
   const root = rootOf(error);
   if (!(root instanceof Error)) return String(root);

@@ -1,4 +1,7 @@
-/** What a handler does wrong is its own: its event is given up with the error, its neighbours are stored. */
+/**
+ * A mistake of a handler harms its own event: that becomes a dead letter with the error, and its neighbours
+ * are stored.
+ */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { waitFor } from '#testing';
 import type { Message } from './delivery.js';
@@ -29,7 +32,10 @@ async function longerThan(ms: number): Promise<void> {
 }
 
 const BOUND_MS = 800;
-/** Settings of a pool's connections. A transaction's bound is longer here, so that it is clear which of them was met. */
+/**
+ * Settings of a pool's connections. The bound on transactions is longer, so that the error shows which bound
+ * was met.
+ */
 const bounded = {
   options: `-c statement_timeout=${BOUND_MS} -c idle_in_transaction_session_timeout=${BOUND_MS} -c transaction_timeout=10000`,
 };
@@ -43,16 +49,16 @@ interface Case {
 
 const cases: readonly Case[] = [
   {
-    name: 'is slower than the bound on a transaction',
+    name: 'pauses for longer than the bound on idle transactions',
     mistake: () => longerThan(2 * BOUND_MS),
     reason: 'too_slow',
     detail: /25P03.*raise the bound/s,
   },
   {
-    name: 'catches the error of a statement and goes on',
+    name: 'swallows the error of a statement',
     mistake: (transaction) => transaction.query('SELECT 1 / 0').catch(() => undefined),
     reason: 'effect_failed',
-    detail: /kept quiet.*22012: division by zero/s,
+    detail: /swallowed the error.*22012: division by zero/s,
   },
   {
     name: 'misspells a table',
@@ -61,7 +67,7 @@ const cases: readonly Case[] = [
     detail: /42P01: relation "public.kpt" does not exist/,
   },
   {
-    name: 'has a statement that takes too long',
+    name: 'sends a statement that takes too long',
     mistake: (transaction) => transaction.query('SELECT pg_sleep(20)'),
     reason: 'too_slow',
     detail: /57014.*raise the bound/s,
@@ -70,7 +76,7 @@ const cases: readonly Case[] = [
 
 describe('a handler', () => {
   it.each(cases)(
-    'that $name for every event gives up each of them, with the error',
+    'that $name for every event turns each into a dead letter with the error',
     async ({ mistake, reason, detail }) => {
       await fixture.start(
         async (_fresh, transaction) => {
@@ -82,13 +88,13 @@ describe('a handler', () => {
       const letters = await fixture.settled(0, 2);
       expect(letters.map(({ event_id: id }) => id).sort()).toEqual(['a', 'b']);
       expect(letters[0]).toMatchObject({ reason, detail: expect.stringMatching(detail) });
-      expect(fixture.hasTold('outage-began')).toBe(false);
-      expect(fixture.hasTold('defect-began')).toBe(false);
+      expect(fixture.hasObserved('outage-began')).toBe(false);
+      expect(fixture.hasObserved('defect-began')).toBe(false);
     },
   );
 
   it.each(cases)(
-    'that $name for one event has its neighbours stored and goes on',
+    'that $name for one event has its neighbours stored and continues',
     async ({ mistake, reason, detail }) => {
       await fixture.start(
         async (fresh, transaction) => {
@@ -106,7 +112,7 @@ describe('a handler', () => {
     },
   );
 
-  it('with a statement that outlasts the bound of the client gives up its event, since Postgres answers others', async () => {
+  it('with a statement that exceeds the timeout of the client turns its event into a dead letter, since Postgres answers others', async () => {
     await fixture.start(
       (_fresh, transaction) => transaction.query('SELECT pg_sleep(20)').then(() => undefined),
       {
@@ -121,10 +127,10 @@ describe('a handler', () => {
         detail: expect.stringMatching(/^Query read timeout;.*raise the bound/),
       },
     ]);
-    expect(fixture.hasTold('outage-began')).toBe(false);
+    expect(fixture.hasObserved('outage-began')).toBe(false);
   });
 
-  it('whose writes are refused at the commit gives up its event, with the error', async () => {
+  it('whose writes are refused at the commit turns its event into a dead letter with the error', async () => {
     await fixture.system.pool.query(
       'ALTER TABLE public.kept ADD CONSTRAINT once UNIQUE (id) DEFERRABLE INITIALLY DEFERRED',
     );
@@ -139,7 +145,7 @@ describe('a handler', () => {
     expect(await fixture.kept()).toEqual(['a', 'b']);
   });
 
-  it('that throws what looks like an outage is not waited for', async () => {
+  it('that throws an error like that of an outage is not waited for', async () => {
     await fixture.start(() =>
       Promise.reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })),
     );
@@ -147,24 +153,24 @@ describe('a handler', () => {
     expect(await fixture.settled(0, 1)).toMatchObject([
       { event_id: 'a', reason: 'effect_failed', detail: 'ECONNREFUSED: connect ECONNREFUSED' },
     ]);
-    expect(fixture.hasTold('outage-began')).toBe(false);
+    expect(fixture.hasObserved('outage-began')).toBe(false);
   });
 
-  it('whose connection dies while it runs meets an outage, whatever it throws: nothing is counted', async () => {
+  it('whose connection is lost while it runs meets an outage, whatever it throws, and no attempt is counted', async () => {
     let deaths = 0;
     await fixture.start(async (fresh, transaction) => {
       if (deaths < 4) {
         deaths += 1;
         const { rows } = await transaction.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
         await fixture.system.pool.query('SELECT pg_terminate_backend($1, 5000)', [rows[0]?.pid]);
-        throw new TypeError('cannot read what did not come');
+        throw new TypeError('cannot read a row that did not come');
       }
       await keep(fresh, transaction);
     });
     await fixture.send('a');
     await fixture.settled(1, 0);
     expect(await fixture.deadLetters()).toEqual([]);
-    expect(fixture.hasTold('outage-began')).toBe(true);
-    expect(fixture.hasTold('failed')).toBe(false);
+    expect(fixture.hasObserved('outage-began')).toBe(true);
+    expect(fixture.hasObserved('failed')).toBe(false);
   });
 });

@@ -19,7 +19,7 @@ function never(): Promise<never> {
   return new Promise(() => undefined);
 }
 
-/** Never returns for events that are called `hang…`, and keeps all others. */
+/** Never returns for events whose id begins with `hang`, and keeps all others. */
 async function keepOrHang(fresh: readonly Message<string>[], transaction: Transaction): Promise<void> {
   if (fresh.some(({ eventId }) => eventId.startsWith('hang'))) await never();
   await transaction.query('INSERT INTO public.kept SELECT unnest($1::text[])', [
@@ -29,17 +29,17 @@ async function keepOrHang(fresh: readonly Message<string>[], transaction: Transa
 
 const settings = { handlerMsMax: 500 };
 
-describe('a handler without a bound', () => {
-  it('takes as long as it takes', async () => {
+describe('a handler without a time limit', () => {
+  it('is called as one with a limit', async () => {
     await fixture.start(keepOrHang, { settings: { handlerMsMax: Infinity } });
     await fixture.send('a');
     await fixture.settled(1, 0);
-    expect(fixture.hasTold('failed')).toBe(false);
+    expect(fixture.hasObserved('failed')).toBe(false);
   });
 });
 
 describe('a handler that never returns', () => {
-  it('has its event given up after its attempts, and says the bound; its neighbours are stored', async () => {
+  it('turns its event into a dead letter that names the time limit, and its neighbours are stored', async () => {
     await fixture.start(keepOrHang, { settings });
     await fixture.send('a', 'hang', 'b');
     expect(await fixture.settled(2, 1)).toMatchObject([
@@ -50,15 +50,15 @@ describe('a handler that never returns', () => {
       },
     ]);
     expect(await fixture.kept()).toEqual(['a', 'b']);
-    // Each attempt is told, with what ended it.
-    const failed = fixture.told.filter((event) => event.type === 'failed');
+    // Each attempt is reported, with its error.
+    const failed = fixture.observed.filter((event) => event.type === 'failed');
     expect(failed.map(({ attempts, error }) => `${attempts}: ${String(error)}`)).toEqual([
       '1: HandlerTimeoutError: handler "test" did not return within 500 ms',
       '2: HandlerTimeoutError: handler "test" did not return within 500 ms',
     ]);
   });
 
-  it('does not stop the consumer, even four times: others are stored before they are given up', async () => {
+  it('does not stop the consumer, even for four events: others are stored before these are dead letters', async () => {
     await fixture.start(keepOrHang, { settings: { ...settings, batchSize: 1, batchesInFlight: 2 } });
     await fixture.send('hang-1', 'hang-2', 'hang-3', 'hang-4', 'a', 'b', 'c');
     await fixture.settled(3, 0);
@@ -67,7 +67,7 @@ describe('a handler that never returns', () => {
     expect(await fixture.kept()).toEqual(['a', 'b', 'c']);
   });
 
-  it('in a statement without a bound has that statement ended, so that nothing waits for its locks', async () => {
+  it('in a statement without a bound has that statement ended, so that no other waits for its locks', async () => {
     await fixture.start(
       async (fresh, transaction) => {
         if (fresh.some(({ eventId }) => eventId === 'hang')) await transaction.query('SELECT pg_sleep(600)');
@@ -83,7 +83,7 @@ describe('a handler that never returns', () => {
     expect(rows).toEqual([]);
   });
 
-  it('is not waited for by a stop: its event is handed back, and nothing is counted', async () => {
+  it('does not delay a stop: its event is handed back, and no attempt is counted', async () => {
     let calls = 0;
     await fixture.start(
       () => {
@@ -96,6 +96,6 @@ describe('a handler that never returns', () => {
     await waitFor(() => calls === 1, { timeoutMs: 20_000, describe: 'the handler is called' });
     await fixture.stop();
     expect((await fixture.system.pool.query('SELECT * FROM inbox.test_attempt')).rows).toEqual([]);
-    expect(fixture.hasTold('failed')).toBe(false);
+    expect(fixture.hasObserved('failed')).toBe(false);
   });
 });

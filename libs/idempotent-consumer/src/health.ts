@@ -1,30 +1,31 @@
 /**
- * Whether a consumer gets on. A connection that stands says little: a handler may hang on it.
+ * Whether a consumer makes progress.
  *
- *   | state        | meaning                                                               | what to do                       |
- *   |--------------|-----------------------------------------------------------------------|----------------------------------|
- *   | working      | events are here, and one was settled or a handler returned lately     | nothing                          |
- *   | idle         | nothing is here                                                       | nothing                          |
- *   | waiting      | Postgres is out of reach, or the store refuses everything             | mend that; a restart helps nobody|
- *   | disconnected | nothing is pulled: the brokers do not answer, or there is no consumer | mend that                        |
- *   | stuck        | events are here, and for too long none was settled, no handler returned | restart the process            |
+ *   | state        | meaning                                                              | what to do          |
+ *   |--------------|----------------------------------------------------------------------|---------------------|
+ *   | working      | it holds events, and settled one or had a handler return lately      | nothing             |
+ *   | idle         | it holds no events                                                   | nothing             |
+ *   | waiting      | Postgres is out of reach, or the store refuses everything            | repair that         |
+ *   | disconnected | it does not pull: no broker answers, or the consumer does not exist  | repair that         |
+ *   | stuck        | it holds events, and made no progress for too long                   | restart the process |
  */
-
-/** How a consumer is. */
 export interface ConsumerHealth {
   readonly state: 'working' | 'idle' | 'waiting' | 'disconnected' | 'stuck';
-  /** Deliveries that are here and not settled. */
+  /** Deliveries that this process holds unsettled. */
   readonly held: number;
-  /** Since one was settled, a handler returned, or one came while there was none. */
+  /**
+   * Milliseconds since a delivery was settled, a handler returned, or the first of the held deliveries
+   * arrived.
+   */
   readonly quietMs: number;
 }
 
 /**
- * How a consumer is.
+ * Judges the progress of a consumer. An open connection says little, since a handler may hang on it.
  *
  * @param isPulling whether it has a session
  * @param isOut whether it waits for Postgres or the store
- * @param stuckMs for how long nothing may have happened while deliveries are here
+ * @param stuckMs how long the consumer may hold deliveries without progress
  */
 export function healthOf(
   isPulling: boolean,

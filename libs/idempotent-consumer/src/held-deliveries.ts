@@ -1,74 +1,76 @@
-/**
- * The deliveries that a consumer holds, and the progress that it signals for them.
- *
- *   held ─ack wait / 2, and again and again─▶ +WPI: the broker waits as long once more
- *     └─settled─▶ nothing more is said
- *
- * So the ack wait bounds how late a delivery comes back from a process that died, and not how long the work may take. It can be
- * short. What bounds the work is `handlerMsMax`: a call that does not return is left, its event is settled, and no more progress
- * is signalled for it. Nor is any by a process whose event loop hangs.
- *
- * A signal costs the brokers as much as an ack, since each replica of the consumer writes it down. So one is sent only for what is
- * about as old as half an ack wait, which nothing is while events flow.
- */
 import type { Delivery } from './delivery.js';
 
-/** Ticks in an ack wait. */
+/** How many ticks an ack wait has. */
 const TICKS = 8;
-/** A signal is due when so many have passed: between 3 and 4 eighths of the ack wait, which leaves half of it for delays. */
+/**
+ * A signal is due after this many ticks: between 3 and 4 eighths of the ack wait, which leaves half of it for
+ * delays.
+ */
 const TICKS_QUIET = 4;
 
-/** See the head of this file. */
+/**
+ * The deliveries that a consumer holds, and the progress signals for them.
+ *
+ *   held ─every half of the ack wait─▶ +WPI: the ack wait begins again
+ *     └─settled─▶ no further signal
+ *
+ * So the ack wait bounds how late a delivery of a dead process comes back, and not how long its work may
+ * take. It can be short. `handlerMsMax` bounds the work: a call that does not return is abandoned, its event
+ * is settled, and its progress signals end. A process whose event loop hangs sends no signals either.
+ *
+ * A signal costs the brokers as much as an ack, because each replica of the consumer persists it. So signals
+ * are sent only for deliveries that are about half an ack wait old. While events flow, there are none.
+ */
 export class HeldDeliveries {
-  /** By which tick each was last spoken of: it came, or a signal was sent. */
-  private readonly spokenAt = new Map<Delivery, number>();
+  /** The tick at which each delivery arrived or was last signalled. */
+  private readonly signalledAt = new Map<Delivery, number>();
   private tick = 0;
   private bytesHeld = 0;
   private progressedMs = performance.now();
   private tickMs: number | undefined;
   private timer: NodeJS.Timeout | undefined;
 
-  /** How many. */
+  /** The number of held deliveries. */
   get size(): number {
-    return this.spokenAt.size;
+    return this.signalledAt.size;
   }
 
-  /** Bytes of their bodies. */
+  /** The bytes of their bodies. */
   get bytes(): number {
     return this.bytesHeld;
   }
 
-  /** Since one was let go, the first came, or something else got on. */
+  /** Milliseconds since a delivery was released, the first one arrived, or `progressed` was called. */
   get quietMs(): number {
     return performance.now() - this.progressedMs;
   }
 
-  /** Something got on: for those who know more of it. */
+  /** Notes progress of another kind, such as a handler that returned. */
   progressed(): void {
     this.progressedMs = performance.now();
   }
 
-  /** Their sequences. */
+  /** Returns their sequences. */
   seqs(): Set<number> {
-    return new Set([...this.spokenAt.keys()].map(({ seq }) => seq));
+    return new Set([...this.signalledAt.keys()].map(({ seq }) => seq));
   }
 
-  /** Holds one. */
+  /** Holds a delivery. */
   add(delivery: Delivery): void {
-    if (this.spokenAt.size === 0) this.progressed();
-    this.spokenAt.set(delivery, this.tick);
+    if (this.signalledAt.size === 0) this.progressed();
+    this.signalledAt.set(delivery, this.tick);
     this.bytesHeld += delivery.data.length;
   }
 
-  /** Lets one go, where it is held. */
+  /** Releases a delivery, if it is held. */
   delete(delivery: Delivery): void {
-    if (!this.spokenAt.delete(delivery)) return;
+    if (!this.signalledAt.delete(delivery)) return;
     this.bytesHeld -= delivery.data.length;
     this.progressed();
   }
 
-  /** Signals progress by this ack wait from now on. */
-  signalWithin(ackWaitMs: number): void {
+  /** Signals progress according to this ack wait from now on. */
+  setAckWait(ackWaitMs: number): void {
     const tickMs = ackWaitMs / TICKS;
     if (tickMs === this.tickMs) return;
     this.stop();
@@ -78,7 +80,7 @@ export class HeldDeliveries {
     }, tickMs);
   }
 
-  /** Signals no more. */
+  /** Stops the signals. */
   stop(): void {
     clearInterval(this.timer);
     this.tickMs = undefined;
@@ -86,10 +88,10 @@ export class HeldDeliveries {
 
   private signal(): void {
     this.tick += 1;
-    for (const [delivery, at] of this.spokenAt) {
+    for (const [delivery, at] of this.signalledAt) {
       if (this.tick - at < TICKS_QUIET) continue;
       delivery.working();
-      this.spokenAt.set(delivery, this.tick);
+      this.signalledAt.set(delivery, this.tick);
     }
   }
 }

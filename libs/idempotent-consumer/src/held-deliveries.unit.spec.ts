@@ -10,7 +10,7 @@ let held: HeldDeliveries;
 beforeEach(() => {
   jest.useFakeTimers();
   held = new HeldDeliveries();
-  held.signalWithin(ACK_WAIT_MS);
+  held.setAckWait(ACK_WAIT_MS);
 });
 
 afterEach(() => {
@@ -18,7 +18,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-/** A delivery that notes when progress is signalled for it, in milliseconds since it came. */
+/** A delivery that notes when progress is signalled for it, in milliseconds since it arrived. */
 function heldNow(seq = 1): { delivery: Delivery; signalledMs: number[] } {
   const cameMs = Date.now();
   const signalledMs: number[] = [];
@@ -28,9 +28,9 @@ function heldNow(seq = 1): { delivery: Delivery; signalledMs: number[] } {
   return { delivery, signalledMs };
 }
 
-describe('progress', () => {
+describe('the progress signals for held deliveries', () => {
   it.each([0, 1, 499, 999])(
-    'comes before half of the ack wait is over, for what came %i ms into a tick',
+    'come before half of the ack wait is over, for a delivery that arrives %i ms into a tick',
     (ms) => {
       jest.advanceTimersByTime(ms);
       const { signalledMs } = heldNow();
@@ -38,12 +38,12 @@ describe('progress', () => {
       const pauses = signalledMs.map((at, n) => at - (signalledMs[n - 1] ?? 0));
       expect(pauses.length).toBeGreaterThanOrEqual(10);
       expect(Math.max(...pauses)).toBeLessThanOrEqual(ACK_WAIT_MS / 2);
-      // Each is work for the brokers.
+      // Each signal costs the brokers work.
       expect(Math.min(...pauses)).toBeGreaterThan((ACK_WAIT_MS * 3) / 8 - 1);
     },
   );
 
-  it('is not signalled for what is settled within a third of the ack wait, nor ever after', () => {
+  it('are not sent for a delivery that is settled within a third of the ack wait, nor later', () => {
     const { delivery, signalledMs } = heldNow();
     jest.advanceTimersByTime(ACK_WAIT_MS / 3);
     held.delete(delivery);
@@ -52,9 +52,9 @@ describe('progress', () => {
     expect([held.size, held.bytes]).toEqual([0, 0]);
   });
 
-  it('follows an ack wait that is changed', () => {
+  it('follow an ack wait that is changed', () => {
     const { signalledMs } = heldNow();
-    held.signalWithin(ACK_WAIT_MS / 4);
+    held.setAckWait(ACK_WAIT_MS / 4);
     jest.advanceTimersByTime(ACK_WAIT_MS / 8);
     expect(signalledMs).toHaveLength(1);
   });

@@ -9,10 +9,10 @@ export type { Decoder, Delivery, Message, PoisonMessage } from './delivery.js';
 export type { Comparison, Effect, EventEffect, Transaction } from './effect.js';
 export {
   type AnswerWatch,
-  type ConsumerSight,
+  type ConsumerState,
   DurableConsumer,
   type DurableConsumerAddress,
-  type StreamSight,
+  type StreamState,
 } from './jetstream/durable-consumer.js';
 export { MemoryInbox } from './memory/memory-inbox.js';
 export type { Answer, TestStatement } from './memory/memory-transaction.js';

@@ -1,10 +1,9 @@
-/** Which deliveries of a batch are processed alone: those that came often, and over which a process may have ended. */
 import type { Decider } from './decider.js';
 import type { Delivery } from './delivery.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Observer } from './outcome.js';
 
-/** What the question needs. */
+/** What `suspectsOf` works with. */
 interface IsolationParts {
   readonly processor: Pick<Decider, 'suspectsAmong'>;
   readonly gate: OutageGate;
@@ -14,10 +13,12 @@ interface IsolationParts {
 const NONE: ReadonlySet<number> = new Set();
 
 /**
- * Asked right before the work on a batch begins, since what is no suspect is noted for a process that ends over it.
+ * Finds the deliveries of a batch that must be processed alone: they were delivered often, and a process may
+ * have ended over them. It is called right before the work on the batch begins, because it notes the other
+ * messages for the same purpose.
  *
- * @param after how many deliveries a message may be one; 0 for every message, without a question
- * @returns the sequences of the suspects, or `undefined` where there is no answer: then the batch is handed back
+ * @param after how many deliveries make a message a candidate; with 0, every message is a suspect
+ * @returns the sequences of the suspects, or `undefined` without an answer; then the batch is handed back
  */
 export async function suspectsOf(
   { processor, gate, observe }: IsolationParts,
@@ -26,7 +27,7 @@ export async function suspectsOf(
   batch: readonly Delivery[],
 ): Promise<ReadonlySet<number> | undefined> {
   if (after === 0) return new Set(batch.map(({ seq }) => seq));
-  // Noted one delivery before, so that it can be found then.
+  // A message is noted one delivery earlier, so that the note can be found.
   const often = batch.filter(({ deliveryCount }) => deliveryCount >= Math.max(after, 2));
   if (often.length === 0) return NONE;
   try {

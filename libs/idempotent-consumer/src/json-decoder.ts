@@ -1,14 +1,16 @@
-/** The decoder of a program that has none of its own: events are JSON, and their ids those that publishers gave the brokers. */
 import { createHash } from 'node:crypto';
 import type { Decoder, Delivery } from './delivery.js';
 
-/** The header by which the brokers know a message that is published twice. */
+/** The header by which the brokers notice that a message is published twice. */
 const MESSAGE_ID = 'Nats-Msg-Id';
 const ID_LENGTH_MAX = 512;
 
 /**
- * Reads a body as JSON. The topic is the subject, and the id the header `Nats-Msg-Id`. An event without an id, or a body that is
- * no JSON, is a dead letter: `missing_id`, `not_json`.
+ * The default decoder: it reads the body as JSON. The topic is the subject, and the id is the header
+ * `Nats-Msg-Id`, which publishers set for the brokers.
+ *
+ * An event without an id is a dead letter with reason `missing_id`. A body that cannot be parsed is one with
+ * reason `not_json`.
  */
 export const jsonDecoder: Decoder<unknown> = (delivery) => {
   const { subject: topic, data } = delivery;

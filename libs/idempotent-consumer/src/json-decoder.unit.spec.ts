@@ -7,7 +7,7 @@ function delivery(body: string, id?: string): Delivery {
   return { subject: 'payments.eur', data: Buffer.from(body), header } as unknown as Delivery;
 }
 
-describe('the decoder that needs no program of its own', () => {
+describe('the default decoder', () => {
   it('reads a body as JSON, its topic from the subject and its id from the header', () => {
     expect(jsonDecoder(delivery('{"a":1}', 'p-1'))).toMatchObject({
       ok: true,
@@ -15,7 +15,7 @@ describe('the decoder that needs no program of its own', () => {
     });
   });
 
-  it('gives the same digest for the same body, and another for another', () => {
+  it('gives equal bodies equal digests, and different bodies different ones', () => {
     const digestOf = (body: string): unknown => {
       const read = jsonDecoder(delivery(body, 'p-1'));
       return read.ok && read.message.digest;
@@ -28,7 +28,7 @@ describe('the decoder that needs no program of its own', () => {
     ['{"a":1}', undefined, 'missing_id'],
     ['{"a":1}', 'x'.repeat(513), 'missing_id'],
     ['{"a":', 'p-1', 'not_json'],
-  ])('calls %s with id %s poison: %s', (body, id, reason) => {
+  ])('turns body %s with id %s into poison with reason %s', (body, id, reason) => {
     expect(jsonDecoder(delivery(body, id))).toMatchObject({
       ok: false,
       poison: { topic: 'payments.eur', reason },

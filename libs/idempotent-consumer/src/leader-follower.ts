@@ -1,20 +1,17 @@
-/**
- * Keeps the connection of a consumer with the broker that leads it, where that costs nothing.
- *
- *   look ─led from elsewhere─▶ nothing held? ─▶ move ─▶ look again
- *                                 └─held─▶ wait a moment, or stay: events can flow over any broker
- */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
-import type { ConsumerSight, DurableConsumer } from './jetstream/durable-consumer.js';
+import type { ConsumerState, DurableConsumer } from './jetstream/durable-consumer.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Observer } from './outcome.js';
-import { seeConsumer } from './session-history.js';
+import { inspectConsumer } from './session-history.js';
 
-/** Takes a connection to a broker by its name, until `signal` is aborted. @returns whether it is there */
+/**
+ * Moves a connection to a broker, by its name, until `signal` is aborted. @returns whether the connection is
+ * there
+ */
 export type MoveConnection = (broker: string, signal: AbortSignal) => Promise<boolean>;
 
-/** What following needs. */
+/** What `LeaderFollower` works with. */
 export interface LeaderFollowerParts {
   readonly connection: NatsConnection;
   readonly moveTo?: MoveConnection | undefined;
@@ -24,19 +21,27 @@ export interface LeaderFollowerParts {
   readonly observe: Observer;
 }
 
-/** A move waits so long for what is held, and takes so long at most: events can flow over any broker. */
+/** How long a move waits for held deliveries, and how long it may take itself. */
 const MOVE_MS_MAX = 2_000;
-/** A leader that was not met, as behind an address of one broker only, is not sought again for so long. */
+/**
+ * After a failed move, the same leader is not tried again for this time. A connection with one address cannot
+ * reach others.
+ */
 const MOVE_AGAIN_MS = 60_000;
 const HELD_POLL_MS = 10;
 
-/** See the head of this file. */
+/**
+ * Keeps the connection of a consumer at the broker that leads it, where that costs nothing.
+ *
+ *   inspect ─led by another broker─▶ nothing held? ─▶ move ─▶ inspect again
+ *                                        └─held─▶ wait a moment, or stay: events can flow through any broker
+ */
 export class LeaderFollower {
-  /** The leader that was not met last, and when. */
+  /** The leader of the last failed move, and when that was. */
   private unmet: { readonly leader: string; readonly atMs: number } | undefined;
 
   /**
-   * @param isHolding whether deliveries are here that are not settled yet
+   * @param isHolding whether this process holds unsettled deliveries
    * @param stopping ends every wait
    */
   constructor(
@@ -45,27 +50,30 @@ export class LeaderFollower {
     private readonly stopping: AbortSignal,
   ) {}
 
-  /** Looks at the consumer, and from its leader when the connection can be taken there. */
-  async seeConsumer(): Promise<ConsumerSight> {
-    const sight = await seeConsumer(this.parts);
-    const { leader } = sight;
+  /** Inspects the consumer, and moves the connection to its leader if possible. */
+  async inspectConsumer(): Promise<ConsumerState> {
+    const state = await inspectConsumer(this.parts);
+    const { leader } = state;
     const { moveTo } = this.parts;
-    if (leader === undefined || !moveTo || !(await this.mayMoveTo(leader))) return sight;
-    const patience = new AbortController();
+    if (leader === undefined || !moveTo || !(await this.mayMoveTo(leader))) return state;
+    const moveTimeout = new AbortController();
     const timer = setTimeout(() => {
-      patience.abort();
+      moveTimeout.abort();
     }, MOVE_MS_MAX);
-    const signal = AbortSignal.any([patience.signal, this.stopping]);
+    const signal = AbortSignal.any([moveTimeout.signal, this.stopping]);
     const reached = await moveTo(leader, signal).finally(() => {
       clearTimeout(timer);
     });
     this.unmet = reached ? undefined : { leader, atMs: performance.now() };
     this.parts.observe({ type: 'moved', broker: leader, reached });
-    // Also to be sure that the connection stands: a pull that is sent before would be lost.
-    return seeConsumer(this.parts);
+    // This also makes sure that the connection works: a pull that is sent before would be lost.
+    return inspectConsumer(this.parts);
   }
 
-  /** Not while acks are owed: those sent during a move would be lost, and their messages delivered again. */
+  /**
+   * The connection does not move while acks are outstanding. Acks during a move would be lost, and their
+   * messages redelivered.
+   */
   private async mayMoveTo(leader: string): Promise<boolean> {
     const { connection, gate } = this.parts;
     if (connection.info?.server_name === leader) return false;
@@ -78,7 +86,7 @@ export class LeaderFollower {
     return !this.isStopping();
   }
 
-  /** Asked anew after every wait: the answer may have changed meanwhile. */
+  /** Checked again after every wait, because the answer may have changed. */
   private isStopping(): boolean {
     return this.stopping.aborted;
   }

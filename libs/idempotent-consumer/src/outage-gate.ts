@@ -1,10 +1,3 @@
-/**
- * Waits out what no message is at fault for: an outage of Postgres, and a defect of the store.
- *
- * An outage is not poison: whatever meets one is repeated until it goes through, with a growing pause, for as
- * long as it takes. Nothing is counted. All that wait share one outage, which is told once at its beginning and
- * once at its end. A defect, which somebody has to mend, is told again and again while it lasts, ever more seldom.
- */
 import { setTimeout as pause } from 'node:timers/promises';
 import { isUnavailable } from '#postgres';
 import { failureOf, rootOf } from './handler-error.js';
@@ -14,33 +7,44 @@ import { StoppedError } from './stopped-error.js';
 const PAUSE_MS_MIN = 100;
 const PAUSE_MS_MAX = 2_000;
 const CONTENTION_PAUSE_MS = 20;
-const TELL_AGAIN_MS = 5_000;
-const TELL_AGAIN_MS_MAX = 300_000;
+const REPORT_AGAIN_MS = 5_000;
+const REPORT_AGAIN_MS_MAX = 300_000;
 
 interface Defect {
   readonly beganMs: number;
-  tellAtMs: number;
-  tellAgainMs: number;
+  reportAtMs: number;
+  reportAgainMs: number;
 }
 
-/** One gate for a consumer. */
+/**
+ * Waits while Postgres is out of reach, and while the store has a defect. Each consumer has one gate.
+ *
+ * An outage is not poison. Work that meets one is repeated with a growing pause, for as long as it takes, and
+ * no attempt is counted. All waiting work shares one outage, which is reported once when it begins and once
+ * when it ends. An operator must repair a defect, so it is reported repeatedly while it lasts, at growing
+ * intervals.
+ */
 export class OutageGate {
   private readonly stopping = new AbortController();
   private outageBeganMs: number | undefined;
   private defect: Defect | undefined;
 
+  /** @param observe receives the beginning and the end of outages and defects */
   constructor(private readonly observe: Observer) {}
 
-  /** Whether work waits: Postgres was out of reach at the last try, or the store refuses everything. */
+  /**
+   * Whether work waits, because Postgres was out of reach at the last try or the store refuses everything.
+   */
   get isOut(): boolean {
     return this.outageBeganMs !== undefined || this.defect !== undefined;
   }
 
   /**
-   * Runs `work`, again and again while Postgres is out of reach or others are at the same rows.
+   * Runs `work`, and repeats it while Postgres is out of reach or other transactions hold the same rows.
    *
-   * @param work must bear being repeated after it was committed
-   * @param isWaitedOut which errors are repeated; by default all that no message can be the cause of
+   * @param work it may be repeated after it was committed, so it must be idempotent
+   * @param isWaitedOut which errors are repeated; by default all that no message can cause
+   * @returns what `work` returns
    * @throws what `work` throws for another reason, or `StoppedError`
    */
   async pass<T>(
@@ -65,7 +69,7 @@ export class OutageGate {
   }
 
   /**
-   * Waits once, because the store is at fault and not a message, and says so.
+   * Waits once because the store is at fault and not a message, and reports the defect.
    *
    * @param failures how often the caller has waited for it before
    * @throws `StoppedError`
@@ -74,29 +78,29 @@ export class OutageGate {
     const now = Date.now();
     const error = rootOf(failure);
     if (this.defect === undefined) {
-      this.defect = { beganMs: now, tellAtMs: now + TELL_AGAIN_MS, tellAgainMs: TELL_AGAIN_MS };
+      this.defect = { beganMs: now, reportAtMs: now + REPORT_AGAIN_MS, reportAgainMs: REPORT_AGAIN_MS };
       this.observe({ type: 'defect-began', error });
-    } else if (now >= this.defect.tellAtMs) {
-      this.defect.tellAgainMs = Math.min(2 * this.defect.tellAgainMs, TELL_AGAIN_MS_MAX);
-      this.defect.tellAtMs = now + this.defect.tellAgainMs;
+    } else if (now >= this.defect.reportAtMs) {
+      this.defect.reportAgainMs = Math.min(2 * this.defect.reportAgainMs, REPORT_AGAIN_MS_MAX);
+      this.defect.reportAtMs = now + this.defect.reportAgainMs;
       this.observe({ type: 'defect-continues', seconds: (now - this.defect.beganMs) / 1_000, error });
     }
     await this.wait(pauseMs(failures));
   }
 
-  /** Says that the store took a message: no defect lasts. */
+  /** Notes that the store accepted a message. This ends a defect. */
   storeWorks(): void {
     if (this.defect === undefined) return;
     this.observe({ type: 'defect-ended', seconds: (Date.now() - this.defect.beganMs) / 1_000 });
     this.defect = undefined;
   }
 
-  /** Aborted when nothing may wait any more. */
+  /** The signal that is aborted when `stop` is called. */
   get stopped(): AbortSignal {
     return this.stopping.signal;
   }
 
-  /** Lets nothing wait any more: it ends with `StoppedError`. */
+  /** Ends every wait, now and later, with `StoppedError`. */
   stop(): void {
     this.stopping.abort();
   }
@@ -107,7 +111,7 @@ export class OutageGate {
   }
 
   private async wait(ms: number): Promise<void> {
-    // Not all at the same moment: those who wait would meet again.
+    // Jitter keeps the waiting work from colliding again.
     const jittered = Math.min(ms, PAUSE_MS_MAX) * (0.5 + Math.random() / 2);
     await pause(jittered, undefined, { signal: this.stopping.signal }).catch(() => {
       throw new StoppedError();

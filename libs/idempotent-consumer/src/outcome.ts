@@ -1,79 +1,86 @@
-/** How a delivery can end, and what a consumer tells about itself. */
-
-/** What becomes of one delivery. Every end of one is settled in settlement.ts, and nowhere else. */
+/**
+ * The outcome of one delivery. `settle` in settlement.ts answers the broker for each kind, and no other code
+ * does.
+ */
 export type Outcome =
-  /** First of its id: the effect is committed. */
+  /** The first message of its id. The effect is committed. */
   | { readonly kind: 'stored' }
-  /** Its id was there already; recorded as a duplicate, with `conflict` when the content differs. */
+  /** The id was known. The message is recorded as a duplicate, with `conflict` when its content differs. */
   | { readonly kind: 'duplicate'; readonly conflict: boolean }
-  /** A redelivery of a message that had been settled before: nothing was changed. */
-  | { readonly kind: 'settled' }
-  /** Recorded as a dead letter. */
+  /** A redelivery of a message that the inbox knows. Nothing was changed. */
+  | { readonly kind: 'already-processed' }
+  /** The message is recorded as a dead letter. */
   | { readonly kind: 'dead-letter'; readonly reason: string }
-  /** The consumer is not for it, and was told to say nothing of it. */
+  /** The handler is not for this subject, and `onUnmatched` is `ack`. The message leaves no trace. */
   | { readonly kind: 'ignored' }
-  /** Not settled: deliver it again later. */
+  /** The message is not settled. The broker delivers it again after the delay. */
   | { readonly kind: 'retry'; readonly delayMs: number }
   | Postponed;
 
-/** Not decided, and nothing to tell the broker: another batch at work here decides on its id, so it goes into a later one. */
+/**
+ * No decision yet, and no answer to the broker. Another batch of this process decides on the same id, so the
+ * delivery goes into a later batch.
+ */
 export interface Postponed {
   readonly kind: 'postponed';
 }
 
-/** A batch that was not committed, why, and after how long. */
+/** A batch that was not committed: its error, and how long it took to fail. */
 export interface Failure {
   readonly error: unknown;
   readonly afterMs: number;
 }
 
-/** What happens inside a consumer, for logs, metrics and tests. Called synchronously; it must not throw. */
+/** What happens inside a consumer, for logs, metrics and tests. */
 export type ConsumerEvent =
   | { readonly type: 'session-opened'; readonly stream: string; readonly identity: string }
-  /** It is to deliver again from this sequence on. */
+  /** The consumer was reset: it delivers again from this sequence on. */
   | { readonly type: 'put-back'; readonly seq: number }
   | { readonly type: 'session-lost'; readonly reason: string }
-  /** The connection was taken to the broker that leads the consumer, or it could not be. */
+  /** The connection was moved to the broker that leads the consumer, or the move failed. */
   | { readonly type: 'moved'; readonly broker: string; readonly reached: boolean }
   /** Deliveries that stayed unsettled for too long are delivered again: see jetstream/watchdog.ts. */
   | { readonly type: 'given-back'; readonly firstSeq: number; readonly lastSeq: number }
-  /** A process may have ended over this message. It is processed alone, its attempts counted. */
+  /** A process may have ended over this message. It is processed alone, and its attempts are counted. */
   | { readonly type: 'isolated'; readonly seq: number; readonly deliveries: number }
-  /** The transaction is committed and nothing is acknowledged yet. */
+  /** The transaction is committed, and nothing is acknowledged yet. */
   | {
       readonly type: 'committed';
       readonly seqs: readonly number[];
       readonly outcomes: ReadonlyMap<number, Outcome>;
-      /** How long it took to decide, waiting for an outage included. */
+      /** Milliseconds that the decision took, including any wait for an outage. */
       readonly ms: number;
     }
   | { readonly type: 'divided'; readonly size: number; readonly error: unknown }
   | { readonly type: 'dead-letter'; readonly seq: number; readonly reason: string; readonly detail: string }
   | { readonly type: 'failed'; readonly seq: number; readonly attempts: number; readonly error: unknown }
-  /** A handler sent a statement after its call had ended. It was not carried out. */
+  /** A handler sent a statement after its call had ended. The statement was not executed. */
   | { readonly type: 'late-statement'; readonly error: unknown }
-  /** A whole batch failed for a reason that is nobody's message; it is delivered again. */
+  /** A whole batch failed for a reason that no message caused. It is delivered again. */
   | { readonly type: 'batch-failed'; readonly size: number; readonly error: unknown }
   | { readonly type: 'outage-began'; readonly error: unknown }
   | { readonly type: 'outage-ended'; readonly seconds: number }
-  /** The store refuses every message alike, or nothing it took is known yet. All wait; nothing is given up. */
+  /**
+   * The store refuses every message alike, or it has not accepted one yet. All work waits, and nothing is
+   * given up.
+   */
   | { readonly type: 'defect-began'; readonly error: unknown }
-  /** Said at growing intervals while it lasts. */
+  /** Reported at growing intervals while the defect lasts. */
   | { readonly type: 'defect-continues'; readonly seconds: number; readonly error: unknown }
   | { readonly type: 'defect-ended'; readonly seconds: number };
 
-/** Receives what happens inside a consumer. */
+/** Receives the events of a consumer. It is called synchronously, and must not throw. */
 export type Observer = (event: ConsumerEvent) => void;
 
-/** Behind a pause for the store, which is what keeps the pace. */
+/** The wait for the store sets the pace, so this delay can be short. */
 const PUT_BACK_MS = 1_000;
 
-/** Has messages delivered again that nothing was concluded about. */
+/** Returns outcomes that have messages delivered again, because nothing was concluded about them. */
 export function putBack(seqs: readonly number[]): Map<number, Outcome> {
   return later(seqs, PUT_BACK_MS);
 }
 
-/** Has messages delivered again after a time. */
+/** Returns outcomes that have messages delivered again after a delay. */
 export function later(seqs: readonly number[], delayMs: number): Map<number, Outcome> {
   return new Map(seqs.map((seq) => [seq, { kind: 'retry', delayMs }]));
 }

@@ -1,6 +1,6 @@
 /**
- * A service that has this library, a pool and a connection, and nothing of the aggregator: it creates its inboxes and its
- * durable consumers by itself, whatever they are called, and every effect happens once.
+ * A service that has this library, a pool and a connection, and nothing of the aggregator. It creates its
+ * inboxes and its durable consumers by itself, whatever their names, and every effect happens once.
  */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
@@ -15,7 +15,7 @@ import { OncePerEvent } from './nest/once-per-event.js';
 import { ErrorPassage, PullConsumerStrategy } from './nest/pull-consumer-strategy.js';
 import { ownInboxes, type OwnInboxesOptions } from './own-inboxes.js';
 
-/** Names that are words of the aggregator's tables, or of an inbox's own. */
+/** Names that occur in the aggregator's tables, or in an inbox's own. */
 const NAMES = ['event', 'api', 'broker', 'stream', 'counter', 'store', 'key', 'Mixed-case'];
 
 const SETTINGS = {
@@ -39,17 +39,17 @@ afterEach(async () => {
   await system.dispose();
 });
 
-/** The subject's second token is the topic, the body the id. */
+/** The subject's second token is the topic, and the body is the id. */
 const decode: Decoder<string> = (delivery) => {
   const eventId = Buffer.from(delivery.data).toString();
   const topic = delivery.subject.split('.')[1] ?? '';
   return { ok: true, message: { delivery, topic, eventId, digest: 1n, event: eventId } };
 };
 
-/** What a transport is given besides. */
+/** The other options of the transport. */
 const others = { decode, settings: SETTINGS, comparisonOf: () => ({}), observerOf: () => () => undefined };
 
-/** A handler that keeps the id of each event: applied twice, one is there twice. */
+/** A handler that keeps the id of each event. Nothing makes the ids unique, so a repeated effect shows. */
 function keeperOf(consumer: string): Type {
   @Controller()
   class Keeper {
@@ -120,7 +120,7 @@ const ids = (from: number, to: number): string[] =>
   Array.from({ length: to - from + 1 }, (_, n) => `e${String(from + n).padStart(3, '0')}`);
 
 describe('a service with inboxes of its own', () => {
-  it('applies every event once for each of its consumers, whatever they are called, in several processes', async () => {
+  it('applies every event once for each of its consumers, whatever their names, in several processes', async () => {
     await send(...ids(1, 20), ...ids(11, 20));
     await Promise.all([start(NAMES), start(NAMES)]);
     await send(...ids(15, 40));
@@ -135,7 +135,7 @@ describe('a service with inboxes of its own', () => {
     expect(await schemas()).toEqual(['inbox', 'public']);
   });
 
-  it('goes on where it was after a restart, and after its durable consumer was deleted', async () => {
+  it('continues at its position after a restart, also when its durable consumer was deleted', async () => {
     await start(['event']);
     await send(...ids(1, 10));
     await nothingUnsettled('event');
@@ -145,12 +145,13 @@ describe('a service with inboxes of its own', () => {
     await start(['event']);
     await nothingUnsettled('event');
     expect(await keptBy('event')).toEqual(ids(1, 15));
-    // What was settled in the first life is not read again: that would be 10 deliveries more than the 11 of the second.
+    // The first process settled 10 messages. Reading them again would add 10 deliveries to the 11 of the
+    // second process.
     const { delivered } = await manager.consumers.info(system.streamName, 'event');
     expect(delivered.consumer_seq).toBeLessThan(21);
   });
 
-  it('reads a stream again that was deleted and created under the same identity, and applies nothing twice', async () => {
+  it('reads a stream that was deleted and created under the same identity, and applies no event twice', async () => {
     const { config } = await manager.streams.info(system.streamName);
     const metadata = { ...config.metadata, identity: 'the same' };
     await manager.streams.update(system.streamName, { ...config, metadata });
@@ -177,7 +178,7 @@ describe('a service with inboxes of its own', () => {
     ]);
   });
 
-  it('is refused at the start where no table could carry the name of a consumer', async () => {
+  it('fails at the start when no table can have the name of a consumer', async () => {
     await expect(start(['a b'])).rejects.toThrow(
       '"a b" cannot name an inbox: use 1 to 40 letters, digits, _ and -',
     );

@@ -1,4 +1,3 @@
-/** Everything that consumers need besides a pool and a connection: inboxes of their own, and durable consumers. */
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
 import { createDurable, type DurableShape } from './jetstream/durable-creation.js';
@@ -11,22 +10,28 @@ import type { Coverage, StreamHistory } from './stream-history.js';
 
 /** Where the inboxes are, and which stream they are for. */
 export interface OwnInboxesOptions extends Partial<Pick<DurableShape, 'ackWaitMs' | 'ackPendingMax'>> {
+  /** The connection to the brokers. */
   readonly connection: NatsConnection;
+  /** The pool of the inboxes. */
   readonly pool: Pool;
+  /** The name of the stream, which must exist. */
   readonly stream: string;
-  /** The schema of the inboxes; `inbox` when left out. It is created where it is missing. */
+  /** The schema of the inboxes. The default is `inbox`. It is created if it is missing. */
   readonly schema?: string;
-  /** The durable consumer of a pattern; the pattern itself when left out. */
+  /** The durable consumer of a pattern. The default is the pattern itself. */
   readonly durableOf?: (pattern: string) => string;
-  /** Key in the stream's metadata under which its identity stands; `identity` when left out. */
+  /** The key of the stream's metadata whose value identifies the stream. The default is `identity`. */
   readonly identityKey?: string;
-  /** What the account of the connection calls JetStream's API; `$JS.API` when left out. */
+  /** The API prefix of JetStream in the connection's account. The default is `$JS.API`. */
   readonly apiPrefix?: string;
-  /** Hears that the stream has lost messages that an inbox has. They are read again as far as the stream has others. */
+  /**
+   * Called when the stream has lost messages that an inbox has. The consumer then reads what the stream has
+   * in their place.
+   */
   readonly onDiffering?: (pattern: string, found: DifferingHistory) => void;
 }
 
-/** The options of `PullConsumerStrategy` that are about inboxes. */
+/** The options of `PullConsumerStrategy` that concern inboxes. */
 export interface OwnInboxes {
   readonly identityKey: string;
   readonly durableOf: (pattern: string) => string;
@@ -40,13 +45,13 @@ const ACK_WAIT_MS = 15_000;
 const ACK_PENDING_MAX = 20_000;
 
 /**
- * Gives each consumer an inbox of its own, and creates what is missing: schema, tables, durable consumer. Spread it into the
- * options of the transport:
+ * Gives each consumer an inbox of its own, and creates what is missing: schema, tables and durable consumer.
+ * Spread the result into the options of the transport:
  *
  *   const at = { connection, pool, stream: 'PAYMENTS' };
  *   new PullConsumerStrategy({ ...at, ...ownInboxes(at) });
  *
- * A consumer whose name no inbox can have is refused when the transport starts, with an `InboxNameError`.
+ * The transport refuses to start with an `InboxNameError` when no inbox can have the name of a consumer.
  */
 export function ownInboxes(options: OwnInboxesOptions): OwnInboxes {
   const { connection, pool, stream, schema, apiPrefix, identityKey = 'identity' } = options;
@@ -72,7 +77,7 @@ export function ownInboxes(options: OwnInboxesOptions): OwnInboxes {
         connection,
         { stream, consumer: durableOf(pattern), identityKey, ...(apiPrefix !== undefined && { apiPrefix }) },
         { ackWaitMs, ackPendingMax },
-        (sight) => historyOf(pattern, { leavesGaps: false }).beginning(sight),
+        (stream) => historyOf(pattern, { leavesGaps: false }).beginning(stream),
       );
     },
   };

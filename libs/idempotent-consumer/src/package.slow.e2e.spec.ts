@@ -19,7 +19,7 @@ import { createTestSystem, type TestSystem, waitFor } from '#testing';
 const ROOT = resolve(import.meta.dirname, '../../..');
 const PACKAGE = join(ROOT, 'libs/idempotent-consumer');
 const NAME = '@sekali/idempotent-consumer';
-/** What a project installs beside it, and what these need for their types. */
+/** What a project installs in addition to it, and what these packages need for their types. */
 const PEERS = [
   '@nats-io/jetstream',
   '@nats-io/nats-core',
@@ -36,7 +36,7 @@ const PEERS = [
 
 const PAYMENTS = 2_000;
 
-/** A service of Nest: each payment adds to a balance. */
+/** A service of Nest in which each payment adds to a balance. */
 const SERVICE = `import 'reflect-metadata';
 import { connect } from '@nats-io/transport-node';
 import { Controller, Module } from '@nestjs/common';
@@ -76,7 +76,7 @@ interface Packed {
 let folder: string;
 let packed: Packed;
 
-/** Runs a program to its end. @returns what it printed; throws with all of it when it failed */
+/** Runs a program to its end. @returns its output @throws with all output when it failed */
 function run(command: string, args: readonly string[], cwd: string): string {
   const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, encoding: 'utf8' });
   if (error || status !== 0)
@@ -89,7 +89,7 @@ beforeAll(() => {
   const said = run('npm', ['pack', '--json', '--silent', '--pack-destination', folder], PACKAGE);
   [packed] = JSON.parse(said) as [Packed];
   writeFileSync(join(folder, 'package.json'), '{ "name": "a-service", "private": true, "type": "module" }');
-  // The peers are links to what is installed here, so that no registry is asked.
+  // The peers are links to the packages of this repository, so that no registry is asked.
   const tarball = `./${packed.filename.replace('@', '').replace('/', '-')}`;
   run('npm', ['install', '--offline', '--legacy-peer-deps', '--ignore-scripts', '--silent', tarball], folder);
   for (const peer of PEERS) {
@@ -115,7 +115,7 @@ describe('the tarball of the library', () => {
     }
   });
 
-  it('runs nothing when it is installed, and leaves the choice of every dependency to its user', () => {
+  it('runs no script at installation, and has peer dependencies only', () => {
     const manifest = JSON.parse(readFileSync(join(folder, 'node_modules', NAME, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
       dependencies?: unknown;
@@ -124,7 +124,7 @@ describe('the tarball of the library', () => {
     expect(manifest.dependencies).toBeUndefined();
   });
 
-  it('compiles in a strict project that checks the types of its libraries, too', () => {
+  it('compiles in a strict project with skipLibCheck: false', () => {
     writeFileSync(
       join(folder, 'balances.ts'),
       `import { Controller } from '@nestjs/common';
@@ -158,7 +158,7 @@ describe('a service of Nest that installed the library', () => {
 
   beforeAll(async () => {
     system = await createTestSystem();
-    // Nothing of the aggregator is there.
+    // The database has nothing of the aggregator.
     await system.pool.query('DROP SCHEMA sekali CASCADE');
     await system.pool.query('CREATE TABLE balance AS SELECT 0::bigint AS amount, 0 AS payments');
     writeFileSync(join(folder, 'service.ts'), SERVICE);
@@ -207,14 +207,14 @@ describe('a service of Nest that installed the library', () => {
       timeoutMs: 60_000,
       describe: 'every payment',
     });
-    // What the killed processes held is delivered again by then.
+    // By then the deliveries of the killed processes have come again.
     const inbox = 'SELECT count(*)::int AS keys FROM inbox.balances_key';
     expect((await system.pool.query(inbox)).rows).toEqual([{ keys: PAYMENTS }]);
     expect(await balance()).toEqual({ amount: (PAYMENTS * (PAYMENTS - 1)) / 2, payments: PAYMENTS });
   });
 });
 
-/** Compiles one file. @returns what the compiler says */
+/** Compiles one file. @returns the output of the compiler */
 function compiled(file: string, more: object = {}): string {
   const options = {
     ...{ target: 'es2023', module: 'nodenext', strict: true, skipLibCheck: false, noEmit: true },

@@ -1,21 +1,25 @@
-/** How a consumer deals with what fails. */
-
-/** Bounds of the processing. */
+/** How a consumer deals with failures. */
 export interface ProcessorSettings {
-  /** Attempts, alone, before a message becomes a dead letter. */
+  /** Attempts of a message, alone, before it becomes a dead letter. */
   readonly attemptsMax: number;
-  /** First delay before a message that failed alone is delivered again; it doubles, with jitter. */
+  /** The delay in milliseconds after the first failed attempt. It doubles with each attempt, with jitter. */
   readonly retryDelayMs: number;
-  /** What to do about a message that takes too long, for the detail of its dead letter. */
+  /** What the operator can do about a message that takes too long. It ends the detail of its dead letter. */
   readonly slowRemedy?: string;
-  /** How long one call of the handler may take; 30,000 when left out, or a second more than `transactionMsMax`. */
+  /**
+   * How long one call of the handler may take, in milliseconds. The default is 30,000, or one second more
+   * than `transactionMsMax`.
+   */
   readonly handlerMsMax?: number;
-  /** How long a transaction may take on the connections of the pool, where they carry such a bound (`transaction_timeout`). */
+  /**
+   * How long a transaction may take in milliseconds, if the pool's connections set such a bound
+   * (`transaction_timeout`).
+   */
   readonly transactionMsMax?: number;
   /**
-   * For a handler that does nothing but store: before a message is given up, one that was stored is tried once more, in a
-   * transaction that is rolled back. What fails for that one, too, is a defect of the store, which is waited for. Left out,
-   * whatever the handler throws is the fault of its message.
+   * For a handler that only stores. Before a message is given up, a message that was stored is tried once
+   * more, in a transaction that is rolled back. If it fails too, the store has a defect, which the consumer
+   * waits for. The default is false: each error of the handler is the fault of its message.
    */
   readonly probesStore?: boolean;
 }

@@ -1,4 +1,6 @@
-/** The ack wait bounds how late a delivery comes back from a process that died, and not how long the work may take. */
+/**
+ * The ack wait bounds how late a delivery of a dead process comes back, and not how long its work may take.
+ */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { HandlerFixture } from './test/handler-fixture.js';
 
@@ -14,7 +16,7 @@ afterEach(async () => {
 });
 
 describe('work that takes longer than the ack wait', () => {
-  it('is done once: neither it nor what waits behind it is delivered again', async () => {
+  it('is done once: neither its event nor a waiting one is delivered again', async () => {
     const calls: string[] = [];
     await fixture.start(
       async (fresh, transaction) => {
@@ -29,18 +31,18 @@ describe('work that takes longer than the ack wait', () => {
     await fixture.settled(21, 0);
     await fixture.nothingUnsettled();
     expect(calls).toHaveLength(21);
-    // What was delivered again would have been counted.
+    // A redelivery would have been counted.
     expect((await fixture.info()).delivered.consumer_seq).toBe(21);
   });
 
-  it('is signalled no longer than the bound of the handler: one that hangs ends as a dead letter', async () => {
+  it('is signalled only until handlerMsMax: the event of a handler that hangs becomes a dead letter', async () => {
     await fixture.start(() => new Promise(() => undefined), {
       settings: { handlerMsMax: 3 * ACK_WAIT_MS, attemptsMax: 1 },
     });
     await fixture.send('hang');
     expect(await fixture.settled(0, 1)).toMatchObject([{ event_id: 'hang', reason: 'too_slow' }]);
     await fixture.nothingUnsettled();
-    // Kept alive meanwhile, it was called once.
+    // Its progress was signalled meanwhile, so it was delivered once.
     expect((await fixture.info()).delivered.consumer_seq).toBe(1);
   });
 });

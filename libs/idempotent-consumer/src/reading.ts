@@ -1,40 +1,50 @@
-/**
- * How the deliveries of one handler are read: matched against its subjects, decoded, and held against its schema.
- *
- * What does not fit never reaches the handler. A durable consumer may deliver more than its handler is for, as when its filter
- * was set by somebody else: what becomes of that is said by `onUnmatched`, and nothing is dropped in silence.
- */
 import type { Decoder, Delivery, Message } from './delivery.js';
 
-/** Anything that takes a value apart and throws where it does not fit: a schema of zod, for example. */
+/** Anything with a `parse` that returns the value or throws, for example a schema of zod. */
 export interface Schema {
+  /** Returns the value that the handler gets. @throws when the value does not fit; `issues` of zod name the wrong paths */
   parse(value: unknown): unknown;
 }
 
-/** What a handler is for. Everything may be left out. */
+/** Which deliveries a handler gets, and in which shape. Every option may be left out. */
 export interface ReadingOptions {
-  /** Checks each event before the handler sees it, which gets what `parse` returns. What does not fit is a dead letter. */
+  /**
+   * Checks each event before the handler gets it; the handler gets what `parse` returns. An event that does
+   * not fit is a dead letter.
+   */
   readonly schema?: Schema;
-  /** Subjects that the handler is for, as `payments.>` or `orders.*.paid`; everything that is delivered when left out. */
+  /**
+   * The subjects that the handler is for, such as `payments.>` or `orders.*.paid`. The default is every
+   * delivered subject.
+   */
   readonly subjects?: string | readonly string[];
-  /** What becomes of a delivery of another subject: a dead letter, the default, or an ack that leaves no trace. */
+  /**
+   * What happens to a delivery of another subject: a dead letter (the default), or an ack that leaves no
+   * trace.
+   */
   readonly onUnmatched?: 'dead-letter' | 'ack';
 }
 
-/** What is wrong with subjects that a handler is for, a sentence each. */
+/** Checks the subjects of a handler. @returns one sentence for each problem */
 export function subjectProblems(subjects: ReadingOptions['subjects']): string[] {
   if (subjects === undefined) return [];
   const patterns = [subjects].flat();
-  if (patterns.length === 0) return ['subjects is empty: it would be for nothing'];
+  if (patterns.length === 0) return ['subjects is empty, so the handler would get no event'];
   return patterns
     .filter((pattern) => !/^(?:(?:\*|[^\s.*>]+)\.)*(?:\*|>|[^\s.*>]+)$/.test(pattern))
     .map(
       (pattern) =>
-        `"${pattern}" is no pattern of subjects: tokens between dots, "*" for one and ">" at the end for one or more`,
+        `"${pattern}" is not a valid subject pattern: use tokens between dots, "*" for one token, and ">" at the end for one or more`,
     );
 }
 
-/** The decoder of a handler, on that of the program. */
+/**
+ * Wraps the program's decoder for one handler: it matches subjects, decodes, and checks the schema.
+ *
+ * A message that does not fit never reaches the handler. A durable consumer may deliver more than its handler
+ * is for, for example after its filter was changed. `onUnmatched` states what happens then, so nothing is
+ * dropped silently.
+ */
 export function readingOf<E>(decode: Decoder<E>, options: ReadingOptions): Decoder<E> {
   const { schema, subjects = [], onUnmatched = 'dead-letter' } = options;
   const patterns = [subjects].flat();
@@ -45,7 +55,7 @@ export function readingOf<E>(decode: Decoder<E>, options: ReadingOptions): Decod
     if (!isMatched && onUnmatched === 'ack') return { ok: false, ignored: true };
     const decoded = decode(delivery);
     if (!isMatched) return unmatched(delivery, decoded, patterns);
-    return decoded.ok && schema !== undefined ? held(decoded.message, schema) : decoded;
+    return decoded.ok && schema !== undefined ? checked(decoded.message, schema) : decoded;
   };
 }
 
@@ -55,11 +65,11 @@ function unmatched<E>(
   patterns: readonly string[],
 ): ReturnType<Decoder<E>> {
   const named = decoded.ok ? decoded.message : 'poison' in decoded ? decoded.poison : undefined;
-  const detail = `subject ${delivery.subject} is none of those that the handler is for: ${patterns.join(', ')}`;
+  const detail = `subject ${delivery.subject} matches none of the handler's subjects: ${patterns.join(', ')}`;
   return poisonOf(delivery, { topic: named?.topic ?? '', eventId: named?.eventId }, 'unmatched', detail);
 }
 
-function held<E>(message: Message<E>, schema: Schema): ReturnType<Decoder<E>> {
+function checked<E>(message: Message<E>, schema: Schema): ReturnType<Decoder<E>> {
   try {
     return { ok: true, message: { ...message, event: schema.parse(message.event) as E } };
   } catch (error) {
@@ -79,15 +89,15 @@ function poisonOf(
   };
 }
 
-const ISSUES_TOLD_MAX = 5;
+const ISSUES_SHOWN_MAX = 5;
 
-/** The paths that are wrong, where the error names them as those of zod do. */
+/** The paths that are wrong, if the error names them as errors of zod do. */
 function mismatchText(error: unknown): string {
   const { issues, message } = (error ?? {}) as { issues?: unknown; message?: unknown };
   if (!Array.isArray(issues) || issues.length === 0)
     return typeof message === 'string' ? message : String(error);
   return (issues as readonly { path?: readonly PropertyKey[]; message?: string }[])
-    .slice(0, ISSUES_TOLD_MAX)
+    .slice(0, ISSUES_SHOWN_MAX)
     .map(
       ({ path = [], message: text = 'does not fit' }) =>
         `${path.map(String).join('.') || '(event)'}: ${text}`,
@@ -95,7 +105,7 @@ function mismatchText(error: unknown): string {
     .join('; ');
 }
 
-/** By the rules of NATS: `*` is one token, `>` at the end one or more. */
+/** Matches by the rules of NATS: `*` is one token, and `>` at the end is one or more. */
 function matches(pattern: readonly string[], subject: string): boolean {
   const tokens = subject.split('.');
   for (const [at, token] of pattern.entries()) {

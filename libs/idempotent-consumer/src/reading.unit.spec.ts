@@ -20,8 +20,8 @@ function reasonOf(read: ReturnType<Decoder<unknown>>): string {
 
 const schema = z.object({ account: z.string(), lines: z.array(z.object({ amount: z.number() })) });
 
-describe('a schema', () => {
-  it('gives the handler what it parsed', () => {
+describe('the schema of a handler', () => {
+  it('gives the handler the parsed event', () => {
     const fits = { account: 'a', lines: [{ amount: 1 }], more: true };
     expect(read({ schema }, 'payments.eu', fits)).toMatchObject({
       ok: true,
@@ -29,20 +29,20 @@ describe('a schema', () => {
     });
   });
 
-  it('makes poison of what does not fit, with the paths that are wrong', () => {
+  it('turns an event that does not fit into poison, with the paths that are wrong', () => {
     const reason = reasonOf(read({ schema }, 'payments.eu', { lines: [{ amount: 1 }, { amount: 'two' }] }));
     expect(reason).toMatch(/^schema_mismatch: account: .*; lines\.1\.amount: .*number/);
   });
 
-  it('may be anything that throws', () => {
+  it('may be any object whose parse throws', () => {
     const parse = (): never => {
-      throw new TypeError('no payment');
+      throw new TypeError('not a payment');
     };
-    expect(reasonOf(read({ schema: { parse } }, 'payments.eu'))).toBe('schema_mismatch: no payment');
+    expect(reasonOf(read({ schema: { parse } }, 'payments.eu'))).toBe('schema_mismatch: not a payment');
   });
 });
 
-describe('a subject', () => {
+describe('the subjects of a handler', () => {
   it.each([
     ['payments.>', 'payments.eu.paid', true],
     ['payments.>', 'payments', false],
@@ -50,14 +50,14 @@ describe('a subject', () => {
     ['payments.*', 'payments.eu.paid', false],
     ['payments.*.paid', 'payments.eu.paid', true],
     ['payments.eu', 'payments.us', false],
-  ])('%s takes %s: %s', (subjects, subject, isTaken) => {
+  ])('%s match %s: %s', (subjects, subject, isTaken) => {
     expect(read({ subjects }, subject).ok).toBe(isTaken);
   });
 
-  it('that no handler is for is a dead letter, unless it is to be acknowledged', () => {
+  it('turn an event of another subject into a dead letter, unless onUnmatched is ack', () => {
     const subjects = ['payments.>', 'refunds.>'];
     expect(reasonOf(read({ subjects }, 'orders.eu'))).toBe(
-      'unmatched: subject orders.eu is none of those that the handler is for: payments.>, refunds.>',
+      "unmatched: subject orders.eu matches none of the handler's subjects: payments.>, refunds.>",
     );
     expect(reasonOf(read({ subjects, onUnmatched: 'ack' }, 'orders.eu'))).toBe('ignored');
     expect(reasonOf(read({ subjects, onUnmatched: 'ack' }, 'refunds.eu'))).toBe('read');

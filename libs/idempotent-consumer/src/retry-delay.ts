@@ -1,14 +1,15 @@
-/** How long an event waits that failed by itself. */
-
 const RETRY_DELAY_MS_MAX = 60_000;
 const JITTER_SHARE = 0.5;
 
 /**
- * The delay doubles with each attempt, up to a bound. It gets up to a half longer at random, so that events that failed
- * together do not all come back together.
+ * Returns how long an event waits after it failed alone: exponential backoff with jitter.
  *
- * @param attempts that have failed, from 1 on
- * @param firstMs the delay behind the first
+ * The delay doubles with each attempt, up to one minute. A random part of up to half the delay is added, so
+ * that events that failed together do not come back together.
+ *
+ * @param attempts failed attempts, from 1 on
+ * @param firstMs the delay after the first attempt, in milliseconds
+ * @returns the delay in milliseconds
  */
 export function retryDelayMs(attempts: number, firstMs: number, random = Math.random): number {
   const grownMs = Math.min(firstMs * 2 ** (attempts - 1), RETRY_DELAY_MS_MAX);

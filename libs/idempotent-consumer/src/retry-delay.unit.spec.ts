@@ -7,7 +7,7 @@ describe('the delay of an event that failed', () => {
     expect(delays).toEqual([1_000, 2_000, 4_000, 8_000, 60_000]);
   });
 
-  it('gets longer at random, by a half at most, so that events do not come back together', () => {
+  it('has a random part of up to half of it, so that events do not come back together', () => {
     expect(retryDelayMs(1, 1_000, () => 0.5)).toBe(1_250);
     expect(retryDelayMs(20, 1_000, () => 0.999_999)).toBeLessThanOrEqual(90_000);
     const delays = Array.from({ length: 50 }, () => retryDelayMs(2, 1_000));

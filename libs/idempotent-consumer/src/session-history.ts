@@ -1,23 +1,26 @@
-/** What a session does about the history of its stream before it begins: it puts the consumer where it must be. */
-import type { ConsumerSight, DurableConsumer } from './jetstream/durable-consumer.js';
+import type { ConsumerState, DurableConsumer } from './jetstream/durable-consumer.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Observer } from './outcome.js';
 import type { StreamHistory, StreamIncarnation } from './stream-history.js';
 
-/** Looks at the consumer; one that is gone is made, where that is allowed. @throws when there is none then */
-export async function seeConsumer(parts: {
+/**
+ * Inspects the consumer. It creates a missing consumer, where that is allowed.
+ *
+ * @throws when the consumer does not exist afterwards, or no broker answers
+ */
+export async function inspectConsumer(parts: {
   readonly durable: DurableConsumer;
   readonly recreate: () => Promise<void>;
-}): Promise<ConsumerSight> {
-  const sight = await parts.durable.look();
-  if (sight) return sight;
+}): Promise<ConsumerState> {
+  const state = await parts.durable.inspect();
+  if (state) return state;
   await parts.recreate();
-  const made = await parts.durable.look();
-  if (!made) throw new Error(`consumer ${parts.durable.address.consumer} does not exist: run setup`);
-  return made;
+  const created = await parts.durable.inspect();
+  if (!created) throw new Error(`consumer ${parts.durable.address.consumer} does not exist: run setup`);
+  return created;
 }
 
-/** What putting back needs. */
+/** What `putBack` works with. */
 export interface PutBackParts {
   readonly durable: DurableConsumer;
   readonly gate: OutageGate;
@@ -25,13 +28,13 @@ export interface PutBackParts {
   readonly observe: Observer;
 }
 
-/** Has the consumer begin where it must. @returns whether it stood elsewhere */
+/** Resets the consumer to where it must begin. @returns whether its position was another one */
 export async function putBack(
   { durable, gate, history, observe }: PutBackParts,
   incarnation: StreamIncarnation,
-  sight: ConsumerSight,
+  state: ConsumerState,
 ): Promise<boolean> {
-  const seq = await gate.pass(() => history.startOf(incarnation, sight));
+  const seq = await gate.pass(() => history.startOf(incarnation, state));
   if (seq === undefined) return false;
   await durable.reset(seq);
   await gate.pass(() => history.started(incarnation, seq));

@@ -1,16 +1,11 @@
-/**
- * Messages that took too long: remembered, so that they are kept out of the batches of others, and worked on one after the
- * other beside the slots of a consumer, so that they cannot hold up all of those.
- */
-
-/** Beyond it the oldest is forgotten, and holds up one more batch. */
+/** Beyond this number the oldest is forgotten, and delays one more batch. */
 const REMEMBERED_MAX = 1_000;
 
-/** See the head of this file. */
+/** Remembers messages that took too long, so that they stay out of the batches of others. */
 export class SlowMessages {
   private readonly keys = new Set<string>();
 
-  /** Remembers one. */
+  /** Remembers a message. */
   add(streamId: number, seq: number): void {
     this.keys.add(keyOf(streamId, seq));
     if (this.keys.size <= REMEMBERED_MAX) return;
@@ -20,12 +15,12 @@ export class SlowMessages {
     }
   }
 
-  /** Forgets one. */
+  /** Forgets a message. */
   delete(streamId: number, seq: number): void {
     this.keys.delete(keyOf(streamId, seq));
   }
 
-  /** Whether it is remembered. Mostly there is none, and nothing is made to find that out. */
+  /** Whether a message is remembered. The set is mostly empty, and then no key is built. */
   has(streamId: number, seq: number): boolean {
     return this.keys.size > 0 && this.keys.has(keyOf(streamId, seq));
   }
@@ -35,20 +30,23 @@ function keyOf(streamId: number, seq: number): string {
   return `${streamId}:${seq}`;
 }
 
-/** Messages that wait in the lane at a time; more are delivered again later. */
+/** Messages in the lane at a time. More than these are delivered again later. */
 const LANE_MAX = 64;
 
-/** Work that is done one after the other. */
+/**
+ * Runs slow messages one after the other, in parallel with the batches, so that they cannot block all of
+ * those.
+ */
 export class SlowLane {
   private last = Promise.resolve();
   private length = 0;
 
-  /** Settles when all that was added so far is done. */
+  /** Resolves when all work that was added so far is done. */
   get isEmpty(): Promise<void> {
     return this.last;
   }
 
-  /** @param work never rejects. @returns whether there was room for it */
+  /** Adds work. @param work it never rejects @returns whether there was room for it */
   add(work: () => Promise<void>): boolean {
     if (this.length >= LANE_MAX) return false;
     this.length += 1;

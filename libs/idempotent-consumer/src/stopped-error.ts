@@ -1,4 +1,4 @@
-/** The consumer was stopped while it waited. */
+/** The consumer was stopped while work waited for Postgres. */
 export class StoppedError extends Error {
   override readonly name = 'StoppedError';
   constructor() {

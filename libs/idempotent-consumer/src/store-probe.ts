@@ -1,14 +1,3 @@
-/**
- * Tells a defect of the store from the fault of a message.
- *
- * Mostly by where the error comes from: what a handler throws is the fault of its message, what the inbox meets is not,
- * except for a value that it cannot keep.
- *
- * A program whose handler does nothing but store may ask for more (`probesStore`): there, what fails alike for every message
- * is a defect of the store. The last message that the store took is known to be good. It goes the whole way once more, under
- * an id and sequences that nothing has, in a transaction that is always rolled back (`Inbox.rehearse`). Where it fails too,
- * no other message is to blame. It is kept in memory, so a process that has not stored anything yet knows none.
- */
 import { classifyDatabaseError, isUnavailable, isUniqueViolation } from '#postgres';
 import type { BatchInbox } from './batch-inbox.js';
 import type { Message } from './delivery.js';
@@ -17,13 +6,26 @@ import type { OutageGate } from './outage-gate.js';
 import type { Outcome } from './outcome.js';
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
 
-/** Whether the store takes a good message: it does, it does not, or no good message is known yet. */
+/** Whether the store accepts a good message: it does, it does not, or no good message is known yet. */
 export type StoreState = 'works' | 'broken' | 'unknown';
 
-/** Others are rarely at the same rows for so many tries; then it is something about this work. */
+/**
+ * Lock conflicts with other transactions rarely last for this many tries. Then the cause lies in this work.
+ */
 const CONTENTIONS_MAX = 250;
 
-/** See the head of this file. */
+/**
+ * Distinguishes a defect of the store from the fault of a message.
+ *
+ * Mostly the origin of the error decides. A handler's error is the fault of its message. An error of the
+ * inbox is not, except for a value that it cannot store.
+ *
+ * A program whose handler only stores may set `probesStore`. There, an error that hits every message alike is
+ * a defect of the store. The last message that the store accepted is known to be good. `Inbox.rehearse`
+ * processes it once more, under an id and sequences that do not exist, in a transaction that is always rolled
+ * back. If that fails too, no other message is to blame. The good message is kept in memory, so a process
+ * that has not stored anything yet has none.
+ */
 export class StoreProbe<E> {
   private good: Message<E> | undefined;
 
@@ -34,7 +36,7 @@ export class StoreProbe<E> {
     private readonly isOn: boolean,
   ) {}
 
-  /** Learns from a batch that was committed. */
+  /** Learns a good message from a committed batch. */
   learn(messages: readonly Message<E>[], outcomes: ReadonlyMap<number, Outcome>): void {
     for (let at = messages.length - 1; at >= 0; at--) {
       const message = messages[at];
@@ -46,7 +48,7 @@ export class StoreProbe<E> {
   }
 
   /**
-   * Asks. An outage is waited out.
+   * Checks the store. It waits out an outage.
    *
    * @param error what the message failed with
    * @throws `StoppedError`, `ForeignSequenceError`
@@ -58,9 +60,10 @@ export class StoreProbe<E> {
     try {
       await this.gate.pass(() => this.inbox.rehearse(streamId, good), this.waitsOut());
     } catch (error) {
-      // Another history of the stream is no defect of the store.
+      // Another history of the stream is not a defect of the store.
       if (this.gate.isStopped(error) || error instanceof ForeignSequenceError) throw error;
-      // An effect with a unique constraint of its own knows the good message: it went as far as it can go twice.
+      // An effect may have a unique constraint of its own, which knows the good message. Nothing else failed
+      // before that.
       if (!isUniqueViolation(rootOf(error))) return 'broken';
     }
     this.gate.storeWorks();
@@ -68,14 +71,17 @@ export class StoreProbe<E> {
   }
 
   /**
-   * Whether repeating cannot help a message: the store refuses its value. A handler's refusals may pass, as where a row that
-   * another event brings is still missing.
+   * Whether a retry cannot help, because the store refuses the value of a message. A handler's refusal may
+   * pass, for example when a row of another event is still missing.
    */
   isRefusal(error: unknown): boolean {
     return failureOf(error) === 'refused' && (this.isOn || !(error instanceof HandlerError));
   }
 
-  /** What is waited out where a message may be at fault, for one piece of work: outages, and others at the same rows. */
+  /**
+   * Returns which errors are waited out during one piece of work where a message may be at fault: outages and
+   * lock conflicts.
+   */
   waitsOut(): (error: unknown) => boolean {
     let contentions = 0;
     return (error) => {
@@ -87,7 +93,7 @@ export class StoreProbe<E> {
   }
 }
 
-/** What a handler threw, and a value that the inbox cannot keep. */
+/** Whether a message is to blame: a handler threw the error, or the inbox cannot store the value. */
 function isOfTheMessage(error: unknown): boolean {
   return error instanceof HandlerError || classifyDatabaseError(error) === 'refused';
 }

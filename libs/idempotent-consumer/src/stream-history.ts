@@ -1,27 +1,27 @@
-/**
- * What a program knows of the stream that a consumer reads: which incarnation it is, and where the consumer has to be.
- *
- * Sequences compare only within one incarnation. Brokers that were restored, or that lost power, give sequences to other
- * messages than before; whoever keeps what was stored under them finds out by comparing the messages.
- */
-import type { ConsumerSight, StreamSight } from './jetstream/durable-consumer.js';
+import type { ConsumerState, StreamState } from './jetstream/durable-consumer.js';
 
-/** Sequences that are stored under one number: those behind `after`, up to `upTo`. */
+/** Sequences whose rows have one stream id: greater than `after`, up to and including `upTo`. */
 export interface SequenceSegment {
   readonly streamId: number;
   readonly after: number;
   readonly upTo: number;
 }
 
-/** One incarnation of a stream. */
+/** One life of a stream. Sequences compare only within one incarnation. */
 export interface StreamIncarnation {
-  /** The number of what is delivered from now on. */
+  /** The stream id under which new deliveries are stored. */
   readonly streamId: number;
-  /** Ascending, without a gap, from sequence 1 on: the older ones are of the incarnations that this one is based on. */
+  /**
+   * Ascending and without a gap, from sequence 1 on. The older segments belong to the incarnations on which
+   * this one is based.
+   */
   readonly segments: readonly SequenceSegment[];
 }
 
-/** Sequences under which this consumer's inbox has settled other messages than the stream has. At least one. */
+/**
+ * Sequences under which this consumer's inbox has processed other messages than the stream has. There is at
+ * least one.
+ */
 export interface ForeignSequences {
   readonly streamId: number;
   readonly seqs: readonly number[];
@@ -29,25 +29,39 @@ export interface ForeignSequences {
 
 /** Which messages of a stream leave a row in the inbox. */
 export interface Coverage {
-  /** Whether some are acknowledged unread, and leave none. */
+  /** Whether some messages are acknowledged unread, so that they leave no row. */
   readonly leavesGaps: boolean;
 }
 
-/** Asked before each session. What it throws ends the session, which is then tried again. */
+/**
+ * What a program knows of the stream that a consumer reads: its incarnation, and where the consumer must
+ * begin.
+ *
+ * Brokers that were restored, or that lost power, give the same sequences to other messages than before. An
+ * implementation that keeps the publishing times of stored messages notices that by comparing them.
+ *
+ * The consumer asks before each session. An error ends the session, which is then tried again.
+ */
 export interface StreamHistory {
   /**
-   * The incarnation of the stream as it is; registers a new one when the stream has another history.
+   * Returns the current incarnation of the stream. It registers a new one when the stream has another
+   * history.
    *
-   * @param foreign what the session before ended with: a proof of that, also where nothing else shows it
+   * @param foreign what the previous session ended with: a proof of another history, even if nothing else
+   *   shows it
    */
-  incarnation(stream: StreamSight, foreign?: ForeignSequences): Promise<StreamIncarnation>;
-  /** The sequence to which the consumer has to be put back; `undefined` when it stands right. */
-  startOf(incarnation: StreamIncarnation, consumer: ConsumerSight): Promise<number | undefined>;
-  /** Hears that the consumer was put back. A process that dies before leaves it to be put back once more. */
+  incarnation(stream: StreamState, foreign?: ForeignSequences): Promise<StreamIncarnation>;
+  /** Returns the sequence to which the consumer must be reset, or `undefined` when its position is right. */
+  startOf(incarnation: StreamIncarnation, consumer: ConsumerState): Promise<number | undefined>;
+  /**
+   * Notes that the consumer was reset. When a process dies before this call, the consumer is reset once more.
+   */
   started(incarnation: StreamIncarnation, seq: number): Promise<void>;
 }
 
-/** The deliveries of a batch by the number under which they are stored; mostly all have that of the incarnation. */
+/**
+ * Groups the deliveries of a batch by the stream id under which they are stored. Mostly that is one group.
+ */
 export function byStreamId<D extends { readonly seq: number }>(
   { streamId, segments }: StreamIncarnation,
   batch: readonly D[],

@@ -1,4 +1,4 @@
-/** That an event comes often makes it no suspect of ending processes. */
+/** Redeliveries alone do not make an event a suspect of ending processes. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { waitFor } from '#testing';
 import { HandlerFixture } from './test/handler-fixture.js';
@@ -24,11 +24,11 @@ async function noted(): Promise<unknown[]> {
 }
 
 function isolated(): unknown[] {
-  return fixture.told.filter(({ type }) => type === 'isolated');
+  return fixture.observed.filter(({ type }) => type === 'isolated');
 }
 
-describe('an event that comes often', () => {
-  it('is no suspect where the handler said later', async () => {
+describe('an event that is delivered often', () => {
+  it('is not a suspect when the handler threw RetryLater', async () => {
     let deliveries = 0;
     await fixture.startWith(
       {
@@ -47,7 +47,7 @@ describe('an event that comes often', () => {
     expect(await noted()).toEqual([]);
   });
 
-  it('is no suspect where ten processes stopped and handed it back', async () => {
+  it('is not a suspect when ten processes stopped and handed it back', async () => {
     let mostDeliveries = 0;
     const start = (): Promise<void> =>
       fixture.startWith(
@@ -80,8 +80,8 @@ describe('an event that comes often', () => {
     expect(await noted()).toEqual([]);
   });
 
-  it('is a suspect where a process came to no end with it, and is cleared when it is processed alone', async () => {
-    // As a process leaves it that is killed.
+  it('is a suspect when a process ended during its work, and is cleared when it was processed alone', async () => {
+    // A killed process leaves such a row.
     await fixture.system.pool.query(
       `INSERT INTO ${fixture.tablesOf('store').attempt} (stream_id, seq, started, finished) VALUES (1, 1, 0, 0)`,
     );

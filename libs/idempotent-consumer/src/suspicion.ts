@@ -1,18 +1,17 @@
-/**
- * Which messages may have ended a process.
- *
- *   came often ─▶ noted ─▶ processed with others ─any end of the work─▶ the note goes
- *                   └─────the process ends─────▶ the note is found ─▶ a suspect
- *
- * That a message was delivered often is no suspicion by itself: see batch-processor.ts.
- */
 import type { AttemptCount } from './attempt-count.js';
 import type { BatchInbox } from './batch-inbox.js';
 import type { Delivery } from './delivery.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Outcome } from './outcome.js';
 
-/** See the head of this file. */
+/**
+ * Finds messages that may have ended a process.
+ *
+ *   delivered often ─▶ noted ─▶ processed in a batch ─the work ends in any way─▶ the note is removed
+ *                        └──────the process ends───────▶ the note is found ─▶ a suspect
+ *
+ * Many deliveries alone do not make a message a suspect: see `BatchProcessor`.
+ */
 export class Suspicion {
   private readonly noted = new Set<string>();
 
@@ -22,21 +21,28 @@ export class Suspicion {
     private readonly gate: OutageGate,
   ) {}
 
-  /** Finds the suspects, and notes the others. @throws `StoppedError` */
+  /**
+   * Finds the suspects, and notes the other messages.
+   *
+   * @returns the sequences of the suspects
+   * @throws `StoppedError`
+   */
   async among(streamId: number, deliveries: readonly Delivery[]): Promise<ReadonlySet<number>> {
     const seqs = deliveries.map(({ seq }) => seq);
     const unknown = await this.attempts.watch(streamId, seqs);
-    // The store is at fault: nothing may be concluded.
+    // The store is at fault, so nothing can be concluded.
     if (unknown === undefined) return new Set();
     for (const seq of unknown) this.noted.add(keyOf(streamId, seq));
     return new Set(seqs.filter((seq) => !unknown.has(seq)));
   }
 
   /**
-   * The work on deliveries has ended, in whichever way: they are not suspects. Best effort: where the store is out of reach the
-   * note stays, and costs them to be processed alone.
+   * Removes the notes of deliveries, because the work on them has ended in some way. They are not suspects.
    *
-   * @param outcomes with which notes go by themselves are left out
+   * This is best effort. While the store is out of reach the note stays, and the message will be processed
+   * alone.
+   *
+   * @param outcomes committed outcomes, which have removed the notes already
    */
   async ended(
     streamId: number,
@@ -52,7 +58,7 @@ export class Suspicion {
   }
 }
 
-/** What is committed has cleared all that was noted of its message. */
+/** A committed outcome has removed all notes of its message. */
 function isCommitted(outcome: Outcome | undefined): boolean {
   const kind = outcome?.kind;
   return kind !== undefined && kind !== 'retry' && kind !== 'postponed' && kind !== 'ignored';

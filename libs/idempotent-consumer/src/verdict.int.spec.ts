@@ -1,4 +1,4 @@
-/** What a handler says outright of an event is done, and nothing else. */
+/** An event for which a handler throws `Poison` or `RetryLater` ends as that says. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Message } from './delivery.js';
 import type { Transaction } from './effect.js';
@@ -26,8 +26,8 @@ async function attempts(): Promise<unknown[]> {
   return rows;
 }
 
-describe('an event that a handler calls poison', () => {
-  it('is a dead letter at once, with the reason; its neighbours are stored', async () => {
+describe('an event for which a handler throws Poison', () => {
+  it('is a dead letter at once, with the reason, and its neighbours are stored', async () => {
     let calls = 0;
     await fixture.start(
       async (fresh, transaction) => {
@@ -35,7 +35,7 @@ describe('an event that a handler calls poison', () => {
         if (fresh.some(({ eventId }) => eventId === 'bad')) throw new Poison('negative_amount', 'it is -5');
         await keep(fresh, transaction);
       },
-      // Repeated as an attempt, it would come back in an hour.
+      // A retry would come only after an hour.
       { settings: { retryDelayMs: 3_600_000 } },
     );
     await fixture.send('a', 'bad', 'b');
@@ -43,13 +43,13 @@ describe('an event that a handler calls poison', () => {
       { event_id: 'bad', reason: 'negative_amount', detail: 'it is -5' },
     ]);
     expect(calls).toBe(1);
-    expect(fixture.hasTold('failed')).toBe(false);
+    expect(fixture.hasObserved('failed')).toBe(false);
   });
 });
 
-describe('an event that a handler wants later', () => {
+describe('an event for which a handler throws RetryLater', () => {
   it.each([1_000, 0])(
-    'is delivered again after that time, as often as it is said, and no attempt is counted (isolated after %i)',
+    'is delivered again after that delay, each time, and no attempt is counted (isolateAfterDeliveries is %i)',
     async (isolateAfterDeliveries) => {
       const calledMs: number[] = [];
       await fixture.start(
@@ -64,15 +64,15 @@ describe('an event that a handler wants later', () => {
       await fixture.settled(1, 0);
       const pauses = calledMs.slice(1).map((ms, at) => ms - (calledMs[at] ?? 0));
       expect(pauses).toHaveLength(4);
-      // The broker keeps the delay; how much longer it takes says nothing.
+      // The broker guarantees the delay; a longer pause says nothing.
       expect(Math.min(...pauses)).toBeGreaterThanOrEqual(295);
       expect(await fixture.deadLetters()).toEqual([]);
-      expect(fixture.hasTold('failed')).toBe(false);
+      expect(fixture.hasObserved('failed')).toBe(false);
       expect(await attempts()).toEqual([]);
     },
   );
 
-  it('does not hold up those that are called one by one with it', async () => {
+  it('does not delay other events of its batch in a handler of single events', async () => {
     await fixture.startWith({
       applyOne: async (message, transaction) => {
         if (message.eventId === 'early') throw new RetryLater(3_600_000);
@@ -84,7 +84,7 @@ describe('an event that a handler wants later', () => {
     expect(await fixture.kept()).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  it('needs a delay that is one', () => {
+  it('must have a delay of 0 or more', () => {
     expect(() => new RetryLater(-1)).toThrow(RangeError);
     expect(() => new RetryLater(NaN)).toThrow(RangeError);
   });

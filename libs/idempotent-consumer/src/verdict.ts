@@ -1,12 +1,10 @@
-/** What a handler may say of an event, besides that it failed. */
-
-/** Throw it for an event that will never be right: it becomes a dead letter at once. */
+/** A handler throws it for an event that can never be processed. The event becomes a dead letter at once. */
 export class Poison extends Error {
   override readonly name = 'Poison';
 
   /**
    * @param reason a short code under which the dead letter is counted, for example `negative_amount`
-   * @param detail a sentence for whoever mends it; the reason when left out
+   * @param detail a sentence for the operator; the default is the reason
    */
   constructor(
     readonly reason: string,
@@ -17,18 +15,22 @@ export class Poison extends Error {
 }
 
 /**
- * Throw it for an event whose time has not come: it is delivered again after exactly this time, as often as this is thrown.
- * No attempt is counted, and that it comes often makes it no suspect. Where the handler takes batches, all of the batch is delivered again.
+ * A handler throws it for an event that it cannot process yet. The event is delivered again after exactly
+ * this delay, any number of times.
+ *
+ * No attempt is counted, and the redeliveries do not make the event a suspect. In a handler of batches, the
+ * whole batch is delivered again.
  */
 export class RetryLater extends Error {
   override readonly name = 'RetryLater';
 
   /**
-   * @param delayMs 0 or more
-   * @throws RangeError for anything else
+   * @param delayMs the delay in milliseconds, 0 or more
+   * @throws RangeError for any other number
    */
   constructor(readonly delayMs: number) {
-    if (!Number.isFinite(delayMs) || delayMs < 0) throw new RangeError(`${delayMs} is no delay`);
-    super(`again after ${delayMs} ms`);
+    if (!Number.isFinite(delayMs) || delayMs < 0)
+      throw new RangeError(`the delay of RetryLater must be 0 or more milliseconds, and is ${delayMs}`);
+    super(`retry after ${delayMs} ms`);
   }
 }

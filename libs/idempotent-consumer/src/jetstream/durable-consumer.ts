@@ -1,4 +1,3 @@
-/** Looking at the durable consumer and its stream on the broker, before pulling and while it goes on. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ConsumerInfo, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
@@ -7,65 +6,71 @@ import type { NatsConnection } from '@nats-io/nats-core';
 export interface DurableConsumerAddress {
   readonly stream: string;
   readonly consumer: string;
-  /** Key in the stream's metadata under which whoever made it wrote its identity. */
+  /** The key of the stream's metadata whose value identifies the stream. */
   readonly identityKey: string;
-  /** Prefix of the inboxes that this connection may subscribe to, when it is not `_INBOX`. */
-  readonly inboxPrefix?: string;
-  /** What the account of this connection calls JetStream's API, when it is not `$JS.API`. */
+  /**
+   * The first tokens of the reply subjects that this connection may subscribe to. The default is `_INBOX`.
+   */
+  readonly replyPrefix?: string;
+  /** The API prefix of JetStream in this connection's account. The default is `$JS.API`. */
   readonly apiPrefix?: string;
 }
 
-/** Who hears whether a broker answers, so that the connection can leave one that does not. May be shared by all on it. */
+/**
+ * Learns whether a broker answers, so that the connection can leave one that does not. All users of a
+ * connection may share it.
+ */
 export interface AnswerWatch {
   answered(): void;
-  /** @param waitedMs how long the answer was waited for */
+  /** @param waitedMs how long the caller waited for the answer, in milliseconds */
   unanswered(waitedMs: number): void;
 }
 
-/** The stream, as its leader shows it. */
-export interface StreamSight {
+/** The state of the stream, as its leader reports it. */
+export interface StreamState {
   readonly name: string;
-  /** Tells it from another stream of the same name. */
+  /** Distinguishes it from another stream of the same name. */
   readonly identity: string;
   readonly firstSeq: number;
   readonly lastSeq: number;
   readonly subjects: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
-  /** Name of the broker that leads it, as that of a consumer. */
+  /** The name of the broker that leads the stream, in the same form as that of a consumer. */
   readonly leader: string | undefined;
 }
 
-/** What was seen. */
-export interface ConsumerSight {
-  /** Asked for after the consumer, so that a consumer is never ahead of it that is as it should be. */
-  readonly stream: StreamSight;
-  /** When the consumer was made. */
+/** The state of a durable consumer and its stream. */
+export interface ConsumerState {
+  /** The stream is inspected after the consumer, so a sound consumer is never ahead of it. */
+  readonly stream: StreamState;
+  /** When the consumer was created. */
   readonly created: string;
-  /** Messages that no worker has been given yet. */
+  /** Messages that were not delivered yet. */
   readonly pending: number;
-  /** Deliveries that nobody has settled. */
+  /** Deliveries that are not settled. */
   readonly ackPending: number;
-  /** Up to here every message is settled. */
+  /** Every message up to this sequence is settled. */
   readonly ackFloorSeq: number;
-  /** The last message that was delivered, and the number of that delivery. */
+  /** The sequence of the last delivered message, and the number of that delivery. */
   readonly deliveredSeq: number;
   readonly deliveryCount: number;
   readonly ackWaitMs: number;
-  /** Whether it is given a part of the stream only. */
+  /** Whether a filter leaves out a part of the stream. */
   readonly isFiltered?: boolean;
-  /** Name of the broker that leads it, when there is more than one and they have agreed on it. */
+  /** The name of the broker that leads the consumer, if there are several and they have agreed on one. */
   readonly leader: string | undefined;
 }
 
 const ANSWER_MS_MAX = 2_000;
-const RESET_LOOK_MS = 100;
+const RESET_POLL_MS = 100;
 const CONSUMER_NOT_FOUND = 10014;
 const NAK = '-NAK';
 
-/** A durable pull consumer, seen from outside. */
+/** A durable pull consumer, as the brokers report it before and during a session. */
 export class DurableConsumer {
   private manager: JetStreamManager | undefined;
 
+  /** @param watch learns from each question whether a broker answers */
   constructor(
     private readonly connection: NatsConnection,
     readonly address: DurableConsumerAddress,
@@ -73,29 +78,30 @@ export class DurableConsumer {
   ) {}
 
   /**
-   * Asks the broker.
+   * Asks the brokers for the state of the consumer and its stream.
    *
-   * @returns `undefined` when there is no such consumer
-   * @throws when nobody answers, or the consumer would deliver messages without their bodies: each would be poison
+   * @returns `undefined` when the consumer does not exist
+   * @throws when no broker answers, or when the consumer delivers messages without their bodies: each would
+   *   be poison
    */
-  async look(): Promise<ConsumerSight | undefined> {
+  async inspect(): Promise<ConsumerState | undefined> {
     const askedMs = performance.now();
     try {
-      const sight = await this.ask();
+      const state = await this.ask();
       this.answered();
-      return sight;
+      return state;
     } catch (error) {
       this.watch?.unanswered(performance.now() - askedMs);
       throw error;
     }
   }
 
-  /** Says that the broker answers: for whoever has it from something else than a question. */
+  /** Notes that the broker answers, as other traffic shows. */
   answered(): void {
     this.watch?.answered();
   }
 
-  private async ask(): Promise<ConsumerSight | undefined> {
+  private async ask(): Promise<ConsumerState | undefined> {
     const manager = await this.asked();
     const { stream, consumer } = this.address;
     let info: ConsumerInfo;
@@ -108,7 +114,7 @@ export class DurableConsumer {
     if (info.config.headers_only === true)
       throw new Error(`consumer ${consumer} delivers headers only, without the bodies: run setup`);
     return {
-      stream: await this.lookAtStream(manager),
+      stream: await this.inspectStream(manager),
       created: info.created,
       pending: info.num_pending,
       ackPending: info.num_ack_pending,
@@ -122,36 +128,39 @@ export class DurableConsumer {
   }
 
   /**
-   * Has messages delivered again at once, whoever they were delivered to. What is settled is left alone by the broker, and it
-   * takes the number of any delivery that it made.
+   * Has unsettled messages delivered again at once, whichever process holds them. The broker ignores settled
+   * ones, and accepts the number of any delivery.
    *
-   * @param sight what was seen of the consumer a moment ago
-   * @param except what is left out
+   * @param state the state of the consumer a moment ago
+   * @param except sequences that are left out
    */
-  giveBack(firstSeq: number, lastSeq: number, sight: ConsumerSight, except: ReadonlySet<number>): void {
+  giveBack(firstSeq: number, lastSeq: number, state: ConsumerState, except: ReadonlySet<number>): void {
     const { stream, consumer } = this.address;
     for (let seq = firstSeq; seq <= lastSeq; seq++) {
       if (except.has(seq)) continue;
-      this.connection.publish(`$JS.ACK.${stream}.${consumer}.1.${seq}.${sight.deliveryCount}.0.0`, NAK);
+      this.connection.publish(`$JS.ACK.${stream}.${consumer}.1.${seq}.${state.deliveryCount}.0.0`, NAK);
     }
   }
 
-  /** When a message was published, as the leader of the stream says; `undefined` when it does not have it. */
+  /**
+   * Returns when a message was published, in milliseconds, or `undefined` when the leader of the stream does
+   * not have it.
+   */
   async publishedMs(seq: number): Promise<number | undefined> {
     const message = await (await this.asked()).streams.getMessage(this.address.stream, { seq });
     return message?.time.getTime();
   }
 
-  /** The last sequence of the stream, as its leader says. */
+  /** Returns the last sequence of the stream, as its leader reports it. */
   async lastSeq(): Promise<number> {
-    return (await this.lookAtStream(await this.asked())).lastSeq;
+    return (await this.inspectStream(await this.asked())).lastSeq;
   }
 
   /**
-   * Puts the consumer back, or forward: it delivers the first message at or after a sequence next, and forgets what it
-   * delivered before.
+   * Resets the consumer, backward or forward. It then delivers the first message at or after a sequence, and
+   * forgets earlier deliveries.
    *
-   * @throws when the brokers do not do it
+   * @throws when the brokers refuse
    */
   async reset(seq: number): Promise<void> {
     const { stream, consumer } = this.address;
@@ -165,9 +174,10 @@ export class DurableConsumer {
         return false;
       },
     );
-    // Between accounts, the answer is lost where the broker that is asked leads the consumer. So it is looked meanwhile.
+    // Between accounts, the answer is lost when the broker that is asked leads the consumer. So the consumer
+    // is inspected meanwhile.
     for (;;) {
-      const isAnswered = await Promise.race([answer, pause(RESET_LOOK_MS)]);
+      const isAnswered = await Promise.race([answer, pause(RESET_POLL_MS)]);
       if (isAnswered === true) return;
       const now = await consumers.info(stream, consumer).catch(() => undefined);
       if (now && wasReset(before, now, seq)) return;
@@ -175,7 +185,10 @@ export class DurableConsumer {
     }
   }
 
-  /** Has another broker lead the consumer, if possible one of this name. Throws when the brokers do not do it. */
+  /**
+   * Moves the leadership of the consumer to another broker, if possible to the named one. @throws when the
+   * brokers refuse
+   */
   async leadFrom(broker: string | undefined): Promise<void> {
     const { stream, consumer } = this.address;
     const request = broker === undefined ? '' : JSON.stringify({ placement: { preferred: broker } });
@@ -183,7 +196,7 @@ export class DurableConsumer {
     await this.connection.request(subject, request, { timeout: ANSWER_MS_MAX });
   }
 
-  private async lookAtStream(manager: JetStreamManager): Promise<StreamSight> {
+  private async inspectStream(manager: JetStreamManager): Promise<StreamState> {
     const { stream: name, identityKey } = this.address;
     const { config, created, state, cluster } = await manager.streams.info(name);
     const identity = config.metadata?.[identityKey] ?? created;
@@ -206,7 +219,10 @@ export class DurableConsumer {
   }
 }
 
-/** A reset begins the count of deliveries again, and mostly moves the position back; nothing else does. */
+/**
+ * A reset restarts the count of deliveries, and mostly moves the position back. No other operation does
+ * either.
+ */
 function wasReset({ delivered: then }: ConsumerInfo, { delivered: now }: ConsumerInfo, seq: number): boolean {
   if (now.consumer_seq < then.consumer_seq || now.stream_seq < then.stream_seq) return true;
   return now.consumer_seq === 0 && now.stream_seq === seq - 1;

@@ -1,27 +1,27 @@
-/** Creates a durable consumer that is missing. It is given all of its stream; one that is given a part is created by hand. */
 import { AckPolicy, DeliverPolicy, jetstreamManager } from '@nats-io/jetstream';
 import { type NatsConnection, nanos } from '@nats-io/nats-core';
-import { DurableConsumer, type DurableConsumerAddress, type StreamSight } from './durable-consumer.js';
+import { DurableConsumer, type DurableConsumerAddress, type StreamState } from './durable-consumer.js';
 
-/** What the broker is to keep to for a consumer. */
+/** The bounds of a durable consumer that is created. */
 export interface DurableShape {
-  /** How long a delivery may stay unsettled before it is delivered again. */
+  /** How long a delivery may stay unsettled before it is delivered again, in milliseconds. */
   readonly ackWaitMs: number;
-  /** Deliveries of all processes together that are unsettled, at most. */
+  /** Unsettled deliveries of all processes together, at most. */
   readonly ackPendingMax: number;
 }
 
 /**
- * Creates the consumer. Repeatable; of several processes that do it at the same moment, each succeeds.
+ * Creates a durable consumer of the whole stream, if it is missing. One with a filter must be created by
+ * hand. The call is repeatable, and succeeds in each of several processes that make it at once.
  *
- * @param startOf the first sequence that it is to deliver
- * @throws what the broker answers: it may be forbidden
+ * @param startOf returns the first sequence to deliver
+ * @throws what the brokers answer, for example that the account may not create consumers
  */
 export async function createDurable(
   connection: NatsConnection,
   address: DurableConsumerAddress,
   { ackWaitMs, ackPendingMax }: DurableShape,
-  startOf: (stream: Pick<StreamSight, 'name' | 'identity' | 'firstSeq'>) => Promise<number>,
+  startOf: (stream: Pick<StreamState, 'name' | 'identity' | 'firstSeq'>) => Promise<number>,
 ): Promise<void> {
   const { stream: name, consumer, identityKey, apiPrefix } = address;
   const manager = await jetstreamManager(connection, {
@@ -36,9 +36,9 @@ export async function createDurable(
     ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(ackWaitMs),
     max_ack_pending: ackPendingMax,
-    // The consumer decides what is poison; a limit of the broker would strand messages without a word.
+    // The library decides what is poison. A limit of the broker would strand messages silently.
     max_deliver: -1,
-    // One with a first sequence of its own could never be put back to one before it.
+    // A consumer with its own start sequence could never be reset to an earlier one.
     deliver_policy: DeliverPolicy.All,
   });
   if (first > Math.max(1, state.first_seq)) await new DurableConsumer(connection, address).reset(first);

@@ -1,11 +1,10 @@
-/** A JetStream message as a delivery. What the broker tells about it stands in its reply subject. */
 import type { Msg } from '@nats-io/nats-core';
 import type { Delivery } from '../delivery.js';
 import type { AckWriter } from './ack-writer.js';
 
 const bytes = new TextEncoder();
 const WORKING = bytes.encode('+WPI');
-/** Nanoseconds are no safe integer; without so many digits they are milliseconds. */
+/** Nanoseconds exceed the safe integers. Without these digits they are milliseconds. */
 const DIGITS_BELOW_MS = 6;
 
 /**
@@ -18,22 +17,24 @@ const TOKENS_BEFORE_NUMBERS_NEW_FORM = 6;
 const DOT = 0x2e;
 const DIGIT_0 = 0x30;
 
-/** What is kept of headers: brokers take 64 KiB of them with every message, and a dead letter stays. */
+/**
+ * How much of the headers is kept. Brokers accept 64 KiB of them with every message, and a dead letter stays.
+ */
 const HEADERS_LENGTH_MAX = 8_192;
-/** Longer than the message id of any event: the longest topic and the longest event id. */
+/** Longer than the message id of any event, which has the longest topic and the longest event id. */
 const HEADER_LENGTH_MAX = 2_048;
 
-/** A value that fits, the end of a longer one left out. No half of a character stays. */
+/** Shortens a value to the limit, and never cuts a character in half. */
 function shortened(value: string): string {
   if (value.length <= HEADER_LENGTH_MAX) return value;
   return `${value.slice(0, HEADER_LENGTH_MAX - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
 }
 
-/** One delivery of a pull consumer. */
+/** One delivery of a pull consumer. Its numbers come from the reply subject of the message. */
 export class JetStreamDelivery implements Delivery {
   readonly seq: number;
   readonly deliveryCount: number;
-  /** Kept: the client cuts it out of what it received whenever it is asked, and its length is asked for again and again. */
+  /** Kept because the client would slice its receive buffer at each access, and the length is read often. */
   readonly data: Uint8Array;
   private readonly publishedMs: number;
   private answered = false;
@@ -103,7 +104,10 @@ export class JetStreamDelivery implements Delivery {
   }
 }
 
-/** Reads the numbers of a reply subject in place: a string for each token would be most of the garbage of a delivery. */
+/**
+ * Reads the numbers of a reply subject in place. A string for each token would be most of the garbage of a
+ * delivery.
+ */
 class AckNumbers {
   private at: number;
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { headers, type Msg, type MsgHdrs } from '@nats-io/nats-core';
 import { JetStreamDelivery } from './jetstream-delivery.js';
 
-/** What is kept of the headers of a message. */
+/** Returns what is kept of the headers of a message. */
 function kept(given: MsgHdrs | undefined): Record<string, string[]> | undefined {
   const message = {
     reply: '$JS.ACK.EVENTS.store.1.1.1.1795814306610748103.0',
@@ -20,7 +20,7 @@ function headersOf(entries: readonly (readonly [string, string])[]): MsgHdrs {
 }
 
 describe('the headers of a delivery, as a dead letter keeps them,', () => {
-  it('are whole when they are what an event needs', () => {
+  it('are complete when they are no longer than an event needs', () => {
     const id = `${'t'.repeat(1_039)}:${'i'.repeat(256)}`;
     const given = headersOf([
       ['Nats-Msg-Id', id],
@@ -32,7 +32,7 @@ describe('the headers of a delivery, as a dead letter keeps them,', () => {
     expect(kept(undefined)).toBeUndefined();
   });
 
-  it('lose the end of a value that is longer, but no half of a character', () => {
+  it('lose the end of a longer value, and no character is cut in half', () => {
     expect(kept(headersOf([['Nats-Msg-Id', 'x'.repeat(60_000)]]))).toEqual({
       'Nats-Msg-Id': [`${'x'.repeat(2_047)}…`],
     });
@@ -41,7 +41,7 @@ describe('the headers of a delivery, as a dead letter keeps them,', () => {
     });
   });
 
-  it('are no more than a bound, whatever there are of them', () => {
+  it('are bounded in total, however many there are', () => {
     const many = Array.from({ length: 2_000 }, (_, n) => [`Name-${n}`, 'v'.repeat(20)] as const);
     const text = JSON.stringify(kept(headersOf(many)));
     expect(text.length).toBeGreaterThan(4_096);

@@ -1,4 +1,4 @@
-/** Every doubt about a pull ends its session, also those that the broker does not mention. */
+/** Every doubt about a pull ends its session, also when the broker does not report it. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
@@ -25,7 +25,7 @@ afterAll(async () => {
 interface Watched {
   readonly session: PullSession;
   readonly seqs: number[];
-  /** How many pulls ran out. */
+  /** How many pulls have ended. */
   readonly ended: () => number;
   readonly lost: string[];
 }
@@ -37,7 +37,7 @@ function open(consumer: string, stream = system.streamName): Watched {
   const session = new PullSession(system.connection, {
     stream,
     consumer,
-    inboxPrefix: undefined,
+    replyPrefix: undefined,
     apiPrefix: undefined,
     onDelivery: (delivery) => {
       seqs.push(delivery.seq);
@@ -52,13 +52,13 @@ function open(consumer: string, stream = system.streamName): Watched {
   return { session, seqs, lost, ended: () => ended };
 }
 
-async function reasonOf(watched: Watched, withinMs = 10_000): Promise<string | undefined> {
-  await waitFor(() => watched.lost.length > 0, { timeoutMs: withinMs, describe: 'the session to be lost' });
+async function reasonOf(watched: Watched, timeoutMs = 10_000): Promise<string | undefined> {
+  await waitFor(() => watched.lost.length > 0, { timeoutMs, describe: 'the session to be lost' });
   return watched.lost[0];
 }
 
 describe('a pull session', () => {
-  it('never asks for more than there is room for, and tells what is still to come', async () => {
+  it('never requests more than there is room for, and knows what is still to come', async () => {
     const watched = open(system.consumerName);
     watched.session.request(10, ROOM_BYTES);
     watched.session.request(10, ROOM_BYTES);
@@ -71,7 +71,7 @@ describe('a pull session', () => {
     expect(watched.lost).toEqual([]);
   });
 
-  it('is given no more bytes than it asked for, and ends the pull there', async () => {
+  it('gets no more bytes than it requested, and ends the pull there', async () => {
     const body = new Uint8Array(400_000);
     for (let n = 0; n < 8; n++)
       await jetstream(system.connection).publish(`${system.subjectPrefix}.large`, body);
@@ -79,7 +79,7 @@ describe('a pull session', () => {
     watched.session.request(100, 1_000_000);
     expect(watched.session.requested).toBe(0);
     watched.session.request(100, 2_500_000);
-    // The word that it ended may come before the last deliveries.
+    // The status of its end may come before the last deliveries.
     await waitFor(() => watched.ended() === 1 && watched.seqs.length >= 5, {
       timeoutMs: 10_000,
       describe: 'the pull to end',
@@ -92,13 +92,13 @@ describe('a pull session', () => {
     expect(watched.lost).toEqual([]);
   });
 
-  it('is lost when nobody answers', async () => {
-    const watched = open('nobody', 'NOTHING');
+  it('is lost when no broker answers', async () => {
+    const watched = open('missing', 'NOTHING');
     watched.session.request(1, ROOM_BYTES);
     expect(await reasonOf(watched)).toMatch(/503|no responders/);
   });
 
-  it('is lost when whoever took the request falls silent', async () => {
+  it('is lost when the receiver of the request falls silent', async () => {
     const silent = system.connection.subscribe('$JS.API.CONSUMER.MSG.NEXT.SILENT.store');
     const watched = open('store', 'SILENT');
     watched.session.request(1, ROOM_BYTES);
@@ -106,7 +106,7 @@ describe('a pull session', () => {
     silent.unsubscribe();
   });
 
-  it('lives through idle time: heartbeats keep it', async () => {
+  it('survives idle time by heartbeats', async () => {
     const watched = open(system.consumerName);
     watched.session.request(5, ROOM_BYTES);
     await waitFor(() => watched.session.quietMs > 4_000, { timeoutMs: 10_000, describe: 'idle time' });

@@ -1,60 +1,59 @@
-/**
- * One period of pulling from a durable consumer, from the moment it was seen to exist until the first doubt.
- *
- *   open ─pull─▶ pulling ─▶ lost      (heartbeats missed, consumer deleted or moved, nobody answers, stalled)
- *                   └─────▶ closed    (by us)
- *
- * The client's own `consume()` survives doubts in silence: it may take half a minute to pull again after the
- * consumer's leader moved, and it goes on over a consumer that was deleted and made anew, whose sequences mean
- * other messages. Here every doubt ends the session, and whoever opens the next one looks at the consumer first.
- * Demand is explicit as well: never more is asked for than there is room for.
- */
 import { createInbox, nanos, type Msg, type NatsConnection, type Subscription } from '@nats-io/nats-core';
 import { AckWriter } from './ack-writer.js';
 import { JetStreamDelivery } from './jetstream-delivery.js';
 import { readUnusualSubjects } from './unusual-subjects.js';
 
-/** Whose messages, and where they go. */
+/** Whose messages a session pulls, and what happens to them. */
 export interface PullSessionOptions {
   readonly stream: string;
   readonly consumer: string;
-  /** Where answers come to, when the account allows only that; `_INBOX` otherwise. */
-  readonly inboxPrefix: string | undefined;
-  /** What the account calls JetStream's API; `$JS.API` otherwise. */
+  /** The first tokens of the reply subjects; `_INBOX` when undefined. */
+  readonly replyPrefix: string | undefined;
+  /** The API prefix of JetStream in the account; `$JS.API` when undefined. */
   readonly apiPrefix: string | undefined;
   readonly onDelivery: (delivery: JetStreamDelivery) => void;
-  /** A pull ran out: whoever has room may ask again. */
+  /** Called when a pull has ended, so that more can be requested. */
   readonly onPullEnded: () => void;
   /** Called once, unless the session was closed before. */
   readonly onLost: (reason: string) => void;
 }
 
 const HEARTBEAT_MS = 1_000;
-/** Two heartbeats and a half: one may be late, two in a row are missing. */
+/** Two and a half heartbeats: one may be late, and two in a row are missing. */
 const SILENCE_MS_MAX = 2_500;
 const EXPIRES_MS = 20_000;
 const PULLS_MAX = 4;
-/** Asked for at least, so that a message of any size that the brokers take fits into it. */
+/** The least that a pull requests, so that a message of any size that the brokers accept fits. */
 export const PULL_BYTES_MIN = 2_097_152;
 
 const PULL_IS_FULL = /batch completed|exceeds maxbytes/i;
 
-/** What a pull still owes. */
+/** What a pull has still to deliver. */
 interface Pull {
   messages: number;
   bytes: number;
 }
 
-/** A running session. */
+/**
+ * One period of pulling from a durable consumer, from an inspection until the first doubt.
+ *
+ *   open ─pull─▶ pulling ─▶ lost      (heartbeats missed, consumer deleted or moved, no answer, stalled)
+ *                   └─────▶ closed    (by its user)
+ *
+ * The client's own `consume()` survives doubts silently. After a move of the consumer's leader, it may pull
+ * again only after half a minute. It also continues with a consumer that was deleted and created again, whose
+ * sequences mean other messages. Here every doubt ends the session, and the consumer is inspected before the
+ * next one. Demand is explicit as well: a session never requests more than there is room for.
+ */
 export class PullSession {
   private readonly inbox: string;
-  /** Where pulls are asked for. */
+  /** The subject to which pull requests are published. */
   private readonly nextSubject: string;
   private subscription: Subscription;
   private subscriptionCount = 0;
   /** Whether the answers come from another account. */
   private readonly isImported: boolean;
-  /** What each pull still owes, oldest first: the server serves them in that order. */
+  /** What each pull has still to deliver, oldest first. The server serves them in this order. */
   private readonly pulls = new Map<string, Pull>();
   private pullCount = 0;
   private heardMs = performance.now();
@@ -69,7 +68,7 @@ export class PullSession {
   ) {
     readUnusualSubjects();
     this.acks = new AckWriter(connection);
-    this.inbox = createInbox(options.inboxPrefix);
+    this.inbox = createInbox(options.replyPrefix);
     const { apiPrefix = '$JS.API', stream, consumer } = options;
     this.nextSubject = `${apiPrefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
     this.isImported = apiPrefix !== '$JS.API';
@@ -79,7 +78,7 @@ export class PullSession {
     }, HEARTBEAT_MS / 2);
   }
 
-  /** Deliveries asked for that have not come yet. */
+  /** Requested deliveries that have not arrived yet. */
   get requested(): number {
     let sum = 0;
     for (const { messages } of this.pulls.values()) sum += messages;
@@ -92,20 +91,23 @@ export class PullSession {
     return sum;
   }
 
-  /** When, by the clock of `performance`, a delivery came last, or some were asked for after a pause. */
+  /**
+   * When the last delivery arrived, or deliveries were requested after a pause, by the clock of
+   * `performance`.
+   */
   get deliveredMs(): number {
     return this.lastDeliveredMs;
   }
 
-  /** Milliseconds since a delivery came, while some were asked for. */
+  /** Milliseconds since the last delivery while some are requested; 0 while none is. */
   get quietMs(): number {
     return this.pulls.size === 0 ? 0 : performance.now() - this.lastDeliveredMs;
   }
 
   /**
-   * Asks for more, when enough is missing to be worth a request.
+   * Requests more deliveries, when enough are missing to be worth a request.
    *
-   * @param room how many deliveries may be under way or unsettled in all, less those that are here already
+   * @param room how many more deliveries this process may hold
    * @param roomBytes the same in bytes; the broker ends a pull at the message that would exceed it
    */
   request(room: number, roomBytes: number): void {
@@ -137,7 +139,7 @@ export class PullSession {
     this.options.onLost(reason);
   }
 
-  /** Ends the session; what was delivered may still be settled. */
+  /** Ends the session. Its deliveries may still be settled. */
   close(): void {
     if (this.ended) return;
     this.ended = true;
@@ -155,8 +157,9 @@ export class PullSession {
   }
 
   /**
-   * Brokers take an empty message for the end of what a request of another account is answered. They go on delivering to
-   * that pull, and nothing arrives. Without a subscription they stop: what was on its way comes again after the ack wait.
+   * Subscribes again. Across accounts, brokers mistake an empty message for the last answer to a request: the
+   * pull continues, and nothing more arrives. When the subscription ends, the pull ends too. Its deliveries
+   * come again after the ack wait.
    */
   private renew(): void {
     void this.subscription.drain().catch(() => undefined);
@@ -168,7 +171,7 @@ export class PullSession {
   private receive(message: Msg): void {
     if (this.ended) return;
     this.heardMs = performance.now();
-    // A delivery bears its own subject. Its headers are left as they are: taking them apart would cost as much as the rest.
+    // A delivery has its own subject. Its headers are not parsed, which would cost as much as all the rest.
     if (message.subject.startsWith(this.inbox)) {
       this.receiveStatus(message.headers?.code ?? 0, message.headers?.description ?? '', message.subject);
       return;
@@ -183,8 +186,9 @@ export class PullSession {
   private receiveStatus(code: number, description: string, pull: string): void {
     if (code === 100) return;
     this.pulls.delete(pull);
-    // How a pull ends that is idle, or full. The word of it may overtake its last deliveries; those are then booked on the
-    // next pull, so that for a moment as much again as one pull may be here. Everything else is a doubt.
+    // An idle pull and a full pull end like this; any other status is a doubt. The status may overtake the
+    // last deliveries of the pull. Those then count for the next pull, so that this process may briefly hold
+    // up to one pull more.
     const ranOut = code === 404 || code === 408 || (code === 409 && PULL_IS_FULL.test(description));
     if (ranOut) this.options.onPullEnded();
     else this.lose(`${code} ${description || 'no responders'}`);

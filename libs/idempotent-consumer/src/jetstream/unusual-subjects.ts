@@ -1,15 +1,3 @@
-/**
- * Has the client read deliveries whose subjects have white space in them, instead of closing the connection over one.
- *
- * Brokers take a carriage return within a subject from whoever publishes without a client library. Of nats-server before
- * 2.14.3, a message that asks for its trace may leave a subject with a space. In the line of a delivery,
- *
- *   MSG <subject> <sid> <reply> <size>
- *
- * white space ends a field. So the client finds one too many, stops reading and drops what it has, and the same happens
- * when all of it is delivered again. Deliveries always have a reply: the fields are counted from the end here, and all that
- * stands before them is the subject.
- */
 import { Parser } from '@nats-io/nats-core/internal';
 
 const FIELDS_AFTER_SUBJECT = 3;
@@ -19,7 +7,20 @@ const PLAIN = 0x5f;
 
 let isDone = false;
 
-/** Does it for every connection of this process. Repeatable. */
+/**
+ * Has the client read deliveries whose subjects contain white space, instead of closing the connection. It
+ * holds for every connection of this process, and is repeatable.
+ *
+ * Brokers accept a carriage return within a subject from a publisher without a client library. With
+ * nats-server before 2.14.3, a message that asks for its trace may leave a subject with a space. In the line
+ * of a delivery,
+ *
+ *   MSG <subject> <sid> <reply> <size>
+ *
+ * white space ends a field. So the client counts one field too many, stops reading and drops its buffer. The
+ * same happens at the redelivery. Deliveries always have a reply, so the fields are counted from the end
+ * here. All text before them is the subject.
+ */
 export function readUnusualSubjects(): void {
   if (isDone) return;
   isDone = true;
@@ -40,7 +41,9 @@ export function readUnusualSubjects(): void {
   };
 }
 
-/** @returns where so many fields begin, less the white space before them; `undefined` when nothing is left for a subject */
+/**
+ * Returns the end of the subject, which is followed by this many fields; `undefined` when no subject is left.
+ */
 function endOfSubject(line: Uint8Array, fieldsAfter: number): number | undefined {
   let at = line.length;
   for (let fields = 0; fields < fieldsAfter; fields++) {
@@ -52,7 +55,7 @@ function endOfSubject(line: Uint8Array, fieldsAfter: number): number | undefined
 }
 
 function withPlainSubject(line: Uint8Array, end: number): Uint8Array {
-  // A Buffer's own slice() would share its bytes.
+  // The `slice()` of a Buffer would share its bytes.
   const plain = new Uint8Array(line);
   for (let at = 0; at < end; at++) if (isWhite(plain[at])) plain[at] = PLAIN;
   return plain;

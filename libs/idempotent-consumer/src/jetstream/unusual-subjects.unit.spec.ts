@@ -4,7 +4,7 @@ import { readUnusualSubjects } from './unusual-subjects.js';
 
 const text = new TextDecoder();
 
-/** What the client reads of lines that a broker sends. */
+/** Returns what the client reads of lines from a broker. */
 function read(sent: string): { subject: string; sid: number; reply: string; body: string }[] {
   const events: ParserEvent[] = [];
   const parser = new Parser({
@@ -24,7 +24,7 @@ function read(sent: string): { subject: string; sid: number; reply: string; body
 const plain = { subject: 'events.orders', sid: 7, reply: '$JS.ACK.E.c.1.1.1.1.0', body: 'two' };
 const line = `MSG events.orders 7 ${plain.reply} 3\r\ntwo\r\n`;
 
-describe('a delivery whose subject has white space in it', () => {
+describe('a delivery whose subject contains white space', () => {
   it.each([
     'events.or\rders',
     'events.orders _INBOX_producer.trace',
@@ -44,7 +44,7 @@ describe('a delivery whose subject has white space in it', () => {
     expect(read(line + withHeaders + line)).toEqual([plain, { ...unusual, body: `${headers}two` }, plain]);
   });
 
-  it('is no excuse for a line that is none', () => {
+  it('does not make an invalid line valid', () => {
     readUnusualSubjects();
     for (const wrong of [
       'MSG a 7 r x\r\n',

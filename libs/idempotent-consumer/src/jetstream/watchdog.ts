@@ -1,23 +1,16 @@
-/**
- * Finds out about a session what no status message says.
- *
- *   look ─gone, made again, of another history, messages wait─▶ the session is lost
- *     └─the oldest delivery stays unsettled─▶ it is given back in the name of whoever had it, and delivered again
- *
- * The broker delivers again what nobody settled within the ack wait, by its own clock. A clock that is put back at the
- * consumer's leader makes it wait for as long again, and only a nak ends that. The nak needs no more than the right to
- * settle. What another worker still holds may come twice then, which the inbox knows.
- */
 import { historyDoubt } from '../delivery-check.js';
-import type { ConsumerSight } from './durable-consumer.js';
+import type { ConsumerState } from './durable-consumer.js';
 
-/** The session, as far as it is watched. */
+/** The part of a session that is watched. */
 export interface WatchedSession {
-  /** Milliseconds since a delivery came, while some were asked for. */
+  /** Milliseconds since the last delivery while some are requested; 0 while none is. */
   readonly quietMs: number;
-  /** When, by the clock of `performance`, a delivery came last, or some were asked for after a pause. */
+  /**
+   * When the last delivery arrived, or deliveries were requested after a pause, by the clock of
+   * `performance`.
+   */
   readonly deliveredMs: number;
-  /** Deliveries asked for that have not come yet. */
+  /** Requested deliveries that have not arrived yet. */
   readonly requested: number;
   lose(reason: string): void;
 }
@@ -25,43 +18,61 @@ export interface WatchedSession {
 /** What the watchdog works with. */
 export interface WatchdogParts {
   readonly session: WatchedSession;
-  /** What was seen before the session. */
-  readonly before: ConsumerSight;
-  /** Looks at the consumer. Throws when no broker answers. */
-  readonly look: () => Promise<ConsumerSight | undefined>;
-  /** Whether a delivery of a sequence is here, or may be held up elsewhere for a good reason. */
+  /** The state of the consumer before the session. */
+  readonly before: ConsumerState;
+  /** Inspects the consumer. It throws when no broker answers. */
+  readonly inspect: () => Promise<ConsumerState | undefined>;
+  /**
+   * Whether this process holds a delivery of the sequence, or another process may hold one for a good reason.
+   */
   readonly isHeld: (seq: number) => boolean;
-  /** Gives back deliveries that nobody settled, both ends included. */
-  readonly giveBack: (firstSeq: number, lastSeq: number, sight: ConsumerSight) => void;
-  /** Deliveries come: the broker answers. */
+  /** Has unsettled deliveries delivered again, both ends included. */
+  readonly giveBack: (firstSeq: number, lastSeq: number, consumer: ConsumerState) => void;
+  /** Called while deliveries arrive, which shows that the broker answers. */
   readonly onFlow: () => void;
 }
 
-/** While deliveries come, or none does though some are asked for; else by the ack wait. */
-const LOOK_EVERY_MS = 2_000;
-/** Quiet for so long although messages wait: the session is dead without having said so. */
+/**
+ * How often the consumer is inspected while deliveries arrive, or fail to arrive; otherwise the ack wait
+ * decides.
+ */
+const INSPECT_EVERY_MS = 2_000;
+/** After this quiet time while messages are pending, the session is dead without a status message. */
 const STALLED_MS = 4_000;
-/** Longer than two ack waits by so much: every worker that lives has said so of what it holds, or it came again. */
+/**
+ * Added to two ack waits. By then every live worker has signalled progress for its deliveries, or they came
+ * again.
+ */
 const STUCK_MARGIN_MS = 5_000;
 const GIVEN_BACK_MAX = 20_000;
 
-/** How far everything was settled, since when, and what had been delivered by then. */
+/** The ack floor, since when it stands there, and the last sequence that was delivered by then. */
 interface Floor {
   readonly seq: number;
   readonly sinceMs: number;
   readonly deliveredSeq: number;
 }
 
-/** See the head of this file. One per session; stop it with the session. */
+/**
+ * Watches a session for what no status message says. Each session has one, which must be stopped with it.
+ *
+ *   inspect ─gone, created again, another history, or stalled─▶ the session is lost
+ *     └─the oldest delivery stays unsettled─▶ a nak in the name of its holder: it is delivered again
+ *
+ * The broker redelivers unsettled messages after the ack wait, by its own clock. When the clock of the
+ * consumer's leader is set back, it waits longer by as much, and only a nak ends that wait. The nak needs no
+ * other right than to settle. A message that another worker still holds may then come twice, which the inbox
+ * notices.
+ */
 export class Watchdog {
   private readonly timer: NodeJS.Timeout;
   private floor: Floor;
-  private lookedMs = performance.now();
-  private looking = false;
+  private inspectedMs = performance.now();
+  private isInspecting = false;
 
   constructor(private readonly parts: WatchdogParts) {
     this.floor = floorOf(parts.before);
-    this.timer = setInterval(() => void this.watch(), LOOK_EVERY_MS);
+    this.timer = setInterval(() => void this.watch(), INSPECT_EVERY_MS);
   }
 
   stop(): void {
@@ -72,33 +83,33 @@ export class Watchdog {
     const { session, before } = this.parts;
     const isQuiet = session.quietMs >= STALLED_MS;
     if (!isQuiet && session.requested > 0) this.parts.onFlow();
-    // What came since may be of another history, and is stored until that is noticed.
-    const isNew = session.deliveredMs >= this.lookedMs;
-    const isDue = performance.now() - this.lookedMs >= before.ackWaitMs / 2;
-    if (this.looking || (!isQuiet && !isNew && !isDue)) return;
-    this.looking = true;
-    this.lookedMs = performance.now();
+    // New deliveries may be of another history, and are stored until that is noticed.
+    const isNew = session.deliveredMs >= this.inspectedMs;
+    const isDue = performance.now() - this.inspectedMs >= before.ackWaitMs / 2;
+    if (this.isInspecting || (!isQuiet && !isNew && !isDue)) return;
+    this.isInspecting = true;
+    this.inspectedMs = performance.now();
     try {
-      this.judge(await this.parts.look());
+      this.judge(await this.parts.inspect());
     } catch (error) {
-      // While deliveries come, nothing is doubted because of one question.
+      // While deliveries arrive, one question without an answer is not a doubt.
       if (isQuiet) session.lose(error instanceof Error ? error.message : String(error));
     } finally {
-      this.looking = false;
+      this.isInspecting = false;
     }
   }
 
-  private judge(now: ConsumerSight | undefined): void {
+  private judge(now: ConsumerState | undefined): void {
     const { session, before } = this.parts;
     const changed = now && historyDoubt(before, now);
     if (!now) session.lose('the consumer is gone');
     else if (changed !== undefined) session.lose(changed);
     else if (now.pending > 0 && session.quietMs >= STALLED_MS)
-      session.lose('messages wait, none is delivered');
+      session.lose('messages wait, and none is delivered');
     else this.freeWhatIsStuck(now);
   }
 
-  private freeWhatIsStuck(now: ConsumerSight): void {
+  private freeWhatIsStuck(now: ConsumerState): void {
     const { floor } = this;
     if (now.ackPending === 0 || now.ackFloorSeq !== floor.seq) {
       this.floor = floorOf(now);
@@ -107,13 +118,13 @@ export class Watchdog {
     const oldest = floor.seq + 1;
     const isOverdue = performance.now() - floor.sinceMs >= 2 * now.ackWaitMs + STUCK_MARGIN_MS;
     if (!isOverdue || oldest > floor.deliveredSeq || this.parts.isHeld(oldest)) return;
-    // What was delivered since then has its time still to come.
+    // Later deliveries have not used up their time.
     const last = Math.min(floor.deliveredSeq, floor.seq + GIVEN_BACK_MAX);
     this.parts.giveBack(oldest, last, now);
     this.floor = floorOf(now);
   }
 }
 
-function floorOf({ ackFloorSeq, deliveredSeq }: ConsumerSight): Floor {
+function floorOf({ ackFloorSeq, deliveredSeq }: ConsumerState): Floor {
   return { seq: ackFloorSeq, sinceMs: performance.now(), deliveredSeq };
 }

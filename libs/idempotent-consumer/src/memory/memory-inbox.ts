@@ -1,9 +1,3 @@
-/**
- * The twin of the inbox that keeps everything in memory: for tests of handlers without servers.
- *
- * It decides as `Inbox` does, and calls the handler by the same rules; decider.conformance.int.spec.ts holds both to it. What
- * is Postgres' own is not there: constraints, types and locks of the handler's tables. Batches are decided one after the other.
- */
 import type { AttemptFigures, Batch, BatchInbox } from '../batch-inbox.js';
 import type { Message, PoisonMessage } from '../delivery.js';
 import type { Effect, EventEffect } from '../effect.js';
@@ -20,7 +14,7 @@ interface Key {
   readonly publishedMs: number;
 }
 
-/** What one batch adds, until it is committed. */
+/** What one batch adds when it is committed. */
 interface Draft<E> {
   readonly outcomes: Map<number, Outcome>;
   readonly fresh: Message<E>[];
@@ -29,19 +23,33 @@ interface Draft<E> {
   readonly foreign: number[];
 }
 
-/** An inbox without a database. See the head of this file. */
+/**
+ * The in-memory twin of the inbox, for tests of handlers without servers.
+ *
+ * It decides as `Inbox` does, and calls the handler by the same rules. decider.conformance.int.spec.ts checks
+ * both. It has none of Postgres' own behaviour: no constraints, types or locks of the handler's tables.
+ * Batches are decided one after the other.
+ */
 export class MemoryInbox<E> implements BatchInbox<E> {
-  /** Statements that were committed, in order. */
+  /** The committed statements, in order. */
   readonly committed: TestStatement[] = [];
-  /** Dead letters, in order. */
+  /** The dead letters, in order. */
   readonly deadLetters: PoisonMessage[] = [];
   private readonly keys = new Map<string, Key>();
-  /** When what took effect was published, by stream and sequence, and when duplicates and dead letters were. */
+  /**
+   * Publishing times by stream and sequence: `stored` of events that took effect, `others` of duplicates and
+   * dead letters.
+   */
   private readonly stored = new Map<string, number>();
   private readonly others = new Map<string, number>();
   private readonly attempts = new Map<string, AttemptFigures>();
   private last: Promise<unknown> = Promise.resolve();
 
+  /**
+   * @param effect it is called as `Inbox` would call it
+   * @param handler its name in errors, and its time limit
+   * @param answer answers the effect's statements; with no rows by default
+   */
   constructor(
     private readonly effect: Effect<E> | EventEffect<E>,
     private readonly handler: HandlerSettings = {},
@@ -71,7 +79,7 @@ export class MemoryInbox<E> implements BatchInbox<E> {
 
   withdrawAttempt(streamId: number, seq: number): Promise<void> {
     const { started, finished } = this.attemptsAt(streamId, seq);
-    // Its first says no more than that it was watched.
+    // A first attempt says no more than the note of `watch`.
     if (started <= 1 && finished === 0) this.attempts.delete(placeOf(streamId, seq));
     else this.note(streamId, seq, Math.max(finished, started - 1), finished);
     return Promise.resolve();
@@ -100,33 +108,35 @@ export class MemoryInbox<E> implements BatchInbox<E> {
     const transaction = new MemoryTransaction(streamId, this.answer);
     const session = new HandlerSession(transaction, this.handler, msMax);
     try {
-      const draft = this.look(streamId, sortedByIdentity(batch.messages));
-      const buried = this.lookAtPoison(streamId, batch.poison, draft);
+      const draft = this.classify(streamId, sortedByIdentity(batch.messages));
+      const recorded = this.classifyPoison(streamId, batch.poison, draft);
       if (draft.foreign.length > 0) throw new ForeignSequenceError(draft.foreign);
       if (draft.fresh.length > 0) await session.apply(this.effect, draft.fresh);
       await this.compare(draft, session);
       transaction.commit();
-      if (isKept) this.keep(streamId, batch, draft, buried, transaction.statements);
+      if (isKept) this.keep(streamId, batch, draft, recorded, transaction.statements);
       return draft.outcomes;
     } catch (error) {
       throw session.blame(error);
     }
   }
 
-  /** What each message is: new, a repeat, known from before, or another one under a sequence that is known. */
-  private look(streamId: number, messages: readonly Message<E>[]): Draft<E> {
+  /**
+   * Classifies each message: new, a duplicate, already processed, or another message under a known sequence.
+   */
+  private classify(streamId: number, messages: readonly Message<E>[]): Draft<E> {
     const draft: Draft<E> = { outcomes: new Map(), fresh: [], differing: [], keys: new Map(), foreign: [] };
-    for (const message of messages) this.lookAt(streamId, message, draft);
+    for (const message of messages) this.classifyOne(streamId, message, draft);
     return draft;
   }
 
-  private lookAt(streamId: number, message: Message<E>, draft: Draft<E>): void {
+  private classifyOne(streamId: number, message: Message<E>, draft: Draft<E>): void {
     const { seq, publishedAt } = message.delivery;
     const [place, identity] = [placeOf(streamId, seq), identityOf(message)];
     const key = draft.keys.get(identity) ?? this.keys.get(identity);
     const known = this.stored.get(place) ?? this.others.get(place);
     if (known !== undefined) {
-      draft.outcomes.set(seq, { kind: 'settled' });
+      draft.outcomes.set(seq, { kind: 'already-processed' });
       if (known !== publishedAt.getTime()) draft.foreign.push(seq);
     } else if (key === undefined) {
       draft.outcomes.set(seq, { kind: 'stored' });
@@ -138,7 +148,7 @@ export class MemoryInbox<E> implements BatchInbox<E> {
     }
   }
 
-  private lookAtPoison(
+  private classifyPoison(
     streamId: number,
     poison: readonly PoisonMessage[],
     { outcomes, foreign }: Draft<E>,
@@ -148,7 +158,7 @@ export class MemoryInbox<E> implements BatchInbox<E> {
       const known = this.stored.get(place) ?? this.others.get(place);
       if (known !== undefined && known !== publishedAt.getTime()) foreign.push(seq);
       const isNew = known === undefined;
-      outcomes.set(seq, isNew ? { kind: 'dead-letter', reason } : { kind: 'settled' });
+      outcomes.set(seq, isNew ? { kind: 'dead-letter', reason } : { kind: 'already-processed' });
       return isNew;
     });
   }
@@ -167,16 +177,16 @@ export class MemoryInbox<E> implements BatchInbox<E> {
     streamId: number,
     batch: Batch<E>,
     { outcomes, keys }: Draft<E>,
-    buried: readonly PoisonMessage[],
+    recorded: readonly PoisonMessage[],
     statements: readonly TestStatement[],
   ): void {
     this.committed.push(...statements);
-    this.deadLetters.push(...buried);
+    this.deadLetters.push(...recorded);
     for (const [identity, key] of keys) {
       this.keys.set(identity, key);
       this.stored.set(key.place, key.publishedMs);
     }
-    const dated = [...batch.messages, ...buried].map(({ delivery }) => delivery);
+    const dated = [...batch.messages, ...recorded].map(({ delivery }) => delivery);
     for (const { seq, publishedAt } of dated)
       if (['duplicate', 'dead-letter'].includes(outcomes.get(seq)?.kind ?? ''))
         this.others.set(placeOf(streamId, seq), publishedAt.getTime());
@@ -198,7 +208,7 @@ function placeOf(streamId: number, seq: number): string {
   return `${streamId}:${seq}`;
 }
 
-/** A topic has no space in it. */
+/** A topic contains no space. */
 function identityOf({ topic, eventId }: Message<unknown>): string {
   return `${topic} ${eventId}`;
 }

@@ -1,4 +1,3 @@
-/** A transaction without a database: its statements are written down, and the test answers them. */
 import type { QueryResult, QueryResultRow } from 'pg';
 import type { Transaction } from '../effect.js';
 import { TransactionFailedError } from '../postgres/transaction-end.js';
@@ -9,10 +8,13 @@ export interface TestStatement {
   readonly values: readonly unknown[];
 }
 
-/** Answers a statement with rows; what it throws is what the database would have thrown. */
+/** Answers a statement with rows. An error stands for an error of the database. */
 export type Answer = (statement: TestStatement) => readonly QueryResultRow[] | undefined;
 
-/** The open transaction of one batch. As in Postgres, one that failed takes nothing more, and is not committed. */
+/**
+ * The in-memory transaction of one batch: it records statements, and the test answers them. As in Postgres, a
+ * failed transaction refuses further statements and is not committed.
+ */
 export class MemoryTransaction implements Transaction {
   readonly statements: TestStatement[] = [];
   private failed: unknown;
@@ -22,7 +24,7 @@ export class MemoryTransaction implements Transaction {
     private readonly answer: Answer,
   ) {}
 
-  // As a driver, which answers later and throws nothing by itself.
+  // Like a driver, it answers later and throws nothing synchronously.
   async query<R extends QueryResultRow = QueryResultRow>(
     text: string,
     values: readonly unknown[] = [],
@@ -40,7 +42,7 @@ export class MemoryTransaction implements Transaction {
     }
   }
 
-  /** @throws `TransactionFailedError` when a statement had failed */
+  /** Commits. @throws `TransactionFailedError` when a statement has failed */
   commit(): void {
     if (this.failed !== undefined) throw new TransactionFailedError();
   }

@@ -1,14 +1,3 @@
-/**
- * A consumer without servers, to test a handler, its retries and its poison.
- *
- *   const consumer = new TestConsumer<Payment>((payment, context) => balances.apply(payment, context));
- *   await consumer.deliver({ id: 'p-1', event: { account: 'a', amount: 5 } });
- *   expect(consumer.statements).toEqual([{ text: 'UPDATE …', values: ['a', 5] }]);
- *
- * What decides is the library's own; only the broker and Postgres are in memory. Time is the consumer's: a delay passes as soon
- * as nothing else is left to do. Statements are written down and answered by `answer`; whether they are right for Postgres is a
- * question for Postgres.
- */
 import { createHash } from 'node:crypto';
 import { BatchProcessor } from '../batch-processor.js';
 import type { Decoder, Delivery, PoisonMessage } from '../delivery.js';
@@ -21,28 +10,32 @@ import { settle } from '../settlement.js';
 import { MemoryInbox } from './memory-inbox.js';
 import type { Answer, TestStatement } from './memory-transaction.js';
 
-/** What is delivered. */
+/** One event that the test delivers. */
 export interface TestEvent {
+  /** The event id, as the header `Nats-Msg-Id` would have it. */
   readonly id: string;
-  /** It reaches the handler as JSON makes it: a `Date` becomes text. */
+  /** The event, which reaches the handler as JSON represents it: a `Date` becomes text. */
   readonly event: unknown;
-  /** `events.test` when left out. */
+  /** The subject. The default is `events.test`. */
   readonly subject?: string;
 }
 
-/** What a test may say of its consumer; everything has a default. */
+/** The options of a test consumer. Each has a default. */
 export interface TestConsumerOptions extends ReadingOptions {
-  /** What the handler is called in errors; `test` when left out. */
+  /** The name of the handler in errors. The default is `test`. */
   readonly name?: string;
-  /** Attempts before an event becomes a dead letter; 3 when left out. */
+  /** Attempts before an event becomes a dead letter. The default is 3. */
   readonly attemptsMax?: number;
-  /** How long one call of the handler may take; 1,000 when left out. This time is real. */
+  /** How long one call of the handler may take, in milliseconds of real time. The default is 1,000. */
   readonly handlerMsMax?: number;
-  /** Answers the handler's statements; with no rows when left out. What it throws is an error of the database. */
+  /**
+   * Answers the handler's statements. The default answer has no rows. An error stands for an error of the
+   * database.
+   */
   readonly answer?: Answer;
 }
 
-/** A handler of one event, as a method with `@OncePerEvent` is one. */
+/** A handler of one event, such as a method with `@OncePerEvent`. */
 export type TestHandler<E> = (event: E, context: InboxContext) => unknown;
 
 interface Entry {
@@ -52,28 +45,38 @@ interface Entry {
   readonly data: Uint8Array;
   readonly publishedAt: Date;
   deliveries: number;
-  /** When it is to be delivered; `undefined` when it is settled. */
+  /** The time of the next delivery; `undefined` when the event is settled. */
   dueMs: number | undefined;
 }
 
 const STREAM_ID = 1;
 const RETRY_DELAY_MS = 1_000;
 const ID_HEADER = 'Nats-Msg-Id';
-/** Deliveries of one event, after which the test fails: it does not end. */
+/** The test fails after this many deliveries of one event, because it would never end. */
 const DELIVERIES_MAX = 1_000;
 
-/** A durable consumer, its inbox and its handler. See the head of this file. */
+/**
+ * A consumer without servers, for tests of a handler, its retries and its poison.
+ *
+ *   const consumer = new TestConsumer<Payment>((payment, context) => balances.apply(payment, context));
+ *   await consumer.deliver({ id: 'p-1', event: { account: 'a', amount: 5 } });
+ *   expect(consumer.statements).toEqual([{ text: 'UPDATE …', values: ['a', 5] }]);
+ *
+ * The library's own code decides; only the broker and Postgres are in memory. Delays pass at once, as soon as
+ * no other delivery is due. Statements are recorded and answered by `answer`. Only a test with Postgres shows
+ * whether they are valid.
+ */
 export class TestConsumer<E = unknown> {
-  /** Everything that an observer of the consumer would have heard, in order. */
+  /** Everything that an observer of the consumer would receive, in order. */
   readonly observed: ConsumerEvent[] = [];
-  /** How long each delivery that came again had waited, in order. */
+  /** The delay of each redelivery in milliseconds, in order. */
   readonly delaysMs: number[] = [];
   private readonly inbox: MemoryInbox<E>;
   private readonly processor: BatchProcessor<E>;
   private readonly entries: Entry[] = [];
   private nowMs = 0;
 
-  /** @param handler a function of one event, or an effect as `Inbox` takes it */
+  /** @param handler a function of one event, or an effect as `Inbox` accepts it */
   constructor(handler: TestHandler<E> | Effect<E> | EventEffect<E>, options: TestConsumerOptions = {}) {
     const { name = 'test', attemptsMax = 3, handlerMsMax = 1_000, answer } = options;
     const observe = (event: ConsumerEvent): void => void this.observed.push(event);
@@ -91,12 +94,12 @@ export class TestConsumer<E = unknown> {
     );
   }
 
-  /** Statements of the handler that were committed, in order. */
+  /** The handler's committed statements, in order. */
   get statements(): readonly TestStatement[] {
     return this.inbox.committed;
   }
 
-  /** Events that were given up, in order, with the reason. */
+  /** The events that became dead letters, in order, with the reason. */
   get deadLetters(): readonly { readonly id: string; readonly reason: string; readonly detail: string }[] {
     return this.inbox.deadLetters.map((poison) => ({
       id: this.idOf(poison),
@@ -106,19 +109,20 @@ export class TestConsumer<E = unknown> {
   }
 
   /**
-   * Delivers events together, and goes on until each is settled: what is to come later comes at once.
+   * Delivers events together, and redelivers them until each is settled. Delays pass at once.
    *
-   * @returns what became of each, in the order given
-   * @throws when an event does not come to an end, as one whose handler always throws `RetryLater`
+   * @returns the outcome of each event, in the order given
+   * @throws when an event never ends, for example because its handler always throws `RetryLater`
    */
   async deliver(...events: readonly TestEvent[]): Promise<Outcome[]> {
     return this.settle(events.map((event) => this.publish(event)));
   }
 
   /**
-   * Delivers an event again that was settled, as when a process died between the commit and its ack.
+   * Delivers a settled event again, as after a process that died between the commit and the ack.
    *
-   * @returns what became of it, mostly `settled`
+   * @returns its outcome, mostly `already-processed`
+   * @throws when no event with this id was delivered
    */
   async redeliver(id: string): Promise<Outcome[]> {
     const again = this.entries.filter((entry) => entry.id === id);

@@ -1,4 +1,4 @@
-/** What a user can find out about a handler without servers. */
+/** What a user can test of a handler without servers. */
 import { describe, expect, it } from '@jest/globals';
 import type { InboxContext } from '../nest/inbox-context.js';
 import { Poison, RetryLater } from '../verdict.js';
@@ -11,39 +11,42 @@ interface Payment {
 
 const ADD = 'UPDATE account SET balance = balance + $2 WHERE id = $1';
 
-/** What a user would test: it refuses what is no amount, and waits for accounts that are not there yet. */
+/** A handler to test: it refuses wrong amounts, and waits for accounts that do not exist yet. */
 async function apply({ account, amount }: Payment, { transaction }: InboxContext): Promise<void> {
-  if (!Number.isSafeInteger(amount)) throw new Poison('no_amount', `${amount} is no amount`);
+  if (!Number.isSafeInteger(amount)) throw new Poison('invalid_amount', `${amount} is not a whole number`);
   const { rowCount } = await transaction.query(ADD, [account, amount]);
   if (rowCount === 0) throw new RetryLater(5_000);
 }
 
 const found = (): readonly object[] => [{}];
 
-it('adds a payment once, and gives up what is no amount', async () => {
+it('adds a payment once, and turns an invalid amount into a dead letter', async () => {
   const consumer = new TestConsumer<Payment>(apply, { answer: () => [{ id: 'a' }] });
   const payment = { id: 'p1', event: { account: 'a', amount: 5 } };
   await consumer.deliver(payment, payment, { id: 'p2', event: { account: 'a' } });
   expect(consumer.statements).toEqual([{ text: ADD, values: ['a', 5] }]);
-  expect(consumer.deadLetters).toMatchObject([{ id: 'p2', reason: 'no_amount' }]);
+  expect(consumer.deadLetters).toMatchObject([{ id: 'p2', reason: 'invalid_amount' }]);
 });
 
 describe('a handler under test', () => {
-  it('takes effect once, however often its event is sent and delivered', async () => {
+  it('takes effect once, however often its event is published and delivered', async () => {
     const consumer = new TestConsumer<Payment>(apply, { answer: found });
     const payment = { id: 'p1', event: { account: 'a', amount: 5 } };
     expect(await consumer.deliver(payment, payment)).toEqual([
       { kind: 'stored' },
       { kind: 'duplicate', conflict: false },
     ]);
-    expect(await consumer.redeliver('p1')).toEqual([{ kind: 'settled' }, { kind: 'settled' }]);
+    expect(await consumer.redeliver('p1')).toEqual([
+      { kind: 'already-processed' },
+      { kind: 'already-processed' },
+    ]);
     expect(await consumer.deliver({ ...payment, event: { account: 'a', amount: 6 } })).toEqual([
       { kind: 'duplicate', conflict: true },
     ]);
     expect(consumer.statements).toEqual([{ text: ADD, values: ['a', 5] }]);
   });
 
-  it('gives up poison at once, and its neighbours take effect', async () => {
+  it('turns poison into a dead letter at once, and its neighbours take effect', async () => {
     const consumer = new TestConsumer<Payment>(apply, { answer: found });
     const outcomes = await consumer.deliver(
       { id: 'p1', event: { account: 'a', amount: 1 } },
@@ -51,7 +54,9 @@ describe('a handler under test', () => {
       { id: 'p3', event: { account: 'a', amount: 3 } },
     );
     expect(outcomes.map(({ kind }) => kind)).toEqual(['stored', 'dead-letter', 'stored']);
-    expect(consumer.deadLetters).toEqual([{ id: 'p2', reason: 'no_amount', detail: '0.5 is no amount' }]);
+    expect(consumer.deadLetters).toEqual([
+      { id: 'p2', reason: 'invalid_amount', detail: '0.5 is not a whole number' },
+    ]);
     expect(consumer.statements.map(({ values }) => values)).toEqual([
       ['a', 1],
       ['a', 3],
@@ -59,7 +64,7 @@ describe('a handler under test', () => {
     expect(consumer.delaysMs).toEqual([]);
   });
 
-  it('comes again when its time has come, as often as it says so, and no attempt is counted', async () => {
+  it('is called again after each RetryLater, and no attempt is counted', async () => {
     let misses = 5;
     const consumer = new TestConsumer<Payment>(apply, { answer: () => (misses-- > 0 ? [] : [{}]) });
     expect(await consumer.deliver({ id: 'p1', event: { account: 'a', amount: 5 } })).toEqual([
@@ -69,14 +74,14 @@ describe('a handler under test', () => {
     expect(consumer.statements).toHaveLength(1);
   });
 
-  it('says so where it would never end', async () => {
+  it('fails the test when its event never ends', async () => {
     const consumer = new TestConsumer<Payment>(apply);
     await expect(consumer.deliver({ id: 'p1', event: { account: 'a', amount: 5 } })).rejects.toThrow(
       '"p1" was delivered 1000 times and is not settled',
     );
   });
 
-  it('is tried again with a growing delay, and then given up with its error', async () => {
+  it('is called again with a growing delay, and then its event is a dead letter with the error', async () => {
     const consumer = new TestConsumer<Payment>(
       () => {
         throw new Error('a bug');
@@ -89,7 +94,7 @@ describe('a handler under test', () => {
     expect(consumer.delaysMs[2]).toBeGreaterThanOrEqual(4_000);
   });
 
-  it('leaves nothing of a failed attempt, and learns what the database says', async () => {
+  it('gets the errors of the database, and nothing remains of a failed attempt', async () => {
     const failures = [new Error('violates a constraint')];
     const answer = (): readonly object[] => {
       const failure = failures.pop();
@@ -112,9 +117,9 @@ describe('a handler under test', () => {
   });
 
   it.each([
-    ['that is wrong by its schema', { schema: { parse: refuseAll } }, 'schema_mismatch'],
+    ['that does not fit its schema', { schema: { parse: refuseAll } }, 'schema_mismatch'],
     ['of another subject', { subjects: 'payments.>' }, 'unmatched'],
-  ])('never sees an event %s', async (_what, options, reason) => {
+  ])('never gets an event %s', async (_what, options, reason) => {
     const consumer = new TestConsumer<Payment>(apply, options);
     await consumer.deliver({ id: 'p1', event: {}, subject: 'orders.x' });
     expect(consumer.deadLetters).toMatchObject([{ id: 'p1', reason }]);

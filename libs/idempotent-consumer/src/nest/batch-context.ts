@@ -1,25 +1,33 @@
-/** What a Nest handler gets with many events: `@Ctx() context: BatchContext`. */
 import { type DataLayer, noDataLayer } from '../data-layer.js';
 import type { Transaction } from '../effect.js';
 
-/** The circumstances of one batch. `M` is the type of `manager`, for example TypeORM's `EntityManager`. */
+/**
+ * What a Nest handler of batches gets with its events: `@Ctx() context: BatchContext`.
+ *
+ * `M` is the type of `manager`, for example TypeORM's `EntityManager`.
+ */
 export class BatchContext<M = unknown> {
   private opened: { readonly manager: M } | undefined;
 
   constructor(
-    /** Name of the durable consumer. */
+    /** The name of the durable consumer. */
     readonly consumer: string,
-    /** Everything the handler writes must go through this: it commits with the inbox or not at all. */
+    /**
+     * All writes of the handler must go through this transaction. They commit together with the inbox, or not
+     * at all.
+     */
     readonly transaction: Transaction,
     private readonly dataLayer: DataLayer<M> = noDataLayer,
   ) {}
 
-  /** Whether `manager` was asked for. A data layer sends a statement some moments after it was called. */
+  /**
+   * Whether the handler has read `manager`. A data layer may send a statement some moments after its call.
+   */
   get usesManager(): boolean {
     return this.opened !== undefined;
   }
 
-  /** The program's data layer on the same transaction. @throws where the transport has no `dataLayer` */
+  /** The program's data layer on the same transaction. @throws when the transport has no `dataLayer` */
   get manager(): M {
     this.opened ??= { manager: this.dataLayer(this.transaction) };
     return this.opened.manager;

@@ -1,4 +1,4 @@
-/** What a handler writes by a data layer of its own is kept once for each event, as what it writes by statements. */
+/** A handler's writes through a data layer are kept once for each event, as are its statements. */
 import 'reflect-metadata';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Controller } from '@nestjs/common';
@@ -63,7 +63,7 @@ async function accounts(): Promise<string[]> {
   return rows.map(({ id, balance }) => `${id} ${balance}`);
 }
 
-/** No two deliveries have the same content. */
+/** A decoder by which no two deliveries have the same content. */
 const differing: Decoder<unknown> = (delivery) => {
   const read = fixture.decode(delivery);
   return read.ok ? { ok: true, message: { ...read.message, digest: BigInt(delivery.seq) } } : read;
@@ -74,7 +74,7 @@ const KEEP = 'INSERT INTO public.kept VALUES ($1)';
 describe('the EntityManager of TypeORM', () => {
   const transport = (): { dataLayer: DataLayer } => ({ dataLayer: typeOrm(dataSource) });
 
-  it('works as the README shows it', async () => {
+  it('works in the example of the README', async () => {
     await fixture.addConsumer('balances');
     await fixture.startNest([Balances], decodePayment, { transport: transport() });
     for (const [id, amount] of [
@@ -92,7 +92,7 @@ describe('the EntityManager of TypeORM', () => {
     expect(await accounts()).toEqual(['alice 3']);
   });
 
-  it('writes in the transaction of the inbox: once for an event, and nothing where the handler throws', async () => {
+  it('writes in the transaction of the inbox: once for an event, and nothing when the handler throws', async () => {
     @Controller()
     class Accounts {
       @OncePerEvent('store')
@@ -120,7 +120,7 @@ describe('the EntityManager of TypeORM', () => {
     ]);
   });
 
-  it('sets a savepoint where it is asked for a transaction, and takes nothing of the inbox back with it', async () => {
+  it('sets a savepoint for a transaction, and its rollback does not affect the inbox', async () => {
     @Controller()
     class Careful {
       @OncePerEvent('store', { batch: true })
@@ -132,9 +132,9 @@ describe('the EntityManager of TypeORM', () => {
           await manager
             .transaction(async (inner) => {
               await inner.insert(Account, { id: 'never', balance: 0 });
-              // Time enough for the inbox to record what is repeated, were it not for the savepoint.
+              // Without the savepoint's wait, the inbox would record the repeats during this time.
               await inner.query('SELECT pg_sleep(0.2)');
-              throw new Error('taken back');
+              throw new Error('rolled back');
             })
             .catch(() => undefined);
           await manager.insert(Account, { id: eventId, balance: 1 });
@@ -142,7 +142,8 @@ describe('the EntityManager of TypeORM', () => {
       }
     }
 
-    // In one batch: some are repeats that differ, which the inbox records in several steps while the handler is called.
+    // In one batch there are repeats with different content, which the inbox records in several steps during
+    // the call.
     await fixture.send('a', 'a', 'b', 'b');
     await fixture.startNest([Careful], differing, { transport: transport() });
     await fixture.nothingUnsettled();
@@ -173,12 +174,12 @@ describe('the EntityManager of TypeORM', () => {
     expect(await accounts()).toEqual(['alice 0']);
   });
 
-  it('may not be forgotten: an event whose save nobody waits for fails', async () => {
+  it('fails the event when the handler does not await a save', async () => {
     @Controller()
     class Hasty {
       @OncePerEvent('store')
       apply(@Payload() id: string, @Ctx() { manager }: InboxContext<EntityManager>): void {
-        // Sent some moments after this has returned.
+        // It is sent some moments after this call has returned.
         void manager.save(manager.create(Account, { id, balance: 1 })).catch(() => undefined);
       }
     }
@@ -195,7 +196,7 @@ interface Database {
   account: { id: string; balance: Generated<number> };
 }
 
-/** As the README shows it. */
+/** The README shows this data layer. */
 const dataLayer: DataLayer<Kysely<Database>> = (transaction) => {
   const client = {
     query: (text: string, values: readonly unknown[]) => transaction.query(text, values),
@@ -205,7 +206,7 @@ const dataLayer: DataLayer<Kysely<Database>> = (transaction) => {
   return new Kysely({ dialect: new PostgresDialect({ pool: pool as never }) });
 };
 
-describe('Kysely, by the port for any data layer', () => {
+describe('Kysely, through the port for any data layer,', () => {
   it('writes in the transaction of the inbox', async () => {
     @Controller()
     class Accounts {
@@ -233,7 +234,7 @@ describe('Kysely, by the port for any data layer', () => {
     expect(await fixture.kept()).toEqual(['a 1', 'b 1']);
   });
 
-  it('may not begin or end the transaction: that is not carried out, and names the handler', async () => {
+  it('may not begin or end the transaction: the statement is not executed, and the error names the handler', async () => {
     @Controller()
     class Own {
       @OncePerEvent('store')
@@ -247,13 +248,13 @@ describe('Kysely, by the port for any data layer', () => {
     await fixture.startNest([Own], fixture.decode, { transport: { dataLayer } });
     await fixture.send('a');
     const [letter] = await fixture.settled(0, 1);
-    expect(letter?.detail).toMatch(/^handler "store" sent begin, which was not carried out/);
+    expect(letter?.detail).toMatch(/^handler "store" sent begin, which was not executed/);
     expect(await accounts()).toEqual(['alice 0']);
   });
 });
 
-describe('a manager', () => {
-  it('may take some moments to send a statement: one that nobody waits for fails the event all the same', async () => {
+describe('the manager of a context', () => {
+  it('may send a statement after some moments: one that is not awaited still fails the event', async () => {
     const slow: DataLayer<{ keep(id: string): Promise<void> }> = (transaction) => ({
       keep: async (id) => {
         for (let moments = 0; moments < 200; moments++) await Promise.resolve();
@@ -275,7 +276,7 @@ describe('a manager', () => {
     expect(letter?.detail).toMatch(/^handler "store" returned before this statement was answered: INSERT/);
   });
 
-  it('that no option provides says which option would', async () => {
+  it('names the option dataLayer in its error when that was not given', async () => {
     @Controller()
     class None {
       @OncePerEvent('store')

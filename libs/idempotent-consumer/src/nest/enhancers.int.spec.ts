@@ -1,4 +1,7 @@
-/** Pipes, guards, interceptors and filters of Nest work on handlers. What they throw counts as thrown by the handler. */
+/**
+ * Pipes, guards, interceptors and filters of Nest work on handlers. Their errors count as errors of the
+ * handler.
+ */
 import 'reflect-metadata';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
@@ -36,7 +39,7 @@ afterEach(async () => {
 
 const KEEP = 'INSERT INTO public.kept VALUES ($1)';
 
-/** What Nest makes for the handler may need other things of Nest. */
+/** Nest can inject a provider into an enhancer. */
 @Injectable()
 class Names {
   of(id: string): string {
@@ -44,8 +47,8 @@ class Names {
   }
 }
 
-describe('on a handler', () => {
-  it('a pipe gives it what it made of the event, and what the pipe throws is told of the event', async () => {
+describe('a handler', () => {
+  it('gets the value that a pipe returns, and an error of the pipe is that of the event', async () => {
     @Injectable()
     class Naming implements PipeTransform {
       constructor(private readonly names: Names) {}
@@ -74,7 +77,7 @@ describe('on a handler', () => {
     expect(await fixture.kept()).toEqual(['named a']);
   });
 
-  it('a guard keeps it from being called: the event fails, and is given up after its attempts', async () => {
+  it('is not called for an event that a guard refuses, which becomes a dead letter after its attempts', async () => {
     @Injectable()
     class Bouncer implements CanActivate {
       canActivate(context: ExecutionContext): boolean {
@@ -101,7 +104,7 @@ describe('on a handler', () => {
     expect(called).not.toContain('bad');
   });
 
-  it('an interceptor writes in the same transaction, before it and after it', async () => {
+  it('shares its transaction with an interceptor, which writes before and after it', async () => {
     @Injectable()
     class Journal implements NestInterceptor {
       async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
@@ -126,11 +129,11 @@ describe('on a handler', () => {
     await fixture.startNest([Intercepted], fixture.decode);
     await fixture.send('a', 'bad');
     await fixture.settled(3, 1);
-    // Nothing is left of the one that failed.
+    // Nothing remains of the event that failed.
     expect(await fixture.kept()).toEqual(['a', 'before a', 'behind a']);
   });
 
-  it('a filter says what an error of the program means', async () => {
+  it('has its errors translated by a filter', async () => {
     class UnknownAccountError extends Error {}
 
     @Catch(UnknownAccountError)

@@ -1,4 +1,4 @@
-/** What a program can learn of its consumers: whether they get on, what they did, and whose trace an event belongs to. */
+/** What a program can learn of its consumers: their health, their figures, and the trace of an event. */
 import 'reflect-metadata';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream } from '@nats-io/jetstream';
@@ -27,7 +27,7 @@ afterEach(async () => {
 const KEEP = 'INSERT INTO public.kept VALUES ($1)';
 
 describe('the health of a consumer', () => {
-  it('says whether events get on, and not only whether a connection stands', async () => {
+  it('shows whether events make progress, and not only whether a connection is open', async () => {
     let release = (): void => undefined;
     const released = new Promise<void>((resolve) => (release = resolve));
     const returned: string[] = [];
@@ -48,14 +48,14 @@ describe('the health of a consumer', () => {
     await fixture.send('hang');
     await waitFor(() => health() === 'working', { timeoutMs: 10_000, describe: 'an event to be worked on' });
     await waitFor(() => health(200) === 'stuck', { timeoutMs: 10_000, describe: 'the hang to be noticed' });
-    // It has a minute, by default.
+    // The default is a minute.
     expect(health()).toBe('working');
     release();
     await fixture.settled(1, 0);
     await waitFor(() => health(200) === 'idle', { timeoutMs: 10_000, describe: 'the end of it' });
   });
 
-  it('waits with Postgres, and is not stuck', async () => {
+  it('is waiting, and not stuck, while the store has a defect', async () => {
     @Controller()
     class Keeping {
       @OncePerEvent('store')
@@ -65,7 +65,7 @@ describe('the health of a consumer', () => {
     }
 
     const strategy = await fixture.startNest([Keeping], fixture.decode);
-    // For the inbox, as much as if Postgres had lost it.
+    // For the inbox this is a defect of the store.
     await fixture.system.pool.query('ALTER TABLE inbox.test_key RENAME TO gone');
     await fixture.send('a');
     const health = (): unknown => strategy.health(0).get('store')?.state;
@@ -77,7 +77,7 @@ describe('the health of a consumer', () => {
 });
 
 describe('the figures of a consumer', () => {
-  it('count what became of deliveries', async () => {
+  it('count the outcomes of deliveries', async () => {
     const figures = new ConsumerFigures();
     @Controller()
     class Keeping {
@@ -95,7 +95,7 @@ describe('the figures of a consumer', () => {
     await fixture.nothingUnsettled();
     expect(figures.counts).toMatchObject({
       ...{ stored: 3, duplicates: 1, conflicts: 0, deadLetters: 1, alreadyProcessed: 0 },
-      // One was wanted later, and one failed before it was given up.
+      // One event was postponed by RetryLater, and one failed before it became a dead letter.
       ...{ retries: 2, failures: 2, isolated: 0, sessionsLost: 0, outages: 0 },
     });
     expect(figures.counts.batches).toBeGreaterThan(0);
@@ -113,7 +113,7 @@ describe('the trace context of an event', () => {
     await jetstream(fixture.system.connection).publish(subject, id, { headers: sent });
   }
 
-  it('comes with it to the handler, for one event and for many', async () => {
+  it('reaches the handler, for one event and for a batch', async () => {
     const seen = new Map<string, TraceContext | undefined>();
     await fixture.addConsumer('many');
 

@@ -1,4 +1,4 @@
-/** A handler of Nest that takes one event at a time, on a real broker and a real Postgres. */
+/** Handlers of Nest, on a real broker and a real Postgres. */
 import 'reflect-metadata';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Controller } from '@nestjs/common';
@@ -36,7 +36,7 @@ async function pay(id: string, amount: unknown = 1, topic = 'payments'): Promise
   await fixture.publish(topic, JSON.stringify({ id, amount }));
 }
 
-/** Whether each event was given in a call of its own, and with what. */
+/** The calls of the handler, each with its event. */
 const seen: { payment: Payment; eventId: string }[] = [];
 
 @Controller()
@@ -51,7 +51,7 @@ class Balances {
 }
 
 describe('a handler that takes one event at a time', () => {
-  it('is called with what the schema parsed and its context, and takes effect once for an id', async () => {
+  it('is called with the parsed event and its context, and takes effect once for an id', async () => {
     seen.length = 0;
     await pay('a');
     await pay('a');
@@ -65,7 +65,7 @@ describe('a handler that takes one event at a time', () => {
     expect(seen).toContainEqual({ payment: { id: 'b', amount: 2 }, eventId: 'b' });
   });
 
-  it('harms no neighbour of what it throws for, and gives up that one alone', async () => {
+  it('turns only the events that fail into dead letters, and stores their neighbours', async () => {
     for (let n = 0; n < 20; n++) await pay(`good-${n}`);
     await pay('poison', -1);
     await pay('much', 5_000);
@@ -82,8 +82,8 @@ describe('a handler that takes one event at a time', () => {
   });
 });
 
-describe('a handler that takes many events', () => {
-  it('is called once for all of them where it says so', async () => {
+describe('a handler that takes batches', () => {
+  it('is called once for many events', async () => {
     const sizes: number[] = [];
 
     @Controller()
@@ -104,8 +104,8 @@ describe('a handler that takes many events', () => {
   });
 });
 
-describe('a delivery that a handler is not for', () => {
-  it('is a dead letter, unless it is to be acknowledged', async () => {
+describe('a delivery of a subject that the handler is not for', () => {
+  it('is a dead letter, unless onUnmatched is ack', async () => {
     const prefix = fixture.system.subjectPrefix;
 
     @Controller()

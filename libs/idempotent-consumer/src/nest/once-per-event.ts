@@ -1,29 +1,33 @@
-/** The decorator of a handler whose effect happens once per event. */
 import type { Type } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
 import type { ReadingOptions } from '../reading.js';
 
-/** How a handler is called, and what for. Everything may be left out. */
+/** How a handler is called, and for which events. Every option may be left out. */
 export interface OncePerEventOptions extends ReadingOptions {
-  /** Whether it takes many events at a time, in one call: `Message<E>[]` and a `BatchContext`. */
+  /** Whether one call gets many events, as `Message<E>[]` and a `BatchContext`. The default is false. */
   readonly batch?: boolean;
 }
 
 /**
- * Marks the method that applies the effect of a durable consumer. It is called with one event and an `InboxContext`; what it
- * writes through the context's transaction is kept once for each event.
+ * Marks the method that applies the effect of a durable consumer. It is called with one event and an
+ * `InboxContext`. Its writes through the context's transaction are kept once for each event.
  *
  *   @OncePerEvent('balances', { subjects: 'payments.>', schema: Payment })
  *   async apply(@Payload() payment: Payment, @Ctx() { transaction, event }: InboxContext) { … }
  *
- * When it returns, its writes are committed, and then the event is acknowledged. When it throws, they are rolled back, and the
- * event is tried again with a growing delay, a bounded number of times; then it is a dead letter with the error. `Poison` and
- * `RetryLater` say it outright. Events that come together share a transaction, and are called one after the other; where one
- * throws, the others are called again without it. So nothing but the transaction should be written to.
+ * When the method returns, its writes are committed, and then the event is acknowledged. When it throws, they
+ * are rolled back. The event is retried with a growing delay, a bounded number of times, and then becomes a
+ * dead letter with the error. `Poison` and `RetryLater` state directly what happens to the event.
  *
- * With `batch: true` it is called with `Message<E>[]` and a `BatchContext`, once for all of them, as `Effect.apply`.
+ * Events of one batch share a transaction, and the method is called for one after the other. If one call
+ * throws, the method is called again for the other events. So the method must not write to anything but the
+ * transaction.
+ *
+ * With `batch: true` the method is called once for all events, with `Message<E>[]` and a `BatchContext`, as
+ * `Effect.apply`.
  *
  * @param consumer the pattern that names the durable consumer
+ * @param options how the handler is called, and for which events
  */
 export function OncePerEvent(consumer: string, options: OncePerEventOptions = {}): MethodDecorator {
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-arguments -- without it another overload is taken
@@ -36,7 +40,10 @@ export function OncePerEvent(consumer: string, options: OncePerEventOptions = {}
 
 const consumersOfClass = new WeakMap<object, readonly string[]>();
 
-/** The durable consumers that controllers have handlers for, so that a pool can be opened that is large enough for all. */
+/**
+ * Returns the durable consumers for which controllers have handlers. With their number, `connectionsNeeded`
+ * gives the size of the pool.
+ */
 export function consumersOf(controllers: readonly Type[]): string[] {
   return controllers.flatMap((one) => consumersOfClass.get(one) ?? []);
 }

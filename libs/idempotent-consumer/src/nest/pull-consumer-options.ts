@@ -1,4 +1,3 @@
-/** The options of the transport: what each means, what is taken for one that is left out, and what cannot be. */
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
 import { boundsWith, connectionsNeeded, type ConsumerBounds, problemsOf } from '../bounds.js';
@@ -16,49 +15,59 @@ import { subjectProblems } from '../reading.js';
 import type { Coverage, StreamHistory } from '../stream-history.js';
 import type { OncePerEventOptions } from './once-per-event.js';
 
-/** What all consumers of a process share. */
+/** The options of the transport, which all consumers of a process share. */
 export interface PullConsumerOptions<E> {
+  /** The connection to the brokers. */
   readonly connection: NatsConnection;
   /**
-   * Where the inboxes are, and what handlers write through. It needs `connectionsNeeded` connections, so that no consumer waits
-   * for another.
+   * The pool of the inboxes, and of the handlers' writes. It needs `connectionsNeeded` connections, so that
+   * no consumer waits for another.
    */
   readonly pool: Pool;
+  /** The name of the stream, which must exist. */
   readonly stream: string;
   /**
-   * What is known of the stream's history, as a consumer has to see it. Where this, `tablesOf`, `prepare` or `recreate` is left
-   * out, it is that of `ownInboxes`: an inbox for each consumer in the schema `inbox`.
+   * The stream history of a consumer.
+   *
+   * The defaults of this option, `tablesOf`, `prepare` and `recreate` are those of `ownInboxes`: an inbox for
+   * each consumer, in the schema `inbox`.
    */
   readonly historyOf?: (pattern: string, coverage: Coverage) => StreamHistory;
   /** The tables of a consumer's inbox. */
   readonly tablesOf?: (pattern: string) => InboxTables;
-  /** Bounds; `DEFAULT_BOUNDS` says what is taken for those that are left out. */
+  /** The bounds of each consumer. `DEFAULT_BOUNDS` has the defaults. */
   readonly settings?: Partial<ConsumerBounds>;
-  /** How a delivery is read; `jsonDecoder` when left out. */
+  /** How a delivery is read. The default is `jsonDecoder`. */
   readonly decode?: Decoder<E>;
-  /** What handlers get as `manager`: `typeOrm(dataSource)`, or a function of the program's own. None when left out. */
+  /**
+   * What handlers get as `manager`: `typeOrm(dataSource)`, or a function of the program. By default there is
+   * none.
+   */
   readonly dataLayer?: DataLayer;
-  /** The durable consumer of a pattern; of the same name when left out. */
+  /** The durable consumer of a pattern. The default is the pattern itself. */
   readonly durableOf?: (pattern: string) => string;
-  /** How a consumer compares the content of duplicates, if it can. Left out, another digest is a conflict. */
+  /** How a consumer compares the content of duplicates. By default, each different digest is a conflict. */
   readonly comparisonOf?: (pattern: string) => Comparison<E>;
-  /** Creates what a consumer needs in the database, if it is missing. Called before each session; repeatable. */
+  /**
+   * Creates what a consumer needs in the database, if it is missing. It is called before each session, and
+   * must be idempotent.
+   */
   readonly prepare?: (pattern: string) => Promise<void>;
-  /** Creates the durable consumer where it is missing. */
+  /** Creates the durable consumer, if it is missing. */
   readonly recreate?: (pattern: string) => Promise<void>;
-  /** Receives what happens inside a consumer, for logs and metrics. */
+  /** The observer of a consumer, for logs and metrics. */
   readonly observerOf?: (pattern: string) => Observer;
-  /** Key in the stream's metadata under which its identity stands; `identity` when left out. */
+  /** The key of the stream's metadata whose value identifies the stream. The default is `identity`. */
   readonly identityKey?: string;
-  /** First tokens of the subjects that deliveries come to; `_INBOX` when left out. */
-  readonly inboxPrefix?: string;
-  /** First tokens of the subjects of JetStream's API; `$JS.API` when left out. */
+  /** The first tokens of the reply subjects to which deliveries come. The default is `_INBOX`. */
+  readonly replyPrefix?: string;
+  /** The API prefix of JetStream in the connection's account. The default is `$JS.API`. */
   readonly apiPrefix?: string;
-  /** Takes the connection to a broker. Left out where other code uses the connection, too. */
+  /** Moves the connection to a broker. It is left out when other code uses the connection too. */
   readonly moveTo?: MoveConnection;
   /** Learns whether the brokers answer these consumers. */
   readonly watch?: AnswerWatch;
-  /** Wraps what decides on the deliveries of a consumer. Nothing is wrapped when it is left out. */
+  /** Wraps the decider of a consumer. By default it is not wrapped. */
   readonly deciderOf?: (pattern: string, decider: Decider) => Decider;
 }
 
@@ -74,15 +83,15 @@ type Defaulted =
   | 'identityKey'
   | 'deciderOf';
 
-/** The same with what was left out. */
+/** The options with their defaults. */
 export type CompleteOptions<E> = PullConsumerOptions<E> &
   Required<Pick<PullConsumerOptions<E>, Defaulted>> & { readonly settings: ConsumerBounds };
 
-/** The options with what was left out. */
+/** Completes the options with their defaults. */
 export function complete<E>(given: PullConsumerOptions<E>): CompleteOptions<E> {
   return {
     ...ownInboxes(given),
-    // What a program's events are is its own to say: without a decoder of its own they are what JSON makes of them.
+    // Without a decoder of its own, a program takes events of any JSON shape.
     decode: jsonDecoder as Decoder<E>,
     durableOf: (pattern) => pattern,
     comparisonOf: () => ({}),
@@ -93,17 +102,17 @@ export function complete<E>(given: PullConsumerOptions<E>): CompleteOptions<E> {
   };
 }
 
-/** One `@OncePerEvent`. */
+/** One handler with `@OncePerEvent`. */
 export interface HandlerEntry {
   readonly pattern: string;
   readonly options: OncePerEventOptions;
-  /** Methods that have this pattern. */
+  /** The number of methods with this pattern. */
   readonly count: number;
 }
 
-/** By the rules of the brokers for the name of a durable consumer. */
+/** The rule of the brokers for the name of a durable consumer. */
 const DURABLE_NAME = /^[^\s\p{Cc}.*>/\\]{1,255}$/u;
-/** Everything that is wrong with the options of a program and of its handlers, a sentence each. */
+/** Checks the options of a program and of its handlers. @returns one sentence for each problem */
 export function problemsWith<E>(options: CompleteOptions<E>, handlers: readonly HandlerEntry[]): string[] {
   return [
     ...problemsOf(options.settings),
@@ -119,7 +128,7 @@ function poolProblems<E>({ pool, settings }: CompleteOptions<E>, consumers: numb
   if (max >= needed) return [];
   return [
     `pool has ${max} connections; ${consumers} consumers with batchesInFlight ${settings.batchesInFlight} need ${needed}, ` +
-      'or a slow one starves another',
+      'or a slow consumer starves another one',
   ];
 }
 
@@ -135,7 +144,7 @@ function nameProblems<E>(
     if (!DURABLE_NAME.test(durable)) problems.push(`"${durable}" cannot name a durable consumer`);
     const namesake = durables.get(durable);
     if (namesake !== undefined)
-      problems.push(`handlers "${namesake}" and "${pattern}" have one durable consumer, ${durable}`);
+      problems.push(`handlers "${namesake}" and "${pattern}" share one durable consumer, ${durable}`);
     durables.set(durable, pattern);
     const key = keyTableOf(tablesOf, pattern);
     if (key instanceof InboxNameError) {
@@ -145,15 +154,15 @@ function nameProblems<E>(
     const sharer = keys.get(key);
     if (sharer !== undefined)
       problems.push(
-        `handlers "${sharer}" and "${pattern}" have one inbox, ${key}: one would hide events from the other`,
+        `handlers "${sharer}" and "${pattern}" share one inbox, ${key}: each would hide events from the other`,
       );
     keys.set(key, pattern);
   }
-  if (handlers.length === 0) problems.push('no method has @OncePerEvent: there is nothing to consume for');
+  if (handlers.length === 0) problems.push('no method has @OncePerEvent, so there is nothing to consume');
   return problems;
 }
 
-/** @returns the name of the table, or what is wrong with the name of the consumer */
+/** Returns the name of the key table, or what is wrong with the name of the consumer. */
 function keyTableOf(
   tablesOf: CompleteOptions<unknown>['tablesOf'],
   pattern: string,
@@ -171,9 +180,9 @@ function handlerProblems({ pattern, options, count }: HandlerEntry): string[] {
   const problems: string[] = [];
   if (count > 1)
     problems.push(
-      `${count} methods have @OncePerEvent('${pattern}'): each handler needs a name, and thereby an inbox, of its own`,
+      `${count} methods have @OncePerEvent('${pattern}'): each handler needs a name of its own, and so an inbox of its own`,
     );
   if (onUnmatched !== undefined && subjects === undefined)
-    problems.push(`handler "${pattern}" has onUnmatched without subjects: nothing could be unmatched`);
+    problems.push(`handler "${pattern}" has onUnmatched without subjects, so every event matches`);
   return [...problems, ...subjectProblems(subjects).map((problem) => `handler "${pattern}": ${problem}`)];
 }

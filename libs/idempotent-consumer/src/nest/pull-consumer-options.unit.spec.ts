@@ -1,4 +1,4 @@
-/** What is wrong with the options of consumers is said at the start, all of it at once. */
+/** All problems of the options of consumers are reported at the start, at once. */
 import { describe, expect, it } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
@@ -12,7 +12,7 @@ import {
   type PullConsumerOptions,
 } from './pull-consumer-options.js';
 
-/** What has no default; of the pool only its size is looked at. */
+/** The options without a default. Only the size of the pool matters. */
 function required(max = 10): PullConsumerOptions<unknown> {
   return {
     connection: {} as NatsConnection,
@@ -29,21 +29,21 @@ function problemsOfBounds(settings: Partial<ConsumerBounds>): string[] {
   return problemsWith(complete({ ...required(), settings }), [handler('balances')]);
 }
 
-describe('options that are left out', () => {
+describe('options of consumers that are left out', () => {
   it('have defaults that fit together', () => {
     expect(problemsWith(complete(required()), [handler('balances')])).toEqual([]);
     expect(complete(required()).settings).toEqual(DEFAULT_BOUNDS);
-    // An inbox of its own.
+    // The consumer has an inbox of its own.
     expect(complete(required()).tablesOf('balances')).toEqual(inboxTables({ consumer: 'balances' }));
   });
 
-  it('give a handler a second more than the bound on its transaction', () => {
+  it('give a handler one second more than the bound on its transaction', () => {
     const { settings } = complete({ ...required(), settings: { transactionMsMax: 8_000 } });
     expect(settings.handlerMsMax).toBe(9_000);
   });
 });
 
-describe('a wrong option', () => {
+describe('a wrong option of consumers', () => {
   it.each<[Partial<ConsumerBounds>, RegExp]>([
     [{ prefetch: 99 }, /^prefetch is 99, below batchSize, 100/],
     [{ prefetchBytes: 8_388_607 }, /^prefetchBytes is 8388607, below batchBytes/],
@@ -58,8 +58,8 @@ describe('a wrong option', () => {
     [{ retryDelayMs: NaN }, /^retryDelayMs is NaN/],
     [{ batchWaitMs: -1 }, /^batchWaitMs is -1/],
     [{ handlerMsMax: 0 }, /^handlerMsMax is 0/],
-    [{ handlerMsMax: 9_001, transactionMsMax: 8_000 }, /^handlerMsMax is 9001, which no handler reaches/],
-  ])('%j is said in one sentence', (settings, sentence) => {
+    [{ handlerMsMax: 9_001, transactionMsMax: 8_000 }, /^handlerMsMax is 9001, which no handler can reach/],
+  ])('is reported in one sentence: %j', (settings, sentence) => {
     expect(problemsOfBounds(settings)).toEqual([expect.stringMatching(sentence)]);
   });
 
@@ -67,26 +67,26 @@ describe('a wrong option', () => {
     [[], [/^no method has @OncePerEvent/]],
     [[handler('a', {}, 2)], [/^2 methods have @OncePerEvent\('a'\)/]],
     [[handler('a', { onUnmatched: 'ack' })], [/^handler "a" has onUnmatched without subjects/]],
-    [[handler('a', { subjects: 'x..y' })], [/^handler "a": "x\.\.y" is no pattern/]],
-    [[handler('a', { subjects: ['x.>', '>.x'] })], [/^handler "a": ">\.x" is no pattern/]],
+    [[handler('a', { subjects: 'x..y' })], [/^handler "a": "x\.\.y" is not a valid subject pattern/]],
+    [[handler('a', { subjects: ['x.>', '>.x'] })], [/^handler "a": ">\.x" is not a valid subject pattern/]],
     [[handler('a', { subjects: [] })], [/^handler "a": subjects is empty/]],
     [[handler('a.b')], [/^"a\.b" cannot name a durable consumer/, /^"a\.b" cannot name an inbox/]],
-  ])('of handlers is said, too: %j', (handlers, sentences) => {
+  ])('is reported for these handlers: %j', (handlers, sentences) => {
     expect(problemsWith(complete(required()), handlers)).toEqual(
       sentences.map((one): unknown => expect.stringMatching(one)),
     );
   });
 
-  it('of two handlers with one consumer or one inbox is said', () => {
+  it('is reported when two handlers share a durable consumer and an inbox', () => {
     const tables = inboxTables({ consumer: 'a' });
     const shared = { ...required(), durableOf: () => 'one', tablesOf: () => tables };
     expect(problemsWith(complete(shared), [handler('a'), handler('b')])).toEqual([
-      'handlers "a" and "b" have one durable consumer, one',
-      expect.stringMatching(/^handlers "a" and "b" have one inbox, "inbox"\."a_key"/),
+      'handlers "a" and "b" share one durable consumer, one',
+      expect.stringMatching(/^handlers "a" and "b" share one inbox, "inbox"\."a_key"/),
     ]);
   });
 
-  it('of a name that no inbox can have is said with the others', () => {
+  it('is reported with the others when no inbox can have a name', () => {
     const tablesOf = (): never => {
       throw new InboxNameError('"Event!" cannot name an inbox');
     };
@@ -96,15 +96,15 @@ describe('a wrong option', () => {
     ]);
   });
 
-  it('may be the size of the pool, which each consumer needs its part of', () => {
+  it('may be a pool that is too small for its consumers', () => {
     const three = [handler('a'), handler('b'), handler('c')];
     expect(problemsWith(complete(required(12)), three)).toEqual([]);
     expect(problemsWith(complete(required(11)), three)).toEqual([
-      'pool has 11 connections; 3 consumers with batchesInFlight 2 need 12, or a slow one starves another',
+      'pool has 11 connections; 3 consumers with batchesInFlight 2 need 12, or a slow consumer starves another one',
     ]);
   });
 
-  it('is said together with all others', () => {
+  it('is reported together with all others', () => {
     const options = complete({ ...required(1), settings: { prefetch: 0, attemptsMax: 0 } });
     const problems = problemsWith(options, [handler('a', { onUnmatched: 'ack' })]);
     expect(problems).toHaveLength(5);

@@ -1,18 +1,3 @@
-/**
- * A Nest transport: durable pull consumers whose handlers take effect once per event.
- *
- * The pattern of an `@OncePerEvent('name')` handler names the durable consumer it serves. The handler is
- * called with an event and an `InboxContext`, or with many and a `BatchContext`; what it writes through the context's
- * transaction commits together with the inbox, once for each event. To add a consumer is to add one such class.
- *
- *   @Controller()
- *   class Totals {
- *     @OncePerEvent('totals')
- *     add(@Payload() order: Order, @Ctx() { transaction }: InboxContext) { … }
- *   }
- *
- * Use it with `ErrorPassage` as a global filter: Nest's own filter would hide which error of Postgres it was.
- */
 import { Catch, type RpcExceptionFilter } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import { lastValueFrom, type Observable, throwError } from 'rxjs';
@@ -36,24 +21,40 @@ import {
   type PullConsumerOptions,
 } from './pull-consumer-options.js';
 
-/** Calls a handler, by way of everything that Nest has put around it. */
+/** Calls a handler through the pipes, guards, interceptors and filters of Nest. */
 type Call<E> = (payload: unknown, context: BatchContext | InboxContext<unknown, E>) => Promise<void>;
 
 const STUCK_MS_MIN = 60_000;
 
-/** Runs a consumer for each `@OncePerEvent` of the application. */
+/**
+ * A Nest transport: durable pull consumers whose handlers take effect once per event.
+ *
+ * The pattern of an `@OncePerEvent('name')` handler names its durable consumer. The handler gets one event
+ * and an `InboxContext`, or many events and a `BatchContext`. Its writes through the context's transaction
+ * commit together with the inbox, once for each event. One such class adds a consumer:
+ *
+ *   @Controller()
+ *   class Totals {
+ *     @OncePerEvent('totals')
+ *     add(@Payload() order: Order, @Ctx() { transaction }: InboxContext) { … }
+ *   }
+ *
+ * The application needs `ErrorPassage` as a global filter. Nest's own filter would hide which error of
+ * Postgres it was.
+ */
 export class PullConsumerStrategy<E> extends Server implements CustomTransportStrategy {
   private readonly consumers = new Map<string, IdempotentConsumer>();
   private readonly pullOptions: CompleteOptions<E>;
 
+  /** @param options `listen` reports the problems of wrong ones */
   constructor(options: PullConsumerOptions<E>) {
     super();
     this.pullOptions = complete(options);
   }
 
   /**
-   * Called by Nest: starts the consumers, and answers when the first events can flow. Where options are wrong, nothing is
-   * started, and the answer is an `OptionsError` with all that is wrong.
+   * Starts the consumers; Nest calls it. The callback is called when events can flow. If options are wrong,
+   * no consumer starts, and the callback gets an `OptionsError` with all problems.
    */
   listen(callback: (error?: unknown) => void): void {
     const problems = problemsWith(this.pullOptions, this.handlerEntries());
@@ -77,16 +78,17 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     );
   }
 
-  /** Called by Nest: finishes what is in flight. */
+  /** Stops the consumers after the batches in flight; Nest calls it. */
   async close(): Promise<void> {
     await Promise.all([...this.consumers.values()].map((consumer) => consumer.stop()));
   }
 
   /**
-   * How each consumer is, by its pattern: health.ts has the states. A process with a consumer that is `stuck` is to be restarted.
+   * Returns the health of each consumer, by its pattern. A process with a `stuck` consumer should be
+   * restarted.
    *
-   * @param stuckMs for how long nothing may have happened while events are here; twice `handlerMsMax`, and at least a minute, when
-   *   left out
+   * @param stuckMs how long a consumer may hold deliveries without progress; the default is twice
+   *   `handlerMsMax`, and at least one minute
    */
   health(stuckMs = this.stuckMs()): ReadonlyMap<string, ConsumerHealth> {
     return new Map([...this.consumers].map(([pattern, consumer]) => [pattern, consumer.health(stuckMs)]));
@@ -96,12 +98,15 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     return Math.max(STUCK_MS_MIN, 2 * (this.pullOptions.settings.handlerMsMax ?? 0));
   }
 
-  /** Nest's hook for events of the transport. There are none: see `observerOf`. */
+  /**
+   * Nest's hook for events of the transport. This transport has an observer instead: see `observerOf`.
+   * @throws always
+   */
   on(): never {
-    throw new Error('this transport has no events; pass an observer instead');
+    throw new Error('this transport emits no events of its own; use the option observerOf');
   }
 
-  /** Nest's way to the driver. */
+  /** Returns the connection, which is Nest's access to the driver. */
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the signature is Nest's
   unwrap<T>(): T {
     return this.pullOptions.connection as T;
@@ -120,7 +125,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
       const answer: unknown = await handler(payload, context);
       const stream: Observable<unknown> = this.transformToObservable(answer);
       await lastValueFrom(stream, { defaultValue: undefined });
-      // What nobody waits for is sent by now, and fails the call.
+      // A statement that the handler does not await is sent by now, and fails the call.
       if (context.usesManager) await new Promise((resolve) => setImmediate(resolve));
       this.consumers.get(pattern)?.progressed();
     };
@@ -151,7 +156,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     reading: OncePerEventOptions,
   ): IdempotentConsumer {
     const { connection, pool, settings, stream, identityKey, historyOf, prepare } = this.pullOptions;
-    const { inboxPrefix, apiPrefix } = this.pullOptions;
+    const { replyPrefix, apiPrefix } = this.pullOptions;
     const decode = readingOf(this.pullOptions.decode, reading);
     const observe = this.pullOptions.observerOf(name);
     const history = historyOf(name, { leavesGaps: reading.onUnmatched === 'ack' });
@@ -167,7 +172,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     return new IdempotentConsumer(
       {
         connection,
-        // Two would take it away from each other: their leaders need not be the same.
+        // Two consumers would move it back and forth, because their leaders may differ.
         moveTo: this.messageHandlers.size === 1 ? this.pullOptions.moveTo : undefined,
         durable: new DurableConsumer(
           connection,
@@ -175,7 +180,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
             stream,
             consumer: this.pullOptions.durableOf(name),
             identityKey,
-            ...(inboxPrefix !== undefined && { inboxPrefix }),
+            ...(replyPrefix !== undefined && { replyPrefix }),
             ...(apiPrefix !== undefined && { apiPrefix }),
           },
           this.pullOptions.watch,
@@ -185,9 +190,9 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
         history: {
           startOf: (incarnation, consumer) => history.startOf(incarnation, consumer),
           started: (incarnation, seq) => history.started(incarnation, seq),
-          incarnation: async (sight, foreign) => {
+          incarnation: async (stream, foreign) => {
             await prepare(name);
-            return history.incarnation(sight, foreign);
+            return history.incarnation(stream, foreign);
           },
         },
         recreate: () => this.pullOptions.recreate(name),
@@ -198,7 +203,7 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
   }
 }
 
-/** Lets an error of a handler through as it is. */
+/** Passes an error of a handler on unchanged. The application needs it as a global filter. */
 @Catch()
 export class ErrorPassage implements RpcExceptionFilter {
   catch(error: unknown): Observable<never> {

@@ -1,4 +1,7 @@
-/** Several handlers for the same events, in one process: each has its own consumer, its own inbox and its own progress. */
+/**
+ * Several handlers for the same events in one process. Each has its own consumer, its own inbox and its own
+ * progress.
+ */
 import 'reflect-metadata';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Controller } from '@nestjs/common';
@@ -30,7 +33,7 @@ class Quick {
 }
 
 describe('two handlers for one event', () => {
-  it('each take effect once, and one that fails leaves the other alone', async () => {
+  it('each take effect once, and a failure of one does not affect the other', async () => {
     @Controller()
     class Strict {
       @OncePerEvent('store')
@@ -52,16 +55,16 @@ describe('two handlers for one event', () => {
     ]).toEqual([1, 0]);
   });
 
-  it('do not wait for each other: while one holds all that it may, the other takes every event', async () => {
+  it('do not wait for each other: while one holds all its transactions, the other processes every event', async () => {
     let release = (): void => undefined;
     const released = new Promise<void>((resolve) => (release = resolve));
-    let atWork = 0;
+    let inFlight = 0;
 
     @Controller()
     class Slow {
       @OncePerEvent('store')
       async apply(@Payload() id: string, @Ctx() { transaction }: InboxContext): Promise<void> {
-        atWork += 1;
+        inFlight += 1;
         await transaction.query('SELECT 1');
         await released;
         await transaction.query(KEEP, [`slow ${id}`]);
@@ -72,21 +75,21 @@ describe('two handlers for one event', () => {
     await fixture.startNest([Slow, Quick], fixture.decode, { transport: { settings } });
     const ids = Array.from({ length: 60 }, (_, n) => `e${n}`);
     await fixture.send(...ids);
-    await waitFor(() => atWork === 2, {
+    await waitFor(() => inFlight === 2, {
       timeoutMs: 20_000,
       describe: 'the slow one to hold its transactions',
     });
     await fixture.settled(60, 0);
     expect((await fixture.kept()).every((id) => id.startsWith('quick'))).toBe(true);
-    expect(fixture.hasTold('outage-began')).toBe(false);
+    expect(fixture.hasObserved('outage-began')).toBe(false);
     release();
     await fixture.settled(120, 0);
     expect(new Set(await fixture.kept()).size).toBe(120);
   });
 });
 
-describe('wrong options', () => {
-  it('are refused at the start, all at once, and nothing is consumed', async () => {
+describe('wrong options of consumers', () => {
+  it('are refused at the start, all at once, and no event is consumed', async () => {
     @Controller()
     class Wrong {
       @OncePerEvent('store', { onUnmatched: 'ack' })
@@ -98,8 +101,8 @@ describe('wrong options', () => {
     const transport = { settings: { prefetch: 10, attemptsMax: 0 } };
     await fixture.send('a');
     await expect(fixture.startNest([Wrong, Quick], fixture.decode, { transport })).rejects.toThrow(
-      /^Wrong options of consumers:\n {2}attemptsMax is 0.*\n {2}prefetch is 10.*\n {2}handler "store" has onUnmatched/,
+      /^The options of the consumers are wrong:\n {2}attemptsMax is 0.*\n {2}prefetch is 10.*\n {2}handler "store" has onUnmatched/,
     );
-    expect(fixture.told).toEqual([]);
+    expect(fixture.observed).toEqual([]);
   });
 });

@@ -1,20 +1,12 @@
-/**
- * Rows behind the end of the common history that the stream has nevertheless.
- *
- *   sequence   1 … 40 │ 41   42   43   44          the common history ends at 40
- *   rows       same   │ a    b    x    d
- *   stream     same   │ a    b    c    d           41, 42 and 44 agree
- *
- * Two histories do not always part at one place. While a replica that stayed behind still serves the consumer, the ledger
- * gets rows of both. Halving then finds an end below thousands of good rows. Left under the old number, each of them would
- * be counted once more, as a duplicate of itself.
- */
 import type { Queryable } from '#postgres';
 import type { KnownHistory, StreamWitness } from './history-comparison.js';
 
-/** Of more, the rest is read again as duplicates: nothing is lost by that, and the wait for the brokers stays bounded. */
+/**
+ * If there are more rows, the rest is read again as duplicates. That loses nothing, and bounds the wait for
+ * the brokers.
+ */
 const COMPARED_MAX = 100_000;
-/** Rows that may be left for the time when the locks are held. */
+/** How many rows may remain for the time while locks are held. */
 const LEFT_MAX = 500;
 const ROUNDS_MAX = 5;
 
@@ -26,19 +18,30 @@ interface Row {
 }
 
 function rowsOf(tables: readonly string[]): string {
-  const within = (table: string): string => `
+  const rowsOfTable = (table: string): string => `
   SELECT seq, topic, event_id, published_at FROM ${table}
-  WHERE stream_id = wanted.stream_id AND seq > wanted.after AND seq <= wanted.up_to`;
+  WHERE stream_id = requested.stream_id AND seq > requested.after AND seq <= requested.up_to`;
   return `
 SELECT row.seq::float8 AS seq, topic, coalesce(event_id, '') AS event_id,
   extract(epoch FROM published_at)::float8 * 1000 AS published_ms
-FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS wanted (stream_id, after, up_to)
-CROSS JOIN LATERAL (${tables.map(within).join('\n  UNION ALL')}
+FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS requested (stream_id, after, up_to)
+CROSS JOIN LATERAL (${tables.map(rowsOfTable).join('\n  UNION ALL')}
 ) row
 ORDER BY row.seq LIMIT $4`;
 }
 
-/** Compares what the ledger has of one incarnation behind a sequence, each row once. */
+/**
+ * Finds rows behind the end of the common history whose messages the stream has nevertheless. It compares
+ * each row once.
+ *
+ *   sequence   1 … 40 │ 41   42   43   44          the common history ends at 40
+ *   rows       same   │ a    b    x    d
+ *   stream     same   │ a    b    c    d           41, 42 and 44 agree
+ *
+ * Two histories do not always part at one place. While a stale replica still serves the consumer, the ledger
+ * gets rows of both histories. Halving may then find an end below thousands of good rows. If they kept the
+ * old stream id, each would be counted once more, as a duplicate of itself.
+ */
 export class AgreeingRows {
   private readonly compared = new Set<number>();
   private readonly agreeing: Row[] = [];
@@ -49,13 +52,16 @@ export class AgreeingRows {
     private readonly commonSeq: number,
   ) {}
 
-  /** Compares until few rows are left, which others may be writing. @throws what the database or the brokers say */
+  /**
+   * Compares until few rows are left, which other workers may be writing. @throws the error of the database
+   * or the brokers
+   */
   async compareMost(database: Queryable): Promise<void> {
     for (let rounds = 0; rounds < ROUNDS_MAX; rounds++)
       if ((await this.compare(database)) <= LEFT_MAX) return;
   }
 
-  /** Compares those that were not compared yet. @returns how many these were */
+  /** Compares the rows that were not compared yet. @returns how many there were */
   async compare(database: Queryable): Promise<number> {
     const { lastSeq } = await this.witness.bounds();
     const places = this.known.incarnation.segments
@@ -81,7 +87,10 @@ export class AgreeingRows {
     return left.length;
   }
 
-  /** The rows that agree, as three columns: sequences, topics, ids of events (empty where a dead letter has none). */
+  /**
+   * Returns the rows that agree, as three columns: sequences, topics, and event ids (empty for a dead letter
+   * without one).
+   */
   columns(): [seqs: number[], topics: string[], eventIds: string[]] {
     return [
       this.agreeing.map(({ seq }) => seq),

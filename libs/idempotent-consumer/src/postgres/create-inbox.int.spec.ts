@@ -1,4 +1,4 @@
-/** An inbox is created by the library alone, once, and never over a table of somebody else. */
+/** The library alone creates an inbox, once, and never over a table of other software. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { createTestSystem, type TestSystem } from '#testing';
@@ -25,7 +25,7 @@ async function relations(schema: string): Promise<string[]> {
 const namesOf = (tables: InboxTables): string[] =>
   Object.values(tables).filter((name): name is string => typeof name === 'string');
 
-/** What is refused, and why; nothing may have changed. */
+/** Returns the error of a refused inbox, and checks that nothing has changed. */
 async function refusal(consumer: string, schema: string): Promise<string> {
   const before = await relations(schema);
   const error: unknown = await createInbox(system.pool, { schema, consumer }).catch(
@@ -37,7 +37,7 @@ async function refusal(consumer: string, schema: string): Promise<string> {
 }
 
 describe('the names of inboxes', () => {
-  it('never meet, whatever a consumer is called, and whatever its constraints are called', async () => {
+  it('never collide, whatever the names of consumers and constraints', async () => {
     const suffixes = ['key', 'duplicate', 'dead_letter', 'attempt', 'counter', 'stream'];
     const constraints = ['identity', 'sequence', 'topic', 'number', 'base', 'incarnation', 'stream_id_seq'];
     const ends = suffixes.flatMap((table) => constraints.map((constraint) => `${table}_${constraint}`));
@@ -50,7 +50,7 @@ describe('the names of inboxes', () => {
     expect(rows).toHaveLength(all.length * suffixes.length);
   });
 
-  it('are those that Postgres keeps whole, up to the longest', async () => {
+  it('are not truncated by Postgres, up to the longest', async () => {
     const consumer = 'x'.repeat(40);
     await createInbox(system.pool, { schema: 'long', consumer });
     const found = await relations('long');
@@ -62,7 +62,7 @@ describe('the names of inboxes', () => {
   });
 
   it.each(['', 'a b', 'a.b', 'a"b', "a'b", '_a', '-a', 'ä', 'x; DROP SCHEMA all', '$1'])(
-    'are refused with a sentence where no table could carry them: %j',
+    'are refused with a sentence when no table can have them: %j',
     (consumer) => {
       expect(() => inboxTables({ consumer })).toThrow(InboxNameError);
       expect(() => inboxTables({ consumer })).toThrow('use 1 to 40 letters, digits, _ and -');
@@ -70,7 +70,7 @@ describe('the names of inboxes', () => {
   );
 
   it.each(['', 'a.b', 'pg_own', 'information_schema', 'a"b', '1a'])(
-    'are refused for a schema: %j',
+    'are refused when no schema can have them: %j',
     (schema) => {
       expect(() => inboxTables({ schema, consumer: 'a' })).toThrow('cannot be the schema of inboxes');
     },
@@ -78,7 +78,7 @@ describe('the names of inboxes', () => {
 });
 
 describe('an inbox', () => {
-  it('is created once by many processes at once, and stays as it is when they come again', async () => {
+  it('is created once by many processes at once, and is unchanged when they come again', async () => {
     const pools = Array.from(
       { length: 4 },
       () => new pg.Pool({ connectionString: system.postgresUrl, max: 3 }),
@@ -95,12 +95,12 @@ describe('an inbox', () => {
     expect((await system.pool.query('SELECT name FROM many.totals_stream')).rows).toEqual([{ name: 'S' }]);
   });
 
-  it('is in schema inbox where none is named', async () => {
+  it('is in schema inbox by default', async () => {
     expect((await createInbox(system.pool, { consumer: 'plain' })).key).toBe('"inbox"."plain_key"');
     expect(await relations('inbox')).toContain('plain_key');
   });
 
-  it('needs no right to create anything where it is there already', async () => {
+  it('needs no right to create anything when it exists already', async () => {
     const tables = await createInbox(system.pool, { schema: 'given', consumer: 'totals' });
     const client = await system.pool.connect();
     try {
@@ -114,7 +114,7 @@ describe('an inbox', () => {
     }
   });
 
-  it('is created by a role that may create tables in a schema that is there, and no schemas', async () => {
+  it('is created by a role that may create tables in an existing schema, and no schemas', async () => {
     const role = `maker_${system.streamName.toLowerCase()}`;
     await system.pool.query(
       `CREATE ROLE ${role}; CREATE SCHEMA ready; GRANT CREATE, USAGE ON SCHEMA ready TO ${role}`,
@@ -132,17 +132,17 @@ describe('an inbox', () => {
   });
 
   it.each(['key', 'duplicate', 'dead_letter', 'attempt', 'counter', 'stream'])(
-    "is refused with a sentence where somebody else's table is its %s, and no table is created",
+    'is refused with a sentence when another table has the name of its %s, and no table is created',
     async (suffix) => {
       const schema = `theirs_${suffix}`;
       await system.pool.query(`CREATE SCHEMA ${schema}; CREATE TABLE ${schema}.event_${suffix} (id int)`);
       expect(await refusal('event', schema)).toContain(
-        `"${schema}"."event_${suffix}" is there already and is not the table of an inbox: give the consumer another name`,
+        `"${schema}"."event_${suffix}" exists already and is not the table of an inbox: give the consumer another name`,
       );
     },
   );
 
-  it('is not created over a part of itself: without its keys every effect would happen once more', async () => {
+  it('is not created while only a part of it exists: without its keys every effect would happen once more', async () => {
     const tables = await createInbox(system.pool, { schema: 'parts', consumer: 'totals' });
     await system.pool.query(`DROP TABLE ${tables.key}`);
     expect(await refusal('totals', 'parts')).toContain('"parts"."totals_key" of an inbox is missing');

@@ -1,10 +1,3 @@
-/**
- * Creates the tables of an inbox, and says at the start when a table of somebody else is in their place.
- *
- * Each table carries a comment that says what it is, and its version. So a program that finds all of them needs no right to
- * create anything, and none is taken for an inbox's because of its name alone. A table of an inbox that is missing is never
- * created again by itself: without its keys, every effect would happen a second time.
- */
 import type { Pool } from 'pg';
 import { type Queryable, transact } from '#postgres';
 import {
@@ -15,7 +8,7 @@ import {
   inboxTables,
 } from './inbox-tables.js';
 
-/** Of the tables' shape: raised whenever it changes. */
+/** The version of the tables' shape, raised whenever it changes. */
 const VERSION = 1;
 
 const MARK = /^Inbox of a consumer, version (\d+): /;
@@ -24,7 +17,8 @@ const LOCK = 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))';
 
 const SCHEMA_IS_THERE = 'SELECT FROM pg_namespace WHERE nspname = $1';
 
-// Read from the catalogue itself: to_regclass may still answer from before another process created the schema.
+// The catalogue is read directly, because to_regclass may still answer from before another process created
+// the schema.
 const PRESENT = `
 SELECT format('"%s"."%s"', nspname, relname) AS name, obj_description(pg_class.oid, 'pg_class') AS comment
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -35,7 +29,7 @@ interface Present {
   readonly comment: string | null;
 }
 
-/** What each table holds, and how it is created. The names of constraints begin with that of the table. */
+/** What each table contains, and how it is created. The names of constraints begin with that of the table. */
 const SHAPES: Readonly<
   Record<Exclude<keyof InboxTables, 'keyIsDated'>, readonly [holds: string, columns: string]>
 > = {
@@ -79,17 +73,23 @@ const SHAPES: Readonly<
   ],
 };
 
-/** These are changed in place, again and again. */
+/** The rows of these tables are updated again and again. */
 const CHANGED_OFTEN: readonly string[] = ['counter'];
 
 /**
- * Creates the inbox of a consumer, with its schema, where it is missing. Repeatable, and safe when several processes start
- * at once. Where the inbox is there already, it needs the right to read it and no other.
+ * Creates the inbox of a consumer, including its schema, if it is missing. The call is repeatable, and safe
+ * when several processes start at once. If the inbox exists already, the role needs only the right to read
+ * it.
  *
- * @param pool of a role that may create a table in the schema, or the schema, where they are missing
+ * Each table has a comment with its purpose and its version. So a table counts as part of an inbox only by
+ * its comment, and never by its name alone. A missing table of an existing inbox is never created again:
+ * without its keys, every effect would happen a second time.
+ *
+ * @param pool connections of a role that may create the tables and the schema, if they are missing
+ * @param name the schema and the consumer
  * @returns its tables, for an `Inbox`
- * @throws InboxNameError when the consumer has a name that no inbox can have, or one under which somebody else has a table;
- *   then nothing has changed
+ * @throws InboxNameError when no inbox can have the consumer's name, or another table has the place of one of
+ *   its tables; then nothing has changed
  */
 export async function createInbox(pool: Pool, name: InboxName): Promise<InboxTables> {
   const { schema = INBOX_SCHEMA } = name;
@@ -98,7 +98,7 @@ export async function createInbox(pool: Pool, name: InboxName): Promise<InboxTab
   await transact(pool, async (database) => {
     await database.query(LOCK, [`idempotent-consumer ${schema}`]);
     if (await isComplete(database, schema, tables)) return;
-    // Who may not create schemas may still use one that is there.
+    // A role without the right to create schemas may still use an existing one.
     const { rowCount } = await database.query(SCHEMA_IS_THERE, [schema]);
     if (rowCount === 0) await database.query(`CREATE SCHEMA "${schema}"`);
     for (const statement of creation(tables)) await database.query(statement);
@@ -106,7 +106,9 @@ export async function createInbox(pool: Pool, name: InboxName): Promise<InboxTab
   return tables;
 }
 
-/** @returns whether all tables are there; `false` when none is. @throws InboxNameError when it is neither */
+/**
+ * Returns whether all tables exist, and `false` when none does. @throws InboxNameError when only some exist
+ */
 async function isComplete(database: Queryable, schema: string, tables: InboxTables): Promise<boolean> {
   const names = Object.keys(SHAPES).map((which) => tables[which as keyof typeof SHAPES]);
   const { rows: there } = await database.query<Present>(PRESENT, [schema, names]);
@@ -114,7 +116,7 @@ async function isComplete(database: Queryable, schema: string, tables: InboxTabl
   if (there.length === 0 || there.length === names.length) return there.length > 0;
   const missing = names.filter((name) => !there.some((row) => row.name === name));
   throw new InboxNameError(
-    `${missing.join(', ')} of an inbox is missing, and the other tables are there: restore it from a backup, or ` +
+    `${missing.join(', ')} of an inbox is missing, and its other tables exist: restore it from a backup, or ` +
       'drop the others as well if every event may take effect once more',
   );
 }
@@ -123,11 +125,11 @@ function refuseOther(table: string, comment: string | null): void {
   const version = Number(MARK.exec(comment ?? '')?.[1] ?? 0);
   if (version === 0)
     throw new InboxNameError(
-      `${table} is there already and is not the table of an inbox: give the consumer another name, or its inbox another schema`,
+      `${table} exists already and is not the table of an inbox: give the consumer another name, or its inbox another schema`,
     );
   if (version > VERSION)
     throw new InboxNameError(
-      `${table} has version ${version}, and this program knows version ${VERSION}: start one that is newer`,
+      `${table} has version ${version}, and this program knows version ${VERSION}: start a newer program`,
     );
 }
 

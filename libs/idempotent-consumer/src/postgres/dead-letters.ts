@@ -1,4 +1,3 @@
-/** Writes down what is given up, in the transaction that settles it. */
 import { readBigints } from '#postgres';
 import type { Delivery, PoisonMessage } from '../delivery.js';
 import type { Transaction } from '../effect.js';
@@ -7,11 +6,12 @@ import { ForeignSequenceError } from './foreign-sequence.js';
 import type { InboxStatements } from './inbox-statements.js';
 
 /**
- * Records dead letters and says what became of each: one that was recorded before is settled.
+ * Records dead letters in the transaction that decides on them, and sets their outcomes. One that was
+ * recorded before is already processed.
  *
- * @throws `ForeignSequenceError` when another message was settled under one of the sequences
+ * @throws `ForeignSequenceError` when another message was processed under one of the sequences
  */
-export async function bury(
+export async function recordDeadLetters(
   transaction: Transaction,
   statements: InboxStatements,
   poison: readonly PoisonMessage[],
@@ -31,13 +31,13 @@ export async function bury(
     poison.map(({ delivery }) => delivery.deliveryCount),
     poison.map(({ delivery }) => delivery.publishedAt.toISOString()),
   ]);
-  const buried = new Set(rows.map((row) => row.seq));
-  const known = poison.map(({ delivery }) => delivery).filter(({ seq }) => !buried.has(seq));
+  const recorded = new Set(rows.map((row) => row.seq));
+  const known = poison.map(({ delivery }) => delivery).filter(({ seq }) => !recorded.has(seq));
   await refuseForeign(transaction, statements, known);
   for (const { delivery, reason } of poison) {
     outcomes.set(
       delivery.seq,
-      buried.has(delivery.seq) ? { kind: 'dead-letter', reason } : { kind: 'settled' },
+      recorded.has(delivery.seq) ? { kind: 'dead-letter', reason } : { kind: 'already-processed' },
     );
   }
 }
@@ -57,7 +57,9 @@ async function refuseForeign(
   if (foreign !== null) throw new ForeignSequenceError(readBigints(foreign));
 }
 
-/** Postgres keeps neither NUL nor half surrogate pairs; in a description they may be replaced. */
+/**
+ * Makes a description storable: Postgres accepts neither NUL nor half surrogate pairs, so they are replaced.
+ */
 export function storableText(text: string): string {
   return text.toWellFormed().replaceAll('\u0000', '\uFFFD').slice(0, 4_000);
 }

@@ -1,19 +1,3 @@
-/**
- * Registers that a stream has lost its newest messages: a new incarnation, based on the one before.
- *
- *   rows of the old number:   settled without a gap │ stored ahead of a gap │ mostly of messages that the stream has lost
- *   sequence                                     base                    common
- *   afterwards                stay, belong to both  │ get the new number    │ those the stream has: the new number
- *                                                   │                       │ the others stay, belong to the old one alone
- *
- * The new incarnation begins behind `base`; consumers are put back there, everything from there on is delivered again,
- * and ids decide. Rows between `base` and `common` are of the same messages, so they come along: delivered again, they
- * are found already processed and counted once. So do single rows behind `common` that the stream has nevertheless
- * (agreeing-rows.ts). The rows that the stream has lost stay: they were received and stored.
- *
- * One transaction, under the locks that every batch of every inbox shares: no batch is decided while it runs, and each
- * one after it finds its incarnation superseded. Of several processes that find out at once, the first one registers.
- */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { type Queryable, transact } from '#postgres';
@@ -23,58 +7,67 @@ import type { InboxTables } from './inbox-tables.js';
 import { followFirsts, LOCK_BATCHES, moveRows } from './moved-rows.js';
 import type { Incarnation, StreamKey, StreamRegistry } from './stream-registry.js';
 
-/** What a database keeps of a stream, with every inbox whose rows have the numbers of one registry. */
+/**
+ * What a database keeps of a stream, including every inbox whose rows have the stream ids of one registry.
+ */
 export interface Ledger {
   readonly registry: StreamRegistry;
   /** Tables by which the histories are compared: see `KnownHistory`. */
   readonly datedTables: readonly string[];
   inboxes(database: Queryable): Promise<readonly InboxTables[]>;
-  /** Up to which sequence everything of an incarnation is settled; everything up to `floor` counts as that. */
+  /**
+   * Returns up to which sequence everything of an incarnation is settled. Everything up to `floor` counts as
+   * settled.
+   */
   settled(database: Queryable, streamId: number, floor: number): Promise<number>;
-  /** Further tables whose rows have the number of their sequence: `stream_id`, `seq`, `topic` and `event_id`. */
+  /**
+   * Other tables whose rows have the stream id of their sequence, with `stream_id`, `seq`, `topic` and
+   * `event_id`.
+   */
   readonly otherTables: readonly string[];
   /** Notes that everything of a new incarnation up to a sequence is settled. */
   begin(database: Queryable, streamId: number, seq: number): Promise<void>;
 }
 
-/** A comparison that found two histories. */
+/** The result of a comparison that found two histories. */
 export type DifferingHistory = Extract<HistoryComparison, { agrees: false }>;
 
-/** What is known besides, and who hears of it. */
+/** Options of `currentIncarnation`. */
 export interface IncarnationOptions {
-  /** Hears what differs, before it is registered. */
+  /** Called with the differences, before they are registered. */
   readonly onDiffering: (found: DifferingHistory) => void;
   /** Sequences to compare in any case. */
   readonly suspected?: readonly number[];
 }
 
 /**
- * Of one segment, the common rows; behind those, the ones that agree. Another inbox may have another event under such a
- * sequence. Behind its segment a number has what the stream lost at an earlier time.
+ * Selects the common rows of one segment, and the agreeing ones behind them. Topic and id are compared,
+ * because another inbox may have another event under such a sequence. Behind its segment, a stream id has
+ * rows that the stream lost at an earlier time.
  */
 const COMES_ALONG = `seq > $3 AND seq <= $4 AND (seq <= $5
   OR (seq, topic, coalesce(event_id, '')) IN (SELECT * FROM unnest($6::bigint[], $7::text[], $8::text[])))`;
 
-/** Attempts at messages that are gone say nothing about those that have their sequences now. */
+/** Attempts at lost messages say nothing about the messages that have their sequences now. */
 function forgetAttempts(tables: InboxTables): string {
   return `DELETE FROM ${tables.attempt} WHERE stream_id = $1 AND seq > $2`;
 }
 
 /**
- * For how long a stream that ends before the ledger does is asked again before it is believed: longer than a leader that was
- * cut off goes on without hearing of a majority.
+ * How long a stream that ends before the ledger does is asked again. A leader that was cut off gives up
+ * sooner without a majority.
  */
 const LATE_MS_MAX = 6_000;
 /**
- * The same for a stream that is empty. A broker that came back without its files may lead the stream for seconds, with an empty
- * one, before the broker that has them does: 6 s of that were seen. An empty stream has nothing to read meanwhile.
+ * The same for an empty stream. A broker that came back without its files may lead with an empty stream, for
+ * 6 s in one case. An empty stream has nothing to read meanwhile.
  */
 const EMPTY_MS_MAX = 60_000;
 const ASK_AGAIN_MS = 250;
 
 /**
- * The incarnation of a stream as it is now: the newest one, where the stream has the history that the ledger knows, else
- * one that is registered for it.
+ * Returns the current incarnation of a stream. It is the newest one, if the stream has the history that the
+ * ledger knows. Otherwise a new one is registered.
  *
  * @throws when the brokers or the database do not answer
  */
@@ -100,10 +93,25 @@ export async function currentIncarnation(
 }
 
 /**
- * Registers a new incarnation of a stream. See the head of this file.
+ * Registers that a stream has lost its newest messages: a new incarnation, based on the one before.
  *
- * @param superseded the incarnation that the comparison was made with
- * @returns the newest incarnation, also where another process registered it first
+ *   rows of the old stream id   settled without a gap │ stored ahead of a gap │ mostly lost by the stream
+ *   sequence                                        base                    common
+ *   afterwards                  stay, belong to both  │ get the new stream id │ agreeing rows get the new stream id,
+ *                                                     │                       │ others stay and belong to the old one alone
+ *
+ * The new incarnation begins behind `base`. Consumers are reset to there, everything behind it is delivered
+ * again, and the ids decide. Rows between `base` and `common` are of the same messages, so they get the new
+ * stream id. Redelivered, they are found already processed, and count once. The same holds for single
+ * agreeing rows behind `common` (agreeing-rows.ts). Rows of lost messages stay, because they were received
+ * and stored.
+ *
+ * It is one transaction, under the locks that every batch of every inbox shares. So no batch is decided
+ * meanwhile, and each later one finds its incarnation superseded. When several processes notice the loss at
+ * once, the first one registers it.
+ *
+ * @param superseded the incarnation that was compared
+ * @returns the newest incarnation, even if another process registered it first
  */
 async function registerDivergence(
   pool: Pool,
@@ -115,7 +123,7 @@ async function registerDivergence(
 ): Promise<Incarnation> {
   const { registry } = ledger;
   const { streamId } = superseded;
-  // A long way is walked, and many rows are compared, before any lock is held; what is left of both below is short.
+  // Most of the reading and comparing is done before any lock is held. Only a short rest remains for later.
   await ledger.settled(pool, streamId, firstSeq - 1);
   const known = { tables: ledger.datedTables, incarnation: superseded };
   const agreeing = new AgreeingRows(known, witness, commonSeq);
@@ -138,12 +146,15 @@ async function registerDivergence(
     await ledger.begin(database, to, base);
     const registered = await registry.find(database, key);
     if (registered === undefined)
-      throw new Error(`stream ${key.name} has left the database while it was registered`);
+      throw new Error(`stream ${key.name} was removed from the database while it was registered`);
     return registered;
   });
 }
 
-/** Gives rows of one segment the new number. @param values as `COMES_ALONG` has them, behind the two numbers */
+/**
+ * Gives rows of one segment the new stream id. @param values as `COMES_ALONG` expects them, after the two
+ * stream ids
+ */
 async function takeAlong(
   database: Queryable,
   { otherTables }: Ledger,

@@ -13,7 +13,7 @@ const AFTERWARDS = new Date('2026-11-22T10:00:15.456Z');
 
 let system: TestSystem;
 let inbox: Inbox<string>;
-/** Beyond the numbers that the database gives. */
+/** Beyond the stream ids that the database assigns. */
 let streams = 100;
 
 beforeAll(async () => {
@@ -48,24 +48,24 @@ function giveUp(streamId: number, seq: number, publishedAt = BEFORE): Promise<un
 }
 
 describe('a sequence that is known as another message', () => {
-  it('is refused where a dead letter has it', async () => {
+  it('is refused when a dead letter has it', async () => {
     const streamId = ++streams;
     await giveUp(streamId, 1);
     await expect(store(streamId, message(1, 'dead-new', AFTERWARDS))).rejects.toThrow(ForeignSequenceError);
     await expect(giveUp(streamId, 1, AFTERWARDS)).rejects.toThrow(ForeignSequenceError);
-    // The same message once more is what it was.
-    expect(await giveUp(streamId, 1)).toEqual(new Map([[1, { kind: 'settled' }]]));
+    // A redelivery of the same message is already processed.
+    expect(await giveUp(streamId, 1)).toEqual(new Map([[1, { kind: 'already-processed' }]]));
   });
 
-  it('is refused where a duplicate has it', async () => {
+  it('is refused when a duplicate has it', async () => {
     const streamId = ++streams;
     await store(streamId, message(1, 'dup'), message(2, 'dup'));
     await expect(store(streamId, message(2, 'dup', AFTERWARDS))).rejects.toThrow(ForeignSequenceError);
     await expect(giveUp(streamId, 2, AFTERWARDS)).rejects.toThrow(ForeignSequenceError);
-    expect(await store(streamId, message(2, 'dup'))).toEqual(new Map([[2, { kind: 'settled' }]]));
+    expect(await store(streamId, message(2, 'dup'))).toEqual(new Map([[2, { kind: 'already-processed' }]]));
   });
 
-  it('is refused where an event has it, however often it comes, and its attempts end', async () => {
+  it('is refused when a stored event has it, however often it comes, and its attempts are cleared', async () => {
     const streamId = ++streams;
     await store(streamId, message(1, 'event-old'));
     const processor = new BatchProcessor<string>(
@@ -86,13 +86,13 @@ describe('a sequence that is known as another message', () => {
       'SELECT started, finished FROM inbox.test_attempt WHERE stream_id = $1',
       [streamId],
     );
-    // What is left would make it a suspect.
+    // A remaining row would make it a suspect.
     expect(rows).toEqual([]);
   });
 });
 
-describe('an incarnation that is superseded', () => {
-  it('takes messages up to where the next one begins, and none behind it', async () => {
+describe('a superseded incarnation', () => {
+  it('accepts messages up to the start of the next one, and none behind it', async () => {
     const { rows } = await system.pool.query<{ stream_id: number }>(
       `INSERT INTO inbox.test_stream (name, identity) VALUES ('EVENTS', 'x') RETURNING stream_id`,
     );

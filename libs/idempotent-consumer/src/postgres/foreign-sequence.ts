@@ -1,4 +1,3 @@
-/** Sequences that mean another message than the one that is stored under them. */
 import type { QueryResult } from 'pg';
 import type { Delivery } from '../delivery.js';
 
@@ -6,18 +5,19 @@ interface Sequenced {
   readonly delivery: Pick<Delivery, 'seq'>;
 }
 
-/** What is decided on together. */
+/** The messages that an inbox decides on together. */
 interface SequencedBatch {
   readonly messages: readonly Sequenced[];
   readonly poison: readonly Sequenced[];
 }
 
-/** A sequence means another message here than in the stream: it belongs to another incarnation. */
+/** A sequence means another message in the inbox than in the stream. It belongs to another incarnation. */
 export class ForeignSequenceError extends Error {
   override readonly name = 'ForeignSequenceError';
   /**
-   * @param seqs at least one
-   * @param reason left out: another message was settled under each of them, which proves that the histories differ
+   * @param seqs at least one sequence
+   * @param reason left out if another message was processed under each sequence, which proves that the
+   *   histories differ
    */
   constructor(
     readonly seqs: readonly number[],
@@ -35,10 +35,11 @@ export class ForeignSequenceError extends Error {
 }
 
 /**
- * Rows of a superseded incarnation may be added only below where the next one begins.
+ * Refuses a batch beyond the end of a superseded incarnation. Its rows may be added only below the start of
+ * the next one.
  *
- * @param answer what the last statement of `begin` gave
- * @throws ForeignSequenceError when a batch goes beyond that
+ * @param answer the answer to the last statement of `begin`
+ * @throws ForeignSequenceError when the batch has a sequence behind that end
  */
 export function refuseSuperseded(answer: QueryResult | undefined, batch: SequencedBatch): void {
   const superseded = (answer?.rows as { base_seq: number }[] | undefined)?.[0];

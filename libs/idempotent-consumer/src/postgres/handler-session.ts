@@ -1,13 +1,3 @@
-/**
- * The calls of a handler within one transaction.
- *
- *   call ─▶ open ─returned, failed or timed out─▶ over: a statement throws
- *
- * Each call has a bound of its own, so that one that never returns holds a connection no longer than that. What it throws is
- * wrapped as the handler's. A statement that nobody waited for would be carried out outside of the guarantee, or after the
- * commit: it fails the call. So does one that would begin or end the transaction. Savepoints are the handler's to use; what the
- * inbox itself writes meanwhile is out of their reach.
- */
 import { isFailedTransaction } from '#postgres';
 import type { QueryResult, QueryResultRow } from 'pg';
 import type { Message } from '../delivery.js';
@@ -18,19 +8,19 @@ import { CommitRefusedError, PausedTooLongError, TransactionFailedError } from '
 
 /** How a handler is called. */
 export interface HandlerSettings {
-  /** What it is called in errors; `handler` when left out. */
+  /** The name of the handler in errors. The default is `handler`. */
   readonly name?: string;
-  /** How long one call may take; 30,000 when left out. */
+  /** How long one call may take, in milliseconds. The default is 30,000. */
   readonly handlerMsMax?: number;
-  /** Ends the wait for a call: the consumer stops, and its grace is over. */
+  /** Ends the wait for a call when the consumer has stopped and its grace period is over. */
   readonly stopping?: AbortSignal;
-  /** Hears of a statement that came after the end of its call. It was not carried out. */
+  /** Called for a statement after the end of its call. The statement was not executed. */
   readonly onLate?: (error: LateStatementError) => void;
 }
 
-/** For what a handler waits for besides Postgres, whose statements have bounds of their own. */
+/** For waits other than those for Postgres, whose statements have bounds of their own. */
 const HANDLER_MS_MAX = 30_000;
-/** A timer that is set to more ends at once. */
+/** A timer with a longer delay would fire at once. */
 const TIMER_MS_MAX = 2_147_483_647;
 
 /** What is known of a call. */
@@ -39,17 +29,27 @@ interface CallAbout {
   readonly othersWritten?: Promise<unknown>;
 }
 
-/** See the head of this file. */
+/**
+ * The calls of a handler within one transaction.
+ *
+ *   call ─▶ open ─returned, failed or timed out─▶ over: a statement throws
+ *
+ * Each call has a time limit, so a call that never returns cannot hold its connection for longer. An error is
+ * wrapped as the handler's. A statement that the handler does not await would be executed outside of the
+ * guarantee, or after the commit, so it fails the call. A statement that begins or ends the transaction fails
+ * the call as well. Savepoints are the handler's to use. They do not affect the inbox's own writes during the
+ * call.
+ */
 export class HandlerSession {
   private wasCalled = false;
-  /** The first error that Postgres answered to one of the handler's statements. */
+  /** The first error of Postgres for one of the handler's statements. */
   private failed: unknown;
   private othersWritten: Promise<unknown> = Promise.resolve();
 
   private readonly name: string;
   private readonly msMax: number;
 
-  /** @param msMax a bound on each call, shorter than the usual */
+  /** @param msMax a time limit for each call in milliseconds, if it is shorter than the usual one */
   constructor(
     private readonly transaction: Transaction,
     private readonly settings: HandlerSettings,
@@ -59,12 +59,20 @@ export class HandlerSession {
     this.msMax = Math.min(settings.handlerMsMax ?? HANDLER_MS_MAX, msMax, TIMER_MS_MAX);
   }
 
-  /** @param written settles when the inbox has written what it writes during the call: a rollback to a savepoint would undo it */
+  /**
+   * Keeps savepoints from the inbox's own writes, which a rollback to a savepoint would undo.
+   *
+   * @param written settles when the inbox has written what it writes during the call
+   */
   keepApart(written: Promise<unknown>): void {
     this.othersWritten = written.catch(() => undefined);
   }
 
-  /** What only came out when the handler had returned is its doing all the same. */
+  /**
+   * Blames the handler for an error that appeared only after its return, if it caused it.
+   *
+   * @returns the error to throw
+   */
   blame(error: unknown): unknown {
     if (!this.wasCalled) return error;
     if (error instanceof PausedTooLongError || error instanceof CommitRefusedError)
@@ -73,7 +81,10 @@ export class HandlerSession {
     return isFailed ? new HandlerError(this.swallowed()) : error;
   }
 
-  /** Applies an effect: in one call, or in one for each event, which is to blame for what that throws. */
+  /**
+   * Applies an effect, in one call or in one call for each event. An error of such a call is the fault of its
+   * event.
+   */
   async apply<E>(effect: Effect<E> | EventEffect<E>, fresh: readonly Message<E>[]): Promise<void> {
     const { othersWritten } = this;
     if ('apply' in effect) return this.call((on) => effect.apply(fresh, on), { othersWritten });
@@ -84,7 +95,7 @@ export class HandlerSession {
   /**
    * Calls the handler.
    *
-   * @param about `seq` is the event, where it is called with one; a savepoint waits for `othersWritten`
+   * @param about `seq` is the event, if there is only one; a savepoint waits for `othersWritten`
    * @throws `HandlerError`, or `StoppedError`
    */
   async call<T>(work: (transaction: Transaction) => Promise<T>, about: CallAbout = {}): Promise<T> {
@@ -98,13 +109,13 @@ export class HandlerSession {
       othersWritten,
     });
     try {
-      const result = await this.withinBounds(work(statements));
+      const result = await this.withTimeout(work(statements));
       statements.refuseUnfinished();
       return result;
     } catch (error) {
       if (error instanceof StoppedError || error instanceof HandlerError) throw error;
       const isAbandoned = error instanceof HandlerTimeoutError;
-      // Postgres answers this to every statement behind the one that says why.
+      // Postgres gives this answer to every statement after the one that failed first.
       const isEcho = isFailedTransaction(error) && !isFailedTransaction(this.failed);
       const cause = isEcho ? this.swallowed() : error;
       throw new HandlerError(cause, { seq, ...(isAbandoned && { isAbandoned, isTooSlow: true }) });
@@ -113,13 +124,15 @@ export class HandlerSession {
     }
   }
 
-  /** What is to be said where the transaction had failed, and the handler returned. */
+  /** The error of a handler that returned although its transaction had failed. */
   private swallowed(): SwallowedError {
     return new SwallowedError(this.name, this.failed);
   }
 
-  /** What comes of the call after its bound is nobody's: the race has heard of it. */
-  private async withinBounds<T>(work: Promise<T>): Promise<T> {
+  /**
+   * Ends the wait at the time limit. The later outcome of the call is ignored, and cannot end the process.
+   */
+  private async withTimeout<T>(work: Promise<T>): Promise<T> {
     const { name, msMax } = this;
     const { stopping } = this.settings;
     let timer: NodeJS.Timeout | undefined;
@@ -139,14 +152,14 @@ export class HandlerSession {
   }
 }
 
-/** A statement came after the end of the call that it belongs to. */
+/** A statement came after the end of its call. */
 export class LateStatementError extends Error {
   override readonly name = 'LateStatementError';
 
   constructor(handler: string, text: string) {
     super(
-      `handler "${handler}" had ended before it sent this statement, so it was not carried out: ` +
-        `${beginningOf(text)}; an "await" is missing in the handler`,
+      `handler "${handler}" had ended before it sent this statement, so it was not executed: ` +
+        `${beginningOf(text)}; the handler lacks an "await"`,
     );
   }
 }
@@ -158,19 +171,19 @@ export class UnfinishedStatementError extends Error {
   constructor(handler: string, text: string) {
     super(
       `handler "${handler}" returned before this statement was answered: ${beginningOf(text)}; ` +
-        'an "await" is missing in the handler',
+        'the handler lacks an "await"',
     );
   }
 }
 
-/** A handler, or its data layer, wanted to begin or to end the transaction. */
+/** A handler, or its data layer, tried to begin or to end the transaction. */
 export class TransactionControlError extends Error {
   override readonly name = 'TransactionControlError';
 
   constructor(handler: string, text: string) {
     super(
-      `handler "${handler}" sent ${beginningOf(text)}, which was not carried out: its transaction is that of the inbox, ` +
-        'which begins and ends it; use a savepoint',
+      `handler "${handler}" sent ${beginningOf(text)}, which was not executed: the inbox begins and ends ` +
+        'the transaction; use a savepoint',
     );
   }
 }
@@ -208,12 +221,12 @@ class CallStatements implements Transaction {
     values?: readonly unknown[],
   ): Promise<QueryResult<R>> {
     const answer = this.isOver ? this.refuseLate(text) : this.send<R>(text, values);
-    // Where nobody waits for it, the call fails for that; an unheard answer must not end the process as well.
+    // A statement that is not awaited fails the call. Its unhandled error must not end the process as well.
     answer.catch(() => undefined);
     return answer;
   }
 
-  /** @throws when the answer to a statement has not come yet */
+  /** @throws when a statement has not been answered yet */
   refuseUnfinished(): void {
     for (const { text } of this.unfinished) throw new UnfinishedStatementError(this.handler, text);
   }

@@ -1,74 +1,72 @@
-/**
- * Does the stream still have the history that the database knows?
- *
- * Brokers that were restored or that lost power give their next messages sequences that the database has already. Two
- * messages under one sequence differ in the moment at which they were published, so these are compared, never the
- * sequences alone. Both histories begin alike: the newest rows are looked at first, then older ones at distances that
- * double, and where one differs the last common message is found by halving.
- *
- * What cannot be compared (a row whose message has left the stream by age) counts as the same. A hole in the stream
- * counts as different while the end of the common part is sought: reading too much again loses nothing.
- */
 import type { Queryable } from '#postgres';
 import type { Incarnation } from './stream-registry.js';
 
-/** Asks the brokers what stands under the sequences of a stream. It throws when they do not answer. */
+/**
+ * Reports what the brokers have under the sequences of a stream. Both methods throw when the brokers do not
+ * answer.
+ */
 export interface StreamWitness {
   bounds(): Promise<{ readonly firstSeq: number; readonly lastSeq: number }>;
-  /** When messages were published, in milliseconds, by sequence; those that the stream does not have are left out. */
+  /**
+   * Returns when messages were published, in milliseconds, by sequence. Messages that the stream does not
+   * have are left out.
+   */
   publishedAt(seqs: readonly number[]): Promise<ReadonlyMap<number, number>>;
 }
 
-/** What a comparison found. */
+/** The result of a comparison. */
 export type HistoryComparison =
   | { readonly agrees: true }
   | {
       readonly agrees: false;
-      /** Up to here both have the same messages. */
+      /** Up to this sequence both have the same messages. */
       readonly commonSeq: number;
       /** The newest sequence of the database. */
       readonly knownSeq: number;
       readonly firstSeq: number;
       readonly lastSeq: number;
-      /** A sequence whose message is another one; left out when the stream only ends too early. */
+      /** A sequence whose message differs; left out when the stream only ends earlier. */
       readonly differsAt?: number;
     };
 
-/** A row of the ledger that tells when its message was published. */
+/** When the message of one row was published. */
 interface Evidence {
   readonly seq: number;
   readonly publishedMs: number;
 }
 
-/** The newest rows that are compared one by one; behind them the distances double. */
+/** How many of the newest rows are compared one by one. Behind them the distances double. */
 const NEWEST_ROWS = 8;
 
 /** What a database knows of one incarnation. */
 export interface KnownHistory {
-  /** Tables with `stream_id`, `seq` and `published_at`, and an index on the first two: a row for each message. */
+  /**
+   * Tables with `stream_id`, `seq` and `published_at`, an index on the first two, and a row for each message.
+   */
   readonly tables: readonly string[];
   readonly incarnation: Incarnation;
 }
 
-/** How a comparison goes about it. */
+/** Options of a comparison. */
 export interface ComparisonOptions {
   /**
-   * Decides whether a stream that ends before the ledger does, at `lastSeq`, is believed, or asked again: a broker that has just
-   * lost the leadership may still answer, with an older state. It may wait. Believed at once when left out.
+   * Decides whether to believe that the stream ends at `lastSeq`, before the ledger does, or to ask again. A
+   * broker that has just lost the leadership may still answer, with an older state. The function may wait. By
+   * default the answer is believed at once.
    */
   readonly isLate?: (lastSeq: number) => Promise<boolean>;
   /** Sequences to compare in any case. */
   readonly suspected?: readonly number[];
 }
 
-// Each table is walked along its own index from the given sequence downwards.
+// Each table is read along its own index, downwards from the given sequence.
 function evidenceStatement(tables: readonly string[]): string {
   const newestOf = (table: string): string => `
     (SELECT seq, published_at FROM ${table}
-     WHERE stream_id = wanted.stream_id AND seq > wanted.after AND seq <= wanted.up_to ORDER BY seq DESC LIMIT $4)`;
+     WHERE stream_id = requested.stream_id AND seq > requested.after AND seq <= requested.up_to ORDER BY seq DESC LIMIT $4)`;
   return `
 SELECT newest.seq::float8 AS seq, extract(epoch FROM newest.published_at)::float8 * 1000 AS published_ms
-FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS wanted (stream_id, after, up_to)
+FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS requested (stream_id, after, up_to)
 CROSS JOIN LATERAL (
   SELECT * FROM (${tables.map(newestOf).join('\n    UNION ALL')}
   ) found ORDER BY seq DESC LIMIT $4
@@ -77,8 +75,17 @@ ORDER BY newest.seq DESC`;
 }
 
 /**
- * Compares what the database knows of one incarnation with the stream as it is. The database is asked first: a stream that
- * is as it should be has then at least as much.
+ * Compares what the database knows of one incarnation with the current stream. The database is asked first,
+ * so a sound stream has at least as much.
+ *
+ * Brokers that were restored, or that lost power, give their next messages sequences that the database has
+ * already. Two messages under one sequence differ in their publishing times. So these are compared, and never
+ * the sequences alone.
+ *
+ * Both histories begin alike. The newest rows are compared first, and then older ones at distances that
+ * double. If one differs, the last common message is found by halving. A row whose message has left the
+ * stream by age cannot be compared, and counts as the same. During the halving a hole in the stream counts as
+ * different, because reading too much again loses nothing.
  */
 export async function compareHistory(
   database: Queryable,
@@ -110,7 +117,9 @@ export async function compareHistory(
   }
 }
 
-/** Whether the ledger has anything of an incarnation that can be compared, and the stream has the same. */
+/**
+ * Whether the ledger has rows of an incarnation that can be compared, and the stream has the same messages.
+ */
 export async function isSameHistory(
   database: Queryable,
   known: KnownHistory,
@@ -123,7 +132,13 @@ export async function isSameHistory(
   return alike.length > 0 && alike.length === published.size;
 }
 
-/** The rows of a ledger that say something else than the stream about their sequences, ascending. */
+/**
+ * Compares rows of the ledger with the stream: the newest ones, and others spread evenly over the stream.
+ *
+ * @param newest how many of the newest rows are compared
+ * @param spread how many other rows are compared
+ * @returns how many rows were compared, and the sequences that differ, ascending
+ */
 export async function differingRows(
   database: Queryable,
   known: KnownHistory,
@@ -143,7 +158,7 @@ export async function differingRows(
   return { compared: inside.length, seqs: wrong.map(({ seq }) => seq).sort((a, b) => a - b) };
 }
 
-/** @returns in the order of `rows`, newest first there */
+/** Returns the rows that differ from the stream, in the order of `rows`. */
 async function differing(
   witness: StreamWitness,
   rows: readonly Evidence[],
@@ -155,7 +170,7 @@ async function differing(
   return inside.filter(({ seq, publishedMs }) => (published.get(seq) ?? publishedMs) !== publishedMs);
 }
 
-/** Halves between a sequence that is alike and one that is not, over the rows that there are. */
+/** Finds the last common row by halving between a sequence that agrees and one that differs. */
 async function lastCommon(
   database: Queryable,
   known: KnownHistory,
@@ -164,7 +179,7 @@ async function lastCommon(
   unlike: number,
   firstSeq: number,
 ): Promise<number> {
-  // What has left the stream cannot be told apart any more, and cannot be read again.
+  // Messages that have left the stream can neither be compared nor read again.
   let low = Math.max(alike, firstSeq - 1);
   let high = unlike;
   while (high - low > 1) {
@@ -186,7 +201,7 @@ function doublingBelow(seq: number): number[] {
   return places;
 }
 
-/** The newest rows at or below a sequence, newest first. */
+/** Reads the newest rows at or below a sequence, newest first. */
 async function evidenceBelow(
   database: Queryable,
   { tables, incarnation }: KnownHistory,
@@ -201,7 +216,7 @@ async function evidenceBelow(
   return found.slice(0, count);
 }
 
-/** The newest row at or below each of some sequences, within its segment; newest first. */
+/** Reads the newest row at or below each of some sequences, within its segment, newest first. */
 async function evidenceAt(
   database: Queryable,
   { tables, incarnation }: KnownHistory,

@@ -1,10 +1,8 @@
-/**
- * Messages in the order of their identity. All batches take their locks in this order, so that two that overlap cannot
- * deadlock, and repeats of one id stand side by side.
- */
 import type { Message } from '../delivery.js';
 
-/** @returns those whose sequence is in `seqs`, then the others, both in the order given */
+/**
+ * Divides messages. @returns those whose sequence is in `seqs`, and then the others, both in the order given
+ */
 export function divide<E>(
   messages: readonly Message<E>[],
   seqs: ReadonlySet<number>,
@@ -14,7 +12,12 @@ export function divide<E>(
   return [inside, outside];
 }
 
-/** By topic, id and sequence; topics are few, so they are told apart once and not in every comparison. */
+/**
+ * Sorts messages by topic, id and sequence. All batches take their locks in this order, so overlapping
+ * batches cannot deadlock, and repeats of one id are next to each other.
+ *
+ * Topics are few, so messages are grouped by topic first, and topics are not compared again for each pair.
+ */
 export function sortedByIdentity<E>(messages: readonly Message<E>[]): Message<E>[] {
   const topics = new Map<string, Message<E>[]>();
   for (const message of messages) {
@@ -28,7 +31,10 @@ export function sortedByIdentity<E>(messages: readonly Message<E>[]): Message<E>
   return sorted.flat();
 }
 
-/** Of messages sorted by identity, the first of each, and those behind it: inserted plainly, an id may not occur twice. */
+/**
+ * Divides messages that are sorted by identity: the first of each id, and the repeats. A plain insert allows
+ * an id only once.
+ */
 export function firstsAndRepeats<E>(messages: readonly Message<E>[]): [Message<E>[], Message<E>[]] {
   const [firsts, repeats]: [Message<E>[], Message<E>[]] = [[], []];
   for (const [position, message] of messages.entries())
@@ -36,7 +42,7 @@ export function firstsAndRepeats<E>(messages: readonly Message<E>[]): [Message<E
   return [firsts, repeats];
 }
 
-/** Of messages sorted by identity, those that repeat one before them where no one before them was claimed. */
+/** Of messages that are sorted by identity, returns the repeats of messages that were not claimed. */
 export function repeatsOfUnclaimed<E>(
   messages: readonly Message<E>[],
   claimed: ReadonlySet<number>,

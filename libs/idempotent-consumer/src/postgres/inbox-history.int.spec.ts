@@ -1,8 +1,8 @@
-/** What an inbox of its own finds out about its stream before a session, and where it puts its consumer. */
+/** What an inbox finds out about its stream before a session, and where it puts its consumer. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestSystem, type TestSystem } from '#testing';
 import type { Delivery, Message } from '../delivery.js';
-import type { ConsumerSight, StreamSight } from '../jetstream/durable-consumer.js';
+import type { ConsumerState, StreamState } from '../jetstream/durable-consumer.js';
 import type { ForeignSequences, StreamIncarnation } from '../stream-history.js';
 import { createInbox } from './create-inbox.js';
 import type { DifferingHistory } from './divergence.js';
@@ -13,13 +13,13 @@ import { InboxHistory } from './inbox-history.js';
 import type { InboxTables } from './inbox-tables.js';
 
 const EPOCH_MS = Date.parse('2026-11-22T10:00:00Z');
-/** From the beginning, without end. */
+/** The end of the newest segment. */
 const ENDLESS = Number.MAX_SAFE_INTEGER;
 
 let system: TestSystem;
 let tables: InboxTables;
 let inbox: Inbox<string>;
-/** The stream: its identity, and when the message under each sequence was published. */
+/** The stream: its identity, and the publishing time of the message under each sequence. */
 let identity: string;
 let stream: Map<number, number>;
 let consumers = 0;
@@ -27,7 +27,7 @@ let consumers = 0;
 beforeAll(async () => {
   system = await createTestSystem({ replicas: 1 });
   await system.pool.query('DROP SCHEMA sekali CASCADE');
-  // No constraint protects it: applied twice, an id is there twice.
+  // No constraint protects this table, so a repeated effect shows.
   await system.pool.query('CREATE TABLE applied (id text NOT NULL)');
 });
 afterAll(async () => {
@@ -57,12 +57,12 @@ const witness: StreamWitness = {
   publishedAt: (seqs) => Promise.resolve(new Map([...stream].filter(([seq]) => seqs.includes(seq)))),
 };
 
-/** Messages of one history: those of another are published at other moments. */
+/** Publishes messages of one history. Those of another history have other publishing times. */
 function published(history: number, from: number, to: number): void {
   for (const seq of range(from, to)) stream.set(seq, EPOCH_MS + history * 60_000 + seq);
 }
 
-function sight(): StreamSight {
+function streamState(): StreamState {
   return {
     ...{ name: 'S', identity, firstSeq: firstSeq(), lastSeq: lastSeq() },
     ...{ subjects: [], metadata: {}, leader: undefined },
@@ -70,9 +70,9 @@ function sight(): StreamSight {
 }
 
 /** A consumer that has acknowledged everything up to a sequence. */
-function standingAt(seq: number, changes: Partial<ConsumerSight> = {}): ConsumerSight {
+function standingAt(seq: number, changes: Partial<ConsumerState> = {}): ConsumerState {
   return {
-    ...{ stream: sight(), created: '', pending: 0, ackPending: 0, ackFloorSeq: seq, deliveredSeq: seq },
+    ...{ stream: streamState(), created: '', pending: 0, ackPending: 0, ackFloorSeq: seq, deliveredSeq: seq },
     ...{ deliveryCount: seq, ackWaitMs: 1_000, leader: undefined, ...changes },
   };
 }
@@ -83,16 +83,16 @@ interface Found {
   readonly differing: DifferingHistory | undefined;
 }
 
-/** What a session does before it begins. */
+/** Does what a session does before it begins. */
 async function begin(
   seq: number,
-  changes: Partial<ConsumerSight> & { foreign?: ForeignSequences; leavesGaps?: boolean } = {},
+  changes: Partial<ConsumerState> & { foreign?: ForeignSequences; leavesGaps?: boolean } = {},
 ): Promise<Found> {
   const { foreign, leavesGaps = false, ...seen } = changes;
   let differing: DifferingHistory | undefined;
   const onDiffering = (found: DifferingHistory): void => void (differing = found);
   const history = new InboxHistory({ pool: system.pool, tables, witness, leavesGaps, onDiffering });
-  const incarnation = await history.incarnation(sight(), foreign);
+  const incarnation = await history.incarnation(streamState(), foreign);
   const start = await history.startOf(incarnation, standingAt(seq, seen));
   if (start !== undefined) await history.started(incarnation);
   return { incarnation, start, differing };
@@ -107,7 +107,9 @@ function delivery(seq: number): Delivery {
   };
 }
 
-/** Processes what the stream has under some sequences now; an id for each message, whatever its sequence. */
+/**
+ * Processes the current messages of some sequences. Each message has an id of its own, whatever its sequence.
+ */
 async function process({ streamId }: StreamIncarnation, seqs: readonly number[]): Promise<string[]> {
   const messages = seqs.map((seq): Message<string> => {
     const eventId = String((stream.get(seq) ?? NaN) - EPOCH_MS);
@@ -117,7 +119,7 @@ async function process({ streamId }: StreamIncarnation, seqs: readonly number[])
   return seqs.map((seq) => outcomes.get(seq)?.kind ?? '');
 }
 
-/** How many effects there are; none is there twice. */
+/** Returns how many effects there are, and checks that none occurs twice. */
 async function applied(): Promise<number> {
   const { rows } = await system.pool.query<{ all: number; different: number }>(
     'SELECT count(*)::int AS all, count(DISTINCT id)::int AS different FROM applied',
@@ -126,23 +128,23 @@ async function applied(): Promise<number> {
   return rows[0]?.all ?? NaN;
 }
 
-describe('the first consumer that an inbox sees', () => {
-  it('goes on where it stands: what it acknowledged before the inbox was there has had its effect', async () => {
+describe('the first consumer of an inbox', () => {
+  it('continues at its position: messages that it acknowledged before have had their effect', async () => {
     published(1, 1, 100);
     const { start, incarnation } = await begin(60);
     expect(start).toBeUndefined();
     expect(incarnation.segments).toEqual([{ streamId: incarnation.streamId, after: 0, upTo: ENDLESS }]);
     await process(incarnation, range(61, 70));
     expect(await begin(70)).toMatchObject({ start: undefined, incarnation });
-    // Created again, it begins behind all of that.
+    // A new consumer begins behind all of that.
     const history = new InboxHistory({ pool: system.pool, tables, witness });
-    expect(await history.beginning(sight())).toBe(71);
+    expect(await history.beginning(streamState())).toBe(71);
   });
 
-  it('begins with the oldest message where it has to be created', async () => {
+  it('begins with the oldest message when it must be created', async () => {
     published(1, 41, 50);
     const history = new InboxHistory({ pool: system.pool, tables, witness });
-    expect(await history.beginning(sight())).toBe(41);
+    expect(await history.beginning(streamState())).toBe(41);
   });
 });
 
@@ -153,7 +155,7 @@ describe('a stream that lost its newest messages', () => {
     [1_000, 312, 1_200],
     [50, 0, 50],
   ])(
-    'of %d messages %d are still there, and %d now: it is read again behind them',
+    '(of %d messages %d remain, and the stream ends at %d) is read again behind the common ones',
     async (known, common, last) => {
       published(1, 1, known);
       const old = (await begin(0)).incarnation;
@@ -173,12 +175,12 @@ describe('a stream that lost its newest messages', () => {
       );
       expect(await applied()).toBe(known + last - common);
       expect(await begin(last)).toMatchObject({ start: undefined, incarnation });
-      // A batch of before that comes late is refused.
+      // A late batch of the old incarnation is refused.
       await expect(process(old, [common + 1])).rejects.toThrow(ForeignSequenceError);
     },
   );
 
-  it('is registered once, however many find out at once', async () => {
+  it('is registered once, however many processes notice it at once', async () => {
     published(1, 1, 20);
     await process((await begin(0)).incarnation, range(1, 20));
     published(2, 15, 25);
@@ -186,7 +188,7 @@ describe('a stream that lost its newest messages', () => {
     expect(new Set(found.map(({ incarnation }) => incarnation.streamId)).size).toBe(1);
   });
 
-  it('takes along what was processed ahead of a gap, and applies nothing twice', async () => {
+  it('keeps rows that were stored ahead of a gap, and no effect happens twice', async () => {
     published(1, 1, 12);
     await process((await begin(0)).incarnation, [1, 2, 3, 6, 7, 9, 10]);
     for (const seq of range(10, 12)) stream.delete(seq);
@@ -194,17 +196,17 @@ describe('a stream that lost its newest messages', () => {
     const { incarnation, start } = await begin(3);
     expect(start).toBe(4);
     expect(await process(incarnation, range(4, 14))).toEqual([
-      ...['stored', 'stored', 'settled', 'settled', 'stored', 'settled'],
+      ...['stored', 'stored', 'already-processed', 'already-processed', 'stored', 'already-processed'],
       ...['stored', 'stored', 'stored', 'stored', 'stored'],
     ]);
     expect(await applied()).toBe(7 + 8);
   });
 
-  it('is found by a sequence that proved to be another message, where no sample of the comparison shows it', async () => {
+  it('is noticed by a sequence that means another message, when no sample of the comparison shows it', async () => {
     published(1, 1, 400);
     const { incarnation } = await begin(0);
     await process(incarnation, range(1, 400));
-    // Three messages among many, at none of the distances that are looked at.
+    // Three messages among many, at none of the distances that are compared.
     for (const seq of [150, 151, 152]) stream.set(seq, EPOCH_MS + 9 * 60_000 + seq);
     expect((await begin(400)).incarnation).toEqual(incarnation);
     const refused: unknown = await process(incarnation, [151]).catch((error: unknown) => error);
@@ -217,7 +219,7 @@ describe('a stream that lost its newest messages', () => {
 });
 
 describe('a message of another history with the id and the sequence of one that took effect', () => {
-  it('is distinguished from it by when it was published', async () => {
+  it('is distinguished from it by its publishing time', async () => {
     published(1, 1, 3);
     const { incarnation } = await begin(0);
     await process(incarnation, [1, 2, 3]);
@@ -231,16 +233,16 @@ describe('a message of another history with the id and the sequence of one that 
 });
 
 describe('a stream under another identity', () => {
-  it('is the same one where its messages are the same: a broker that stands alone changes the instant of creation', async () => {
+  it('is the same stream when its messages are the same: a lone broker may change the time of creation', async () => {
     published(1, 1, 20);
     const { incarnation } = await begin(0);
     await process(incarnation, range(1, 20));
     identity = 'y';
     expect(await begin(20)).toMatchObject({ start: undefined, incarnation });
-    expect(await process(incarnation, [20])).toEqual(['settled']);
+    expect(await process(incarnation, [20])).toEqual(['already-processed']);
   });
 
-  it('is another one where its messages are others: all of it is read, whatever the consumer says', async () => {
+  it('is another stream when its messages differ: all of it is read, whatever the consumer has acknowledged', async () => {
     published(1, 1, 20);
     const { incarnation } = await begin(0);
     await process(incarnation, range(1, 20));
@@ -253,27 +255,27 @@ describe('a stream under another identity', () => {
   });
 });
 
-describe('a consumer that stands where it must not', () => {
-  it('is put back where it is ahead of the stream', async () => {
+describe('a consumer with a wrong position', () => {
+  it('is reset when it is ahead of the stream', async () => {
     published(1, 1, 20);
     await process((await begin(0)).incarnation, range(1, 15));
     expect((await begin(0, { deliveredSeq: 30 })).start).toBe(16);
   });
 
-  it('is put back to what it acknowledged and the database lost, as after the restore of a backup', async () => {
+  it('is reset to acknowledged messages that the database lost, as after the restore of a backup', async () => {
     published(1, 1, 30);
     const { incarnation } = await begin(0);
     await process(incarnation, range(1, 30));
     await system.pool.query(`DELETE FROM ${tables.key} WHERE seq IN (18, 25)`);
     expect((await begin(30)).start).toBe(18);
-    // The effects of what is lost are lost as well.
+    // The effects of the lost rows are lost as well.
     await system.pool.query(`DELETE FROM applied WHERE id IN ('60018', '60025')`);
     await process(incarnation, range(18, 30));
     expect(await applied()).toBe(30);
     expect((await begin(30)).start).toBeUndefined();
   });
 
-  it('is left alone where it leaves messages out, whose sequences never get a row', async () => {
+  it('is not reset when it leaves messages out, whose sequences never get a row', async () => {
     published(1, 1, 30);
     const { incarnation } = await begin(0);
     await process(incarnation, [1, 2, 5, 9, 30]);

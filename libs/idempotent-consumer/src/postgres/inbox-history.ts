@@ -1,21 +1,6 @@
-/**
- * What an inbox knows of its stream, in tables of its own: which incarnation it is, and where the consumer has to be.
- *
- * Before each session the inbox and the stream are compared. What becomes of a consumer then:
- *
- *   the first one that this inbox sees ───────▶ it goes on where it stands: what it has acknowledged is not read again
- *   a stream that lost its newest messages ───▶ a new incarnation; it is put back to where that begins
- *   another stream of the same name ──────────▶ a new incarnation; it is put back to the first message
- *   the same stream under another identity ───▶ it goes on: a broker that stands alone changes the instant of creation
- *   it is ahead of the stream ────────────────▶ it is put back to what is not settled
- *   it acknowledged what the inbox lost ──────▶ it is put back there, as after the restore of a backup
- *
- * Whatever is delivered again is found already processed. The last of these needs a row for each message up to the ack floor,
- * so it is left out for a consumer that leaves messages out.
- */
 import type { Pool } from 'pg';
 import type { Queryable } from '#postgres';
-import type { ConsumerSight, StreamSight } from '../jetstream/durable-consumer.js';
+import type { ConsumerState, StreamState } from '../jetstream/durable-consumer.js';
 import type { ForeignSequences, StreamHistory, StreamIncarnation } from '../stream-history.js';
 import { currentIncarnation, type DifferingHistory, type Ledger } from './divergence.js';
 import { isSameHistory, type StreamWitness } from './history-comparison.js';
@@ -23,25 +8,42 @@ import type { InboxTables } from './inbox-tables.js';
 import { SettledHorizon } from './settled-horizon.js';
 import { type Incarnation, type StreamKey, StreamRegistry } from './stream-registry.js';
 
-/** Whose history. */
+/** Whose history it is. */
 export interface InboxHistoryOptions {
   readonly pool: Pool;
-  /** As `createInbox` created them. */
+  /** The tables, as `createInbox` created them. */
   readonly tables: InboxTables;
   readonly witness: StreamWitness;
-  /** Whether some messages of the stream leave no row, because they are acknowledged unread. */
+  /**
+   * Whether some messages of the stream leave no row, because they are acknowledged unread. The default is
+   * false.
+   */
   readonly leavesGaps?: boolean;
-  /** Hears that the stream has lost messages that the inbox has. */
+  /** Called when the stream has lost messages that the inbox has. */
   readonly onDiffering?: (found: DifferingHistory) => void;
 }
 
 interface Begun {
   readonly begun: boolean;
-  /** Whether the inbox knew a stream of this name before. */
+  /** Whether the inbox knew an earlier stream of this name. */
   readonly is_later: boolean;
 }
 
-/** The history of one inbox. See the head of this file. */
+/**
+ * What one inbox knows of its stream, in its own tables: the incarnation, and where the consumer must begin.
+ *
+ * The inbox and the stream are compared before each session. What follows for the consumer:
+ *
+ *   the first consumer that the inbox meets ────▶ it continues: acknowledged messages are not read again
+ *   the stream lost its newest messages ────────▶ a new incarnation; the consumer is reset to its beginning
+ *   another stream has the same name ───────────▶ a new incarnation; the consumer is reset to the first message
+ *   the same stream has another identity ───────▶ it continues: a broker that stands alone may change the time of creation
+ *   the consumer is ahead of the stream ────────▶ it is reset to the first unsettled message
+ *   it acknowledged messages that have no row ──▶ it is reset to the first of them, as after the restore of a backup
+ *
+ * A redelivered message is found already processed. The last case needs a row for each message up to the ack
+ * floor. So it does not apply to a consumer that leaves messages out.
+ */
 export class InboxHistory implements StreamHistory {
   private readonly registry: StreamRegistry;
   private readonly horizon: SettledHorizon;
@@ -66,7 +68,7 @@ export class InboxHistory implements StreamHistory {
     };
   }
 
-  async incarnation({ name, identity }: StreamSight, foreign?: ForeignSequences): Promise<StreamIncarnation> {
+  async incarnation({ name, identity }: StreamState, foreign?: ForeignSequences): Promise<StreamIncarnation> {
     const { pool, witness, onDiffering = () => undefined } = this.options;
     const key = { name, identity };
     await this.adopt(key);
@@ -77,7 +79,7 @@ export class InboxHistory implements StreamHistory {
     return this.current;
   }
 
-  async startOf({ streamId }: StreamIncarnation, consumer: ConsumerSight): Promise<number | undefined> {
+  async startOf({ streamId }: StreamIncarnation, consumer: ConsumerState): Promise<number | undefined> {
     const { current } = this;
     if (current?.streamId !== streamId) return undefined;
     const { pool, leavesGaps = false, witness } = this.options;
@@ -94,7 +96,7 @@ export class InboxHistory implements StreamHistory {
     }
     const missing = await this.horizon.firstUnsettled(pool, streamId, stream.firstSeq - 1, acknowledged);
     if (missing === undefined) return undefined;
-    // A message that was deleted cannot be read again.
+    // A deleted message cannot be read again.
     return (await witness.publishedAt([missing])).has(missing) ? missing : undefined;
   }
 
@@ -102,18 +104,18 @@ export class InboxHistory implements StreamHistory {
     await this.options.pool.query(this.statements.begin, [streamId, 0]);
   }
 
-  /** Where a consumer begins that has to be created: at what is not settled. */
+  /** Returns where a new consumer must begin: at the first message that is not settled. */
   async beginning({
     name,
     identity,
     firstSeq,
-  }: Pick<StreamSight, 'name' | 'identity' | 'firstSeq'>): Promise<number> {
+  }: Pick<StreamState, 'name' | 'identity' | 'firstSeq'>): Promise<number> {
     const { pool } = this.options;
     const known = await this.registry.find(pool, { name, identity });
     return known === undefined ? firstSeq : this.firstToRead(pool, known, firstSeq);
   }
 
-  /** The first sequence that is not settled, of those that the stream still has. */
+  /** Returns the first unsettled sequence that the stream still has. */
   private async firstToRead(
     database: Queryable,
     { segments }: Incarnation,
@@ -129,12 +131,15 @@ export class InboxHistory implements StreamHistory {
     return at + 1;
   }
 
-  /** Notes that the consumer stands where it must, and that all it has acknowledged until now counts as settled. */
+  /** Notes that the consumer's position is right, and that its acknowledged messages count as settled. */
   private async begin(database: Queryable, streamId: number, acknowledged: number): Promise<void> {
     await database.query(this.statements.begin, [streamId, acknowledged]);
   }
 
-  /** A stream may come under another identity: then its messages say whether it is the one that the inbox knows. */
+  /**
+   * Takes over a stream whose identity changed. Its messages show whether it is the stream that the inbox
+   * knows.
+   */
   private async adopt({ name, identity }: StreamKey): Promise<void> {
     const { pool, witness } = this.options;
     const { rows } = await pool.query<{ identity: string; known: boolean }>(this.statements.latest, [

@@ -1,20 +1,20 @@
-/**
- * The statements of the inbox, for one family of tables.
- *
- * Each takes a whole batch as arrays. Rows come sorted by identity, so that two workers with overlapping batches
- * take their locks in the same order and cannot deadlock.
- */
-
 import type { InboxTables } from './inbox-tables.js';
 
-/** The statements, by what they do. */
+/**
+ * The statements of an inbox. Each takes a whole batch as arrays.
+ *
+ * Rows come sorted by identity. So two workers with overlapping batches take their locks in the same order,
+ * and cannot deadlock.
+ */
 export interface InboxStatements {
   /**
-   * Its last statement gives the sequence behind which the incarnation is superseded, if it is.
+   * Begins the transaction. Its last statement returns the sequence behind which the incarnation is
+   * superseded, if it is.
    *
-   * @param seqs what the batch decides on
-   * @param exclusive whether it may give messages up
-   * @param statementMsMax a bound for this transaction's statements and pauses, where it is not the connection's own
+   * @param seqs the sequences on which the batch decides
+   * @param exclusive whether the batch may give messages up
+   * @param statementMsMax a bound for the statements and pauses of this transaction, if it is not that of the
+   *   connection
    */
   readonly begin: (
     streamId: number,
@@ -23,31 +23,39 @@ export interface InboxStatements {
     statementMsMax?: number,
   ) => string;
   /**
-   * Fails with a unique violation when one of the ids is there already, or another transaction is claiming it. Gives no row
-   * back: what was claimed is known from how many there are.
+   * Claims ids by a plain insert. It fails with a unique violation when an id exists already, or another
+   * transaction is claiming it. It returns no rows: the number of inserted rows shows what was claimed.
    */
   readonly claimPlainly: string;
-  /** Leaves out what is there already. Fails when another transaction claims one of the ids at the same moment. */
+  /**
+   * Claims ids that do not exist yet. It fails when another transaction claims one of them at the same
+   * moment.
+   */
   readonly claimUnseen: string;
-  /** Waits for such a transaction, and leaves the id to it. */
+  /** Claims ids, waits for such a transaction, and leaves the id to it. */
   readonly claim: string;
   readonly recordRepeats: string;
   readonly recordDuplicates: string;
   readonly recordDeadLetters: string;
-  /** Of sequences that were not recorded as dead letters: those under which another message is known. */
+  /**
+   * Of sequences that were not recorded as dead letters, returns those under which another message is known.
+   */
   readonly foreignDeadLetters: string;
   readonly count: string;
   readonly startAttempt: string;
   readonly failAttempt: string;
   readonly withdrawAttempt: string;
-  /** Notes that messages are processed in company. Gives those of which nothing was noted before, or before Postgres restarted. */
+  /**
+   * Notes that messages are processed together with others. It returns those that were not noted before, or
+   * only before Postgres restarted.
+   */
   readonly watch: string;
-  /** Forgets what was noted so, and what stands for no more than that. */
+  /** Removes the notes of `watch`, and attempts that say no more than such a note. */
   readonly endWatch: string;
   readonly clearAttempts: string;
 }
 
-/** Writes the statements for a family of tables. */
+/** Writes the statements for the tables of one inbox. */
 export function inboxStatements(tables: InboxTables): InboxStatements {
   return { ...decisions(tables), ...records(tables), ...attempts(tables) };
 }
@@ -57,9 +65,10 @@ function decisions(
 ): Pick<InboxStatements, 'begin' | 'claimPlainly' | 'claimUnseen' | 'claim' | 'recordRepeats'> {
   const holder = holderOf(tables);
   return {
-    // A batch that gives messages up excludes every other with the same sequences: a message that one worker stores while
-    // another gives it up would otherwise be counted twice, since no constraint spans the tables.
-    // Whoever registers a new incarnation excludes every batch, so what is read behind the lock stays true.
+    // A batch that gives messages up excludes every other with the same sequences. Otherwise a message that
+    // one worker stores while another gives it up would count twice, since no constraint spans the tables. A
+    // process that registers a new incarnation excludes every batch, so what is read behind the lock stays
+    // true.
     begin: (streamId, seqs, exclusive, statementMsMax) =>
       `BEGIN; ${boundedTo(statementMsMax)}SELECT pg_advisory_xact_lock_shared(hashtext('${tables.key}'), ${streamId})` +
       `${locksOn(tables, streamId, seqs, exclusive ? '' : '_shared')}; ` +
@@ -69,8 +78,9 @@ function decisions(
     claimUnseen: claimStatement(tables, `AND ${seenBefore(tables)} IS NULL`, ''),
     claim: claimStatement(tables, '', 'ON CONFLICT DO NOTHING'),
 
-    // A statement of its own: the snapshot of the claim does not see rows that it waited for. Each row is looked up by
-    // itself: left to a join, the planner reads the whole table of keys while it is of a middling size.
+    // This is a separate statement, because the snapshot of the claim does not include rows that it waited
+    // for. Each row is looked up alone. For a join, the planner would scan the whole key table while it is of
+    // medium size.
     recordRepeats: `
 WITH seen AS MATERIALIZED (
   SELECT input.*, key.stream_id AS first_stream_id, key.seq AS first_seq, key.digest AS first_digest,
@@ -105,8 +115,9 @@ FROM seen`,
 }
 
 /**
- * Whether a sequence took effect. Where keys are dated, it is looked up by itself: another message may stand under it, with
- * whatever id, and the same message may have another id since the program reads it otherwise.
+ * Finds out whether a sequence took effect. If keys are dated, the sequence is looked up alone, since another
+ * message may have it under any id. The same message may also have another id since the program changed its
+ * decoder.
  */
 function holderOf(tables: InboxTables): { isThere: string; differs: string; join: string } {
   if (tables.keyIsDated !== true)
@@ -122,12 +133,18 @@ function holderOf(tables: InboxTables): { isThere: string; differs: string; join
   };
 }
 
-/** Sequences next to each other, which mostly come together, share a lock. Those of a stream share these locks, by turns. */
+/**
+ * Neighbouring sequences, which mostly come together, share a lock. The locks are reused in turn for the
+ * sequences of a stream.
+ */
 const SEQS_PER_LOCK = 1_024;
 const LOCKS = 64;
 const STREAM_IDS = 2 ** 24;
 
-/** In the order of their numbers, so that two batches cannot wait for each other. A batch of two thousand takes two or three. */
+/**
+ * The locks are taken in the order of their numbers, so that two batches cannot deadlock. A batch of 2,000
+ * takes two or three.
+ */
 function locksOn(
   tables: InboxTables,
   streamId: number,
@@ -135,7 +152,7 @@ function locksOn(
   mode: '' | '_shared',
 ): string {
   const numbers = new Set<number>();
-  // Mostly they come in order, so that one look says that a sequence is next to the one before.
+  // Sequences mostly come in order, so one comparison mostly shows that the lock is known.
   let first = Infinity;
   for (const seq of seqs) {
     if (seq >= first && seq < first + SEQS_PER_LOCK) continue;
@@ -156,8 +173,8 @@ function boundedTo(ms: number | undefined): string {
 }
 
 /**
- * Claims ids for the messages of a batch. One row comes back, and the sequences only where some were not claimed: a row for
- * each would cost more to read than the statement costs.
+ * Claims ids for the messages of a batch. It returns one row, with the sequences only if some were not
+ * claimed. A row for each message would cost more to read than the statement itself.
  */
 function claimStatement(tables: InboxTables, condition: string, onConflict: string): string {
   return `
@@ -181,8 +198,8 @@ function insertKeys(tables: InboxTables, condition: string, onConflict: string):
 }
 
 /**
- * A new id may come under the sequence of a duplicate, where the stream has another history. About half a microsecond a row,
- * for tables that are the library's own.
+ * A new id may have the sequence of a duplicate, if the stream has another history. The check costs about 0.5
+ * µs a row, and only the library's own tables have it.
  */
 function unlessRepeated(tables: InboxTables): string {
   if (tables.keyIsDated !== true) return '';
@@ -190,7 +207,9 @@ function unlessRepeated(tables: InboxTables): string {
   AND NOT EXISTS (SELECT FROM ${tables.duplicate} known WHERE known.stream_id = $1 AND known.seq = input.seq)`;
 }
 
-/** As a value, so that each row is looked up by itself: an anti-join would read the whole table where it seems cheap. */
+/**
+ * A scalar subquery looks each row up alone. An anti-join would scan the whole table where that seems cheap.
+ */
 function seenBefore(tables: InboxTables): string {
   return `(SELECT key.seq FROM ${tables.key} key WHERE key.topic = input.topic AND key.event_id = input.event_id)`;
 }
@@ -258,7 +277,7 @@ function attempts(
   'startAttempt' | 'failAttempt' | 'withdrawAttempt' | 'watch' | 'endWatch' | 'clearAttempts'
 > {
   return {
-    // An attempt that was open when Postgres itself went down says nothing about the message.
+    // An attempt that was open when Postgres itself restarted says nothing about the message.
     startAttempt: `
 INSERT INTO ${tables.attempt} AS attempt (stream_id, seq, started, finished) VALUES ($1, $2, 1, 0)
 ON CONFLICT (stream_id, seq) DO UPDATE SET

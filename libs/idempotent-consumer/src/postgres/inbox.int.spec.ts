@@ -1,4 +1,4 @@
-/** The inbox against a model: whatever is delivered how often, together with what, every sequence ends once. */
+/** The inbox against a model: every sequence ends once, however deliveries are repeated and batched. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import pg from 'pg';
@@ -23,7 +23,7 @@ afterAll(async () => {
   await system.dispose();
 });
 
-/** An inbox whose effect leaves a row that no constraint protects: applied twice, it is there twice. */
+/** An inbox whose effect leaves a row. No constraint protects the row, so a repeated effect shows. */
 function makeInbox(
   pool = system.pool,
   hold: (seqs: readonly number[]) => Promise<void> = () => Promise.resolve(),
@@ -51,7 +51,10 @@ async function loseRace(inbox: Inbox<string>, streamId: number, seq: number): Pr
     [id, streamId, 1_000 + seq],
   );
   const deciding = inbox.process(streamId, { messages: [message(seq, id)], poison: [] });
-  await waitFor(isAnyoneWaiting, { timeoutMs: 10_000, describe: 'the inbox waits for the other' });
+  await waitFor(isTransactionWaiting, {
+    timeoutMs: 10_000,
+    describe: 'the inbox to wait for the other claim',
+  });
   await other.query('COMMIT');
   other.release();
   return (await deciding).get(seq);
@@ -107,14 +110,14 @@ async function figures(streamId: number): Promise<Figures> {
   return row;
 }
 
-async function isAnyoneWaiting(): Promise<boolean> {
+async function isTransactionWaiting(): Promise<boolean> {
   const { rows } = await system.pool.query(
     `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
   );
   return rows.length > 0;
 }
 
-/** Its own tables, or those of a program that had them before. */
+/** The library's own tables, or those of a program that had them before. */
 async function tablesOf(areDated: boolean): Promise<InboxTables> {
   const own = await createInbox(system.pool, { consumer: `dated-${areDated}` });
   if (areDated) return own;
@@ -122,7 +125,7 @@ async function tablesOf(areDated: boolean): Promise<InboxTables> {
   return { ...own, keyIsDated: false };
 }
 
-describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) => {
+describe.each([true, false])('the inbox (keys are dated: %s)', (areDated) => {
   beforeAll(async () => {
     tables = await tablesOf(areDated);
   });
@@ -141,7 +144,7 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
     });
     await fc.assert(
       fc.asyncProperty(sends, batches, async (sent, orders) => {
-        // New ones: after a race an inbox goes another way for a while.
+        // New inboxes, because a race changes the claim strategy for a while.
         const [first, second] = [makeInbox(), makeInbox()];
         const streamId = ++streams + 1_000;
         const messages = sent.map(({ id, content }, index) =>
@@ -186,7 +189,7 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
     expect(await figures(streamId)).toMatchObject({ ledger: rounds, sequences: rounds, counted: rounds });
   });
 
-  it('gives a message up while batches of others are at work, and waits only for its neighbours', async () => {
+  it('gives a message up while other batches are open, and waits only for its neighbours', async () => {
     const streamId = ++streams;
     let release = (): void => undefined;
     const released = new Promise<void>((resolve) => (release = resolve));
@@ -204,8 +207,11 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
       });
     expect((await giveUp(5_000)).get(5_000)).toMatchObject({ kind: 'dead-letter' });
     const same = giveUp(1);
-    await waitFor(isAnyoneWaiting, { timeoutMs: 10_000, describe: 'the same sequence to be waited for' });
-    // Nobody queues behind that.
+    await waitFor(isTransactionWaiting, {
+      timeoutMs: 10_000,
+      describe: 'the same sequence to be waited for',
+    });
+    // No other batch queues behind that.
     const other = makeInbox().process(streamId, {
       messages: [message(9_000, `${streamId}-other`)],
       poison: [],
@@ -213,17 +219,17 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
     expect((await other).get(9_000)).toEqual({ kind: 'stored' });
     release();
     await storing;
-    expect((await same).get(1)).toEqual({ kind: 'settled' });
+    expect((await same).get(1)).toEqual({ kind: 'already-processed' });
     expect(await figures(streamId)).toMatchObject({ ledger: 3, sequences: 3, counted: 3 });
   });
 
-  it('stores the repeat of a message that had been given up, in every way of claiming', async () => {
-    for (const way of ['plain', 'looking', 'apart', 'waiting'] as const) {
+  it('stores the repeat of a message that had been given up, with every claim strategy', async () => {
+    for (const strategy of ['plain', 'lookup', 'defer', 'wait'] as const) {
       const inbox = makeInbox();
-      // It stays at a way that was not enough for the one before.
-      for (const before of ['plain', 'looking', 'apart'] as const) {
-        if (before === way) break;
-        inbox['caution'].wasNotEnough(before);
+      // Each strategy before this one was refused.
+      for (const before of ['plain', 'lookup', 'defer'] as const) {
+        if (before === strategy) break;
+        inbox['strategies'].wasRefused(before);
       }
       const streamId = ++streams + 1_000;
       const given = { delivery: delivery(1), topic: 't', reason: 'effect_failed', detail: '' };
@@ -235,7 +241,7 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
       ];
       const outcomes = await inbox.process(streamId, { messages, poison: [] });
       expect([...outcomes].sort()).toEqual([
-        [1, { kind: 'settled' }],
+        [1, { kind: 'already-processed' }],
         [2, { kind: 'stored' }],
         [3, { kind: 'stored' }],
       ]);
@@ -249,7 +255,7 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
     }
   });
 
-  it('answers a repeated batch with "settled" and changes nothing', async () => {
+  it('answers a repeated batch with already-processed, and changes nothing', async () => {
     const inbox = makeInbox();
     const streamId = ++streams + 1_000;
     const batch = {
@@ -265,11 +271,16 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
     ]);
     const before = await figures(streamId);
     const again = await inbox.process(streamId, batch);
-    expect([...again.values()].map(({ kind }) => kind)).toEqual(['settled', 'settled', 'settled', 'settled']);
+    expect([...again.values()].map(({ kind }) => kind)).toEqual([
+      'already-processed',
+      'already-processed',
+      'already-processed',
+      'already-processed',
+    ]);
     expect(await figures(streamId)).toEqual(before);
   });
 
-  it('decides a batch twice when it lost a race for an id, until it waits for whoever else is after one', async () => {
+  it('decides a batch twice when it lost a race for an id, until its strategy waits for other claims', async () => {
     const pool = new pg.Pool({ connectionString: system.postgresUrl, max: 1 });
     let transactions = 0;
     pool.on('acquire', () => transactions++);
@@ -285,7 +296,7 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
     expect(counts).toEqual([2, 2, 2, 1]);
   });
 
-  it('leaves to a later batch what another batch of its own is deciding on, and does not wait for it', async () => {
+  it('postpones ids that another of its batches is deciding on, and does not wait for that batch', async () => {
     let goOn = (): void => undefined;
     const held = new Promise<void>((resolve) => (goOn = resolve));
     const holdsAt = 100;
@@ -308,14 +319,14 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
     );
     goOn();
     await first;
-    // The races left two keys of others, which nobody counted, and two repeats.
+    // The races left two keys of other transactions, which were not counted, and two repeats.
     expect(await figures(streamId)).toMatchObject({ ledger: 8, sequences: 8, counted: 6, stored: 6 });
     const later = await inbox.process(streamId, { messages: [of(102, 'a')], poison: [] });
     expect(later).toEqual(new Map([[102, { kind: 'duplicate', conflict: false }]]));
     expect(await figures(streamId)).toMatchObject({ ledger: 9, sequences: 9, counted: 7, stored: 6 });
   });
 
-  it('tells a unique constraint of the effect from a claim that was refused', async () => {
+  it('distinguishes a unique constraint of the effect from a refused claim', async () => {
     const pool = new pg.Pool({ connectionString: system.postgresUrl, max: 1 });
     await pool.query('CREATE TABLE IF NOT EXISTS only_once (seq bigint PRIMARY KEY)');
     let transactions = 0;
@@ -332,7 +343,7 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
     expect(transactions).toBe(1);
   });
 
-  it('refuses a sequence that it knows as another message: the stream has another history', async () => {
+  it('refuses a sequence that it knows as another message', async () => {
     const inbox = makeInbox();
     const streamId = ++streams + 1_000;
     await inbox.process(streamId, { messages: [message(1, `${streamId}-a`)], poison: [] });
@@ -341,7 +352,7 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
     await expect(inbox.process(streamId, { messages, poison: [] })).rejects.toThrow(ForeignSequenceError);
   });
 
-  it('knows a message whose id is read otherwise than before, by its sequence and when it was published', async () => {
+  it('recognizes a message whose id is read differently, by its sequence and its publishing time', async () => {
     const inbox = makeInbox();
     const streamId = ++streams + 1_000;
     await inbox.process(streamId, { messages: [message(1, `${streamId}-a`)], poison: [] });
@@ -350,7 +361,7 @@ describe.each([true, false])('the inbox, whose keys are dated: %s', (areDated) =
       (outcomes) => outcomes.get(1)?.kind,
       (error: unknown) => (error as Error).name,
     );
-    // Without the date of the key, it could as well be another message.
-    expect(said).toBe(areDated ? 'settled' : 'ForeignSequenceError');
+    // Without the date of the key, it might be another message.
+    expect(said).toBe(areDated ? 'already-processed' : 'ForeignSequenceError');
   });
 });

@@ -1,18 +1,3 @@
-/**
- * The inbox: decides, in one transaction with the effect, what every message of a batch is.
- *
- *   claim ids ─▶ apply the effect to the new ones, look again at the others ─▶ count, COMMIT
- *
- * Promise: the effect, the ledger row and the count of a message commit together, and a message has one ledger
- * row whatever is repeated. A failure leaves nothing behind. If the connection breaks during the commit, the
- * caller repeats the batch: what had been committed comes back as `settled`.
- *
- * How ids are claimed follows from what was lately met (caution.ts): inserting them plainly costs least and fails as soon as
- * one is there already; looking each up first, 1.9 µs more a row; inserting them `ON CONFLICT`, on approval, 1.5 µs more than
- * that. Where one way is refused by the unique constraint, the batch is decided once more by the next.
- *
- * Known in the literature as the idempotent receiver, or inbox, pattern.
- */
 import type { Pool, QueryResult } from 'pg';
 import {
   bigintColumn,
@@ -27,11 +12,11 @@ import type { AttemptFigures, Batch, BatchInbox } from '../batch-inbox.js';
 import type { Message } from '../delivery.js';
 import type { Effect, EventEffect, Transaction } from '../effect.js';
 import type { Outcome } from '../outcome.js';
-import { Caution, type ClaimWay } from './caution.js';
-import { bury, storableText } from './dead-letters.js';
+import { ClaimStrategyChoice, type ClaimStrategy } from './claim-strategy.js';
+import { recordDeadLetters, storableText } from './dead-letters.js';
 import { divide, firstsAndRepeats, repeatsOfUnclaimed, sortedByIdentity } from './identity-order.js';
 import { HandlerSession, type HandlerSettings } from './handler-session.js';
-import { IdsAtWork } from './ids-at-work.js';
+import { InFlightIds } from './in-flight-ids.js';
 import { inboxStatements, type InboxStatements } from './inbox-statements.js';
 import type { InboxTables } from './inbox-tables.js';
 import { rehearsalOf } from './rehearsal.js';
@@ -39,21 +24,42 @@ import { type Tally, tally } from './tally.js';
 import { ForeignSequenceError, refuseSuperseded } from './foreign-sequence.js';
 import { inTransaction, type Statement, together } from './transaction.js';
 
-/** An id was taken to be new whose message had been given up as a dead letter. */
+/** An id was assumed to be new, but its message had been given up as a dead letter. */
 class NotAllNewError extends Error {}
 
-// Most outcomes are one of these; nobody changes an outcome.
+// Most outcomes are one of these shared objects, which no code changes.
 const STORED: Outcome = { kind: 'stored' };
 const DUPLICATE: Outcome = { kind: 'duplicate', conflict: false };
-const SETTLED: Outcome = { kind: 'settled' };
+const ALREADY_PROCESSED: Outcome = { kind: 'already-processed' };
 const POSTPONED: Outcome = { kind: 'postponed' };
 
-/** The inbox of one consumer. */
+/**
+ * The inbox of one consumer. In one transaction with the effect, it decides on every message of a batch.
+ *
+ *   claim ids ─▶ apply the effect to new events, classify the others ─▶ count, COMMIT
+ *
+ * Promise: the effect, the inbox row and the count of a message commit together, and a message has one row
+ * whatever is repeated. A failure leaves nothing behind. If the connection breaks during the commit, the
+ * caller repeats the batch. Messages that were committed then have the outcome `already-processed`.
+ *
+ * The claim strategy follows from recent batches (claim-strategy.ts). A plain insert costs least, and fails
+ * as soon as an id exists already. A lookup of each id first costs 1.9 µs more a row. An insert with `ON
+ * CONFLICT` costs another 1.5 µs. When the unique constraint refuses a batch, it is decided once more with
+ * the next strategy.
+ *
+ * The pattern is the idempotent receiver of Hohpe and Woolf (Enterprise Integration Patterns), also known as
+ * inbox.
+ */
 export class Inbox<E> implements BatchInbox<E> {
   private readonly statements: InboxStatements;
-  private readonly caution = new Caution();
-  private readonly idsAtWork = new IdsAtWork();
+  private readonly strategies = new ClaimStrategyChoice();
+  private readonly inFlight = new InFlightIds();
 
+  /**
+   * @param tables the tables of `createInbox`, or a program's own
+   * @param effect it is called in the inbox's transaction, once for each event that takes effect
+   * @param handler how the effect is called: its name in errors, and its time limit
+   */
   constructor(
     private readonly pool: Pool,
     private readonly tables: InboxTables,
@@ -66,24 +72,27 @@ export class Inbox<E> implements BatchInbox<E> {
   /**
    * Decides on a batch and commits it.
    *
-   * @param statementMsMax a bound on its statements, where it is not that of the pool's connections
-   * @returns the outcome of each sequence; those that are `postponed` belong into a later batch
+   * @param statementMsMax a bound on its statements in milliseconds, if it is not that of the pool's
+   *   connections
+   * @returns the outcome of each sequence; `postponed` ones belong into a later batch
+   * @throws `HandlerError` for a failure of the handler, and `ForeignSequenceError` when a sequence is known
+   *   as another message
    */
   async process(streamId: number, batch: Batch<E>, statementMsMax?: number): Promise<Map<number, Outcome>> {
     for (;;) {
-      const { way } = this.caution;
+      const { current: strategy } = this.strategies;
       try {
-        const outcomes = await this.decide(streamId, batch, way, statementMsMax);
-        this.caution.wasEnough(way, () => hasRepeats(outcomes));
+        const outcomes = await this.decide(streamId, batch, strategy, statementMsMax);
+        this.strategies.wasAccepted(strategy, () => hasRepeats(outcomes));
         return outcomes;
       } catch (error) {
-        if (way === 'waiting' || !this.isClaimRefused(error)) throw error;
-        this.caution.wasNotEnough(way);
+        if (strategy === 'wait' || !this.isClaimRefused(error)) throw error;
+        this.strategies.wasRefused(strategy);
       }
     }
   }
 
-  /** An effect may have unique constraints of its own. */
+  /** An effect may have unique constraints of its own, which refuse no claim. */
   private isClaimRefused(error: unknown): boolean {
     if (error instanceof NotAllNewError) return true;
     const { schema, table } = error as { schema?: string; table?: string };
@@ -94,13 +103,14 @@ export class Inbox<E> implements BatchInbox<E> {
   private async decide(
     streamId: number,
     batch: Batch<E>,
-    way: ClaimWay,
+    strategy: ClaimStrategy,
     statementMsMax: number | undefined,
   ): Promise<Map<number, Outcome>> {
-    if (way !== 'apart' && way !== 'waiting') return this.decideOn(streamId, batch, way, statementMsMax);
-    const { taken, release } = this.idsAtWork.take(batch.messages);
+    if (strategy !== 'defer' && strategy !== 'wait')
+      return this.decideOn(streamId, batch, strategy, statementMsMax);
+    const { taken, release } = this.inFlight.take(batch.messages);
     try {
-      const outcomes = await this.decideOn(streamId, { ...batch, messages: taken }, way, statementMsMax);
+      const outcomes = await this.decideOn(streamId, { ...batch, messages: taken }, strategy, statementMsMax);
       for (const { delivery } of batch.messages)
         if (!outcomes.has(delivery.seq)) outcomes.set(delivery.seq, POSTPONED);
       return outcomes;
@@ -112,7 +122,7 @@ export class Inbox<E> implements BatchInbox<E> {
   private async decideOn(
     streamId: number,
     batch: Batch<E>,
-    way: ClaimWay,
+    strategy: ClaimStrategy,
     statementMsMax: number | undefined,
   ): Promise<Map<number, Outcome>> {
     const seqs = [...batch.messages, ...batch.poison].map(({ delivery }) => delivery.seq);
@@ -126,8 +136,8 @@ export class Inbox<E> implements BatchInbox<E> {
     ): Promise<{ result: Map<number, Outcome>; last: Statement | undefined }> => {
       const outcomes = new Map<number, Outcome>();
       session = new HandlerSession(transaction, this.handler, statementMsMax);
-      await this.store(transaction, sortedByIdentity(batch.messages), outcomes, way, session);
-      await bury(transaction, this.statements, batch.poison, outcomes);
+      await this.store(transaction, sortedByIdentity(batch.messages), outcomes, strategy, session);
+      await recordDeadLetters(transaction, this.statements, batch.poison, outcomes);
       if (batch.suspects?.length)
         await transaction.query(this.statements.clearAttempts, [streamId, batch.suspects]);
       return { result: outcomes, last: this.count(streamId, tally(batch, outcomes)) };
@@ -138,8 +148,8 @@ export class Inbox<E> implements BatchInbox<E> {
   }
 
   /**
-   * Goes the whole way with a message that was stored before, under an id and sequences that nothing has, and takes all of
-   * it back: it is stored, then repeated, then repeated with another digest, and counted.
+   * Processes a message that was stored before, under an id and sequences that do not exist, and rolls all of
+   * it back. The message is stored, repeated, repeated with another digest, and counted.
    *
    * @throws what every message would meet now; nothing remains in either case
    */
@@ -153,7 +163,7 @@ export class Inbox<E> implements BatchInbox<E> {
       await this.recordRepeats(transaction, repeats, outcomes, session);
       const counted = this.count(streamId, tally({ messages: [fresh, ...repeats], poison: [] }, outcomes));
       if (counted) await transaction.query(counted.text, counted.values);
-      // What a commit would check is checked now.
+      // Deferred constraints are checked now, as a commit would.
       await transaction.query('SET CONSTRAINTS ALL IMMEDIATE');
       return { result: undefined, last: undefined };
     };
@@ -161,13 +171,18 @@ export class Inbox<E> implements BatchInbox<E> {
     await inTransaction(this.pool, streamId, begin, work, undefined, 'ROLLBACK');
   }
 
-  /** Notes that a message is about to be processed alone. @returns attempts begun, and those of them that ended */
+  /**
+   * Notes that a message is about to be processed alone. @returns how many attempts began, and how many of
+   * them ended
+   */
   async startAttempt(streamId: number, seq: number): Promise<AttemptFigures> {
     const { rows } = await this.pool.query<AttemptFigures>(this.statements.startAttempt, [streamId, seq]);
     return rows[0] ?? { started: 1, finished: 0 };
   }
 
-  /** Notes that a message failed alone, without ending the process. @returns how many times it has */
+  /**
+   * Notes that a message failed alone, without ending the process. @returns how often it has failed so far
+   */
   async failAttempt(streamId: number, seq: number, error: string): Promise<number> {
     const { rows } = await this.pool.query<{ finished: number }>(this.statements.failAttempt, [
       streamId,
@@ -177,20 +192,23 @@ export class Inbox<E> implements BatchInbox<E> {
     return rows[0]?.finished ?? 1;
   }
 
-  /** Takes back the start of an attempt that came to no end of the message's own, as when the store is at fault. */
+  /**
+   * Withdraws the start of an attempt that says nothing about the message, for example because the store is
+   * at fault.
+   */
   async withdrawAttempt(streamId: number, seq: number): Promise<void> {
-    // Its first says no more than that it was watched.
+    // A first attempt says no more than the note of `watch`.
     const { rowCount } = await this.pool.query(this.statements.endWatch, [streamId, [seq], 1]);
     if (rowCount === 0) await this.pool.query(this.statements.withdrawAttempt, [streamId, seq]);
   }
 
-  /** Notes that messages are processed in company. @returns those of which nothing was noted before */
+  /** Notes that messages are processed together with others. @returns those that were not noted before */
   async watch(streamId: number, seqs: readonly number[]): Promise<ReadonlySet<number>> {
     const { rows } = await this.pool.query<{ seq: number }>(this.statements.watch, [streamId, seqs]);
     return new Set(rows.map(({ seq }) => seq));
   }
 
-  /** Forgets what was noted so: the process has not ended over them. */
+  /** Removes the notes of `watch`, because the work on these messages ended without ending the process. */
   async endWatch(streamId: number, seqs: readonly number[]): Promise<void> {
     await this.pool.query(this.statements.endWatch, [streamId, seqs, 0]);
   }
@@ -199,18 +217,21 @@ export class Inbox<E> implements BatchInbox<E> {
     transaction: Transaction,
     messages: readonly Message<E>[],
     outcomes: Map<number, Outcome>,
-    way: ClaimWay,
+    strategy: ClaimStrategy,
     session: HandlerSession,
   ): Promise<void> {
     if (messages.length === 0) return;
-    if (way === 'plain') return this.storeAsNew(transaction, messages, outcomes, session);
-    const claimed = await this.claimIds(transaction, messages, way);
+    if (strategy === 'plain') return this.storeAsNew(transaction, messages, outcomes, session);
+    const claimed = await this.claimIds(transaction, messages, strategy);
     const isAllNew = claimed.length === messages.length;
     const [fresh, others] = isAllNew ? [messages, []] : divide(messages, new Set(claimed));
     await this.applyAndRecord(transaction, fresh, others, outcomes, session);
   }
 
-  /** Takes every id to be new, so that nothing needs to wait for the claim's answer. It refuses the batch where one is not. */
+  /**
+   * Assumes that every id is new, so that no statement waits for the claim's answer. It refuses the batch if
+   * one is not.
+   */
   private async storeAsNew(
     transaction: Transaction,
     messages: readonly Message<E>[],
@@ -222,7 +243,7 @@ export class Inbox<E> implements BatchInbox<E> {
     const claimed = claiming.then(({ rowCount }) => {
       if (rowCount !== firsts.length) throw new NotAllNewError();
     });
-    // If it fails, that is why, whatever comes of the rest.
+    // If the claim fails, its error is the cause, whatever else fails.
     await together([claimed, this.applyAndRecord(transaction, firsts, others, outcomes, session)]);
   }
 
@@ -240,17 +261,20 @@ export class Inbox<E> implements BatchInbox<E> {
     await together([fresh.length > 0 ? session.apply(this.effect, fresh) : Promise.resolve(), recorded]);
   }
 
-  /** @returns the sequences of those messages that are the first of their id, and were not given up before */
+  /**
+   * Claims ids. @returns the sequences of messages that are the first of their id, and were not given up
+   * before
+   */
   private async claimIds(
     transaction: Transaction,
     messages: readonly Message<E>[],
-    way: Exclude<ClaimWay, 'plain'>,
+    strategy: Exclude<ClaimStrategy, 'plain'>,
   ): Promise<readonly number[]> {
-    if (way === 'waiting') return this.claim(transaction, messages, this.statements.claim);
+    if (strategy === 'wait') return this.claim(transaction, messages, this.statements.claim);
     const [firsts] = firstsAndRepeats(messages);
     const claimed = await this.claim(transaction, firsts, this.statements.claimUnseen);
     if (claimed.length === firsts.length || firsts.length === messages.length) return claimed;
-    // The first of an id had been given up as a dead letter: one of those behind it may be the first then.
+    // The first message of an id had been given up as a dead letter. A repeat may then be the first.
     const left = repeatsOfUnclaimed(messages, new Set(claimed));
     const more = left.length === 0 ? [] : await this.claim(transaction, left, this.statements.claim);
     return [...claimed, ...more];
@@ -275,7 +299,10 @@ export class Inbox<E> implements BatchInbox<E> {
     return count === messages.length ? messages.map(({ delivery }) => delivery.seq) : readBigints(seqs);
   }
 
-  /** Of messages whose id was there already: what was settled before, what repeats, what differs, what is foreign. */
+  /**
+   * Classifies messages whose id is known: already processed, a duplicate, different content, or another
+   * history.
+   */
   private async recordRepeats(
     transaction: Transaction,
     messages: readonly Message<E>[],
@@ -288,8 +315,9 @@ export class Inbox<E> implements BatchInbox<E> {
     );
     const { recorded = null, differing = null, foreign = null } = rows[0] ?? {};
     if (foreign !== null) throw new ForeignSequenceError(readBigints(foreign));
-    // What is not named in the answer was settled before, by us or by another worker that we waited for.
-    for (const { delivery } of messages) outcomes.set(delivery.seq, SETTLED);
+    // Messages that the answer does not name were processed before, by this worker or by one that it waited
+    // for.
+    for (const { delivery } of messages) outcomes.set(delivery.seq, ALREADY_PROCESSED);
     for (const seq of readBigints(recorded)) outcomes.set(seq, DUPLICATE);
     if (differing === null) return;
     const [candidates] = divide(messages, new Set(readBigints(differing)));
@@ -323,7 +351,7 @@ export class Inbox<E> implements BatchInbox<E> {
       ),
       publishedColumn(repeats),
     ]);
-    // Not recorded by us: another worker recorded the same delivery while we waited for it.
+    // A missing sequence was recorded by another worker while this one waited for it.
     const recorded = new Set(rows.map((row) => row.seq));
     for (const message of repeats) {
       const { seq } = message.delivery;
@@ -346,7 +374,7 @@ export class Inbox<E> implements BatchInbox<E> {
   }
 }
 
-/** Whether an id was there before, or twice in the batch. */
+/** Whether an id was known before, or occurs twice in the batch. */
 function hasRepeats(outcomes: ReadonlyMap<number, Outcome>): boolean {
   for (const outcome of outcomes.values()) if (outcome !== STORED) return true;
   return false;
@@ -365,7 +393,7 @@ function publishedColumn(messages: readonly Message<unknown>[]): Buffer {
   return timestampColumn(messages.map((message) => message.delivery.publishedAt.getTime()));
 }
 
-/** What a claim, and the look at what was not claimed, begin with. */
+/** The first parameters of a claim, and of the statement about ids that were not claimed. */
 function claimColumns({ streamId }: Transaction, messages: readonly Message<unknown>[]): unknown[] {
   return [streamId, ...identityColumns(messages), bigintColumn(messages.map((message) => message.digest))];
 }

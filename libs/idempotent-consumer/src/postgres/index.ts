@@ -1,6 +1,6 @@
 /**
- * The door to what the inbox keeps in Postgres, for programs that read it without consuming: it loads neither Nest nor a
- * broker's client.
+ * The entry for programs that read the inbox's tables without consuming. It loads neither Nest nor the client
+ * of a broker.
  */
 export { currentIncarnation, type DifferingHistory, type Ledger } from './divergence.js';
 export {

@@ -1,14 +1,13 @@
-/** Rows of an inbox that are kept under another number of the stream from now on, while no batch is decided. */
 import type { InboxTables } from './inbox-tables.js';
 
-/** Taken for $1, the table of keys, and $2, the number of the stream: every batch of that inbox shares this lock. */
+/** Locks one inbox. $1 is its key table and $2 the stream id; every batch of the inbox shares this lock. */
 export const LOCK_BATCHES = `SELECT pg_advisory_xact_lock(hashtext($1), $2::integer)`;
 
 /**
- * Rows of an inbox change their number, and their counts go with them.
+ * Moves rows of an inbox to another stream id, including their counts, while no batch is decided.
  *
- * @param which the condition on `seq`, by $3 and what follows
- * @returns a statement; $1 is the number that the rows have, $2 the one that they get
+ * @param which the condition on `seq`, with $3 and later parameters
+ * @returns a statement; $1 is the old stream id of the rows, and $2 the new one
  */
 export function moveRows(tables: InboxTables, which: string): string {
   const range = `WHERE stream_id = $1 AND ${which}`;
@@ -36,7 +35,7 @@ ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
   dead_letters = counter.dead_letters + excluded.dead_letters`;
 }
 
-/** Duplicates name the first of their id, wherever it is now. $1 is the number that it has. */
+/** Has duplicates refer to the first message of their id, after it moved to the stream id $1. */
 export function followFirsts(tables: InboxTables): string {
   return `
 UPDATE ${tables.duplicate} repeat SET first_stream_id = $1

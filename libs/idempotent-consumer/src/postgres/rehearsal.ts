@@ -1,12 +1,15 @@
-/** A message that was stored, made into messages that nothing knows, to try whether the store still takes it. */
 import { randomUUID } from 'node:crypto';
 import type { Delivery, Message } from '../delivery.js';
 
-/** Beyond what any stream will reach, and still exact as a number of JavaScript's. */
+/** Beyond the sequences of any stream, and still a safe integer. */
 const REHEARSED_SEQ_MAX = Number.MAX_SAFE_INTEGER;
 const REHEARSALS_APART = 1_000_000_000;
 
-/** A message as new, as a repeat and as a repeat that differs, none of which anything knows. */
+/**
+ * Returns copies of a stored message that the inbox cannot know, to try whether the store still accepts it.
+ *
+ * @returns a new message, a repeat of it, and a repeat with another digest
+ */
 export function rehearsalOf<E>(message: Message<E>): [Message<E>, Message<E>, Message<E>] {
   const eventId = `rehearsal-${randomUUID()}`;
   const last = REHEARSED_SEQ_MAX - 3 * Math.floor(Math.random() * REHEARSALS_APART);
@@ -20,7 +23,10 @@ export function rehearsalOf<E>(message: Message<E>): [Message<E>, Message<E>, Me
   return [copy(last - 2, digest), copy(last - 1, digest), copy(last, digest ^ 1n)];
 }
 
-/** The same delivery under another sequence, which answers the broker nothing: it was settled long ago. */
+/**
+ * Copies a delivery to another sequence. It answers the broker nothing, because the original was settled long
+ * ago.
+ */
 function deliveryUnder(delivery: Delivery, seq: number): Delivery {
   const nothing = (): undefined => undefined;
   const { subject, data, deliveryCount, publishedAt } = delivery;

@@ -1,28 +1,28 @@
-/**
- * The settled horizon of an inbox: how far, from the first sequence on, everything has its row.
- *
- * Transactions do not commit in the order of their sequences, so "the largest sequence stored" says nothing about what is
- * below it. Up to the horizon no row can appear any more; a reader who stays below it misses none.
- *
- * Found step by step from where it was last seen, which is kept. What is kept may lag, and two processes may keep at the
- * same moment: it only ever grows.
- */
 import type { Queryable } from '#postgres';
 import type { InboxTables } from './inbox-tables.js';
 
 const SEQUENCES_PER_STEP = 10_000;
-/** A kept horizon that lags far behind the floor catches up over many calls; none of them waits for all of it. */
+/** A kept horizon far behind the floor catches up over many calls, and none of them waits for all of it. */
 const CATCH_UP_STEPS_MAX = 20;
 
-/** The statements that keep a horizon. */
+/** The statements that read and write a kept horizon. */
 export interface KeptHorizon {
-  /** Gives `seq` as float8; $1 is the number of the stream. */
+  /** Reads the horizon as `seq`, a float8; $1 is the stream id. */
   readonly read: string;
-  /** Writes $2, where it is larger than what is kept. */
+  /** Writes $2, if it is larger than the kept horizon; $1 is the stream id. */
   readonly write: string;
 }
 
-/** The horizon of one inbox. */
+/**
+ * The settled horizon of an inbox: up to it, every sequence from the first one on has its row.
+ *
+ * Transactions do not commit in the order of their sequences. So the largest stored sequence says nothing
+ * about the sequences below it. Up to the horizon no row can appear any more, and a reader that stays below
+ * it misses none.
+ *
+ * The horizon is found step by step from where it was kept last. The kept value may lag, and two processes
+ * may write it at the same moment; it only grows.
+ */
 export class SettledHorizon {
   private readonly step: string;
 
@@ -31,7 +31,8 @@ export class SettledHorizon {
     private readonly keeping: KeptHorizon,
   ) {
     const range = 'WHERE stream_id = $1 AND seq > $2 AND seq <= $2 + $3';
-    // The three tables name each sequence once; UNION keeps a fault in that from counting a sequence twice.
+    // Each sequence is in one of the three tables. UNION keeps a violation of that from counting a sequence
+    // twice.
     this.step = `
 SELECT count(*)::float8 AS unbroken
 FROM (
@@ -45,25 +46,25 @@ FROM (
 WHERE seq = $2 + place`;
   }
 
-  /** The horizon as it was last kept: a lower bound, for the price of one row. */
+  /** Returns the horizon as it was last kept: a lower bound, for the price of one row. */
   async kept(database: Queryable, streamId: number): Promise<number> {
     const { rows } = await database.query<{ seq: number }>(this.keeping.read, [streamId]);
     return rows[0]?.seq ?? 0;
   }
 
-  /** Keeps a horizon, where it is further than what is kept. */
+  /** Keeps a horizon, if it is larger than the kept one. */
   async keep(database: Queryable, streamId: number, seq: number): Promise<void> {
     await database.query(this.keeping.write, [streamId, seq]);
   }
 
   /**
-   * The largest sequence up to which every sequence of one incarnation is stored, a duplicate or a dead letter. Keeps how
-   * far rows show it, so that the next call begins there.
+   * Returns the largest sequence up to which every sequence of one incarnation is stored, a duplicate or a
+   * dead letter. It keeps what the rows show, and the next call begins there.
    *
-   * @param floor sequences up to here count as settled: the consumer's ack floor. A message that left the stream
-   *   before it was consumed has no row and never gets one; without the floor it would hold the horizon for ever.
-   *   It is believed in this call only: a database that was restored from a backup is behind the ack floor, and a
-   *   kept horizon that is not shown by rows would hide from a new consumer what has to be read again
+   * @param floor sequences up to here count as settled: the consumer's ack floor. A message that left the
+   *   stream unconsumed never gets a row, and would otherwise block the horizon for ever. The floor counts in
+   *   this call only. A database that was restored from a backup is behind the ack floor. A kept horizon
+   *   without rows would hide from a new consumer what it must read again.
    */
   async settled(database: Queryable, streamId: number, floor = 0): Promise<number> {
     const kept = await this.kept(database, streamId);
@@ -74,11 +75,12 @@ WHERE seq = $2 + place`;
   }
 
   /**
-   * The first sequence that a consumer should have settled, having acknowledged it, and that has no row.
+   * Returns the first acknowledged sequence that has no row, although it should be settled.
    *
-   * Looks at a bounded number of sequences from the kept horizon on, and keeps how far it came.
+   * It reads a bounded number of sequences from the kept horizon on, and keeps its progress.
    *
-   * @param floor nothing up to here can be delivered again
+   * @param floor no sequence up to here can be delivered again
+   * @param acknowledged the consumer's ack floor
    * @returns `undefined` when there is none, or none was found within the bound
    */
   async firstUnsettled(
@@ -97,7 +99,7 @@ WHERE seq = $2 + place`;
     return shown < acknowledged && !isBounded ? shown + 1 : undefined;
   }
 
-  /** @returns how far rows go on without a gap behind a sequence, or how far `stepsMax` steps came */
+  /** Returns how far rows continue without a gap behind a sequence, or how far `stepsMax` steps came. */
   async walk(database: Queryable, streamId: number, from: number, stepsMax = Infinity): Promise<number> {
     let at = from;
     for (let steps = 0; steps < stepsMax; steps++) {

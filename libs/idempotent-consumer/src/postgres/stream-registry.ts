@@ -1,17 +1,9 @@
-/**
- * The incarnations of streams: the small numbers under which sequences are stored.
- *
- * An incarnation may be based on an older one: up to a sequence the stream has the same messages as before, behind it
- * others. Then the rows up to there stay where they are, under the older number, and only what comes behind gets the
- * new one. Numbers grow with time, so that a reader who goes on by (number, sequence) misses and repeats nothing.
- *
- *   sequence   1 … 7      8 … 10            number 1: stored before the stream lost 8 to 10
- *              1 … 7      8 … 12 …          number 2, based on number 1 up to 7
- */
 import type { Queryable } from '#postgres';
 import type { SequenceSegment, StreamIncarnation } from '../stream-history.js';
 
-/** What the brokers say of a stream: its name, and what tells it from another one of that name. */
+/**
+ * What the brokers report of a stream: its name, and what distinguishes it from another stream of that name.
+ */
 export interface StreamKey {
   readonly name: string;
   readonly identity: string;
@@ -19,11 +11,11 @@ export interface StreamKey {
 
 /** One incarnation, and where the rows of its sequences are. */
 export interface Incarnation extends StreamIncarnation {
-  /** 1 for the first of a stream. */
+  /** 1 for the first incarnation of a stream. */
   readonly revision: number;
 }
 
-/** What an incarnation is based on: the rows up to `seq` are those of the older one. */
+/** What an incarnation is based on: the rows up to `seq` belong to the older one. */
 export interface IncarnationBase {
   readonly incarnation: Pick<Incarnation, 'streamId' | 'revision'>;
   readonly seq: number;
@@ -36,15 +28,25 @@ interface StreamRow {
   readonly base_seq: number;
 }
 
-/** The incarnations that one table keeps. */
+/**
+ * The stream incarnations of one table, with the stream ids under which sequences are stored.
+ *
+ * An incarnation may be based on an older one: up to a sequence the stream has the same messages, and then it
+ * has others. The rows up to there keep the older stream id, and only later sequences get the new one. Stream
+ * ids grow with time, so a reader that continues by (stream id, sequence) misses and repeats nothing.
+ *
+ *   sequence   1 … 7      8 … 10            stream id 1: stored before the stream lost 8 to 10
+ *              1 … 7      8 … 12 …          stream id 2, based on stream id 1 up to 7
+ */
 export class StreamRegistry {
   private readonly incarnations: string;
   private readonly insertFirst: string;
   private readonly insertNext: string;
 
   /**
-   * @param table qualified; it has `stream_id`, `name`, `revision`, `base_stream_id` and `base_seq`
-   * @param identityColumn the column by which streams of one name are distinguished
+   * @param table the qualified name of a table with `stream_id`, `name`, `revision`, `base_stream_id` and
+   *   `base_seq`
+   * @param identityColumn the column that distinguishes streams of one name
    */
   constructor(table: string, identityColumn = 'identity') {
     this.incarnations = `
@@ -56,7 +58,9 @@ INSERT INTO ${table} (name, ${identityColumn}, revision, base_stream_id, base_se
 RETURNING stream_id`;
   }
 
-  /** The newest incarnation of a stream; `undefined` when the database has never heard of it. */
+  /**
+   * Returns the newest incarnation of a stream, or `undefined` for a stream that the database does not know.
+   */
   async find(database: Queryable, { name, identity }: StreamKey): Promise<Incarnation | undefined> {
     const { rows } = await database.query<StreamRow>(this.incarnations, [name, identity]);
     const newest = rows[0];
@@ -64,7 +68,7 @@ RETURNING stream_id`;
     return { streamId: newest.stream_id, revision: newest.revision, segments: segmentsOf(newest, rows) };
   }
 
-  /** The newest incarnation of a stream, given a number on first sight. */
+  /** Returns the newest incarnation of a stream, and registers an unknown stream. */
   async of(database: Queryable, key: StreamKey): Promise<Incarnation> {
     for (;;) {
       const known = await this.find(database, key);
@@ -73,7 +77,7 @@ RETURNING stream_id`;
     }
   }
 
-  /** Adds an incarnation that is based on an older one. @returns its number */
+  /** Adds an incarnation that is based on an older one. @returns its stream id */
   async add(database: Queryable, key: StreamKey, { incarnation, seq }: IncarnationBase): Promise<number> {
     const { rows } = await database.query<{ stream_id: number }>(this.insertNext, [
       key.name,
@@ -83,12 +87,12 @@ RETURNING stream_id`;
       seq,
     ]);
     const [row] = rows;
-    if (row === undefined) throw new Error(`the new incarnation of stream ${key.name} got no number`);
+    if (row === undefined) throw new Error(`the new incarnation of stream ${key.name} got no stream id`);
     return row.stream_id;
   }
 }
 
-/** From the newest to the oldest: each base counts only below all that is based on it. */
+/** From the newest to the oldest: each base counts only below all incarnations that are based on it. */
 function segmentsOf(newest: StreamRow, rows: readonly StreamRow[]): SequenceSegment[] {
   const segments: SequenceSegment[] = [];
   let upTo = Number.MAX_SAFE_INTEGER;

@@ -1,19 +1,18 @@
-/** What a batch adds to the counters, a row a topic. */
 import type { Message, PoisonMessage } from '../delivery.js';
 import type { Outcome } from '../outcome.js';
 
-/** The sums of one topic. `duplicates` includes `conflicts`. */
+/** What a batch adds to the counters of one topic. `duplicates` includes `conflicts`. */
 export interface Tally {
   readonly topic: string;
   stored: number;
   duplicates: number;
   conflicts: number;
   deadLetters: number;
-  /** Messages that were settled at a later delivery than their first. */
+  /** Messages that were decided at a later delivery than their first. */
   redelivered: number;
 }
 
-/** Sums outcomes by topic, sorted by topic. What was settled before adds nothing, in no column. */
+/** Sums outcomes by topic, sorted by topic. A message that was already processed adds to no sum. */
 export function tally<E>(
   batch: { readonly messages: readonly Message<E>[]; readonly poison: readonly PoisonMessage[] },
   outcomes: ReadonlyMap<number, Outcome>,
@@ -21,7 +20,7 @@ export function tally<E>(
   const rows = new Map<string, Tally>();
   for (const { topic, delivery } of [...batch.messages, ...batch.poison]) {
     const outcome = outcomes.get(delivery.seq);
-    if (outcome === undefined || outcome.kind === 'settled' || outcome.kind === 'retry') continue;
+    if (outcome === undefined || outcome.kind === 'already-processed' || outcome.kind === 'retry') continue;
     const row = rows.get(topic) ?? {
       topic,
       stored: 0,

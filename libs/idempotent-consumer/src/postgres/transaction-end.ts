@@ -1,18 +1,8 @@
-/**
- * How a transaction ended that was not committed, and whose doing that was.
- *
- * The text of an error does not say whether the connection is gone: a handler may throw anything. The connection does:
- *
- *   the connection has ended, by a bound on pauses or transactions ─▶ PausedTooLongError
- *                             by anything else                     ─▶ ConnectionLostError: an outage
- *   it answers a ROLLBACK                                          ─▶ the error as it is
- *   it gives no answer, and a second one gives one                 ─▶ a handler's statement was too slow
- */
 import type { Pool, PoolClient } from 'pg';
 import { classifyDatabaseError, CONNECTION_FAILURE } from '#postgres';
 import { HandlerError } from '../handler-error.js';
 
-/** The connection ended, or gives no answer. Its code is of the class that means an outage. */
+/** The connection was lost, or does not answer. The SQLSTATE is of the class that means an outage. */
 export class ConnectionLostError extends Error {
   override readonly name = 'ConnectionLostError';
   readonly code = CONNECTION_FAILURE;
@@ -22,7 +12,7 @@ export class ConnectionLostError extends Error {
   }
 }
 
-/** Postgres ended the connection because of a bound, while no statement was under way on it. */
+/** Postgres ended the connection because of a time limit, while no statement ran on it. */
 export class PausedTooLongError extends Error {
   override readonly name = 'PausedTooLongError';
   readonly code: string | undefined;
@@ -33,7 +23,7 @@ export class PausedTooLongError extends Error {
   }
 }
 
-/** Postgres refused to commit what it had taken: a deferred constraint, or a trigger that runs at the end. */
+/** Postgres refused the commit, because of a deferred constraint or a trigger. */
 export class CommitRefusedError extends Error {
   override readonly name = 'CommitRefusedError';
   readonly code: string | undefined;
@@ -44,33 +34,46 @@ export class CommitRefusedError extends Error {
     this.code = (cause as { code?: string }).code;
   }
 
-  /** Nothing else becomes one: a connection that broke during the commit says nothing about what was written. */
+  /**
+   * Wraps an error that Postgres reported. Any other error stays as it is, because a connection that broke
+   * during the commit does not show what was written.
+   */
   static of(error: unknown): unknown {
     return error instanceof Error && severityOf(error) === 'ERROR' ? new CommitRefusedError(error) : error;
   }
 }
 
-/** A statement had failed, and its error was not let through. */
+/** A statement failed, and its error was swallowed. */
 export class TransactionFailedError extends Error {
   override readonly name = 'TransactionFailedError';
 
   constructor() {
-    super('the transaction had failed, and the effect kept quiet about it');
+    super('the transaction had failed, and the effect swallowed the error');
   }
 }
 
 const ANSWER_MS_MAX = 3_000;
 
-/** What became of the connection, and what is to be said of the failure. */
+/** The state of the connection, and the error to report. */
 interface TransactionEnd {
   readonly isUsable: boolean;
   readonly error: unknown;
 }
 
 /**
- * Rolls back, where the connection can still be trusted with that.
+ * Ends a failed transaction: it rolls back if the connection can be trusted, and finds out who caused the
+ * failure.
  *
- * @param broken why the connection ended, as far as that is known by now
+ * The text of an error does not show whether the connection is lost, because a handler may throw anything.
+ * The connection does:
+ *
+ *   the connection was lost by a bound on pauses or transactions ─▶ PausedTooLongError
+ *                           by any other cause                   ─▶ ConnectionLostError: an outage
+ *   it answers a ROLLBACK                                        ─▶ the error as it is
+ *   it does not answer, but a second connection does             ─▶ a handler's statement was too slow
+ *
+ * @param broken returns why the connection was lost, as far as that is known
+ * @returns whether the connection is still usable, and the error to report
  */
 export async function endOf(
   pool: Pool,
@@ -79,11 +82,11 @@ export async function endOf(
   broken: () => Error | undefined,
 ): Promise<TransactionEnd> {
   const ended = broken();
-  // What ended the connection says more than the statement that found it ended.
+  // The cause of the loss says more than the statement that noticed it.
   if (ended !== undefined && classifyDatabaseError(ended) === 'timeout')
     return { isUsable: false, error: new PausedTooLongError(ended) };
   if (error instanceof HandlerError) return endOfHandler(pool, client, error, broken);
-  // Only an error that the server reported leaves a connection that can be trusted.
+  // Only after an error that the server reported can the connection be trusted.
   return { isUsable: severityOf(error) !== undefined && (await rollsBack(client)), error };
 }
 
@@ -98,7 +101,7 @@ async function endOfHandler(
   if (isFatal(cause) && isBoundMet) return { isUsable: false, error };
   const ended = broken();
   if (circumstances.isAbandoned === true) {
-    // Where Postgres is out of reach, the count of the attempt waits for it.
+    // If Postgres is out of reach, the count of the attempt will wait for it.
     await endStatement(pool, client);
     return { isUsable: false, error: ended === undefined ? error : new ConnectionLostError(ended) };
   }
@@ -111,14 +114,17 @@ async function endOfHandler(
   return { isUsable, error: isUsable ? error : new ConnectionLostError(broken() ?? cause) };
 }
 
-/** The client's own clock ran out, which may be a black hole or a statement without a bound on the server. */
+/**
+ * Whether the client's own timeout ended the wait: for a lost connection, or for a statement without a bound
+ * on the server.
+ */
 function isReadTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Query read timeout';
 }
 
 /**
- * Ends what is carried out on a connection that is about to be closed: closing it would not end a statement under way,
- * whose locks the next attempt would wait for.
+ * Ends the statement on a connection that is about to be closed. Closing alone would not end it, and the next
+ * attempt would wait for its locks.
  *
  * @returns whether Postgres answers
  */
@@ -129,7 +135,7 @@ async function endStatement(pool: Pool, client: PoolClient): Promise<boolean> {
     () => false,
   );
   let timer: NodeJS.Timeout | undefined;
-  // A pool may have no other connection to give, and wait for one without a bound.
+  // A pool may have no free connection, and would wait for one without a bound.
   const bound = new Promise<false>((resolve) => {
     timer = setTimeout(() => resolve(false), ANSWER_MS_MAX);
   });

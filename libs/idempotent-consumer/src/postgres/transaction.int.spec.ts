@@ -1,4 +1,4 @@
-/** Statements that are sent together: whichever of them fails, none stays. */
+/** Statements that are sent together: when one of them fails, none remains. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createPool } from '#postgres';
 import { createTestSystem, TcpProxy, type TestSystem, waitFor } from '#testing';
@@ -43,14 +43,14 @@ function run<T>(
 }
 
 describe('a transaction', () => {
-  it('commits what was sent together, and what goes with the commit', async () => {
+  it('commits statements that were sent together, and the one that goes with the commit', async () => {
     const work = (query: (statement: Statement) => Promise<unknown>): Promise<unknown> =>
       together([query(keep(1)), query(keep(2))]);
     await run(work, { last: keep(3) });
     expect(await kept()).toEqual([1, 2, 3]);
   });
 
-  it('sends what is not waited for while Postgres is still busy with what came before', async () => {
+  it('sends a statement while Postgres is still busy with the one before', async () => {
     let sent = '';
     const url = new URL(system.postgresUrl);
     const proxy = await TcpProxy.start(Number(url.port), (bytes) => {
@@ -78,12 +78,12 @@ describe('a transaction', () => {
     }
   });
 
-  it('sends nothing before it is open: behind a BEGIN that failed a statement would commit by itself', async () => {
+  it('sends no statement before it is open: behind a failed BEGIN it would commit by itself', async () => {
     await expect(run((query) => query(keep(1)), { begin: 'BEGIN NOTHING' })).rejects.toThrow('syntax error');
     expect(await kept()).toEqual([]);
   });
 
-  it('keeps nothing when one of those sent together fails, and tells of that one, in whatever order', async () => {
+  it('keeps nothing when one of several statements fails, and reports that one, in either order', async () => {
     await system.pool.query('INSERT INTO kept VALUES (1)');
     const orders: readonly (readonly [number, number])[] = [
       [1, 2],
@@ -92,7 +92,7 @@ describe('a transaction', () => {
     for (const [one, other] of orders) {
       const both = run((query) => {
         const first = query(keep(one));
-        // Listed the other way round than they are sent.
+        // The order of the list differs from that of sending.
         return together([query(keep(other)), first]);
       });
       await expect(both).rejects.toMatchObject({ code: UNIQUE_VIOLATION });
@@ -100,19 +100,19 @@ describe('a transaction', () => {
     }
   });
 
-  it('keeps nothing when what goes with the commit fails', async () => {
+  it('keeps nothing when the statement with the commit fails', async () => {
     await expect(run((query) => query(keep(1)), { last: keep(1) })).rejects.toMatchObject({
       code: UNIQUE_VIOLATION,
     });
     expect(await kept()).toEqual([]);
   });
 
-  it('fails when a statement failed and nobody said so: its COMMIT rolled back', async () => {
+  it('fails when the error of a statement was swallowed, because its COMMIT rolled back', async () => {
     const hushed = run((query) => query({ text: 'SELECT 1 / 0', values: [] }).catch(() => undefined));
-    await expect(hushed).rejects.toThrow('the effect kept quiet');
+    await expect(hushed).rejects.toThrow('the effect swallowed the error');
   });
 
-  it('gives connections back in order, whatever failed', async () => {
+  it('returns usable connections to the pool, whatever failed', async () => {
     for (let round = 0; round < 10; round++) {
       await expect(run((query) => together([query(keep(0)), query(keep(0))]))).rejects.toThrow(
         'duplicate key',

@@ -1,38 +1,42 @@
-/**
- * One transaction on a connection of its own, in few round trips.
- *
- * A batch waits for the answer to each round trip as long as this process has other work, which under load is longer than
- * Postgres takes. Three ways were thought of: every statement by itself (five trips a batch), the whole transaction as one
- * message that a failing statement ends (one, but then an effect could not read, nor the inbox look before it commits), and
- * this: statements that do not need each other's answers are sent together, where the pool's connections are opened with
- * `pipeline`. Only BEGIN is always heard first, while the work prepares its columns: a statement behind a BEGIN that failed
- * would commit by itself. The COMMIT goes out with the statement before it: Postgres may carry it out after this process has
- * died, which is the same to the messages as dying between the commit and their acks.
- *
- * A connection whose state is unknown (a time-out of ours, a broken socket, a failed rollback) is thrown away,
- * never handed to the next transaction.
- */
 import type { Pool, PoolClient, QueryResult, QueryResultRow } from 'pg';
 import { isFailedTransaction } from '#postgres';
 import type { Transaction } from '../effect.js';
 import { rootOf } from '../handler-error.js';
 import { CommitRefusedError, endOf, TransactionFailedError } from './transaction-end.js';
 
-/** A statement whose answer nobody reads. */
+/** A statement whose answer is not read. */
 export interface Statement {
   readonly text: string;
   readonly values: readonly unknown[];
 }
 
 /**
- * Runs `work` in a transaction and commits it.
+ * Runs `work` in a transaction of its own connection, in few round trips, and commits it.
+ *
+ * While this process has other work, a batch waits longer for each round trip than Postgres takes. Three
+ * designs were considered:
+ *
+ * - Each statement in a round trip of its own: five trips per batch.
+ * - The whole transaction as one message: one trip, but then an effect could not read, nor the inbox check
+ *   before it commits.
+ * - Statements that do not need each other's answers are sent together, if the pool's connections have
+ *   `pipeline`. This is the design in use.
+ *
+ * The answer to BEGIN is always awaited, while the work prepares its columns: a statement behind a failed
+ * BEGIN would commit by itself. The COMMIT is sent with the statement before it. Postgres may execute it
+ * after this process has died, which is the same as dying between the commit and the acks.
+ *
+ * A connection is discarded when its state is unknown: after a timeout of this process, a broken socket or a
+ * failed rollback. No other transaction uses it.
  *
  * @param begin the statement that opens it, for example `BEGIN`; it may take locks as well
- * @param work gives its result, and the statement that goes to Postgres together with the commit, if any
- * @param onBegun looks at the answers to `begin`, one for each statement; what it throws ends the transaction
- * @param ending `ROLLBACK` takes back what went well, too
- * @throws whatever `work` or Postgres throws; then nothing of it remains, except when the connection broke during
- *   the commit: then it may have been committed, so `work` must bear being repeated
+ * @param work returns its result, and optionally the statement that is sent together with the commit; it must
+ *   be repeatable
+ * @param onBegun checks the answers to `begin`, one for each statement; an error ends the transaction
+ * @param ending `ROLLBACK` rolls back a successful transaction, too
+ * @returns the result of `work`
+ * @throws the error of `work` or of Postgres. Then nothing remains, unless the connection broke during the
+ *   commit, which may have succeeded.
  */
 export async function inTransaction<T>(
   pool: Pool,
@@ -43,17 +47,17 @@ export async function inTransaction<T>(
   ending: 'COMMIT' | 'ROLLBACK' = 'COMMIT',
 ): Promise<T> {
   const client = await pool.connect();
-  // A connection that breaks between two statements says so here; unheard, it would end the process.
+  // A connection that breaks between two statements emits this; unhandled, it would end the process.
   const broken: { error?: Error } = {};
   const onError = (error: Error): void => {
-    // The first says why; that the connection has ended follows.
+    // The first error gives the cause; the end of the connection follows.
     broken.error ??= error;
   };
   client.on('error', onError);
   let discard = true;
   try {
     const opened = client.query(begin).then((answer) => {
-      // Several statements in one query have as many answers, which the type does not know.
+      // Several statements in one query have several answers, which the type does not know.
       onBegun([answer].flat());
     });
     const [, { result, last }] = await together([opened, work(transactionOn(client, streamId, opened))]);
@@ -71,9 +75,10 @@ export async function inTransaction<T>(
 }
 
 /**
- * Waits for all, whatever becomes of them: what is under way on a connection must be over before its transaction ends.
+ * Waits for all promises, whatever their outcomes. Statements on a connection must end before their
+ * transaction does.
  *
- * @throws what the first of them threw; rather not the mere echo of another's failure
+ * @throws the first error, preferably not one that only echoes another failure
  */
 export async function together<T extends readonly Promise<unknown>[] | []>(
   promises: T,
@@ -96,7 +101,7 @@ async function end(
     throw CommitRefusedError.of(error);
   });
   const [, { command }] = await together([sent, ended]);
-  // A transaction that failed is rolled back by a COMMIT, without an error.
+  // A COMMIT rolls a failed transaction back, without an error.
   if (command !== ending) throw new TransactionFailedError();
 }
 

@@ -1,4 +1,4 @@
-/** What an inbox and its decider must do, whatever they keep their rows in. Run for each implementation. */
+/** The contract of an inbox and its decider, as tests for each implementation. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BatchProcessor } from '../batch-processor.js';
 import type { BatchInbox } from '../batch-inbox.js';
@@ -13,12 +13,12 @@ import { Poison, RetryLater } from '../verdict.js';
 
 /** One implementation. */
 export interface Implementation {
-  /** An inbox that nothing was ever delivered to. */
+  /** Returns an inbox without any deliveries. */
   inboxFor(
     effect: Effect<string> | EventEffect<string>,
     handler: HandlerSettings,
   ): Promise<BatchInbox<string>>;
-  /** The ids that were kept by `keep`, in that inbox, sorted. */
+  /** Returns the ids that `keep` wrote in that inbox, sorted. */
   kept(): Promise<string[]>;
   dispose(): Promise<void>;
 }
@@ -31,7 +31,7 @@ const EPOCH_MS = Date.parse('2026-11-22T10:00:00Z');
 const ATTEMPTS_MAX = 3;
 const STREAM_ID = 1;
 
-/** A message of the tests: `id/content`, whose digest follows from its content. */
+/** A delivery of the tests. Its body is `id/content`, and its digest follows from the content. */
 export function deliveryOf(seq: number, body: string, changes: Partial<Delivery> = {}): Delivery {
   const nothing = (): undefined => undefined;
   return {
@@ -42,7 +42,7 @@ export function deliveryOf(seq: number, body: string, changes: Partial<Delivery>
   };
 }
 
-/** Reads it. A body without an id is poison. */
+/** Reads such a delivery. A body without an id is poison. */
 export function messageOf(delivery: Delivery): Message<string> | undefined {
   const [id = '', content = ''] = Buffer.from(delivery.data).toString().split('/');
   if (id === '') return undefined;
@@ -53,7 +53,7 @@ async function keep(event: string, transaction: Transaction): Promise<void> {
   await transaction.query(KEEP, [event]);
 }
 
-/** An implementation, and what a case does with it. */
+/** An implementation, and the actions of a case. */
 class Fixture {
   inbox!: BatchInbox<string>;
   decider!: Decider;
@@ -61,7 +61,7 @@ class Fixture {
 
   constructor(readonly on: Implementation) {}
 
-  /** Begins with an empty inbox. The handler keeps the id of its event when none is given. */
+  /** Begins with an empty inbox. The default handler keeps the id of its event. */
   async begin(
     applyOne: EventEffect<string>['applyOne'] = ({ event }, transaction) => keep(event, transaction),
     handlerMsMax = 10_000,
@@ -74,7 +74,7 @@ class Fixture {
     this.decider = new BatchProcessor(this.inbox, read, new OutageGate(observe), settings, observe);
   }
 
-  /** Delivers together. @returns what became of each, in the order given */
+  /** Delivers messages together. @returns their outcomes, in the order given */
   async decide(...bodies: readonly (readonly [seq: number, body: string])[]): Promise<Outcome[]> {
     const deliveries = bodies.map(([seq, body]) => deliveryOf(seq, body));
     const outcomes = await this.decider.process(STREAM_ID, deliveries);
@@ -92,9 +92,9 @@ class Fixture {
   }
 }
 
-/** By what an implementation does. */
+/** The cases, by what an implementation does. */
 const CASES: Readonly<Record<string, (fixture: Fixture) => Promise<void>>> = {
-  'takes the first of an id, counts its repeats, and knows what it settled': async (fixture) => {
+  'stores the first message of an id, counts its repeats, and recognizes redeliveries': async (fixture) => {
     await fixture.begin();
     const batch = [
       [1, 'a'],
@@ -110,14 +110,16 @@ const CASES: Readonly<Record<string, (fixture: Fixture) => Promise<void>>> = {
       { kind: 'stored' },
       { kind: 'dead-letter', reason: 'no_id' },
     ]);
-    expect((await fixture.decide(...batch)).map(({ kind }) => kind)).toEqual(Array(5).fill('settled'));
+    expect((await fixture.decide(...batch)).map(({ kind }) => kind)).toEqual(
+      Array(5).fill('already-processed'),
+    );
     expect(await fixture.decide([6, 'b'], [7, 'c'])).toEqual([
       { kind: 'duplicate', conflict: false },
       { kind: 'stored' },
     ]);
     expect(await fixture.on.kept()).toEqual(['a', 'b', 'c']);
   },
-  'gives up the one that fails, after its attempts, and keeps its neighbours and nothing of it': async (
+  'turns a message that fails into a dead letter after its attempts, and stores its neighbours': async (
     fixture,
   ) => {
     await fixture.begin(async ({ event }, transaction) => {
@@ -132,10 +134,12 @@ const CASES: Readonly<Record<string, (fixture: Fixture) => Promise<void>>> = {
     expect(await fixture.decide([2, 'bad'])).toMatchObject([{ kind: 'retry' }]);
     expect(await fixture.decide([2, 'bad'])).toEqual([{ kind: 'dead-letter', reason: 'effect_failed' }]);
     expect(fixture.deadLetters()).toEqual(['2 effect_failed: a bug']);
-    expect(await fixture.decide([2, 'bad'])).toEqual([{ kind: 'settled' }]);
+    expect(await fixture.decide([2, 'bad'])).toEqual([{ kind: 'already-processed' }]);
     expect(await fixture.on.kept()).toEqual(['a', 'b']);
   },
-  'takes an id whose first message was given up, when another message brings it': async (fixture) => {
+  'stores an id whose first message became a dead letter, when another message brings it': async (
+    fixture,
+  ) => {
     let fails = true;
     await fixture.begin(async ({ event }, transaction) => {
       if (fails) throw new Poison('not_yet', 'it was too early');
@@ -144,35 +148,36 @@ const CASES: Readonly<Record<string, (fixture: Fixture) => Promise<void>>> = {
     expect(await fixture.decide([1, 'a'])).toEqual([{ kind: 'dead-letter', reason: 'not_yet' }]);
     expect(fixture.deadLetters()).toEqual(['1 not_yet: it was too early']);
     fails = false;
-    expect(await fixture.decide([1, 'a'], [2, 'a'])).toEqual([{ kind: 'settled' }, { kind: 'stored' }]);
+    expect(await fixture.decide([1, 'a'], [2, 'a'])).toEqual([
+      { kind: 'already-processed' },
+      { kind: 'stored' },
+    ]);
     expect(await fixture.on.kept()).toEqual(['a']);
   },
-  'has an event come again after exactly the time that its handler asks for, and counts nothing': async (
-    fixture,
-  ) => {
+  'has an event come again after exactly the delay of RetryLater, and counts no attempt': async (fixture) => {
     await fixture.begin(() => Promise.reject(new RetryLater(4_321)));
     for (let n = 0; n <= ATTEMPTS_MAX; n++)
       expect(await fixture.decide([1, 'a'])).toEqual([{ kind: 'retry', delayMs: 4_321 }]);
   },
-  'leaves a handler that does not return, and names the bound': async (fixture) => {
+  'abandons a handler that does not return, and names its time limit': async (fixture) => {
     await fixture.begin(() => new Promise(() => undefined), 100);
     for (let n = 1; n < ATTEMPTS_MAX; n++)
       expect(await fixture.decide([1, 'a'])).toMatchObject([{ kind: 'retry' }]);
     expect(await fixture.decide([1, 'a'])).toEqual([{ kind: 'dead-letter', reason: 'too_slow' }]);
     expect(fixture.deadLetters()[0]).toContain('handler "keeper" did not return within 100 ms');
   },
-  'keeps nothing where a handler kept quiet about a statement that failed, and says so': async (fixture) => {
+  'keeps nothing of a handler that swallowed an error of a statement, and reports that': async (fixture) => {
     await fixture.begin(async ({ event }, transaction) => {
       await keep(event, transaction);
       await transaction.query(REFUSED).catch(() => undefined);
     });
     for (let n = 0; n < ATTEMPTS_MAX; n++) await fixture.decide([1, 'a']);
     expect(fixture.deadLetters()[0]).toMatch(
-      /^1 effect_failed: a statement of handler "keeper" failed, and .* kept quiet/,
+      /^1 effect_failed: a statement of handler "keeper" failed, and .* swallowed the error/,
     );
     expect(await fixture.on.kept()).toEqual([]);
   },
-  'does not carry out a statement that comes after the end of its call': async (fixture) => {
+  'does not execute a statement that comes after the end of its call': async (fixture) => {
     let late = Promise.resolve();
     await fixture.begin(async ({ event }, transaction) => {
       await keep(event, transaction);
@@ -204,7 +209,9 @@ const CASES: Readonly<Record<string, (fixture: Fixture) => Promise<void>>> = {
       );
     expect(await fixture.on.kept()).toEqual(['a']);
   },
-  'gives up what ended the process again and again, and clears its attempts': async (fixture) => {
+  'turns a message that repeatedly ended the process into a dead letter, and clears its attempts': async (
+    fixture,
+  ) => {
     await fixture.begin();
     for (let n = 0; n < ATTEMPTS_MAX; n++) await fixture.inbox.startAttempt(STREAM_ID, 1);
     const outcomes = await fixture.decider.processSuspect(
@@ -214,7 +221,7 @@ const CASES: Readonly<Record<string, (fixture: Fixture) => Promise<void>>> = {
     expect(outcomes).toEqual(new Map([[1, { kind: 'dead-letter', reason: 'process_ended' }]]));
     expect(await fixture.inbox.startAttempt(STREAM_ID, 1)).toEqual({ started: 1, finished: 0 });
   },
-  'counts attempts that began and ended, and takes back the start of one': async (fixture) => {
+  'counts attempts that began and ended, and withdraws the start of one': async (fixture) => {
     await fixture.begin();
     expect(await fixture.inbox.startAttempt(STREAM_ID, 1)).toEqual({ started: 1, finished: 0 });
     expect(await fixture.inbox.failAttempt(STREAM_ID, 1, 'because')).toBe(1);
@@ -223,17 +230,17 @@ const CASES: Readonly<Record<string, (fixture: Fixture) => Promise<void>>> = {
     expect(await fixture.inbox.startAttempt(STREAM_ID, 1)).toEqual({ started: 2, finished: 1 });
     expect(await fixture.inbox.failAttempt(STREAM_ID, 2, 'without a start')).toBe(1);
   },
-  'knows over which messages the work came to no end': async (fixture) => {
+  'knows the messages whose work never ended': async (fixture) => {
     await fixture.begin();
     const { inbox } = fixture;
     expect(await inbox.watch(STREAM_ID, [1, 2])).toEqual(new Set([1, 2]));
     await inbox.endWatch(STREAM_ID, [1]);
     expect(await inbox.watch(STREAM_ID, [1, 2, 3])).toEqual(new Set([1, 3]));
-    // One that failed by itself is known, too, and keeps its count.
+    // A message that failed alone is known, too, and keeps its count.
     expect(await inbox.failAttempt(STREAM_ID, 3, 'because')).toBe(1);
     await inbox.endWatch(STREAM_ID, [3]);
     expect(await inbox.watch(STREAM_ID, [3])).toEqual(new Set());
-    // What is withdrawn was no more than watched.
+    // A withdrawn attempt leaves no more than the note of `watch`.
     await inbox.startAttempt(STREAM_ID, 4);
     await inbox.withdrawAttempt(STREAM_ID, 4);
     expect(await inbox.watch(STREAM_ID, [4])).toEqual(new Set([4]));
@@ -247,7 +254,7 @@ const CASES: Readonly<Record<string, (fixture: Fixture) => Promise<void>>> = {
   },
 };
 
-/** Holds an implementation to the contract of `Decider` and `BatchInbox`. */
+/** Checks an implementation against the contract of `Decider` and `BatchInbox`. */
 export function deciderConformance(name: string, open: () => Promise<Implementation>): void {
   describe(name, () => {
     let fixture: Fixture;

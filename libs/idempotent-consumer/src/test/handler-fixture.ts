@@ -1,4 +1,3 @@
-/** A consumer with a handler of the test's own, on a real broker and a real Postgres. */
 import { AckPolicy, type ConsumerInfo, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/nats-core';
 import { Module, type Provider, type Type } from '@nestjs/common';
@@ -24,12 +23,12 @@ import { Inbox } from '../postgres/inbox.js';
 import { createInbox } from '../postgres/create-inbox.js';
 import { type InboxTables, inboxTables } from '../postgres/inbox-tables.js';
 
-/** What a test may change. */
+/** What a test may change of the consumer. */
 export interface HandlerOptions {
   readonly settings?: Partial<ConsumerSettings & ProcessorSettings>;
-  /** Bounds that the pool's connections carry; none when left out. */
+  /** Bounds of the pool's connections. By default there are none. */
   readonly pool?: pg.PoolConfig;
-  /** How deliveries are read; `decode` of the fixture when left out. */
+  /** How deliveries are read. The default is `decode` of the fixture. */
   readonly decode?: Decoder<string>;
 }
 
@@ -67,8 +66,8 @@ const HISTORY: StreamHistory = {
   started: () => Promise.resolve(),
 };
 
-function refuseToMake(): Promise<never> {
-  return Promise.reject(new Error('not allowed to make the consumer'));
+function refuseToCreate(): Promise<never> {
+  return Promise.reject(new Error('not allowed to create the consumer'));
 }
 
 /** The subject's second token is the topic, the body the id. */
@@ -78,9 +77,9 @@ const decode: Decoder<string> = (delivery) => {
   return { ok: true, message: { delivery, topic, eventId, digest: 1n, event: eventId } };
 };
 
-/** A system whose consumer calls a handler of the test's own. */
+/** A consumer with a handler of the test's own, on a real broker and a real Postgres. */
 export class HandlerFixture {
-  readonly told: ConsumerEvent[] = [];
+  readonly observed: ConsumerEvent[] = [];
   /** The subject's second token is the topic, and the body the id. */
   readonly decode: Decoder<string> = decode;
   private stopRunning: (() => Promise<void>) | undefined;
@@ -91,14 +90,20 @@ export class HandlerFixture {
     private readonly tables: InboxTables,
   ) {}
 
-  /** Makes the system, and a table `kept` for handlers to write ids to: applied twice, one is there twice. */
+  /**
+   * Creates the system, and a table `kept` to which handlers write ids. Nothing makes them unique, so a
+   * repeated effect shows.
+   */
   static async create(ackWaitMs = ACK_WAIT_MS): Promise<HandlerFixture> {
     const system = await createTestSystem({ ackWaitMs });
     await system.pool.query('CREATE TABLE public.kept (id text NOT NULL)');
     return new HandlerFixture(system, await createInbox(system.pool, { consumer: 'test' }));
   }
 
-  /** Starts a consumer whose handler takes batches. Nothing is stored before, so no event is known to be good. */
+  /**
+   * Starts a consumer whose handler takes batches. Nothing was stored before, so no message is known to be
+   * good.
+   */
   async start(apply: Effect<string>['apply'], options: HandlerOptions = {}): Promise<void> {
     await this.startWith({ apply }, options);
   }
@@ -123,7 +128,7 @@ export class HandlerFixture {
         processor: new BatchProcessor(inbox, options.decode ?? decode, gate, settings, this.observe),
         gate,
         history: HISTORY,
-        recreate: refuseToMake,
+        recreate: refuseToCreate,
         observe: this.observe,
       },
       settings,
@@ -132,7 +137,10 @@ export class HandlerFixture {
     await consumer.start();
   }
 
-  /** Starts an application of Nest with these controllers. The pattern of a handler is the name of its consumer. */
+  /**
+   * Starts an application of Nest with these controllers. The pattern of a handler is the name of its
+   * consumer.
+   */
   async startNest(
     controllers: readonly Type[],
     decoder: Decoder<unknown>,
@@ -149,7 +157,7 @@ export class HandlerFixture {
       tablesOf: (pattern) => this.tablesOf(pattern),
       historyOf: () => HISTORY,
       prepare: () => Promise.resolve(),
-      recreate: refuseToMake,
+      recreate: refuseToCreate,
       observerOf: () => this.observe,
       ...options.transport,
       settings: { ...SETTINGS, ...options.transport?.settings },
@@ -178,12 +186,12 @@ export class HandlerFixture {
     await createInbox(pool, { consumer: name });
   }
 
-  /** The inbox of a handler: `store` is the consumer that every system has, others were added. */
+  /** Returns the inbox of a handler. `store` is the consumer that every system has; others were added. */
   tablesOf(pattern: string): InboxTables {
     return pattern === 'store' ? this.tables : inboxTables({ consumer: pattern });
   }
 
-  /** How many rows a table of a handler's inbox has. */
+  /** Returns how many rows a table of a handler's inbox has. */
   async rowsOf(pattern: string, table: 'key' | 'duplicate' | 'deadLetter'): Promise<number> {
     const { rows } = await this.system.pool.query<{ count: number }>(
       `SELECT count(*)::int AS count FROM ${this.tablesOf(pattern)[table]}`,
@@ -191,7 +199,7 @@ export class HandlerFixture {
     return rows[0]?.count ?? 0;
   }
 
-  private readonly observe = (event: ConsumerEvent): void => void this.told.push(event);
+  private readonly observe = (event: ConsumerEvent): void => void this.observed.push(event);
 
   private createPool(config: pg.PoolConfig = {}): pg.Pool {
     this.pool = new pg.Pool({ connectionString: this.system.postgresUrl, max: 6, ...config });
@@ -207,7 +215,7 @@ export class HandlerFixture {
     await jetstream(this.system.connection).publish(`${this.system.subjectPrefix}.${topic}`, body);
   }
 
-  /** What handlers kept, sorted. */
+  /** Returns the ids that handlers kept, sorted. */
   async kept(): Promise<string[]> {
     const { rows } = await this.system.pool.query<{ id: string }>('SELECT id FROM public.kept ORDER BY id');
     return rows.map(({ id }) => id);
@@ -220,23 +228,23 @@ export class HandlerFixture {
     return rows;
   }
 
-  /** Waits until so many events are kept and given up. @returns the dead letters */
-  async settled(kept: number, dead: number, withinMs = 30_000): Promise<DeadLetterRow[]> {
+  /** Waits until this many events are kept and this many are dead letters. @returns the dead letters */
+  async settled(kept: number, dead: number, timeoutMs = 30_000): Promise<DeadLetterRow[]> {
     await waitFor(
       async () => (await this.kept()).length >= kept && (await this.deadLetters()).length >= dead,
-      { timeoutMs: withinMs, describe: `${kept} events kept and ${dead} dead letters` },
+      { timeoutMs, describe: `${kept} events kept and ${dead} dead letters` },
     );
     return this.deadLetters();
   }
 
-  /** The consumer, as the broker shows it. */
+  /** Returns the consumer, as the broker reports it. */
   async info(): Promise<ConsumerInfo> {
     const { connection, streamName, consumerName } = this.system;
     const manager = await jetstreamManager(connection, { checkAPI: false });
     return manager.consumers.info(streamName, consumerName);
   }
 
-  /** Waits until the broker has an answer to every message. */
+  /** Waits until every message is settled. */
   async nothingUnsettled(): Promise<void> {
     const unsettled = async (): Promise<number> => {
       const { num_pending: pending, num_ack_pending: unacked } = await this.info();
@@ -244,12 +252,12 @@ export class HandlerFixture {
     };
     await waitFor(async () => (await unsettled()) === 0, {
       timeoutMs: 20_000,
-      describe: 'all to be settled',
+      describe: 'every message to be settled',
     });
   }
 
-  hasTold(type: ConsumerEvent['type']): boolean {
-    return this.told.some((event) => event.type === type);
+  hasObserved(type: ConsumerEvent['type']): boolean {
+    return this.observed.some((event) => event.type === type);
   }
 
   async stop(): Promise<void> {

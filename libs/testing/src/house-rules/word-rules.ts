@@ -13,6 +13,7 @@ export const FOLDERS: readonly string[] = [
   'libs/broker/',
   'libs/config/',
   'libs/contracts/',
+  'libs/idempotent-consumer/',
   'libs/local-cluster/',
   'libs/observability/',
   'libs/testing/',

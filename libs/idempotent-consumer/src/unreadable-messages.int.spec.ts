@@ -1,4 +1,4 @@
-/** One bad message in a batch costs the others nothing: what cannot be read is written down apart from them. */
+/** Unreadable messages cost the rest of their batch nothing: they are recorded in a separate transaction. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Decoder } from './delivery.js';
 import { HandlerFixture } from './test/handler-fixture.js';
@@ -17,7 +17,7 @@ const OWN_EXCLUSIVE_LOCKS = `
 SELECT count(*)::int AS count FROM pg_locks
 WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND pid = pg_backend_pid()`;
 
-describe('a batch with messages that cannot be read', () => {
+describe('a batch with unreadable messages', () => {
   it('excludes no other batch while the handler is called for the rest', async () => {
     const decode: Decoder<string> = (delivery) => {
       const read = fixture.decode(delivery);

@@ -1,26 +1,26 @@
-/**
- * Deliveries that wait for their transaction.
- *
- * A lone event, when nothing is at work and nothing was just before, does not wait for company. Else a batch is taken as
- * soon as it is full (of messages, or of bytes), or the oldest delivery has waited long enough. While transactions are at work,
- * deliveries gather here, so batches grow with the load.
- */
 import type { Delivery } from './delivery.js';
 
 /** When a batch is full, or has waited long enough. */
 export interface BatchBounds {
   /** Messages in one transaction, at most. */
   readonly batchSize: number;
-  /** Bytes of their bodies, at most; one that is larger goes alone. */
+  /** Bytes of their bodies, at most. A larger message forms a batch of its own. */
   readonly batchBytes: number;
-  /** How long a batch that is not full waits for more. */
+  /** How long a batch that is not full waits for more messages. */
   readonly batchWaitMs: number;
 }
 
-/** Deliveries in order of arrival. The bound is kept by whoever asks the broker for more. */
-export class Intake {
+/**
+ * Deliveries that wait for their transaction, in order of arrival.
+ *
+ * A lone event does not wait while no transaction is open and no batch was taken just before. Otherwise a
+ * batch is taken as soon as it is full (of messages, or of bytes), or the oldest delivery has waited long
+ * enough. Deliveries gather here while transactions run, so batches grow with the load. The buffer has no
+ * bound of its own: the consumer requests only as many deliveries as it has room for.
+ */
+export class BatchBuffer {
   private waiting: Delivery[] = [];
-  /** When the oldest that waits came; behind a full batch, when that was taken. */
+  /** When the oldest waiting delivery arrived; after a full batch, when that batch was taken. */
   private sinceMs = 0;
   private takenMs = -Infinity;
   private waitingBytes = 0;
@@ -28,7 +28,7 @@ export class Intake {
 
   constructor(private readonly bounds: BatchBounds) {}
 
-  /** Takes a delivery in. */
+  /** Adds a delivery. */
   add(delivery: Delivery): void {
     this.waitingBytes += delivery.data.length;
     if (this.waiting.push(delivery) === 1) this.sinceMs = performance.now();
@@ -38,8 +38,8 @@ export class Intake {
   /**
    * Waits for a batch.
    *
-   * @param isIdle whether nothing is at work
-   * @returns at least one delivery and at most a batch, or none when `signal` is aborted
+   * @param isIdle whether no transaction is open
+   * @returns at least one delivery and at most a full batch; an empty array when `signal` is aborted
    */
   async take(signal: AbortSignal, isIdle: () => boolean = () => false): Promise<Delivery[]> {
     while (!signal.aborted) {
@@ -53,7 +53,7 @@ export class Intake {
     return [];
   }
 
-  /** Gives up everything that waits. */
+  /** Removes and returns all waiting deliveries. */
   clear(): Delivery[] {
     return this.remove(this.waiting.length);
   }
@@ -70,7 +70,7 @@ export class Intake {
     return this.waiting.length >= this.bounds.batchSize || this.waitingBytes >= this.bounds.batchBytes;
   }
 
-  /** One is always taken, however large. */
+  /** At least one delivery is taken, however large it is. */
   private batchLength(): number {
     const { batchSize, batchBytes } = this.bounds;
     let bytes = 0;
@@ -88,7 +88,7 @@ export class Intake {
     return removed;
   }
 
-  private async changed(withinMs: number, signal: AbortSignal): Promise<void> {
+  private async changed(timeoutMs: number, signal: AbortSignal): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     let wake = (): void => undefined;
     await new Promise<void>((resolve) => {
@@ -97,7 +97,7 @@ export class Intake {
       };
       this.wake = wake;
       signal.addEventListener('abort', wake);
-      if (Number.isFinite(withinMs)) timer = setTimeout(wake, withinMs);
+      if (Number.isFinite(timeoutMs)) timer = setTimeout(wake, timeoutMs);
     });
     clearTimeout(timer);
     signal.removeEventListener('abort', wake);

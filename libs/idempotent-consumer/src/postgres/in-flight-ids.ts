@@ -1,13 +1,15 @@
-/** The ids that batches of this process are deciding on, so that no two of them wait for each other in Postgres. */
 import type { Message } from '../delivery.js';
 
-/** Ids at work, a set for each batch. */
-export class IdsAtWork {
+/**
+ * The ids that batches of this process are deciding on, one set for each batch. With them, no two batches
+ * wait for each other in Postgres.
+ */
+export class InFlightIds {
   private readonly batches = new Set<ReadonlySet<string>>();
 
   /**
-   * Takes the messages of a batch whose ids no other batch has, and keeps their ids until `release` is called. Where that
-   * would leave out more than half of them, it takes all: a batch should not be put off for the sake of a few.
+   * Takes the messages of a batch whose ids are not in flight, and keeps their ids until `release` is called.
+   * If that would leave out more than half of them, it takes all: a few ids must not delay a whole batch.
    */
   take<E>(messages: readonly Message<E>[]): { taken: readonly Message<E>[]; release: () => void } {
     const taken = messages.filter((message) => !this.has(identityOf(message)));
@@ -23,7 +25,7 @@ export class IdsAtWork {
   }
 }
 
-/** A topic has no space in it. */
+/** A topic contains no space. */
 function identityOf({ topic, eventId }: Message<unknown>): string {
   return `${topic} ${eventId}`;
 }

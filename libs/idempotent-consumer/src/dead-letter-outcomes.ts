@@ -1,12 +1,14 @@
-/** Dead letters: told when they are written, and what becomes of those that could not be written. */
 import type { PoisonMessage } from './delivery.js';
 import type { OutageGate } from './outage-gate.js';
 import { type Failure, type Observer, type Outcome, putBack } from './outcome.js';
 
 type Outcomes = Map<number, Outcome>;
 
-/** See the head of this file. */
-export class Burial {
+/**
+ * Dead letters: it reports those that were written, and decides what happens to those that could not be
+ * written.
+ */
+export class DeadLetterOutcomes {
   constructor(
     private readonly attempt: (
       streamId: number,
@@ -16,22 +18,25 @@ export class Burial {
     private readonly observe: Observer,
   ) {}
 
-  /** Dead letters that could not be written. One that Postgres refuses must not hold up the others, nor be lost. */
-  async settle(streamId: number, poison: readonly PoisonMessage[], error: unknown): Promise<Outcomes> {
-    if (poison.length > 1) return this.settleEach(streamId, poison, error);
+  /**
+   * Handles dead letters that could not be written together. One that Postgres refuses must neither block the
+   * others nor be lost, so each is written by itself.
+   */
+  async afterFailure(streamId: number, poison: readonly PoisonMessage[], error: unknown): Promise<Outcomes> {
+    if (poison.length > 1) return this.writeEach(streamId, poison, error);
     await this.gate.waitForStore(error, 0);
     return putBack(poison.map(({ delivery }) => delivery.seq));
   }
 
-  /** Tells the observer of those that were written. */
-  tell(poison: readonly PoisonMessage[], outcomes: ReadonlyMap<number, Outcome>): void {
+  /** Reports the dead letters that were written to the observer. */
+  report(poison: readonly PoisonMessage[], outcomes: ReadonlyMap<number, Outcome>): void {
     for (const { delivery, reason, detail } of poison) {
       if (outcomes.get(delivery.seq)?.kind !== 'dead-letter') continue;
       this.observe({ type: 'dead-letter', seq: delivery.seq, reason, detail });
     }
   }
 
-  private async settleEach(
+  private async writeEach(
     streamId: number,
     poison: readonly PoisonMessage[],
     failure: unknown,
@@ -41,8 +46,8 @@ export class Burial {
     for (const one of poison) {
       const tried = await this.attempt(streamId, [one]);
       if (!(tried instanceof Map)) error = tried.error;
-      const settled = tried instanceof Map ? tried : putBack([one.delivery.seq]);
-      for (const [seq, outcome] of settled) outcomes.set(seq, outcome);
+      const outcomesOfOne = tried instanceof Map ? tried : putBack([one.delivery.seq]);
+      for (const [seq, outcome] of outcomesOfOne) outcomes.set(seq, outcome);
     }
     const isAnyWritten = [...outcomes.values()].some(({ kind }) => kind !== 'retry');
     if (!isAnyWritten) await this.gate.waitForStore(error, 0);

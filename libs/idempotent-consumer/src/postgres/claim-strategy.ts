@@ -1,0 +1,58 @@
+/**
+ * How an inbox claims ids:
+ *
+ * - `plain`: it inserts the ids. This is the cheapest strategy while nothing is repeated.
+ * - `lookup`: it looks each id up first, and leaves out known ones. This suits repeats of stored events.
+ * - `defer`: in addition, ids that another batch of this process decides on go into a later batch. This suits
+ *   repeats shortly after each other, which would otherwise have batches wait for each other in Postgres.
+ * - `wait`: in addition, `ON CONFLICT` waits for other transactions that claim an id at the same moment. This
+ *   suits repeats that are spread over workers.
+ *
+ * In every strategy the unique constraint decides; the strategy affects only the cost.
+ */
+export type ClaimStrategy = (typeof STRATEGIES)[number];
+
+const STRATEGIES = ['plain', 'lookup', 'defer', 'wait'] as const;
+/** A batch that is decided twice costs more than this many batches lose to a careful strategy. */
+const KEPT_BATCHES = 64;
+
+/**
+ * Chooses the claim strategy of each batch: the cheapest one that has lately been enough.
+ *
+ *   plain ──▶ lookup ──▶ defer ──▶ wait        one step further whenever the unique constraint refused a batch
+ *
+ * A refused batch is decided once more, which doubles its cost, while a careful strategy costs every batch a
+ * little. So a strategy that was enough is kept for some batches, and then the one before it is tried.
+ */
+export class ClaimStrategyChoice {
+  private level = 0;
+  private left = KEPT_BATCHES;
+
+  /** The strategy for the next batch. */
+  get current(): ClaimStrategy {
+    return STRATEGIES[this.level] ?? 'wait';
+  }
+
+  /**
+   * Notes that a batch was refused. Batches that run together are refused together, so only the first refusal
+   * counts.
+   */
+  wasRefused(strategy: ClaimStrategy): void {
+    if (strategy === this.current && strategy !== 'wait') this.level++;
+    this.left = KEPT_BATCHES;
+  }
+
+  /**
+   * Notes that a batch was decided. @param hadRepeats whether ids of it were known; it is called only where
+   * that matters
+   */
+  wasAccepted(strategy: ClaimStrategy, hadRepeats: () => boolean): void {
+    if (strategy !== this.current || strategy === 'plain') return;
+    // Without the lookup, each of these batches would have been refused.
+    if (strategy === 'lookup' && hadRepeats()) this.left = KEPT_BATCHES;
+    else if (--this.left === 0) {
+      this.level--;
+      this.left = KEPT_BATCHES;
+    }
+  }
+}
