@@ -1,4 +1,4 @@
-/** Columns against Postgres itself: what it receives in binary is what it receives as text. */
+/** Postgres receives the same values from a binary column as from an array as text. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createTestSystem, type TestSystem } from '#testing';
@@ -22,7 +22,7 @@ afterAll(async () => {
   await system.dispose();
 });
 
-/** Whether Postgres finds the column and the driver's own array of the same values equal. */
+/** Whether Postgres considers the column equal to the driver's own array of the same values. */
 async function isReceived(type: string, column: Buffer, values: readonly unknown[]): Promise<boolean> {
   const { rows } = await system.pool.query<{ same: boolean }>(
     `SELECT $1::${type}[] IS NOT DISTINCT FROM $2::${type}[] AS same`,
@@ -55,8 +55,8 @@ const instant = fc.date({
   noInvalidDate: true,
 });
 
-describe('a column', () => {
-  it('of text is received, with nulls and quotes', async () => {
+describe('a binary column', () => {
+  it('of text arrives unchanged, with nulls and quotes', async () => {
     await expectReceived(
       'text',
       fc.option(fc.oneof(storable, fc.constantFrom('NULL', '"', '\\', '{,}', ''))),
@@ -64,7 +64,7 @@ describe('a column', () => {
     );
   });
 
-  it('of ASCII is received, short and long', async () => {
+  it('of ASCII texts arrives unchanged, short and long', async () => {
     const ascii = fc.string({ unit: 'binary-ascii', maxLength: 600 }).filter((text) => !text.includes('\0'));
     await expectReceived(
       'text',
@@ -73,7 +73,7 @@ describe('a column', () => {
     );
   });
 
-  it('of whole numbers is received, up to the largest', async () => {
+  it('of integers arrives unchanged, up to the largest', async () => {
     await expectReceived('bigint', fc.maxSafeInteger(), bigintColumn);
     await expectReceived(
       'bigint',
@@ -85,7 +85,7 @@ describe('a column', () => {
     expect(() => bigintColumn([0.5])).toThrow(RangeError);
   });
 
-  it('of JSON is received, with nulls', async () => {
+  it('of JSON arrives unchanged, with nulls', async () => {
     const text = fc.option(
       fc.oneof(
         fc.constant('{"a":"é\\n\\"","b":[1.50,null]}'),
@@ -95,11 +95,11 @@ describe('a column', () => {
     await expectReceived('jsonb', text, jsonbColumn);
   });
 
-  it('of truth values is received', async () => {
+  it('of booleans arrives unchanged', async () => {
     await expectReceived('boolean', fc.boolean(), booleanColumn);
   });
 
-  it('of instants is received to the microsecond, in every year that is stored', async () => {
+  it('of instants arrives exact to the microsecond, in every year that can be stored', async () => {
     const text = fc
       .tuple(instant, fc.nat(999))
       .map(([date, micros]) => date.toISOString().replace('Z', `${String(micros).padStart(3, '0')}Z`));
@@ -112,7 +112,7 @@ describe('a column', () => {
       expect(() => instantColumn([other])).toThrow(RangeError);
   });
 
-  it('of milliseconds is received', async () => {
+  it('of milliseconds arrives unchanged', async () => {
     const ms = fc.date({ min: new Date('1990-01-01'), max: new Date('2200-01-01'), noInvalidDate: true });
     await expectReceived(
       'timestamptz',
@@ -122,7 +122,7 @@ describe('a column', () => {
     );
   });
 
-  it('of nothing is an empty array', async () => {
+  it('without values arrives as an empty array', async () => {
     expect(await isReceived('text', textColumn([]), [])).toBe(true);
     const { rows } = await system.pool.query<{ length: number }>('SELECT cardinality($1::text[]) AS length', [
       textColumn([]),
@@ -132,7 +132,7 @@ describe('a column', () => {
 });
 
 describe('readBigints', () => {
-  it('reads what array_agg gives back', async () => {
+  it('reads the text of an array that array_agg returns, also of an empty one', async () => {
     const { rows } = await system.pool.query<{ some: string; none: string | null }>(
       'SELECT array_agg(n)::text AS some, array_agg(n) FILTER (WHERE n > 9)::text AS none FROM generate_series(1, 3) n',
     );

@@ -1,10 +1,11 @@
 /**
  * The columns of a batch, as Postgres receives arrays in its binary form.
  *
- * Three ways to hand a thousand rows to one statement were measured beside each other: arrays as text (what the driver
- * makes of a JavaScript array), one JSON document, and arrays in binary. As text each element is escaped here, and looked
- * at character by character there; binary elements are copied. A driver sends a Buffer in binary form by itself, so each
- * column is one Buffer. The form is that of `array_recv` and the `_recv` function of each type in Postgres' sources.
+ * Three ways to pass a thousand rows to one statement were measured against each other. The first is arrays as text,
+ * which the driver makes of a JavaScript array. The others are one JSON document, and arrays in binary. As text, each
+ * element is escaped here and parsed character by character there, while binary elements are copied. A driver sends a
+ * Buffer in binary form, so each column is one Buffer. The format is that of `array_recv` and of each type's `_recv`
+ * function in Postgres' sources.
  *
  *   dimensions 1 │ has null 0/1 │ type of elements │ length │ lower bound 1 │ (bytes │ element)*      big-endian
  */
@@ -20,36 +21,46 @@ const TYPE_JSONB = 3802;
 const HEAD_BYTES = 20;
 const LENGTH_BYTES = 4;
 const NULL_LENGTH = -1;
-/** The one version of the binary form of jsonb. */
+/** The only version of the binary form of jsonb. */
 const JSONB_VERSION = 1;
 const TWO_TO_32 = 4_294_967_296;
-/** Postgres counts from 2000-01-01. */
+/** Postgres counts time from 2000-01-01. */
 const EPOCH_MS = 946_684_800_000;
 const lengthCharacters = Array.from({ length: 256 }, (_, length) => charactersOf(length));
 
-/** A `text[]`. Each value must be well-formed and without `\0`, or Postgres refuses the statement. */
+/**
+ * A `text[]`. Each value must be well-formed Unicode without `\0`; otherwise Postgres refuses the statement.
+ */
 export function textColumn(values: readonly (string | null)[]): Buffer {
   return asciiColumn(TYPE_TEXT, values) ?? stringColumn(TYPE_TEXT, values, undefined);
 }
 
-/** A `jsonb[]`, from JSON texts. Postgres refuses the statement over a text that is not JSON. */
+/** A `jsonb[]`, from JSON texts. Postgres refuses the statement if one of them is not JSON. */
 export function jsonbColumn(values: readonly (string | null)[]): Buffer {
   return stringColumn(TYPE_JSONB, values, JSONB_VERSION);
 }
 
-/** A `bigint[]`, from whole numbers. Throws `RangeError` over a number that is not a safe integer. */
+/**
+ * A `bigint[]`, from integers.
+ *
+ * @throws RangeError for a number that is not a safe integer
+ */
 export function bigintColumn(values: readonly (number | bigint)[]): Buffer {
   return eightByteColumn(TYPE_BIGINT, values, writeWhole);
 }
 
-/** A `timestamptz[]`, from milliseconds since 1970; a fraction of a millisecond is kept to the microsecond. */
+/** A `timestamptz[]`, from milliseconds since 1970. Fractions of a millisecond are kept to the microsecond. */
 export function timestampColumn(values: readonly number[]): Buffer {
   return eightByteColumn(TYPE_TIMESTAMPTZ, values, (column, value, at) => {
     writeWhole(column, Math.round((value - EPOCH_MS) * 1_000), at);
   });
 }
 
-/** A `timestamptz[]`, from instants as text, UTC with microseconds: `2026-11-22T03:00:00.000000Z`. Throws `RangeError` over any other. */
+/**
+ * A `timestamptz[]`, from instants as text in UTC with microseconds: `2026-11-22T03:00:00.000000Z`.
+ *
+ * @throws RangeError for a text in any other form
+ */
 export function instantColumn(values: readonly string[]): Buffer {
   return eightByteColumn(TYPE_TIMESTAMPTZ, values, (column, value, at) => {
     writeWhole(column, instantMicroseconds(value), at);
@@ -68,8 +79,10 @@ export function booleanColumn(values: readonly boolean[]): Buffer {
 }
 
 /**
- * The same column of short ASCII texts, which topics, ids and sources mostly are, in half the time: their lengths are put
- * between them as characters, and all of it is written at once. `undefined` where one of them is not ASCII, or null.
+ * Builds the same column of ASCII texts in half the time. Topics, ids and sources mostly are ASCII. Their lengths are
+ * put between them as characters, and all of it is written at once.
+ *
+ * @returns `undefined` where one of the values is null or not ASCII
  */
 function asciiColumn(type: number, values: readonly (string | null)[]): Buffer | undefined {
   const pieces: string[] = [];
@@ -77,7 +90,7 @@ function asciiColumn(type: number, values: readonly (string | null)[]): Buffer |
     if (value === null) return undefined;
     pieces.push(lengthCharacters[value.length] ?? charactersOf(value.length), value);
   }
-  // Of ASCII alone each character is a byte.
+  // In pure ASCII, each character is one byte.
   const text = values.join('');
   if (Buffer.byteLength(text) !== text.length) return undefined;
   const written = pieces.join('');
@@ -86,7 +99,7 @@ function asciiColumn(type: number, values: readonly (string | null)[]): Buffer |
   return column;
 }
 
-/** A length in its four bytes, each as the character of its number. */
+/** A length as four characters, one for each of its bytes. */
 function charactersOf(length: number): string {
   return String.fromCharCode(length >>> 24, (length >>> 16) & 0xff, (length >>> 8) & 0xff, length & 0xff);
 }
@@ -141,7 +154,7 @@ function head(type: number, length: number, bytes: number, hasNull: boolean): Bu
   return column;
 }
 
-/** Two halves instead of a BigInt, which would be made for every value. */
+/** Writes two halves, because allocating a BigInt for every value would cost more. */
 function writeWhole(column: Buffer, value: number | bigint, at: number): void {
   if (typeof value === 'bigint') {
     column.writeBigInt64BE(value, at);

@@ -1,22 +1,22 @@
 /**
- * Instants in the one form in which they are stored as text, as the number that Postgres keeps.
+ * Converts instants from the one text form in which events carry them to the number that Postgres stores.
  *
- * Read digit by digit: `Date` would be slower, and knows no microseconds.
+ * The text is read digit by digit, because `Date` is slower and has no microseconds.
  */
 
 const LENGTH = 27;
 const DIGIT_0 = 0x30;
 /** Seconds from 1970 to 2000, where Postgres begins to count. */
 const EPOCH_SECONDS = 946_684_800;
-/** Further away than so many seconds, microseconds are no safe integer. */
+/** Beyond this number of seconds, microseconds exceed the safe integers. */
 const NUMBER_SECONDS_MAX = 9_000_000_000;
 
 /**
- * Microseconds since 2000-01-01.
+ * Returns an instant in microseconds since 2000-01-01.
  *
- * @param text UTC with microseconds, `2026-11-22T03:00:00.000000Z`: the year 0001 to 9999, a date that exists
+ * @param text UTC with microseconds, `2026-11-22T03:00:00.000000Z`; the year is 0001 to 9999, and the date must exist
  * @returns a number, or a bigint where a number would not be exact
- * @throws `RangeError` when the text does not have that form
+ * @throws RangeError when the text does not have that form
  */
 export function instantMicroseconds(text: string): number | bigint {
   if (text.length !== LENGTH || !text.endsWith('Z')) throw new RangeError(`${text} is not a UTC instant`);
@@ -29,7 +29,7 @@ export function instantMicroseconds(text: string): number | bigint {
   return BigInt(seconds) * 1_000_000n + BigInt(microseconds);
 }
 
-/** The number that `count` digits at `from` are; NaN when one of them is none. */
+/** The number written in the `count` characters from `from` on; NaN when one of them is not a digit. */
 function digits(text: string, from: number, count: number): number {
   let value = 0;
   for (let at = from; at < from + count; at++) {
@@ -40,7 +40,10 @@ function digits(text: string, from: number, count: number): number {
   return value;
 }
 
-/** Counts years from March, so that the leap day is the last of its year (Howard Hinnant, days_from_civil). */
+/**
+ * Counts days since 1970-01-01. Years are counted from March, so that the leap day is the last of its year (Howard
+ * Hinnant, days_from_civil).
+ */
 function daysSince1970(year: number, month: number, day: number): number {
   const y = month <= 2 ? year - 1 : year;
   const monthFromMarch = (month + 9) % 12;

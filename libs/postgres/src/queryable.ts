@@ -1,6 +1,6 @@
 import type { QueryResult, QueryResultRow } from 'pg';
 
-/** What runs one statement: a `pg` pool outside a transaction, a `pg` client inside one. */
+/** Runs one statement: a `pg` pool outside a transaction, a `pg` client inside one. */
 export interface Queryable {
   query<R extends QueryResultRow = QueryResultRow>(
     text: string,

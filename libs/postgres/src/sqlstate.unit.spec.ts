@@ -16,46 +16,52 @@ function databaseError(code: string): Error {
   return Object.assign(new Error(`error ${code}`), { code, severity: 'ERROR' });
 }
 
-describe('what an error of Postgres means', () => {
+describe('the class of an error of Postgres', () => {
   it.each(['08006', '53300', '57P01', '57P03', '25006', 'ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT'])(
-    '%s is an outage: nobody is given up because of it',
+    'of SQLSTATE or code %s is an outage, so no message is given up because of it',
     (code) => {
       expect(classifyDatabaseError(databaseError(code))).toBe('outage');
     },
   );
 
-  it.each(['57014', '25P03', '25P04'])('%s is a bound that was met: one message may be the cause', (code) => {
-    expect(classifyDatabaseError(databaseError(code))).toBe('timeout');
-    expect(isUnavailable(databaseError(code))).toBe(true);
-  });
+  it.each(['57014', '25P03', '25P04'])(
+    'of SQLSTATE %s is a timeout, which one message may have caused',
+    (code) => {
+      expect(classifyDatabaseError(databaseError(code))).toBe('timeout');
+      expect(isUnavailable(databaseError(code))).toBe(true);
+    },
+  );
 
-  it.each(['42P01', '3F000'])('%s is a defect, and waited out by statements of our own', (code) => {
+  it.each(['42P01', '3F000'])('of SQLSTATE %s is a defect, which our own statements wait out', (code) => {
     expect(classifyDatabaseError(databaseError(code))).toBe('other');
     expect(isUnavailable(databaseError(code))).toBe(true);
   });
 
-  it.each(['42501', '42703', 'P0001', 'XX000'])('%s does not say whose fault it is', (code) => {
-    expect(classifyDatabaseError(databaseError(code))).toBe('other');
-    expect(isUnavailable(databaseError(code))).toBe(false);
-  });
+  it.each(['42501', '42703', 'P0001', 'XX000'])(
+    'of SQLSTATE %s leaves open whether a message or the store is at fault',
+    (code) => {
+      expect(classifyDatabaseError(databaseError(code))).toBe('other');
+      expect(isUnavailable(databaseError(code))).toBe(false);
+    },
+  );
 
-  it('takes a value that is none, or too large, for its own fault, and no constraint', () => {
+  it('blames the value where it is invalid or too large, and not where a constraint refuses it', () => {
     const codes = ['22P05', '54000', '23502', '23514', '42703'];
     expect(codes.filter((code) => isAboutTheValue(databaseError(code)))).toEqual(['22P05', '54000']);
   });
 
-  it.each(['40001', '40P01', '55P03'])('%s is contention: repeat', (code) => {
+  it.each(['40001', '40P01', '55P03'])('of SQLSTATE %s is contention, so the work is repeated', (code) => {
     expect(classifyDatabaseError(databaseError(code))).toBe('contention');
   });
 
   it.each(['22P05', '22003', '22007', '23502', '23514', '54000', '54001'])(
-    '%s means the row is refused',
+    'of SQLSTATE %s says that Postgres refuses the row',
     (code) => {
       expect(classifyDatabaseError(databaseError(code))).toBe('refused');
     },
   );
 
-  it('looks inside an error that TypeORM wrapped', () => {
+  it('is found inside an error that TypeORM wrapped', () => {
     const wrapped = Object.assign(new Error('query failed'), { driverError: databaseError('57P01') });
     expect(classifyDatabaseError(wrapped)).toBe('outage');
   });
@@ -64,23 +70,23 @@ describe('what an error of Postgres means', () => {
     'Connection terminated unexpectedly',
     'timeout exceeded when trying to connect',
     'Query read timeout',
-  ])('knows the driver’s own "%s", which has no code', (message) => {
+  ])('is an outage for the driver’s message "%s", which has no code', (message) => {
     expect(classifyDatabaseError(new Error(message))).toBe('outage');
   });
 
-  it('calls an error on every address an outage', () => {
+  it('is an outage when the connection to every address fails', () => {
     const error = new AggregateError([databaseError('ECONNREFUSED'), databaseError('ECONNREFUSED')]);
     expect(classifyDatabaseError(error)).toBe('outage');
   });
 
-  it('takes nothing else for an outage: a defect must surface', () => {
+  it('is an outage for no other error, because a defect must surface', () => {
     expect(classifyDatabaseError(new TypeError('x is not a function'))).toBe('other');
     expect(classifyDatabaseError(databaseError('42601'))).toBe('other');
     expect(classifyDatabaseError('text')).toBe('other');
   });
 });
 
-describe('a question about an error of Postgres', () => {
+describe('a predicate on errors of Postgres', () => {
   const CODES = [
     '08006',
     '22003',
@@ -93,7 +99,7 @@ describe('a question about an error of Postgres', () => {
     '55P03',
     'ECONNRESET',
   ];
-  const answeredYes = (question: (error: unknown) => boolean): string[] =>
+  const codesWhere = (question: (error: unknown) => boolean): string[] =>
     CODES.filter((code) => question(databaseError(code)));
 
   it.each([
@@ -103,11 +109,11 @@ describe('a question about an error of Postgres', () => {
     { question: isFailedTransaction, codes: ['25P02'] },
     { question: isLoginRefused, codes: ['28000', '28P01'] },
     { question: isWrongStatement, codes: ['22003', '23505', '23P01', '42P01'] },
-  ])('$question.name is answered with yes for $codes alone', ({ question, codes }) => {
-    expect(answeredYes(question)).toEqual(codes);
+  ])('$question.name is true for $codes alone', ({ question, codes }) => {
+    expect(codesWhere(question)).toEqual(codes);
   });
 
-  it('looks inside an error that TypeORM wrapped, and is answered with no for what has no code', () => {
+  it('reads an error that TypeORM wrapped, and is false for values without a code', () => {
     expect(
       isLockTimeout(Object.assign(new Error('query failed'), { driverError: databaseError('55P03') })),
     ).toBe(true);

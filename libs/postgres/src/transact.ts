@@ -1,11 +1,13 @@
-/** One transaction for what is done seldom: the connection waits for each answer. */
+/** One transaction for rare work: each statement waits for the answer of the one before. */
 import type { Pool } from 'pg';
 import type { Queryable } from './queryable.js';
 
 /**
- * Commits what the work did, or nothing of it.
+ * Runs work in one transaction, which commits when it resolves and rolls back when it throws.
  *
- * @throws whatever the work or Postgres throws
+ * @param work gets the connection of the transaction
+ * @returns what the work resolves to
+ * @throws the error of the work or of Postgres; then nothing has changed
  */
 export async function transact<T>(pool: Pool, work: (database: Queryable) => Promise<T>): Promise<T> {
   const client = await pool.connect();
@@ -16,7 +18,7 @@ export async function transact<T>(pool: Pool, work: (database: Queryable) => Pro
     await client.query('COMMIT');
     return result;
   } catch (error) {
-    // A connection that cannot even roll back is thrown away.
+    // A connection that cannot roll back is discarded.
     await client.query('ROLLBACK').catch((failure: unknown) => (broken = failure));
     throw error;
   } finally {
