@@ -13,7 +13,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { drawFreePorts, findNatsServer, findRepositoryRoot } from '#local-cluster';
-import { waitFor } from '#testing';
+import { SmallDisk, waitFor } from '#testing';
 
 const NC = `#!${process.execPath}
 const [host, port] = process.argv.slice(-2);
@@ -24,45 +24,10 @@ socket.on('error', () => process.exit(1));`;
 const DISK_MB = 120;
 
 let folder: string;
-let disk: string;
+let disk: SmallDisk;
 let broker: ChildProcess | undefined;
 let brokers: ChildProcess[] = [];
 let output: string;
-
-function canMount(): boolean {
-  const tried = mkdtempSync(join(tmpdir(), 'sekali-mount-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', tried], { stdio: 'ignore' });
-    execFileSync('umount', [tried]);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(tried, { recursive: true, force: true });
-  }
-}
-
-const ableTo = process.platform === 'linux' && canMount();
-
-beforeEach(() => {
-  output = '';
-  folder = mkdtempSync(join(tmpdir(), 'sekali-broker-'));
-  disk = join(folder, 'disk');
-  mkdirSync(join(folder, 'bin'));
-  mkdirSync(disk);
-  writeFileSync(join(folder, 'bin/nc'), NC);
-  chmodSync(join(folder, 'bin/nc'), 0o755);
-  symlinkSync(findNatsServer(process.env['SEKALI_NATS_SERVER']), join(folder, 'bin/nats-server'));
-  if (ableTo) execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MB}m`, 'tmpfs', disk]);
-});
-
-afterEach(async () => {
-  await Promise.all(brokers.map((one) => end(one, 'SIGKILL')));
-  brokers = [];
-  broker = undefined;
-  if (ableTo) execFileSync('umount', ['-l', disk]);
-  rmSync(folder, { recursive: true, force: true });
-});
 
 async function end(process: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (process.exitCode !== null || process.signalCode !== null) return;
@@ -93,7 +58,7 @@ function run(name: string, ports: readonly [client: number, monitor: number], mo
   return process;
 }
 
-const storeOf = (name: string): string => join(disk, name, 'store');
+const storeOf = (name: string): string => join(disk.path, name, 'store');
 
 async function untilHealthy(monitorPort: number, path: string): Promise<void> {
   const isHealthy = async (): Promise<boolean> =>
@@ -104,7 +69,7 @@ async function untilHealthy(monitorPort: number, path: string): Promise<void> {
 /** Starts one broker. @returns the client's URL */
 async function start(): Promise<string> {
   const ports = (await drawFreePorts(2)) as [number, number];
-  mkdirSync(join(disk, 'nats-1'), { recursive: true });
+  mkdirSync(join(disk.path, 'nats-1'), { recursive: true });
   broker = run('nats-1', ports);
   await untilHealthy(ports[1], '/healthz?js-enabled-only=true');
   return `nats://127.0.0.1:${ports[0]}`;
@@ -117,14 +82,32 @@ async function startThree(): Promise<string[]> {
   const routes = [6, 7, 8].map((index) => `nats-route://127.0.0.1:${port(index)}`).join(', ');
   for (const index of [0, 1, 2]) {
     const cluster = `cluster { name: c, listen: "127.0.0.1:${port(index + 6)}", routes: [${routes}] }\n`;
-    mkdirSync(join(disk, `nats-${index + 1}`), { recursive: true });
+    mkdirSync(join(disk.path, `nats-${index + 1}`), { recursive: true });
     run(`nats-${index + 1}`, [port(index), port(index + 3)], cluster);
   }
   for (const index of [3, 4, 5]) await untilHealthy(port(index), '/healthz');
   return [0, 1, 2].map((index) => `nats://127.0.0.1:${port(index)}`);
 }
 
-if (ableTo) {
+if (SmallDisk.canMount()) {
+  beforeEach(() => {
+    output = '';
+    disk = SmallDisk.mount(DISK_MB);
+    folder = mkdtempSync(join(tmpdir(), 'sekali-broker-'));
+    mkdirSync(join(folder, 'bin'));
+    writeFileSync(join(folder, 'bin/nc'), NC);
+    chmodSync(join(folder, 'bin/nc'), 0o755);
+    symlinkSync(findNatsServer(process.env['SEKALI_NATS_SERVER']), join(folder, 'bin/nats-server'));
+  });
+
+  afterEach(async () => {
+    await Promise.all(brokers.map((one) => end(one, 'SIGKILL')));
+    brokers = [];
+    broker = undefined;
+    disk.unmount();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
   describe('the start of a broker', () => {
     it('bounds it by a third of half of what is free, and never lower than before', async () => {
       const url = await start();
@@ -139,7 +122,7 @@ if (ableTo) {
       const ended = new Promise((resolve) => broker?.once('exit', resolve));
       broker?.kill('SIGTERM');
       await ended;
-      writeFileSync(join(disk, 'other'), new Uint8Array(60 * 1024 ** 2));
+      writeFileSync(join(disk.path, 'other'), new Uint8Array(60 * 1024 ** 2));
       output = '';
       await start();
       expect(Number(/may keep (\d+) bytes/.exec(output)?.[1])).toBe(bytes);
@@ -149,12 +132,7 @@ if (ableTo) {
       const url = await start();
       const connection = await connect({ servers: url, maxReconnectAttempts: 0 });
       await (await jetstreamManager(connection)).streams.add({ name: 'S', subjects: ['s.>'] });
-      const other = join(disk, 'other');
-      try {
-        writeFileSync(other, new Uint8Array(DISK_MB * 1024 ** 2));
-      } catch {
-        // The disk is full now.
-      }
+      const taken = disk.fill();
       const isReportedFull = async (): Promise<boolean> => {
         await jetstream(connection)
           .publish('s.a', new Uint8Array(20_000), { timeout: 500 })
@@ -168,7 +146,7 @@ if (ableTo) {
       );
       expect(broker?.exitCode).toBeNull();
       const ended = new Promise((resolve) => broker?.once('exit', resolve));
-      rmSync(other);
+      rmSync(taken);
       await ended;
       expect(output).toContain('ending the broker, to be started again');
       await connection.close();

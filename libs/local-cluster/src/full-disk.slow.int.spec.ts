@@ -6,10 +6,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { SmallDisk } from '#testing';
 import { poll } from '#waiting';
 import { startBrokers, type BrokerCluster } from './broker-cluster.js';
 import { LocalClusterError } from './local-cluster-error.js';
@@ -17,40 +16,8 @@ import { LocalClusterError } from './local-cluster-error.js';
 const DISK_MB = 240;
 const BODY = new Uint8Array(20_000).fill(120);
 
-let disk: string;
+let disk: SmallDisk;
 let cluster: BrokerCluster | undefined;
-
-function mount(options: string): void {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', disk]);
-}
-
-/** Whether this user may mount, tried with a disk of one megabyte. */
-function canMount(): boolean {
-  const folder = mkdtempSync(join(tmpdir(), 'sekali-mount-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'ignore' });
-    execFileSync('umount', [folder]);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-const ableTo = process.platform === 'linux' && canMount();
-
-beforeEach(() => {
-  disk = mkdtempSync(join(tmpdir(), 'sekali-disk-'));
-  if (ableTo) mount(`size=${DISK_MB}m,mode=755`);
-});
-
-afterEach(async () => {
-  await cluster?.stop({ timeoutMs: 2_000 });
-  cluster = undefined;
-  if (ableTo) execFileSync('umount', ['-l', disk]);
-  rmSync(disk, { recursive: true, force: true });
-});
 
 async function withStream(
   bytesMax: number,
@@ -86,10 +53,20 @@ async function fill(connection: NatsConnection): Promise<{ acknowledged: number;
   }
 }
 
-if (ableTo) {
+if (SmallDisk.canMount()) {
   describe('brokers on a small disk', () => {
+    beforeEach(() => {
+      disk = SmallDisk.mount(DISK_MB);
+    });
+
+    afterEach(async () => {
+      await cluster?.stop({ timeoutMs: 2_000 });
+      cluster = undefined;
+      disk.unmount();
+    });
+
     it('are full by the bound of the stream, with room left, and keep all that they acknowledged', async () => {
-      cluster = await startBrokers({ dataDirectory: join(disk, 'brokers') });
+      cluster = await startBrokers({ dataDirectory: join(disk.path, 'brokers') });
       expect(cluster.streamBytesMax).toBeLessThan((DISK_MB * 1e6) / 6);
       await withStream(cluster.streamBytesMax, async (connection) => {
         const { acknowledged, refusal } = await fill(connection);
@@ -106,7 +83,7 @@ if (ableTo) {
 
     it('are recognised as useless once the disk was full, and as needing room first', async () => {
       cluster = await startBrokers({
-        dataDirectory: join(disk, 'brokers'),
+        dataDirectory: join(disk.path, 'brokers'),
         maxFileStoreBytes: 10 * 1024 ** 3,
       });
       const { nodes } = cluster;
@@ -122,7 +99,7 @@ if (ableTo) {
         what: expect.stringMatching(/switched JetStream off|failed to write/),
         remedy: expect.stringContaining('make room'),
       });
-      execFileSync('mount', ['-o', `remount,size=${4 * DISK_MB}m`, disk]);
+      disk.resize(4 * DISK_MB);
       const faulty = new Set<string>();
       const startFaultyAgain = async (): Promise<void> => {
         for (const node of nodes) {
@@ -155,8 +132,8 @@ if (ableTo) {
     }, 180_000);
 
     it('refuse to start where there is no room, and say what to do', async () => {
-      writeFileSync(join(disk, 'other'), new Uint8Array((DISK_MB - 20) * 1024 ** 2));
-      const started = startBrokers({ dataDirectory: join(disk, 'brokers') });
+      writeFileSync(join(disk.path, 'other'), new Uint8Array((DISK_MB - 20) * 1024 ** 2));
+      const started = startBrokers({ dataDirectory: join(disk.path, 'brokers') });
       await expect(started).rejects.toThrow(LocalClusterError);
       await expect(started).rejects.toThrow(/has only \d+ MB left.*--data/);
     });

@@ -12,5 +12,6 @@ export {
   type TestSystem,
   type TestSystemOptions,
 } from './test-system.js';
+export { SmallDisk } from './small-disk.js';
 export { TcpProxy } from './tcp-proxy.js';
 export { createRoles } from './test-roles.js';

@@ -5,11 +5,11 @@
  * It needs a separate disk, which only root on Linux can create in memory (tmpfs).
  */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { drawFreePorts, findRepositoryRoot } from '#local-cluster';
+import { SmallDisk } from '#testing';
 import { poll } from '#waiting';
 import type { ReadyReport } from './reporter.js';
 
@@ -17,57 +17,27 @@ const DISK_MB = 520;
 const DEADLINE_MS = 120_000;
 const PAYLOAD = { x: 'x'.repeat(25_000) };
 
-let disk: string;
+let disk: SmallDisk;
 let up: ChildProcess | undefined;
 let output: string;
-
-/** Whether this user may mount, tried with a disk of one megabyte. */
-function canMount(): boolean {
-  const folder = mkdtempSync(join(tmpdir(), 'sekali-mount-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'ignore' });
-    execFileSync('umount', [folder]);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-const ableTo = process.platform === 'linux' && canMount();
-
-beforeEach(() => {
-  output = '';
-  disk = mkdtempSync(join(tmpdir(), 'sekali-disk-'));
-  chmodSync(disk, 0o755);
-  if (ableTo) execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MB}m,mode=755`, 'tmpfs', disk]);
-});
-
-afterEach(async () => {
-  const ended = new Promise((resolve) => up?.once('close', resolve) ?? resolve(undefined));
-  if (up?.exitCode === null) {
-    up.kill('SIGINT');
-    await ended;
-  }
-  up = undefined;
-  if (ableTo) execFileSync('umount', ['-l', disk]);
-  rmSync(disk, { recursive: true, force: true });
-});
 
 async function start(): Promise<ReadyReport> {
   const [port, natsPort, postgresPort] = (await drawFreePorts(3)).map(String) as [string, string, string];
   const program = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
   const ports = ['--port', port, '--nats-port', natsPort, '--postgres-port', postgresPort];
-  up = spawn(process.execPath, [program, 'up', '--data', join(disk, 'data'), '--workers', '1', ...ports], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      ...process.env,
-      NODE_OPTIONS: '',
-      npm_lifecycle_event: undefined,
-      SEKALI_PUBLISH_BUDGET_MS: '6000',
+  up = spawn(
+    process.execPath,
+    [program, 'up', '--data', join(disk.path, 'data'), '--workers', '1', ...ports],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        NODE_OPTIONS: '',
+        npm_lifecycle_event: undefined,
+        SEKALI_PUBLISH_BUDGET_MS: '6000',
+      },
     },
-  });
+  );
   for (const stream of [up.stdout, up.stderr]) stream?.on('data', (chunk) => (output += String(chunk)));
   const line = await poll(
     () => /^ready (.*)$/m.exec(output)?.[1] ?? (up?.exitCode === null ? undefined : ''),
@@ -118,29 +88,27 @@ async function fill(gateway: string): Promise<{ accepted: string[]; refusal: Ans
   }
 }
 
-/** Creates a file as large as its disk allows, to the byte. */
-function takeAllRoom(path: string): void {
-  const file = openSync(path, 'a');
-  try {
-    for (let chunk = 1024 ** 2; chunk >= 1;) {
-      try {
-        if (writeSync(file, Buffer.alloc(chunk)) === chunk) continue;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-      }
-      chunk = Math.floor(chunk / 16);
-    }
-  } finally {
-    closeSync(file);
-  }
-}
-
 async function get<T>(url: string): Promise<T> {
   return (await (await fetch(url)).json()) as T;
 }
 
-if (ableTo) {
+if (SmallDisk.canMount()) {
   describe('a system on a small disk', () => {
+    beforeEach(() => {
+      output = '';
+      disk = SmallDisk.mount(DISK_MB);
+    });
+
+    afterEach(async () => {
+      const ended = new Promise((resolve) => up?.once('close', resolve) ?? resolve(undefined));
+      if (up?.exitCode === null) {
+        up.kill('SIGINT');
+        await ended;
+      }
+      up = undefined;
+      disk.unmount();
+    });
+
     it('refuses in time, keeps what it accepted, and comes back by itself after the disk was full', async () => {
       const { gateway, pids } = await start();
       expect(output).toMatch(/The stream may hold \d+ MB instead of [\d,]+ MB/);
@@ -165,11 +133,11 @@ if (ableTo) {
       expect(stored).toBe(accepted.length);
 
       // Something else takes all the remaining room. The stream still has room for small events.
-      const other = join(disk, 'other');
+      let taken = '';
       const broken = await poll(
         async () => {
           // Meanwhile Postgres frees some room.
-          takeAllRoom(other);
+          taken = disk.fill();
           await publish(gateway, `full-${Math.random()}`, 1, {}).catch(() => undefined);
           return (
             /nats-\d (has switched JetStream off|has a stream that failed)[^\n]*: make room/.test(output) ||
@@ -179,7 +147,7 @@ if (ableTo) {
         { timeoutMs: DEADLINE_MS },
       );
       if (!broken) throw new Error(`no broker was found to be of no use:\n${output}`);
-      rmSync(other);
+      rmSync(taken);
       const isReady = await poll(
         async () => {
           const answer = await publish(gateway, `after-${Math.random()}`, 1, {}).catch(() => undefined);
