@@ -160,8 +160,8 @@ describe('the programs, each under its role', () => {
     });
     expect(await get('/events?limit=10')).toHaveLength(4);
     expect(await get('/health/ready')).toMatchObject({ components: { schema: { status: 'ok' } } });
-    expect(worker.output()).not.toMatch(/permission denied|could not be made/);
-    await waitFor(() => worker.output().includes('partitions made'), wait('the partition to be made'));
+    expect(worker.output()).not.toMatch(/permission denied|could not be created/);
+    await waitFor(() => worker.output().includes('partitions created'), wait('the partition to be created'));
   });
 
   it('audit as reader', async () => {

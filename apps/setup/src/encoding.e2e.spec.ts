@@ -1,9 +1,9 @@
-/** Setup takes a database in UTF-8 only: another would refuse what was accepted already. */
+/** Setup accepts only a database in UTF-8. Any other would refuse events that were accepted already. */
 import { describe, expect, it } from '@jest/globals';
 import { createTestSystem, startApp } from '#testing';
 
-describe('a database in another encoding', () => {
-  it.each(['SQL_ASCII', 'LATIN1'])('is refused before anything is made in it: %s', async (encoding) => {
+describe('a database in another encoding than UTF-8', () => {
+  it.each(['SQL_ASCII', 'LATIN1'])('is refused before setup creates anything in it: %s', async (encoding) => {
     const { environment, pool, postgresUrl } = await createTestSystem();
     const url = new URL(postgresUrl);
     const name = `${url.pathname.slice(1)}_other`;

@@ -1,4 +1,4 @@
-/** Setup adds the keys of a file, again and again, and brings none back. */
+/** Setup adds the keys of a file, however often it runs, and never reactivates a revoked key. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,12 +22,12 @@ async function setup(environment: Readonly<Record<string, string>>, content: unk
 }
 
 describe('the key file of setup', () => {
-  it('is added once, however often it is read, and revives nothing', async () => {
+  it('adds each key once, however often setup reads it, and reactivates none', async () => {
     const { environment, pool } = await createTestSystem();
     const [one, two, three] = [entry('producer'), entry('reader'), entry('later')];
     expect(await (await setup(environment, [one, two])).exited).toMatchObject({ code: 0 });
     await revokeApiKey(pool, one.key_id);
-    // The file says otherwise by now; what is there stays as it is.
+    // The file has changed since; an existing key stays as it is.
     const changed = { ...two, name: 'changed', scopes: ['admin'] };
     expect(await (await setup(environment, [one, changed, three])).exited).toMatchObject({ code: 0 });
     const active = await activeApiKeys(pool);
@@ -36,7 +36,7 @@ describe('the key file of setup', () => {
     expect(await listApiKeys(pool)).toHaveLength(3);
   });
 
-  it('is refused whole when anything is wrong, without a word of what is in it', async () => {
+  it('is refused as a whole when any key is wrong, and the error shows nothing of its content', async () => {
     const { environment, pool } = await createTestSystem();
     const secret = newApiKeyToken();
     const wrong: [unknown, string][] = [

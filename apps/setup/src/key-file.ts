@@ -1,8 +1,8 @@
 /**
- * The file of API keys that a deployment brings along: `[{"key_id", "name", "scopes", "topics", "hash"}]`.
+ * The file of API keys that a deployment provides: `[{"key_id", "name", "scopes", "topics", "hash"}]`.
  *
- * It holds hashes, so it is no secret. What is wrong with it is told by place, never by value: somebody may have put
- * a token where the hash belongs.
+ * It holds hashes, so it need not be secret. Errors name the place, never the value, because a user may have put a
+ * token where the hash belongs.
  */
 import { readFileSync } from 'node:fs';
 import { SettingsError } from '#config';
@@ -10,7 +10,13 @@ import { apiKeyEntryErrors, type ApiKeyEntry } from '#contracts';
 
 const SETTING = 'SEKALI_API_KEYS_FILE';
 
-/** The keys in a file, none when there is no file to read. Throws `SettingsError` with everything that is wrong. */
+/**
+ * Reads the keys of a file.
+ *
+ * @param path the file; `undefined` means no file
+ * @returns the keys, empty without a file
+ * @throws SettingsError which lists everything that is wrong with the file
+ */
 export function readKeyFile(path: string | undefined): ApiKeyEntry[] {
   if (path === undefined) return [];
   const entries = parse(path);
@@ -36,7 +42,7 @@ function parse(path: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    // The parser's own message shows a piece of the text.
+    // The parser's own message would show a part of the text.
     throw new SettingsError([`${SETTING}: ${path} is not JSON`]);
   }
 }

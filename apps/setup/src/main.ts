@@ -1,8 +1,8 @@
 /**
- * Makes the database schema, the partitions, the stream and the consumer, or brings them up to date.
+ * Creates the database schema, the partitions, the stream and the consumer, or brings them up to date.
  *
- * One-shot and repeatable: run it before the first start and after each upgrade. It waits for both stores to
- * answer, changes nothing that is already right, and exits 0, or 1 with the reason.
+ * Run it before the first start and after each upgrade; it may run any number of times. It waits until Postgres and the
+ * brokers answer, and changes nothing that is already right. It exits with 0, or with 1 and the reason.
  */
 import 'reflect-metadata';
 import { DefinitionError } from '#broker';
@@ -12,7 +12,7 @@ import { EncodingError, GrantsError } from '#store';
 import { BacklogError } from './backlog-guard.js';
 import { prepareBroker, prepareDatabase } from './preparation.js';
 
-/** What its user can mend: told in one line, without a stack. */
+/** Errors that the user can fix. They are printed in one line, without a stack. */
 const EXPECTED = [SettingsError, BacklogError, DefinitionError, EncodingError, GrantsError];
 
 async function main(): Promise<void> {

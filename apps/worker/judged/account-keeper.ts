@@ -1,8 +1,8 @@
 /**
- * The effect of the consumer `accounts`: amounts are added up, an account a topic.
+ * The effect of the consumer `accounts`, which adds up amounts in one account for each topic.
  *
- * It is the judge's own: a sum shows an effect that took place twice, or not at all, where a row that was merely
- * written again would not. An amount that is added outside the transaction of the inbox does not come out.
+ * The judge needs it because a sum shows an effect that took place twice or not at all. A row that was merely written
+ * again would not. Amounts that were added outside the transaction of the inbox make the sum wrong.
  */
 import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
@@ -10,13 +10,13 @@ import type { SekaliEvent } from '#contracts';
 import { BatchContext, type Message, OncePerEvent } from '#idempotent-consumer';
 import type { Queryable } from '#store';
 
-/** Name of the durable consumer that this effect belongs to. */
+/** The name of this effect's durable consumer. */
 export const ACCOUNTS_CONSUMER = 'accounts';
 
 const ACCOUNTS_LOCK = 7_365_100;
 
-// One query of several statements is one transaction. IF NOT EXISTS alone fails in one of two that come at once.
-const MAKE_ACCOUNTS = `
+// One query of several statements is one transaction. With IF NOT EXISTS alone, one of two that run at once fails.
+const CREATE_ACCOUNTS = `
 SELECT pg_advisory_xact_lock(${ACCOUNTS_LOCK});
 CREATE SCHEMA IF NOT EXISTS chaos;
 CREATE TABLE IF NOT EXISTS chaos.account (
@@ -35,9 +35,9 @@ ON CONFLICT (topic) DO UPDATE SET
   amount = account.amount + excluded.amount,
   events = account.events + excluded.events`;
 
-/** Makes schema and table of the accounts, what is missing of them. Any number of workers may do it at once. */
-export async function makeAccounts(database: Queryable): Promise<void> {
-  await database.query(MAKE_ACCOUNTS);
+/** Creates the schema and the table of the accounts where they are missing. Any number of workers may do it at once. */
+export async function createAccounts(database: Queryable): Promise<void> {
+  await database.query(CREATE_ACCOUNTS);
 }
 
 /** Adds the amount of each event to the account of its topic. */
@@ -52,7 +52,7 @@ export class AccountKeeper {
   }
 }
 
-/** @returns the payload's `amount`, or 0 where it is no whole number: such an event still counts as one */
+/** @returns the payload's `amount`, or 0 where it is not an integer; such an event is still counted */
 function amountOf({ payload }: SekaliEvent): number {
   const { amount } = JSON.parse(payload) as { amount?: unknown };
   return Number.isSafeInteger(amount) ? (amount as number) : 0;

@@ -1,12 +1,12 @@
 /**
- * A worker with one fault, for the tests of what happens then. Never started by anything else.
+ * A worker with one fault. Only tests start it.
  *
  *   kill-before-commit   ends itself (SIGKILL) in the transaction of its first batch
  *   kill-before-ack      ends itself between the commit of its first batch and the acks
- *   lose-acks            the acks of its first batch never leave
+ *   lose-acks            never sends the acks of its first batch
  *   none                 an ordinary worker
  *
- * Whatever the fault, an event whose payload says `{"kill":true}` ends the process that applies it.
+ * With each of them, an event whose payload says `{"kill":true}` ends the process that applies it.
  */
 import 'reflect-metadata';
 import { Controller, Module } from '@nestjs/common';
@@ -19,7 +19,7 @@ import { EventRecorder, STORE_CONSUMER } from '../src/event-recorder.js';
 
 const fault = process.argv[2] ?? 'none';
 
-function endAtOnce(): void {
+function killSelf(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
@@ -33,7 +33,7 @@ class FaultyRecorder {
     const poisonous = fresh.some(
       ({ event }) => (JSON.parse(event.payload) as { kill?: boolean }).kill === true,
     );
-    if (poisonous || fault === 'kill-before-commit') endAtOnce();
+    if (poisonous || fault === 'kill-before-commit') killSelf();
   }
 }
 
@@ -48,7 +48,7 @@ function faultyObserver(observe: Observer): Observer {
     if (event.type !== 'committed') return;
     committed++;
     process.send?.({ type: 'committed', seqs: event.seqs });
-    if (fault === 'kill-before-ack') endAtOnce();
+    if (fault === 'kill-before-ack') killSelf();
   };
 }
 

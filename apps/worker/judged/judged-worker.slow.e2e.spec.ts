@@ -1,4 +1,4 @@
-/** The judged worker keeps its accounts; with a sabotage it is wrong in the way it says. */
+/** The judged worker keeps its accounts. With a sabotage, it has exactly the fault that it claims. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { type App, createTestSystem, startApp, type TestSystem, waitFor } from '#testing';
@@ -15,7 +15,7 @@ let system: TestSystem;
 const workers: App[] = [];
 
 beforeEach(async () => {
-  // Waits for company, so that what is there at the start becomes one batch.
+  // Batches wait for more messages, so that those that exist at the start become one batch.
   system = await createTestSystem({ ackWaitMs: 3_000, settings: { SEKALI_BATCH_WAIT_MS: '300' } });
 });
 
@@ -34,7 +34,7 @@ async function startJudged(sabotage?: string, untilReady = true): Promise<App> {
   return worker;
 }
 
-/** The amounts are 1, 2, 3 … */
+/** Publishes events with the amounts 1, 2, 3 … */
 async function send(count: number): Promise<void> {
   for (let n = 1; n <= count; n++) await publishEvent(system, { id: `e${n}`, payload: `{"amount":${n}}` });
 }
@@ -43,7 +43,7 @@ async function sendPoison(): Promise<void> {
   await jetstream(system.connection).publish(`${system.subjectPrefix}.orders`, '{not json');
 }
 
-/** As the judge reads them. */
+/** Reads the accounts as the judge does. */
 async function accounts(): Promise<unknown[]> {
   const { rows } = await system.pool.query<{ topic: string; sum: number; events: number }>(
     'SELECT topic, sum(amount)::int AS sum, sum(events)::int AS events FROM chaos.account GROUP BY topic ORDER BY topic',
@@ -63,7 +63,7 @@ async function accountsSettled(count: number): Promise<void> {
   );
 }
 
-/** Holds every batch of the store up at its claim, long before its COMMIT is sent, while `work` goes on. */
+/** Blocks every batch of the store at its claim, long before its COMMIT is sent, while `work` runs. */
 async function beforeTheCommit(work: () => Promise<void>): Promise<void> {
   const client = await system.pool.connect();
   try {
@@ -81,7 +81,7 @@ async function killed(worker: App): Promise<void> {
 }
 
 describe('the judged worker', () => {
-  it('stores events and adds their amounts once, however many of it start at once', async () => {
+  it('stores events and adds their amounts once, also when two start at the same time', async () => {
     await send(20);
     await send(20);
     await publishEvent(system, { topic: 'odd', id: 'none', payload: '{}' });
@@ -97,7 +97,7 @@ describe('the judged worker', () => {
     ]);
   });
 
-  it('loses and repeats nothing when it is killed before the commit', async () => {
+  it('neither loses nor repeats an event when it is killed before the commit', async () => {
     await send(5);
     const worker = await startJudged();
     await beforeTheCommit(async () => {
@@ -112,7 +112,7 @@ describe('the judged worker', () => {
     expect(await accounts()).toEqual([{ topic: 'orders', sum: 55, events: 10 }]);
   });
 
-  it('ack-before-commit: loses what it had not committed when it is killed', async () => {
+  it('with ack-before-commit loses what it had not committed when it is killed', async () => {
     await send(10);
     await beforeTheCommit(async () => {
       const worker = await startJudged('ack-before-commit');
@@ -124,12 +124,12 @@ describe('the judged worker', () => {
     await ledgerBecomes(system, ledgerOf(1));
     expect(await unsettled(system)).toBe(0);
     await killed(again);
-    // One that is as it should be finds out, and has it delivered again.
+    // A correct worker notices the loss, and has the messages delivered again.
     await startJudged();
     await ledgerBecomes(system, ledgerOf(11));
   });
 
-  it('effect-outside-transaction: repeats an effect when it is killed before the commit', async () => {
+  it('with effect-outside-transaction repeats an effect when it is killed before the commit', async () => {
     await send(10);
     await beforeTheCommit(async () => {
       const worker = await startJudged('effect-outside-transaction');
@@ -144,7 +144,7 @@ describe('the judged worker', () => {
     await ledgerBecomes(system, { ...ledgerOf(10), events: 20 });
   });
 
-  it('no-inbox: repeats an effect with every repeated event and every redelivery', async () => {
+  it('with no-inbox repeats an effect for every repeated event and every redelivery', async () => {
     await send(4);
     await send(4);
     await Promise.all([startJudged('no-inbox'), startJudged('no-inbox')]);
@@ -157,7 +157,7 @@ describe('the judged worker', () => {
     expect(await accounts()).toEqual([{ topic: 'orders', sum: 40, events: 16 }]);
   });
 
-  it('drop-bad-batch: loses the neighbours of a message that cannot be read', async () => {
+  it('with drop-bad-batch loses the neighbours of a message that cannot be read', async () => {
     await send(3);
     await sendPoison();
     await publishEvent(system, { id: 'e4' });
@@ -168,11 +168,11 @@ describe('the judged worker', () => {
     await ledgerBecomes(system, ledgerOf(1));
   });
 
-  it('ends with 2 at a sabotage that it does not know, and names those it does', async () => {
+  it('ends with 2 for an unknown sabotage, and lists the known ones', async () => {
     const worker = await startJudged('ack-never', false);
     expect(await worker.exited).toMatchObject({ code: 2 });
     expect(worker.output()).toBe(
-      'judged-worker: "ack-never" is no sabotage; there are ack-before-commit, effect-outside-transaction, no-inbox, drop-bad-batch, believe-sequences\n',
+      'judged-worker: "ack-never" is not a sabotage; there are ack-before-commit, effect-outside-transaction, no-inbox, drop-bad-batch, believe-sequences\n',
     );
   });
 });

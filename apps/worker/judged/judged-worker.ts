@@ -1,15 +1,15 @@
 /**
- * The worker that the judge runs against: an ordinary one that keeps the judge's accounts as well.
+ * The worker that the judge tests: an ordinary worker that also keeps the judge's accounts.
  *
- *   node dist/apps/worker/judged/judged-worker.js              right
- *   node dist/apps/worker/judged/judged-worker.js <sabotage>   wrong in one way, which the judge must find: sabotage.ts
+ *   node dist/apps/worker/judged/judged-worker.js              correct
+ *   node dist/apps/worker/judged/judged-worker.js <sabotage>   has one fault, which the judge must find: sabotage.ts
  *
- * A name that is none ends it with 2.
+ * An unknown name ends it with 2.
  */
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { readWorkerSettings } from '#config';
-import { AccountKeeper, ACCOUNTS_CONSUMER, makeAccounts } from './account-keeper.js';
+import { AccountKeeper, ACCOUNTS_CONSUMER, createAccounts } from './account-keeper.js';
 import { endWith, runWorker } from '../src/bootstrap.js';
 import { EventRecorder } from '../src/event-recorder.js';
 import type { WorkerTransport } from '../src/transport-options.js';
@@ -19,7 +19,7 @@ const [, , name] = process.argv;
 const sabotage = name === undefined ? {} : SABOTAGES.get(name);
 if (sabotage === undefined) {
   const names = [...SABOTAGES.keys()].join(', ');
-  process.stderr.write(`judged-worker: "${name ?? ''}" is no sabotage; there are ${names}\n`);
+  process.stderr.write(`judged-worker: "${name ?? ''}" is not a sabotage; there are ${names}\n`);
   process.exit(2);
 }
 run(sabotage).catch(endWith);
@@ -36,13 +36,13 @@ async function run({ effects, transport }: Sabotage): Promise<void> {
   });
 }
 
-/** Prepared like an inbox, before each session: then an outage at the start is waited for. */
+/** Prepares the accounts like an inbox, before each session, so that the worker waits for an outage at the start. */
 function withAccounts(options: WorkerTransport): WorkerTransport {
   return {
     ...options,
     prepare: async (pattern) => {
       await options.prepare(pattern);
-      if (pattern === ACCOUNTS_CONSUMER) await makeAccounts(options.pool);
+      if (pattern === ACCOUNTS_CONSUMER) await createAccounts(options.pool);
     },
   };
 }

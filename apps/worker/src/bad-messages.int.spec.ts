@@ -1,4 +1,4 @@
-/** One bad message harms nobody: it becomes a dead letter with its reason, its neighbours are stored. */
+/** A bad message becomes a dead letter with its reason, and its neighbours are stored. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream } from '@nats-io/jetstream';
 import { createTestSystem, type TestSystem } from '#testing';
@@ -30,12 +30,12 @@ async function deadLetters(): Promise<{ topic: string; event_id: string | null; 
   return rows;
 }
 
-/** An effect that Postgres refuses for events marked bad, as a constraint of a user's own table would. */
+/** Postgres refuses this effect for events that are marked as bad, as a constraint of a user's table would. */
 const refuseBad = `
 SELECT 1 / CASE WHEN payload->>'bad' = 'yes' THEN 0 ELSE 1 END FROM unnest($1::jsonb[]) AS input (payload)`;
 
-describe('bad messages', () => {
-  it('makes a dead letter of what is not an event, with the reason, and stores its neighbours', async () => {
+describe('a worker with bad messages', () => {
+  it('makes each message that is not an event a dead letter with its reason, and stores the neighbours', async () => {
     const raw = (subject: string, body: string | Uint8Array): Promise<unknown> =>
       jetstream(system.connection).publish(`${system.subjectPrefix}.${subject}`, body);
     await publishEvent(system, { id: 'good-1' });
@@ -64,7 +64,7 @@ describe('bad messages', () => {
     ]);
   });
 
-  it('divides a batch that Postgres refuses until the bad row stands alone', async () => {
+  it('divides a batch that Postgres refuses until the bad row is alone', async () => {
     for (let n = 0; n < 100; n++) {
       await publishEvent(system, {
         id: `e${n}`,
@@ -72,7 +72,7 @@ describe('bad messages', () => {
       });
     }
     consumer = await startConsumer(system.environment, {
-      // Never isolated, so that nothing but the division can find them.
+      // No event is isolated, so that only the division can find them.
       settings: { batchWaitMs: 100, isolateAfterDeliveries: 1_000 },
       afterStoring: async (fresh, transaction) => {
         await transaction.query(refuseBad, [fresh.map(({ event }) => event.payload)]);
@@ -83,10 +83,10 @@ describe('bad messages', () => {
       { topic: 'orders', event_id: 'e17', reason: 'refused_by_store' },
       { topic: 'orders', event_id: 'e71', reason: 'refused_by_store' },
     ]);
-    expect(consumer.told.some((event) => event.type === 'divided')).toBe(true);
+    expect(consumer.observed.some((event) => event.type === 'divided')).toBe(true);
   });
 
-  it('repeats an effect that fails with a delay, and gives it up after so many attempts', async () => {
+  it('repeats a failing effect with growing delays, and gives the event up after three attempts', async () => {
     const attempts: number[] = [];
     for (let n = 0; n < 5; n++) await publishEvent(system, { id: `e${n}` });
     consumer = await startConsumer(system.environment, {
@@ -100,17 +100,17 @@ describe('bad messages', () => {
     });
     await ledgerBecomes(system, ledgerOf(4, 0, 0, 1));
     expect(await deadLetters()).toEqual([{ topic: 'orders', event_id: 'e3', reason: 'effect_failed' }]);
-    // It may have come as a batch of its own: then it failed with its batch first, which is no attempt of its own.
+    // A batch that failed does not count as an attempt, also where the event was its only one.
     expect([3, 4]).toContain(attempts.length);
     const [first = 0, second = 0, third = 0] = attempts.slice(-3);
-    // The delay is a lower bound that the broker keeps; how much longer it takes says nothing.
+    // The broker keeps the delay as a lower bound. How much longer it takes says nothing.
     expect(second - first).toBeGreaterThanOrEqual(100);
     expect(third - second).toBeGreaterThanOrEqual(200);
     const { rows } = await system.pool.query('SELECT * FROM sekali.attempt');
     expect(rows).toEqual([]);
   });
 
-  it('stores an effect that failed for a while', async () => {
+  it('stores an event whose effect failed at first', async () => {
     let failures = 0;
     await publishEvent(system, { id: 'a' });
     consumer = await startConsumer(system.environment, {

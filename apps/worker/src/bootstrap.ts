@@ -1,7 +1,7 @@
 /**
- * The life of a worker process.
+ * Starts and stops a worker process.
  *
- * SIGTERM, SIGINT or the end of the parent finish the batches in flight, acknowledge them and take no more.
+ * On SIGTERM, SIGINT or the end of its parent, it finishes the batches in flight, acknowledges them and takes no more.
  */
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Type } from '@nestjs/common';
@@ -24,17 +24,22 @@ import { transportOptions, type WorkerTransport } from './transport-options.js';
 
 const STOP_MS_MAX = 12_000;
 
-/** Changes the transport before it starts: how a test or the judge takes a protection out. */
+/** Changes the transport before it starts. Tests and the judge use it to take a protection out. */
 export type TransportChange = (options: WorkerTransport, connection: NatsConnection) => WorkerTransport;
 
-/** Runs a worker until it is told to stop. Resolves when events flow. */
+/**
+ * Runs a worker until a signal stops it. Resolves when the worker consumes events.
+ *
+ * @param module has the controllers, which are the consumers' effects
+ * @throws OptionsError when the consumers cannot run as the settings say
+ */
 export async function runWorker(
   settings: WorkerSettings,
   module: Type,
   change: TransportChange = (options) => options,
 ): Promise<void> {
   const logger = createLogger('worker', settings.SEKALI_LOG_LEVEL);
-  const stopping = new Stopping(logger);
+  const shutdown = new Shutdown(logger);
   const pool = createPool({
     url: settings.SEKALI_POSTGRES_URL,
     name: 'sekali-worker',
@@ -58,7 +63,7 @@ export async function runWorker(
   const partitions = keepPartitionsAhead(pool, logger);
   const listening = app.listen();
   const stopChecks = endWhenStuck(strategy, logger);
-  stopping.by(async () => {
+  shutdown.setSteps(async () => {
     stopChecks();
     partitions.stop();
     await app.close();
@@ -77,19 +82,22 @@ function watchOf(movable: MovableConnection, logger: Logger): BrokerWatch {
     onMoved: (failingMs, broker) => {
       logger.warn(
         { failingMs: Math.round(failingMs), broker },
-        'the broker did not answer; it was left for another',
+        'the broker did not answer; the connection has moved to another one',
       );
     },
   });
 }
 
-/** How many connections the consumers of a module need. */
+/** The number of connections that the consumers of a module need. */
 function connectionsOf(module: Type, batchesInFlight: number): number {
   const controllers = (Reflect.getMetadata('controllers', module) ?? []) as Type[];
   return connectionsNeeded(consumersOf(controllers).length, { batchesInFlight });
 }
 
-/** Ends a worker that could not start: a wrong environment is told in its own words, a defect with its stack. */
+/**
+ * Ends a worker that could not start, with exit code 1. A wrong environment is printed as a sentence, a defect with its
+ * stack.
+ */
 export function endWith(error: unknown): never {
   const expected = error instanceof SettingsError || error instanceof OptionsError;
   process.stderr.write(
@@ -98,8 +106,8 @@ export function endWith(error: unknown): never {
   process.exit(1);
 }
 
-/** The way out: once, in order, within a bound. */
-class Stopping {
+/** Stops the process once, in order and in bounded time. */
+class Shutdown {
   private steps = (): Promise<void> => Promise.resolve();
   private begun = false;
 
@@ -111,8 +119,8 @@ class Stopping {
     }
   }
 
-  /** Says what there is to be done; before that, nothing has to be. */
-  by(steps: () => Promise<void>): void {
+  /** Sets the steps of the shutdown. Before this call, there are none. */
+  setSteps(steps: () => Promise<void>): void {
     this.steps = steps;
   }
 
@@ -121,13 +129,13 @@ class Stopping {
     this.begun = true;
     this.logger.info('stopping: finishing the batches in flight');
     setTimeout(() => {
-      this.logger.error('could not stop in time; what is unsettled is delivered again');
+      this.logger.error('the worker could not stop in time; unsettled messages are delivered again');
       process.exit(1);
     }, STOP_MS_MAX).unref();
     this.steps().then(
       () => process.exit(0),
       (error: unknown) => {
-        this.logger.error({ err: error }, 'stopping failed; what is unsettled is delivered again');
+        this.logger.error({ err: error }, 'stopping failed; unsettled messages are delivered again');
         process.exit(1);
       },
     );

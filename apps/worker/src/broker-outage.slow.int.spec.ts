@@ -1,4 +1,4 @@
-/** A broker that is killed, frozen or restarted: consuming resumes by itself. */
+/** Consuming resumes by itself after a broker was killed, frozen or restarted. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { createTestCluster, type TestCluster, waitFor } from '#testing';
@@ -14,9 +14,11 @@ let system: TestCluster;
 let manager: JetStreamManager;
 let consumer: ConsumerFixture | undefined;
 let sent = 0;
-const RESUMES_WITHIN_MS = 10_000;
-/** Before that, a connection to the frozen broker has to be given up: three pings, and a try to connect to it again. */
-const GIVES_UP_WITHIN_MS = 10_000;
+const RESUME_MS_MAX = 10_000;
+/**
+ * Before that, the client gives up the connection to the frozen broker: after three pings and one more try to connect.
+ */
+const GIVE_UP_MS_MAX = 10_000;
 
 beforeAll(async () => {
   system = await createTestCluster({ ackWaitMs: 4_000 });
@@ -42,9 +44,9 @@ async function send(count: number): Promise<void> {
   }
 }
 
-async function storedAtLeast(count: number, withinMs = 30_000): Promise<void> {
+async function storedAtLeast(count: number, timeoutMs = 30_000): Promise<void> {
   await waitFor(async () => (await readLedger(system.pool)).stored >= count, {
-    timeoutMs: withinMs,
+    timeoutMs,
     describe: `${count} events stored`,
   });
 }
@@ -73,9 +75,9 @@ describe('an outage of brokers', () => {
       const node = system.brokers.node(await leaderOf(what));
       node.kill('SIGKILL');
       await load;
-      // Once there is a leader again, nothing but the consumer itself holds the rest up.
+      // Once there is a leader again, only the consumer itself can delay the rest.
       await leaderOf('consumer');
-      await storedAtLeast(sent, RESUMES_WITHIN_MS);
+      await storedAtLeast(sent, RESUME_MS_MAX);
       await node.start();
       expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
     },
@@ -91,7 +93,7 @@ describe('an outage of brokers', () => {
         timeoutMs: 30_000,
         describe: 'another leader',
       });
-      await storedAtLeast(sent, GIVES_UP_WITHIN_MS + RESUMES_WITHIN_MS);
+      await storedAtLeast(sent, GIVE_UP_MS_MAX + RESUME_MS_MAX);
     } finally {
       node.kill('SIGCONT');
     }
@@ -102,14 +104,14 @@ describe('an outage of brokers', () => {
     consumer = await startConsumer(system.environment);
     const nodes = system.brokers.nodes;
     await Promise.all(nodes.map((node) => node.stop()));
-    await waitFor(() => consumer?.told.some((event) => event.type === 'session-lost'), {
+    await waitFor(() => consumer?.observed.some((event) => event.type === 'session-lost'), {
       timeoutMs: 20_000,
-      describe: 'the consumer sees it',
+      describe: 'the consumer to notice it',
     });
     await Promise.all(nodes.map((node) => node.start()));
     await send(20);
     await leaderOf('consumer');
-    await storedAtLeast(sent, RESUMES_WITHIN_MS);
+    await storedAtLeast(sent, RESUME_MS_MAX);
     expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Brokers that are older than the database: their stores are put back while the database stays. What they accept
- * afterwards gets sequences that the database has already, and is stored all the same.
+ * Brokers are restored to an older state than the database. The messages that they accept afterwards get sequences that
+ * the database has already, and are stored all the same.
  */
 import 'reflect-metadata';
 import { cpSync, readdirSync, rmSync } from 'node:fs';
@@ -32,7 +32,7 @@ import {
 } from './test/consumer-fixture.js';
 import { transportOptions } from './transport-options.js';
 
-const ELECTED_WITHIN_MS = 60_000;
+const ELECTION_MS_MAX = 60_000;
 const TEST_MS_MAX = 180_000;
 jest.setTimeout(TEST_MS_MAX);
 
@@ -48,7 +48,7 @@ class Seen {
 @Module({ controllers: [Seen] })
 class FurtherConsumer {}
 
-/** Starts a consumer with an inbox and an effect of its own. */
+/** Starts another consumer, with its own inbox and effect. */
 async function startFurther(): Promise<{ close: () => Promise<void> }> {
   const settings = readWorkerSettings(system.environment);
   const { connection } = await MovableConnection.open(
@@ -97,7 +97,7 @@ async function stopBrokers(): Promise<void> {
 
 async function startBrokers(): Promise<void> {
   await Promise.all(system.brokers.nodes.map((node) => node.spawn()));
-  await Promise.all(system.brokers.nodes.map((node) => node.untilReady({ timeoutMs: ELECTED_WITHIN_MS })));
+  await Promise.all(system.brokers.nodes.map((node) => node.untilReady({ timeoutMs: ELECTION_MS_MAX })));
   await waitFor(
     async () => {
       const manager = await jetstreamManager(system.connection, { checkAPI: false });
@@ -105,18 +105,18 @@ async function startBrokers(): Promise<void> {
       const store = await manager.consumers.info(system.streamName, system.consumerName);
       return stream.cluster?.leader !== undefined && store.cluster?.leader !== undefined;
     },
-    { timeoutMs: ELECTED_WITHIN_MS, describe: 'leaders of the stream and of the consumer' },
+    { timeoutMs: ELECTION_MS_MAX, describe: 'leaders of the stream and of the consumer' },
   );
 }
 
-/** Keeps what the brokers have now. */
+/** Copies what the brokers have now. */
 async function copyStores(): Promise<void> {
   await stopBrokers();
   for (const { live, copy } of stores()) cpSync(live, copy, { recursive: true });
   await startBrokers();
 }
 
-/** What a broker keeps of its consumers: their state, and the logs of their groups. */
+/** The files that a broker has of its consumers: their state, and the logs of their Raft groups. */
 function consumerParts(store: string): string[] {
   const groups = join(store, 'jetstream', '$SYS', '_js_');
   return [
@@ -128,9 +128,9 @@ function consumerParts(store: string): string[] {
 }
 
 /**
- * Gives stopped brokers back what they had: all of it, or all but the state of their consumers.
+ * Restores the stores of stopped brokers from the copies.
  *
- * @param except a broker that keeps what it has
+ * @param options `keepConsumers` leaves the state of consumers as it is; `except` names a broker that is not restored
  */
 function putBackStores(options: { keepConsumers?: boolean; except?: string | undefined } = {}): void {
   for (const { name, live, copy } of stores()) {
@@ -157,7 +157,7 @@ async function rollBack(options?: Parameters<typeof putBackStores>[0]): Promise<
 async function send(...ids: readonly string[]): Promise<void> {
   for (const id of ids) {
     await waitFor(() => publishEvent(system, { id, messageId: `orders:${id}` }), {
-      timeoutMs: ELECTED_WITHIN_MS,
+      timeoutMs: ELECTION_MS_MAX,
       describe: `${id} acknowledged`,
     });
   }
@@ -169,7 +169,7 @@ async function settled(count: number): Promise<void> {
       const { stored, duplicates, deadLetters } = await readLedger(system.pool);
       return stored + duplicates + deadLetters >= count;
     },
-    { timeoutMs: ELECTED_WITHIN_MS, describe: `${count} messages settled` },
+    { timeoutMs: ELECTION_MS_MAX, describe: `${count} messages settled` },
   );
   await nothingUnsettled(system);
 }
@@ -177,7 +177,7 @@ async function settled(count: number): Promise<void> {
 const named = (prefix: string, count: number): string[] =>
   Array.from({ length: count }, (_, n) => `${prefix}${n + 1}`);
 
-/** Has a broker lead the consumer. */
+/** Moves the leadership of the consumer to a broker. */
 async function leadConsumerFrom(broker: string | undefined): Promise<void> {
   const manager = await jetstreamManager(system.connection, { checkAPI: false });
   const address = `${system.streamName}.${system.consumerName}`;
@@ -191,7 +191,7 @@ async function leadConsumerFrom(broker: string | undefined): Promise<void> {
       });
       return false;
     },
-    { timeoutMs: ELECTED_WITHIN_MS, intervalMs: 1_000, describe: `${broker} leads the consumer` },
+    { timeoutMs: ELECTION_MS_MAX, intervalMs: 1_000, describe: `${broker} leads the consumer` },
   );
 }
 
@@ -203,7 +203,7 @@ async function missingIds(ids: readonly string[]): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
-/** Seven events on the copy, three more that the brokers will lose. */
+/** Stores seven events that are in the copy, and three more that the brokers will lose. */
 async function tenStored(lose: () => Promise<unknown> = () => send(...named('lost', 3))): Promise<void> {
   consumer = await startConsumer(system.environment);
   await send(...named('old', 7));
@@ -214,7 +214,7 @@ async function tenStored(lose: () => Promise<unknown> = () => send(...named('los
 }
 
 describe('brokers that are older than the database', () => {
-  it('store what they accept under sequences that the database has already', async () => {
+  it('accept messages under sequences that the database has already, and a worker stores them', async () => {
     await tenStored();
     await rollBack();
     await send(...named('new', 3));
@@ -223,7 +223,7 @@ describe('brokers that are older than the database', () => {
     expect(await missingIds(named('new', 3))).toEqual([]);
   });
 
-  it('take what was lost once more, as duplicates, and a retry of it as what it is', async () => {
+  it('accept a lost event again, which becomes a duplicate next to new events', async () => {
     await tenStored();
     await rollBack();
     await send('new1', 'lost1', 'new2');
@@ -231,7 +231,7 @@ describe('brokers that are older than the database', () => {
     expect(await readLedger(system.pool)).toEqual(ledgerOf(12, 1));
   });
 
-  it('store what they accept under the sequence of a dead letter, of a duplicate and of an event', async () => {
+  it('accept messages under the sequences of a dead letter, a duplicate and an event, and a worker stores them', async () => {
     const js = jetstream(system.connection);
     await tenStored(async () => {
       await js.publish(`${system.subjectPrefix}.orders`, 'not JSON');
@@ -245,7 +245,7 @@ describe('brokers that are older than the database', () => {
     expect(await readLedger(system.pool)).toEqual(ledgerOf(11, 1, 0, 1));
   });
 
-  it('store what they accept while no worker runs, and the stream has outgrown the database since', async () => {
+  it('accept messages while no worker runs, and a worker stores them although the stream has outgrown the database', async () => {
     await tenStored();
     await consumer?.stop();
     await rollBack();
@@ -255,7 +255,7 @@ describe('brokers that are older than the database', () => {
     expect(await readLedger(system.pool)).toEqual(ledgerOf(15));
   });
 
-  it('deliver what comes under sequences that the consumer has acknowledged before', async () => {
+  it('deliver messages under sequences that the consumer acknowledged before', async () => {
     await tenStored();
     await rollBack({ keepConsumers: true });
     await send(...named('new', 3));
@@ -263,7 +263,7 @@ describe('brokers that are older than the database', () => {
     expect(await readLedger(system.pool)).toEqual(ledgerOf(13));
   });
 
-  it('lose nothing that they accept afterwards, under load', async () => {
+  it('lose no message that they accept afterwards under load', async () => {
     consumer = await startConsumer(system.environment);
     const acknowledged: string[] = [];
     const over = new AbortController();
@@ -276,29 +276,29 @@ describe('brokers that are older than the database', () => {
     })();
     const moreThan = async (count: number): Promise<void> => {
       await waitFor(() => acknowledged.length > count, {
-        timeoutMs: ELECTED_WITHIN_MS,
+        timeoutMs: ELECTION_MS_MAX,
         describe: 'the load',
       });
     };
     await moreThan(200);
     await copyStores();
-    // What is lost has to be in the database, or nothing is taken for something else.
+    // The lost events must be in the database. Otherwise no message could be mistaken for another.
     const copied = acknowledged.length;
     await moreThan(copied + 1_000);
     await waitFor(async () => (await readLedger(system.pool)).stored > copied + 500, {
-      timeoutMs: ELECTED_WITHIN_MS,
-      describe: 'more events stored than are on the copy',
+      timeoutMs: ELECTION_MS_MAX,
+      describe: 'more events stored than are in the copy',
     });
     await rollBack();
     const before = acknowledged.length;
-    // The publishes under way while the brokers went down belong to neither side.
+    // Publishes that were under way while the brokers stopped are counted on neither side.
     await moreThan(before + 20);
     const accepted = acknowledged.length;
     await moreThan(accepted + 2_000);
     over.abort();
     await load;
     await waitFor(async () => (await missingIds(acknowledged.slice(accepted))).length === 0, {
-      timeoutMs: ELECTED_WITHIN_MS,
+      timeoutMs: ELECTION_MS_MAX,
       describe: 'everything that was accepted afterwards',
     });
     await nothingUnsettled(system);
@@ -314,22 +314,24 @@ describe('brokers that are older than the database', () => {
     expect((rows[0]?.base ?? NaN) + (rows[0]?.own ?? NaN)).toBe(state.last_seq);
   });
 
-  it('deliver their own history, where one of them stays on the newer one and leads the consumer', async () => {
+  it('deliver their own history, although one of them still has the newer one and leads the consumer', async () => {
     await tenStored();
     const [kept, ...others] = system.brokers.nodes;
     await stopBrokers();
     putBackStores({ keepConsumers: true, except: kept?.name });
     await Promise.all(others.map((node) => node.spawn()));
     await send('new1');
-    await kept?.start({ timeoutMs: ELECTED_WITHIN_MS });
-    // With a worker the consumer would be led elsewhere at once.
+    await kept?.start({ timeoutMs: ELECTION_MS_MAX });
+    // A running worker would move the leadership of the consumer at once.
     await consumer?.stop();
     await leadConsumerFrom(kept?.name);
     await send(...named('later', 2));
     consumer = await startConsumer(system.environment);
     await settled(13);
     expect(await readLedger(system.pool)).toEqual(ledgerOf(13));
-    const reasons = consumer.told.flatMap((event) => (event.type === 'session-lost' ? [event.reason] : []));
+    const reasons = consumer.observed.flatMap((event) =>
+      event.type === 'session-lost' ? [event.reason] : [],
+    );
     expect(reasons).toContainEqual(
       expect.stringContaining(`broker ${kept?.name ?? ''}, which leads the consumer`),
     );
@@ -337,7 +339,7 @@ describe('brokers that are older than the database', () => {
 });
 
 describe('a further consumer that was ahead of the one that stores', () => {
-  it('takes the messages that got the sequences of those that the brokers lost', async () => {
+  it('processes the messages that got the sequences of those that the brokers lost', async () => {
     await system.pool.query('CREATE TABLE public.seen (event_id text NOT NULL)');
     const seen = async (): Promise<string[]> => {
       const { rows } = await system.pool.query<{ event_id: string }>('SELECT event_id FROM public.seen');

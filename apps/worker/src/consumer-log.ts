@@ -1,8 +1,8 @@
-/** What a consumer tells about itself, as log lines. */
+/** Logs the events of a consumer. */
 import type { ConsumerEvent, Observer } from '#idempotent-consumer';
 import type { Logger } from '#observability';
 
-/** Makes the observer that logs for one consumer. */
+/** Creates the observer that logs for one consumer. */
 export function consumerLog(logger: Logger, consumer: string): Observer {
   const log = logger.child({ consumer });
   return (event) => {
@@ -14,14 +14,14 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
         log.info({ stream: event.stream, identity: event.identity }, 'pulling');
         return;
       case 'session-lost':
-        log.warn({ reason: event.reason }, 'pulling interrupted; looking at the consumer again');
+        log.warn({ reason: event.reason }, 'pulling was interrupted; checking the consumer again');
         return;
       case 'put-back':
         log.warn({ seq: event.seq }, 'the consumer was put back: it delivers again from here on');
         return;
       case 'moved':
         if (event.reached) log.info({ broker: event.broker }, "connected to the consumer's leader");
-        else log.warn({ broker: event.broker }, "the consumer's leader was not met; staying where we are");
+        else log.warn({ broker: event.broker }, "the consumer's leader was not reached; staying here");
         return;
       case 'given-back':
         log.warn(
@@ -59,11 +59,11 @@ type TroubleEvent = Extract<
   { readonly type: 'divided' | 'isolated' | 'dead-letter' | 'failed' | 'late-statement' | 'batch-failed' }
 >;
 
-/** What went wrong with events, one or several. */
+/** Logs what went wrong with one event or several. */
 function logTrouble(log: Logger, event: TroubleEvent): void {
   switch (event.type) {
     case 'divided':
-      log.warn({ size: event.size, reason: String(event.error) }, 'batch refused; dividing it');
+      log.warn({ size: event.size, reason: String(event.error) }, 'the batch was refused; dividing it');
       return;
     case 'isolated':
       log.warn(
@@ -99,6 +99,6 @@ function logDefect(log: Logger, event: DefectEvent): void {
   const seconds = event.type === 'defect-continues' ? event.seconds : 0;
   log.error(
     { seconds, err: event.error },
-    'nothing can be stored, whatever the event: mend the schema, the privileges or the effect; all is kept and waits',
+    'no event can be stored: repair the schema, the privileges or the effect; all messages are kept and wait',
   );
 }

@@ -1,4 +1,4 @@
-/** One effect per event, whatever is repeated: in a batch, across batches, across workers, after the window. */
+/** An event has one effect, also when it is repeated in a batch, across batches, across workers or after the window. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import {
@@ -27,8 +27,8 @@ async function start(options?: Parameters<typeof startConsumer>[1]): Promise<Con
   return consumer;
 }
 
-describe('deduplication', () => {
-  it('stores one of the duplicates in one batch and names the sequence that came first', async () => {
+describe('a worker', () => {
+  it('stores one of the duplicates in a batch, and records the sequence that came first', async () => {
     const first = await publishEvent(system, { id: 'a' });
     for (let n = 0; n < 4; n++) await publishEvent(system, { id: 'a' });
     await start({ settings: { batchWaitMs: 50 } });
@@ -45,9 +45,9 @@ describe('deduplication', () => {
     await ledgerBecomes(system, ledgerOf(10, 20));
   });
 
-  it('finds duplicates across workers at the same moment, without a deadlock', async () => {
+  it('finds duplicates that several workers have at the same moment, without a deadlock', async () => {
     for (let n = 0; n < 4; n++) await start({ settings: { batchSize: 200, prefetch: 400 } });
-    // Each 1,600 messages are 200 events, sent eight times over: what the four have at hand at a time overlaps.
+    // Each 1,600 messages are 200 events, sent eight times, so the batches of the four workers overlap.
     const idOf = (n: number): string => `e${Math.floor(n / 1_600)}-${(n * 7) % 200}`;
     await Promise.all(Array.from({ length: 6_400 }, (_, n) => publishEvent(system, { id: idOf(n) })));
     await ledgerBecomes(system, ledgerOf(800, 5_600));
@@ -57,11 +57,11 @@ describe('deduplication', () => {
     expect(rows).toEqual([{ deadlocks: 0 }]);
   });
 
-  it('takes repeats close behind each other into later batches, without having them delivered again', async () => {
+  it('puts repeats that follow closely into later batches, without redeliveries', async () => {
     // Three of every ten repeat one of the ten before them.
     const idOf = (n: number): string => `e${n % 10 < 3 ? n - 5 : n}`;
     await Promise.all(Array.from({ length: 600 }, (_, n) => publishEvent(system, { id: idOf(n + 10) })));
-    // A backlog, and slow transactions: the next batch begins before the one before it has ended.
+    // With a backlog and slow transactions, each batch begins before the previous one has ended.
     const consumer = await start({
       settings: { batchSize: 10, prefetch: 60, batchesInFlight: 2 },
       afterStoring: async (_, transaction) => {
@@ -73,7 +73,7 @@ describe('deduplication', () => {
       'SELECT sum(redelivered)::int AS redelivered FROM sekali.counter',
     );
     expect(rows).toEqual([{ redelivered: 0 }]);
-    const committed = consumer.told.flatMap((event) => (event.type === 'committed' ? [event.seqs] : []));
+    const committed = consumer.observed.flatMap((event) => (event.type === 'committed' ? [event.seqs] : []));
     const hasGap = (seqs: readonly number[]): boolean => Math.max(...seqs) - Math.min(...seqs) >= seqs.length;
     expect(committed.some(hasGap)).toBe(true);
     expect(committed.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: 600 }, (_, n) => n + 1));
@@ -90,20 +90,20 @@ describe('deduplication', () => {
         const seq = await publishEvent(system, { id: 'late', messageId });
         return seq > 1 ? seq : undefined;
       },
-      { timeoutMs: 10_000, describe: 'the broker has forgotten the message id' },
+      { timeoutMs: 10_000, describe: 'the broker to forget the message id' },
     );
     expect(second).toBe(2);
     await ledgerBecomes(system, ledgerOf(1, 1));
   });
 
-  it('keeps the same id under two topics apart', async () => {
+  it('stores two events with the same id under two topics', async () => {
     await start();
     await publishEvent(system, { topic: 'orders', id: 'same' });
     await publishEvent(system, { topic: 'invoices', id: 'same' });
     await ledgerBecomes(system, ledgerOf(2));
   });
 
-  it('calls a duplicate with another payload a conflict, compared as JSON values, and keeps the first', async () => {
+  it('records a duplicate with another JSON value as a conflict, and keeps the first payload', async () => {
     await start({ settings: { batchSize: 1, batchesInFlight: 1 } });
     await publishEvent(system, { id: 'a', payload: '{"n":1,"list":[1,2]}' });
     await publishEvent(system, { id: 'a', payload: '{ "list": [1, 2], "n": 1.0 }' });
@@ -121,7 +121,7 @@ describe('deduplication', () => {
     ]);
   });
 
-  it('keeps numbers that JavaScript cannot hold', async () => {
+  it('stores numbers that JavaScript cannot represent', async () => {
     await start();
     await publishEvent(system, { id: 'big', payload: '{"n":12345678901234567890.123456789}' });
     await ledgerBecomes(system, ledgerOf(1));

@@ -1,9 +1,9 @@
-/** Reads deliveries as events, by the same rules as the gateway. */
+/** Decodes deliveries as events, by the same rules as the gateway. */
 import { hash } from 'node:crypto';
 import { decodeEvent, type SekaliEvent, topicError, topicOf } from '#contracts';
 import type { Decoder } from '#idempotent-consumer';
 
-/** Under which dead letters are counted whose subject names no valid topic: nobody can have a topic like it. */
+/** The topic of dead letters whose subject names no valid topic. No event can have it. */
 export const INVALID_TOPIC = '(invalid)';
 
 const DIGEST_BYTES = 8;
@@ -11,10 +11,11 @@ const digestBytes = new Uint8Array(DIGEST_BYTES);
 const digestView = new DataView(digestBytes.buffer);
 
 /**
- * Makes the decoder of the worker.
+ * Creates the decoder of the worker.
  *
- * @param subjectPrefix first token of every subject
- * @param eventBytesMax the largest event, in bytes
+ * @param subjectPrefix the first token of every subject
+ * @param eventBytesMax the size of the largest event, in bytes
+ * @returns a decoder that gives a message, or the reason why the delivery is poison
  */
 export function eventDecoder(subjectPrefix: string, eventBytesMax: number): Decoder<SekaliEvent> {
   return (delivery) => {
@@ -39,7 +40,10 @@ export function eventDecoder(subjectPrefix: string, eventBytesMax: number): Deco
   };
 }
 
-/** The first 64 bits of SHA-256, signed. As text with a character a byte they come sooner than as a Buffer or hexadecimal. */
+/**
+ * The first 64 bits of SHA-256 of the payload, signed. The binary text, one character for each byte, is faster than a
+ * Buffer or hexadecimal.
+ */
 function digestOf(event: SekaliEvent): bigint {
   const text = hash('sha256', event.payload, 'binary');
   for (let at = 0; at < DIGEST_BYTES; at++) digestBytes[at] = text.charCodeAt(at);

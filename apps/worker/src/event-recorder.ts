@@ -1,14 +1,14 @@
-/** The effect of the consumer `store`: each event becomes a row. */
+/** The effect of the consumer `store`, which makes each event a row. */
 import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import type { SekaliEvent } from '#contracts';
 import { BatchContext, type Comparison, type Message, OncePerEvent } from '#idempotent-consumer';
 import { findConflicts, insertEvents, type NewEvent } from '#store';
 
-/** Name of the durable consumer that this effect belongs to. */
+/** The name of this effect's durable consumer. */
 export const STORE_CONSUMER = 'store';
 
-/** Stores what was never stored before. */
+/** Stores the events that were never stored before. */
 @Controller()
 export class EventRecorder {
   @OncePerEvent(STORE_CONSUMER, { batch: true })
@@ -18,7 +18,7 @@ export class EventRecorder {
   }
 }
 
-/** Duplicates are compared as JSON values, by Postgres; of a conflict the payload is kept. */
+/** Postgres compares duplicates as JSON values. The payload of a conflict is kept. */
 export const payloadComparison: Comparison<SekaliEvent> = {
   findConflicts: (candidates, transaction) => findConflicts(transaction, candidates.map(newEvent)),
   contentOf: (message) => message.event.payload,

@@ -1,11 +1,11 @@
-/** The worker: carries events from the stream into Postgres, once each. */
+/** The worker stores each event of the stream in Postgres exactly once. */
 import 'reflect-metadata';
 import { readWorkerSettings } from '#config';
 import { boundHeapGrowth } from '#observability';
 import { endWith, runWorker } from './bootstrap.js';
 import { WorkerModule } from './worker.module.js';
 
-/** See libs/observability/src/heap.ts: at 70 a drain would cost the worker 6 % more processor time, and save 10 MB. */
+/** At 70 %, a drain would cost 6 % more processor time and save 10 MB: see libs/observability/src/heap.ts. */
 const HEAP_GROWTH_PERCENT = 100;
 
 async function main(): Promise<void> {

@@ -1,169 +1,109 @@
-/** What fails for one message alone is that one's fault; what fails for all is waited for: store-defects.slow.int.spec.ts. */
+/**
+ * A failure of one message alone is that message's fault. Failures of every message: store-defects.slow.int.spec.ts.
+ */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { ConsumerEvent } from '#idempotent-consumer';
-import { createTestSystem, type TestSystem, waitFor } from '#testing';
-import {
-  type ConsumerFixture,
-  type ConsumerFixtureOptions,
-  ledgerBecomes,
-  ledgerOf,
-  publishEvent,
-  startConsumer,
-} from './test/consumer-fixture.js';
+import { ledgerBecomes, ledgerOf } from './test/consumer-fixture.js';
+import { expectNothingGivenUp, StoreFixture } from './test/store-fixture.js';
 
-let system: TestSystem;
-let consumer: ConsumerFixture | undefined;
-let told: ConsumerEvent[] = [];
-let sent = 0;
+let store: StoreFixture;
 
 beforeEach(async () => {
-  system = await createTestSystem({ ackWaitMs: 10_000 });
-  sent = 0;
+  store = await StoreFixture.create();
 });
 
 afterEach(async () => {
-  await consumer?.stop();
-  consumer = undefined;
-  await system.dispose();
+  await store.dispose();
 });
 
-async function start(options: ConsumerFixtureOptions = {}): Promise<void> {
-  told = [];
-  consumer = await startConsumer(system.environment, {
-    ...options,
-    observe: (event) => void told.push(event),
-  });
-}
-
-async function send(count: number, prefix = 'good', payload?: string): Promise<void> {
-  for (let n = 0; n < count; n++) {
-    await publishEvent(system, { id: `${prefix}-${sent++}`, ...(payload !== undefined && { payload }) });
-  }
-}
-
-/** Runs statements of one who owns the database. */
-async function sql(...statements: readonly string[]): Promise<void> {
-  for (const statement of statements) await system.pool.query(statement);
-}
-
-/** A trigger on the stored events. @param body PL/pgSQL that runs for each of them */
-async function addTrigger(body: string, condition = 'true'): Promise<void> {
-  await sql(
-    `CREATE FUNCTION sekali.disturb() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN IF ${condition} THEN ${body}; END IF; RETURN NEW; END $$`,
-    'CREATE TRIGGER disturb BEFORE INSERT ON sekali.event FOR EACH ROW EXECUTE FUNCTION sekali.disturb()',
-  );
-}
-
-const dropTrigger = 'DROP TRIGGER disturb ON sekali.event';
-
-async function deadLetters(): Promise<{ event_id: string | null; reason: string; detail: string }[]> {
-  const { rows } = await system.pool.query<{ event_id: string | null; reason: string; detail: string }>(
-    'SELECT event_id, reason, detail FROM sekali.dead_letter ORDER BY seq',
-  );
-  return rows;
-}
-
-/** Waits until the consumer has had time to give something up, were it to, then expects that it has given up nothing. */
-async function expectNothingGivenUp(): Promise<void> {
-  await waitFor(() => told.some(({ type }) => type === 'defect-began'), {
-    timeoutMs: 30_000,
-    describe: 'the defect to be noticed',
-  });
-  const sinceMs = performance.now();
-  // Three attempts with their delays take less.
-  await waitFor(() => performance.now() - sinceMs > 1_500, {
-    timeoutMs: 30_000,
-    describe: '1,500 ms to pass',
-  });
-  expect(await deadLetters()).toEqual([]);
-}
-
 describe('a defect of the store', () => {
-  it('is waited for: no event is given up for it, and all are stored once it is over', async () => {
-    await start();
-    await send(3);
-    await ledgerBecomes(system, ledgerOf(3));
-    await addTrigger(`RAISE EXCEPTION 'not today'`);
-    await send(40);
-    await expectNothingGivenUp();
-    await sql(dropTrigger);
-    await ledgerBecomes(system, ledgerOf(43));
+  it('is waited for: no event is given up because of it, and all are stored once it is over', async () => {
+    await store.start();
+    await store.send(3);
+    await ledgerBecomes(store, ledgerOf(3));
+    await store.addTrigger(`RAISE EXCEPTION 'not today'`);
+    await store.send(40);
+    await expectNothingGivenUp(store);
+    await store.dropTrigger();
+    await ledgerBecomes(store, ledgerOf(43));
   });
 });
 
 describe('the fault of one message', () => {
-  it('is its own when a trigger raises for it alone; its neighbours are stored', async () => {
-    await addTrigger(`RAISE EXCEPTION 'not this one'`, `NEW.event_id LIKE 'bad%'`);
-    await start({ settings: { batchWaitMs: 50, isolateAfterDeliveries: 1_000 } });
-    await send(20);
-    await send(1, 'bad');
-    await send(20);
-    await ledgerBecomes(system, ledgerOf(40, 0, 0, 1));
-    expect(await deadLetters()).toMatchObject([{ event_id: 'bad-20', reason: 'effect_failed' }]);
+  it('is found when a trigger raises an error for it alone, and its neighbours are stored', async () => {
+    await store.addTrigger(`RAISE EXCEPTION 'not this one'`, `NEW.event_id LIKE 'bad%'`);
+    await store.start({ settings: { batchWaitMs: 50, isolateAfterDeliveries: 1_000 } });
+    await store.send(20);
+    await store.send(1, 'bad');
+    await store.send(20);
+    await ledgerBecomes(store, ledgerOf(40, 0, 0, 1));
+    expect(await store.deadLetters()).toMatchObject([{ event_id: 'bad-20', reason: 'effect_failed' }]);
   });
 
-  it('is its own when the process had stored nothing before, as soon as another event was stored', async () => {
-    await addTrigger(`RAISE EXCEPTION 'not this one'`, `NEW.event_id LIKE 'bad%'`);
-    await send(1, 'bad');
-    await start();
-    await expectNothingGivenUp();
-    await send(1);
-    await ledgerBecomes(system, ledgerOf(1, 0, 0, 1));
+  it('is found in a process that had stored nothing before, as soon as another event is stored', async () => {
+    await store.addTrigger(`RAISE EXCEPTION 'not this one'`, `NEW.event_id LIKE 'bad%'`);
+    await store.send(1, 'bad');
+    await store.start();
+    await expectNothingGivenUp(store);
+    await store.send(1);
+    await ledgerBecomes(store, ledgerOf(1, 0, 0, 1));
   });
 
-  it('is their own when a whole batch of them is refused for what each of them holds', async () => {
-    await sql(
+  it('is found in each message of a batch that is refused for the content of every one', async () => {
+    await store.sql(
       `ALTER TABLE sekali.event ADD CONSTRAINT sober CHECK (payload->>'bad' IS NULL OR payload->>'bad' <> 'yes') NOT VALID`,
     );
-    await start({ settings: { batchSize: 10, batchWaitMs: 50 } });
-    await send(2);
-    await send(30, 'bad', '{"bad":"yes"}');
-    await send(2);
-    await ledgerBecomes(system, ledgerOf(4, 0, 0, 30));
-    expect(new Set((await deadLetters()).map(({ reason }) => reason))).toEqual(new Set(['refused_by_store']));
+    await store.start({ settings: { batchSize: 10, batchWaitMs: 50 } });
+    await store.send(2);
+    await store.send(30, 'bad', '{"bad":"yes"}');
+    await store.send(2);
+    await ledgerBecomes(store, ledgerOf(4, 0, 0, 30));
+    expect(new Set((await store.deadLetters()).map(({ reason }) => reason))).toEqual(
+      new Set(['refused_by_store']),
+    );
   });
 
-  it('is judged by other events where a new constraint refuses the one that was good', async () => {
-    await start({ settings: { batchWaitMs: 50 } });
-    await send(1);
-    await ledgerBecomes(system, ledgerOf(1));
-    await sql(`ALTER TABLE sekali.event ADD CONSTRAINT marked CHECK (payload->>'mark' = 'yes') NOT VALID`);
-    await send(1, 'bad', '{"mark":"no"}');
-    await send(20, 'good', '{"mark":"yes"}');
-    await ledgerBecomes(system, ledgerOf(21, 0, 0, 1));
+  it('is found by trying other events, when a new constraint refuses the event that was good before', async () => {
+    await store.start({ settings: { batchWaitMs: 50 } });
+    await store.send(1);
+    await ledgerBecomes(store, ledgerOf(1));
+    await store.sql(
+      `ALTER TABLE sekali.event ADD CONSTRAINT marked CHECK (payload->>'mark' = 'yes') NOT VALID`,
+    );
+    await store.send(1, 'bad', '{"mark":"no"}');
+    await store.send(20, 'good', '{"mark":"yes"}');
+    await ledgerBecomes(store, ledgerOf(21, 0, 0, 1));
   });
 
-  it('is its own when it is too slow alone: a dead letter says which bound to raise, and its neighbours are stored', async () => {
-    await addTrigger('PERFORM pg_sleep(20)', `NEW.event_id LIKE 'slow%'`);
-    await start({
+  it('is found when it is too slow alone: its dead letter names the bound to raise, and its neighbours are stored', async () => {
+    await store.addTrigger('PERFORM pg_sleep(20)', `NEW.event_id LIKE 'slow%'`);
+    await store.start({
       settings: { transactionMsMax: 1_000, batchWaitMs: 50, batchSize: 100, isolateAfterDeliveries: 1_000 },
     });
-    await send(10);
-    await send(1, 'slow');
-    await send(10);
-    await ledgerBecomes(system, ledgerOf(20, 0, 0, 1));
-    const letters = await deadLetters();
+    await store.send(10);
+    await store.send(1, 'slow');
+    await store.send(10);
+    await ledgerBecomes(store, ledgerOf(20, 0, 0, 1));
+    const letters = await store.deadLetters();
     expect(letters).toMatchObject([{ event_id: 'slow-10', reason: 'too_slow' }]);
     expect(letters[0]?.detail).toContain('raise the bound on a transaction');
   });
 });
 
 describe('an effect with a unique constraint of its own', () => {
-  it('does not make the good message look like a defect: what fails alone is given up', async () => {
-    await sql('CREATE TABLE public.seen (payload text PRIMARY KEY)');
-    await addTrigger(`RAISE EXCEPTION 'not this one'`, `NEW.event_id LIKE 'bad%'`);
-    await start({
+  it('does not turn the fault of one message into a defect of the store', async () => {
+    await store.sql('CREATE TABLE public.seen (payload text PRIMARY KEY)');
+    await store.addTrigger(`RAISE EXCEPTION 'not this one'`, `NEW.event_id LIKE 'bad%'`);
+    await store.start({
       afterStoring: async (fresh, transaction) => {
         const payloads = fresh.map(({ event }) => event.payload);
         await transaction.query('INSERT INTO public.seen SELECT unnest($1::text[])', [payloads]);
       },
     });
-    await send(1, 'good', '{"n":1}');
-    await ledgerBecomes(system, ledgerOf(1));
-    await send(1, 'bad', '{"n":2}');
-    await send(1, 'good', '{"n":3}');
-    await ledgerBecomes(system, ledgerOf(2, 0, 0, 1));
-    expect(await deadLetters()).toMatchObject([{ event_id: 'bad-1', reason: 'effect_failed' }]);
+    await store.send(1, 'good', '{"n":1}');
+    await ledgerBecomes(store, ledgerOf(1));
+    await store.send(1, 'bad', '{"n":2}');
+    await store.send(1, 'good', '{"n":3}');
+    await ledgerBecomes(store, ledgerOf(2, 0, 0, 1));
+    expect(await store.deadLetters()).toMatchObject([{ event_id: 'bad-1', reason: 'effect_failed' }]);
   });
 });

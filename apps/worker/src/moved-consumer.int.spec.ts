@@ -1,4 +1,4 @@
-/** A leader that moves, a consumer or a stream that vanishes, while all brokers run: consuming resumes by itself. */
+/** Consuming resumes by itself when a leader moves, or a consumer or stream vanishes, while all brokers run. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { ensureConsumer, ensureStream } from '#broker';
@@ -15,7 +15,7 @@ let system: TestSystem;
 let manager: JetStreamManager;
 let consumer: ConsumerFixture | undefined;
 let sent = 0;
-const RESUMES_WITHIN_MS = 10_000;
+const RESUME_MS_MAX = 10_000;
 
 beforeAll(async () => {
   system = await createTestSystem({ ackWaitMs: 4_000 });
@@ -51,9 +51,9 @@ async function send(count: number): Promise<void> {
   }
 }
 
-async function storedAtLeast(count: number, withinMs = 30_000): Promise<void> {
+async function storedAtLeast(count: number, timeoutMs = 30_000): Promise<void> {
   await waitFor(async () => (await readLedger(system.pool)).stored >= count, {
-    timeoutMs: withinMs,
+    timeoutMs,
     describe: `${count} events stored`,
   });
 }
@@ -66,7 +66,7 @@ async function leaderOfConsumer(): Promise<string> {
 }
 
 describe('a consumer', () => {
-  it('goes on when its leader steps down', async () => {
+  it('continues when its leader steps down', async () => {
     consumer = await startConsumer(system.environment);
     await system.connection.request(
       `$JS.API.CONSUMER.LEADER.STEPDOWN.${system.streamName}.${system.consumerName}`,
@@ -75,15 +75,15 @@ describe('a consumer', () => {
     );
     await send(20);
     await leaderOfConsumer();
-    await storedAtLeast(sent, RESUMES_WITHIN_MS);
+    await storedAtLeast(sent, RESUME_MS_MAX);
     expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
   });
 
-  it('follows the leader of the consumer to its broker, at the start and whenever it moves', async () => {
+  it('connects to the broker of its leader, at the start and whenever the leader moves', async () => {
     consumer = await startConsumer(system.environment);
     const isThere = async (): Promise<boolean> =>
       consumer?.connection.info?.server_name === (await leaderOfConsumer());
-    await waitFor(isThere, { timeoutMs: 10_000, describe: 'the connection is with the leader' });
+    await waitFor(isThere, { timeoutMs: 10_000, describe: 'the connection to reach the leader' });
     for (let round = 0; round < 2; round++) {
       const before = await leaderOfConsumer();
       await system.connection.request(
@@ -95,20 +95,20 @@ describe('a consumer', () => {
         timeoutMs: 10_000,
         describe: 'another leader',
       });
-      await waitFor(isThere, { timeoutMs: 10_000, describe: 'the connection is with the new leader' });
+      await waitFor(isThere, { timeoutMs: 10_000, describe: 'the connection to reach the new leader' });
       await send(20);
-      await storedAtLeast(sent, RESUMES_WITHIN_MS);
+      await storedAtLeast(sent, RESUME_MS_MAX);
     }
     expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
   });
 
-  it('looks again when messages wait and none is delivered, though heartbeats come', async () => {
+  it('restarts its session when messages wait and none is delivered, although heartbeats arrive', async () => {
     await manager.consumers.pause(system.streamName, system.consumerName, new Date(Date.now() + 3_600_000));
     consumer = await startConsumer(system.environment);
     await send(1);
     await waitFor(
       () =>
-        consumer?.told.some(
+        consumer?.observed.some(
           (event) => event.type === 'session-lost' && event.reason.startsWith('messages wait'),
         ),
       { timeoutMs: 20_000, describe: 'the watchdog' },
@@ -118,11 +118,11 @@ describe('a consumer', () => {
     expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
   });
 
-  it('makes a vanished consumer anew, and what it reads again changes nothing', async () => {
+  it('is recreated when it vanishes, and what it reads again changes nothing', async () => {
     consumer = await startConsumer(system.environment, { recreate });
     await manager.consumers.delete(system.streamName, system.consumerName);
     await send(20);
-    await storedAtLeast(sent, RESUMES_WITHIN_MS);
+    await storedAtLeast(sent, RESUME_MS_MAX);
     await waitFor(
       async () => {
         const info = await manager.consumers.info(system.streamName, system.consumerName);
@@ -133,7 +133,7 @@ describe('a consumer', () => {
     expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
   });
 
-  it('takes a stream that was made anew for another one, though its sequences begin at 1 again', async () => {
+  it('treats a recreated stream as another one, although its sequences begin at 1 again', async () => {
     consumer = await startConsumer(system.environment, { recreate });
     await manager.streams.delete(system.streamName);
     await ensureStream(system.connection, {

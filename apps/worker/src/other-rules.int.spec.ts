@@ -1,4 +1,4 @@
-/** A worker reads nothing by other rules than those under which messages were accepted. */
+/** A worker reads messages only by the rules under which they were accepted. */
 import { describe, expect, it } from '@jest/globals';
 import { ensureStream } from '#broker';
 import type { ConsumerEvent } from '#idempotent-consumer';
@@ -25,28 +25,34 @@ describe('a worker', () => {
       ({ subjectPrefix }: Rules): Partial<Rules> => ({ subjectPrefix: `${subjectPrefix}_2` }),
     ],
     ['SEKALI_EVENT_BYTES_MAX', (): Partial<Rules> => ({ eventBytesMax: 1_024 })],
-  ])('with another %s takes nothing and says what to do, until the stream has it', async (name, change) => {
-    const system = await createTestSystem();
-    const rules = { subjectPrefix: system.subjectPrefix, eventBytesMax: 262_144 };
-    const others = { ...rules, ...change(rules) };
-    await setRules(system, rules);
-    await publishEvent(system, { id: 'waiting' });
-    const told: ConsumerEvent[] = [];
-    const environment = {
-      SEKALI_SUBJECT_PREFIX: others.subjectPrefix,
-      SEKALI_EVENT_BYTES_MAX: String(others.eventBytesMax),
-    };
-    const starting = startConsumer(
-      { ...system.environment, ...environment },
-      { observe: (event) => void told.push(event) },
-    );
-    const refusal = new RegExp(`${name} is .*run setup`);
-    await waitFor(() => told.some((event) => event.type === 'session-lost' && refusal.test(event.reason)), {
-      timeoutMs: 20_000,
-      describe: 'the refusal',
-    });
-    expect([await unsettled(system), await readLedger(system.pool)]).toEqual([1, ledgerOf(0)]);
-    await setRules(system, others);
-    await (await starting).stop();
-  });
+  ])(
+    'with another %s processes nothing and says what to do, until the stream has that setting',
+    async (name, change) => {
+      const system = await createTestSystem();
+      const rules = { subjectPrefix: system.subjectPrefix, eventBytesMax: 262_144 };
+      const others = { ...rules, ...change(rules) };
+      await setRules(system, rules);
+      await publishEvent(system, { id: 'waiting' });
+      const observed: ConsumerEvent[] = [];
+      const environment = {
+        SEKALI_SUBJECT_PREFIX: others.subjectPrefix,
+        SEKALI_EVENT_BYTES_MAX: String(others.eventBytesMax),
+      };
+      const starting = startConsumer(
+        { ...system.environment, ...environment },
+        { observe: (event) => void observed.push(event) },
+      );
+      const refusal = new RegExp(`${name} is .*run setup`);
+      await waitFor(
+        () => observed.some((event) => event.type === 'session-lost' && refusal.test(event.reason)),
+        {
+          timeoutMs: 20_000,
+          describe: 'the refusal',
+        },
+      );
+      expect([await unsettled(system), await readLedger(system.pool)]).toEqual([1, ledgerOf(0)]);
+      await setRules(system, others);
+      await (await starting).stop();
+    },
+  );
 });

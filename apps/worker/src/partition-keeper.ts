@@ -1,19 +1,24 @@
-/** Makes the partitions of the coming days, as long as a worker runs. Any number of workers may do it at once. */
+/** Creates the partitions of the coming days while a worker runs. Any number of workers may do it at once. */
 import type { Pool } from 'pg';
 import type { Logger } from '#observability';
 import { ensurePartitions } from '#store';
 
 const EVERY_MS = 3_600_000;
 
-/** Begins; an outage only delays it, because there is a week's reserve and a default partition behind that. */
+/**
+ * Starts creating partitions, now and then every hour. An outage only delays it: partitions exist for a week ahead, and
+ * a default partition takes the rest.
+ *
+ * @returns `stop` ends it
+ */
 export function keepPartitionsAhead(pool: Pool, logger: Logger): { stop(): void } {
   const keep = (): void => {
     ensurePartitions(pool).then(
-      (made) => {
-        if (made.length > 0) logger.info({ made }, 'partitions made');
+      (created) => {
+        if (created.length > 0) logger.info({ created }, 'partitions created');
       },
       (error: unknown) => {
-        logger.warn({ reason: String(error) }, 'partitions could not be made; trying again in an hour');
+        logger.warn({ reason: String(error) }, 'partitions could not be created; trying again in an hour');
       },
     );
   };

@@ -1,4 +1,4 @@
-/** An outage of Postgres is waited for: nothing is given up or counted because of it. */
+/** Workers wait for an outage of Postgres. No message is given up or counted because of it. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { createTestCluster, TcpProxy, type TestCluster, waitFor } from '#testing';
@@ -28,16 +28,16 @@ afterEach(async () => {
   consumer = undefined;
 });
 
-/** What the consumer told, also while it starts. */
-let told: string[] = [];
+/** The types of what the consumer has reported, also while it starts. */
+let observed: string[] = [];
 
 async function start(postgresUrl = system.postgresUrl, prefetch = 60): Promise<ConsumerFixture> {
-  told = [];
+  observed = [];
   consumer = await startConsumer(
     { ...system.environment, SEKALI_POSTGRES_URL: postgresUrl },
     {
       settings: { batchSize: 20, prefetch, transactionMsMax: 2_000 },
-      observe: ({ type }) => void told.push(type),
+      observe: ({ type }) => void observed.push(type),
     },
   );
   return consumer;
@@ -47,18 +47,18 @@ async function send(count: number): Promise<void> {
   for (let n = 0; n < count; n++) await publishEvent(system, { id: `e${sent++}` });
 }
 
-function hasTold(type: string): boolean {
-  return told.includes(type);
+function hasReported(type: string): boolean {
+  return observed.includes(type);
 }
 
 async function outageSeen(): Promise<void> {
-  await waitFor(() => hasTold('outage-began'), {
+  await waitFor(() => hasReported('outage-began'), {
     timeoutMs: 20_000,
-    describe: 'the consumer sees the outage',
+    describe: 'the consumer to notice the outage',
   });
 }
 
-/** Everything sent is stored, once, and the outage left no trace: no dead letter, no duplicate, no attempt. */
+/** Expects that every event is stored once, and that the outage left no dead letter, duplicate or attempt. */
 async function wholeAgain(): Promise<void> {
   await waitFor(async () => (await readLedger(system.pool)).stored >= sent, {
     timeoutMs: 40_000,
@@ -67,7 +67,7 @@ async function wholeAgain(): Promise<void> {
   expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
   const { rows } = await system.pool.query('SELECT * FROM sekali.attempt');
   expect(rows).toEqual([]);
-  expect(hasTold('outage-ended')).toBe(true);
+  expect(hasReported('outage-ended')).toBe(true);
 }
 
 describe('an outage of Postgres', () => {
@@ -86,7 +86,7 @@ describe('an outage of Postgres', () => {
   });
 
   it('is waited for when Postgres is killed under load, longer than the ack wait', async () => {
-    // There is room for more, so a message that is not kept alive comes again.
+    // The prefetch has room for more, so a message that is not kept alive is delivered again.
     await start(system.postgresUrl, 1_000);
     const load = send(400);
     await waitFor(async () => (await readLedger(system.pool)).stored > sent - 400 + 50, {
@@ -97,7 +97,7 @@ describe('an outage of Postgres', () => {
     await system.postgres.exited;
     await outageSeen();
     await load;
-    // Held messages are kept alive meanwhile: the broker would give them out again after the ack wait.
+    // The worker keeps held messages alive meanwhile. Otherwise the broker would deliver them again after the ack wait.
     const killedMs = performance.now();
     await waitFor(() => performance.now() - killedMs > 1.5 * ackWaitMs, {
       timeoutMs: 2 * ackWaitMs,
@@ -111,7 +111,7 @@ describe('an outage of Postgres', () => {
     expect(rows).toEqual([{ redelivered: 0 }]);
   });
 
-  it('is waited for when Postgres takes no writes', async () => {
+  it('is waited for when Postgres accepts no writes', async () => {
     await start();
     await system.pool.query('ALTER SYSTEM SET default_transaction_read_only = on');
     await system.pool.query('SELECT pg_reload_conf()');
@@ -128,7 +128,7 @@ describe('an outage of Postgres', () => {
     await wholeAgain();
   });
 
-  it('is waited for when Postgres has no connection to give', async () => {
+  it('is waited for when Postgres has no connection left', async () => {
     const { rows } = await system.pool.query<{ slots: number }>(
       `SELECT current_setting('max_connections')::int AS slots`,
     );
@@ -145,7 +145,7 @@ describe('an outage of Postgres', () => {
       if (!connected) break;
       hogs.push(hog);
     }
-    // Its connection must be a new one: those it had before would serve it well.
+    // The consumer starts now, because one that had connections already would not need new ones.
     const starting = start();
     await send(20);
     await outageSeen();
@@ -160,7 +160,7 @@ describe('an outage of Postgres', () => {
     expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
   });
 
-  it('is waited for when a connection hangs without a word', async () => {
+  it('is waited for when a connection hangs silently', async () => {
     const proxy = await TcpProxy.start(system.postgres.port);
     try {
       const url = new URL(system.postgresUrl);

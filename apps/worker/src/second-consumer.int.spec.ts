@@ -1,6 +1,6 @@
 /**
- * A second durable consumer with its own effect is one small class, and neither disturbs the other. Both come to the database
- * in the role of a worker, which owns no table.
+ * A second durable consumer with its own effect is one small class, and neither disturbs the other. Both connect to the
+ * database in the role of a worker, which owns no table.
  */
 import 'reflect-metadata';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -51,7 +51,7 @@ beforeAll(async () => {
   await system.pool.query('INSERT INTO public.total VALUES (0)');
   const urls = await createRoles(system.postgresUrl);
   await grantRights(system.pool);
-  // A table of the user's own is the user's to grant.
+  // Users grant the rights to their own tables.
   await system.pool.query(`GRANT SELECT, UPDATE ON public.total TO ${ROLES.worker}`);
   pool = createPool({
     url: urls.worker,
@@ -81,7 +81,7 @@ async function total(): Promise<number | undefined> {
 }
 
 describe('a second consumer', () => {
-  it('takes effect once per event, beside the first', async () => {
+  it('takes effect once per event, next to the first', async () => {
     for (let n = 0; n < 60; n++) await publishEvent(system, { id: `e${n % 20}`, payload: '{"amount":5}' });
     await waitFor(async () => (await total()) === 100, { timeoutMs: 20_000, describe: 'a total of 100' });
     await waitFor(
@@ -101,7 +101,7 @@ describe('a second consumer', () => {
     expect(await readLedger(system.pool)).toEqual(ledgerOf(20, 40));
   });
 
-  it('gives up what its own effect cannot bear; the first one stores it', async () => {
+  it('gives up an event that its own effect refuses, while the first consumer stores it', async () => {
     await publishEvent(system, { id: 'huge', payload: '{"amount":99999999999}' });
     await waitFor(
       async () => {
@@ -118,13 +118,13 @@ describe('a second consumer', () => {
     expect(await total()).toBe(100);
   });
 
-  it('has an inbox whose name cannot be anything', async () => {
+  it('cannot have an inbox with a forbidden name', async () => {
     await expect(createInbox(system.pool, 'x; DROP SCHEMA sekali')).rejects.toThrow('cannot name an inbox');
     await expect(createInbox(system.pool, 'store')).rejects.toThrow('cannot name an inbox');
   });
 
   it.each(['event', 'api', 'broker'])(
-    'is refused at the start where one of its tables would be another’s: %s',
+    'is refused at the start when its name is %s, because one of its tables would be another’s',
     async (name) => {
       @Controller()
       class Misnamed {

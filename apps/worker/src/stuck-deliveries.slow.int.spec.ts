@@ -1,8 +1,8 @@
 /**
- * A clock that was put back at the consumer's leader: what had been delivered is not delivered again for as long.
+ * The clock of the consumer's leader is put back. The broker then does not redeliver earlier deliveries for as long.
  *
- * No clock of this machine is touched. The broker keeps when it delivered each message; while it is stopped, that moment is put
- * an hour ahead, which is what a clock that goes back by an hour makes of it.
+ * The test changes no clock of this machine. The broker stores when it delivered each message. While it is stopped, the
+ * test puts that time an hour ahead, which has the same effect as a clock that is put back.
  */
 import { describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -14,7 +14,7 @@ import { ledgerOf, publishEvent, readLedger, startConsumer } from './test/consum
 const HOUR_SECONDS = 3_600n;
 const ACK_WAIT_MS = 1_500;
 
-/** A number as the broker writes it, and where it ends. */
+/** Reads a number as the broker writes it, and returns where it ends. */
 function readNumber(bytes: Buffer, from: number): { value: bigint; to: number } {
   let value = 0n;
   for (let at = from, shift = 0n; ; at += 1, shift += 7n) {
@@ -31,7 +31,10 @@ function writeNumber(value: bigint): Buffer {
   return Buffer.from([...bytes, Number(rest)]);
 }
 
-/** The consumer's state: two bytes, five numbers, and the second to which the deliveries' times are relative (zigzag). */
+/**
+ * Puts the times of deliveries ahead in a consumer's state. Its file has two bytes, five numbers, and the second to
+ * which these times are relative (zigzag).
+ */
 function putDeliveriesAhead(file: string): void {
   const state = readFileSync(file);
   let at = 2;
@@ -43,8 +46,8 @@ function putDeliveriesAhead(file: string): void {
   writeFileSync(file, Buffer.concat([state.subarray(0, pending.to), ahead, state.subarray(base.to)]));
 }
 
-/** Has messages delivered to a client that never settles them. */
-async function deliverToNobody(system: TestCluster, count: number): Promise<void> {
+/** Receives messages and never settles them. */
+async function deliverUnsettled(system: TestCluster, count: number): Promise<void> {
   const consumer = await jetstream(system.connection).consumers.get(system.streamName, system.consumerName);
   let delivered = 0;
   for await (const message of await consumer.fetch({ max_messages: count, expires: 5_000 })) {
@@ -54,13 +57,13 @@ async function deliverToNobody(system: TestCluster, count: number): Promise<void
 }
 
 describe('a clock that is put back at the leader of the consumer', () => {
-  it('keeps no delivery back: a worker has them delivered again', async () => {
+  it('delays no redelivery: a worker has the messages delivered again', async () => {
     const system = await createTestCluster({ nodes: 1, replicas: 1, ackWaitMs: ACK_WAIT_MS });
     const manager = await jetstreamManager(system.connection, { checkAPI: false });
     const unsettled = async (): Promise<number> =>
       (await manager.consumers.info(system.streamName, system.consumerName)).num_ack_pending;
     for (const id of ['e1', 'e2', 'e3']) await publishEvent(system, { id, messageId: `orders:${id}` });
-    await deliverToNobody(system, 3);
+    await deliverUnsettled(system, 3);
     const [node] = system.brokers.nodes;
     if (node === undefined) throw new Error('there is no broker');
     await node.stop();
@@ -77,9 +80,13 @@ describe('a clock that is put back at the leader of the consumer', () => {
       await publishEvent(system, { id: 'e4', messageId: 'orders:e4' });
       await waitFor(async () => (await readLedger(system.pool)).stored === 4, {
         timeoutMs: 40_000,
-        describe: 'the deliveries that were kept back to be stored',
+        describe: 'the delayed deliveries to be stored',
       });
-      expect(consumer.told).toContainEqual({ type: 'given-back', firstSeq: 1, lastSeq: expect.any(Number) });
+      expect(consumer.observed).toContainEqual({
+        type: 'given-back',
+        firstSeq: 1,
+        lastSeq: expect.any(Number),
+      });
       await waitFor(async () => (await unsettled()) === 0, {
         timeoutMs: 20_000,
         describe: 'all to be settled',

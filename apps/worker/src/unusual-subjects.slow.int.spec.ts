@@ -1,6 +1,6 @@
 /**
- * A carriage return within a subject. A broker takes it from any producer that speaks to it without a client library, and
- * the client of a worker cannot read the line of such a delivery: it stops reading, with its neighbours unread behind it.
+ * A subject contains a carriage return. A broker accepts it from any producer that does not use a client library. The
+ * client of a worker cannot parse such a delivery, so it stops reading before the neighbours.
  */
 import { describe, expect, it } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
@@ -18,7 +18,7 @@ import {
 
 const ACK_WAIT_MS = 2_000;
 
-/** Publishes at the broker that leads the stream, as other brokers would take the line apart. */
+/** Publishes at the broker that leads the stream, because other brokers would split the line. */
 async function publishRaw(system: TestCluster, subject: string, headerBytes: string): Promise<void> {
   const manager = await jetstreamManager(system.connection, { checkAPI: false });
   const { cluster } = await manager.streams.info(system.streamName);
@@ -28,16 +28,19 @@ async function publishRaw(system: TestCluster, subject: string, headerBytes: str
   if (port === undefined) throw new Error(`there is no broker ${leader ?? ''}`);
   const socket = createConnection(port, '127.0.0.1');
   await once(socket, 'connect');
-  let heard = '';
-  socket.on('data', (bytes) => void (heard += bytes.toString()));
+  let received = '';
+  socket.on('data', (bytes) => void (received += bytes.toString()));
   const signIn = JSON.stringify({ verbose: false, headers: true, user: username, pass: password });
   const publish =
     headerBytes === ''
       ? `PUB ${subject} 2\r\n{}`
       : `HPUB ${subject} ${headerBytes.length} ${headerBytes.length + 2}\r\n${headerBytes}{}`;
   socket.write(`CONNECT ${signIn}\r\n${publish}\r\nPING\r\n`);
-  await waitFor(() => heard.includes('PONG'), { timeoutMs: 10_000, describe: 'the broker to have read it' });
-  expect(heard).not.toContain('-ERR');
+  await waitFor(() => received.includes('PONG'), {
+    timeoutMs: 10_000,
+    describe: 'the broker to have read it',
+  });
+  expect(received).not.toContain('-ERR');
   socket.destroy();
 }
 
@@ -47,7 +50,7 @@ async function subjectsGivenUp({ pool }: TestCluster): Promise<object[]> {
 }
 
 describe.each([1, 3] as const)('a message whose subject has a carriage return, on %i brokers,', (nodes) => {
-  it('becomes a dead letter, and holds up no neighbour', async () => {
+  it('becomes a dead letter, and delays no neighbour', async () => {
     const system = await createTestCluster({ nodes, ackWaitMs: ACK_WAIT_MS });
     let consumer: ConsumerFixture | undefined;
     try {

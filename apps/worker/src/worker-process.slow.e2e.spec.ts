@@ -1,4 +1,4 @@
-/** Workers as processes that are killed, frozen, stopped, or end themselves over a message. */
+/** Worker processes are killed, frozen or stopped, or a message makes them end. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type App, createTestSystem, startApp, type TestSystem, waitFor } from '#testing';
 import {
@@ -41,7 +41,7 @@ async function send(count: number, from = 0): Promise<void> {
 }
 
 describe('a worker process', () => {
-  it('that is killed before the commit leaves nothing behind; another one stores everything once', async () => {
+  it('that is killed before the commit leaves no rows, and another one stores everything once', async () => {
     await send(100);
     const killed = await startWorker('kill-before-commit', false);
     expect(await killed.exited).toMatchObject({ signal: 'SIGKILL' });
@@ -69,13 +69,13 @@ describe('a worker process', () => {
     await startWorker('lose-acks');
     await ledgerBecomes(system, ledgerOf(50));
     expect(await unsettled(system)).toBeGreaterThan(0);
-    // The redelivered ones are acknowledged, since only the first batch's acks were lost.
+    // The redeliveries are acknowledged, because only the acks of the first batch were lost.
     await send(1, 50);
     await nothingUnsettled(system);
     expect(await readLedger(system.pool)).toEqual(ledgerOf(51));
   });
 
-  it('that is frozen longer than the ack wait loses its messages to another, and storing goes on once', async () => {
+  it('that is frozen for longer than the ack wait loses its messages to another one, which stores each once', async () => {
     const frozen = await startWorker();
     const load = send(2_000);
     await waitFor(async () => (await readLedger(system.pool)).stored > 0, {
@@ -92,7 +92,7 @@ describe('a worker process', () => {
     await ledgerBecomes(system, ledgerOf(2_100));
   });
 
-  it('that a message kills again and again gives that message up, and no neighbour', async () => {
+  it('that one message kills repeatedly gives up that message, and no neighbour', async () => {
     await send(30);
     const bad = await publishEvent(system, { id: 'bad', payload: '{"kill":true}' });
     await send(30, 30);
@@ -112,13 +112,13 @@ describe('a worker process', () => {
     expect(rows).toEqual([{ seq: bad, event_id: 'bad', reason: 'process_ended' }]);
     const attempts = await system.pool.query('SELECT * FROM sekali.attempt');
     expect(attempts.rows).toEqual([]);
-    // Three in company before it was suspected, three alone.
+    // The message was processed three times in a batch before it was suspected, and three times alone.
     expect(deaths).toBe(6);
     workers.at(-1)?.kill('SIGTERM');
     await supervising;
   }, 90_000);
 
-  it('that is told to stop finishes what is in flight, acknowledges it, and takes no more', async () => {
+  it('that gets SIGTERM finishes what is in flight, acknowledges it, and takes no more', async () => {
     const worker = await startWorker();
     const load = send(3_000);
     await waitFor(async () => (await readLedger(system.pool)).stored > 0, {
@@ -130,14 +130,14 @@ describe('a worker process', () => {
     const atStop = await readLedger(system.pool);
     await load;
     expect(await readLedger(system.pool)).toEqual(atStop);
-    // What it had committed is acknowledged: all that is left is what it never stored.
+    // Everything that it committed is acknowledged, so only what it never stored is left.
     expect(await unsettled(system)).toBe(3_000 - atStop.stored);
     await startWorker();
     await ledgerBecomes(system, ledgerOf(3_000));
   });
 
-  it('that is told to stop in the middle of an outage stops all the same', async () => {
-    const environment = { ...system.environment, SEKALI_POSTGRES_URL: 'postgres://nobody@127.0.0.1:1/none' };
+  it('that gets SIGTERM during an outage stops as well', async () => {
+    const environment = { ...system.environment, SEKALI_POSTGRES_URL: 'postgres://user@127.0.0.1:1/none' };
     const worker = await startApp('worker', environment, { untilReady: false });
     workers.push(worker);
     await waitFor(() => worker.output().includes('out of reach'), {

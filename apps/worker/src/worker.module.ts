@@ -1,7 +1,7 @@
-/** The worker's module: the effects it serves. Everything else is the transport's. */
+/** The worker's module names the effects that it serves. The transport does everything else. */
 import { Module } from '@nestjs/common';
 import { EventRecorder } from './event-recorder.js';
 
-/** Add a consumer by adding its class here. */
+/** To add a consumer, add its class here. */
 @Module({ controllers: [EventRecorder] })
 export class WorkerModule {}

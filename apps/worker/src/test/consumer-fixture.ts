@@ -1,4 +1,4 @@
-/** A consumer in the process of a test, put together as the worker does it, with an effect of the test's own. */
+/** A consumer in the process of a test, built as the worker builds it, with an effect of the test. */
 import { expect } from '@jest/globals';
 import { type NatsConnection, nuid } from '@nats-io/nats-core';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -24,15 +24,15 @@ import { eventDecoder } from '../event-decoder.js';
 import { newEvent, payloadComparison, STORE_CONSUMER } from '../event-recorder.js';
 import { historyOf } from '../stream-history.js';
 
-/** What a test may change. */
+/** The options of a consumer that a test may change. */
 export interface ConsumerFixtureOptions {
   readonly settings?: Partial<
     ConsumerSettings & { attemptsMax: number; retryDelayMs: number; transactionMsMax: number }
   >;
-  /** Runs in the transaction, after the events were stored. */
+  /** Runs in the transaction, after the events have been stored. */
   readonly afterStoring?: Effect<SekaliEvent>['apply'];
   readonly recreate?: () => Promise<void>;
-  /** Hears what the consumer tells from its first moment on, before it has started. */
+  /** Called for everything that the consumer reports, also while it starts. */
   readonly observe?: (event: ConsumerEvent) => void;
 }
 
@@ -40,12 +40,16 @@ export interface ConsumerFixtureOptions {
 export interface ConsumerFixture {
   readonly connection: NatsConnection;
   readonly pool: Pool;
-  /** Everything it told, in order. */
-  readonly told: ConsumerEvent[];
+  /** Everything that it has reported, in order. */
+  readonly observed: ConsumerEvent[];
   stop(): Promise<void>;
 }
 
-/** Starts a consumer on the addresses in `environment`, which holds the settings of a worker. */
+/**
+ * Starts a consumer. Resolves when it pulls.
+ *
+ * @param environment the settings of a worker, with the addresses of the brokers and the database
+ */
 export async function startConsumer(
   environment: Readonly<Record<string, string | undefined>>,
   options: ConsumerFixtureOptions = {},
@@ -64,9 +68,9 @@ export async function startConsumer(
     connectionsMax: 4,
     transactionMsMax,
   });
-  const told: ConsumerEvent[] = [];
+  const observed: ConsumerEvent[] = [];
   const observe = (event: ConsumerEvent): void => {
-    told.push(event);
+    observed.push(event);
     options.observe?.(event);
   };
   const gate = new OutageGate(observe);
@@ -80,7 +84,7 @@ export async function startConsumer(
       processor: new BatchProcessor(inbox, decode, gate, bounds, observe),
       gate,
       history: historyOf(settings, { connection, pool, inbox: STORE_CONSUMER, logger: SILENT }),
-      recreate: options.recreate ?? (() => Promise.reject(new Error('not allowed to make the consumer'))),
+      recreate: options.recreate ?? (() => Promise.reject(new Error('this consumer may not be created'))),
       observe,
     },
     bounds,
@@ -91,7 +95,7 @@ export async function startConsumer(
     await connection.close();
     await pool.end();
   };
-  return { connection, pool, told, stop };
+  return { connection, pool, observed, stop };
 }
 
 const SILENT = createLogger('fixture', 'silent');
@@ -131,17 +135,21 @@ function effectWith(afterStoring?: Effect<SekaliEvent>['apply']): Effect<SekaliE
   };
 }
 
-/** What a test sends. */
+/** An event that a test publishes. */
 export interface TestEvent {
   readonly topic?: string;
   readonly id: string;
-  /** JSON text of an object. */
+  /** The JSON text of an object. */
   readonly payload?: string;
-  /** Leave it out for a message that the duplicate window lets through, as after its end. */
+  /** Leave it out for a message that the duplicate window does not drop, as after its end. */
   readonly messageId?: string;
 }
 
-/** Publishes straight to the brokers. @returns the stream sequence */
+/**
+ * Publishes an event to the brokers directly.
+ *
+ * @returns its stream sequence
+ */
 export async function publishEvent(
   system: { readonly connection: NatsConnection; readonly subjectPrefix: string },
   event: TestEvent,
@@ -149,23 +157,23 @@ export async function publishEvent(
   const { topic = 'orders', id, payload = '{}', messageId } = event;
   const body = `{"event_id":${JSON.stringify(id)},"timestamp":"2026-11-22T10:00:00Z","source":"test","payload":${payload}}`;
   const ack = await jetstream(system.connection).publish(`${system.subjectPrefix}.${topic}`, body, {
-    // One of its own where none is given: a publish that the client repeats must not become two messages.
+    // The default is a unique id, because a publish that the client repeats must not become two messages.
     msgID: messageId ?? nuid.next(),
-    // Short, so that a caller that repeats it does not wait for a broker that will not answer.
+    // The timeout is short, so that a caller that repeats the publish does not wait for a broker that will not answer.
     timeout: 2_000,
     retries: 5,
   });
   return ack.seq;
 }
 
-/** What the database holds, as a test wants to see it. */
+/** The numbers of rows in the database, and the counters. */
 export interface Ledger {
   readonly stored: number;
   readonly duplicates: number;
   readonly conflicts: number;
   readonly deadLetters: number;
   readonly events: number;
-  /** The same, as the counters say. */
+  /** The same figures from the counters. */
   readonly counted: { stored: number; duplicates: number; conflicts: number; deadLetters: number };
 }
 
@@ -197,17 +205,17 @@ export async function readLedger(pool: Pool): Promise<Ledger> {
   };
 }
 
-/** Rows and counters of a system in which so much happened, and nothing else. */
+/** The ledger of a system in which exactly this happened. */
 export function ledgerOf(stored: number, duplicates = 0, conflicts = 0, deadLetters = 0): Ledger {
   const counted = { stored, duplicates, conflicts, deadLetters };
   return { ...counted, events: stored, counted };
 }
 
-/** Waits until so many messages are settled, then expects exactly this. */
+/** Waits until as many messages are settled as expected, then compares all figures. */
 export async function ledgerBecomes(
   { pool }: Pick<TestSystem, 'pool'>,
   expected: Ledger,
-  withinMs = 40_000,
+  timeoutMs = 40_000,
 ): Promise<void> {
   const total = expected.stored + expected.duplicates + expected.deadLetters;
   await waitFor(
@@ -215,12 +223,12 @@ export async function ledgerBecomes(
       const { stored, duplicates, deadLetters } = await readLedger(pool);
       return stored + duplicates + deadLetters >= total;
     },
-    { timeoutMs: withinMs, describe: `${total} messages settled` },
+    { timeoutMs, describe: `${total} messages settled` },
   );
   expect(await readLedger(pool)).toEqual(expected);
 }
 
-/** Messages that the consumer has not acknowledged, delivered or not. */
+/** Counts the messages that are not acknowledged, delivered or not. */
 export async function unsettled(
   system: Pick<TestSystem, 'connection' | 'streamName' | 'consumerName'>,
 ): Promise<number> {
