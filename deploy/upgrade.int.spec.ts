@@ -7,7 +7,7 @@ import { AckPolicy, DeliverPolicy, DiscardPolicy, RetentionPolicy, StorageType }
 import { nanos } from '@nats-io/nats-core';
 import { connectBroker, jetStreamApi, STREAM_IDENTITY_METADATA } from '#broker';
 import { readSetupSettings } from '#config';
-import { incarnationOf } from '#store';
+import { SEKALI_LEDGER } from '#store';
 import {
   createTestSystem,
   startApp,
@@ -76,7 +76,7 @@ beforeAll(async () => {
   cluster = await SecuredCluster.start();
   system = await createTestSystem();
   created = await makeAsBefore();
-  await incarnationOf(system.pool, { name: 'EVENTS', identity: created });
+  await SEKALI_LEDGER.registry.of(system.pool, { name: 'EVENTS', identity: created });
   monitoring = await connectBroker(cluster.addressOf('monitoring'), { waitForFirst: false });
 }, START_MS_MAX);
 

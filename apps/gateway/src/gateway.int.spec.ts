@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { connect } from 'node:net';
 import type { EventView, StatsView } from '#contracts';
-import { streamIdOf } from '#store';
+import { SEKALI_LEDGER } from '#store';
 import { createTestSystem, waitFor, type TestSystem } from '#testing';
 import { event, problemOf, published, RunningGateway, type Answered } from './test/running-gateway.js';
 
@@ -15,7 +15,10 @@ SELECT $1, seq, $2, id, 's', '2026-11-22T10:00:00Z', $4::jsonb, now() FROM unnes
 
 /** Puts events into the database like the store, with sequences from 1 on. */
 async function store(system: TestSystem, ids: readonly string[], payload = '{}'): Promise<number> {
-  const streamId = await streamIdOf(system.pool, { name: system.streamName, identity: 'test' });
+  const { streamId } = await SEKALI_LEDGER.registry.of(system.pool, {
+    name: system.streamName,
+    identity: 'test',
+  });
   await system.pool.query(STORE, [streamId, 'a.b', ids, payload]);
   return streamId;
 }

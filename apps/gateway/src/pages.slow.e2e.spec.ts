@@ -1,6 +1,6 @@
 /** Many large pages are read at once from a gateway with little memory. */
 import { describe, expect, it } from '@jest/globals';
-import { streamIdOf } from '#store';
+import { SEKALI_LEDGER } from '#store';
 import { createTestSystem, startApp, waitFor } from '#testing';
 
 const EVENTS = 140;
@@ -44,7 +44,10 @@ async function readAll(first: string): Promise<number[]> {
 describe('a gateway of which many want large pages at once', () => {
   it('cuts them smaller or makes them wait, gives each reader everything, and lives', async () => {
     const system = await createTestSystem();
-    const streamId = await streamIdOf(system.pool, { name: system.streamName, identity: 'test' });
+    const { streamId } = await SEKALI_LEDGER.registry.of(system.pool, {
+      name: system.streamName,
+      identity: 'test',
+    });
     const payload = JSON.stringify({ text: 'x'.repeat(243_000) });
     await system.pool.query(STORE, [streamId, EVENTS, payload]);
     const app = await startApp('gateway', system.environment, {

@@ -1,12 +1,12 @@
 /**
- * Settings that say how messages are read may change only when no message waits that was accepted under the old ones:
- * a worker would take it for something else, or never see it.
+ * Settings that determine how messages are read may change only while no message waits that was accepted under the old
+ * ones. A worker would misread such a message, or never receive it.
  */
 import { EVENT_BYTES_METADATA, streamIdentity, type StreamInfo, StreamReader } from '#broker';
 import type { SetupSettings } from '#config';
-import { findIncarnation, type Queryable, settledHorizon, streamNames } from '#store';
+import { type Queryable, SEKALI_LEDGER, streamNames } from '#store';
 
-/** A change of settings that would lose what waits to be stored. Nothing has been changed. */
+/** A change of settings would lose messages that are not stored yet. Nothing has been changed. */
 export class BacklogError extends Error {
   override readonly name = 'BacklogError';
 }
@@ -17,7 +17,7 @@ type GuardSettings = Pick<
   'SEKALI_STREAM' | 'SEKALI_CONSUMER' | 'SEKALI_SUBJECT_PREFIX' | 'SEKALI_EVENT_BYTES_MAX'
 >;
 
-/** Guards one run of setup. */
+/** Refuses such changes during one run of setup. */
 export class BacklogGuard {
   constructor(
     private readonly connection: BrokerConnection,
@@ -26,15 +26,15 @@ export class BacklogGuard {
   ) {}
 
   /**
-   * Looks at the streams that the database knows by other names.
+   * Checks the streams that the database knows by other names.
    *
-   * @throws BacklogError when one of them holds messages that nothing would store any more
+   * @throws BacklogError when one of them holds messages that no worker would store any more
    */
   async refuseRenaming(): Promise<void> {
     const reader = await StreamReader.of(this.connection);
     for (const name of await streamNames(this.pool)) {
       if (name === this.settings.SEKALI_STREAM) continue;
-      // A stream of another name may be none of this user's business; then there is nothing to find out.
+      // The user may lack the right to inspect a stream of another name. Such a stream is not checked.
       const stream = await reader.stream(name).catch(() => undefined);
       const waiting = stream === undefined ? 0 : await this.waiting(reader, stream);
       if (waiting === 0) continue;
@@ -45,7 +45,12 @@ export class BacklogGuard {
     }
   }
 
-  /** @returns the refusal, when an existing stream would be read by other rules while messages wait in it */
+  /**
+   * Checks whether the settings would change how waiting messages are read.
+   *
+   * @param stream the existing stream, with its present configuration
+   * @returns the refusal, `undefined` when the settings may take effect
+   */
   async otherRules(stream: StreamInfo): Promise<BacklogError | undefined> {
     const { SEKALI_SUBJECT_PREFIX: prefix, SEKALI_EVENT_BYTES_MAX: bytesMax } = this.settings;
     const changes: string[] = [];
@@ -64,14 +69,17 @@ export class BacklogGuard {
     );
   }
 
-  /** Messages of a stream that are not settled. Without a consumer the database alone says which. */
+  /** Counts the messages of a stream that are not settled. Without a consumer, only the database knows. */
   private async waiting(reader: StreamReader, stream: StreamInfo): Promise<number> {
     const { name } = stream.config;
     const consumer = await reader.consumer({ stream: name, name: this.settings.SEKALI_CONSUMER });
     if (consumer) return consumer.num_pending + consumer.num_ack_pending;
-    const incarnation = await findIncarnation(this.pool, { name, identity: streamIdentity(stream) });
+    const incarnation = await SEKALI_LEDGER.registry.find(this.pool, {
+      name,
+      identity: streamIdentity(stream),
+    });
     const { first_seq: firstSeq, last_seq: lastSeq, messages } = stream.state;
     if (incarnation === undefined) return messages;
-    return lastSeq - (await settledHorizon(this.pool, incarnation.streamId, firstSeq - 1));
+    return lastSeq - (await SEKALI_LEDGER.settled(this.pool, incarnation.streamId, firstSeq - 1));
   }
 }

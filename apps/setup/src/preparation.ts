@@ -1,5 +1,10 @@
-/** The two halves of the preparation. Each waits for its store, then makes what is missing. */
-import type { DifferingHistory, Incarnation } from '#idempotent-consumer/postgres';
+/** The two halves of the preparation. Each waits for Postgres or the brokers, then creates what is missing. */
+import {
+  currentIncarnation,
+  type DifferingHistory,
+  type Incarnation,
+  isSameHistory,
+} from '#idempotent-consumer/postgres';
 import type { SetupSettings } from '#config';
 import {
   brokerAddress,
@@ -21,17 +26,15 @@ import {
   beginConsumer,
   consumerStart,
   createDataSource,
-  currentIncarnation,
   ensurePartitions,
   grantRights,
-  incarnationOf,
   insertApiKeys,
-  isSameHistory,
   knownIdentity,
   noteConsumerStart,
   type Queryable,
   refuseOtherEncoding,
   runMigrations,
+  SEKALI_LEDGER,
   STORE_INBOX,
 } from '#store';
 import { retry } from '#waiting';
@@ -46,11 +49,12 @@ const MIGRATION_MS_MAX = 1_800_000;
 type BrokerConnection = Awaited<ReturnType<typeof connectBroker>>;
 
 /**
- * Runs the migrations, gives the programs' roles their rights, makes partitions ahead, and adds the API keys of the file
- * that the settings name. Two setups at once wait for each other.
+ * Runs the migrations, grants the programs' roles their rights, and creates the partitions of the coming days. It also
+ * adds the API keys of the file that the settings name. Two setups that run at once wait for each other.
  *
- * @throws SettingsError when that file is wrong, EncodingError when the database is not UTF-8, before anything is changed
- * @throws GrantsError when roles of the programs exist and the schema is another role's
+ * @throws SettingsError when that file is wrong; nothing has been changed
+ * @throws EncodingError when the database is not in UTF-8; nothing has been changed
+ * @throws GrantsError when roles of the programs exist, and another role owns the schema
  */
 export async function prepareDatabase(settings: SetupSettings, logger: Logger): Promise<void> {
   const keys = readKeyFile(settings.SEKALI_API_KEYS_FILE);
@@ -67,7 +71,7 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
   try {
     const granted = await grantRights(pool);
     if (granted.length > 0) logger.info({ granted }, 'rights of the programs brought up to date');
-    await makePartitions(pool, logger);
+    await createPartitions(pool, logger);
     const added = await insertApiKeys(pool, keys);
     if (added.length > 0) logger.info({ added }, 'API keys added');
   } finally {
@@ -81,7 +85,10 @@ async function migrate(address: PostgresAddress, logger: Logger): Promise<void> 
     await dataSource.initialize();
     await refuseOtherEncoding(dataSource);
     const applied = await runMigrations(dataSource, (error) => {
-      logger.warn({ reason: String(error) }, 'somebody holds a table that a migration needs; trying again');
+      logger.warn(
+        { reason: String(error) },
+        'another session holds a table that a migration needs; trying again',
+      );
     });
     logger.info({ applied }, applied.length > 0 ? 'schema migrated' : 'schema is current');
   } finally {
@@ -89,18 +96,28 @@ async function migrate(address: PostgresAddress, logger: Logger): Promise<void> 
   }
 }
 
-/** A backup that reads the tables for hours must not hold up the start: workers make partitions, too, a week ahead. */
-async function makePartitions(pool: Parameters<typeof ensurePartitions>[0], logger: Logger): Promise<void> {
+/**
+ * A backup that reads the tables for hours must not delay the start. Workers create partitions as well, a week ahead.
+ */
+async function createPartitions(pool: Parameters<typeof ensurePartitions>[0], logger: Logger): Promise<void> {
   try {
-    const made = await ensurePartitions(pool);
-    if (made.length > 0) logger.info({ made }, 'partitions made');
+    const created = await ensurePartitions(pool);
+    if (created.length > 0) logger.info({ created }, 'partitions created');
   } catch (error) {
     if (!isLockTimeout(error)) throw error;
-    logger.warn({ reason: String(error) }, 'somebody reads the events; workers will make the partitions');
+    logger.warn(
+      { reason: String(error) },
+      'another session holds the event table; workers will create the partitions',
+    );
   }
 }
 
-/** Makes the stream and the consumer. A consumer that has to be made begins where the database ends. */
+/**
+ * Creates the stream and the consumer, or brings them up to date. A new consumer begins where the database ends.
+ *
+ * @throws BacklogError when the settings would lose messages that are not stored yet
+ * @throws DefinitionError when an existing stream or consumer differs, and setup cannot or may not correct it
+ */
 export async function prepareBroker(settings: SetupSettings, logger: Logger): Promise<void> {
   const connection = await connectBroker(brokerAddress(settings, 'setup'), { waitForFirst: true });
   const pool = createPool(storeAddress(settings, MIGRATION_MS_MAX));
@@ -115,7 +132,7 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
       eventBytesMax: settings.SEKALI_EVENT_BYTES_MAX,
       consumers: [settings.SEKALI_CONSUMER],
     };
-    const onDifferences = sayDifferences(logger);
+    const onDifferences = reportDifferences(logger);
     const guard = new BacklogGuard(connection, pool, settings);
     await guard.refuseRenaming();
     const witness = new StreamWitness(connection, settings.SEKALI_STREAM);
@@ -125,7 +142,9 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
       onDifferences,
     });
     const key = { name: settings.SEKALI_STREAM, identity: streamIdentity(stream) };
-    const incarnation = await currentIncarnation(pool, key, witness, tellDiffering(logger));
+    const incarnation = await currentIncarnation(pool, SEKALI_LEDGER, key, witness, {
+      onDiffering: reportDiffering(logger),
+    });
     const definition = {
       name: settings.SEKALI_CONSUMER,
       stream: settings.SEKALI_STREAM,
@@ -146,19 +165,19 @@ export async function prepareBroker(settings: SetupSettings, logger: Logger): Pr
   }
 }
 
-/** What was changed by hand is put right, and never in silence; a pause is left to whoever made it. */
-function sayDifferences(logger: Logger): OnDifferences {
+/** Logs changes that were made by hand and are undone. A pause is only logged, because an operator will end it. */
+function reportDifferences(logger: Logger): OnDifferences {
   return (subject, differences) => {
     const text = differencesText(differences);
     if (differences.every(isPause)) {
       logger.warn({ differences: text }, `${subject} is paused: nothing is stored until the pause ends`);
     } else {
-      logger.warn({ differences: text }, `${subject} differed from its definition; it was put right`);
+      logger.warn({ differences: text }, `${subject} differed from its definition; it was corrected`);
     }
   };
 }
 
-/** A consumer that stands where it would miss something is put back at once: workers may not be running. */
+/** Puts a consumer that would miss messages back at once, because no worker may be running. */
 async function putBack(
   connection: BrokerConnection,
   pool: Queryable,
@@ -182,19 +201,20 @@ async function putBack(
 }
 
 /**
- * The identity of a stream that was made before streams had one. The brokers may have changed the instant of its creation,
- * by which it is known: then the messages say whether it is the one that the database knows.
+ * Returns the identity of a stream that was created before streams had one. It is known by the instant of its creation,
+ * which the brokers may have changed. Then the messages show whether it is the stream that the database knows.
  */
 async function adoptIdentity(pool: Queryable, stream: StreamInfo, witness: StreamWitness): Promise<string> {
   const { name } = stream.config;
   const identity = await knownIdentity(pool, name, stream.created);
   if (identity === stream.created) return identity;
-  const incarnation = await incarnationOf(pool, { name, identity });
-  return (await isSameHistory(pool, incarnation, witness)) ? identity : stream.created;
+  const { registry, datedTables: tables } = SEKALI_LEDGER;
+  const incarnation = await registry.of(pool, { name, identity });
+  return (await isSameHistory(pool, { tables, incarnation }, witness)) ? identity : stream.created;
 }
 
-/** What hears of a stream that has lost messages: it is no error of setup, and nothing has to be done about it. */
-function tellDiffering(logger: Logger): (found: DifferingHistory) => void {
+/** Logs that a stream has lost messages. Setup continues, and no action is needed. */
+function reportDiffering(logger: Logger): (found: DifferingHistory) => void {
   return (found) => {
     logger.error(
       { ...found },

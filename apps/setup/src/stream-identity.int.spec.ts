@@ -1,10 +1,10 @@
-/** A stream has an identity of its own, which neither updates nor restarts of its brokers change. */
+/** A stream keeps its identity through updates, and through restarts of its brokers. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager, type StreamInfo } from '@nats-io/jetstream';
 import { streamIdentity } from '#broker';
 import { readSetupSettings } from '#config';
 import { createLogger } from '#observability';
-import { incarnationOf } from '#store';
+import { SEKALI_LEDGER } from '#store';
 import { createTestCluster, createTestSystem, type TestCluster, type TestSystem, waitFor } from '#testing';
 import { BacklogError } from './backlog-guard.js';
 import { prepareBroker } from './preparation.js';
@@ -19,7 +19,7 @@ async function streamOf({ connection, streamName }: TestSystem): Promise<StreamI
   return (await jetstreamManager(connection, { checkAPI: false })).streams.info(streamName);
 }
 
-/** Makes the stream of a system once more, as it was before streams had an identity. */
+/** Recreates the stream of a system as it was before streams had an identity. */
 async function withoutIdentity(system: TestSystem): Promise<StreamInfo> {
   const manager = await jetstreamManager(system.connection, { checkAPI: false });
   const { config } = await streamOf(system);
@@ -34,7 +34,7 @@ async function identities({ pool }: TestSystem): Promise<string[]> {
   return rows.map(({ identity }) => identity);
 }
 
-describe('the stream of a broker that stands alone', () => {
+describe('the stream of a single broker', () => {
   let system: TestCluster;
   beforeAll(async () => {
     system = await createTestCluster({ nodes: 1 });
@@ -43,11 +43,11 @@ describe('the stream of a broker that stands alone', () => {
     await system.dispose();
   });
 
-  it('is the same one after every update and restart, although the broker makes another instant of its creation', async () => {
+  it('keeps its identity after every update and restart, although the broker changes the instant of its creation', async () => {
     await setUp(system);
     const first = await streamOf(system);
     for (let start = 2; start <= 3; start++) {
-      // An update that changes something, so that none is spared.
+      // Each update changes a setting, so that the broker does carry it out.
       await setUp(system, { SEKALI_STREAM_AGE_SECONDS_MAX: String(3_600 + start) });
       const [node] = system.brokers.nodes;
       await node?.stop();
@@ -62,22 +62,22 @@ describe('the stream of a broker that stands alone', () => {
 });
 
 describe('a stream without an identity', () => {
-  it('is known by the instant of its creation, and keeps that', async () => {
+  it('gets the instant of its creation as its identity when the database knows it by that', async () => {
     const system = await createTestSystem();
     const { created } = await withoutIdentity(system);
-    await incarnationOf(system.pool, { name: system.streamName, identity: created });
+    await SEKALI_LEDGER.registry.of(system.pool, { name: system.streamName, identity: created });
     await setUp(system);
     expect(streamIdentity(await streamOf(system))).toBe(created);
     expect(await identities(system)).toEqual([created]);
   });
 
-  it('is known by what the database calls it, where its messages are those that the database has', async () => {
+  it('gets the identity that the database knows when its messages are those of the database', async () => {
     const system = await createTestSystem();
     await withoutIdentity(system);
     const { seq } = await jetstream(system.connection).publish(`${system.subjectPrefix}.orders`, '{}');
     const manager = await jetstreamManager(system.connection, { checkAPI: false });
     const message = await manager.streams.getMessage(system.streamName, { seq });
-    await incarnationOf(system.pool, { name: system.streamName, identity: 'an earlier instant' });
+    await SEKALI_LEDGER.registry.of(system.pool, { name: system.streamName, identity: 'an earlier instant' });
     await system.pool.query(
       `INSERT INTO sekali.dead_letter (stream_id, seq, topic, subject, reason, detail, body, deliveries, published_at)
        VALUES (1, $1, 'orders', 's', 'not_json', 'because', '', 1, $2)`,
@@ -88,11 +88,11 @@ describe('a stream without an identity', () => {
     expect(streamIdentity(await streamOf(system))).toBe('an earlier instant');
   });
 
-  it('is another one, where its messages are others', async () => {
+  it('is registered as another stream when its messages are not those of the database', async () => {
     const system = await createTestSystem();
     const { created } = await withoutIdentity(system);
     const { seq } = await jetstream(system.connection).publish(`${system.subjectPrefix}.orders`, '{}');
-    await incarnationOf(system.pool, { name: system.streamName, identity: 'an earlier instant' });
+    await SEKALI_LEDGER.registry.of(system.pool, { name: system.streamName, identity: 'an earlier instant' });
     await system.pool.query(
       `INSERT INTO sekali.dead_letter (stream_id, seq, topic, subject, reason, detail, body, deliveries, published_at)
        VALUES (1, $1, 'orders', 's', 'not_json', 'because', '', 1, '2026-11-22T10:00:00Z')`,
@@ -103,12 +103,12 @@ describe('a stream without an identity', () => {
   });
 });
 
-describe('setup over messages that are not stored yet', () => {
+describe('setup while messages are not stored yet', () => {
   it.each([
     ['another subject prefix', ['SEKALI_SUBJECT_PREFIX'], 'SEKALI_SUBJECT_PREFIX is'],
     ['smaller events', ['SEKALI_EVENT_BYTES_MAX'], 'SEKALI_EVENT_BYTES_MAX is 1024, and was 262144'],
     ['another stream', ['SEKALI_STREAM', 'SEKALI_SUBJECT_PREFIX'], 'start with SEKALI_STREAM='],
-  ])('refuses %s, and takes it when they are stored', async (_what, changed, words) => {
+  ])('refuses %s, and accepts it once they are stored', async (_what, changed, words) => {
     const system = await createTestSystem();
     const others = {
       SEKALI_STREAM: `${system.streamName}_2`,

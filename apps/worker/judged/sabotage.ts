@@ -1,8 +1,8 @@
 /**
- * Ways for a worker to be wrong, one at a time: what the judge must find, or its verdicts mean nothing.
+ * Faults of a worker, one at a time. The judge must find each of them; otherwise its verdicts mean nothing.
  *
- * Each stands for a mistake that is really made, and nothing else about the worker is changed. All of them come in by
- * the ports of the consumer: its options, its effects and what decides on its deliveries.
+ * Each stands for a mistake that programs really have, and nothing else about the worker changes. All of them use the
+ * ports of the consumer: its options, its effects and its decider.
  */
 import { randomUUID } from 'node:crypto';
 import { Controller, type Type } from '@nestjs/common';
@@ -18,21 +18,21 @@ import {
   type Outcome,
 } from '#idempotent-consumer';
 import { createPool } from '#postgres';
-import { incarnationOf, type Queryable, storeInboxTables } from '#store';
+import { type Queryable, SEKALI_LEDGER, storeInboxTables } from '#store';
 import { pause } from '#waiting';
 import { AccountKeeper, ACCOUNTS_CONSUMER } from './account-keeper.js';
 import type { TransportChange } from '../src/bootstrap.js';
 import { EventRecorder, STORE_CONSUMER } from '../src/event-recorder.js';
 import type { WorkerTransport } from '../src/transport-options.js';
 
-/** What is wrong with a worker. What is left out is as it should be. */
+/** One fault of a worker. What is left out is correct. */
 export interface Sabotage {
-  /** Controllers in place of the right ones. */
+  /** Controllers that replace the correct ones. */
   readonly effects?: (settings: WorkerSettings) => Type[];
   readonly transport?: TransportChange;
 }
 
-/** Every sabotage, by its name. */
+/** Every sabotage by its name. */
 export const SABOTAGES: ReadonlyMap<string, Sabotage> = new Map<string, Sabotage>([
   ['ack-before-commit', { transport: ackBeforeCommit }],
   ['effect-outside-transaction', { effects: effectsOutsideTransaction }],
@@ -43,14 +43,14 @@ export const SABOTAGES: ReadonlyMap<string, Sabotage> = new Map<string, Sabotage
 
 const EFFECT_TO_COMMIT_MS = 50;
 const CONSUMERS = 2;
-const UNMAKE_LOCK = 7_365_101;
-/** With what an id begins that a delivery was given by `no-inbox`. */
+const DROP_LOCK = 7_365_101;
+/** The beginning of the ids that `no-inbox` gives to deliveries. */
 const UNSEEN_ID = 'unseen-';
 
 /**
- * The mistake: acknowledging a message when it arrives, as auto-ack does. Whoever dies before the commit has lost
- * it. Only the first answer to a delivery leaves, so what the consumer answers later is not heard. An honest worker reads
- * again what was acknowledged and is not stored; this one does not look.
+ * The fault: a message is acknowledged when it arrives, as auto-ack does. A worker that dies before the commit has lost
+ * it. Only the first answer to a delivery is sent, so the consumer's later answer has no effect. A correct worker reads
+ * again what was acknowledged and is not stored; this one does not check.
  */
 function ackBeforeCommit(options: WorkerTransport): WorkerTransport {
   return {
@@ -67,11 +67,11 @@ function ackBeforeCommit(options: WorkerTransport): WorkerTransport {
 }
 
 /**
- * The mistake: a handler that writes through a repository of its own instead of the transaction it was given. What
- * it wrote stays when the keys do not, and the redelivery writes it again.
+ * The fault: a handler writes through a repository of its own instead of the transaction that it gets. Its writes stay
+ * when the keys are rolled back, and the redelivery writes them again.
  */
 function effectsOutsideTransaction(settings: WorkerSettings): Type[] {
-  // Not the worker's pool: its transactions would wait for connections that they hold themselves.
+  // In the worker's pool, transactions would wait for connections that they hold themselves.
   const outside = createPool({
     url: settings.SEKALI_POSTGRES_URL,
     name: 'sekali-worker',
@@ -98,7 +98,7 @@ function effectsOutsideTransaction(settings: WorkerSettings): Type[] {
   return [EffectsOutsideTransaction];
 }
 
-/** The same context, except that each statement commits by itself. */
+/** Returns the same context, except that each statement commits by itself. */
 function contextOn(database: Queryable, { consumer, transaction }: BatchContext): BatchContext {
   return new BatchContext(consumer, {
     streamId: transaction.streamId,
@@ -107,8 +107,8 @@ function contextOn(database: Queryable, { consumer, transaction }: BatchContext)
 }
 
 /**
- * The mistake: no inbox. Every delivery comes under an id that nothing has, so it takes effect, and writes down that it
- * did. The keys' constraints, which would refuse the rest, are gone for every worker of this database, and stay gone.
+ * The fault: there is no inbox. Every delivery gets an unused id, so it takes effect and records that it did. The keys'
+ * constraints would refuse the rest, so they are dropped for every worker of this database, and stay dropped.
  */
 function noInbox(options: WorkerTransport): WorkerTransport {
   return {
@@ -125,7 +125,7 @@ function noInbox(options: WorkerTransport): WorkerTransport {
   };
 }
 
-/** The right effects, and the key of each event under its own id again: it is the effect alone that is repeated. */
+/** Applies the correct effects, and restores the own id of each key, so that only the effect is repeated. */
 function effectsOfUnseenIds(): Type[] {
   const recorder = new EventRecorder();
   const keeper = new AccountKeeper();
@@ -135,40 +135,40 @@ function effectsOfUnseenIds(): Type[] {
     @OncePerEvent(STORE_CONSUMER, { batch: true })
     async record(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
       await recorder.record(fresh, context);
-      await giveBackIds(fresh, context);
+      await restoreIds(fresh, context);
     }
 
     @OncePerEvent(ACCOUNTS_CONSUMER, { batch: true })
     async add(@Payload() fresh: Message<SekaliEvent>[], @Ctx() context: BatchContext): Promise<void> {
       await keeper.add(fresh, context);
-      await giveBackIds(fresh, context);
+      await restoreIds(fresh, context);
     }
   }
   return [EffectsOfUnseenIds];
 }
 
-async function giveBackIds(
+async function restoreIds(
   fresh: readonly Message<SekaliEvent>[],
   { consumer, transaction }: BatchContext,
 ): Promise<void> {
   const unseen = fresh.filter(({ eventId }) => eventId.startsWith(UNSEEN_ID));
-  await transaction.query(giveBackStatement(storeInboxTables(consumer).key), [
+  await transaction.query(restoreStatement(storeInboxTables(consumer).key), [
     unseen.map(({ topic }) => topic),
     unseen.map(({ eventId }) => eventId),
     unseen.map(({ event }) => event.eventId),
   ]);
 }
 
-const giveBackStatement = (table: string): string => `
+const restoreStatement = (table: string): string => `
 UPDATE ${table} AS key SET event_id = input.own_id
 FROM unnest($1::text[], $2::text[], $3::text[]) AS input (topic, unseen_id, own_id)
 WHERE key.topic = input.topic AND key.event_id = input.unseen_id`;
 
-/** One query, hence one transaction; the lock is for workers that start at once. */
+/** The statements are one query, and so one transaction. The lock is for workers that start at the same time. */
 function withoutConstraints(table: string): string {
   const index = table.replace('.', '_');
   return `
-SELECT pg_advisory_xact_lock(${UNMAKE_LOCK});
+SELECT pg_advisory_xact_lock(${DROP_LOCK});
 DO $$
 DECLARE name text;
 BEGIN
@@ -181,40 +181,40 @@ CREATE INDEX IF NOT EXISTS ${index}_sequence ON ${table} (stream_id, seq)`;
 }
 
 /**
- * The mistake: one `try` around the reading of a whole batch, whose `catch` gives the batch up so that a message
- * that cannot be read does not come again for ever. Its neighbours are acknowledged and stored nowhere.
+ * The fault: one `try` surrounds the reading of a whole batch. Its `catch` gives the batch up, so that an unreadable
+ * message is not delivered for ever. The neighbours are acknowledged and stored nowhere.
  */
 function dropBadBatch(options: WorkerTransport): WorkerTransport {
   return {
     ...options,
-    deciderOf: (_pattern, right) => ({
-      isSlow: (streamId, seq) => right.isSlow(streamId, seq),
-      suspectsAmong: (streamId, deliveries) => right.suspectsAmong(streamId, deliveries),
-      processSuspect: (streamId, delivery) => right.processSuspect(streamId, delivery),
+    deciderOf: (_pattern, correct) => ({
+      isSlow: (streamId, seq) => correct.isSlow(streamId, seq),
+      suspectsAmong: (streamId, deliveries) => correct.suspectsAmong(streamId, deliveries),
+      processSuspect: (streamId, delivery) => correct.processSuspect(streamId, delivery),
       process: async (streamId, deliveries) => {
         const allGood = deliveries.every((delivery) => options.decode(delivery).ok);
-        return allGood ? right.process(streamId, deliveries) : asProcessed(deliveries);
+        return allGood ? correct.process(streamId, deliveries) : asProcessed(deliveries);
       },
     }),
   };
 }
 
 /**
- * The mistake: a sequence is taken for the message that it was once. No history is compared with the stream's, and what
- * comes under a sequence that is known as another message counts as processed: it is acknowledged and stored nowhere.
+ * The fault: a sequence is believed to be the message that it once was. No history is compared with the stream's. A
+ * message under the sequence of another one counts as processed, so it is acknowledged and stored nowhere.
  */
 function believeSequences(options: WorkerTransport): WorkerTransport {
   return {
     ...options,
-    deciderOf: (_pattern, right) => ({
-      isSlow: (streamId, seq) => right.isSlow(streamId, seq),
-      process: (streamId, deliveries) => right.process(streamId, deliveries).catch(believing(deliveries)),
-      suspectsAmong: (streamId, deliveries) => right.suspectsAmong(streamId, deliveries),
+    deciderOf: (_pattern, correct) => ({
+      isSlow: (streamId, seq) => correct.isSlow(streamId, seq),
+      process: (streamId, deliveries) => correct.process(streamId, deliveries).catch(believing(deliveries)),
+      suspectsAmong: (streamId, deliveries) => correct.suspectsAmong(streamId, deliveries),
       processSuspect: (streamId, delivery) =>
-        right.processSuspect(streamId, delivery).catch(believing([delivery])),
+        correct.processSuspect(streamId, delivery).catch(believing([delivery])),
     }),
     historyOf: () => ({
-      incarnation: (stream) => incarnationOf(options.pool, stream),
+      incarnation: (stream) => SEKALI_LEDGER.registry.of(options.pool, stream),
       startOf: () => Promise.resolve(undefined),
       started: () => Promise.resolve(),
     }),

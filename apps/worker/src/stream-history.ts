@@ -1,46 +1,45 @@
-/** What the database knows of the stream's history, as a consumer of the worker has to see it. */
+/** Compares the stream's history with the database, for the consumers of the worker. */
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
-import type { Incarnation } from '#idempotent-consumer/postgres';
+import { currentIncarnation, type DifferingHistory, type Incarnation } from '#idempotent-consumer/postgres';
 import { EVENT_BYTES_METADATA, StreamWitness } from '#broker';
 import type { WorkerSettings } from '#config';
 import type { StreamHistory, StreamState } from '#idempotent-consumer';
 import type { Logger } from '#observability';
-import { consumerStart, currentIncarnation, noteConsumerStart, setForeignAside } from '#store';
+import { consumerStart, noteConsumerStart, SEKALI_LEDGER, setForeignAside, STORE_INBOX } from '#store';
 
-/** The inbox that the comparison of histories reads. */
-const STORE = 'store';
-
-/** Whose history. */
+/** The stream, and the consumer that reads it. */
 interface HistoryOptions {
   readonly connection: NatsConnection;
   readonly pool: Pool;
   readonly stream: string;
-  /** First token of the subjects, and bytes of the largest event, by which messages are read here. */
+  /** The first token of the subjects, by which messages are read here. */
   readonly subjectPrefix: string;
+  /** The size of the largest event that is read here, in bytes. */
   readonly eventBytesMax: number;
   /** The inbox of the consumer. */
   readonly inbox: string;
   readonly logger: Logger;
 }
 
-/** Compares the stream with the database, and tells where the consumer has to be. */
+/** Compares the stream with the database, and determines where the consumer has to start. */
 function streamHistory(options: HistoryOptions): StreamHistory {
   const { connection, pool, stream, inbox, logger } = options;
   const witness = new StreamWitness(connection, stream);
   let current: Incarnation | undefined;
   return {
-    incarnation: async (sight, foreign) => {
-      refuseOtherRules(sight, options);
-      const { name, identity } = sight;
-      current = await currentIncarnation(pool, { name, identity }, witness, (found) => {
+    incarnation: async (state, foreign) => {
+      refuseOtherRules(state, options);
+      const { name, identity } = state;
+      const onDiffering = (found: DifferingHistory): void => {
         logger.error(
           { stream: name, ...found },
           'the stream has lost messages that the database has: registering a new incarnation; what follows them is read again',
         );
-      });
-      // Another incarnation has room for them already.
-      if (foreign?.streamId === current.streamId && inbox !== STORE) {
+      };
+      current = await currentIncarnation(pool, SEKALI_LEDGER, { name, identity }, witness, { onDiffering });
+      // In another incarnation, the sequences are free already.
+      if (foreign?.streamId === current.streamId && inbox !== STORE_INBOX) {
         const { seqs } = foreign;
         logger.error(
           { stream: name, consumer: inbox, first: seqs[0], count: seqs.length },
@@ -62,7 +61,7 @@ function streamHistory(options: HistoryOptions): StreamHistory {
   };
 }
 
-/** The same, by the settings of a worker. */
+/** Creates the history of one consumer from the settings of a worker. */
 export function historyOf(
   settings: Pick<WorkerSettings, 'SEKALI_STREAM' | 'SEKALI_SUBJECT_PREFIX' | 'SEKALI_EVENT_BYTES_MAX'>,
   parts: Pick<HistoryOptions, 'connection' | 'pool' | 'inbox' | 'logger'>,
@@ -76,8 +75,8 @@ export function historyOf(
 }
 
 /**
- * Messages are read by the rules under which they were accepted, or not at all: read by others they would become dead
- * letters. Setup changes the rules when nothing waits.
+ * Refuses to read messages by other rules than those under which they were accepted: they would become dead letters.
+ * Setup changes the rules when no message waits.
  */
 function refuseOtherRules(
   { name, subjects, metadata }: StreamState,

@@ -1,4 +1,4 @@
-/** Puts the transport together from the settings. */
+/** Builds the transport from the settings. */
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
 import { ensureConsumer, STREAM_IDENTITY_METADATA } from '#broker';
@@ -6,18 +6,18 @@ import type { WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import type { PullConsumerOptions } from '#idempotent-consumer';
 import type { Logger } from '#observability';
-import { beginConsumer, createInbox, incarnationOf, storeInboxTables } from '#store';
+import { beginConsumer, createInbox, SEKALI_LEDGER, storeInboxTables } from '#store';
 import { consumerLog } from './consumer-log.js';
 import { eventDecoder } from './event-decoder.js';
 import { payloadComparison, STORE_CONSUMER } from './event-recorder.js';
 import { historyOf } from './stream-history.js';
 
 const RETRY_DELAY_MS = 1_000;
-/** Only large events reach these: a thousand of 256 KiB would be a statement of 256 MB. */
+/** Only large events reach these bounds: a thousand of 256 KiB would be a statement of 256 MB. */
 const BATCH_BYTES_MAX = 8_388_608;
 const PREFETCH_BYTES_MAX = 33_554_432;
 
-/** The transport's options, as far as a test or the judge changes them. */
+/** The transport's options. Those that tests or the judge change are required. */
 export type WorkerTransport = PullConsumerOptions<SekaliEvent> &
   Required<
     Pick<
@@ -26,7 +26,12 @@ export type WorkerTransport = PullConsumerOptions<SekaliEvent> &
     >
   >;
 
-/** What the worker's transport is made from, on a connection and a pool, which the caller closes after it. */
+/**
+ * Builds the options of the worker's transport.
+ *
+ * @param connection the connection to the brokers, which the caller closes after the transport
+ * @param pool the pool of all its consumers, which the caller ends after the transport
+ */
 export function transportOptions(
   settings: WorkerSettings,
   connection: NatsConnection,
@@ -60,7 +65,8 @@ export function transportOptions(
         },
         async (stream, firstSeq) => {
           await prepareInbox(pool, pattern);
-          return beginConsumer(pool, await incarnationOf(pool, stream), pattern, firstSeq);
+          const incarnation = await SEKALI_LEDGER.registry.of(pool, stream);
+          return beginConsumer(pool, incarnation, pattern, firstSeq);
         },
       );
     },
@@ -72,7 +78,7 @@ async function prepareInbox(pool: Pool, pattern: string): Promise<void> {
   if (pattern !== STORE_CONSUMER) await createInbox(pool, pattern);
 }
 
-/** How much of everything, and how often. */
+/** The bounds of each consumer: sizes of batches, prefetching, attempts and times. */
 function boundsOf(settings: WorkerSettings): WorkerTransport['settings'] {
   return {
     batchSize: settings.SEKALI_BATCH_SIZE,
@@ -84,9 +90,9 @@ function boundsOf(settings: WorkerSettings): WorkerTransport['settings'] {
     isolateAfterDeliveries: settings.SEKALI_ISOLATE_AFTER_DELIVERIES,
     attemptsMax: settings.SEKALI_ATTEMPTS_MAX,
     retryDelayMs: RETRY_DELAY_MS,
-    // Storing is all that the worker does: what fails alike for every event is a defect of the store.
+    // The worker does nothing but store, so a failure of every event is a defect of the store.
     probesStore: true,
     transactionMsMax: settings.SEKALI_TRANSACTION_MS_MAX,
-    slowRemedy: `raise SEKALI_TRANSACTION_MS_MAX (now ${settings.SEKALI_TRANSACTION_MS_MAX}), or find what makes it slow`,
+    slowRemedy: `raise SEKALI_TRANSACTION_MS_MAX (now ${settings.SEKALI_TRANSACTION_MS_MAX}), or find out why it is slow`,
   };
 }

@@ -13,7 +13,7 @@ const key = (digit: string, more: Partial<ApiKeyEntry> = {}): ApiKeyEntry => ({
 });
 
 describe('API keys', () => {
-  it('are added once, and read as they were given', async () => {
+  it('are added once, and read as they were added', async () => {
     const { pool } = await createTestSystem();
     const given = [key('1'), key('2', { topics: ['a.b', 'c.>'], scopes: ['admin'] })];
     expect((await insertApiKeys(pool, given)).sort()).toEqual(given.map(({ key_id }) => key_id));
@@ -21,7 +21,7 @@ describe('API keys', () => {
     expect(await activeApiKeys(pool)).toEqual(given);
   });
 
-  it('are revoked once and for all', async () => {
+  it('stay revoked, also when they are revoked or added again', async () => {
     const { pool } = await createTestSystem();
     await insertApiKeys(pool, [key('1'), key('2')]);
     const revoked = await revokeApiKey(pool, '1'.repeat(16));
@@ -40,8 +40,8 @@ describe('API keys', () => {
 
   it.each([
     ['a plain token', { hash: 'sekali_x' }],
-    ['no scope', { scopes: [] }],
-    ['a scope that is none', { scopes: ['write'] as never }],
+    ['no scopes', { scopes: [] }],
+    ['an unknown scope', { scopes: ['write'] as never }],
     ['an empty list of topics', { topics: [] }],
   ])('are refused by the database with %s', async (_, wrong) => {
     const { pool } = await createTestSystem();

@@ -1,8 +1,10 @@
-/** API keys in the database: made, listed, revoked, and read by gateways. A revoked one is never active again. */
+/**
+ * API keys in the database: they are added, listed, revoked, and read by gateways. A revoked key is never active again.
+ */
 import type { Queryable } from '#postgres';
 import type { ApiKeyEntry } from '#contracts';
 
-/** A key for people to look at: without its hash, with its life. */
+/** A key as it is shown to people: without its hash, and with the times of its creation and revocation. */
 export interface ListedApiKey extends Omit<ApiKeyEntry, 'hash'> {
   readonly created_at: Date;
   readonly revoked_at: Date | null;
@@ -16,9 +18,9 @@ ON CONFLICT (key_id) DO NOTHING
 RETURNING key_id`;
 
 /**
- * Adds the keys that are not there yet; one that is there stays as it is, revoked or not.
+ * Adds the keys whose ids do not exist yet. An existing key stays as it is, revoked or not.
  *
- * @returns the ids of those that were added
+ * @returns the ids of the keys that were added
  */
 export async function insertApiKeys(database: Queryable, keys: readonly ApiKeyEntry[]): Promise<string[]> {
   const { rows } = await database.query<{ key_id: string }>(INSERT_KEYS, [JSON.stringify(keys)]);
@@ -28,7 +30,11 @@ export async function insertApiKeys(database: Queryable, keys: readonly ApiKeyEn
 const ACTIVE_KEYS = `
 SELECT key_id, name, scopes, topics, hash FROM sekali.api_key WHERE revoked_at IS NULL ORDER BY key_id`;
 
-/** Every key that is not revoked, with its hash. Fails with SQLSTATE 42P01 where the schema is older than keys. */
+/**
+ * Returns every key that is not revoked, with its hash.
+ *
+ * @throws an error that `isMissingTable` recognizes, where the schema is older than API keys
+ */
 export async function activeApiKeys(database: Queryable): Promise<ApiKeyEntry[]> {
   const { rows } = await database.query<ApiKeyEntry>(ACTIVE_KEYS);
   return rows;
@@ -37,18 +43,22 @@ export async function activeApiKeys(database: Queryable): Promise<ApiKeyEntry[]>
 const LIST_KEYS = `
 SELECT key_id, name, scopes, topics, created_at, revoked_at FROM sekali.api_key ORDER BY created_at, key_id`;
 
-/** Every key there ever was, oldest first. */
+/** Returns every key, also the revoked ones, oldest first. */
 export async function listApiKeys(database: Queryable): Promise<ListedApiKey[]> {
   const { rows } = await database.query<ListedApiKey>(LIST_KEYS);
   return rows;
 }
 
-// The first revocation counts: one that is repeated must not look like a later one.
+// The first revocation counts. A repeated one must not change its time.
 const REVOKE_KEY = `
 UPDATE sekali.api_key SET revoked_at = COALESCE(revoked_at, now()) WHERE key_id = $1
 RETURNING key_id, name, scopes, topics, created_at, revoked_at`;
 
-/** Revokes a key; repeating it changes nothing. @returns the key, `undefined` when there is none of this id */
+/**
+ * Revokes a key. Repeating it changes nothing.
+ *
+ * @returns the key, `undefined` when no key has this id
+ */
 export async function revokeApiKey(database: Queryable, keyId: string): Promise<ListedApiKey | undefined> {
   const { rows } = await database.query<ListedApiKey>(REVOKE_KEY, [keyId]);
   return rows[0];

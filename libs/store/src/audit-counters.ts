@@ -1,18 +1,18 @@
-/** Whether the counters of a stream say what its rows say, and which streams have rows at all. */
+/** Compares the counters of a stream with its rows, and lists the streams that have rows. */
 import type { Queryable } from '#postgres';
 import type { LedgerTotals } from './audit-ledger.js';
 
-/** A topic whose counters are not what its rows are. */
+/** A topic whose counters differ from its rows. */
 export interface CounterFault {
   readonly topic: string;
   readonly counted: LedgerTotals;
   readonly rows: LedgerTotals;
 }
 
-/** An incarnation of a stream that the database has heard of. */
+/** A stream incarnation that is registered, or has rows. */
 export interface LedgerStream {
   readonly streamId: number;
-  /** `undefined` when rows use a number that no stream was given. */
+  /** `undefined` when rows have a number that no registered stream has. */
   readonly name: string | undefined;
   readonly identity: string | undefined;
 }
@@ -44,7 +44,7 @@ WITH present AS (
 )
 SELECT topic, counted, rows FROM both_sides WHERE counted <> rows ORDER BY topic LIMIT $2`;
 
-/** Steps from one stream number to the next by index, instead of reading every row to find a handful. */
+/** Steps from one stream number to the next by index. Reading every row to find a few numbers would cost more. */
 const STREAMS = `
 WITH RECURSIVE used (stream_id) AS (
   SELECT (${nextStream('0')})
@@ -65,9 +65,9 @@ function nextStream(after: string): string {
 }
 
 /**
- * Finds the topics of a stream whose counters, summed over their shards, are not what the rows are.
+ * Finds the topics of a stream incarnation whose counters, summed over their shards, differ from the rows.
  *
- * @param limit how many to return, at most
+ * @param limit the highest number of topics to return
  */
 export async function counterFaults(
   database: Queryable,
@@ -81,7 +81,7 @@ export async function counterFaults(
   return rows.map((row) => ({ topic: row.topic, counted: figures(row.counted), rows: figures(row.rows) }));
 }
 
-/** Every incarnation of a stream that is registered or has rows. */
+/** Returns every stream incarnation that is registered or has rows, by its number. */
 export async function ledgerStreams(database: Queryable): Promise<LedgerStream[]> {
   const { rows } = await database.query<{ stream_id: number; name: string | null; identity: string | null }>(
     STREAMS,

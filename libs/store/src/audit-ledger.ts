@@ -1,23 +1,23 @@
 /**
- * The ledger as the audit reads it: which sequences are settled, how often, and whether their rows agree.
+ * Reads the ledger for the audit: which sequences are settled, how often, and whether their rows agree.
  *
- * Everything goes by ranges of sequences, so memory is bounded by one range however long the stream is. Within
- * a range Postgres joins and counts; what comes back are runs of equal sequences and rows that are wrong.
+ * It reads ranges of sequences, so one range bounds the memory, however long the stream is. Within a range, Postgres
+ * joins and counts. It returns runs of equal sequences, and rows that are wrong.
  */
 import type { SequenceSegment } from '#idempotent-consumer/postgres';
 import type { Queryable } from '#postgres';
 
-/** Consecutive sequences that are in the ledger in the same way. */
+/** Consecutive sequences that the same tables of the ledger hold. */
 export interface LedgerRun {
   readonly first: number;
   readonly last: number;
-  /** The tables that hold each of them, where it is more than one; empty when all is well. */
+  /** The tables that hold each of them, where more than one does. It is empty when they are settled once. */
   readonly doubledIn: readonly string[];
 }
 
-/** What is wrong with a row of `event` or `event_key`. */
+/** The faults of a row of `event` or `event_key`. */
 export type EventFault = 'event_without_key' | 'key_without_event' | 'event_differs_from_key';
-/** What is wrong with a row of `duplicate`. */
+/** The faults of a row of `duplicate`. */
 export type DuplicateFault = 'duplicate_without_key' | 'duplicate_of_another';
 /** A row that contradicts another. */
 export interface RowFault {
@@ -25,7 +25,7 @@ export interface RowFault {
   readonly fault: EventFault | DuplicateFault;
 }
 
-/** How many rows the ledger has. */
+/** Numbers of rows in the ledger. */
 export interface LedgerTotals {
   readonly stored: number;
   readonly duplicates: number;
@@ -33,10 +33,10 @@ export interface LedgerTotals {
   readonly deadLetters: number;
 }
 
-/** What the audit finds between two sequences. */
+/** The findings between two sequences. */
 export interface LedgerChunk {
   readonly from: number;
-  /** The last sequence that was looked at. */
+  /** The last sequence that was read. */
   readonly to: number;
   /** In ascending order. */
   readonly runs: readonly LedgerRun[];
@@ -44,7 +44,7 @@ export interface LedgerChunk {
   readonly faults: readonly RowFault[];
 }
 
-/** Sequences in one chunk. */
+/** The number of sequences in one chunk. */
 export const AUDIT_CHUNK_SEQUENCES = 50_000;
 
 const NEXT_SEQUENCE = `
@@ -87,8 +87,8 @@ SELECT
 FROM sekali.duplicate WHERE stream_id = $1 AND seq BETWEEN $2 AND $3`;
 
 /**
- * $4 and $5 are the days that are there. The event of a key stored on another day has been dropped by age;
- * that is no fault.
+ * $4 and $5 are the beginnings and ends of the days that exist. The event of a key from another day was dropped by age,
+ * which is not a fault.
  */
 const EVENT_FAULTS = `
 SELECT coalesce(key.seq, stored.seq)::float8 AS seq,
@@ -118,8 +118,8 @@ WHERE repeat.stream_id = $1 AND repeat.seq BETWEEN $2 AND $3
 ORDER BY 1`;
 
 /**
- * The days whose events must be there: those with a partition of their own, and those of which the default
- * partition holds something. A partition may begin at another hour: see partitions.ts.
+ * The days whose events must exist: those that have a partition, and those of which the default partition has events. A
+ * partition may begin at another hour than midnight: see partitions.ts.
  */
 const KEPT_DAYS = `
 WITH bound AS (
@@ -136,20 +136,24 @@ UNION
 SELECT day::text, (day + interval '24 hours')::text
 FROM (SELECT DISTINCT date_trunc('day', stored_at, 'UTC') AS day FROM sekali.event_default) caught`;
 
-/** The highest sequence of a stream that is settled; 0 when none is. */
+/** Returns the highest settled sequence of a stream incarnation, 0 when no sequence is settled. */
 export async function ledgerLastSequence(database: Queryable, streamId: number): Promise<number> {
   const { rows } = await database.query<{ seq: number }>(LAST_SEQUENCE, [streamId]);
   return rows[0]?.seq ?? 0;
 }
 
-/** Reads what the audit needs to know of the rows of one segment, chunk by chunk, in ascending order. */
+/**
+ * Reads the rows of one segment for the audit, chunk by chunk, in ascending order.
+ *
+ * @param chunkSequences the number of sequences in one chunk
+ */
 export async function* ledgerChunks(
   database: Queryable,
   { streamId, after, upTo }: SequenceSegment,
   chunkSequences: number = AUDIT_CHUNK_SEQUENCES,
 ): AsyncGenerator<LedgerChunk> {
   const { rows: days } = await database.query<{ since: string; until: string }>(KEPT_DAYS);
-  // Sequences begin at 1: a row below that is looked at, to be found wrong.
+  // Sequences begin at 1. Rows below that are read as well, because they are faults.
   let at = after === 0 ? Number.MIN_SAFE_INTEGER : after + 1;
   for (;;) {
     const { rows } = await database.query<{ seq: number | null }>(NEXT_SEQUENCE, [streamId, at]);

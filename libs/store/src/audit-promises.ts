@@ -1,4 +1,4 @@
-/** What gateways were promised, compared with the ledger: the marks of events that it does not have. */
+/** Compares what the brokers promised to gateways with the ledger, and finds the marks of missing events. */
 import type { Queryable } from '#postgres';
 
 /** An event that the brokers acknowledged to a gateway. */
@@ -9,17 +9,17 @@ export interface PromisedEvent {
   readonly ackedAt: Date;
 }
 
-/** The marks there are, and those without an end in the ledger. */
+/** The number of marks, and those whose events have no row in the ledger. */
 export interface PromisesFound {
   readonly marks: number;
   readonly unsettled: number;
-  /** The newest of the unsettled. */
+  /** The newest of the unsettled marks. */
   readonly newest: readonly PromisedEvent[];
 }
 
 const COUNT_MARKS = `SELECT count(*)::float8 AS marks FROM sekali.promise WHERE stream = $1`;
 
-// Keys first: nearly every mark has one, and of dead letters there is no index by id.
+// Keys are searched first, because nearly every mark has one, and dead letters have no index by id.
 const UNSETTLED = `
 WITH keyless AS MATERIALIZED (
   SELECT seq, topic, event_id, acked_at FROM sekali.promise
@@ -36,10 +36,10 @@ ORDER BY acked_at DESC, seq DESC
 LIMIT $2`;
 
 /**
- * Looks for promises that the ledger has not kept, yet or ever.
+ * Finds promises that the ledger does not keep, now or ever.
  *
- * @param database the audit's view
- * @param newestMax of the unsettled marks, how many are returned at most
+ * @param database the snapshot of the audit
+ * @param newestMax the highest number of unsettled marks to return
  */
 export async function unsettledPromises(
   database: Queryable,

@@ -1,16 +1,15 @@
 /**
- * One consistent view of the database for the audit.
+ * One consistent snapshot of the database for the audit.
  *
- * Everything the audit reads comes from one REPEATABLE READ, READ ONLY transaction: a message that is settled
- * while the audit reads is either in all of its tables or in none. The lock keeps a day from being dropped
- * meanwhile; dropping waits until the audit is over.
+ * The audit reads everything in one REPEATABLE READ, READ ONLY transaction. A message that is settled meanwhile is
+ * either in all of its tables or in none. The lock prevents days from being dropped until the audit is over.
  */
 import type { Pool } from 'pg';
 import type { Queryable } from '#postgres';
 
 const BEGIN = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`;
 const LOCK_DAYS = `LOCK TABLE sekali.event IN ACCESS SHARE MODE`;
-/** The first SELECT fixes what the transaction sees; without it the first chunk would. */
+/** The first SELECT fixes the snapshot. Without this one, the first chunk would fix it. */
 const FIX_SNAPSHOT = `SELECT count(*) FROM sekali.stream`;
 
 const MISSING_TABLES = `
@@ -18,9 +17,9 @@ SELECT name FROM unnest(ARRAY['stream', 'event_key', 'event', 'duplicate', 'dead
 WHERE to_regclass('sekali.' || name) IS NULL`;
 
 /**
- * Names the tables of schema `sekali` that are not there.
+ * Names the tables that the audit needs and schema `sekali` does not have.
  *
- * @returns empty when the schema has been made
+ * @returns their names without the schema; empty when the schema is complete
  */
 export async function missingTables(database: Queryable): Promise<string[]> {
   const { rows } = await database.query<{ name: string }>(MISSING_TABLES);
@@ -28,9 +27,10 @@ export async function missingTables(database: Queryable): Promise<string[]> {
 }
 
 /**
- * Runs `work` on one consistent, read-only view of the database, fixed before `work` begins.
+ * Runs `work` on one consistent, read-only snapshot of the database, which is fixed before `work` begins.
  *
- * @throws what `work` throws, or the database's own error; nothing is left open
+ * @returns what `work` resolves to
+ * @throws the error of `work` or of the database; the transaction has ended
  */
 export async function withAuditSnapshot<T>(
   pool: Pool,
@@ -43,7 +43,7 @@ export async function withAuditSnapshot<T>(
     await client.query(FIX_SNAPSHOT);
     return await work(client);
   } finally {
-    // A connection that cannot even roll back is thrown away.
+    // A connection that cannot roll back is discarded.
     await client.query('ROLLBACK').then(
       () => {
         client.release();

@@ -1,4 +1,7 @@
-/** Counts of duplicates that the brokers dropped: written as totals, delayed by an outage, ended by the end. */
+/**
+ * Counts of duplicates that the brokers dropped are written as totals. An outage delays them, and `stop` ends the
+ * writing.
+ */
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { createPool } from '#postgres';
 import { createTestSystem } from '#testing';
@@ -8,7 +11,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-describe('duplicates seen by a gateway', () => {
+describe('duplicates that a gateway counts', () => {
   it('are written as totals, so that writing again changes nothing', async () => {
     const system = await createTestSystem();
     const counts = new BrokerDuplicates(system.pool);
@@ -28,10 +31,10 @@ describe('duplicates seen by a gateway', () => {
     ]);
   });
 
-  it('are tried again while the database is away, and no more after the end', async () => {
+  it('are written again while the database does not answer, and not after stop', async () => {
     jest.useFakeTimers();
     const pool = createPool({
-      url: 'postgres://nobody@127.0.0.1:1/none',
+      url: 'postgres://user@127.0.0.1:1/none',
       name: 'test',
       connectionsMax: 1,
       transactionMsMax: 100,

@@ -1,10 +1,3 @@
-/**
- * Duplicates that never reached the stream: what gateways saw the brokers drop.
- *
- * A gateway counts in memory and writes its totals, under an id of its own, several times a second. Totals, not
- * additions: a write that was lost on the way back may be repeated. A database outage only delays them; what a
- * gateway that is killed outright had not written yet is lost, the one soft figure there is.
- */
 import { randomUUID } from 'node:crypto';
 import type { Queryable } from '#postgres';
 
@@ -13,20 +6,26 @@ INSERT INTO sekali.broker_duplicate (gateway, topic, dropped)
 SELECT $1, * FROM unnest($2::text[], $3::bigint[])
 ON CONFLICT (gateway, topic) DO UPDATE SET dropped = GREATEST(broker_duplicate.dropped, EXCLUDED.dropped)`;
 
-/** The topic under which is counted what finds no place in memory, while the database cannot be written. */
+/** The topic that counts what has no room in memory, while the database cannot be written. */
 const OTHER_TOPICS = '(other)';
 
-/** How a process counts. */
+/** The bounds and intervals of counting. */
 export interface BrokerDuplicatesOptions {
-  /** Default 250 ms. */
+  /** The time from a count to its write. The default is 250 ms. */
   readonly writeEveryMs?: number;
-  /** Topics kept in memory. Default 10,000. */
+  /** Topics in memory, at most. The default is 10,000. */
   readonly topicsMax?: number;
-  /** Told of a write that failed; it is repeated at the next turn. */
+  /** Called when a write has failed; it is repeated after the same time. */
   readonly onError?: (error: unknown) => void;
 }
 
-/** Counts the duplicates one gateway process saw. See the head of this file. */
+/**
+ * Counts the duplicates that the brokers dropped, as one gateway process saw it. They never reached the stream.
+ *
+ * A gateway counts in memory, and writes its totals under its own id several times a second. They are totals, not
+ * increments, so a write whose answer was lost may be repeated. An outage of the database only delays them. A gateway
+ * that is killed loses what it had not written, so this is the only figure that is not exact.
+ */
 export class BrokerDuplicates {
   private gateway = randomUUID();
   private readonly totals = new Map<string, number>();
@@ -44,14 +43,14 @@ export class BrokerDuplicates {
   }
 
   /**
-   * What this process counted under its present id, written or not, and that id: the rows under it are to be left out of
-   * a sum that these go into. Under a new id, what was counted before is all in the rows of the old one.
+   * Returns what this process has counted under its present id, written or not, and that id. A sum with these totals
+   * leaves out the rows of that id. What was counted before a change of the id is all in the rows of the old one.
    */
   own(): { readonly gateway: string; readonly totals: ReadonlyMap<string, number> } {
     return { gateway: this.gateway, totals: this.totals };
   }
 
-  /** Counts duplicates of a topic. Returns at once; they are written a moment later. */
+  /** Counts duplicates of a topic. It returns at once; they are written later. */
   add(topic: string, dropped = 1): void {
     const known = this.totals.has(topic) || this.totals.size < this.topicsMax;
     const name = known ? topic : OTHER_TOPICS;
@@ -61,9 +60,9 @@ export class BrokerDuplicates {
   }
 
   /**
-   * Writes what is not written yet. Called by itself, and by the owner after the last `add`.
+   * Writes what is not written yet. A timer calls it, and the owner does after the last `add`.
    *
-   * @throws when the database does not take it; nothing is lost, the next turn repeats it
+   * @throws when the database refuses the write; nothing is lost, because the next write repeats it
    */
   async flush(): Promise<void> {
     while (this.writing !== undefined) await this.writing.catch(() => undefined);
@@ -79,7 +78,7 @@ export class BrokerDuplicates {
   private async write(): Promise<void> {
     const changed = this.changed;
     this.changed = new Set();
-    // Sorted, so that rows are always locked in one order.
+    // They are sorted so that rows are always locked in one order.
     const topics = [...changed].sort();
     const values = [this.gateway, topics, topics.map((topic) => this.totals.get(topic) ?? 0)];
     try {
@@ -90,7 +89,7 @@ export class BrokerDuplicates {
       this.writeSoon();
       throw error;
     }
-    // All is written: under a new id the totals begin again at nothing, and memory with them.
+    // Everything is written. Under a new id, the totals begin at zero again, which frees the memory.
     if (this.totals.size >= this.topicsMax && this.changed.size === 0) {
       this.gateway = randomUUID();
       this.totals.clear();
@@ -98,7 +97,7 @@ export class BrokerDuplicates {
   }
 
   private writeSoon(): void {
-    // A write that fails after the end must not begin another turn: nobody would ever end that one.
+    // A write that fails after `stop` must not start a timer that is never stopped.
     if (this.isStopped) return;
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
@@ -106,7 +105,7 @@ export class BrokerDuplicates {
     }, this.options.writeEveryMs ?? 250);
   }
 
-  /** Ends the writing by itself. Call `flush` first. */
+  /** Stops the timer. Call `flush` first. */
   stop(): void {
     this.isStopped = true;
     clearTimeout(this.timer);

@@ -1,14 +1,14 @@
 /**
- * Where a consumer has to begin, so that nothing of an incarnation is left out.
+ * Determines where a consumer has to begin so that it misses no message of an incarnation.
  *
- * A consumer's position is the brokers' knowledge, and may be of another history than the stream's or the database's.
- * It is put back where a new incarnation begins, where it is ahead of the stream, and where it has acknowledged what the
- * database does not have. What is delivered again is found already processed.
+ * Only the brokers know a consumer's position, which may belong to another history than the stream's or the database's.
+ * The consumer is put back when a new incarnation begins, and when it is ahead of the stream. It is also put back when
+ * it has acknowledged what the database does not have. The inbox knows what is delivered again as already processed.
  */
 import type { Incarnation, StreamWitness } from '#idempotent-consumer/postgres';
 import type { Queryable } from '#postgres';
-import { firstUnsettled, inboxHorizon, settledHorizon } from './horizon.js';
 import { STORE_INBOX } from './inbox-tables.js';
+import { horizonOf, STORE_HORIZON } from './ledger.js';
 
 const IS_STARTED = `SELECT FROM sekali.consumer_start WHERE stream_id = $1 AND consumer = $2`;
 
@@ -16,16 +16,21 @@ const START = `
 INSERT INTO sekali.consumer_start (stream_id, consumer, seq) VALUES ($1, $2, $3)
 ON CONFLICT (stream_id, consumer) DO UPDATE SET seq = EXCLUDED.seq, started_at = now()`;
 
-/** A consumer, as the brokers show it. Asked for before the database is. */
+/** The position of a consumer, as the brokers show it. It has to be read before the database. */
 export interface ConsumerPosition {
-  /** The highest sequence that was delivered. */
+  /** The highest delivered sequence. */
   readonly deliveredSeq: number;
-  /** Up to here everything is acknowledged. */
+  /** Every sequence up to this one is acknowledged. */
   readonly ackFloorSeq: number;
   readonly stream: { readonly firstSeq: number; readonly lastSeq: number };
 }
 
-/** @returns the sequence to which a consumer has to be put back; `undefined` when it stands right */
+/**
+ * Checks the position of a consumer.
+ *
+ * @param inbox the name of the consumer's inbox
+ * @returns the sequence to which the consumer has to be put back; `undefined` when its position is right
+ */
 export async function consumerStart(
   database: Queryable,
   incarnation: Incarnation,
@@ -39,13 +44,19 @@ export async function consumerStart(
   const isNew = revision > 1 && !(await isStarted(database, streamId, inbox));
   if (isAhead || isNew) return firstToRead(database, incarnation, inbox, stream.firstSeq);
   if (inbox !== STORE_INBOX) return undefined;
-  const missing = await firstUnsettled(database, streamId, stream.firstSeq - 1, ackFloorSeq);
+  const missing = await STORE_HORIZON.firstUnsettled(database, streamId, stream.firstSeq - 1, ackFloorSeq);
   if (missing === undefined) return undefined;
   // A message that was deleted cannot be read again.
   return (await witness.publishedAt([missing])).has(missing) ? missing : undefined;
 }
 
-/** Where a consumer that has to be made begins. It is noted before: a consumer that is not made after all begins later. */
+/**
+ * Determines where a new consumer begins, and notes it. The note comes first: a consumer that is not created after all
+ * begins later.
+ *
+ * @param firstSeq the first sequence of the stream
+ * @returns the sequence of its first delivery
+ */
 export async function beginConsumer(
   database: Queryable,
   incarnation: Incarnation,
@@ -57,7 +68,7 @@ export async function beginConsumer(
   return seq;
 }
 
-/** The first sequence that is not settled in an inbox, of those that the stream still has. */
+/** Finds the first sequence that the stream still has and that is not settled in an inbox. */
 async function firstToRead(
   database: Queryable,
   incarnation: Incarnation,
@@ -67,12 +78,29 @@ async function firstToRead(
   const floor = firstSeq - 1;
   const horizon =
     inbox === STORE_INBOX
-      ? settledHorizon(database, incarnation.streamId, floor)
-      : inboxHorizon(database, incarnation, inbox, floor);
+      ? STORE_HORIZON.settled(database, incarnation.streamId, floor)
+      : walkInbox(database, incarnation, inbox, floor);
   return (await horizon) + 1;
 }
 
-/** Notes that a consumer was put back to where an incarnation begins. */
+/** Walks over the inbox of a further consumer, and returns the sequence up to which everything is settled. */
+async function walkInbox(
+  database: Queryable,
+  { segments }: Incarnation,
+  inbox: string,
+  floor: number,
+): Promise<number> {
+  const horizon = horizonOf(inbox);
+  let at = floor;
+  for (const { streamId, upTo } of segments) {
+    if (at >= upTo) continue;
+    at = Math.min(upTo, await horizon.walk(database, streamId, at));
+    if (at < upTo) return at;
+  }
+  return at;
+}
+
+/** Notes that a consumer begins at a sequence of an incarnation. */
 export async function noteConsumerStart(
   database: Queryable,
   { streamId }: Incarnation,

@@ -1,4 +1,4 @@
-/** The way to change the schema: TypeORM with every migration. Everything else goes through the pool of `#postgres`. */
+/** TypeORM with every migration, which changes the schema. Everything else uses the pool of `#postgres`. */
 import type { DataSource } from 'typeorm';
 import { CONNECT_MS_MAX, connectionBounds, LOCK_MS_MAX, type PostgresAddress } from '#postgres';
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
@@ -8,7 +8,7 @@ import { ProgramFunctions1732449600000 } from './migrations/1732449600000-progra
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
 import { StreamIncarnations1732406400000 } from './migrations/1732406400000-stream-incarnations.js';
 
-/** Every migration there is, oldest first. */
+/** Every migration, oldest first. */
 export const migrations = [
   Initial1732233600000,
   ApiKeys1732320000000,
@@ -19,11 +19,11 @@ export const migrations = [
 ];
 
 /**
- * A TypeORM data source on schema `sekali`, for changing it: it waits for no lock longer than `LOCK_MS_MAX`. It is not
- * connected yet: call `initialize()`.
+ * Creates a TypeORM data source that changes schema `sekali`. It waits for no lock longer than `LOCK_MS_MAX`. The
+ * caller connects it with `initialize()`, and destroys it.
  */
 export async function createDataSource(address: PostgresAddress): Promise<DataSource> {
-  // Loaded where the schema is changed, and only there: gateways and workers would hold 11 MB of it for nothing.
+  // TypeORM is loaded only where the schema is changed, because it would cost gateways and workers 11 MB for nothing.
   const { DataSource } = await import('typeorm');
   return new DataSource({
     type: 'postgres',

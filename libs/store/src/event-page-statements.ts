@@ -1,10 +1,10 @@
-/** The statements of a page: which events, and no more of them than may be printed. */
+/** The statements that read a page. They bound the bytes that Postgres prints. */
 import { instantText, type StoredEvent } from './event-queries.js';
 
-/** Bytes that an event has in a page beside its own texts, about: names, times and its sequence. */
+/** The approximate bytes of an event in a page, without its own texts: names, times and the sequence. */
 const FRAME_BYTES = 200;
 
-/** Bytes that events take in a page, about. */
+/** The approximate size of events in a page, in bytes. */
 export function pageBytes(events: readonly StoredEvent[]): number {
   return events.reduce(
     (sum, { topic, eventId, source, payload }) =>
@@ -18,12 +18,12 @@ export function pageBytes(events: readonly StoredEvent[]): number {
   );
 }
 
-/** Bytes that one statement may have to print: Postgres prints a page before it knows how many bytes it is. */
+/** The bytes that one statement may print, at most. Postgres prints a page before it knows its size. */
 const PRINTED_BYTES_MAX = 67_108_864;
 
-// A parameter that is null is folded away when the statement is planned, so that each combination of conditions
-// gets the plan of its own statement. One stream_id with `=`: over a row comparison the planner misjudges how
-// much is left, and sorts the rest of the table for one page.
+// Null parameters are folded away when the statement is planned, so each combination of conditions has its own plan.
+// There is one stream_id with `=`. With a row comparison, the planner misjudges how many rows are left, and sorts the
+// rest of the table for one page.
 const CONDITIONS = `stream_id = $1 AND seq > $2 AND seq <= $3
       AND ($4::text[] IS NULL OR topic = ANY ($4))
       AND ($5::text IS NULL OR source = $5)
@@ -32,21 +32,23 @@ const CONDITIONS = `stream_id = $1 AND seq > $2 AND seq <= $3
       AND ($11::int8multirange IS NULL OR NOT seq <@ $11::int8multirange)`;
 const COLUMNS = `stream_id, seq, topic, event_id, source, "timestamp", payload, published_at, stored_at`;
 
-/** Along the index that has the order of the stream. */
+/** Walks along the index that has the order of the stream. */
 export const PAGE_WALKED = measuredPage(`
       SELECT ${COLUMNS} FROM sekali.event WHERE ${CONDITIONS}
       ORDER BY seq LIMIT $8`);
 
-/** The few events that meet the conditions, put in order. OFFSET 0 has them planned without a look at the limit. */
+/** Sorts the few events that meet the conditions. With OFFSET 0, the planner ignores the limit. */
 export const PAGE_SORTED = measuredPage(`
       SELECT * FROM (SELECT ${COLUMNS} FROM sekali.event WHERE ${CONDITIONS} OFFSET 0) few
       ORDER BY seq LIMIT $8`);
 
 /**
- * Cut twice: by what may have to be printed, which is known from what is stored, so that large payloads beyond it are
- * not; and by what was printed, at $9 bytes. The first event of a page, for which $10 is true, is always in it.
+ * Cuts a page twice. The first cut is by the bytes that may have to be printed, which follow from the stored size. So
+ * large payloads beyond it are not printed. The second cut is by the printed bytes, at $9. The first event of a page is
+ * always in it; $10 is true for it.
  *
- * OFFSET 0 has each payload printed once, although its text is used twice. Compressed, a byte stands for up to 90 (pglz: 273 bytes in a match of 3) or 255 (lz4).
+ * With OFFSET 0, each payload is printed once, although its text is used twice. A compressed byte stands for up to 90
+ * bytes (pglz: 273 bytes in a match of 3) or 255 (lz4).
  */
 function measuredPage(page: string): string {
   return `

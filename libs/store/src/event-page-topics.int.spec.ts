@@ -1,11 +1,11 @@
-/** Pages for a reader of some topics, and pages that a reader follows: nothing is missed, repeated or given away. */
+/** Pages for readers of some topics, and for readers who follow the events. They miss, repeat and reveal no event. */
 import { describe, expect, it } from '@jest/globals';
 import type { Queryable } from '#postgres';
 import { createTestSystem, type TestSystem } from '#testing';
 import { eventPage, FIRST_POSITION, type EventFilter, type EventPage } from './event-page.js';
 import type { EventPosition } from './event-queries.js';
+import { SEKALI_LEDGER } from './ledger.js';
 import { SEEN_RANGES_MAX } from './read-position.js';
-import { streamIdOf } from './stream-registry.js';
 
 const INSERT_EVENTS = `
 WITH key AS (
@@ -24,7 +24,10 @@ interface Stored {
 
 async function stored(): Promise<Stored> {
   const system = await createTestSystem();
-  const streamId = await streamIdOf(system.pool, { name: system.streamName, identity: 'first' });
+  const { streamId } = await SEKALI_LEDGER.registry.of(system.pool, {
+    name: system.streamName,
+    identity: 'first',
+  });
   const insert: Stored['insert'] = async (seqs, topicOf = () => 't') => {
     await system.pool.query(INSERT_EVENTS, [streamId, seqs, seqs.map(topicOf)]);
   };
@@ -45,7 +48,7 @@ async function page(
   return eventPage(database, filter, after, limit, () => Promise.resolve(ackFloor));
 }
 
-/** Follows the pages to the end. */
+/** Reads all pages. */
 async function readAll(database: Queryable, filter: EventFilter, limit: number): Promise<EventPage[]> {
   const pages: EventPage[] = [];
   for (
@@ -59,7 +62,7 @@ async function readAll(database: Queryable, filter: EventFilter, limit: number):
 }
 
 describe('a page of some topics', () => {
-  // One topic of the reader among 20 of others, and another one seldom.
+  // One event in 20 has the first topic of the reader, and one in 50 has the second.
   const topicOf = (seq: number): string => {
     if (seq % 50 === 0) return 'a.b.c';
     if (seq % 20 === 1) return 'a.x';
@@ -79,19 +82,19 @@ describe('a page of some topics', () => {
     ],
     ['one of them', { topics: ['a.>'], topic: 'a.x' }, (seq) => seq % 20 === 1 && seq % 50 !== 0],
     ['one that is not among them', { topics: ['a.>'], topic: 'b.a' }, () => false],
-    ['a prefix that nobody used', { topics: ['z.>'] }, () => false],
-  ])('holds all of them and no other: %s', async (_, filter, wanted) => {
+    ['an unused prefix', { topics: ['z.>'] }, () => false],
+  ])('holds all its events and no others: %s', async (_, filter, isExpected) => {
     const { system, insert } = await stored();
     await insert(range(1, 1_000), topicOf);
     for (const limit of [1, 7, 1_000]) {
       const pages = await readAll(system.pool, filter, limit);
-      expect(pages.flatMap(seqsOf)).toEqual(range(1, 1_000).filter(wanted));
-      // Wherever a page ends, one of the reader's own events stands there: a cursor tells of no other.
+      expect(pages.flatMap(seqsOf)).toEqual(range(1, 1_000).filter(isExpected));
+      // Every page ends at one of the reader's own events, so a cursor reveals no other.
       for (const { end } of pages) expect(end.seq === 0 || isOwn(end.seq)).toBe(true);
     }
   });
 
-  it('tells nothing of others: none of theirs makes a page, a cursor or a wait', async () => {
+  it('reveals nothing about other topics: their events cause no page, no cursor and no waiting', async () => {
     const { system, insert } = await stored();
     await insert([...range(1, 200), ...range(202, 300)], () => 'b.secret');
     for (const filter of [{ topics: ['a.>'] }, { topics: ['a.x', 'a.y'], source: 's1' }]) {
@@ -103,9 +106,9 @@ describe('a page of some topics', () => {
     expect([seqsOf(first), first.next?.seq]).toEqual([[], 0]);
   });
 
-  it('comes to every event of many topics, a few of which have nearly all of them', async () => {
+  it('reaches every event of many topics, also when one topic has half of them', async () => {
     const { system, insert } = await stored();
-    // 1,200 topics share the entries of a walk: those with many end it early, and it goes on from there.
+    // The topics share the entries of a walk. Those with many end it early, and the next walk continues there.
     await insert(range(1, 6_000), (seq) => (seq % 2 === 0 ? 'a.busy' : `a.t${seq % 1_200}`));
     const pages = await readAll(system.pool, { topics: ['a.>'] }, 1_000);
     expect(pages.flatMap(seqsOf)).toEqual(range(1, 6_000));
@@ -113,7 +116,7 @@ describe('a page of some topics', () => {
 });
 
 describe('a reader who follows', () => {
-  it('gets what comes later from where he was, each event once', async () => {
+  it('gets later events from its last position, each event once', async () => {
     const { system, streamId, insert } = await stored();
     await insert(range(1, 5));
     const first = await page(system.pool, {});
@@ -124,7 +127,7 @@ describe('a reader who follows', () => {
     expect(seqsOf(later)).toEqual([6, 7, 8]);
   });
 
-  it('misses none that is committed below one he has, and gets that one no second time', async () => {
+  it('misses no event that is committed below one it has read, and gets none twice', async () => {
     const { system, streamId, insert } = await stored();
     await insert([1, 2, 5, 6, 9]);
     const first = await page(system.pool, {});
@@ -155,7 +158,7 @@ describe('a reader who follows', () => {
     expect([seqsOf(third), third.end]).toEqual([[4, 7, 10], { streamId, seq: 10 }]);
   });
 
-  it('waits for the oldest where more is above it than a cursor can remember', async () => {
+  it('waits for the oldest event where more ranges are above it than a cursor can have', async () => {
     const { system, streamId, insert } = await stored();
     const odd = range(1, 2 * SEEN_RANGES_MAX + 10).filter((seq) => seq % 2 === 1);
     await insert(odd);
@@ -166,11 +169,14 @@ describe('a reader who follows', () => {
     expect(seqsOf(pages)).toEqual(range(2, odd.length * 2));
   });
 
-  it('goes on in the next making of the stream', async () => {
+  it('continues in the next stream incarnation', async () => {
     const { system, insert } = await stored();
     await insert([1, 3]);
     const first = await page(system.pool, {}, FIRST_POSITION, 100, 3);
-    const newer = await streamIdOf(system.pool, { name: system.streamName, identity: 'second' });
+    const { streamId: newer } = await SEKALI_LEDGER.registry.of(system.pool, {
+      name: system.streamName,
+      identity: 'second',
+    });
     await system.pool.query(INSERT_EVENTS, [newer, [1], ['t2']]);
     const later = await page(system.pool, {}, first.end);
     expect([first.end.seq, later.events.map(({ streamId, seq }) => [streamId, seq])]).toEqual([

@@ -3,8 +3,7 @@ import type { Queryable } from '#postgres';
 import { createTestSystem, type TestSystem } from '#testing';
 import { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
 import { findEvent } from './event-queries.js';
-import { keptHorizon, settledHorizon } from './horizon.js';
-import { streamIdOf } from './stream-registry.js';
+import { SEKALI_LEDGER, STORE_HORIZON } from './ledger.js';
 
 const NO_FLOOR: AckFloor = () => Promise.resolve(0);
 
@@ -39,10 +38,11 @@ const seqsOf = (page: EventPage): number[] => page.events.map((event) => event.s
 
 async function systemWithStream(identity = 'first'): Promise<{ system: TestSystem; streamId: number }> {
   const system = await createTestSystem();
-  return { system, streamId: await streamIdOf(system.pool, { name: system.streamName, identity }) };
+  const { streamId } = await SEKALI_LEDGER.registry.of(system.pool, { name: system.streamName, identity });
+  return { system, streamId };
 }
 
-/** Follows the pages to the end. */
+/** Reads all pages. */
 async function readAll(database: Queryable, filter: EventFilter, limit: number): Promise<EventPage[]> {
   const pages: EventPage[] = [];
   let after = FIRST_POSITION;
@@ -55,7 +55,7 @@ async function readAll(database: Queryable, filter: EventFilter, limit: number):
 }
 
 describe('a page of events', () => {
-  it('neither skips nor repeats while transactions commit out of order', async () => {
+  it('neither skips nor repeats an event while transactions commit out of order', async () => {
     const { system, streamId } = await systemWithStream();
     const total = 3_000;
     // Six writers hold transactions open whose sequences interleave; a seeded shuffle decides who commits next.
@@ -98,7 +98,7 @@ describe('a page of events', () => {
     expect(read).toEqual(range(1, total));
   });
 
-  it('ends before a gap that has not settled, and goes on when it has', async () => {
+  it('ends before a gap that is not settled, and the next page continues once it is', async () => {
     const { system, streamId } = await systemWithStream();
     await insert(system.pool, streamId, [...range(1, 10), ...range(12, 40)]);
     const first = await eventPage(system.pool, {}, FIRST_POSITION, 20, NO_FLOOR);
@@ -112,7 +112,7 @@ describe('a page of events', () => {
     expect(seqsOf(second)).toEqual(range(11, 30));
   });
 
-  it('returns all there is when it reaches the end, gaps or not', async () => {
+  it('has all events when it reaches the end, whether there are gaps or not', async () => {
     const { system, streamId } = await systemWithStream();
     await insert(system.pool, streamId, [1, 2, 5]);
     const page = await eventPage(system.pool, {}, FIRST_POSITION, 3, NO_FLOOR);
@@ -128,10 +128,13 @@ describe('a page of events', () => {
     expect(seqsOf(page)).toEqual(range(101, 120));
   });
 
-  it('goes from one making of the stream to the next', async () => {
+  it('is followed by the events of the next stream incarnation', async () => {
     const { system, streamId: old } = await systemWithStream();
     await insert(system.pool, old, [1, 2, 7, 9]);
-    const newer = await streamIdOf(system.pool, { name: system.streamName, identity: 'second' });
+    const { streamId: newer } = await SEKALI_LEDGER.registry.of(system.pool, {
+      name: system.streamName,
+      identity: 'second',
+    });
     await insert(system.pool, newer, range(1, 5), { topicOf: () => 'new' });
     const pages = await readAll(system.pool, {}, 2);
     expect(pages.flatMap(seqsOf)).toEqual([1, 2, 7, 9, 1, 2, 3, 4, 5]);
@@ -147,12 +150,12 @@ describe('a page of events', () => {
       (seq) => seq >= 100 && seq < 200,
     ],
     ['topic and time', { topic: 't1', since: at(950) }, (seq) => seq % 2 === 1 && seq >= 950],
-    ['a topic nobody used', { topic: 'none' }, () => false],
-  ])('holds what was asked for, and all of it: %s', async (_, filter, wanted) => {
+    ['an unused topic', { topic: 'none' }, () => false],
+  ])('holds all events that match, and no others: %s', async (_, filter, isExpected) => {
     const { system, streamId } = await systemWithStream();
     await insert(system.pool, streamId, range(1, 1_000));
     const pages = await readAll(system.pool, filter, 40);
-    expect(pages.flatMap(seqsOf)).toEqual(range(1, 1_000).filter(wanted));
+    expect(pages.flatMap(seqsOf)).toEqual(range(1, 1_000).filter(isExpected));
     expect(pages.every((page) => page.events.length <= 40)).toBe(true);
   });
 
@@ -160,7 +163,7 @@ describe('a page of events', () => {
     const { system, streamId } = await systemWithStream();
     const day = 86_400_000;
     for (let from = 1; from <= 120_000; from += 20_000) {
-      // More than are sorted, and behind more than are walked for one page.
+      // The span has more events than are sorted, and more events than one page walks precede it.
       await insert(system.pool, streamId, range(from, from + 19_999), {
         timeOf: (seq) => new Date(seq > 90_000 ? 2 * day : day),
       });
@@ -175,7 +178,7 @@ describe('a page of events', () => {
     expect(seqsOf(page)).toEqual(range(90_001, 90_010));
   });
 
-  it('stays within its bytes, but always goes on', async () => {
+  it('keeps its bound on bytes, and always makes progress', async () => {
     const { system, streamId } = await systemWithStream();
     const payload = JSON.stringify({ text: 'x'.repeat(1_000_000) });
     await insert(system.pool, streamId, range(1, 70), { payload });
@@ -184,9 +187,9 @@ describe('a page of events', () => {
     expect(pages.flatMap(seqsOf)).toEqual(range(1, 70));
   });
 
-  it('of thousands of large events, asked for at once, ends early: no statement prints them all', async () => {
+  it('of thousands of large events ends early, so that no statement prints them all', async () => {
     const { system, streamId } = await systemWithStream();
-    // Compressed to a hundredth: what is stored says little of what is printed.
+    // The payloads are compressed to a hundredth, so their stored size says little about their printed size.
     const payload = JSON.stringify({ text: 'x'.repeat(243_000) });
     await insert(system.pool, streamId, range(1, 2_400), { payload });
     const plans: string[] = [];
@@ -204,7 +207,7 @@ describe('a page of events', () => {
     };
     const first = await eventPage(explaining, {}, FIRST_POSITION, 10_000, NO_FLOOR);
     expect(seqsOf(first)).toEqual(range(1, 137));
-    // The outermost window is the one over what was printed.
+    // The outermost window counts the printed events.
     const printed = plans.map((plan) => Number(/WindowAgg \(actual rows=(\d+)/.exec(plan)?.[1]));
     expect(printed.length).toBeGreaterThan(0);
     expect(Math.max(...printed)).toBeLessThan(500);
@@ -212,7 +215,7 @@ describe('a page of events', () => {
     expect(seqsOf(second)[0]).toBe(138);
   });
 
-  it('of many small events is whole, however many statements it took', async () => {
+  it('of many small events is complete, however many statements it takes', async () => {
     const { system, streamId } = await systemWithStream();
     await insert(system.pool, streamId, range(1, 3_500));
     for (const limit of [150, 2_499, 2_500, 2_501, 3_499, 3_500, 10_000]) {
@@ -250,7 +253,7 @@ describe('a page of events', () => {
     ];
     for (const filter of filters) await eventPage(explaining, filter, { streamId, seq: 100 }, 50, NO_FLOOR);
     expect(plans.length).toBeGreaterThanOrEqual(filters.length);
-    // Only a partition that is empty is cheaper to scan than to look up.
+    // Only an empty partition is cheaper to scan than to search.
     const scanned = plans.flatMap((plan) => [...plan.matchAll(/Seq Scan on (event_\w+).*rows=(\d+)/g)]);
     expect(scanned.filter(([, , rows]) => Number(rows) > 1).map(([line]) => line)).toEqual([]);
   });
@@ -270,30 +273,30 @@ describe('the settled horizon', () => {
        VALUES ($1, 5, 't', 's', 'not_json', '', '', 1, now())`,
       [streamId],
     );
-    expect(await settledHorizon(system.pool, streamId)).toBe(6);
-    expect(await keptHorizon(system.pool, streamId)).toBe(6);
-    expect(await settledHorizon(system.pool, streamId, 7)).toBe(8);
+    expect(await STORE_HORIZON.settled(system.pool, streamId)).toBe(6);
+    expect(await STORE_HORIZON.kept(system.pool, streamId)).toBe(6);
+    expect(await STORE_HORIZON.settled(system.pool, streamId, 7)).toBe(8);
   });
 
-  it('keeps nothing that only the ack floor says: a restored database would forget what it has to read again', async () => {
+  it('keeps nothing that only the ack floor shows, because a restored database has to read that again', async () => {
     const { system, streamId } = await systemWithStream();
     await insert(system.pool, streamId, range(1, 3));
-    expect(await settledHorizon(system.pool, streamId, 500)).toBe(500);
-    expect(await keptHorizon(system.pool, streamId)).toBe(3);
-    expect(await settledHorizon(system.pool, streamId)).toBe(3);
+    expect(await STORE_HORIZON.settled(system.pool, streamId, 500)).toBe(500);
+    expect(await STORE_HORIZON.kept(system.pool, streamId)).toBe(3);
+    expect(await STORE_HORIZON.settled(system.pool, streamId)).toBe(3);
   });
 
-  it('never goes back, and walks over more than one step', async () => {
+  it('never decreases, and walks over more than one step', async () => {
     const { system, streamId } = await systemWithStream();
     await insert(system.pool, streamId, range(1, 25_000));
-    expect(await settledHorizon(system.pool, streamId)).toBe(25_000);
+    expect(await STORE_HORIZON.settled(system.pool, streamId)).toBe(25_000);
     await system.pool.query('DELETE FROM sekali.event_key WHERE seq = 5');
-    expect(await settledHorizon(system.pool, streamId)).toBe(25_000);
+    expect(await STORE_HORIZON.settled(system.pool, streamId)).toBe(25_000);
   });
 });
 
 describe('one event', () => {
-  it('comes with large numbers, odd names and microseconds as they were', async () => {
+  it('keeps large numbers, odd names and microseconds unchanged', async () => {
     const { system, streamId } = await systemWithStream();
     const payload = '{"n": 12345678901234567890, "x": 1e-30, "__proto__": {"a": 1}}';
     await insert(system.pool, streamId, [1, 2], { topicOf: () => 't', payload });
@@ -312,7 +315,7 @@ describe('one event', () => {
     expect(JSON.parse(read)).toHaveProperty(['__proto__'], { a: 1 });
   });
 
-  it('is told from one whose payload was dropped, and from one that never was', async () => {
+  it('differs from one whose payload was dropped, and from one that never existed', async () => {
     const { system, streamId } = await systemWithStream();
     await insert(system.pool, streamId, [1], { topicOf: () => 't' });
     await system.pool.query('DELETE FROM sekali.event');

@@ -1,65 +1,68 @@
 /**
- * Pages of events, in the order of the stream, that neither skip nor repeat while events arrive.
+ * Pages of events in the order of the stream. They neither skip nor repeat an event while others arrive.
  *
- * Transactions do not commit in the order of their sequences: an event may appear below one that was already
- * returned. So a page that is followed by another ends at the settled horizon, below which nothing appears any
- * more, and may be shorter than asked for, or empty. A page that reached the end is returned whole, with a position
- * from which to go on later (read-position.ts).
+ * Transactions do not commit in the order of their sequences, so an event may appear below one that was already
+ * returned. Therefore a page that others follow ends at the settled horizon, below which no event appears any more.
+ * Such a page may be shorter than requested, or empty. A page that reaches the end is returned whole, with a position
+ * from which to continue later (read-position.ts).
  *
- * Every page is a bounded walk along one index, whatever is asked for. A condition that no index can follow in
- * the order of the stream (a time, a source beside a topic) is tried on a bounded number of rows; where that
- * finds too little, the page is short and the next one goes on from there.
+ * Every page is a bounded walk along one index. No index has the order of the stream for some conditions: a time, or a
+ * source in addition to a topic. They are tried on a bounded number of rows. If too few of these match, the page is
+ * short, and the next one continues there.
  */
 import type { StreamKey } from '#idempotent-consumer/postgres';
 import type { Queryable } from '#postgres';
 import { coversTopic } from '#contracts';
 import { PAGE_SORTED, PAGE_WALKED, pageBytes } from './event-page-statements.js';
 import { storedEvent, type EventPosition, type EventRow, type StoredEvent } from './event-queries.js';
-import { keptHorizon, settledHorizon } from './horizon.js';
+import { STORE_HORIZON } from './ledger.js';
 import { positionAfter, rangesAbove, SEEN_RANGES_MAX } from './read-position.js';
 import { topicsOf, topicWalkEnd } from './topic-walk.js';
 
-/** Before the first event. */
+/** The position before the first event. */
 export const FIRST_POSITION: EventPosition = { streamId: 0, seq: 0 };
 
-/** Which events. What is left out does not restrict. */
+/** The conditions on events. A property that is left out does not restrict. */
 export interface EventFilter {
   readonly topic?: string | undefined;
-  /** Topics, and prefixes that end in `.>`: nothing is told of events of other topics, not even where they are. */
+  /**
+   * Topics, and prefixes that end in `.>`. A page reveals nothing about events of other topics, not even their
+   * sequences.
+   */
   readonly topics?: readonly string[] | undefined;
   readonly source?: string | undefined;
-  /** Earliest `timestamp`, itself included; UTC. */
+  /** The earliest `timestamp`, included, in UTC. */
   readonly since?: string | undefined;
-  /** Latest `timestamp`, itself excluded; UTC. */
+  /** The latest `timestamp`, excluded, in UTC. */
   readonly until?: string | undefined;
 }
 
 /** A page of events. */
 export interface EventPage {
   readonly events: readonly StoredEvent[];
-  /** The next page begins after it; not there when this one reached the end of what is stored. */
+  /** The next page begins after it. It is left out when this page reached the end of the stored events. */
   readonly next?: EventPosition;
-  /** Where to go on, now or later: `next` if there is one. */
+  /** The position from which to continue, now or later; the same as `next` if that exists. */
   readonly end: EventPosition;
-  /** It waits for a sequence to settle: the next page will be empty too if it is asked for at once. */
+  /** Whether the page waits for a sequence to settle. The next page is empty as well if it is requested at once. */
   readonly isWaiting?: boolean;
 }
 
-/** Tells the consumer's ack floor in a stream, 0 when it is not known. */
+/** Returns the consumer's ack floor in a stream, 0 when it is not known. */
 export type AckFloor = (stream: StreamKey) => Promise<number>;
 
-/** Bytes of one page, at most (a single event may be more): 10,000 large events would fill the memory. */
+/** Bytes of one page, at most, because 10,000 large events would fill the memory. A single event may be larger. */
 const PAGE_BYTES_MAX = 33_554_432;
-/** Events that one statement prints: in a number of few bytes there may be some hundred digits. */
+/** Events that one statement prints, at most, because a stored number of a few bytes may have hundreds of digits. */
 const PRINTED_MAX = 2_500;
-/** Events in a span of time that are looked up by time and then put in order; more are walked in order. */
+/** Events in a span of time that are found by time and then sorted. If there are more, they are walked in order. */
 const SORTED_MAX = 20_000;
-/** Events that are looked at for one page, at most, where only some of them are wanted. */
+/** Events that are tried for one page, at most, where only some of them match. */
 const WALKED_MAX = 50_000;
-/** How long such a walk is repeated when it found none of them, before an empty page is given. */
+/** How long such a walk is repeated while no event matches, in milliseconds. After that, the page is empty. */
 const EMPTY_WALK_MS_MAX = 1_500;
 
-/** How far a walk along the source, else the stream, comes over so many events; null when it comes to the end. */
+/** The last sequence of a walk over $4 events of the source, or of the stream; no row when the walk reaches the end. */
 const WALK_END = `
 SELECT max(seq)::float8 AS seq
 FROM (
@@ -69,7 +72,7 @@ FROM (
 ) walked
 HAVING count(*) = $4`;
 
-// The order keeps the planner on the index of times, however many events it expects.
+// With this order, the planner uses the index of times, however many events it expects.
 const COUNT_IN_TIME = `
 SELECT count(*)::integer AS found
 FROM (
@@ -86,27 +89,28 @@ interface StreamRow {
   readonly identity: string;
 }
 
-/** What is asked of one incarnation of the stream: the filter, its topics found. */
+/** A query on one stream incarnation: the filter with the topics that it names. */
 interface Question {
   readonly filter: EventFilter;
-  /** `undefined` is all of them. */
+  /** `undefined` means all topics. */
   readonly topics: readonly string[] | undefined;
   readonly limit: number;
   readonly bytesMax: number;
 }
 
-/** What was found: how far the walk came, where more is beyond it. */
+/** The events that were found. `more` is the end of the walk, where others may follow. */
 interface Found {
   readonly events: readonly StoredEvent[];
   readonly more?: number;
 }
 
 /**
- * One page of events, by stream sequence.
+ * Reads one page of events, in the order of stream incarnations and sequences.
  *
- * @param limit events in the page, at most
- * @param ackFloor asked only when the horizon has to be looked for; see `settledHorizon`
- * @param bytesMax see `pageBytes`; one event may be more
+ * @param after the position after which the page begins
+ * @param limit the number of events in the page, at most
+ * @param ackFloor called only when the horizon has to be found; see `SettledHorizon.settled`
+ * @param bytesMax the size of the page as `pageBytes` counts it, at most; a single event may be larger
  * @throws TooManyTopicsError when prefixes of the filter name more topics than can be read together
  */
 export async function eventPage(
@@ -125,7 +129,7 @@ export async function eventPage(
     const from = stream.stream_id === after.streamId ? after : { streamId: stream.stream_id, seq: 0 };
     const following = streams[index + 1];
     if (following === undefined) return newestPage(database, question, from, () => ackFloor(stream));
-    // An older incarnation is settled as it is: its messages are gone from the brokers, or are those of a newer one.
+    // An older incarnation does not change: its messages have left the brokers, or belong to a newer one.
     const { events, more } = await find(database, question, from);
     const next =
       more === undefined ? { streamId: following.stream_id, seq: 0 } : { streamId: from.streamId, seq: more };
@@ -148,15 +152,15 @@ async function newestPage(
   after: EventPosition,
   ackFloor: () => Promise<number>,
 ): Promise<EventPage> {
-  // The horizon is taken before the events: what commits in between is above it.
-  const kept = await keptHorizon(database, after.streamId);
+  // The horizon is read before the events, so an event that commits in between is above it.
+  const kept = await STORE_HORIZON.kept(database, after.streamId);
   const settled = await pageUpTo(kept, database, question, after);
   if (settled !== undefined) return settled;
-  const horizon = await settledHorizon(database, after.streamId, await ackFloor());
+  const horizon = await STORE_HORIZON.settled(database, after.streamId, await ackFloor());
   return cutAt(horizon, await find(database, question, after), after);
 }
 
-/** The page, if all that was found is settled. If not, nothing of it is held while the horizon is looked for. */
+/** Returns the page if all its events are settled. If not, no event stays in memory while the horizon is found. */
 async function pageUpTo(
   horizon: number,
   database: Queryable,
@@ -170,7 +174,7 @@ async function pageUpTo(
   return reached <= horizon ? cutAt(horizon, found, after) : undefined;
 }
 
-/** A page of what was found. What is above the horizon is left for the next one, unless nothing is beyond it. */
+/** Makes the found events a page. Those above the horizon are left to the next one, unless the page reaches the end. */
 function cutAt(horizon: number, { events, more }: Found, after: EventPosition): EventPage {
   const { streamId } = after;
   const settled = events.filter(({ seq }) => seq <= horizon);
@@ -195,7 +199,7 @@ function seqsOf(events: readonly StoredEvent[]): number[] {
   return events.map(({ seq }) => seq);
 }
 
-/** What one incarnation of the stream has, as it is at this moment. Goes on for a while before it comes back empty. */
+/** Finds events of one stream incarnation, as it is at this moment. Empty walks are continued for a while. */
 async function find(
   database: Queryable,
   question: Question,
@@ -220,7 +224,7 @@ async function find(
     : { events, more: end };
 }
 
-/** Up to `limit` events, printed some at a time until there are as many, or as many bytes. `isCut`: there are more. */
+/** Reads up to `limit` events or `bytesMax` bytes, in several statements. `isCut` means that others follow. */
 async function printedEvents(
   database: Queryable,
   statement: string,
@@ -248,7 +252,7 @@ async function printedEvents(
     ]);
     const taken = rows.slice(0, asked).map(storedEvent);
     const found = rows[0]?.found;
-    // Nothing, where the statement before found more: the next event has no room in the page.
+    // The previous statement found more events, so the next one has no room in the page.
     if (found === undefined) return { events, isCut: events.length > 0 };
     events.push(...taken);
     if (found === taken.length) return { events, isCut: false };
@@ -263,7 +267,9 @@ async function isFewInTime(database: Queryable, filter: EventFilter): Promise<bo
   return (rows[0]?.found ?? 0) <= SORTED_MAX;
 }
 
-/** Where a walk along the topics, else the source, else the stream ends; `undefined` when nothing is beyond. */
+/**
+ * The last sequence of a walk along the topics, the source or the stream; `undefined` when the walk reaches the end.
+ */
 async function walkEnd(
   database: Queryable,
   { filter, topics }: Question,

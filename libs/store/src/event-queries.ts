@@ -1,23 +1,23 @@
 /**
- * One event by its identity, and what a stored event looks like to a reader.
+ * Finds one event by its identity, and defines how readers see a stored event.
  *
- * Payloads come back as Postgres' own JSON text. They are spliced into the answer as they are, because parsing
- * and printing them again would round their large numbers.
+ * Payloads are returned as Postgres' own JSON text, and inserted into answers unchanged. Parsing and printing them
+ * again would round their large numbers.
  */
 import type { Queryable } from '#postgres';
 
-/** A place in the order of all events: at this sequence of this making of the stream. */
+/** A place in the order of all events: a sequence in a stream incarnation. */
 export interface EventPosition {
   readonly streamId: number;
   readonly seq: number;
-  /** Sequences beyond it that were read already, as ranges with both ends, in order. */
+  /** Sequences beyond it that were read already, as ranges in ascending order. */
   readonly seen?: readonly SequenceRange[];
 }
 
-/** From the first to the last sequence, both included. */
+/** The sequences from the first to the last, both included. */
 export type SequenceRange = readonly [first: number, last: number];
 
-/** A stored event. Instants are ISO 8601 in UTC: milliseconds, or microseconds where these are not zero. */
+/** A stored event. Instants are ISO 8601 in UTC, with milliseconds, or with microseconds where these are not zero. */
 export interface StoredEvent {
   readonly streamId: number;
   readonly seq: number;
@@ -25,13 +25,13 @@ export interface StoredEvent {
   readonly eventId: string;
   readonly timestamp: string;
   readonly source: string;
-  /** JSON text of an object. */
+  /** The JSON text of an object. */
   readonly payload: string;
   readonly publishedAt: string;
   readonly storedAt: string;
 }
 
-/** A row that `EVENT_COLUMNS` selects. */
+/** A row of an event, as the statements here and in event-page-statements.ts select it. */
 export interface EventRow {
   readonly stream_id: number;
   readonly seq: number;
@@ -44,15 +44,15 @@ export interface EventRow {
   readonly stored_at: string;
 }
 
-/** How an instant is selected: whole microseconds in UTC, whatever zone the session is in. */
+/** The SQL that selects an instant as text: in microseconds and UTC, whatever the time zone of the session. */
 export function instantText(column: string): string {
   return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 }
 
-/** What is known of one event id. */
+/** What the database has of one event id. */
 export type FoundEvent =
   | { readonly state: 'stored'; readonly event: StoredEvent; readonly duplicatesDropped: number }
-  /** The id is remembered, its payload was dropped with the day it was stored on. */
+  /** The id is remembered. The payload was dropped with the day on which it was stored. */
   | {
       readonly state: 'dropped';
       readonly seq: number;
@@ -61,7 +61,7 @@ export type FoundEvent =
     }
   | { readonly state: 'unknown' };
 
-// stored_at leads to the one partition that can hold the row.
+// By stored_at, Postgres finds the only partition that can have the row.
 const ONE_EVENT = `
 SELECT key.stream_id, key.seq::float8 AS seq, key.topic, key.event_id, stored.source,
   ${instantText('stored."timestamp"')} AS "timestamp", stored.payload::text AS payload,
@@ -94,7 +94,7 @@ export async function findEvent(database: Queryable, topic: string, eventId: str
   return { state: 'stored', event: storedEvent(row), duplicatesDropped };
 }
 
-/** Turns a row into what readers get. */
+/** Converts a row to the event that readers get. */
 export function storedEvent(row: EventRow): StoredEvent {
   return {
     streamId: row.stream_id,
@@ -109,7 +109,7 @@ export function storedEvent(row: EventRow): StoredEvent {
   };
 }
 
-/** Microseconds are shown only where they say something: `…00.000000Z` is `…00.000Z`. */
+/** Leaves out the microseconds where they are zero: `…00.000000Z` becomes `…00.000Z`. */
 function shortInstant(instant: string): string {
   return instant.endsWith('000Z') ? `${instant.slice(0, -4)}Z` : instant;
 }

@@ -1,4 +1,4 @@
-/** Storing events: the effect of the consumer `store`, one statement a batch. */
+/** Stores events, with one statement for each batch. This is the effect of the consumer `store`. */
 import type { SekaliEvent } from '#contracts';
 import {
   bigintColumn,
@@ -9,27 +9,31 @@ import {
   type Queryable,
 } from '#postgres';
 
-/** One event to be stored. */
+/** An event that is to be stored. */
 export interface NewEvent {
   readonly seq: number;
   readonly publishedAt: Date;
   readonly event: SekaliEvent;
 }
 
-/** As a list of values the arrays are walked side by side; as a table, each would be written down first. */
+/** In the list of values, Postgres walks the arrays in step. As a table, it would first materialize each of them. */
 const INSERT_EVENTS = `
 INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at)
 SELECT $1::integer, unnest($2::bigint[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]),
   unnest($6::timestamptz[]), unnest($7::jsonb[]), unnest($8::timestamptz[])`;
 
-/** Stores events, in the caller's transaction. Fails as a whole when Postgres refuses one of them. */
+/**
+ * Stores events in the caller's transaction.
+ *
+ * @throws when Postgres refuses one of them; then none is stored
+ */
 export async function insertEvents(
   database: Queryable,
   streamId: number,
   events: readonly NewEvent[],
 ): Promise<void> {
   if (events.length === 0) return;
-  // In the order of the stream most of the table's indexes grow at their end, which costs less than anywhere else.
+  // In the order of the stream, most of the table's indexes grow at their end, which costs least.
   const inOrder = [...events].sort((a, b) => a.seq - b.seq);
   await database.query(INSERT_EVENTS, [
     streamId,
@@ -52,10 +56,10 @@ LEFT JOIN sekali.event stored
 WHERE stored.payload IS DISTINCT FROM candidate.payload`;
 
 /**
- * Of events whose id is stored already, finds those whose payload is another JSON value than the stored one.
- * An event whose stored payload has been dropped by age counts as different: its text was, to come here.
+ * Finds the conflicts among events whose ids are stored already: their payload is another JSON value than the stored
+ * one. An event whose stored payload was dropped by age counts as a conflict, because the digests of the texts differ.
  *
- * @returns their sequences
+ * @returns the sequences of the conflicts
  */
 export async function findConflicts(
   database: Queryable,

@@ -1,13 +1,3 @@
-/**
- * Sets rows of a further consumer's inbox aside whose sequences have other messages now.
- *
- *   before:   (stream 7, sequence 41) = event a, which the brokers have lost      delivered: event b at sequence 41
- *   after:    (stream 9, sequence 41) = event a                                   (stream 7, sequence 41) is free for b
- *
- * Brokers that went back lost messages that this consumer had processed and `store` had not. So `store` finds its own history
- * unchanged, and a new incarnation would have it read everything again. The effect of a lost event stays, and so does its id:
- * only the number changes under which its sequence is kept. Stream 9 is a name that no stream has.
- */
 import type { Pool } from 'pg';
 import { followFirsts, LOCK_BATCHES, moveRows } from '#idempotent-consumer/postgres';
 import { transact } from '#postgres';
@@ -19,12 +9,19 @@ SELECT $1, $2, coalesce(max(revision), 0) + 1 FROM sekali.stream WHERE name = $1
 RETURNING stream_id`;
 
 /**
- * Sets aside what an inbox has under some sequences of an incarnation. See the head of this file.
+ * Moves rows of a further consumer's inbox to another number when their sequences have other messages now.
+ *
+ *   before:   (stream 7, sequence 41) = event a, which the brokers have lost      delivered: event b at sequence 41
+ *   after:    (stream 9, sequence 41) = event a                                   (stream 7, sequence 41) is free for b
+ *
+ * Restored brokers lost messages that this consumer had processed and `store` had not. So `store` finds its own history
+ * unchanged, and a new incarnation would make it read everything again. The effect of a lost event stays, and so does
+ * its id. Only the stream number of its sequence changes. Number 9 has a name that no stream has.
  *
  * @param stream the name of the stream
- * @param inbox a further consumer's, not `store`
- * @param foreign sequences under which the stream has other messages than the inbox
- * @throws what the database says; then nothing has changed
+ * @param inbox the inbox of a further consumer, not `store`
+ * @param foreign the sequences under which the stream has other messages than the inbox, and their stream number
+ * @throws the error of the database; nothing has changed
  */
 export async function setForeignAside(
   pool: Pool,
@@ -34,7 +31,7 @@ export async function setForeignAside(
 ): Promise<void> {
   const tables = storeInboxTables(inbox);
   await transact(pool, async (database) => {
-    // No batch of this inbox is decided meanwhile.
+    // With this lock, no batch of this inbox is decided meanwhile.
     await database.query(LOCK_BATCHES, [tables.key, streamId]);
     const { rows } = await database.query<{ stream_id: number }>(INSERT_ASIDE, [
       `${stream}-set-aside`,

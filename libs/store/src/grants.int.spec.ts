@@ -1,4 +1,6 @@
-/** Each role against each table, statement by statement. What stands here is written down a second time on purpose. */
+/**
+ * Tests each role on each table, statement by statement. The rights are deliberately written down a second time here.
+ */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { createPool } from '#postgres';
@@ -23,7 +25,7 @@ const duplicate = { ...decision, worker: `${write} UPDATE(stream_id,first_stream
 const attempt = { worker: 'SELECT INSERT UPDATE DELETE', reader: read, recovery: read };
 const counter = { gateway: read, worker: change, reader: read, recovery: read };
 
-/** All that may be done; everything else is refused. In brackets: the only columns that it may be done to. */
+/** The allowed statements; all others are refused. Brackets name the only columns that a statement may change. */
 const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   api_key: { gateway: read },
   attempt,
@@ -57,7 +59,7 @@ beforeAll(async () => {
     const address = { url: urls[program], name: 'test', connectionsMax: 1, transactionMsMax: 30_000 };
     pools[program] = createPool(address);
   }
-  // Made before anybody has rights, as in a database of the version before.
+  // This inbox is created before the roles have rights, as in a database of the previous version.
   await createInbox(system.pool, 'earlier');
   await grantRights(system.pool);
   await createInbox(pools.worker, 'totals');
@@ -68,7 +70,11 @@ afterAll(async () => {
   await system.dispose();
 });
 
-/** Runs it and undoes it. @returns the SQLSTATE, `ok` when there was none */
+/**
+ * Runs a statement and rolls it back.
+ *
+ * @returns the SQLSTATE of its error, `ok` without one
+ */
 async function outcome(program: Program, statement: string): Promise<string> {
   const client = await pools[program].connect();
   try {
@@ -88,7 +94,7 @@ interface Column {
   readonly type: string;
 }
 
-/** Every table with its columns, but for those that the database alone fills. */
+/** Returns every table with its columns, except columns that only the database fills. */
 async function tables(): Promise<{ name: string; columns: readonly [Column, ...Column[]] }[]> {
   const { rows } = await system.pool.query<{ name: string; columns: [Column, ...Column[]] }>(
     `SELECT relname AS name, json_agg(json_build_object(
@@ -101,7 +107,7 @@ async function tables(): Promise<{ name: string; columns: readonly [Column, ...C
   return rows;
 }
 
-/** @returns `ok`, the SQLSTATE with which every column is refused, or in brackets the columns that may be changed */
+/** @returns `ok`, the SQLSTATE that refuses every column, or in brackets the columns that may be changed */
 async function outcomeOfUpdates(
   program: Program,
   table: string,
@@ -122,7 +128,7 @@ async function outcomeOfUpdates(
     .join(',')})`;
 }
 
-/** What `allowed` says of a statement, as `outcome` and `outcomeOfUpdates` would. */
+/** Returns the outcome of a statement by `allowed`, in the form of `outcome` and `outcomeOfUpdates`. */
 function expectedOutcome(allowed: string, statement: string): string {
   for (const word of allowed.split(' ')) {
     if (word === statement) return 'ok';
@@ -134,7 +140,7 @@ function expectedOutcome(allowed: string, statement: string): string {
 const kindOf = (table: string): string => table.replace(/^event_\d{8}$/, 'event_<day>');
 
 describe('the roles of the programs', () => {
-  it.each(PROGRAMS)('give the %s what it needs at each table, and refuse the rest', async (program) => {
+  it.each(PROGRAMS)('give the %s the rights that it needs to each table, and no others', async (program) => {
     const seen: Record<string, string> = {};
     const expected: Record<string, string> = {};
     for (const { name, columns } of await tables()) {
@@ -162,7 +168,7 @@ describe('the roles of the programs', () => {
     expect(seen).toEqual(expected);
   });
 
-  it.each(PROGRAMS)('let the %s make nothing of its own', async (program) => {
+  it.each(PROGRAMS)('let the %s create nothing', async (program) => {
     const forbidden = [
       'CREATE TABLE sekali.mine (id integer)',
       'CREATE FUNCTION sekali.mine() RETURNS integer LANGUAGE sql RETURN 1',
@@ -179,7 +185,7 @@ describe('the roles of the programs', () => {
     }
   });
 
-  it('let a worker alone call what runs with the rights of setup', async () => {
+  it('let only a worker call the functions that run with the rights of setup', async () => {
     const calls = [
       'SELECT sekali.make_partition(current_date, current_date + 1)',
       `SELECT sekali.make_inbox('totals')`,
@@ -196,18 +202,18 @@ describe('the roles of the programs', () => {
     }
   });
 
-  it('have a line for every table that the migrations make', async () => {
+  it('have a line for every table that the migrations create', async () => {
     const own = (await tables())
       .map(({ name }) => name)
       .filter((name) => !/^event_\d{8}$|^(?:totals|earlier)_/.test(name));
     expect(Object.keys(TABLES).sort()).toEqual(own.sort());
   });
 
-  it('are given their rights once: a second run finds nothing to change', async () => {
+  it('get their rights once, so that a second run changes nothing', async () => {
     expect(await grantRights(system.pool)).toEqual([]);
   });
 
-  it('have the same rights to an inbox that was made before there were any', async () => {
+  it('have the same rights to an inbox that was created before they had any', async () => {
     const rightsTo = async (consumer: string): Promise<unknown> => {
       const { rows } = await system.pool.query(
         `SELECT replace(relname, $1, '') AS name, pg_get_userbyid(grantee) AS role, privilege_type, NULL AS column
@@ -227,7 +233,7 @@ describe('the roles of the programs', () => {
     expect(await rightsTo('earlier')).toEqual(rights);
   });
 
-  it('are given nothing by anybody but the owner, who is told so', async () => {
+  it('get rights only from the owner, and the error for another role names that owner', async () => {
     const database = await system.pool.query<{ name: string }>('SELECT current_database() AS name');
     await system.pool.query(`REVOKE SELECT ON sekali.event FROM ${ROLES.reader}`);
     await expect(grantRights(pools.worker)).rejects.toThrow(
@@ -236,7 +242,7 @@ describe('the roles of the programs', () => {
     expect(await grantRights(system.pool)).toEqual([`GRANT SELECT ON TABLE sekali.event TO ${ROLES.reader}`]);
   });
 
-  it('lose what somebody gave them to a column, and keep theirs where the table was given', async () => {
+  it('lose foreign rights to columns, and keep their own when foreign rights to the table are revoked', async () => {
     await system.pool.query(`GRANT SELECT (hash) ON sekali.api_key TO ${ROLES.reader}`);
     await system.pool.query(`GRANT UPDATE (payload) ON sekali.event TO ${ROLES.worker}`);
     await system.pool.query(`GRANT UPDATE ON sekali.totals_key TO ${ROLES.worker}`);
@@ -251,7 +257,7 @@ describe('the roles of the programs', () => {
     expect(await grantRights(system.pool)).toEqual([]);
   });
 
-  it('lose what somebody gave them beyond it, and get back what was taken', async () => {
+  it('lose rights that were added by hand, and get back those that were revoked', async () => {
     await system.pool.query(`GRANT DELETE ON sekali.event TO ${ROLES.worker}`);
     await system.pool.query(`GRANT SELECT ON sekali.event_default TO ${ROLES.gateway}`);
     await system.pool.query(`REVOKE SELECT ON sekali.api_key FROM ${ROLES.gateway}`);

@@ -1,19 +1,19 @@
 /**
- * Who may do what in the database: one role for each kind of program, with what it needs and nothing else.
+ * The rights in the database. Each kind of program has a role with the rights that it needs, and no others.
  *
- * Whoever runs setup owns all of it. The roles below are known by fixed names; a login of another name may be made a
- * member of one (`GRANT sekali_worker TO my_worker`). Where a role does not exist, nothing is granted to it, so a database
- * with a single role works as well.
+ * The role that runs setup owns everything. The roles below have fixed names, and a login of another name may be a
+ * member of one (`GRANT sekali_worker TO my_worker`). A role that does not exist gets no rights, so a database with a
+ * single role works as well.
  *
- * A new table needs a line in `TABLES`: a test fails for a table that none mentions.
+ * A new table needs a line in `TABLES`. A test fails for a table without one.
  */
 import type { Pool } from 'pg';
 import type { Queryable } from '#postgres';
 
-/** What a program is to the database. */
+/** The kinds of programs that have a role. */
 export type Program = 'gateway' | 'worker' | 'reader' | 'recovery';
 
-/** To a whole table, or to one of its columns. */
+/** A privilege on a whole table, or on one of its columns. */
 type Privilege = 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE' | `UPDATE (${string})`;
 type Rights = Readonly<Partial<Record<Program, readonly Privilege[]>>>;
 
@@ -21,16 +21,16 @@ type Rights = Readonly<Partial<Record<Program, readonly Privilege[]>>>;
 export const ROLES: Readonly<Record<Program, string>> = {
   gateway: 'sekali_gateway',
   worker: 'sekali_worker',
-  // For people and for the audit: it sees everything but the keys.
+  // This role is for people and for the audit. It reads everything except the API keys.
   reader: 'sekali_reader',
-  // Rewinding needs no database. What goes with it, to put the registry of streams and the horizon right, is this role's.
+  // Rewinding a consumer needs no database. This role corrects the registry of streams and the horizon after that.
   recovery: 'sekali_recovery',
 };
 
 const READ: readonly Privilege[] = ['SELECT'];
 /**
  * What a worker decides is written once and never changed. Only the number of the incarnation may change: a worker that
- * registers a new one takes along what is of it.
+ * registers a new one moves the rows that belong to it.
  */
 const DECISION: Rights = {
   gateway: READ,
@@ -39,7 +39,7 @@ const DECISION: Rights = {
   recovery: READ,
 };
 
-/** Every table of the schema, and what each program may do with it. Partitions are reached through their table alone. */
+/** Every table of the schema with the rights of each program. Programs reach partitions only through their table. */
 export const TABLES: Readonly<Record<string, Rights>> = {
   api_key: { gateway: READ },
   attempt: { worker: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'], reader: READ, recovery: READ },
@@ -52,7 +52,7 @@ export const TABLES: Readonly<Record<string, Rights>> = {
     worker: ['SELECT', 'INSERT', 'UPDATE (stream_id)', 'UPDATE (first_stream_id)'],
   },
   event: DECISION,
-  // The audit asks it for the days that found no partition of their own.
+  // The audit reads which days have no partition and are therefore in this table.
   event_default: { reader: READ },
   event_key: DECISION,
   horizon: {
@@ -71,13 +71,13 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   },
 };
 
-/** Functions that run with the rights of setup, and who may call them. */
+/** Functions that run with the rights of setup, and the programs that may call them. */
 export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
   'make_inbox(text)': ['worker'],
   'make_partition(timestamp with time zone, timestamp with time zone)': ['worker'],
 };
 
-/** The tables of a further consumer, `<consumer>_key` and so on, and the table whose rights each has. */
+/** The suffixes of a further consumer's tables, such as `<consumer>_key`, and the tables whose rights they have. */
 export const INBOX_MODELS = {
   key: 'event_key',
   duplicate: 'duplicate',
@@ -86,7 +86,7 @@ export const INBOX_MODELS = {
   counter: 'counter',
 } as const;
 
-/** Names of tables as an inbox of a further consumer has them. */
+/** Matches the names of tables in a further consumer's inbox. */
 export const INBOX_TABLE = /^([a-z][a-z0-9_]{0,30})_(key|duplicate|dead_letter|attempt|counter)$/;
 
 const GRANTS_LOCK = 7_365_003;
@@ -98,7 +98,8 @@ SELECT relname AS name,
   EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid AND inhparent = 'sekali.event'::regclass) AS is_partition
 FROM pg_class WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p')`;
 
-// All are text: a UNION that begins with a name cuts what follows to 63 bytes, and a function's arguments are longer.
+// All columns are text. A UNION that begins with type name cuts the rest to 63 bytes, but functions' arguments are
+// longer.
 const PRESENT_GRANTS = `
 SELECT 'SCHEMA' AS kind, nspname::text AS object, rolname::text AS role, privilege_type AS privilege
 FROM pg_namespace, aclexplode(nspacl) JOIN pg_roles ON pg_roles.oid = grantee
@@ -117,7 +118,7 @@ SELECT 'FUNCTION', proname || '(' || oidvectortypes(proargtypes) || ')', rolname
 FROM pg_proc, aclexplode(proacl) JOIN pg_roles ON pg_roles.oid = grantee
 WHERE pronamespace = 'sekali'::regnamespace AND rolname = ANY($1)`;
 
-/** Whoever runs setup is not the owner of the schema. */
+/** The role that runs setup does not own the schema. */
 export class GrantsError extends Error {
   override readonly name = 'GrantsError';
 }
@@ -135,12 +136,12 @@ interface PresentTable {
 }
 
 /**
- * Gives each role that exists exactly what stands above: grants what is missing and revokes what is too much. Tables
- * that are not ours stay as they are. All of it takes effect at one moment; where nothing differs, nothing is written.
+ * Gives each existing role exactly the rights above: it grants missing rights and revokes excess ones. Other tables
+ * stay as they are. All changes take effect in one transaction. If no right differs, nothing is written.
  *
- * @param pool connected as the owner of the schema, which is whoever ran the migrations
+ * @param pool connected as the owner of the schema, the role that ran the migrations
  * @returns the statements that were needed
- * @throws GrantsError when that is another role; then nothing was changed
+ * @throws GrantsError when that role does not own the schema; nothing has been changed
  */
 export async function grantRights(pool: Pool): Promise<string[]> {
   const client = await pool.connect();
@@ -149,7 +150,7 @@ export async function grantRights(pool: Pool): Promise<string[]> {
     await client.query('SELECT pg_advisory_xact_lock($1)', [GRANTS_LOCK]);
     const statements = await missingStatements(client);
     for (const statement of statements) await client.query(statement);
-    // A GRANT by somebody who owns nothing of it is a warning to Postgres, and does nothing.
+    // When the role does not own the object, Postgres only warns about a GRANT, which then has no effect.
     if (statements.length > 0 && (await missingStatements(client)).length > 0)
       throw await notTheOwner(client);
     await client.query('COMMIT');
@@ -162,14 +163,14 @@ export async function grantRights(pool: Pool): Promise<string[]> {
   }
 }
 
-/** What differs from what there should be, as the statements that mend it. */
+/** Returns the statements that turn the present rights into the required ones. */
 async function missingStatements(database: Queryable): Promise<string[]> {
   const names = [Object.values(ROLES)];
   const { rows: roles } = await database.query<{ role: string }>(PRESENT_ROLES, names);
   const { rows: tables } = await database.query<PresentTable>(PRESENT_TABLES);
   const { rows: present } = await database.query<Grant>(PRESENT_GRANTS, names);
   const rights = rightsByTable(tables);
-  return differences(wantedGrants(new Set(roles.map(({ role }) => role)), rights), present, rights);
+  return differences(requiredGrants(new Set(roles.map(({ role }) => role)), rights), present, rights);
 }
 
 async function notTheOwner(database: Queryable): Promise<Error> {
@@ -183,7 +184,7 @@ async function notTheOwner(database: Queryable): Promise<Error> {
   );
 }
 
-/** Of each table that is ours, the rights that there should be. Nobody has any to a partition. */
+/** Returns the required rights to each table that is ours. No program has rights to a partition. */
 function rightsByTable(tables: readonly PresentTable[]): Map<string, Rights> {
   const names = new Set(tables.map(({ name }) => name));
   return new Map(
@@ -194,7 +195,7 @@ function rightsByTable(tables: readonly PresentTable[]): Map<string, Rights> {
   );
 }
 
-/** The table that a further consumer's table is like. Only an inbox has a table of attempts. */
+/** Returns the table whose rights a further consumer's table has. Only an inbox has a table of attempts. */
 function modelOf(table: string, tables: ReadonlySet<string>): string | undefined {
   const [, consumer = '', suffix = ''] = INBOX_TABLE.exec(table) ?? [];
   return tables.has(`${consumer}_attempt`)
@@ -202,7 +203,7 @@ function modelOf(table: string, tables: ReadonlySet<string>): string | undefined
     : undefined;
 }
 
-function wantedGrants(roles: ReadonlySet<string>, tables: ReadonlyMap<string, Rights>): Grant[] {
+function requiredGrants(roles: ReadonlySet<string>, tables: ReadonlyMap<string, Rights>): Grant[] {
   const programs = (Object.keys(ROLES) as Program[]).filter((program) => roles.has(ROLES[program]));
   return programs.flatMap((program): Grant[] => {
     const role = ROLES[program];
@@ -219,18 +220,18 @@ function wantedGrants(roles: ReadonlySet<string>, tables: ReadonlyMap<string, Ri
 }
 
 function differences(
-  wanted: readonly Grant[],
+  required: readonly Grant[],
   present: readonly Grant[],
   ours: ReadonlyMap<string, Rights>,
 ): string[] {
   const keyOf = ({ kind, object, role, privilege }: Grant): string =>
     [kind, object, role, privilege].join(' ');
-  const [wantedKeys, presentKeys] = [new Set(wanted.map(keyOf)), new Set(present.map(keyOf))];
+  const [requiredKeys, presentKeys] = [new Set(required.map(keyOf)), new Set(present.map(keyOf))];
   const isExcess = (grant: Grant): boolean =>
-    !wantedKeys.has(keyOf(grant)) && (grant.kind !== 'TABLE' || ours.has(grant.object));
+    !requiredKeys.has(keyOf(grant)) && (grant.kind !== 'TABLE' || ours.has(grant.object));
   const excess = present.filter(isExcess);
-  // Whoever takes the right to a table away takes those to its columns along.
-  const goesAlong = ({ kind, object, role, privilege }: Grant): boolean =>
+  // Revoking a right to a table also revokes it for the columns.
+  const isRevokedToo = ({ kind, object, role, privilege }: Grant): boolean =>
     excess.some(
       (gone) =>
         gone.kind === kind &&
@@ -238,14 +239,14 @@ function differences(
         gone.role === role &&
         privilege.startsWith(`${gone.privilege} (`),
     );
-  const isMissing = (grant: Grant): boolean => !presentKeys.has(keyOf(grant)) || goesAlong(grant);
+  const isMissing = (grant: Grant): boolean => !presentKeys.has(keyOf(grant)) || isRevokedToo(grant);
   return [
     ...excess.map((grant) => `REVOKE ${termsOf(grant)} FROM ${grant.role}`),
-    ...wanted.filter(isMissing).map((grant) => `GRANT ${termsOf(grant)} TO ${grant.role}`),
+    ...required.filter(isMissing).map((grant) => `GRANT ${termsOf(grant)} TO ${grant.role}`),
   ];
 }
 
-/** Names of our tables, columns, functions and roles need no quotes. */
+/** Formats a right for GRANT and REVOKE. The names of our tables, columns, functions and roles need no quotes. */
 function termsOf({ kind, object, privilege }: Grant): string {
   return `${privilege} ON ${kind} ${kind === 'SCHEMA' ? object : `sekali.${object}`}`;
 }

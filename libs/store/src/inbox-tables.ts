@@ -1,16 +1,16 @@
-/** The tables of a further consumer's inbox: the same shape as those of the consumer that stores events. */
+/** The tables of inboxes. Those of a further consumer have the same columns as those of `store`. */
 import type { Queryable } from '#postgres';
 import { InboxNameError, type InboxTables } from '#idempotent-consumer/postgres';
 import { INBOX_MODELS, TABLES } from './grants.js';
 
 const CONSUMER = /^[a-z][a-z0-9_]{0,30}$/;
 
-/** The consumer that keeps the events; its horizon is kept. */
+/** The consumer that stores the events. Its horizon is kept in a table. */
 export const STORE_INBOX = 'store';
 
-const MAKE_INBOX = `SELECT sekali.make_inbox($1)`;
+const CREATE_INBOX = `SELECT sekali.make_inbox($1)`;
 
-/** Every inbox but that of `store` has a table of counters that is named like its table of keys. */
+/** Every inbox except that of `store` has a table of counters whose name begins like that of its keys. */
 const INBOXES = `
 SELECT left(key.relname, -length('_key')) AS name
 FROM pg_class key JOIN pg_namespace space ON space.oid = key.relnamespace
@@ -18,14 +18,15 @@ WHERE space.nspname = 'sekali' AND key.relkind = 'r' AND key.relname LIKE '%\\_k
   AND to_regclass(format('sekali.%I', left(key.relname, -length('_key')) || '_counter')) IS NOT NULL
 ORDER BY 1`;
 
-/** The consumers that have an inbox, `store` first. */
+/** Returns the names of the consumers that have an inbox, `store` first. */
 export async function inboxNames(database: Queryable): Promise<string[]> {
   const { rows } = await database.query<{ name: string }>(INBOXES);
-  return ['store', ...rows.map((row) => row.name)];
+  return [STORE_INBOX, ...rows.map((row) => row.name)];
 }
 
 /**
- * The tables of a consumer's inbox. `store` has those that the migrations create; all consumers share one registry.
+ * Returns the tables of a consumer's inbox. The migrations create those of `store`. All consumers share one registry of
+ * streams.
  *
  * @throws InboxNameError for a name that no inbox can have: see `createInbox`
  */
@@ -44,14 +45,16 @@ export function storeInboxTables(consumer: string): InboxTables {
 }
 
 /**
- * Makes the tables of a consumer's inbox, `sekali.<consumer>_key` and so on, those that are missing, with the rights of
- * the tables that they are like. The database's own function does it, since a worker may make no tables.
+ * Creates the missing tables of a consumer's inbox, such as `sekali.<consumer>_key`. They get the rights of the tables
+ * of `store`. A function in the database does it, because a worker may not create tables.
  *
- * @param consumer 1 to 31 characters a-z 0-9 _, beginning with a letter; not one whose tables would be the store's own
+ * @param consumer 1 to 31 characters a-z 0-9 _, beginning with a letter; its tables must not be other tables of the
+ *   schema
+ * @throws InboxNameError for any other name
  */
 export async function createInbox(database: Queryable, consumer: string): Promise<void> {
   refuseName(consumer);
-  await database.query(MAKE_INBOX, [consumer]);
+  await database.query(CREATE_INBOX, [consumer]);
 }
 
 function refuseName(consumer: string): void {

@@ -13,7 +13,6 @@ export { missingTables, withAuditSnapshot } from './audit-snapshot.js';
 export { BrokerDuplicates, type BrokerDuplicatesOptions } from './broker-duplicates.js';
 export { beginConsumer, consumerStart, noteConsumerStart } from './consumer-start.js';
 export { createDataSource } from './data-source.js';
-export { currentIncarnation } from './divergence.js';
 export { setForeignAside } from './foreign-rows.js';
 export { EncodingError, refuseOtherEncoding } from './encoding.js';
 export { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
@@ -27,17 +26,16 @@ export {
 } from './event-queries.js';
 export { findConflicts, insertEvents, type NewEvent } from './event-store.js';
 export { grantRights, GrantsError, ROLES, type Program } from './grants.js';
-export { compareHistory, differingRows, isSameHistory } from './history-comparison.js';
 export { createInbox, STORE_INBOX, storeInboxTables } from './inbox-tables.js';
 export { runMigrations } from './migration-run.js';
-export { keptHorizon, settledHorizon } from './horizon.js';
+export { knownIdentity, streamNames } from './known-streams.js';
 export { knownTopics } from './known-topics.js';
+export { SEKALI_LEDGER } from './ledger.js';
 export { ensurePartitions } from './partitions.js';
 export { areStored, givenUpAmong, givenUpFrom, type DeadLetterName } from './published-events.js';
 export type { Queryable } from '#postgres';
 export { PromiseMarks, type PromiseMarksOptions } from './promise-marks.js';
 export { pendingMigrations } from './schema-state.js';
-export { findIncarnation, incarnationOf, knownIdentity, streamIdOf, streamNames } from './stream-registry.js';
 export {
   storeTotals,
   topicTotals,

@@ -1,7 +1,7 @@
-/** The topics of which something is counted. */
+/** The topics that have counters. */
 import type { Queryable } from '#postgres';
 
-// One look at the index for each topic, whatever is counted under it.
+// Each topic costs one index lookup, whatever its counts are.
 const KNOWN_TOPICS = `
 WITH RECURSIVE known (stream_id, topic) AS (
   SELECT stream_id, (
@@ -15,7 +15,11 @@ WITH RECURSIVE known (stream_id, topic) AS (
 )
 SELECT DISTINCT topic FROM known WHERE topic IS NOT NULL LIMIT $1`;
 
-/** Reads them in no order. @param topicsMax as many as are read, at most */
+/**
+ * Reads the topics that have counters, in no order.
+ *
+ * @param topicsMax the number of topics to read, at most
+ */
 export async function knownTopics(database: Queryable, topicsMax: number): Promise<string[]> {
   const { rows } = await database.query<{ topic: string }>(KNOWN_TOPICS, [topicsMax]);
   return rows.map((row) => row.topic);

@@ -1,4 +1,4 @@
-/** Changes of the schema beside programs at work: whoever waits for a lock makes all behind it wait. */
+/** Changes of the schema while programs run. A statement that waits for a lock makes all later ones wait. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { createTestSystem, waitFor, type TestSystem } from '#testing';
@@ -13,7 +13,7 @@ beforeAll(async () => {
   system = await createTestSystem();
 });
 
-/** What a test that failed would leave behind; each may be done twice. */
+/** Ends what a failed test would leave running. Each may be called twice. */
 const endings: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const end of endings.splice(0)) await end().catch(() => undefined);
@@ -23,7 +23,7 @@ afterAll(async () => {
   await system.dispose();
 });
 
-/** The next version's, as it could be. */
+/** A migration that the next version might have. */
 class Next1900000000000 implements MigrationInterface {
   readonly name = 'Next1900000000000';
   async up(runner: QueryRunner): Promise<void> {
@@ -34,7 +34,11 @@ class Next1900000000000 implements MigrationInterface {
   }
 }
 
-/** Reads a table in a transaction that stays open, as a backup does. @returns what ends it */
+/**
+ * Reads a table in a transaction that stays open, as a backup does.
+ *
+ * @returns a function that ends the transaction
+ */
 async function readLong(table: string): Promise<() => Promise<void>> {
   const client = await system.pool.connect();
   await client.query('BEGIN');
@@ -51,7 +55,11 @@ async function readLong(table: string): Promise<() => Promise<void>> {
   return end;
 }
 
-/** Inserts one row after the other until told to stop. @returns the longest that one took, in milliseconds */
+/**
+ * Inserts one row after the other.
+ *
+ * @returns a function that stops, and resolves to the longest time that an insert took, in milliseconds
+ */
 function insertSteadily(statement: string): () => Promise<number> {
   const stopping = new AbortController();
   const running = (async (): Promise<number> => {
@@ -71,7 +79,7 @@ function insertSteadily(statement: string): () => Promise<number> {
   return stop;
 }
 
-async function someoneWaitsFor(lockMode: string): Promise<boolean> {
+async function isLockAwaited(lockMode: string): Promise<boolean> {
   const { rowCount } = await system.pool.query(
     `SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
      WHERE NOT granted AND mode = $1 AND datname = current_database()`,
@@ -81,11 +89,11 @@ async function someoneWaitsFor(lockMode: string): Promise<boolean> {
 }
 
 const waits = { timeoutMs: 20_000, intervalMs: 5 };
-/** For the insert itself, and for a busy machine. */
+/** The insert itself takes time, and the machine may be busy. */
 const MARGIN_MS = 2_000;
 
 describe('a migration that needs a table which a backup reads', () => {
-  it('lets inserts pass, and is applied when the backup is done', async () => {
+  it('delays inserts only briefly, and is applied after the backup', async () => {
     const dataSource = await createDataSource({
       url: system.postgresUrl,
       name: 'test',
@@ -103,11 +111,11 @@ describe('a migration that needs a table which a backup reads', () => {
       givenUp++;
     });
     endings.push(() => migrating.then(() => dataSource.destroy()));
-    await waitFor(() => someoneWaitsFor('AccessExclusiveLock'), {
+    await waitFor(() => isLockAwaited('AccessExclusiveLock'), {
       ...waits,
       describe: 'the migration to wait',
     });
-    await waitFor(() => givenUp > 0, { ...waits, describe: 'the migration to give up for now' });
+    await waitFor(() => givenUp > 0, { ...waits, describe: 'the migration to give up its first try' });
     await end();
     expect(await migrating).toEqual(['Next1900000000000']);
     expect(await inserting()).toBeLessThan(LOCK_MS_MAX + MARGIN_MS);
@@ -117,8 +125,8 @@ describe('a migration that needs a table which a backup reads', () => {
   });
 });
 
-describe('a partition that is made while a backup reads', () => {
-  it('is left for another time, and lets inserts pass', async () => {
+describe('a partition that is created while a backup reads', () => {
+  it('is postponed, and delays inserts only briefly', async () => {
     const tomorrow = new Date(Date.now() + 8 * 86_400_000);
     const end = await readLong('sekali.event_default');
     const inserting = insertSteadily(

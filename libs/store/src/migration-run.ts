@@ -1,32 +1,33 @@
 /**
- * Running the migrations, one process at a time, while workers and gateways of the version before are at work.
+ * Runs the migrations in one process at a time, while workers and gateways of the previous version run.
  *
- * What a migration has to keep to, because they are:
- * - It only adds (tables, columns with a constant default or none, constraints NOT VALID). What the programs of the
- *   version before read or write is taken away one version later.
- * - Every lock is waited for two seconds at most (`lock_timeout`, set by `createDataSource`): whoever comes after one
- *   that waits for a table waits behind it, inserts too. A migration that does not get its lock is undone and tried again.
- * - It holds a lock only for a moment: no rewrite of a table that grows, no constraint validated together with its making.
- *   An index on such a table is made CONCURRENTLY, in a migration of its own with `transaction = false`, which begins with
- *   `SET lock_timeout = 0` (it blocks nobody while it waits), `DROP INDEX CONCURRENTLY IF EXISTS` (an interrupted one
- *   leaves an invalid index) and ends with `RESET lock_timeout`.
+ * A migration has to follow these rules, because programs of the previous version run meanwhile:
+ * - It only adds: tables, columns with a constant default or none, constraints that are NOT VALID. What these programs
+ *   read or write is removed one version later.
+ * - It waits for each lock for two seconds at most (`lock_timeout`, set by `createDataSource`). Later statements on the
+ *   table, also inserts, wait behind it. A migration that does not get its lock is rolled back and tried again.
+ * - It holds each lock briefly. It rewrites no table that grows, and validates no constraint in the migration that adds
+ *   it. An index on such a table is created CONCURRENTLY, in a separate migration with `transaction = false`. That
+ *   begins with `SET lock_timeout = 0`, because it blocks no other statement while it waits. `DROP INDEX CONCURRENTLY
+ *   IF EXISTS` follows, because an interrupted one leaves an invalid index. It ends with `RESET lock_timeout`.
  */
 import type { DataSource } from 'typeorm';
 import { isLockTimeout } from '#postgres';
 import { retry } from '#waiting';
 
 const MIGRATION_LOCK = 7_365_000;
-/** Longer than a try, so that those who waited behind it are served first. */
+/** The pause is longer than a try, so that the statements that waited behind it are served first. */
 const RETRY_MS = 3_000;
-/** A backup reads for so long, perhaps. */
+/** How long migrations are tried. A backup may read for this long. */
 const TRY_MS_MAX = 600_000;
 
 /**
- * Brings the schema up to date. Processes that do it at the same moment wait for each other.
+ * Brings the schema up to date. Processes that do it at the same time wait for each other.
  *
- * @param dataSource an initialized one, made by `createDataSource`
- * @param onLocked told whenever somebody holds a table that a migration needs, and it will be tried again
- * @returns the names of the migrations that were applied, none when the schema was current
+ * @param dataSource comes from `createDataSource`, and is initialized
+ * @param onLocked called whenever another session holds a table that a migration needs; the migration is tried again
+ * @returns the names of the applied migrations, empty when the schema was current
+ * @throws the error of a migration, or that of its lock after ten minutes
  */
 export async function runMigrations(
   dataSource: DataSource,
@@ -35,7 +36,7 @@ export async function runMigrations(
   const guard = dataSource.createQueryRunner();
   await guard.connect();
   try {
-    // Another process may be at it for long, and waiting for that blocks nobody.
+    // Another process may take long, and waiting for this lock blocks no other statement.
     await guard.query('SET lock_timeout = 0');
     await guard.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
     await guard.query('CREATE SCHEMA IF NOT EXISTS sekali');

@@ -1,12 +1,12 @@
 /**
- * The days of the event table, in UTC.
+ * The partitions of the event table, one for each day in UTC.
  *
- * Partitions are made a week ahead, by `setup` and then by the workers, and a default partition takes what
- * would still find none, so that no event ever fails for want of one. A day that was caught by the default
- * partition is moved when its own is made. The database's own function makes each: a worker does not own the table.
+ * Setup creates them a week ahead, and then the workers do. A default partition takes events that have no other, so a
+ * missing partition never makes an event fail. Its events are moved when the partition of their day is created. A
+ * function in the database creates the partitions, because a worker does not own the table.
  *
- * Partitions that were made while a session had another zone begin at another hour. They stay as they are, and
- * the next days get what is left: a piece of a day is a partition of its own.
+ * Partitions that were created in a session with another time zone begin at another hour. They stay as they are. The
+ * next days get the rest, and a part of a day is a partition of its own.
  */
 import type { Pool } from 'pg';
 import type { Queryable } from '#postgres';
@@ -14,7 +14,7 @@ import type { Queryable } from '#postgres';
 const DAYS_AHEAD = 7;
 const DAY_MS = 86_400_000;
 
-// Bounds are printed in the zone of the session, with its offset.
+// Postgres prints bounds in the time zone of the session, with its offset.
 const EXISTING = `
 WITH bound AS (
   SELECT part.relname AS name, pg_get_expr(part.relpartbound, part.oid) AS text
@@ -24,42 +24,42 @@ SELECT name, 1000 * extract(epoch FROM substring(text from 'FROM \\(''(.*)''\\) 
   1000 * extract(epoch FROM substring(text from 'TO \\(''(.*)''\\)$')::timestamptz)::float8 AS until_ms
 FROM bound`;
 
-/** Milliseconds since 1970, the end excluded. */
+/** A span of time in milliseconds since 1970; the end is excluded. */
 interface Span {
   readonly sinceMs: number;
   readonly untilMs: number;
 }
 
-/** The partitions there are, by name without the schema. The default one has no span. */
+/** The existing partitions by name, without the schema. The default partition has no span. */
 type Partitions = ReadonlyMap<string, Span | undefined>;
 
-const MAKE_PARTITION = `SELECT sekali.make_partition($1, $2) AS name`;
+const CREATE_PARTITION = `SELECT sekali.make_partition($1, $2) AS name`;
 
 /**
- * Makes the partitions from today to a week ahead, those that are missing.
+ * Creates the missing partitions from today to a week ahead.
  *
- * @param now the database's clock decides which partition a row goes to; ours only decides which are made ahead
- * @returns the names of those that were made
- * @throws an error that `isLockTimeout` knows, when somebody reads the table for long; another time will do
+ * @param now decides which partitions are created; the partition of a row follows from the database's clock
+ * @returns the names of the created partitions, with the schema
+ * @throws an error that `isLockTimeout` recognizes, when another session reads the table for long; try again later
  */
 export async function ensurePartitions(pool: Pool, now = new Date()): Promise<string[]> {
   const existing = await readPartitions(pool);
-  const made: string[] = [];
+  const created: string[] = [];
   for (let ahead = 0; ahead <= DAYS_AHEAD; ahead++) {
     const sinceMs = Math.floor(now.getTime() / DAY_MS + ahead) * DAY_MS;
     const day = { sinceMs, untilMs: sinceMs + DAY_MS };
     for (const piece of piecesWithout(day, existing)) {
-      // A transaction each: it locks the table for no longer than one partition takes.
-      const { rows } = await pool.query<{ name: string | null }>(MAKE_PARTITION, [
+      // Each partition has its own transaction, so that the table is locked only briefly.
+      const { rows } = await pool.query<{ name: string | null }>(CREATE_PARTITION, [
         new Date(piece.sinceMs).toISOString(),
         new Date(piece.untilMs).toISOString(),
       ]);
-      // Another process may have made it meanwhile.
+      // Another process may have created it meanwhile.
       const name = rows[0]?.name;
-      if (typeof name === 'string') made.push(name);
+      if (typeof name === 'string') created.push(name);
     }
   }
-  return made;
+  return created;
 }
 
 async function readPartitions(database: Queryable): Promise<Partitions> {
@@ -76,7 +76,7 @@ async function readPartitions(database: Queryable): Promise<Partitions> {
   );
 }
 
-/** What no partition has of a day, in order. */
+/** Returns the parts of a day that no partition has, in order. */
 function piecesWithout(day: Span, existing: Partitions): Span[] {
   let pieces: Span[] = [day];
   for (const taken of existing.values()) {

@@ -1,4 +1,4 @@
-/** What a worker may have made for it: by functions that run with the rights of setup, and each of them bounded. */
+/** A worker may have tables created by functions that run with the rights of setup. Each function is bounded. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { createPool } from '#postgres';
@@ -24,7 +24,11 @@ afterAll(async () => {
   await system.dispose();
 });
 
-/** Runs it as a worker and undoes it. @returns the SQLSTATE, `ok` when there was none */
+/**
+ * Runs a statement as a worker and rolls it back.
+ *
+ * @returns the SQLSTATE of its error, `ok` without one
+ */
 async function outcome(statement: string): Promise<string> {
   const client = await worker.connect();
   try {
@@ -43,14 +47,14 @@ describe('the functions that run with the rights of setup', () => {
   const day = (ahead: number): string => new Date(Date.now() + ahead * 86_400_000).toISOString().slice(0, 10);
   const partition = (ahead: number): string => `sekali.event_${day(ahead).replaceAll('-', '')}`;
 
-  it('make the partitions for a worker, who owns none of them', async () => {
+  it('create partitions for a worker, which owns none of them', async () => {
     await system.pool.query(`DROP TABLE ${partition(2)}, ${partition(3)}`);
     expect(await ensurePartitions(worker)).toEqual([partition(2), partition(3)]);
     expect(await ensurePartitions(worker)).toEqual([]);
     expect(await outcome(`DROP TABLE ${partition(2)}`)).toBe(PERMISSION_DENIED);
   });
 
-  it('make a day begin where one ends that was made in another time zone', async () => {
+  it('begin a day where a partition from another time zone ends', async () => {
     const bounds = `SELECT pg_get_expr(relpartbound, oid) AS bounds FROM pg_class WHERE oid = $1::regclass`;
     const client = await system.pool.connect();
     try {
@@ -70,7 +74,7 @@ describe('the functions that run with the rights of setup', () => {
     }
   });
 
-  it('are bounded, whoever calls them', async () => {
+  it('are bounded for every caller', async () => {
     expect(await outcome(`SELECT sekali.make_partition(current_date + 63, current_date + 64)`)).toBe('22023');
     expect(await outcome(`SELECT sekali.make_partition(NULL, NULL)`)).toBe('22023');
     expect(await outcome(`SELECT sekali.make_inbox('x (id int); DROP TABLE y')`)).toBe('22023');
@@ -78,7 +82,7 @@ describe('the functions that run with the rights of setup', () => {
     expect(await outcome(many)).toBe('54000');
   });
 
-  it('find nothing that their caller has put in the way', async () => {
+  it('find no object that their caller has created', async () => {
     const { rows } = await system.pool.query<{ name: string; path: string | null }>(
       `SELECT proname AS name, (SELECT s FROM unnest(proconfig) s WHERE s LIKE 'search_path=%') AS path
        FROM pg_proc WHERE pronamespace = 'sekali'::regnamespace AND prosecdef ORDER BY 1`,
@@ -93,13 +97,13 @@ describe('the functions that run with the rights of setup', () => {
 
 describe('an inbox', () => {
   it.each(['event', 'api', 'broker'])(
-    'is not made where its tables would be the store’s: %s',
+    'is not created for consumer %s, because its tables would be the store’s',
     async (name) => {
       await expect(createInbox(system.pool, name)).rejects.toThrow('cannot name an inbox');
     },
   );
 
-  it('is not made by the database either where one of our tables has the name of one of its own', async () => {
+  it('is not created by the database either for a consumer whose tables would be ours', async () => {
     const names = Object.keys(TABLES).flatMap((table) => INBOX_TABLE.exec(table)?.[1] ?? []);
     expect(new Set(names)).toEqual(new Set(['event', 'api', 'broker']));
     for (const name of names) expect(await outcome(`SELECT sekali.make_inbox('${name}')`)).toBe('22023');
@@ -107,7 +111,7 @@ describe('an inbox', () => {
   });
 
   it.each(['stream', 'counter', 'key', 'dead', 'horizon'])(
-    'is made where a word of ours is no table of it: %s',
+    'is created for consumer %s, whose name is a word of ours and gives no table of ours',
     async (name) => {
       await createInbox(worker, name);
       expect(await inboxNames(worker)).toContain(name);

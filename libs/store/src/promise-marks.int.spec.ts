@@ -1,4 +1,4 @@
-/** Marks of what the brokers promised: one for each moment, none lost to an outage, and never too many. */
+/** Promises of the brokers leave one mark for each interval. An outage loses none, and their number is bounded. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Queryable } from '#postgres';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
@@ -42,7 +42,7 @@ const row = (number: number, seq: number): object => ({
   event_id: `e${seq}`,
 });
 
-/** A database that is away until it is told to come back. */
+/** A database that refuses all statements until a test changes that. */
 class Away implements Queryable {
   isAway = true;
   query: Queryable['query'] = (text: string, values?: unknown[]) =>
@@ -50,37 +50,37 @@ class Away implements Queryable {
 }
 
 describe('marks of promises', () => {
-  it('hold the highest sequence of each moment, in whatever order they are noted', async () => {
+  it('have the highest sequence of each interval, in whatever order sequences are noted', async () => {
     const marks = open({ writeEveryMs: 3_600_000 });
     for (const seq of [5, 7, 6]) marks.note(event(`e${seq}`), seq);
     await marks.flush();
-    // A stream that begins again has low sequences.
+    // A recreated stream has low sequences.
     marks.note(event('e2'), 2);
     await marks.flush();
     await marks.flush();
     expect(await rows()).toEqual([row(1, 7), row(2, 2)]);
   });
 
-  it('are written by themselves', async () => {
+  it('are written by a timer', async () => {
     open({ writeEveryMs: 10 }).note(event('e1'), 1);
     await waitFor(async () => (await rows()).length === 1, { timeoutMs: 10_000, describe: 'the mark' });
   });
 
-  it('wait while the database is away, and every second one goes when they are too many', async () => {
+  it('wait while the database refuses them, and every second one is dropped when they are too many', async () => {
     const away = new Away();
-    const told: unknown[] = [];
+    const errors: unknown[] = [];
     const marks = open(
-      { writeEveryMs: 3_600_000, waitingMax: 4, onError: (error) => told.push(error) },
+      { writeEveryMs: 3_600_000, waitingMax: 4, onError: (error) => errors.push(error) },
       away,
     );
     for (let seq = 1; seq <= 6; seq++) {
       marks.note(event(`e${seq}`), seq);
       await expect(marks.flush()).rejects.toThrow('away');
     }
-    expect(told).toHaveLength(6);
+    expect(errors).toHaveLength(6);
     away.isAway = false;
     await marks.flush();
-    // 1 to 5 were one too many: 1, 3 and 5 stayed. The newest always does.
+    // With mark 5 there was one too many, and 1, 3 and 5 stayed. The newest always stays.
     expect(await rows()).toEqual([row(1, 1), row(3, 3), row(5, 5), row(6, 6)]);
   });
 });

@@ -1,15 +1,3 @@
-/**
- * Marks of what the brokers promised: the last event that they acknowledged to a gateway in each quarter of a second.
- *
- *   note ─▶ the highest of this moment ─▶ waits to be written ─▶ row of sekali.promise ─▶ forgotten after an hour
- *
- * Brokers have lost what they acknowledged: with a full disk, all replicas may drop their newest messages. The stream then
- * ends before them, and nothing in it says that they ever were. What is lost there is the newest, so one mark for each
- * moment is enough to show it.
- *
- * While the database cannot be written, marks wait in memory; when they are too many, every second one is dropped. A gateway
- * that is killed outright loses the marks of its last moment.
- */
 import { randomUUID } from 'node:crypto';
 import type { Queryable } from '#postgres';
 
@@ -19,24 +7,24 @@ SELECT $1, number, $2, seq, topic, event_id, to_timestamp(acked_at_ms / 1000.0)
 FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::float8[]) AS mark (number, seq, topic, event_id, acked_at_ms)
 ON CONFLICT DO NOTHING`;
 
-const FORGET_MARKS = `
+const DELETE_MARKS = `
 DELETE FROM sekali.promise
 WHERE acked_at < now() - make_interval(secs => $1) OR (gateway = $2 AND number <= $3)`;
 
 const AGE_SECONDS_MAX = 3_600;
 const MARKS_MAX = 10_000;
 const WAITING_MAX = 10_000;
-const FORGET_EVERY_MS = 60_000;
+const DELETE_EVERY_MS = 60_000;
 
-/** How marks are kept. */
+/** The stream, and the bounds on keeping marks. */
 export interface PromiseMarksOptions {
-  /** The stream that acknowledges. */
+  /** The name of the stream that acknowledges. */
   readonly stream: string;
-  /** Default 250 ms. */
+  /** The length of an interval, after which its mark is written. The default is 250 ms. */
   readonly writeEveryMs?: number;
-  /** Marks that wait for the database, at most. Default 10,000. */
+  /** Marks that wait for the database, at most. The default is 10,000. */
   readonly waitingMax?: number;
-  /** Told of a write that failed; it is repeated at the next turn. */
+  /** Called when a write has failed; it is repeated after the next interval. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -48,7 +36,19 @@ interface Mark {
   readonly ackedAtMs: number;
 }
 
-/** Keeps the marks of one gateway process. See the head of this file. */
+/**
+ * Marks what the brokers promised to one gateway process: the last event that they acknowledged in each quarter of a
+ * second.
+ *
+ *   note ─▶ highest sequence of the interval ─▶ waits to be written ─▶ row of sekali.promise ─▶ deleted after an hour
+ *
+ * Brokers can lose what they acknowledged: with a full disk, all replicas may drop their newest messages. The stream
+ * then ends before them, and shows no trace of them. Only the newest are lost that way, so one mark for each interval
+ * is enough to show it.
+ *
+ * While the database cannot be written, marks wait in memory. If too many wait, every second one is dropped. A gateway
+ * that is killed loses the marks of its last interval.
+ */
 export class PromiseMarks {
   private readonly gateway = randomUUID();
   private readonly waitingMax: number;
@@ -56,7 +56,7 @@ export class PromiseMarks {
   private highest: { readonly topic: string; readonly eventId: string } | undefined;
   private waiting: Mark[] = [];
   private count = 0;
-  private forgottenMs = performance.now();
+  private deletedMs = performance.now();
   private timer: NodeJS.Timeout | undefined;
   private writing: Promise<void> | undefined;
   private isStopped = false;
@@ -68,7 +68,7 @@ export class PromiseMarks {
     this.waitingMax = options.waitingMax ?? WAITING_MAX;
   }
 
-  /** Notes that the brokers acknowledged an event under a sequence. Returns at once. */
+  /** Notes that the brokers acknowledged an event under a sequence. It returns at once. */
   note(event: { readonly topic: string; readonly eventId: string }, seq: number): void {
     if (seq <= this.highestSeq) return;
     this.highestSeq = seq;
@@ -77,9 +77,9 @@ export class PromiseMarks {
   }
 
   /**
-   * Writes what is not written yet. Called by itself, and by the owner after the last `note`.
+   * Writes what is not written yet. A timer calls it, and the owner does after the last `note`.
    *
-   * @throws when the database does not take it; nothing is lost, the next turn repeats it
+   * @throws when the database refuses the write; nothing is lost, because the next write repeats it
    */
   async flush(): Promise<void> {
     while (this.writing !== undefined) await this.writing.catch(() => undefined);
@@ -93,14 +93,14 @@ export class PromiseMarks {
     }
   }
 
-  /** Ends the writing by itself. Call `flush` first. */
+  /** Stops the timer. Call `flush` first. */
   stop(): void {
     this.isStopped = true;
     clearTimeout(this.timer);
     this.timer = undefined;
   }
 
-  /** Ends the moment: its highest becomes a mark. */
+  /** Ends the interval: its highest sequence becomes a mark. */
   private mark(): void {
     if (this.highest === undefined) return;
     const { topic, eventId } = this.highest;
@@ -125,7 +125,7 @@ export class PromiseMarks {
       ]);
       const written = marks.at(-1)?.number ?? 0;
       this.waiting = this.waiting.filter(({ number }) => number > written);
-      await this.forget();
+      await this.deleteOld();
     } catch (error) {
       this.options.onError?.(error);
       this.writeSoon();
@@ -133,14 +133,14 @@ export class PromiseMarks {
     }
   }
 
-  private async forget(): Promise<void> {
-    if (performance.now() - this.forgottenMs < FORGET_EVERY_MS) return;
-    this.forgottenMs = performance.now();
-    await this.database.query(FORGET_MARKS, [AGE_SECONDS_MAX, this.gateway, this.count - MARKS_MAX]);
+  private async deleteOld(): Promise<void> {
+    if (performance.now() - this.deletedMs < DELETE_EVERY_MS) return;
+    this.deletedMs = performance.now();
+    await this.database.query(DELETE_MARKS, [AGE_SECONDS_MAX, this.gateway, this.count - MARKS_MAX]);
   }
 
   private writeSoon(): void {
-    // A write that fails after the end must not begin another turn: nothing would ever end that one.
+    // A write that fails after `stop` must not start a timer that is never stopped.
     if (this.isStopped) return;
     this.timer ??= setTimeout(() => {
       this.timer = undefined;

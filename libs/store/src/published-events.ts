@@ -1,14 +1,14 @@
-/** What the ledger knows of events that a producer sends again. */
+/** Finds events in the ledger that a producer sends again. */
 import { bigintColumn, textColumn, type Queryable } from '#postgres';
 
-/** A dead letter by what it was published as. The id is null where it could not be read. */
+/** The identity of a dead letter. The id is null where it could not be read. */
 export interface DeadLetterName {
   readonly topic: string;
   readonly eventId: string | null;
   readonly seq: number;
 }
 
-// Each incarnation of the stream is looked through by itself, over the primary key.
+// Each incarnation of the stream is searched separately, by the primary key.
 const GIVEN_UP_FROM = `
 SELECT dead.topic, dead.event_id AS "eventId", dead.seq::float8 AS seq
 FROM sekali.stream stream
@@ -20,9 +20,9 @@ WHERE stream.name = $1
 ORDER BY dead.seq DESC LIMIT $3`;
 
 /**
- * The dead letters of a stream from a sequence on.
+ * Returns the dead letters of a stream from a sequence on, in all its incarnations, newest first.
  *
- * @param limit how many at most; the last ones, then
+ * @param limit the number of dead letters, at most; the newest are returned
  */
 export async function givenUpFrom(
   database: Queryable,
@@ -44,7 +44,7 @@ CROSS JOIN LATERAL (
 ) dead
 WHERE stream.name = $1`;
 
-/** The dead letters of a stream under some sequences. */
+/** Returns the dead letters of a stream that have one of the sequences, in any of its incarnations. */
 export async function givenUpAmong(
   database: Queryable,
   stream: string,
@@ -61,7 +61,11 @@ WHERE (
   SELECT true FROM sekali.event_key key WHERE key.topic = input.topic AND key.event_id = input.event_id
 )`;
 
-/** Whether events were stored, under whatever sequence. @returns one value for each, in order */
+/**
+ * Checks whether events were stored, under any sequence.
+ *
+ * @returns one value for each event, in the same order
+ */
 export async function areStored(
   database: Queryable,
   events: readonly { readonly topic: string; readonly eventId: string }[],

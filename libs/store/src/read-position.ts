@@ -1,23 +1,24 @@
 /**
- * How far a reader has read, so that he can go on later and neither miss nor repeat an event.
+ * The position of a reader, from which it can continue later and neither miss nor repeat an event.
  *
- * Transactions do not commit in the order of their sequences. A position is therefore never above the settled
- * horizon; events above it that were read are remembered with the position, as ranges:
+ * Transactions do not commit in the order of their sequences. A position is therefore never above the settled horizon.
+ * Events above it that were read are part of the position, as ranges:
  *
  *   1 2 3 4 | 5 6 . 8 9        7 is in flight: position 6, seen 8-9
  *
- * A position is that of an event that the reader was given, or of one that his own filter looked at.
+ * The sequence of a position is that of an event that the reader got, or of one that its filter has tried.
  */
 import type { EventPosition, SequenceRange } from './event-queries.js';
 
-/** Ranges that are remembered with a position, at most: a cursor has to fit into a header. */
+/** Ranges of one position, at most, because a cursor has to fit into a header. */
 export const SEEN_RANGES_MAX = 200;
 
 /**
- * Sequences as ranges, those at or below `seq` left out.
+ * Merges sequences into ranges, without those at or below `seq`.
  *
- * @param known ranges, in order
- * @param read sequences, in order, none of which is in `known`
+ * @param known ranges in ascending order
+ * @param read sequences in ascending order, none of which is in `known`
+ * @returns the ranges in ascending order
  */
 export function rangesAbove(
   seq: number,
@@ -36,11 +37,11 @@ export function rangesAbove(
 }
 
 /**
- * The position after a read.
+ * Returns the position after a read.
  *
- * @param after where the read began
- * @param read the sequences that it gave, in order
- * @param horizon up to here everything is settled
+ * @param after the position where the read began
+ * @param read the sequences that it returned, in ascending order
+ * @param horizon the sequence up to which every sequence is settled
  */
 export function positionAfter(after: EventPosition, read: readonly number[], horizon: number): EventPosition {
   const known = after.seen ?? [];

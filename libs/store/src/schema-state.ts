@@ -1,10 +1,10 @@
-/** Whether the database has the schema this program was written for. */
+/** Compares the schema of the database with the one that this program needs. */
 import { isMissingTable, type Queryable } from '#postgres';
 import { migrations } from './data-source.js';
 
 const APPLIED = `SELECT name FROM sekali.migration`;
 
-/** Names of migrations this program knows and the database has not; all of them on an empty database. */
+/** Returns the names of the migrations that the database lacks; on an empty database, those are all. */
 export async function pendingMigrations(database: Queryable): Promise<string[]> {
   const names = migrations.map((migration) => new migration().name);
   try {

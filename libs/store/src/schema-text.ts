@@ -1,9 +1,9 @@
 /**
- * The schema as text, read from the database's own catalogue.
+ * Describes the schema as text, from the database's own catalogue.
  *
- * `libs/store/schema.sql` is this text, committed: a reader sees the schema without running the migrations, and a
- * test sees whether the migrations still make it. It is SQL in form, sorted by name; the partitions of single days
- * are left out, because they come with time.
+ * `libs/store/schema.sql` is this text. A reader sees the schema there without running the migrations, and a test
+ * checks that the migrations still create it. The text has the form of SQL, sorted by name. The partitions of single
+ * days are left out, because they depend on the date.
  */
 import type { Queryable } from '#postgres';
 
@@ -59,7 +59,7 @@ interface Column {
   readonly comment: string | null;
 }
 
-/** Describes schema `sekali` as it is now. */
+/** Describes schema `sekali` as it is now, without the table of migrations. */
 export async function schemaText(database: Queryable): Promise<string> {
   const { rows: tables } = await database.query<Table>(TABLES);
   const parts = ['CREATE SCHEMA sekali;'];

@@ -1,4 +1,4 @@
-/** The committed schema is what the migrations make, and the event table has a place for every day. */
+/** The migrations create the committed schema, and the event table has a partition for every day. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createTestSystem, type TestSystem } from '#testing';
@@ -30,7 +30,7 @@ function dayName(ahead: number): string {
 }
 
 describe('the schema', () => {
-  it('is the one in schema.sql (UPDATE_SCHEMA=1 writes it)', async () => {
+  it('equals schema.sql, which UPDATE_SCHEMA=1 writes', async () => {
     const text = await schemaText(system.pool);
     if (process.env['UPDATE_SCHEMA'] === '1') writeFileSync(committed, text);
     expect(text).toBe(readFileSync(committed, 'utf8'));
@@ -42,7 +42,7 @@ describe('the schema', () => {
     await expect(system.pool.query(insert, [2])).rejects.toMatchObject({ code: '23505' });
   });
 
-  it('is migrated once, however many do it at the same moment', async () => {
+  it('is migrated once, also when three processes do it at the same time', async () => {
     const empty = `${new URL(system.postgresUrl).pathname.slice(1)}_empty`;
     await system.pool.query(`CREATE DATABASE ${empty} TEMPLATE template0`);
     const url = new URL(system.postgresUrl);
@@ -63,7 +63,7 @@ describe('the partitions of the event table', () => {
     expect(await partitions()).toEqual(expect.arrayContaining(expected));
   });
 
-  it('are made anew when they are missing, by any number of processes at once, and what was caught is moved', async () => {
+  it('are created again when they are missing, by several processes at once, and get the events of the default partition', async () => {
     await system.pool.query(`DROP TABLE sekali.${dayName(0)}`);
     await system.pool.query(
       `INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at)

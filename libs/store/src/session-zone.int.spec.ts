@@ -1,4 +1,4 @@
-/** Times are UTC whatever zone the database, the URL or a pooler gives a session. */
+/** Times are in UTC, whatever time zone the database, the URL or a pooler gives a session. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { createPool, type Queryable } from '#postgres';
@@ -30,7 +30,7 @@ async function timesOf(database: Queryable): Promise<string[]> {
 }
 
 describe('a session', () => {
-  it('is in UTC and bounded although the URL has options of its own and the database another zone', async () => {
+  it('is in UTC and bounded, although the URL has its own options and the database has another time zone', async () => {
     const system = await createTestSystem();
     await system.pool.query(INSERT_EVENT);
     const name = new URL(system.postgresUrl).pathname.slice(1);
@@ -53,7 +53,7 @@ describe('a session', () => {
     ).toEqual(new Date('2026-11-22T10:00:00Z'));
   });
 
-  it('of which a pooler took the zone away still gives times in UTC', async () => {
+  it('returns times in UTC, also when a pooler has reset its time zone', async () => {
     const system = await createTestSystem();
     await system.pool.query(INSERT_EVENT);
     const pooled = new pg.Pool({ connectionString: system.postgresUrl, max: 1 });
@@ -69,12 +69,12 @@ describe('the partitions', () => {
     FROM pg_inherits JOIN pg_class part ON part.oid = inhrelid
     WHERE inhparent = 'sekali.event'::regclass AND part.relname <> 'event_default' ORDER BY 1`;
 
-  /** A day that nobody has made a partition for, but may. @returns as `2027-01-05` */
+  /** A day that has no partition yet, in the form `2027-01-05`. */
   const day = (after: number): string =>
     new Date(Date.now() + (30 + after) * 86_400_000).toISOString().slice(0, 10);
   const nameOf = (after: number): string => `event_${day(after).replaceAll('-', '')}`;
 
-  it('are days in UTC in any zone', async () => {
+  it('are days in UTC, whatever the time zone of the session', async () => {
     const system = await createTestSystem();
     const pooled = new pg.Pool({ connectionString: system.postgresUrl, max: 1 });
     pools.push(pooled);
@@ -87,9 +87,9 @@ describe('the partitions', () => {
     );
   });
 
-  it('go on where those of another zone end, without a gap or an overlap', async () => {
+  it('continue where those of another time zone end, without a gap or an overlap', async () => {
     const system = await createTestSystem();
-    // As a session in another zone made them: the day begins at 17:00 of the day before.
+    // A session in another time zone creates days that begin at 17:00 of the day before.
     for (const after of [0, 1]) {
       await system.pool.query(
         `CREATE TABLE sekali.${nameOf(after)} PARTITION OF sekali.event

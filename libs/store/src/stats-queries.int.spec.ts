@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { Queryable } from '#postgres';
 import { createTestSystem, waitFor } from '#testing';
 import { BrokerDuplicates } from './broker-duplicates.js';
+import { SEKALI_LEDGER } from './ledger.js';
 import { pendingMigrations } from './schema-state.js';
 import {
   storeTotals,
@@ -10,7 +11,6 @@ import {
   type TopicPage,
   type TopicTotals,
 } from './stats-queries.js';
-import { streamIdOf } from './stream-registry.js';
 
 const INSERT_COUNTER = `
 INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
@@ -22,11 +22,17 @@ async function brokerDuplicatesOf(database: Queryable, topic: string): Promise<n
 }
 
 describe('the totals', () => {
-  it('sum every shard and stream of the name, and tell settled sequences by identity', async () => {
+  it('sum all shards and streams, and give the settled sequences of each identity', async () => {
     const { pool, streamName } = await createTestSystem();
-    const first = await streamIdOf(pool, { name: streamName, identity: 'first' });
-    const second = await streamIdOf(pool, { name: streamName, identity: 'second' });
-    const other = await streamIdOf(pool, { name: 'OTHER', identity: 'first' });
+    const { streamId: first } = await SEKALI_LEDGER.registry.of(pool, {
+      name: streamName,
+      identity: 'first',
+    });
+    const { streamId: second } = await SEKALI_LEDGER.registry.of(pool, {
+      name: streamName,
+      identity: 'second',
+    });
+    const { streamId: other } = await SEKALI_LEDGER.registry.of(pool, { name: 'OTHER', identity: 'first' });
     await pool.query(INSERT_COUNTER, [first, 'b', 0, 10, 3, 1, 2, 5]);
     await pool.query(INSERT_COUNTER, [first, 'b', 1, 1, 0, 0, 0, 0]);
     await pool.query(INSERT_COUNTER, [second, 'a', 0, 4, 0, 0, 0, 0]);
@@ -63,10 +69,16 @@ describe('the topics', () => {
   const names = (from: number, to: number): string[] =>
     Array.from({ length: to - from + 1 }, (_, n) => `t${String(from + n).padStart(4, '0')}`);
 
-  it('come page by page, each once with all its figures, whatever made them', async () => {
+  it('are on one page each, with all their figures, whichever source counted them', async () => {
     const { pool, streamName } = await createTestSystem();
-    const first = await streamIdOf(pool, { name: streamName, identity: 'first' });
-    const second = await streamIdOf(pool, { name: streamName, identity: 'second' });
+    const { streamId: first } = await SEKALI_LEDGER.registry.of(pool, {
+      name: streamName,
+      identity: 'first',
+    });
+    const { streamId: second } = await SEKALI_LEDGER.registry.of(pool, {
+      name: streamName,
+      identity: 'second',
+    });
     await pool.query(COUNT, [first, names(1, 40), 16]);
     await pool.query(COUNT, [second, names(21, 60), 3]);
     const [own, other] = [new BrokerDuplicates(pool), new BrokerDuplicates(pool)];
@@ -95,9 +107,9 @@ describe('the topics', () => {
     expect(of('t0070')).toMatchObject({ stored: 0, brokerDuplicates: 1 });
   });
 
-  it('of one page are read from their part of the index alone', async () => {
+  it('of one page are read only from their part of the index', async () => {
     const { pool, streamName } = await createTestSystem();
-    const streamId = await streamIdOf(pool, { name: streamName, identity: 'first' });
+    const { streamId } = await SEKALI_LEDGER.registry.of(pool, { name: streamName, identity: 'first' });
     await pool.query(COUNT, [streamId, names(1, 9_999), 4]);
     await pool.query('ANALYZE sekali.counter');
     let rowsRead = 0;
@@ -122,7 +134,7 @@ describe('the topics', () => {
 });
 
 describe('duplicates that the brokers dropped', () => {
-  it('of every gateway are summed, and written by themselves', async () => {
+  it('of every gateway are summed, and a timer writes them', async () => {
     const { pool } = await createTestSystem();
     const gateways = [new BrokerDuplicates(pool), new BrokerDuplicates(pool)];
     gateways[0]?.add('a', 2);
@@ -136,7 +148,7 @@ describe('duplicates that the brokers dropped', () => {
     expect(await brokerDuplicatesOf(pool, 'a')).toBe(4);
   });
 
-  it('are written after an outage, and count once when an answer was lost', async () => {
+  it('are written after an outage, and count once although an answer was lost', async () => {
     const { pool } = await createTestSystem();
     let refuse = 2;
     const failing: Queryable = {
@@ -157,7 +169,7 @@ describe('duplicates that the brokers dropped', () => {
     expect(await brokerDuplicatesOf(pool, 'a')).toBe(5);
   });
 
-  it('of more topics than memory may hold are all counted', async () => {
+  it('are all counted, also for more topics than memory may hold', async () => {
     const { pool } = await createTestSystem();
     const duplicates = new BrokerDuplicates(pool, { topicsMax: 10, writeEveryMs: 1 });
     for (let n = 0; n < 30; n++) {
@@ -176,7 +188,7 @@ describe('duplicates that the brokers dropped', () => {
 });
 
 describe('the state of the schema', () => {
-  it('knows which migrations are missing', async () => {
+  it('lists the missing migrations', async () => {
     const { pool } = await createTestSystem();
     expect(await pendingMigrations(pool)).toEqual([]);
     await pool.query('DELETE FROM sekali.migration');

@@ -1,19 +1,20 @@
 /**
- * The figures of the whole system, summed from counters: the price grows with the topics, not with the events.
+ * The figures of the whole system, summed from counters. Their cost grows with the topics, not with the events.
  *
- * Topics are listed some at a time, in the order of their names: the first ones with the sums, the others page by page.
+ * Topics are listed in the order of their names. The sums come with the first page of topics, and the others follow
+ * page by page.
  */
 import type { Queryable } from '#postgres';
 
-/** The figures of one topic, or of all. */
+/** The figures of one topic, or of all topics. */
 export interface Totals {
   readonly stored: number;
-  /** Found by the store, conflicts included. */
+  /** Duplicates that the store found, conflicts included. */
   readonly duplicates: number;
   readonly conflicts: number;
   readonly deadLetters: number;
   readonly redelivered: number;
-  /** Dropped by the brokers and told to a gateway. */
+  /** Duplicates that the brokers dropped, as they reported it to a gateway. */
   readonly brokerDuplicates: number;
 }
 
@@ -22,36 +23,36 @@ export interface TopicTotals extends Totals {
   readonly topic: string;
 }
 
-/** Topics in the order of their names. */
+/** A page of topics in the order of their names. */
 export interface TopicPage {
   readonly topics: readonly TopicTotals[];
-  /** Whether others follow. */
+  /** Whether other topics follow. */
   readonly isCut: boolean;
 }
 
-/** What the database knows of the newest incarnation under one identity of the stream. */
+/** The newest incarnation under one identity of the stream, as the database knows it. */
 export interface SettledStream {
   readonly streamId: number;
-  /** When it was registered, in milliseconds since 1970. */
+  /** The time of its registration, in milliseconds since 1970. */
   readonly registeredMs: number;
-  /** Sequences that are settled. */
+  /** The number of settled sequences. */
   readonly settled: number;
-  /** The highest of them. */
+  /** The highest settled sequence. */
   readonly lastSeq: number;
 }
 
-/** Figures that belong together: all were read at one moment. */
+/** Figures that were all read at the same moment. */
 export interface StoreTotals extends TopicPage {
   readonly all: Totals;
-  /** For each identity of the asked stream. */
+  /** One entry for each identity of the requested stream. */
   readonly settledByIdentity: ReadonlyMap<string, SettledStream>;
 }
 
-/** What is asked for beside. */
+/** The page of topics to list, and a gateway to leave out. */
 export interface TotalsOptions {
-  /** Topics that are listed, at most. Default 1,000. */
+  /** Topics that are listed, at most. The default is 1,000. */
   readonly topicsMax?: number;
-  /** A gateway whose duplicates are left out: its own, which it knows better (see `BrokerDuplicates.own`). */
+  /** A gateway whose duplicates are left out. A gateway knows its own better: see `BrokerDuplicates.own`. */
   readonly withoutGateway?: string | undefined;
 }
 
@@ -60,7 +61,7 @@ const NO_GATEWAY = '00000000-0000-0000-0000-000000000000';
 
 interface FigureRow {
   readonly kind: 'all' | 'topic' | 'last';
-  /** An identity of the asked stream; null for others, for older incarnations and for what gateways counted. */
+  /** An identity of the requested stream; null for other streams, older incarnations and what gateways counted. */
   readonly identity: string | null;
   readonly topic: string | null;
   readonly stored: number;
@@ -71,7 +72,7 @@ interface FigureRow {
   readonly broker: number;
   readonly last: number | null;
   readonly stream_id: number | null;
-  /** Sequences that are settled under the incarnation that this one is based on. */
+  /** The number of sequences that are settled under the incarnation on which this one is based. */
   readonly base: number | null;
   readonly registered_ms: number | null;
 }
@@ -81,7 +82,7 @@ const SUMS = `sum(stored)::float8 AS stored, sum(duplicates)::float8 AS duplicat
 
 const NO_STREAM = `NULL::float8 AS last, NULL::integer AS stream_id, NULL::float8 AS base, NULL::float8 AS registered_ms`;
 
-// One statement, so one snapshot: an event is never counted as settled by one half and in flight by the other.
+// One statement has one snapshot, so no event counts as settled in one part and as in flight in another.
 const FIGURES = `
 WITH newest AS MATERIALIZED (
   SELECT DISTINCT ON (identity) * FROM sekali.stream WHERE name = $1 ORDER BY identity, revision DESC
@@ -112,7 +113,7 @@ SELECT 'last', identity, NULL, 0, 0, 0, 0, 0, 0, greatest(
 )::float8, stream_id, base_seq::float8, (1000 * extract(epoch FROM seen_at))::float8
 FROM newest stream`;
 
-// Of each incarnation of a stream as much of its index as can hold so many topics; every topic has up to 16 shards.
+// Of each incarnation, it reads as many index entries as $2 topics can have. Every topic has up to 16 shards.
 const TOPICS_AFTER = `
 WITH RECURSIVE dropped (topic, step) AS (
   SELECT (SELECT topic FROM sekali.broker_duplicate WHERE topic > $1 ORDER BY topic LIMIT 1), 1
@@ -140,9 +141,9 @@ FROM listed CROSS JOIN LATERAL (
 GROUP BY topic ORDER BY topic`;
 
 /**
- * Reads all figures.
+ * Reads the sums over all topics, and the first page of topics.
  *
- * @param stream name of the stream whose settled sequences are wanted
+ * @param stream the name of the stream whose settled sequences are returned
  */
 export async function storeTotals(
   database: Queryable,
@@ -167,9 +168,9 @@ export async function storeTotals(
 }
 
 /**
- * Reads the figures of the topics after one, without a look at the others.
+ * Reads the figures of the topics that follow a topic, without reading the others.
  *
- * @param after a topic, or empty for the first ones
+ * @param after a topic, or an empty text for the first page
  */
 export async function topicTotals(
   database: Queryable,
@@ -193,7 +194,7 @@ function pageOf(rows: readonly FigureRow[], topicsMax: number): TopicPage {
   const topics = rows.flatMap((row) =>
     row.kind === 'topic' && row.topic !== null ? [{ topic: row.topic, ...totalsOf(row) }] : [],
   );
-  // A UNION keeps no order by itself.
+  // A UNION does not preserve the order.
   topics.sort((a, b) => (a.topic < b.topic ? -1 : 1));
   return { topics: topics.slice(0, topicsMax), isCut: topics.length > topicsMax };
 }
@@ -221,9 +222,11 @@ function sumOf(a: Totals, b: Totals): Totals {
 }
 
 /**
- * The figures of topics with those a gateway counted itself, which the figures leave out.
+ * Adds the duplicates that a gateway has counted itself to a page that leaves them out.
  *
- * @param after where the page begins; the own topics on it are those between there and its end
+ * @param own the duplicates of each topic
+ * @param after the topic after which the page begins; own topics up to its end belong to the page
+ * @returns the page, again with `topicsMax` topics at most
  */
 export function withOwnDuplicates(
   { topics, isCut }: TopicPage,

@@ -1,26 +1,26 @@
 /**
- * The events of some topics in the order of the stream, without a look at those of other topics.
+ * Walks over the events of some topics in the order of the stream, without reading those of other topics.
  *
- * Each topic is walked along its own part of an index, and the walks are merged. So a place where a walk ends is
- * always that of an event of one of these topics, and says nothing of the others.
+ * Each topic is walked along its own part of an index, and the walks are merged. So the place where a walk ends is
+ * always that of an event of one of these topics, and reveals nothing about the others.
  */
 import type { Queryable } from '#postgres';
 import type { EventPosition } from './event-queries.js';
 
-/** Topics below the prefixes of one question, at most. */
+/** Topics below the prefixes of one query, at most. */
 export const TOPICS_BELOW_MAX = 10_000;
-/** Index entries that one walk may read over all topics, about. */
+/** The approximate number of index entries that one walk may read over all topics. */
 const ENTRIES_MAX = 50_000;
-/** Of each topic so many entries at least, or a walk over many topics would not get on. */
+/** A walk reads at least this many entries of each topic. Otherwise one over many topics would make no progress. */
 const ENTRIES_OF_TOPIC_MIN = 50;
 const BELOW = '.>';
 
-/** A question about more topics than can be walked at a time. */
+/** A query names more topics than can be walked at a time. */
 export class TooManyTopicsError extends Error {
   override readonly name = 'TooManyTopicsError';
 }
 
-// Keys outlive payloads, so every topic that has events is among them. One look at the index for each topic.
+// Keys outlive payloads, so every topic that has events has keys. Each topic costs one index lookup.
 const TOPICS_BELOW = `
 WITH RECURSIVE below (topic, until) AS (
   SELECT (SELECT topic FROM sekali.event_key WHERE topic > since AND topic < until ORDER BY topic LIMIT 1), until
@@ -31,7 +31,7 @@ WITH RECURSIVE below (topic, until) AS (
 )
 SELECT DISTINCT topic FROM below WHERE topic IS NOT NULL LIMIT $3`;
 
-/** The end is where every topic was walked: a topic with more entries than were read ends it for all. */
+/** The walk ends where every topic was walked. A topic with more entries than were read ends it for all. */
 const WALK_END = `
 WITH walked AS MATERIALIZED (
   SELECT asked.topic, entry.seq
@@ -48,7 +48,7 @@ SELECT least(
 )::float8 AS seq`;
 
 /**
- * The topics that patterns name, with those below a prefix found in the database.
+ * Returns the topics that patterns name. The database has those below a prefix.
  *
  * @param patterns topics, and prefixes that end in `.>`
  * @throws TooManyTopicsError when there are more than `TOPICS_BELOW_MAX` below the prefixes
@@ -59,7 +59,7 @@ export async function topicsOf(database: Queryable, patterns: readonly string[])
   if (prefixes.length > 0) {
     const { rows } = await database.query<{ topic: string }>(TOPICS_BELOW, [
       prefixes,
-      // The character after the dot: what begins with the prefix is before it.
+      // The slash is the character after the dot, so every text with the prefix is before it.
       prefixes.map((prefix) => `${prefix.slice(0, -1)}/`),
       TOPICS_BELOW_MAX + 1,
     ]);
@@ -72,12 +72,11 @@ export async function topicsOf(database: Queryable, patterns: readonly string[])
 }
 
 /**
- * Where a walk over the events of topics ends.
+ * Determines where a walk over the events of topics ends.
  *
- * @param topics at least one
- * @param eventsMax events that are walked, at most
- * @returns the sequence of the last one, which is less far where there are many topics; `undefined` when the walk
- *   comes to the end of all of them
+ * @param topics at least one topic
+ * @param eventsMax the number of events that are walked, at most; it is lower for many topics
+ * @returns the sequence of the last event; `undefined` when the walk reaches the end of all topics
  */
 export async function topicWalkEnd(
   database: Queryable,

@@ -1,4 +1,4 @@
-/** A database of the first version, with rows in it, becomes one of this version: all that it knows comes along. */
+/** A database of the first version with rows becomes one of this version, and keeps all its knowledge. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { createPool, type PostgresAddress } from '#postgres';
@@ -6,16 +6,16 @@ import { createRoles, createTestSystem, type TestSystem } from '#testing';
 import { createDataSource, migrations } from './data-source.js';
 import { eventPage, FIRST_POSITION } from './event-page.js';
 import { grantRights } from './grants.js';
-import { settledHorizon } from './horizon.js';
 import { inboxNames } from './inbox-tables.js';
+import { knownIdentity } from './known-streams.js';
+import { SEKALI_LEDGER, STORE_HORIZON } from './ledger.js';
 import { runMigrations } from './migration-run.js';
 import { ensurePartitions } from './partitions.js';
 import { storeTotals } from './stats-queries.js';
-import { findIncarnation, incarnationOf, knownIdentity } from './stream-registry.js';
 
-/** What the first version had. */
+/** The migrations of the first version. */
 const FIRST = ['Initial1732233600000', 'ApiKeys1732320000000'];
-/** Streams were known by the instant of their creation. */
+/** In the first version, the instant of its creation identified a stream. */
 const CREATED = '2026-11-01T10:00:00.123456789Z';
 const DAY_MS = 86_400_000;
 
@@ -39,7 +39,7 @@ afterAll(async () => {
   await system.dispose();
 });
 
-/** Applies those of the migrations that are named, where they are missing. */
+/** Applies the named migrations that are missing. */
 async function migrate(names: readonly string[]): Promise<string[]> {
   const source = await createDataSource(address);
   source.setOptions({ migrations: migrations.filter(({ name }) => names.includes(name)) });
@@ -54,7 +54,10 @@ async function migrate(names: readonly string[]): Promise<string[]> {
 const dayOf = (ahead: number): string => new Date(Date.now() + ahead * DAY_MS).toISOString().slice(0, 10);
 const partitionOf = (ahead: number): string => `sekali.event_${dayOf(ahead).replaceAll('-', '')}`;
 
-/** As programs of the first version did: two makings of a stream, a day's partition and a further consumer's inbox. */
+/**
+ * Writes as programs of the first version did: two stream incarnations, one partition and the inbox of a further
+ * consumer.
+ */
 async function fill(): Promise<void> {
   await pool.query(`INSERT INTO sekali.stream (name, created) VALUES ('EVENTS', 'before'), ('EVENTS', $1)`, [
     CREATED,
@@ -88,7 +91,7 @@ async function fill(): Promise<void> {
 }
 
 describe('a database of the first version', () => {
-  it('is brought up to date, and what it knows is found by a worker of this version', async () => {
+  it('is upgraded, and a worker of this version finds what it knows', async () => {
     const all = migrations.map(({ name }) => name);
     expect(await migrate(all)).toEqual(all.slice(FIRST.length));
     await grantRights(pool);
@@ -96,14 +99,16 @@ describe('a database of the first version', () => {
     const key = { name: 'EVENTS', identity: CREATED };
     expect(await knownIdentity(worker, 'EVENTS', CREATED)).toBe(CREATED);
     expect(await knownIdentity(worker, 'EVENTS', 'the brokers have changed it')).toBe(CREATED);
-    const incarnation = await incarnationOf(worker, key);
+    const incarnation = await SEKALI_LEDGER.registry.of(worker, key);
     expect(incarnation).toEqual({
       streamId: 2,
       revision: 1,
       segments: [{ streamId: 2, after: 0, upTo: Number.MAX_SAFE_INTEGER }],
     });
-    expect(await findIncarnation(worker, { ...key, identity: 'before' })).toMatchObject({ streamId: 1 });
-    expect(await settledHorizon(worker, 2)).toBe(4);
+    expect(await SEKALI_LEDGER.registry.find(worker, { ...key, identity: 'before' })).toMatchObject({
+      streamId: 1,
+    });
+    expect(await STORE_HORIZON.settled(worker, 2)).toBe(4);
     const { events } = await eventPage(worker, {}, FIRST_POSITION, 10, () => Promise.resolve(0));
     expect(events.map(({ eventId }) => eventId)).toEqual(['e1', 'e2', 'e3']);
   });
@@ -120,12 +125,14 @@ describe('a database of the first version', () => {
     await worker.query(`UPDATE sekali.totals_key SET stream_id = 2 WHERE stream_id = 2`);
   });
 
-  it('is still used by programs of the first version, which find their streams and register others', async () => {
+  it('still serves programs of the first version, which find their streams and register others', async () => {
     const find = `SELECT stream_id FROM sekali.stream WHERE name = $1 AND created = $2`;
     expect((await pool.query(find, ['EVENTS', CREATED])).rows).toEqual([{ stream_id: 2 }]);
     const register = `INSERT INTO sekali.stream (name, created) VALUES ($1, $2) ON CONFLICT DO NOTHING`;
     for (const expected of [1, 0])
       expect((await pool.query(register, ['EVENTS', 'later'])).rowCount).toBe(expected);
-    expect(await findIncarnation(pool, { name: 'EVENTS', identity: 'later' })).toMatchObject({ revision: 1 });
+    expect(await SEKALI_LEDGER.registry.find(pool, { name: 'EVENTS', identity: 'later' })).toMatchObject({
+      revision: 1,
+    });
   });
 });

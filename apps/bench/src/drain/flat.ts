@@ -6,7 +6,7 @@
  * is deleted after it, so that each round begins with the same rows.
  */
 import type { Pool } from 'pg';
-import { streamIdOf } from '#store';
+import { SEKALI_LEDGER } from '#store';
 import type { Group } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
 import type { IdForm } from '../environment/event-sequence.js';
@@ -66,7 +66,7 @@ export async function fullDatabase(
   if (!isNew) return url;
   const pool = openPool(url);
   try {
-    const streamId = await streamIdOf(pool, PAST_STREAM);
+    const { streamId } = await SEKALI_LEDGER.registry.of(pool, PAST_STREAM);
     await storeKeys(pool, { streamId, keys, ids }, (stored) =>
       onProgress?.(`filling the database: ${stored} of ${keys} keys`),
     );

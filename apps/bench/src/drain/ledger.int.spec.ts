@@ -1,7 +1,7 @@
 /** A check that passes everything proves nothing, so each way in which a ledger can be wrong must be found. */
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
-import { streamIdOf } from '#store';
+import { SEKALI_LEDGER } from '#store';
 import { createTestSystem } from '#testing';
 import type { Backlog } from '../environment/backlog.js';
 import { WrongSubjectError } from '../wrong-subject.js';
@@ -26,7 +26,10 @@ beforeAll(async () => {
 
 async function drained(): Promise<void> {
   await emptyLedger(pool);
-  const streamId = await streamIdOf(pool, { name: backlog.stream, identity: backlog.identity });
+  const { streamId } = await SEKALI_LEDGER.registry.of(pool, {
+    name: backlog.stream,
+    identity: backlog.identity,
+  });
   await storeKeys(pool, { streamId, keys: MESSAGES });
 }
 
@@ -61,7 +64,10 @@ describe('the check of the ledger after a drain', () => {
 
   it('empties one stream and keeps the others', async () => {
     await drained();
-    const other = await streamIdOf(pool, { name: 'OTHER', identity: backlog.identity });
+    const { streamId: other } = await SEKALI_LEDGER.registry.of(pool, {
+      name: 'OTHER',
+      identity: backlog.identity,
+    });
     await storeKeys(pool, { streamId: other, keys: 30, ids: 'random' });
     await forgetStream(pool, backlog);
     const { rows } = await pool.query('SELECT DISTINCT stream_id::int AS id FROM sekali.event');

@@ -5,7 +5,7 @@
  * counters are compared with them.
  */
 import type { Pool } from 'pg';
-import { counterFaults, streamIdOf, type Queryable } from '#store';
+import { counterFaults, type Queryable, SEKALI_LEDGER } from '#store';
 import type { Backlog } from '../environment/backlog.js';
 import { WrongSubjectError } from '../wrong-subject.js';
 
@@ -49,7 +49,10 @@ export async function emptyLedger(database: Queryable): Promise<void> {
 
 /** Deletes the rows of one stream from the ledger and keeps those of the others. */
 export async function forgetStream(pool: Pool, backlog: Backlog): Promise<void> {
-  const streamId = await streamIdOf(pool, { name: backlog.stream, identity: backlog.identity });
+  const { streamId } = await SEKALI_LEDGER.registry.of(pool, {
+    name: backlog.stream,
+    identity: backlog.identity,
+  });
   for (const table of OF_STREAM) {
     await pool.query(`DELETE FROM sekali.${table} WHERE stream_id = $1`, [streamId]);
     await pool.query(`VACUUM sekali.${table}`);
@@ -58,7 +61,10 @@ export async function forgetStream(pool: Pool, backlog: Backlog): Promise<void> 
 
 /** Throws unless the ledger accounts for every message of a drained backlog exactly. */
 export async function checkLedger(pool: Pool, backlog: Backlog): Promise<void> {
-  const streamId = await streamIdOf(pool, { name: backlog.stream, identity: backlog.identity });
+  const { streamId } = await SEKALI_LEDGER.registry.of(pool, {
+    name: backlog.stream,
+    identity: backlog.identity,
+  });
   const { rows } = await pool.query<LedgerRows & Record<string, unknown>>(TOTALS, [streamId]);
   const expected: LedgerRows = {
     keys: backlog.events,

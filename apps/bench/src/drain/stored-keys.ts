@@ -55,7 +55,7 @@ const SET_HORIZON = `INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)
 
 /** What to fill in. */
 export interface StoredKeys {
-  /** The stream of the events, with the number that `streamIdOf` gives it. It must not have rows yet. */
+  /** The stream of the events, with the number that the registry gives it. It must not have rows yet. */
   readonly streamId: number;
   /** The number of keys; their sequences are 1 to this. */
   readonly keys: number;

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { createTestSystem, type TestSystem } from '#testing';
 import { resetConsumer } from '#broker';
-import { streamIdOf } from '#store';
+import { SEKALI_LEDGER } from '#store';
 import { audit, type AuditRequest, type AuditResult } from './audit.js';
 import { BrokerView } from './broker-view.js';
 
@@ -21,7 +21,8 @@ let streamId: number;
 beforeEach(async () => {
   system = await createTestSystem({ replicas: 1 });
   brokers = await BrokerView.open({ urls: system.natsUrls.join(','), name: 'audit' }, 5_000);
-  streamId = await streamIdOf(system.pool, { name: system.streamName, identity: await identity() });
+  const key = { name: system.streamName, identity: await identity() };
+  ({ streamId } = await SEKALI_LEDGER.registry.of(system.pool, key));
 });
 afterEach(async () => {
   await brokers.close();

@@ -10,11 +10,14 @@
  * order, messages that arrive or are settled meanwhile would read missing or invented.
  */
 import type { Pool } from 'pg';
-import type { Incarnation, SequenceSegment, StreamWitness } from '#idempotent-consumer/postgres';
+import {
+  differingRows,
+  type Incarnation,
+  type SequenceSegment,
+  type StreamWitness,
+} from '#idempotent-consumer/postgres';
 import {
   counterFaults,
-  differingRows,
-  findIncarnation,
   ledgerChunks,
   ledgerLastSequence,
   type LedgerStream,
@@ -23,6 +26,7 @@ import {
   missingTables,
   type Queryable,
   type RowFault,
+  SEKALI_LEDGER,
   withAuditSnapshot,
 } from '#store';
 import { pause } from '#waiting';
@@ -79,7 +83,8 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
   const consumer = await brokers.consumer(request.stream, request.consumer);
   return withAuditSnapshot(pool, async (database) => {
     const streams = await ledgerStreams(database);
-    const current = await findIncarnation(database, { name: request.stream, identity: before.identity });
+    const key = { name: request.stream, identity: before.identity };
+    const current = await SEKALI_LEDGER.registry.find(database, key);
     const ledgerLast = current ? await ledgerLastSequence(database, current.streamId) : 0;
     const after = await streamReaching(brokers, request, before.identity, ledgerLast);
     const foreign = await compareMessages(database, current, brokers.witness(request.stream));
@@ -160,7 +165,8 @@ async function compareMessages(
 ): Promise<RangeTally> {
   const foreign = new RangeTally();
   if (current === undefined) return foreign;
-  const { seqs } = await differingRows(database, current, witness, NEWEST_COMPARED, SPREAD_COMPARED);
+  const known = { tables: SEKALI_LEDGER.datedTables, incarnation: current };
+  const { seqs } = await differingRows(database, known, witness, NEWEST_COMPARED, SPREAD_COMPARED);
   for (const seq of seqs) foreign.add(seq, seq);
   return foreign;
 }

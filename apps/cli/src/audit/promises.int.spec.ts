@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { eventText } from '#contracts';
-import { PromiseMarks, streamIdOf } from '#store';
+import { PromiseMarks, SEKALI_LEDGER } from '#store';
 import { createTestSystem, type TestSystem } from '#testing';
 import { audit, type AuditResult } from './audit.js';
 import { BrokerView } from './broker-view.js';
@@ -17,7 +17,7 @@ beforeEach(async () => {
   system = await createTestSystem({ replicas: 1 });
   brokers = await BrokerView.open({ urls: system.natsUrls.join(','), name: 'audit' }, 5_000);
   const { identity } = await brokers.stream(system.streamName);
-  streamId = await streamIdOf(system.pool, { name: system.streamName, identity });
+  ({ streamId } = await SEKALI_LEDGER.registry.of(system.pool, { name: system.streamName, identity }));
 });
 afterEach(async () => {
   await brokers.close();

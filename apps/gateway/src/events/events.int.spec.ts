@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from '@jest/globals';
 import type { EventView } from '#contracts';
-import { streamIdOf } from '#store';
+import { SEKALI_LEDGER } from '#store';
 import { createTestSystem, type TestSystem } from '#testing';
 import { problemOf, RunningGateway, type Answered } from '../test/running-gateway.js';
 
@@ -21,7 +21,10 @@ async function store(
   seqs: readonly number[],
   ids: readonly string[] = seqs.map(String),
 ): Promise<void> {
-  const streamId = await streamIdOf(system.pool, { name: system.streamName, identity: 'test' });
+  const { streamId } = await SEKALI_LEDGER.registry.of(system.pool, {
+    name: system.streamName,
+    identity: 'test',
+  });
   await system.pool.query(STORE, [streamId, seqs, ids]);
 }
 

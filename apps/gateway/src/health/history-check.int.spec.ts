@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager, type ConsumerInfo, type StreamInfo } from '@nats-io/jetstream';
 import { streamIdentity } from '#broker';
-import { incarnationOf } from '#store';
+import { SEKALI_LEDGER } from '#store';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import { event, RunningGateway } from '../test/running-gateway.js';
 import { positionFault } from './history-check.js';
@@ -25,7 +25,7 @@ async function anotherHistory(system: TestSystem): Promise<{ readonly identity: 
   for (let n = 0; n < 3; n++) await client.publish(`${system.subjectPrefix}.orders`, '{}');
   const manager = await jetstreamManager(system.connection, { checkAPI: false });
   const identity = streamIdentity(await manager.streams.info(system.streamName));
-  const { streamId } = await incarnationOf(system.pool, { name: system.streamName, identity });
+  const { streamId } = await SEKALI_LEDGER.registry.of(system.pool, { name: system.streamName, identity });
   await system.pool.query(
     `INSERT INTO sekali.dead_letter (stream_id, seq, topic, subject, reason, detail, body, deliveries, published_at)
      VALUES ($1, 3, 'orders', 's', 'not_json', 'because', '', 1, '2026-11-22T10:00:00Z')`,

@@ -1,6 +1,6 @@
-import type { HistoryComparison, StreamWitness } from '#idempotent-consumer/postgres';
+import { compareHistory, type HistoryComparison, type StreamWitness } from '#idempotent-consumer/postgres';
 import { type ConsumerInfo, streamIdentity, type StreamInfo } from '#broker';
-import { compareHistory, findIncarnation, type Queryable } from '#store';
+import { type Queryable, SEKALI_LEDGER } from '#store';
 
 /** The result of the comparison, in words. */
 export interface HistoryState {
@@ -43,9 +43,10 @@ export class HistoryCheck {
 
   private async compare(stream: StreamInfo): Promise<HistoryState> {
     const { name } = stream.config;
-    const incarnation = await findIncarnation(this.database, { name, identity: streamIdentity(stream) });
+    const { registry, datedTables: tables } = SEKALI_LEDGER;
+    const incarnation = await registry.find(this.database, { name, identity: streamIdentity(stream) });
     if (incarnation === undefined) return {};
-    const found = await compareHistory(this.database, incarnation, this.witness());
+    const found = await compareHistory(this.database, { tables, incarnation }, this.witness());
     const fault = this.faultOf(name, found);
     const base = incarnation.segments.at(-1)?.after ?? 0;
     const note = `it lost messages behind sequence ${base} that the database has, and continues as incarnation ${incarnation.revision}`;

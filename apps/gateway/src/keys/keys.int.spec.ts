@@ -1,7 +1,7 @@
 /** The door with keys: which clients it admits, to which routes, and for how long. */
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { apiKeyHash, apiKeyIdOf, newApiKeyToken, type ApiKeyEntry, type EventView } from '#contracts';
-import { insertApiKeys, revokeApiKey, streamIdOf } from '#store';
+import { insertApiKeys, revokeApiKey, SEKALI_LEDGER } from '#store';
 import { createTestSystem, TcpProxy, waitFor, type TestSystem } from '#testing';
 import { event, problemOf, published, RunningGateway, type Answered } from '../test/running-gateway.js';
 import { NoKeyError } from './key-ring.js';
@@ -45,7 +45,10 @@ FROM unnest($2::text[]) WITH ORDINALITY AS new (topic, seq)`;
 
 /** Stores events like the store: topic by topic, one each. */
 async function store(system: TestSystem, topics: readonly string[]): Promise<void> {
-  const streamId = await streamIdOf(system.pool, { name: system.streamName, identity: 'test' });
+  const { streamId } = await SEKALI_LEDGER.registry.of(system.pool, {
+    name: system.streamName,
+    identity: 'test',
+  });
   await system.pool.query(STORE, [streamId, topics]);
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { StatsView, TopicStatsView } from '#contracts';
 import { createLogger } from '#observability';
-import { BrokerDuplicates, streamIdOf } from '#store';
+import { BrokerDuplicates, SEKALI_LEDGER } from '#store';
 import { streamIdentity } from '#broker';
 import { createTestSystem, waitFor, type TestSystem } from '#testing';
 import { problemOf, published, event, RunningGateway } from '../test/running-gateway.js';
@@ -35,7 +35,7 @@ class Bench {
     const gateway = await RunningGateway.start({ ...system.environment, ...settings });
     const manager = await jetstreamManager(system.connection, { checkAPI: false });
     const identity = streamIdentity(await manager.streams.info(system.streamName));
-    const streamId = await streamIdOf(system.pool, { name: system.streamName, identity });
+    const { streamId } = await SEKALI_LEDGER.registry.of(system.pool, { name: system.streamName, identity });
     return new Bench(system, gateway, manager, streamId);
   }
 

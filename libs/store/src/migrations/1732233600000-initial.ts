@@ -1,9 +1,9 @@
 /**
  * The first schema.
  *
- * Every stream sequence ends as one row of `event_key` (stored), `duplicate` or `dead_letter`: together they are
- * the ledger. Identity lives in `event_key`, apart from the payloads, because a table partitioned by day cannot
- * carry a unique constraint over all days, and because ids are remembered after payloads are dropped.
+ * Every stream sequence ends as one row of `event_key` (stored), `duplicate` or `dead_letter`. Together, these tables
+ * are the ledger. Identity is in `event_key`, apart from the payloads, for two reasons. A table partitioned by day
+ * cannot have a unique constraint over all days, and ids are remembered after payloads are dropped.
  */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
@@ -120,7 +120,7 @@ CREATE TABLE sekali.horizon (
 COMMENT ON TABLE sekali.horizon IS 'Every sequence up to here is settled; only a starting point, so it may lag';
 `;
 
-/** Makes everything in schema `sekali`. */
+/** Creates schema `sekali`. */
 export class Initial1732233600000 implements MigrationInterface {
   readonly name = 'Initial1732233600000';
 
@@ -128,7 +128,7 @@ export class Initial1732233600000 implements MigrationInterface {
     await runner.query(UP);
   }
 
-  /** Forward only: going back would lose events. */
+  /** Migrations only go forward, because going back would lose events. */
   down(): Promise<void> {
     return Promise.reject(new Error('migrations only go forward; restore a backup to go back'));
   }

@@ -1,4 +1,4 @@
-/** Keys for the gateway's door. Of a token only its hash is kept, so that whoever reads the table can use none. */
+/** API keys of the gateway. Only the hash of a token is kept, so that a reader of the table can use none. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 const UP = `
@@ -20,7 +20,7 @@ COMMENT ON COLUMN sekali.api_key.topics IS 'Topics, and prefixes that end in .>;
 COMMENT ON COLUMN sekali.api_key.hash IS 'SHA-256 of the whole token: 32 random bytes need no slow hash';
 `;
 
-/** Makes `sekali.api_key`. */
+/** Creates `sekali.api_key`. */
 export class ApiKeys1732320000000 implements MigrationInterface {
   readonly name = 'ApiKeys1732320000000';
 
@@ -28,7 +28,7 @@ export class ApiKeys1732320000000 implements MigrationInterface {
     await runner.query(UP);
   }
 
-  /** Forward only: going back would lose the keys. */
+  /** Migrations only go forward, because going back would lose the keys. */
   down(): Promise<void> {
     return Promise.reject(new Error('migrations only go forward; restore a backup to go back'));
   }

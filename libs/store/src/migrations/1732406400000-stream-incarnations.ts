@@ -1,6 +1,6 @@
 /**
- * A stream may lose its newest messages and give their sequences to others: brokers that were restored, or that lost
- * power. From then on it is another incarnation, which shares what came before with the one it is based on.
+ * A stream may lose its newest messages and give their sequences to others, when brokers are restored or lose power.
+ * From then on it is another incarnation, which shares the earlier messages with the one on which it is based.
  */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
@@ -37,7 +37,7 @@ export class StreamIncarnations1732406400000 implements MigrationInterface {
     await runner.query(UP);
   }
 
-  /** Forward only: going back would lose events. */
+  /** Migrations only go forward, because going back would lose events. */
   down(): Promise<void> {
     return Promise.reject(new Error('migrations only go forward; restore a backup to go back'));
   }

@@ -1,4 +1,4 @@
-/** What gateways were promised by the brokers: marks that outlive the brokers' own memory of it. */
+/** Marks of what the brokers promised to gateways. They remain when the brokers lose it. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 const UP = `
@@ -15,7 +15,7 @@ CREATE TABLE sekali.promise (
 COMMENT ON TABLE sekali.promise IS 'The last event that the brokers acknowledged in each moment, kept for an hour: the audit looks for it';
 `;
 
-/** Makes `sekali.promise`. */
+/** Creates `sekali.promise`. */
 export class Promises1732410000000 implements MigrationInterface {
   readonly name = 'Promises1732410000000';
 
@@ -23,7 +23,7 @@ export class Promises1732410000000 implements MigrationInterface {
     await runner.query(UP);
   }
 
-  /** Forward only: going back would lose the marks. */
+  /** Migrations only go forward, because going back would lose the marks. */
   down(): Promise<void> {
     return Promise.reject(new Error('migrations only go forward; restore a backup to go back'));
   }

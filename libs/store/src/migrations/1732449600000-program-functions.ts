@@ -1,9 +1,9 @@
 /**
- * What a worker needs done by the owner of the tables: functions that run with the rights of whoever migrated.
+ * Functions that create tables for a worker, with the rights of the role that ran the migrations.
  *
- * A worker that owned the tables to make partitions could empty them as well. So it may call these two, and nothing else
- * makes a table for it. Each is bounded, because a stolen password calls it too. `search_path` is fixed: a function that
- * runs with the rights of its owner must find nothing that its caller has put in the way.
+ * A worker that owned the tables could empty them as well. So it may only call these two functions to have a table
+ * created. Each is bounded, because a thief of a worker's password can call it, too. `search_path` is fixed: a function
+ * that runs with the rights of its owner must not find objects of its caller.
  */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { LOCK_MS_MAX } from '#postgres';
@@ -98,7 +98,7 @@ COMMENT ON FUNCTION sekali.make_inbox IS 'Makes the tables of a further consumer
 REVOKE ALL ON FUNCTION sekali.make_inbox FROM PUBLIC;
 `;
 
-/** Makes `sekali.make_partition` and `sekali.make_inbox`. */
+/** Creates `sekali.make_partition` and `sekali.make_inbox`. */
 export class ProgramFunctions1732449600000 implements MigrationInterface {
   readonly name = 'ProgramFunctions1732449600000';
 
@@ -107,7 +107,7 @@ export class ProgramFunctions1732449600000 implements MigrationInterface {
     await runner.query(MAKE_INBOX);
   }
 
-  /** Forward only, as all migrations are. */
+  /** Migrations only go forward. */
   down(): Promise<void> {
     return Promise.reject(new Error('migrations only go forward; restore a backup to go back'));
   }

@@ -1,8 +1,8 @@
 /**
- * No consumer's name meets a table of ours: `event`, `api` and `broker` are refused by the database as well.
+ * The database refuses the consumer names `event`, `api` and `broker` as well, because their tables would be ours.
  *
- * Programs refuse them before (inbox-tables.ts). But a stolen password of a worker could call the function with one of them:
- * it left `event_key` as it was and created the other tables, so that the ledger's own keys were taken for a consumer's.
+ * Programs refuse them first (inbox-tables.ts). But a thief of a worker's password could call the function with one of
+ * them. It left `event_key` as it was and created the other tables, so the ledger's own keys seemed to be a consumer's.
  */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { LOCK_MS_MAX } from '#postgres';
@@ -54,7 +54,7 @@ END
 $body$;
 `;
 
-/** Replaces `sekali.make_inbox`; who may call it stays as it is. */
+/** Replaces `sekali.make_inbox`. The right to call it stays as it is. */
 export class InboxNames1732453200000 implements MigrationInterface {
   readonly name = 'InboxNames1732453200000';
 
@@ -62,7 +62,7 @@ export class InboxNames1732453200000 implements MigrationInterface {
     await runner.query(MAKE_INBOX);
   }
 
-  /** Forward only, as all migrations are. */
+  /** Migrations only go forward. */
   down(): Promise<void> {
     return Promise.reject(new Error('migrations only go forward; restore a backup to go back'));
   }

@@ -1,27 +1,32 @@
-/** A stream that lost its newest messages becomes a new incarnation: what is common stays, what follows is counted anew. */
+/**
+ * A stream that lost its newest messages becomes a new incarnation. Common rows stay, and the rest is counted again.
+ */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
-import type { DifferingHistory, Incarnation, StreamWitness } from '#idempotent-consumer/postgres';
+import {
+  currentIncarnation,
+  type DifferingHistory,
+  type Incarnation,
+  type StreamWitness,
+} from '#idempotent-consumer/postgres';
 import { createPool } from '#postgres';
 import { createRoles, createTestSystem, type TestSystem } from '#testing';
 import { counterFaults } from './audit-counters.js';
 import { consumerStart, noteConsumerStart } from './consumer-start.js';
-import { currentIncarnation } from './divergence.js';
 import { eventPage, FIRST_POSITION } from './event-page.js';
 import { setForeignAside } from './foreign-rows.js';
 import { grantRights } from './grants.js';
-import { settledHorizon } from './horizon.js';
 import { createInbox, storeInboxTables } from './inbox-tables.js';
+import { SEKALI_LEDGER, STORE_HORIZON } from './ledger.js';
 import { storeTotals } from './stats-queries.js';
-import { incarnationOf } from './stream-registry.js';
 
 const EPOCH_MS = Date.parse('2026-11-22T10:00:00Z');
 const KEY = { name: 'EVENTS', identity: 'x' };
 
 let system: TestSystem;
-/** As a worker is connected: with its rights, and no others. */
+/** A pool with the rights of a worker, and no others. */
 let worker: Pool;
-/** The stream: when the message under each sequence was published. */
+/** The stream: the time at which the message under each sequence was published. */
 let stream: Map<number, number>;
 
 beforeEach(async () => {
@@ -45,12 +50,12 @@ const witness: StreamWitness = {
 const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from + 1 }, (_, n) => from + n);
 
-/** Messages of one history: those of another are published at other moments. */
+/** Adds messages of one history to the stream. Those of another history have other times. */
 function published(history: number, from: number, to: number): void {
   for (const seq of range(from, to)) stream.set(seq, EPOCH_MS + history * 60_000 + seq);
 }
 
-/** Rows of what the stream has under some sequences now, with their counts. */
+/** Stores the messages that the stream has under some sequences now, with their counts. */
 async function store(streamId: number, seqs: readonly number[]): Promise<void> {
   await system.pool.query(
     `WITH key AS (INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest)
@@ -66,7 +71,9 @@ async function store(streamId: number, seqs: readonly number[]): Promise<void> {
 
 async function now(): Promise<{ incarnation: Incarnation; found: DifferingHistory | undefined }> {
   let found: DifferingHistory | undefined;
-  const incarnation = await currentIncarnation(worker, KEY, witness, (differing) => (found = differing));
+  const incarnation = await currentIncarnation(worker, SEKALI_LEDGER, KEY, witness, {
+    onDiffering: (differing) => (found = differing),
+  });
   return { incarnation, found };
 }
 
@@ -78,10 +85,12 @@ async function seqsOf(streamId: number): Promise<number[]> {
   return rows.map(({ seq }) => seq);
 }
 
-/** A ledger up to a sequence, and a stream that has lost what is behind another and goes on differently. */
+/**
+ * Fills a ledger up to a sequence, and makes the stream lose what follows another sequence and continue differently.
+ */
 async function diverged(known: number, common: number, last: number): Promise<Incarnation> {
   published(1, 1, known);
-  const old = await incarnationOf(worker, KEY);
+  const old = await SEKALI_LEDGER.registry.of(worker, KEY);
   await store(old.streamId, range(1, known));
   for (const seq of range(common + 1, known)) stream.delete(seq);
   published(2, common + 1, last);
@@ -89,27 +98,33 @@ async function diverged(known: number, common: number, last: number): Promise<In
 }
 
 describe('a stream with the history that the database knows', () => {
-  it('stays the incarnation that it is, also when its oldest messages have left it, and others have come', async () => {
+  it('keeps its incarnation, also when its oldest messages have left and others have arrived', async () => {
     published(1, 1, 100);
-    const { streamId } = await incarnationOf(worker, KEY);
+    const { streamId } = await SEKALI_LEDGER.registry.of(worker, KEY);
     await store(streamId, range(1, 90));
     for (const seq of range(1, 40)) stream.delete(seq);
-    expect(await now()).toEqual({ incarnation: await incarnationOf(worker, KEY), found: undefined });
+    expect(await now()).toEqual({
+      incarnation: await SEKALI_LEDGER.registry.of(worker, KEY),
+      found: undefined,
+    });
     for (const seq of range(1, 95)) stream.delete(seq);
     expect((await now()).incarnation.revision).toBe(1);
   });
 
-  it('stays it while a broker without its files answers for seconds that the stream is empty', async () => {
+  it('keeps its incarnation while a broker without its files reports an empty stream for seconds', async () => {
     published(1, 1, 100);
-    const incarnation = await incarnationOf(worker, KEY);
+    const incarnation = await SEKALI_LEDGER.registry.of(worker, KEY);
     await store(incarnation.streamId, range(1, 90));
-    // Longer than an older state is asked again for: 30 times 0.25 s.
+    // These 30 times 0.25 s are longer than an older state is queried again.
     let asked = 0;
     const late: StreamWitness = {
       bounds: () => (++asked > 30 ? witness.bounds() : Promise.resolve({ firstSeq: 0, lastSeq: 0 })),
       publishedAt: (seqs) => (asked > 30 ? witness.publishedAt(seqs) : Promise.resolve(new Map())),
     };
-    expect(await currentIncarnation(worker, KEY, late, () => undefined)).toEqual(incarnation);
+    const current = await currentIncarnation(worker, SEKALI_LEDGER, KEY, late, {
+      onDiffering: () => undefined,
+    });
+    expect(current).toEqual(incarnation);
   });
 });
 
@@ -122,7 +137,7 @@ describe('a stream with another history', () => {
     [1_000, 999, 1_000],
     [50, 0, 50],
   ])(
-    'that had %d messages, %d of them still, and %d now, begins behind those',
+    'that had %d messages, still has %d of them, and has %d now, begins after the common ones',
     async (known, common, last) => {
       const old = await diverged(known, common, last);
       const { incarnation, found } = await now();
@@ -134,19 +149,19 @@ describe('a stream with another history', () => {
       ]);
       expect((await now()).incarnation).toEqual(incarnation);
       expect((await storeTotals(system.pool, 'EVENTS')).settledByIdentity.get('x')?.settled).toBe(common);
-      expect(await settledHorizon(system.pool, incarnation.streamId)).toBe(common);
+      expect(await STORE_HORIZON.settled(system.pool, incarnation.streamId)).toBe(common);
     },
   );
 
-  it('is registered once, however many find out at the same moment', async () => {
+  it('is registered once, also when several workers notice it at the same moment', async () => {
     await diverged(20, 10, 25);
     const found = await Promise.all([now(), now(), now()]);
     expect(new Set(found.map(({ incarnation }) => incarnation.streamId)).size).toBe(1);
   });
 
-  it('takes what was stored ahead of a gap along, with its counts and its repeats', async () => {
+  it('moves what was stored beyond a gap to the new incarnation, with its counts and duplicates', async () => {
     published(1, 1, 12);
-    const old = (await incarnationOf(worker, KEY)).streamId;
+    const old = (await SEKALI_LEDGER.registry.of(worker, KEY)).streamId;
     await store(old, [1, 2, 3, 6, 7, 9, 10]);
     await system.pool.query(
       `INSERT INTO sekali.duplicate (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
@@ -177,10 +192,10 @@ describe('a stream with another history', () => {
     expect(settledByIdentity.get('x')).toMatchObject({ streamId, settled: 3 + 4, lastSeq: 9 });
   });
 
-  it('takes along what both histories have in common behind the place where they part', async () => {
+  it('moves what both histories have in common after the place where they part', async () => {
     await createInbox(worker, 'totals');
     published(1, 1, 12);
-    const old = (await incarnationOf(worker, KEY)).streamId;
+    const old = (await SEKALI_LEDGER.registry.of(worker, KEY)).streamId;
     await store(old, range(1, 11));
     await system.pool.query(
       `INSERT INTO sekali.duplicate (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
@@ -188,7 +203,7 @@ describe('a stream with another history', () => {
       [old, (stream.get(12) ?? NaN) / 1_000],
     );
     await system.pool.query(`UPDATE sekali.counter SET duplicates = 1`);
-    // The further inbox has what the stream lost under sequence 9.
+    // The other inbox has what the stream lost under sequence 9.
     await system.pool.query(
       `INSERT INTO sekali.totals_key SELECT topic, CASE seq WHEN 9 THEN 'lost' ELSE event_id END, stream_id, seq, digest
        FROM sekali.event_key WHERE seq < 11`,
@@ -217,7 +232,7 @@ describe('a stream with another history', () => {
       await counterFaults(system.pool, old, 12),
       await counterFaults(system.pool, streamId, 12),
     ]).toEqual([[], []]);
-    // Once more, before the lost ones were stored again: the rows are in two segments now.
+    // The history changes again before the lost ones are stored again, so the rows are in two segments.
     published(3, 3, 3);
     const third = (await now()).incarnation;
     expect([await seqsOf(old), await seqsOf(streamId), await seqsOf(third.streamId)]).toEqual([
@@ -227,53 +242,56 @@ describe('a stream with another history', () => {
     ]);
   });
 
-  it.each(['store', 'totals'])('takes along whatever the inbox %s has of it', async (inbox) => {
-    await createInbox(worker, 'totals');
-    const tables = storeInboxTables(inbox);
-    published(1, 1, 9);
-    const old = (await incarnationOf(worker, KEY)).streamId;
-    await store(old, [1, 2, 3]);
-    await system.pool.query(
-      `INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest)
+  it.each(['store', 'totals'])(
+    'moves everything that the inbox %s has of it to the new incarnation',
+    async (inbox) => {
+      await createInbox(worker, 'totals');
+      const tables = storeInboxTables(inbox);
+      published(1, 1, 9);
+      const old = (await SEKALI_LEDGER.registry.of(worker, KEY)).streamId;
+      await store(old, [1, 2, 3]);
+      await system.pool.query(
+        `INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest)
        SELECT 't', 'k-' || seq, $1, seq, 0 FROM unnest(ARRAY[5, 9]) AS seq`,
-      [old],
-    );
-    await system.pool.query(
-      `INSERT INTO ${tables.duplicate} (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
+        [old],
+      );
+      await system.pool.query(
+        `INSERT INTO ${tables.duplicate} (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
        VALUES ($1, 6, 't', 'k-5', $1, 5, false, to_timestamp($2)), ($1, 8, 't', 'k-5', $1, 5, false, to_timestamp($3))`,
-      [old, (stream.get(6) ?? NaN) / 1_000, (stream.get(8) ?? NaN) / 1_000],
-    );
-    await system.pool.query(
-      `INSERT INTO ${tables.deadLetter} (stream_id, seq, topic, subject, reason, detail, body, deliveries, published_at)
+        [old, (stream.get(6) ?? NaN) / 1_000, (stream.get(8) ?? NaN) / 1_000],
+      );
+      await system.pool.query(
+        `INSERT INTO ${tables.deadLetter} (stream_id, seq, topic, subject, reason, detail, body, deliveries, published_at)
        VALUES ($1, 7, 't', 's.t', 'invalid', '', '', 1, to_timestamp($2))`,
-      [old, (stream.get(7) ?? NaN) / 1_000],
-    );
-    await system.pool.query(
-      `INSERT INTO ${tables.attempt} (stream_id, seq, started, finished) VALUES ($1, 9, 2, 1)`,
-      [old],
-    );
-    if (inbox !== 'store') await store(old, [5, 6, 7, 8, 9]);
-    for (const seq of [8, 9]) stream.delete(seq);
-    published(2, 8, 12);
-    const { streamId } = (await now()).incarnation;
-    const { rows } = await system.pool.query(
-      `SELECT seq::int, stream_id, first_stream_id FROM (
+        [old, (stream.get(7) ?? NaN) / 1_000],
+      );
+      await system.pool.query(
+        `INSERT INTO ${tables.attempt} (stream_id, seq, started, finished) VALUES ($1, 9, 2, 1)`,
+        [old],
+      );
+      if (inbox !== 'store') await store(old, [5, 6, 7, 8, 9]);
+      for (const seq of [8, 9]) stream.delete(seq);
+      published(2, 8, 12);
+      const { streamId } = (await now()).incarnation;
+      const { rows } = await system.pool.query(
+        `SELECT seq::int, stream_id, first_stream_id FROM (
          SELECT seq, stream_id, NULL AS first_stream_id FROM ${tables.key} WHERE event_id LIKE 'k-%'
          UNION ALL SELECT seq, stream_id, first_stream_id FROM ${tables.duplicate}
          UNION ALL SELECT seq, stream_id, NULL FROM ${tables.deadLetter}
          UNION ALL SELECT seq, stream_id, NULL FROM ${tables.attempt}
        ) settled ORDER BY seq`,
-    );
-    expect(rows).toEqual([
-      { seq: 5, stream_id: streamId, first_stream_id: null },
-      { seq: 6, stream_id: streamId, first_stream_id: streamId },
-      { seq: 7, stream_id: streamId, first_stream_id: null },
-      { seq: 8, stream_id: old, first_stream_id: streamId },
-      { seq: 9, stream_id: old, first_stream_id: null },
-    ]);
-  });
+      );
+      expect(rows).toEqual([
+        { seq: 5, stream_id: streamId, first_stream_id: null },
+        { seq: 6, stream_id: streamId, first_stream_id: streamId },
+        { seq: 7, stream_id: streamId, first_stream_id: null },
+        { seq: 8, stream_id: old, first_stream_id: streamId },
+        { seq: 9, stream_id: old, first_stream_id: null },
+      ]);
+    },
+  );
 
-  it('may have it more than once, and further back than before', async () => {
+  it('may diverge more than once, and further back than before', async () => {
     const first = await diverged(20, 10, 25);
     const second = (await now()).incarnation;
     await store(second.streamId, range(11, 25));
@@ -294,7 +312,7 @@ describe('a stream with another history', () => {
     ]);
   });
 
-  it('is read on by whoever follows the events: nothing twice, nothing missed', async () => {
+  it('is read by a reader who follows the events without repeating or missing any', async () => {
     await diverged(10, 7, 12);
     const noFloor = (): Promise<number> => Promise.resolve(0);
     const before = await eventPage(system.pool, {}, FIRST_POSITION, 9, noFloor);
@@ -308,11 +326,11 @@ describe('a stream with another history', () => {
   });
 });
 
-describe('what a further consumer knows of lost messages', () => {
-  it('is kept under another number, and its later duplicates follow it', async () => {
+describe('the rows of a further consumer for lost messages', () => {
+  it('are kept under another number, and their later duplicates follow them', async () => {
     await createInbox(worker, 'totals');
     const tables = storeInboxTables('totals');
-    const { streamId } = await incarnationOf(worker, KEY);
+    const { streamId } = await SEKALI_LEDGER.registry.of(worker, KEY);
     await system.pool.query(
       `INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest)
        SELECT 't', 'e-' || seq, $1, seq, 0 FROM unnest(ARRAY[4, 5, 6]) AS seq`,
@@ -338,16 +356,16 @@ describe('what a further consumer knows of lost messages', () => {
   });
 });
 
-describe('where a consumer begins', () => {
+describe('the start of a consumer', () => {
   const at = (seq: number, lastSeq = 12): Parameters<typeof consumerStart>[3] => ({
     deliveredSeq: seq,
     ackFloorSeq: seq,
     stream: { firstSeq: 1, lastSeq },
   });
   const startOf = async (inbox: string, seq: number): Promise<number | undefined> =>
-    consumerStart(worker, await incarnationOf(worker, KEY), inbox, at(seq), witness);
+    consumerStart(worker, await SEKALI_LEDGER.registry.of(worker, KEY), inbox, at(seq), witness);
 
-  it('is where the incarnation does, once', async () => {
+  it('is the beginning of a new incarnation, once', async () => {
     await diverged(10, 7, 12);
     const { incarnation } = await now();
     expect(await startOf('store', 10)).toBe(8);
@@ -355,9 +373,9 @@ describe('where a consumer begins', () => {
     expect(await startOf('store', 7)).toBeUndefined();
   });
 
-  it('is before what it has acknowledged and the database does not have, where the stream does', async () => {
+  it('is the first message that it acknowledged, the database lacks and the stream has', async () => {
     published(1, 1, 12);
-    const { streamId } = await incarnationOf(worker, KEY);
+    const { streamId } = await SEKALI_LEDGER.registry.of(worker, KEY);
     await store(streamId, [1, 2, 3, 4, 6, 7, 8]);
     expect(await startOf('store', 4)).toBeUndefined();
     expect(await startOf('store', 8)).toBe(5);
@@ -365,14 +383,14 @@ describe('where a consumer begins', () => {
     expect(await startOf('store', 8)).toBeUndefined();
   });
 
-  it('is where the database ends, for one that is ahead of the stream', async () => {
+  it('is the end of the database for a consumer that is ahead of the stream', async () => {
     published(1, 1, 12);
-    const { streamId } = await incarnationOf(worker, KEY);
+    const { streamId } = await SEKALI_LEDGER.registry.of(worker, KEY);
     await store(streamId, range(1, 12));
     expect(await startOf('store', 13)).toBe(13);
   });
 
-  it('is where its own inbox ends, for a further consumer', async () => {
+  it('is the end of its own inbox for a further consumer', async () => {
     await createInbox(worker, 'totals');
     const old = await diverged(10, 7, 12);
     await system.pool.query(

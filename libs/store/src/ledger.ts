@@ -1,0 +1,43 @@
+/** Binds the library's classes to the tables of schema `sekali`. */
+import { type Ledger, SettledHorizon, StreamRegistry } from '#idempotent-consumer/postgres';
+import { inboxNames, STORE_INBOX, storeInboxTables } from './inbox-tables.js';
+
+const KEPT_HORIZON = {
+  read: `SELECT seq::float8 AS seq FROM sekali.horizon WHERE stream_id = $1`,
+  write: `
+INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)
+ON CONFLICT (stream_id) DO UPDATE SET seq = GREATEST(horizon.seq, EXCLUDED.seq)
+WHERE horizon.seq < EXCLUDED.seq`,
+};
+
+const START_HORIZON = `INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)`;
+
+/**
+ * Returns the settled horizon of a consumer's inbox. The table keeps only that of `store`. Those of further consumers
+ * may be walked, and must not be kept.
+ */
+export function horizonOf(inbox: string): SettledHorizon {
+  return new SettledHorizon(storeInboxTables(inbox), KEPT_HORIZON);
+}
+
+/** The settled horizon of the consumer `store`, which gateways read. Readers with a cursor stay below it. */
+export const STORE_HORIZON = horizonOf(STORE_INBOX);
+
+/**
+ * What the database has of a stream. All inboxes share one registry of stream incarnations.
+ *
+ * Histories are compared by what the consumer `store` has settled. A further consumer that was ahead of it notices lost
+ * messages by itself: see `setForeignAside`.
+ */
+export const SEKALI_LEDGER: Ledger = {
+  // Programs of the previous version write the identity by the column's older name, and so does this one.
+  registry: new StreamRegistry('sekali.stream', 'created'),
+  // Every message of the ledger has a row with its time of publication in one of these.
+  datedTables: ['sekali.event', 'sekali.duplicate', 'sekali.dead_letter'],
+  inboxes: async (database) => (await inboxNames(database)).map(storeInboxTables),
+  settled: (database, streamId, floor) => STORE_HORIZON.settled(database, streamId, floor),
+  otherTables: ['sekali.event'],
+  begin: async (database, streamId, seq) => {
+    await database.query(START_HORIZON, [streamId, seq]);
+  },
+};
