@@ -1,4 +1,4 @@
-/** What the linter asks for: typescript-eslint's strictest type-checked sets, and the sizes of the house rules. */
+/** The linter's rules: typescript-eslint's strictest type-checked sets, and the sizes of the house rules. */
 import eslint from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import prettier from 'eslint-config-prettier';
@@ -66,17 +66,17 @@ export default defineConfig(
         'error',
         { considerDefaultExhaustiveForUnions: true, requireDefaultForNonUnion: false },
       ],
-      // A number in a message is what the reader wants to see.
+      // Numbers in messages need no conversion.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
-      // Nest's modules are classes that hold nothing but their decorator.
+      // Nest's modules are classes that have only a decorator.
       '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
-      // Nest declares its options as classes and means object literals.
+      // Nest declares its options as classes, and expects object literals.
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
-      // Arrow functions hand on what a call returns, even nothing; loops without end are written `for (;;)`.
+      // Arrow functions may return what a call returns, also when it returns nothing.
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
-      // `noPropertyAccessFromIndexSignature` style, body['topic'], says that the name comes from outside.
+      // The style of `noPropertyAccessFromIndexSignature`, body['topic'], shows that the name comes from outside.
       '@typescript-eslint/dot-notation': 'off',
-      // Contradicts `consistent-type-assertions` where an array is known to be long enough.
+      // This rule contradicts `consistent-type-assertions` where an array is known to be long enough.
       '@typescript-eslint/non-nullable-type-assertion-style': 'off',
     },
   },
@@ -85,14 +85,15 @@ export default defineConfig(
     extends: [jest.configs['flat/recommended'], jest.configs['flat/style']],
     rules: {
       'max-lines': lines(600),
-      // A `describe` is a function too, and holds a whole file.
+      // A `describe` is a function as well, and contains a whole file.
       'max-lines-per-function': 'off',
       'jest/no-disabled-tests': 'error',
       'jest/no-focused-tests': 'error',
       'jest/no-commented-out-tests': 'error',
-      // A property of fast-check asserts inside; the rest are the specs' own checks, which expect or fail at a deadline.
+      // Properties of fast-check have assertions inside. The others are the specs' own checks, which expect or fail at
+      // a deadline.
       'jest/expect-expect': ['error', { assertFunctionNames: ASSERTIONS }],
-      // Under ESM the globals are imported.
+      // With ES modules, the globals are imported.
       'jest/prefer-importing-jest-globals': 'error',
       '@typescript-eslint/unbound-method': 'off',
     },

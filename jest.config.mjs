@@ -1,16 +1,16 @@
 /**
- * Tests run from source: swc strips the types, the mapper leads `#lib` and `.js` back to the TypeScript.
+ * Tests run from the sources: swc strips the types, and the mapper resolves `#lib` and `.js` to the TypeScript files.
  * One broker cluster and one Postgres serve the whole run (libs/testing/jest).
  */
 
-/** The slow proofs: npm run test:slow. */
+/** The slow proofs, which `npm run test:slow` runs. */
 export const SLOW = '\\.slow\\.(?:int|e2e)\\.spec\\.ts$';
 
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/apps', '<rootDir>/deploy', '<rootDir>/libs'],
   testMatch: ['**/*.spec.ts'],
-  // The test of Compose needs Docker: npm run test:compose.
+  // The test of Compose needs Docker, so `npm run test:compose` runs it.
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/deploy/compose\\.e2e\\.spec\\.ts$', SLOW],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {

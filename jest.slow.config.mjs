@@ -1,8 +1,8 @@
 /**
- * `npm run test:slow`: the slow proofs, whose names end in `.slow.int.spec.ts` and `.slow.e2e.spec.ts`.
+ * `npm run test:slow` runs the slow proofs, whose names end in `.slow.int.spec.ts` or `.slow.e2e.spec.ts`.
  *
- * They break clusters of their own and wait for them to come back. Two run at a time, as in the everyday tests: one after
- * another they took 22 minutes on two cores.
+ * They break their own clusters and wait until these are back. Two run at a time, as in the everyday tests. One after
+ * the other, they took 22 minutes on two cores.
  */
 import base, { SLOW } from './jest.config.mjs';
 

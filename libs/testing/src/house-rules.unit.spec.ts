@@ -5,7 +5,7 @@ import { importRules } from './house-rules/import-rules.js';
 import { report, type HouseRule } from './house-rules/rule.js';
 import { parseSource, readTree } from './house-rules/source-file.js';
 import { textRules } from './house-rules/text-rules.js';
-import { FOLDERS, wordRules } from './house-rules/word-rules.js';
+import { FOLDERS, LEFT_OUT, wordRules } from './house-rules/word-rules.js';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 const rules = { ...importRules, ...textRules, ...wordRules };
@@ -302,6 +302,13 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
           one(`in a comment: ${text}`, 'libs/broker/src/a.ts', `/** ${text} */\nexport const a = 1;`),
           one(`in a page: ${text}`, 'deploy/README.md', `# Title\n\n${text}\n`),
         ]),
+        one('in a file of the root', 'jest.config.mjs', '// Nobody answers.'),
+        one('in a folder of its own', 'apps/new/src/a.ts', '// Nobody answers.'),
+        one(
+          'in a comment of a migration',
+          'libs/store/src/migrations/1-a.ts',
+          '/** It is made anew. */\nconst UP = `SELECT`;',
+        ),
         one('over two lines of a comment', 'libs/broker/src/a.ts', '/**\n * It waits for so\n * long.\n */'),
         one('over two lines of a script', 'deploy/a.sh', '# They are at\n# work.'),
         one('in a message', 'libs/broker/src/a.ts', `throw new Error('nobody answers');`),
@@ -337,7 +344,13 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
         ),
         one('the system user', 'libs/local-cluster/src/a.ts', '// It runs as `nobody`.'),
         one('a verb', 'libs/broker/src/a.ts', '// Making a copy would cost more, so look it up.'),
-        one('a folder in which it is not yet in force', 'apps/elsewhere/src/a.ts', '// Nobody answers.'),
+        one('a folder of a tool', 'reports/a.md', 'Nobody answers.'),
+        one('the generated schema', 'libs/store/schema.sql', '-- Each making of a stream.'),
+        one(
+          'the SQL of a migration',
+          'libs/store/src/migrations/1-a.ts',
+          "const UP = `COMMENT ON TABLE ${name} IS 'Each making of a stream'`;",
+        ),
       ],
     },
     noPlaces: {
@@ -382,8 +395,8 @@ describe('a house rule', () => {
 describe('in this repository', () => {
   const tree = readTree(ROOT);
 
-  it.each(FOLDERS)('the rule about words reads %s', (folder) => {
-    expect(tree.some(({ path }) => path.startsWith(folder))).toBe(true);
+  it.each([...FOLDERS, ...LEFT_OUT])('the path %s of the rule about words exists', (start) => {
+    expect(tree.some(({ path }) => path.startsWith(start))).toBe(true);
   });
 
   it('the rules see the files', () => {

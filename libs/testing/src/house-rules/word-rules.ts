@@ -3,26 +3,19 @@ import ts from 'typescript';
 import type { HouseRule, Violation } from './rule.js';
 import { lineOf, walk, type SourceFile } from './source-file.js';
 
-/** The rule is in force below these paths. The others follow when their own texts keep to it. */
-export const FOLDERS: readonly string[] = [
-  'apps/bench/',
-  'apps/chaos/',
-  'apps/cli/',
-  'apps/gateway/',
-  'deploy/',
-  'libs/broker/',
-  'libs/config/',
-  'libs/contracts/',
-  'libs/idempotent-consumer/',
-  'libs/local-cluster/',
-  'libs/observability/',
-  'libs/testing/',
-  'libs/waiting/',
-  '.env.example',
-  'ARCHITECTURE.md',
-  'README.md',
-  'docker-compose.yml',
+/** The rule is in force in these folders, and in every file of the root. */
+export const FOLDERS: readonly string[] = ['.ci/', 'apps/', 'deploy/', 'libs/'];
+
+/** The rule leaves these paths out. */
+export const LEFT_OUT: readonly string[] = [
+  // The database generates it, with the comments of landed migrations.
+  'libs/store/schema.sql',
+  // npm generates it.
+  'package-lock.json',
 ];
+
+/** A landed migration never changes, so the rule does not read its SQL. */
+const MIGRATIONS = 'libs/store/src/migrations/';
 
 /** These files name the words: the rules, and the texts on which they are tried. */
 const NAMING: ReadonlySet<string> = new Set([
@@ -32,7 +25,9 @@ const NAMING: ReadonlySet<string> = new Set([
   'libs/testing/src/house-rules/word-rules.ts',
 ]);
 
-/** What to write for each of the words. A blank in a pattern is any gap between two words, also one between two lines. */
+/**
+ * What to write for each of the words. A blank in a pattern is any gap between two words, also one between two lines.
+ */
 const REPLACEMENTS: readonly (readonly [pattern: string, instead: string, where?: 'prose'])[] = [
   [
     '(?:an?|the|this|that|its|each|one|which|another|former|earlier|later|two) makings?',
@@ -112,21 +107,37 @@ export const wordRules: { readonly fieldWords: HouseRule } = {
 };
 
 function isInForce(path: string): boolean {
-  return FOLDERS.some((folder) => path.startsWith(folder)) && !NAMING.has(path);
+  const isOurs = !path.includes('/') || FOLDERS.some((folder) => path.startsWith(folder));
+  return isOurs && !LEFT_OUT.some((left) => path.startsWith(left)) && !NAMING.has(path);
 }
 
-function violationsOf({ path, text, syntax }: SourceFile): Violation[] {
-  const inText = replacedWords(text).map(({ index, word, instead }) => ({
-    path,
-    line: text.slice(0, index).split('\n').length,
-    found: arrow(word.replaceAll(/\s+(?:\*|\/\/|#)?\s*/g, ' '), instead),
-  }));
+function violationsOf(file: SourceFile): Violation[] {
+  const { path, text, syntax } = file;
+  const inText = replacedWords(path.startsWith(MIGRATIONS) ? withoutTemplates(file) : text).map(
+    ({ index, word, instead }) => ({
+      path,
+      line: text.slice(0, index).split('\n').length,
+      found: arrow(word.replaceAll(/\s+(?:\*|\/\/|#)?\s*/g, ' '), instead),
+    }),
+  );
   const inPath = nameViolation(path.replace(/^.*\//, '').replace(/\..*$/, ''), 1);
   return [
     ...(inPath === undefined ? [] : [{ path, found: inPath }]),
     ...inText,
     ...(syntax === undefined ? [] : namesIn(path, syntax.tree)),
   ];
+}
+
+/** Returns the text with blanks in place of template literals. Positions and lines stay the same. */
+function withoutTemplates({ text, syntax }: SourceFile): string {
+  let left = text;
+  if (syntax !== undefined)
+    walk(syntax.tree, (node) => {
+      if (!ts.isTemplateLiteral(node)) return;
+      const blanks = left.slice(node.getStart(), node.getEnd()).replaceAll(/[^\n]/g, ' ');
+      left = left.slice(0, node.getStart()) + blanks + left.slice(node.getEnd());
+    });
+  return left;
 }
 
 /** A name is read as its words: `waitingLine`, `WAITING_LINE` and `waiting-line` are "waiting line". */
