@@ -1,17 +1,17 @@
 /**
- * Ends a worker whose consumer is stuck, so that what supervises it starts another.
+ * Ends a worker whose consumer is stuck, so that its supervisor starts another.
  *
- * The bounds of handlers, statements and questions end whatever is known to hang. This is for what is not known. It costs
- * nothing but a redelivery: what was not acknowledged comes to another worker.
+ * The bounds on handlers, statements and requests end everything that is known to hang. These checks are for other
+ * causes. They cost only redeliveries: another worker gets the messages that were not acknowledged.
  */
 import type { PullConsumerStrategy } from '#idempotent-consumer';
 import type { Logger } from '#observability';
 
 const EVERY_MS = 5_000;
-/** A process that was paused, or a machine that slept, needs some seconds to get on again. */
+/** A process that was paused, or a machine that slept, needs some seconds to make progress again. */
 const CHECKS_MIN = 6;
 
-/** What is watched. */
+/** The part of the strategy that is checked. */
 type Watched = Pick<PullConsumerStrategy<never>, 'health'>;
 
 /** Options of `endWhenStuck`. */
@@ -26,7 +26,7 @@ interface StuckOptions {
 /**
  * Checks the consumers from now on. It calls `end` once, when one of them is stuck in six checks in a row.
  *
- * @returns what stops the checks
+ * @returns a function that stops the checks
  */
 export function endWhenStuck(
   strategy: Watched,
