@@ -9,7 +9,7 @@ import { apiKeyHash, apiKeyIdOf, newApiKeyToken } from '#contracts';
 import { insertApiKeys } from '#store';
 import { createTestSystem, waitFor, type TestSystem } from '#testing';
 import { CERTIFICATE, CERTIFICATE_KEY } from './test/certificate.js';
-import { dial, endOf } from './test/raw-socket.js';
+import { dial, endOf, readUntil } from './test/raw-socket.js';
 import { event, problemOf, RunningGateway } from './test/running-gateway.js';
 
 async function makeKey({ pool }: TestSystem): Promise<{ authorization: string }> {
@@ -199,6 +199,27 @@ describe('a request that does not come to its end', () => {
     expect(answer).toContain('application/problem+json');
     expect(elapsedMs).toBeLessThan(6_000);
     expect((await gateway.get('/health/live')).status).toBe(200);
+  });
+
+  it('is ended sooner when it has no whole head yet: a body has six times as long', async () => {
+    const system = await createTestSystem();
+    const gateway = await RunningGateway.start(
+      { ...system.environment, SEKALI_HTTP_REQUEST_MS_MAX: '18000' },
+      false,
+    );
+    const [head, body] = [dial(gateway.gateway.url), dial(gateway.gateway.url)];
+    body.write(`${HEAD}\r\n{"topic":`);
+    head.write('GET /stats HTTP/1.1\r\nHost: localhost\r\nX-A: ');
+    const answered = readUntil(body, /\r\n\r\n/);
+    const first = await Promise.race([
+      endOf(head).then(([text]) => ['head', text]),
+      answered.then(() => ['body']),
+    ]);
+    expect(first).toEqual(['head', expect.stringMatching(/^HTTP\/1\.1 408 /)]);
+    body.write(' '.repeat(91));
+    // It arrived in time, and is no JSON.
+    expect(await answered).toMatch(/^HTTP\/1\.1 400 /);
+    body.destroy();
   });
 
   it.each([

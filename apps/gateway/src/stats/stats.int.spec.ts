@@ -21,6 +21,10 @@ INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflic
 VALUES ($1, 'orders.created', 0, cardinality($2::bigint[]), 0, 0, 0, 0)
 ON CONFLICT (stream_id, topic, shard) DO UPDATE SET stored = counter.stored + EXCLUDED.stored`;
 
+const COUNT_TOPICS = `
+INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
+SELECT stream_id, topic, 0, 1, 0, 0, 0, 0 FROM sekali.stream, unnest($1::text[]) AS topic`;
+
 /** A system with a gateway, and the steps of a worker. */
 class Bench {
   private constructor(
@@ -325,11 +329,7 @@ describe('many topics', () => {
       { length: 3_000 },
       (_, n) => `t${String(n).padStart(4, '0')}.${Array(13).fill(long).join('.')}`,
     );
-    await bench.system.pool.query(
-      `INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
-       SELECT stream_id, topic, 0, 1, 0, 0, 0, 0 FROM sekali.stream, unnest($1::text[]) AS topic`,
-      [topics],
-    );
+    await bench.system.pool.query(COUNT_TOPICS, [topics]);
     const answer = await bench.gateway.get('/stats');
     expect(answer.text.length).toBeLessThan(1_000_000);
     const stats = JSON.parse(answer.text) as StatsView;
@@ -350,6 +350,23 @@ describe('many topics', () => {
     for (const path of ['?limit=0', '?cursor=x', '?topic=a', '?limit=1&limit=2']) {
       expect(problemOf(await bench.gateway.get(`/stats/topics${path}`)).status).toBe(400);
     }
+  });
+});
+
+describe('more topics than an answer may list', () => {
+  it('are cut off by their number too, however short their names are', async () => {
+    const bench = await Bench.start();
+    const topics = Array.from({ length: 1_200 }, (_, n) => `t${String(n).padStart(4, '0')}`);
+    await bench.system.pool.query(COUNT_TOPICS, [topics]);
+    const answer = await bench.gateway.get('/stats');
+    const stats = JSON.parse(answer.text) as StatsView;
+    expect(Object.keys(stats.per_topic)).toEqual(topics.slice(0, 1_000));
+    expect([stats.topics.length, stats.more_topics, stats.unique_processed]).toEqual([1_000, true, 1_200]);
+    const rest = await fetch(/^<(http[^>]+)>; rel="next"$/.exec(answer.headers.get('link') ?? '')?.[1] ?? '');
+    const page = (await rest.json()) as TopicStatsView;
+    expect([Object.keys(page.per_topic), page.more_topics]).toEqual([topics.slice(1_000), false]);
+    const most = await bench.gateway.get('/stats/topics?limit=5000');
+    expect(Object.keys((JSON.parse(most.text) as TopicStatsView).per_topic)).toHaveLength(1_000);
   });
 });
 
