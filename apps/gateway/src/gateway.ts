@@ -25,6 +25,7 @@ import { TopicBounds } from './publish/topic-bounds.js';
 import { protect } from './protections.js';
 import { RequestGate } from './request-gate.js';
 import { serverOptions } from './server-options.js';
+import { forgiveStalls } from './stalls.js';
 import { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
 
@@ -292,6 +293,7 @@ async function makeApp(
   });
   const server = app.getHttpServer();
   connectionBound(settings, logger).guard(server);
+  forgiveStalls(server);
   meetExpectations(server);
   const bodies = new JsonBodies(
     settings.SEKALI_BODY_BYTES_MAX,

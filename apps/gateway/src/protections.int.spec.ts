@@ -1,4 +1,5 @@
 /** The protections in front of the routes: rates, headers, origins, TLS, ids, and bounds on slow arrivals. */
+import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -220,6 +221,19 @@ describe('a request that does not come to its end', () => {
     // It arrived in time, and is no JSON.
     expect(await answered).toMatch(/^HTTP\/1\.1 400 /);
     body.destroy();
+  });
+
+  it('is not ended when it arrived while the gateway itself did not run', async () => {
+    const system = await createTestSystem();
+    const gateway = await RunningGateway.start({ ...system.environment, ...QUICK }, false);
+    const socket = dial(gateway.gateway.url);
+    await once(socket, 'connect');
+    // Connections are accepted in order. From then on, its time counts.
+    await gateway.get('/health/live', { headers: { connection: 'close' } });
+    socket.write('GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+    // As on a busy machine: nothing of this process runs, for longer than a head may take.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000);
+    expect((await endOf(socket))[0]).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   it.each([

@@ -6,7 +6,6 @@
  * grace period.
  */
 
-/** The time between two checks. */
 const WINDOW_MS = 5_000;
 
 /** A body that arrives and holds room. */
@@ -24,18 +23,23 @@ export class BodyPace {
   private readonly bytesMin: number;
   private timer: NodeJS.Timeout | undefined;
 
-  /** @param bytesPerSecondMin slower bodies are cut off */
-  constructor(bytesPerSecondMin: number) {
-    this.bytesMin = (bytesPerSecondMin * WINDOW_MS) / 1_000;
+  /**
+   * @param bytesPerSecondMin slower bodies are cut off
+   * @param windowMs the time between two checks
+   */
+  constructor(
+    bytesPerSecondMin: number,
+    private readonly windowMs = WINDOW_MS,
+  ) {
+    this.bytesMin = (bytesPerSecondMin * windowMs) / 1_000;
   }
 
   /** Watches a body until `leave`. A second call does nothing. */
   watch(body: PacedBody): void {
     if (this.seen.has(body)) return;
     this.seen.set(body, undefined);
-    this.timer ??= setInterval(() => {
-      this.check();
-    }, WINDOW_MS).unref();
+    // After a stall of this process, the bytes that arrived meanwhile are read first.
+    this.timer ??= setInterval(() => setImmediate(() => this.check()), this.windowMs).unref();
   }
 
   /** Stops watching a body. */
