@@ -4,7 +4,6 @@ import type { Message } from './delivery.js';
 import { failureOf, HandlerError, rootOf } from './handler-error.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Outcome } from './outcome.js';
-import { ForeignSequenceError } from './postgres/foreign-sequence.js';
 
 /** Whether the store accepts a good message: it does, it does not, or no good message is known yet. */
 export type StoreState = 'works' | 'broken' | 'unknown';
@@ -51,7 +50,7 @@ export class StoreProbe<E> {
    * Checks the store. It waits out an outage.
    *
    * @param error what the message failed with
-   * @throws `StoppedError`, `ForeignSequenceError`
+   * @throws `StoppedError`
    */
   async check(streamId: number, error: unknown): Promise<StoreState> {
     if (!this.isOn) return isOfTheMessage(error) ? 'works' : 'broken';
@@ -60,8 +59,7 @@ export class StoreProbe<E> {
     try {
       await this.gate.pass(() => this.inbox.rehearse(streamId, good), this.waitsOut());
     } catch (error) {
-      // Another history of the stream is not a defect of the store.
-      if (this.gate.isStopped(error) || error instanceof ForeignSequenceError) throw error;
+      if (this.gate.isStopped(error)) throw error;
       // An effect may have a unique constraint of its own, which knows the good message. Nothing else failed
       // before that.
       if (!isUniqueViolation(rootOf(error))) return 'broken';
