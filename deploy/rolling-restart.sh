@@ -35,6 +35,11 @@ docker compose up --detach --no-deps --wait --wait-timeout "$WAIT_SECONDS" postg
 docker compose run --rm --no-TTY --no-deps roles
 # Migrations work while programs of the previous version run.
 docker compose run --rm --no-TTY --no-deps setup
-# The number of workers stays, even when docker-compose.yml says less. Their events wait in the stream.
-recreate --scale worker="$(docker compose ps --quiet worker | wc -l)" worker
+# The number of workers stays, even when docker-compose.yml says less. After a run that ended early they are stopped.
+workers=$(docker compose ps --quiet worker | wc -l)
+[ "$workers" -gt 0 ] || workers=$(docker compose ps --all --quiet worker | wc -l)
+# All are stopped before a new one starts. Workers of two versions may not see each other's locks. Events wait in the
+# stream.
+docker compose stop worker
+recreate --scale worker="$workers" worker
 for gateway in gateway-1 gateway-2; do recreate "$gateway"; done
