@@ -11,6 +11,7 @@ import { consumerLog } from './consumer-log.js';
 import { eventDecoder } from './event-decoder.js';
 import { payloadComparison, STORE_CONSUMER } from './event-recorder.js';
 import { historyOf } from './stream-history.js';
+import { TopicBound } from './topic-bound.js';
 
 const RETRY_DELAY_MS = 1_000;
 /** Only large events reach these bounds: a thousand of 256 KiB would be a statement of 256 MB. */
@@ -40,6 +41,7 @@ export function transportOptions(
 ): WorkerTransport {
   const durableOf = (pattern: string): string =>
     pattern === STORE_CONSUMER ? settings.SEKALI_CONSUMER : pattern;
+  const topics = new TopicBound(settings, pool);
   return {
     connection,
     pool,
@@ -47,7 +49,8 @@ export function transportOptions(
     apiPrefix: settings.SEKALI_NATS_API_PREFIX,
     stream: settings.SEKALI_STREAM,
     identityKey: STREAM_IDENTITY_METADATA,
-    decode: eventDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX),
+    decode: topics.decoder(eventDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX)),
+    deciderOf: (_pattern, decider) => topics.decider(decider),
     settings: boundsOf(settings),
     durableOf,
     tablesOf: storeInboxTables,

@@ -49,12 +49,12 @@ async function streamIdOf(system: TestSystem): Promise<number> {
   return rows[0]?.stream_id ?? NaN;
 }
 
-async function giveUp(system: TestSystem, eventId: string, seq: number): Promise<void> {
+async function giveUp(system: TestSystem, eventId: string, seq: number, topic = 'orders'): Promise<void> {
   await snapshotEnds();
   await system.pool.query(
     `INSERT INTO sekali.dead_letter (stream_id, seq, topic, event_id, subject, reason, detail, body, deliveries, published_at)
-     VALUES ($1, $2, 'orders', $3, 'x', 'effect_failed', '', '', 1, now())`,
-    [await streamIdOf(system), seq, eventId],
+     VALUES ($1, $2, $4, $3, 'x', 'effect_failed', '', '', 1, now())`,
+    [await streamIdOf(system), seq, eventId, topic],
   );
 }
 
@@ -132,6 +132,14 @@ describe('a repeat of an event', () => {
     expect(await own.publish(event('a'))).toEqual({ status: 'accepted', seq: 3 });
     expect(await other.publish(event('a'))).toEqual({ status: 'duplicate', seq: 3 });
     expect(await messagesIn(system)).toBe(3);
+  });
+
+  it('is published again when it became a dead letter that is counted under no topic', async () => {
+    const system = await createTestSystem();
+    const [own, other] = await bothSee(system, ledgerOf(system));
+    await giveUp(system, 'a', 1, '(too-many)');
+    expect(await other.publish(event('a'))).toEqual({ status: 'accepted', seq: 2 });
+    expect(await own.publish(event('a'))).toEqual({ status: 'duplicate', seq: 2 });
   });
 
   it('is not mistaken for a dead letter because of another event, or another stream, under its sequence', async () => {

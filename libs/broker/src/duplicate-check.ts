@@ -235,9 +235,14 @@ function isKeptIn({ stream, fromSeq, givenUpSeqs }: Snapshot, seq: number): bool
   return seq >= fromSeq && !givenUpSeqs.has(seq);
 }
 
-/** A sequence names the same message only within one incarnation of the stream. Topic and id tell the others apart. */
+/**
+ * A sequence names the same message only within one incarnation of the stream. Topic and id tell the others apart. A
+ * dead letter that was counted without its topic, under a name in brackets, has only its id.
+ */
 function isOf({ topic, eventId, seq }: GivenUp, event: SentEvent): boolean {
-  return seq === event.seq && topic === event.topic && (eventId === null || eventId === event.eventId);
+  if (seq !== event.seq) return false;
+  if (topic.startsWith('(')) return eventId === event.eventId;
+  return topic === event.topic && (eventId === null || eventId === event.eventId);
 }
 
 const AT_ONCE = 3;

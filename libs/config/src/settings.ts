@@ -230,6 +230,9 @@ export const workerFields = {
     'Deliveries after which a message that a worker may have died over is processed alone',
   ),
   SEKALI_ATTEMPTS_MAX: integer(1, 100, 3).describe('Attempts alone before a message becomes a dead letter'),
+  SEKALI_STORED_TOPICS_MAX: integer(1, 2_000_000, 100_000).describe(
+    'Number of topics, with those of direct producers; events of more become dead letters. Keep it above `SEKALI_TOPICS_MAX`',
+  ),
 };
 
 /** `sekali up`. */

@@ -29,7 +29,7 @@ export { grantRights, GrantsError, ROLES, type Program } from './grants.js';
 export { createInbox, STORE_INBOX, storeInboxTables } from './inbox-tables.js';
 export { runMigrations } from './migration-run.js';
 export { knownIdentity, streamNames } from './known-streams.js';
-export { knownTopics } from './known-topics.js';
+export { countTopics, knownTopics, topicsKnownAmong } from './known-topics.js';
 export { SEKALI_LEDGER } from './ledger.js';
 export { ensurePartitions } from './partitions.js';
 export { areStored, givenUpAmong, givenUpFrom, type DeadLetterName } from './published-events.js';

@@ -23,6 +23,7 @@ import { type TestSystem, waitFor } from '#testing';
 import { eventDecoder } from '../event-decoder.js';
 import { newEvent, payloadComparison, STORE_CONSUMER } from '../event-recorder.js';
 import { historyOf } from '../stream-history.js';
+import { TopicBound } from '../topic-bound.js';
 
 /** The options of a consumer that a test may change. */
 export interface ConsumerFixtureOptions {
@@ -75,13 +76,16 @@ export async function startConsumer(
   };
   const gate = new OutageGate(observe);
   const inbox = new Inbox(pool, storeInboxTables(STORE_CONSUMER), effectWith(options.afterStoring));
-  const decode = eventDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX);
+  const topics = new TopicBound(settings, pool);
+  const decode = topics.decoder(
+    eventDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX),
+  );
   const consumer = new IdempotentConsumer(
     {
       connection,
       moveTo: (broker, signal) => movable.moveTo(broker, signal),
       durable: durableOf(connection, settings, new BrokerWatch(movable)),
-      processor: new BatchProcessor(inbox, decode, gate, bounds, observe),
+      processor: topics.decider(new BatchProcessor(inbox, decode, gate, bounds, observe)),
       gate,
       history: historyOf(settings, { connection, pool, inbox: STORE_CONSUMER, logger: SILENT }),
       recreate: options.recreate ?? (() => Promise.reject(new Error('this consumer may not be created'))),
