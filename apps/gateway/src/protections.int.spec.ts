@@ -218,7 +218,7 @@ describe('a request that does not come to its end', () => {
     ]);
     expect(first).toEqual(['head', expect.stringMatching(/^HTTP\/1\.1 408 /)]);
     body.write(' '.repeat(91));
-    // It arrived in time, and is no JSON.
+    // It arrived in time, and is not JSON.
     expect(await answered).toMatch(/^HTTP\/1\.1 400 /);
     body.destroy();
   });

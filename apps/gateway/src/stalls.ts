@@ -28,15 +28,15 @@ export class Stalls {
     if (this.stalls.length > STALLS_MAX) this.stalls.shift();
   }
 
-  /** The stalls that something has met which began `ms` ago, not counting the stalls. */
-  metWithin(ms: number): number {
+  /** How long the process stalled during the last `ms` in which it ran. */
+  duringLast(ms: number): number {
     this.tick();
-    let metMs = 0;
+    let stalledMs = 0;
     for (const stall of this.stalls.toReversed()) {
-      if (stall.endedAtMs < this.tickedAtMs - ms - metMs) break;
-      metMs += stall.ms;
+      if (stall.endedAtMs < this.tickedAtMs - ms - stalledMs) break;
+      stalledMs += stall.ms;
     }
-    return metMs;
+    return stalledMs;
   }
 }
 
@@ -57,6 +57,6 @@ export function forgiveStalls(server: Server): void {
   for (const name of ['headersTimeout', 'requestTimeout'] as const) {
     const ms = server[name];
     // Node reads it at each check.
-    Object.defineProperty(server, name, { get: () => ms + Math.ceil(stalls.metWithin(ms)) });
+    Object.defineProperty(server, name, { get: () => ms + Math.ceil(stalls.duringLast(ms)) });
   }
 }

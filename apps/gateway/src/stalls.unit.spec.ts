@@ -29,14 +29,14 @@ describe('stalls', () => {
     clock.runs(50);
     clock.passes(190);
     clock.runs(5);
-    expect(clock.stalls.metWithin(10_000)).toBe(0);
+    expect(clock.stalls.duringLast(10_000)).toBe(0);
   });
 
   it('are known at once, before the next tick', () => {
     const clock = new Clock();
     clock.runs(10);
     clock.stops(5_100);
-    expect(clock.stalls.metWithin(1_000)).toBe(5_000);
+    expect(clock.stalls.duringLast(1_000)).toBe(5_000);
   });
 
   it('count as long as what began before them has run for no longer than was asked for', () => {
@@ -45,10 +45,10 @@ describe('stalls', () => {
     clock.runs(4);
     clock.passes(3_100);
     clock.runs(5);
-    expect(clock.stalls.metWithin(1_000)).toBe(8_000);
+    expect(clock.stalls.duringLast(1_000)).toBe(8_000);
     clock.runs(3);
-    expect(clock.stalls.metWithin(1_000)).toBe(3_000);
+    expect(clock.stalls.duringLast(1_000)).toBe(3_000);
     clock.runs(4);
-    expect(clock.stalls.metWithin(1_000)).toBe(0);
+    expect(clock.stalls.duringLast(1_000)).toBe(0);
   });
 });

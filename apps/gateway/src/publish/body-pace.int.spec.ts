@@ -21,19 +21,19 @@ it('the pace of a body counts what arrived while this process did not run', asyn
   receiver.on('data', (chunk: Buffer) => (bytes += chunk.length));
   const pace = new BodyPace((SENT_BYTES / 2 / WINDOW_MS) * 1_000, WINDOW_MS);
   const end = new Promise<string>((resolve) => {
-    let looks = 0;
+    let readings = 0;
     pace.watch({
       get arrived() {
-        looks += 1;
-        if (looks === 1) {
+        readings += 1;
+        if (readings === 1) {
           // Behind its first check, the bytes of the second window arrive during a stall.
           setImmediate(() => {
             sender.write(Buffer.alloc(SENT_BYTES));
             stall(3 * WINDOW_MS);
           });
         }
-        // The second check looks twice when it is content.
-        if (looks === 3) resolve('kept');
+        // The second check reads twice when it is content.
+        if (readings === 3) resolve('kept');
         return bytes;
       },
       cutOff: () => resolve('cut off'),
