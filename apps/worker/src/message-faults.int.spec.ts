@@ -28,22 +28,22 @@ describe('a defect of the store', () => {
   });
 });
 
-describe('a store that discards the ids of what it is tried with', () => {
-  it('is waited for: it is no other history of the stream', async () => {
-    await start();
-    await send(3);
-    await ledgerBecomes(system, ledgerOf(3));
-    await sql(
+describe('a store that discards the ids of a rehearsal', () => {
+  it('is waited for, and does not look like another history of the stream', async () => {
+    await store.start();
+    await store.send(3);
+    await ledgerBecomes(store, ledgerOf(3));
+    await store.sql(
       `CREATE FUNCTION sekali.discard() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN IF NEW.event_id LIKE 'rehearsal-%' THEN RETURN NULL; END IF; RETURN NEW; END $$`,
       'CREATE TRIGGER discard BEFORE INSERT ON sekali.event_key FOR EACH ROW EXECUTE FUNCTION sekali.discard()',
     );
-    await addTrigger(`RAISE EXCEPTION 'not this one'`, `NEW.event_id LIKE 'bad%'`);
-    await send(1, 'bad');
-    await expectNothingGivenUp();
-    await sql('DROP TRIGGER discard ON sekali.event_key');
-    await ledgerBecomes(system, ledgerOf(3, 0, 0, 1));
-    expect((await system.pool.query('SELECT FROM sekali.stream')).rowCount).toBe(1);
+    await store.addTrigger(`RAISE EXCEPTION 'not this one'`, `NEW.event_id LIKE 'bad%'`);
+    await store.send(1, 'bad');
+    await expectNothingGivenUp(store);
+    await store.sql('DROP TRIGGER discard ON sekali.event_key');
+    await ledgerBecomes(store, ledgerOf(3, 0, 0, 1));
+    expect((await store.pool.query('SELECT FROM sekali.stream')).rowCount).toBe(1);
   });
 });
 

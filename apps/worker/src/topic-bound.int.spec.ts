@@ -1,4 +1,4 @@
-/** Topics are bounded for whoever publishes: beyond the bound, events of new topics are dead letters that are counted. */
+/** Beyond the bound on topics, an event of a new topic is a dead letter, from a direct producer too. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestSystem, type TestSystem } from '#testing';
 import {

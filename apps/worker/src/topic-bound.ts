@@ -1,5 +1,13 @@
+import { topicError, topicOf } from '#contracts';
+import type { WorkerSettings } from '#config';
+import type { Decider, Decoder, Delivery } from '#idempotent-consumer';
+import { countTopics, type Queryable, topicsKnownAmong } from '#store';
+
+/** Under which dead letters are counted whose topic would be one too many. No event can have such a topic. */
+export const TOO_MANY_TOPICS = '(too-many)';
+
 /**
- * Bounds the topics that are stored, whoever publishes them. Each costs rows and memory for ever.
+ * Bounds the topics that are stored, with those of direct producers. Each costs rows and memory for ever.
  *
  *   known here ────────────────────────────────────▶ stored
  *   known to the database, or there is room for it ─▶ stored, and known here
@@ -11,15 +19,6 @@
  *
  * While the database does not answer, every topic passes. Its events are stored when the database is back.
  */
-import { topicError, topicOf } from '#contracts';
-import type { WorkerSettings } from '#config';
-import type { Decider, Decoder, Delivery } from '#idempotent-consumer';
-import { countTopics, type Queryable, topicsKnownAmong } from '#store';
-
-/** Under which dead letters are counted whose topic would be one too many. No event can have such a topic. */
-export const TOO_MANY_TOPICS = '(too-many)';
-
-/** See the head of this file. */
 export class TopicBound {
   /** Subjects, so that no topic has to be cut out of one. */
   private readonly known = new Set<string>();
