@@ -32,6 +32,7 @@ const TITLES = {
   'invalid-events': 'Events are invalid; nothing was published',
   'unsupported-type': 'The body has another type than JSON',
   'too-large': 'The request is too large',
+  'tiny-chunks': 'The body arrives in tiny chunks',
   'too-slow': 'The body arrives too slowly',
   'wrong-host': 'This gateway does not serve the host',
   'no-key': 'An API key is needed',

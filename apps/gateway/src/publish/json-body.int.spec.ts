@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createTestSystem, waitFor } from '#testing';
-import { hasRoomForBody } from '../test/raw-socket.js';
+import { dial, endOf, hasRoomForBody, rawAnswer, readUntil } from '../test/raw-socket.js';
 import { event, problemOf, RunningGateway } from '../test/running-gateway.js';
 
 /** A gateway takes this much in one request, but does not have room for two of them. */
@@ -81,5 +81,30 @@ describe('request bodies', () => {
     }
     expect([...statuses].sort()).toStrictEqual([400, 422]);
     expect((await gateway.publish(LARGE)).status).toBe(202);
+  });
+
+  it('may come in chunks of a few bytes, and not in thousands of tiny ones', async () => {
+    const { environment } = await createTestSystem();
+    const gateway = await RunningGateway.start(environment);
+    const send = (text: string, bytes: number): Socket => {
+      const socket = dial(gateway.gateway.url);
+      sockets.push(socket);
+      const chunks: string[] = [];
+      for (let at = 0; at < text.length; at += bytes) {
+        const chunk = text.slice(at, at + bytes);
+        chunks.push(`${chunk.length.toString(16)}\r\n${chunk}\r\n`);
+      }
+      socket.write(
+        'POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n' +
+          `Transfer-Encoding: chunked\r\n\r\n${chunks.join('')}0\r\n\r\n`,
+      );
+      return socket;
+    };
+    const text = JSON.stringify(Array.from({ length: 200 }, (_, n) => event(`chunked-${n}`)));
+    expect(await readUntil(send(text, 20), /\r\n\r\n/)).toContain('HTTP/1.1 202 ');
+    expect(await readUntil(send(JSON.stringify(event('chunked')), 1), /\r\n\r\n/)).toContain('HTTP/1.1 202 ');
+    const [refusal] = await endOf(send(text, 1));
+    expect(rawAnswer(refusal)).toMatchObject({ status: 400, headers: { connection: 'close' } });
+    expect(refusal).toContain('urn:sekali:problem:tiny-chunks');
   });
 });

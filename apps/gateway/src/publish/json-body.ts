@@ -3,7 +3,8 @@
  *
  *   arriving ─last byte─▶ JsonBody ─release()─▶ read ─answered─▶ gone
  *      ├─no room─▶ the rest is discarded ─last byte─▶ 503
- *      └─too slow─▶ 408, and the connection is closed
+ *      ├─too slow─▶ 408, and the connection is closed
+ *      └─in tiny chunks─▶ 400, and the connection is closed
  *
  * A large body takes room (body-room.ts) from its first bytes on. Otherwise many at the same moment could exceed any
  * bound. A refused body is still read to its end: a client that is still sending when the connection closes never sees
@@ -26,6 +27,13 @@ const ANSWER_BYTES_PER_EVENT = 256;
 const NAME_BYTES_PER_EVENT = 2_048;
 /** How long a client may take to read an answer that takes room. */
 const ANSWER_MS_MAX = 30_000;
+
+/**
+ * Chunks of a body that may have any size; after that, they must have some bytes on average. Each costs 2 µs, so a
+ * megabyte in chunks of one byte would occupy the gateway for two seconds.
+ */
+const TINY_CHUNKS_MAX = 1_000;
+const CHUNK_BYTES_MIN = 16;
 
 /** The body of a request, with the room that it and its answer take. */
 export class JsonBody {
@@ -134,6 +142,7 @@ export class JsonBodies {
 class Arrival implements PacedBody {
   private bytes: BodyBytes | undefined;
   arrived = 0;
+  private chunks = 0;
 
   constructor(
     private readonly payload: NodeJS.ReadableStream,
@@ -167,8 +176,11 @@ class Arrival implements PacedBody {
 
   private readonly onData = (chunk: Buffer): void => {
     this.arrived += chunk.length;
+    this.chunks += 1;
     if (this.arrived > this.bytesMax) {
       this.end(tooLarge());
+    } else if (this.chunks > TINY_CHUNKS_MAX && this.arrived < this.chunks * CHUNK_BYTES_MIN) {
+      this.end(tinyChunks());
     } else if (this.bytes !== undefined && this.share.growTo(this.arrived)) {
       this.bytes.add(chunk);
       if (this.share.isLarge) this.pace.watch(this);
@@ -217,6 +229,11 @@ function encodingRefusal(request: FastifyRequest): ProblemError | undefined {
   if (encoding.trim().toLowerCase() === 'identity') return undefined;
   const detail = `Content-Encoding ${encoding.slice(0, 50)} is not accepted: send the body uncompressed (identity).`;
   return new ProblemError(problem('unsupported-type', 415, detail), { 'accept-encoding': 'identity' });
+}
+
+function tinyChunks(): ProblemError {
+  const detail = `The body arrives in chunks of fewer than ${CHUNK_BYTES_MIN} bytes; nothing of it was published. Send larger ones, or a Content-Length.`;
+  return new ProblemError(problem('tiny-chunks', 400, detail), { connection: 'close' });
 }
 
 function tooLarge(): Error {
