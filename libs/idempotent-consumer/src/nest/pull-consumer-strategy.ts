@@ -4,12 +4,12 @@ import { lastValueFrom, type Observable, throwError } from 'rxjs';
 import { BatchProcessor } from '../batch-processor.js';
 import { IdempotentConsumer } from '../consumer.js';
 import type { Effect, EventEffect } from '../effect.js';
-import { DurableConsumer } from '../jetstream/durable-consumer.js';
+import { type ConsumerState, DurableConsumer } from '../jetstream/durable-consumer.js';
 import type { ConsumerHealth } from '../health.js';
 import { OptionsError } from '../options-error.js';
 import { OutageGate } from '../outage-gate.js';
 import { Inbox } from '../postgres/inbox.js';
-import { readingOf } from '../reading.js';
+import { filteredOut, readingOf, subjectsOf } from '../reading.js';
 import { BatchContext } from './batch-context.js';
 import { InboxContext } from './inbox-context.js';
 import type { OncePerEventOptions } from './once-per-event.js';
@@ -156,8 +156,9 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     reading: OncePerEventOptions,
   ): IdempotentConsumer {
     const { connection, pool, settings, stream, identityKey, historyOf, prepare } = this.pullOptions;
-    const { replyPrefix, apiPrefix } = this.pullOptions;
-    const decode = readingOf(this.pullOptions.decode, reading);
+    const { replyPrefix, apiPrefix, subjectPrefix } = this.pullOptions;
+    const subjects = subjectsOf(reading, subjectPrefix);
+    const decode = readingOf(this.pullOptions.decode, { ...reading, subjects });
     const observe = this.pullOptions.observerOf(name);
     const history = historyOf(name, { leavesGaps: reading.onUnmatched === 'ack' });
     const gate = new OutageGate(observe);
@@ -188,19 +189,36 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
         processor: deciderOf(name, new BatchProcessor(inbox, decode, gate, settings, observe)),
         gate,
         history: {
-          startOf: (incarnation, consumer) => history.startOf(incarnation, consumer),
+          startOf: (incarnation, consumer) => {
+            refuseOtherFilter(this.pullOptions.durableOf(name), subjects, consumer);
+            return history.startOf(incarnation, consumer);
+          },
           started: (incarnation, seq) => history.started(incarnation, seq),
           incarnation: async (stream, foreign) => {
             await prepare(name);
             return history.incarnation(stream, foreign);
           },
         },
-        recreate: () => this.pullOptions.recreate(name),
+        recreate: () => this.pullOptions.recreate(name, subjects),
         observe,
       },
       settings,
     );
   }
+}
+
+/** An existing consumer keeps its filter when its handler gets other subjects. The handler would silently miss some. */
+function refuseOtherFilter(
+  durable: string,
+  subjects: readonly string[],
+  { filters = [] }: ConsumerState,
+): void {
+  const missed = filteredOut(subjects, filters);
+  if (missed.length === 0) return;
+  throw new Error(
+    `consumer ${durable} has the filter ${filters.join(', ')}, and its handler is for ${missed.join(', ')} as well: ` +
+      'delete the consumer; it is created again with the subjects of the handler, and begins where the inbox ends',
+  );
 }
 
 /** Passes an error of a handler on unchanged. The application needs it as a global filter. */
