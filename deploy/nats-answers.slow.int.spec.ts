@@ -80,6 +80,16 @@ const publishes: Record<string, Question[]> = {
   })),
   'that the batch has a gap': event('', () => ({ 'Nats-Batch-Id': nuid.next(), 'Nats-Batch-Sequence': '7' })),
 };
+const payments: Record<string, Question[]> = {
+  'what its consumer is': ask('CONSUMER.INFO.EVENTS.balances', ''),
+  'that there is no payment': ask('CONSUMER.MSG.NEXT.EVENTS.balances', '{"batch":1,"no_wait":true}'),
+  'that its pull is wrong': ask('CONSUMER.MSG.NEXT.EVENTS.balances', '{"batch":-1}'),
+  'that its pull is over, after a heartbeat': ask(
+    'CONSUMER.MSG.NEXT.EVENTS.balances',
+    '{"batch":1,"expires":500000000,"idle_heartbeat":100000000}',
+  ),
+  'that its consumer cannot begin again there': ask('CONSUMER.RESET.EVENTS.balances', '{"not":"known"}'),
+};
 const settings = { name: 'EVENTS', subjects: ['events.>'] };
 const definitions: Record<string, Question[]> = {
   'that the stream is another': ask('STREAM.CREATE.EVENTS', JSON.stringify(settings)),
@@ -112,6 +122,7 @@ const QUESTIONS: Record<User, Record<string, Question[]>> = {
     'that nothing is to be changed': ask('STREAM.UPDATE.EVENTS', '{}'),
   },
   monitoring: inspections,
+  accounts: { ...inspections, ...payments },
   recovery: {
     ...inspections,
     'that it does not delete like this': ask('CONSUMER.DELETE.EVENTS.store', '{"a":1}'),
@@ -131,6 +142,11 @@ beforeAll(async () => {
     // A delivery to an administrative address is repeated after this.
     SEKALI_ACK_WAIT_MS: '5000',
   });
+  await startApp(
+    'accounts',
+    { ...cluster.environmentOf('setup'), SEKALI_POSTGRES_URL: postgresUrl },
+    { program: 'src/prepare.js' },
+  );
   for (const user of USERS) {
     connections.set(user, await connectBroker(cluster.addressOf(user), { waitForFirst: false }));
   }
@@ -176,6 +192,9 @@ async function fingerprint(): Promise<object> {
   const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
   const stream = await api.streams.info('EVENTS', { deleted_details: true });
   const consumer = await api.consumers.info('EVENTS', 'store');
+  const balances = await (
+    await jetStreamApi(as('accounts'), ANSWER_MS_MAX)
+  ).consumers.info('EVENTS', 'balances');
   const { first_seq: first, last_seq: last, messages, consumer_count: consumers } = stream.state;
   return {
     created: stream.created,
@@ -189,6 +208,12 @@ async function fingerprint(): Promise<object> {
       config: consumer.config,
       paused: consumer.paused === true,
       ackFloor: consumer.ack_floor.stream_seq,
+    },
+    balances: {
+      created: balances.created,
+      config: balances.config,
+      paused: balances.paused === true,
+      delivered: balances.delivered.stream_seq,
     },
   };
 }
