@@ -72,7 +72,8 @@ function payment(number: number, messageId = `payment:${number}`): Sending {
 /** Payments in order, each followed by what else comes with its number: repeats, events of others, and wrong payments. */
 function sendings(from: number, to: number): Sending[] {
   return Array.from({ length: to - from }, (_, index) => from + index).flatMap((number) => {
-    const repeats = Math.floor(((number + 1) * REPEATS) / PAYMENTS) - Math.floor((number * REPEATS) / PAYMENTS);
+    const repeats =
+      Math.floor(((number + 1) * REPEATS) / PAYMENTS) - Math.floor((number * REPEATS) / PAYMENTS);
     const repeated = Math.floor(number / 2);
     const wrong = { ...payment(number, `wrong:${number}`), id: `wrong-${number}`, payload: { account: 'a' } };
     return [
@@ -88,7 +89,10 @@ async function send({ topic, id, messageId, payload }: Sending): Promise<void> {
   const named = headers();
   named.set('Nats-Msg-Id', messageId);
   const body = { topic, event_id: id, timestamp: '2026-11-22T10:00:00Z', source: 'test', payload };
-  const ack = await producer.request(`events.${topic}`, JSON.stringify(body), { headers: named, timeout: 10_000 });
+  const ack = await producer.request(`events.${topic}`, JSON.stringify(body), {
+    headers: named,
+    timeout: 10_000,
+  });
   expect(ack.json()).toMatchObject({ stream: 'EVENTS' });
 }
 

@@ -59,7 +59,12 @@ afterAll(async () => {
 });
 
 /** Publishes an event, like a producer. @param messageId another one where the brokers must not know the event again */
-async function send(topic: string, id: string, payload: unknown, messageId = `${topic}:${id}`): Promise<void> {
+async function send(
+  topic: string,
+  id: string,
+  payload: unknown,
+  messageId = `${topic}:${id}`,
+): Promise<void> {
   const named = headers();
   named.set('Nats-Msg-Id', messageId);
   const body = { event_id: id, timestamp: '2026-11-22T10:00:00Z', source: 'test', payload };
@@ -93,10 +98,12 @@ describe('the accounts', () => {
     await send('payments.card', 'p2', { account: 'bob', amount: -7, note: 'a refund' });
     await send('orders.created', 'o1', { account: 'ada', amount: 1_000 });
     await settled();
-    expect(await rows('SELECT account, amount::int, payments::int FROM accounts.balance ORDER BY 1')).toEqual([
-      { account: 'ada', amount: 540, payments: 2 },
-      { account: 'bob', amount: -7, payments: 1 },
-    ]);
+    expect(await rows('SELECT account, amount::int, payments::int FROM accounts.balance ORDER BY 1')).toEqual(
+      [
+        { account: 'ada', amount: 540, payments: 2 },
+        { account: 'bob', amount: -7, payments: 1 },
+      ],
+    );
     expect(await rows('SELECT topic, event_id FROM accounts_inbox.balances_duplicate')).toEqual([
       { topic: 'payments.card', event_id: 'p1' },
     ]);
@@ -108,7 +115,9 @@ describe('the accounts', () => {
     await system.connection.request(`${system.subjectPrefix}.payments.card`, '{', { timeout: 5_000 });
     await settled();
     expect(
-      await rows('SELECT topic, event_id, reason, detail FROM accounts_inbox.balances_dead_letter ORDER BY seq'),
+      await rows(
+        'SELECT topic, event_id, reason, detail FROM accounts_inbox.balances_dead_letter ORDER BY seq',
+      ),
     ).toEqual([
       {
         topic: 'payments.card',

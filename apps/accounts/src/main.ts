@@ -9,7 +9,7 @@ import type { MicroserviceOptions } from '@nestjs/microservices';
 import { brokerAddress, connectBroker } from '#broker';
 import { readAccountsSettings } from '#config';
 import { connectionsNeeded, ErrorPassage } from '#idempotent-consumer';
-import { createLogger, giveLifeSigns, NestLogger } from '#observability';
+import { createLogger, endWhenHung, giveLifeSigns, NestLogger } from '#observability';
 import { createPool } from '#postgres';
 import { AccountsModule } from './accounts.module.js';
 import { endWith, stopOnSignal } from './ending.js';
@@ -38,6 +38,7 @@ async function main(): Promise<void> {
   await app.listen();
   process.send?.({ type: 'ready' });
   giveLifeSigns();
+  endWhenHung('accounts');
   logger.info('ready');
 }
 

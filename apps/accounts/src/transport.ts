@@ -23,7 +23,7 @@ export function createTransport(
     pool,
     stream: settings.SEKALI_STREAM,
     subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
-    inboxPrefix: settings.SEKALI_NATS_REPLY_PREFIX,
+    replyPrefix: settings.SEKALI_NATS_REPLY_PREFIX,
     apiPrefix: settings.SEKALI_NATS_API_PREFIX,
     ...inboxesOf(settings, connection, pool),
     decode: payloadDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX),

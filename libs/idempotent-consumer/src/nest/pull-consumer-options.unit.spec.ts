@@ -71,8 +71,14 @@ describe('a wrong option of consumers', () => {
     [[handler('a', { subjects: ['x.>', '>.x'] })], [/^handler "a": ">\.x" is not a valid subject pattern/]],
     [[handler('a', { subjects: [] })], [/^handler "a": subjects is empty/]],
     [[handler('a', { subjects: ['x.>', 'x.y'] })], [/^handler "a": subjects "x\.>" and "x\.y" overlap/]],
-    [[handler('a', { subjects: ['x.*.z', 'x.y.*'] })], [/^handler "a": subjects "x\.\*\.z" and "x\.y\.\*" overlap/]],
-    [[handler('a', { subjects: ['x', 'x.>', 'x.*', 'y.z'] })], [/^handler "a": subjects "x\.>" and "x\.\*" overlap/]],
+    [
+      [handler('a', { subjects: ['x.*.z', 'x.y.*'] })],
+      [/^handler "a": subjects "x\.\*\.z" and "x\.y\.\*" overlap/],
+    ],
+    [
+      [handler('a', { subjects: ['x', 'x.>', 'x.*', 'y.z'] })],
+      [/^handler "a": subjects "x\.>" and "x\.\*" overlap/],
+    ],
     [[handler('a.b')], [/^"a\.b" cannot name a durable consumer/, /^"a\.b" cannot name an inbox/]],
   ])('is reported for these handlers: %j', (handlers, sentences) => {
     expect(problemsWith(complete(required()), handlers)).toEqual(
