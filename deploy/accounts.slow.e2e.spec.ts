@@ -10,7 +10,7 @@ import { type NatsUser, SecuredCluster } from './test/secured-cluster.js';
 import { type DatabaseUser, SecuredPostgres } from './test/secured-postgres.js';
 
 const MINUTE_MS = 60_000;
-jest.setTimeout(4 * MINUTE_MS);
+jest.setTimeout(2 * MINUTE_MS);
 
 const PAYMENTS = 4_000;
 const REPEATS = 0.3 * PAYMENTS;
