@@ -86,7 +86,7 @@ async function settled(): Promise<void> {
 }
 
 async function rows(query: string): Promise<unknown[]> {
-  return (await system.pool.query(query)).rows;
+  return (await system.pool.query<Record<string, unknown>>(query)).rows;
 }
 
 describe('the accounts', () => {

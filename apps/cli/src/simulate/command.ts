@@ -132,11 +132,7 @@ async function simulate(
   signal: AbortSignal,
 ): Promise<SimulationResult> {
   const seed = options.seed ?? randomInt(2_147_483_647);
-  const run =
-    options.run ??
-    `${Date.now().toString(36)}${randomInt(36 ** 4)
-      .toString(36)
-      .padStart(4, '0')}`;
+  const run = options.run ?? newRunName();
   const repeats = Math.round(options.events * options.duplicates);
   const { events, topics, topicPrefix, source, batch, concurrency, rate, via, pastWindow = false } = options;
   const progress = new Progress('sending', events + repeats, 'events');
@@ -195,6 +191,12 @@ async function openProducer(
     inFlightMax,
     waitingMax: options.batch * options.concurrency,
   });
+}
+
+function newRunName(): string {
+  return `${Date.now().toString(36)}${randomInt(36 ** 4)
+    .toString(36)
+    .padStart(4, '0')}`;
 }
 
 /** A number follows it in every topic. */

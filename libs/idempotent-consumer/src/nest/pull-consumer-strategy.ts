@@ -10,6 +10,7 @@ import { OptionsError } from '../options-error.js';
 import { OutageGate } from '../outage-gate.js';
 import { Inbox } from '../postgres/inbox.js';
 import { filteredOut, readingOf, subjectsOf } from '../reading.js';
+import type { StreamHistory } from '../stream-history.js';
 import { BatchContext } from './batch-context.js';
 import { InboxContext } from './inbox-context.js';
 import type { OncePerEventOptions } from './once-per-event.js';
@@ -155,12 +156,11 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     effect: Effect<E> | EventEffect<E>,
     reading: OncePerEventOptions,
   ): IdempotentConsumer {
-    const { connection, pool, settings, stream, identityKey, historyOf, prepare } = this.pullOptions;
+    const { connection, pool, settings, stream, identityKey } = this.pullOptions;
     const { replyPrefix, apiPrefix, subjectPrefix } = this.pullOptions;
     const subjects = subjectsOf(reading, subjectPrefix);
     const decode = readingOf(this.pullOptions.decode, { ...reading, subjects });
     const observe = this.pullOptions.observerOf(name);
-    const history = historyOf(name, { leavesGaps: reading.onUnmatched === 'ack' });
     const gate = new OutageGate(observe);
     const { deciderOf } = this.pullOptions;
     const { handlerMsMax } = settings;
@@ -188,22 +188,33 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
         ),
         processor: deciderOf(name, new BatchProcessor(inbox, decode, gate, settings, observe)),
         gate,
-        history: {
-          startOf: (incarnation, consumer) => {
-            refuseOtherFilter(this.pullOptions.durableOf(name), subjects, consumer);
-            return history.startOf(incarnation, consumer);
-          },
-          started: (incarnation, seq) => history.started(incarnation, seq),
-          incarnation: async (stream, foreign) => {
-            await prepare(name);
-            return history.incarnation(stream, foreign);
-          },
-        },
+        history: this.historyOf(name, reading, subjects),
         recreate: () => this.pullOptions.recreate(name, subjects),
         observe,
       },
       settings,
     );
+  }
+
+  /** The history of a consumer, with what has to be true before each session. */
+  private historyOf(
+    name: string,
+    { onUnmatched }: OncePerEventOptions,
+    subjects: readonly string[],
+  ): StreamHistory {
+    const { historyOf, prepare, durableOf } = this.pullOptions;
+    const history = historyOf(name, { leavesGaps: onUnmatched === 'ack' });
+    return {
+      startOf: (incarnation, consumer) => {
+        refuseOtherFilter(durableOf(name), subjects, consumer);
+        return history.startOf(incarnation, consumer);
+      },
+      started: (incarnation, seq) => history.started(incarnation, seq),
+      incarnation: async (stream, foreign) => {
+        await prepare(name);
+        return history.incarnation(stream, foreign);
+      },
+    };
   }
 }
 
