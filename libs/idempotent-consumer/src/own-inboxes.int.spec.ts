@@ -275,8 +275,8 @@ describe('a handler that is for a part of the stream', () => {
     const inboxes = ownInboxes(placeOn(system.pool));
     const create = (): Promise<void> => inboxes.recreate('event', [`${system.subjectPrefix}.payments.>`]);
     await Promise.all([create(), create()]);
-    await sendOn('orders', ...ids(1, 5));
     await sendOn('payments.card', ...ids(6, 10));
+    await sendOn('orders', ...ids(1, 5));
     await startFor('payments.>');
     await nothingUnsettled('event');
     const info = (): ReturnType<typeof manager.consumers.info> =>
