@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Msg, type MsgHdrs, headers, nuid } from '@nats-io/nats-core';
-import { connectBroker, jetStreamApi } from '#broker';
+import { connectBroker, type ConsumerInfo, jetStreamApi } from '#broker';
 import { createTestSystem, startApp, waitFor, type BrokerConnection } from '#testing';
 import { ACKNOWLEDGEMENTS, ADMINISTRATIVE_REQUESTS } from './test/administrative-requests.js';
 import { type NatsUser, SecuredCluster } from './test/secured-cluster.js';
@@ -152,6 +152,7 @@ beforeAll(async () => {
   }
   // The first message is empty. The worst requests accept an empty message.
   for (let seq = 1; seq <= MESSAGES; seq += 1) await publish(seq === 1 ? '' : 'not an event');
+  await settlePayment();
 }, START_MS_MAX);
 
 afterAll(async () => {
@@ -192,9 +193,7 @@ async function fingerprint(): Promise<object> {
   const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
   const stream = await api.streams.info('EVENTS', { deleted_details: true });
   const consumer = await api.consumers.info('EVENTS', 'store');
-  const balances = await (
-    await jetStreamApi(as('accounts'), ANSWER_MS_MAX)
-  ).consumers.info('EVENTS', 'balances');
+  const balances = await inspectBalances();
   const { first_seq: first, last_seq: last, messages, consumer_count: consumers } = stream.state;
   return {
     created: stream.created,
@@ -213,7 +212,8 @@ async function fingerprint(): Promise<object> {
       created: balances.created,
       config: balances.config,
       paused: balances.paused === true,
-      delivered: balances.delivered.stream_seq,
+      // A consumer that begins again has settled nothing.
+      settled: balances.ack_floor.consumer_seq,
     },
   };
 }
@@ -251,6 +251,31 @@ async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
     if (JSON.stringify(led) === JSON.stringify(leading)) return;
   }
   expect(leading).toEqual(led);
+}
+
+async function inspectBalances(): Promise<ConsumerInfo> {
+  const api = await jetStreamApi(as('accounts'), ANSWER_MS_MAX);
+  return api.consumers.info('EVENTS', 'balances');
+}
+
+/** Publishes the only payment, and has the accounts acknowledge it. */
+async function settlePayment(): Promise<void> {
+  await as('producer').request('events.payments.card', 'not an event', { timeout: 5_000 });
+  const inbox = '_INBOX_accounts.settle';
+  const subscription = as('accounts').subscribe(inbox, {
+    callback: (_, message) => {
+      if (message.subject.startsWith('events.')) message.respond('+ACK');
+    },
+  });
+  await waitFor(
+    async () => {
+      const pull = '{"batch":1,"no_wait":true}';
+      as('accounts').publish('SEKALI.API.CONSUMER.MSG.NEXT.EVENTS.balances', pull, { reply: inbox });
+      return (await inspectBalances()).ack_floor.consumer_seq === 1;
+    },
+    { timeoutMs: 30_000, describe: 'the payment to be settled' },
+  );
+  subscription.unsubscribe();
 }
 
 /** Acknowledges everything, so that the consumer has nothing to deliver. */
