@@ -43,3 +43,8 @@ workers=$(docker compose ps --quiet worker | wc -l)
 docker compose stop worker
 recreate --scale worker="$workers" worker
 for gateway in gateway-1 gateway-2; do recreate "$gateway"; done
+# The accounts of the demo, where they run.
+if [ -n "$(docker compose --profile demo ps --quiet accounts)" ]; then
+  docker compose run --rm --no-TTY --no-deps accounts-setup
+  recreate accounts
+fi

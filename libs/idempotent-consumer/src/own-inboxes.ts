@@ -38,7 +38,13 @@ export interface OwnInboxes {
   readonly tablesOf: (pattern: string) => InboxTables;
   readonly historyOf: (pattern: string, coverage: Coverage) => StreamHistory;
   readonly prepare: (pattern: string) => Promise<void>;
-  readonly recreate: (pattern: string) => Promise<void>;
+  /**
+   * Creates the inbox and the durable consumer of a pattern, if they are missing. An owner calls it for a program whose role and
+   * account may create neither.
+   *
+   * @param subjects the filter of the durable consumer, with the prefix; the default is the whole stream
+   */
+  readonly recreate: (pattern: string, subjects?: readonly string[]) => Promise<void>;
 }
 
 const ACK_WAIT_MS = 15_000;
@@ -71,12 +77,12 @@ export function ownInboxes(options: OwnInboxesOptions): OwnInboxes {
   };
   return {
     ...{ identityKey, durableOf, tablesOf, historyOf, prepare },
-    recreate: async (pattern) => {
+    recreate: async (pattern, subjects = []) => {
       await prepare(pattern);
       await createDurable(
         connection,
         { stream, consumer: durableOf(pattern), identityKey, ...(apiPrefix !== undefined && { apiPrefix }) },
-        { ackWaitMs, ackPendingMax },
+        { ackWaitMs, ackPendingMax, subjects },
         (stream) => historyOf(pattern, { leavesGaps: false }).beginning(stream),
       );
     },

@@ -57,6 +57,8 @@ export interface ConsumerState {
   readonly ackWaitMs: number;
   /** Whether a filter leaves out a part of the stream. */
   readonly isFiltered?: boolean;
+  /** The subjects that the filter lets through; none without a filter. */
+  readonly filters?: readonly string[];
   /** The name of the broker that leads the consumer, if there are several and they have agreed on one. */
   readonly leader: string | undefined;
 }
@@ -113,6 +115,7 @@ export class DurableConsumer {
     }
     if (info.config.headers_only === true)
       throw new Error(`consumer ${consumer} delivers headers only, without the bodies: run setup`);
+    const { filter_subject: filter, filter_subjects: filters = [] } = info.config;
     return {
       stream: await this.inspectStream(manager),
       created: info.created,
@@ -122,7 +125,8 @@ export class DurableConsumer {
       deliveredSeq: info.delivered.stream_seq,
       deliveryCount: info.delivered.consumer_seq,
       ackWaitMs: (info.config.ack_wait ?? 30e9) / 1e6,
-      isFiltered: info.config.filter_subject !== undefined || (info.config.filter_subjects ?? []).length > 0,
+      isFiltered: filter !== undefined || filters.length > 0,
+      filters: filter === undefined ? filters : [filter],
       leader: info.cluster?.leader,
     };
   }

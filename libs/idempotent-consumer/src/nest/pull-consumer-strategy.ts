@@ -4,12 +4,13 @@ import { lastValueFrom, type Observable, throwError } from 'rxjs';
 import { BatchProcessor } from '../batch-processor.js';
 import { IdempotentConsumer } from '../consumer.js';
 import type { Effect, EventEffect } from '../effect.js';
-import { DurableConsumer } from '../jetstream/durable-consumer.js';
+import { type ConsumerState, DurableConsumer } from '../jetstream/durable-consumer.js';
 import type { ConsumerHealth } from '../health.js';
 import { OptionsError } from '../options-error.js';
 import { OutageGate } from '../outage-gate.js';
 import { Inbox } from '../postgres/inbox.js';
-import { readingOf } from '../reading.js';
+import { filteredOut, readingOf, subjectsOf } from '../reading.js';
+import type { StreamHistory } from '../stream-history.js';
 import { BatchContext } from './batch-context.js';
 import { InboxContext } from './inbox-context.js';
 import type { OncePerEventOptions } from './once-per-event.js';
@@ -155,11 +156,11 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     effect: Effect<E> | EventEffect<E>,
     reading: OncePerEventOptions,
   ): IdempotentConsumer {
-    const { connection, pool, settings, stream, identityKey, historyOf, prepare } = this.pullOptions;
-    const { replyPrefix, apiPrefix } = this.pullOptions;
-    const decode = readingOf(this.pullOptions.decode, reading);
+    const { connection, pool, settings, stream, identityKey } = this.pullOptions;
+    const { replyPrefix, apiPrefix, subjectPrefix } = this.pullOptions;
+    const subjects = subjectsOf(reading, subjectPrefix);
+    const decode = readingOf(this.pullOptions.decode, { ...reading, subjects });
     const observe = this.pullOptions.observerOf(name);
-    const history = historyOf(name, { leavesGaps: reading.onUnmatched === 'ack' });
     const gate = new OutageGate(observe);
     const { deciderOf } = this.pullOptions;
     const { handlerMsMax } = settings;
@@ -187,20 +188,48 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
         ),
         processor: deciderOf(name, new BatchProcessor(inbox, decode, gate, settings, observe)),
         gate,
-        history: {
-          startOf: (incarnation, consumer) => history.startOf(incarnation, consumer),
-          started: (incarnation, seq) => history.started(incarnation, seq),
-          incarnation: async (stream, foreign) => {
-            await prepare(name);
-            return history.incarnation(stream, foreign);
-          },
-        },
-        recreate: () => this.pullOptions.recreate(name),
+        history: this.historyOf(name, reading, subjects),
+        recreate: () => this.pullOptions.recreate(name, subjects),
         observe,
       },
       settings,
     );
   }
+
+  /** The history of a consumer, with what has to be true before each session. */
+  private historyOf(
+    name: string,
+    { onUnmatched }: OncePerEventOptions,
+    subjects: readonly string[],
+  ): StreamHistory {
+    const { historyOf, prepare, durableOf } = this.pullOptions;
+    const history = historyOf(name, { leavesGaps: onUnmatched === 'ack' });
+    return {
+      startOf: (incarnation, consumer) => {
+        refuseOtherFilter(durableOf(name), subjects, consumer);
+        return history.startOf(incarnation, consumer);
+      },
+      started: (incarnation, seq) => history.started(incarnation, seq),
+      incarnation: async (stream, foreign) => {
+        await prepare(name);
+        return history.incarnation(stream, foreign);
+      },
+    };
+  }
+}
+
+/** An existing consumer keeps its filter when its handler gets other subjects. The handler would silently miss some. */
+function refuseOtherFilter(
+  durable: string,
+  subjects: readonly string[],
+  { filters = [] }: ConsumerState,
+): void {
+  const missed = filteredOut(subjects, filters);
+  if (missed.length === 0) return;
+  throw new Error(
+    `consumer ${durable} has the filter ${filters.join(', ')}, and its handler is for ${missed.join(', ')} as well: ` +
+      'delete the consumer; it is created again with the subjects of the handler, and begins where the inbox ends',
+  );
 }
 
 /** Passes an error of a handler on unchanged. The application needs it as a global filter. */
