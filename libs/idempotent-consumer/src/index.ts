@@ -7,12 +7,11 @@ export { type DataLayer, typeOrm, type TypeOrmSource } from './data-layer.js';
 export type { Decider } from './decider.js';
 export type { Decoder, Delivery, Message, PoisonMessage } from './delivery.js';
 export type { Comparison, Effect, EventEffect, Transaction } from './effect.js';
+export type { ConsumerState, StreamState } from './delivery-source.js';
 export {
   type AnswerWatch,
-  type ConsumerState,
   DurableConsumer,
   type DurableConsumerAddress,
-  type StreamState,
 } from './jetstream/durable-consumer.js';
 export { MemoryInbox } from './memory/memory-inbox.js';
 export type { Answer, TestStatement } from './memory/memory-transaction.js';

@@ -78,9 +78,8 @@ export async function startConsumer(
   const decode = eventDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX);
   const consumer = new IdempotentConsumer(
     {
-      connection,
       moveTo: (broker, signal) => movable.moveTo(broker, signal),
-      durable: durableOf(connection, settings, new BrokerWatch(movable)),
+      source: durableOf(connection, settings, new BrokerWatch(movable)),
       processor: new BatchProcessor(inbox, decode, gate, bounds, observe),
       gate,
       history: historyOf(settings, { connection, pool, inbox: STORE_CONSUMER, logger: SILENT }),

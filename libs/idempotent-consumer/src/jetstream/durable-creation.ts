@@ -1,6 +1,7 @@
 import { AckPolicy, DeliverPolicy, jetstreamManager } from '@nats-io/jetstream';
 import { type NatsConnection, nanos } from '@nats-io/nats-core';
-import { DurableConsumer, type DurableConsumerAddress, type StreamState } from './durable-consumer.js';
+import type { StreamState } from '../delivery-source.js';
+import { DurableConsumer, type DurableConsumerAddress } from './durable-consumer.js';
 
 /** The bounds of a durable consumer that is created. */
 export interface DurableShape {

@@ -171,10 +171,9 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     });
     return new IdempotentConsumer(
       {
-        connection,
         // Two consumers would move it back and forth, because their leaders may differ.
         moveTo: this.messageHandlers.size === 1 ? this.pullOptions.moveTo : undefined,
-        durable: new DurableConsumer(
+        source: new DurableConsumer(
           connection,
           {
             stream,

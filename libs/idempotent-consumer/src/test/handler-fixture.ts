@@ -123,8 +123,7 @@ export class HandlerFixture {
     const address = { stream: streamName, consumer: consumerName, identityKey: IDENTITY_KEY };
     const consumer = new IdempotentConsumer(
       {
-        connection,
-        durable: new DurableConsumer(connection, address),
+        source: new DurableConsumer(connection, address),
         processor: new BatchProcessor(inbox, options.decode ?? decode, gate, settings, this.observe),
         gate,
         history: HISTORY,
