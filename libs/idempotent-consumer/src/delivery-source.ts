@@ -43,16 +43,24 @@ export interface ConsumerState {
   readonly leader: string | undefined;
 }
 
-/** What a session calls while it is open. A call of `request` never delivers by itself: deliveries come later. */
+/**
+ * What a session calls while it is open. A call of `request` never delivers by itself: deliveries come later.
+ */
 export interface SessionEvents {
   readonly onDelivery: (delivery: Delivery) => void;
   /** A request ran out: there is room for another one. */
   readonly onPullEnded: () => void;
-  /** The session ended, by `lose` or for a reason of its own. It is called once at most, and not after `close`. */
+  /**
+   * The session ended, by `lose` or for a reason of its own. It is called once at most, and not after
+   * `close`.
+   */
   readonly onLost: (reason: string) => void;
 }
 
-/** One period of deliveries, from the moment it is opened until the first doubt. Nothing comes that was not requested. */
+/**
+ * One period of deliveries, from the moment it is opened until the first doubt. Nothing comes that was not
+ * requested.
+ */
 export interface DeliverySession {
   /** Deliveries requested that have not come yet. */
   readonly requested: number;
@@ -80,13 +88,18 @@ export interface DeliverySource {
   /** Name of the broker that answers here, where there is one. */
   readonly broker: string | undefined;
 
-  /** @returns the state of the consumer and its stream, or `undefined` where the consumer does not exist. Throws without an answer */
+  /**
+   * @returns the state of the consumer and its stream, or `undefined` where the consumer does not exist.
+   * Throws without an answer
+   */
   inspect(): Promise<ConsumerState | undefined>;
 
   /** Notes that the broker answers, for a caller who has seen so without asking. */
   answered(): void;
 
-  /** When a message was published, as the leader of the stream says; `undefined` where it does not have it. */
+  /**
+   * When a message was published, as the leader of the stream says; `undefined` where it does not have it.
+   */
   publishedMs(seq: number): Promise<number | undefined>;
 
   /** The last sequence of the stream, as its leader says. */
@@ -96,7 +109,8 @@ export interface DeliverySource {
   open(events: SessionEvents): DeliverySession;
 
   /**
-   * Has messages delivered again at once that are delivered and not settled, by this process or by another one.
+   * Has messages delivered again at once that are delivered and not settled, by this process or by another
+   * one.
    *
    * @param state the state of the consumer a moment ago
    * @param except sequences that are left alone
@@ -104,13 +118,16 @@ export interface DeliverySource {
   giveBack(firstSeq: number, lastSeq: number, state: ConsumerState, except: ReadonlySet<number>): void;
 
   /**
-   * Has the consumer deliver the first message at or after a sequence next, and forget what it delivered before.
+   * Has the consumer deliver the first message at or after a sequence next, and forget what it delivered
+   * before.
    *
    * @throws when the brokers do not do it
    */
   reset(seq: number): Promise<void>;
 
-  /** Has another broker lead the consumer, if possible one of this name. Throws when the brokers do not do it. */
+  /**
+   * Has another broker lead the consumer, if possible one of this name. Throws when the brokers do not do it.
+   */
   leadFrom(broker: string | undefined): Promise<void>;
 
   /** Resolves when every answer that was given has been sent, or cannot be sent any more. */

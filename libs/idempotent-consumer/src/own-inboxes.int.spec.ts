@@ -11,7 +11,7 @@ import { Ctx, type MicroserviceOptions } from '@nestjs/microservices';
 import pg from 'pg';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import type { Decoder } from './delivery.js';
-import { InboxContext } from './nest/inbox-context.js';
+import { InboxContext } from './inbox-context.js';
 import { OncePerEvent } from './nest/once-per-event.js';
 import { ErrorPassage, PullConsumerStrategy } from './nest/pull-consumer-strategy.js';
 import { ownInboxes, type OwnInboxesOptions } from './own-inboxes.js';

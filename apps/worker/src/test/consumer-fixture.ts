@@ -6,16 +6,16 @@ import type { Pool } from 'pg';
 import { BrokerWatch, MovableConnection, STREAM_IDENTITY_METADATA } from '#broker';
 import { readWorkerSettings, type WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
+import type { ConsumerEvent } from '#idempotent-consumer';
 import {
   BatchProcessor,
-  type ConsumerEvent,
   type ConsumerSettings,
   DurableConsumer,
   type Effect,
   IdempotentConsumer,
   Inbox,
   OutageGate,
-} from '#idempotent-consumer';
+} from '#idempotent-consumer/parts';
 import { createLogger } from '#observability';
 import { createPool } from '#postgres';
 import { insertEvents, storeInboxTables } from '#store';

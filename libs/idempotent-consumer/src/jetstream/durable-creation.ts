@@ -6,11 +6,15 @@ import { DurableConsumer, type DurableConsumerAddress } from './durable-consumer
 /** The bounds of a durable consumer that is created. */
 export interface DurableShape {
   /**
-   * How long a delivery may stay unsettled before it is delivered again, in milliseconds. The default is 5,000.
-   * Where it is given, an existing consumer gets it as well. That loses nothing: at most, a delivery comes once more.
+   * How long a delivery may stay unsettled before it is delivered again, in milliseconds. The default is
+   * 5,000. Where it is given, an existing consumer gets it as well. That loses nothing: at most, a delivery
+   * comes once more.
    */
   readonly ackWaitMs: number;
-  /** Unsettled deliveries of all processes together, at most. The default is 20,000. An existing consumer gets it as well. */
+  /**
+   * Unsettled deliveries of all processes together, at most. The default is 20,000. An existing consumer gets
+   * it as well.
+   */
   readonly ackPendingMax: number;
 }
 
@@ -51,8 +55,8 @@ export async function createDurable(
 const ADJUST_MS_MAX = 2_000;
 
 /**
- * Gives a consumer that exists the bounds that it should have. Neither loses a message: a delivery may come once more.
- * Where there is no such consumer, or the change is forbidden, everything stays as it is.
+ * Gives a consumer that exists the bounds that it should have. Neither loses a message: a delivery may come
+ * once more. Where there is no such consumer, or the change is forbidden, everything stays as it is.
  *
  * @param shape the bounds; one that is left out stays as it is
  */

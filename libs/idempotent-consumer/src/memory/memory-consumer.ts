@@ -5,8 +5,8 @@
  *                            ├─nak─▶ after its delay ─▶ delivered again
  *                            └─nothing within the ack wait─▶ delivered again
  *
- * Deliveries that are due again come before new ones. The oldest request is served first, whichever session it is of. Time is
- * real. Of brokers there is one, so no leader ever changes.
+ * Deliveries that are due again come before new ones. The oldest request is served first, whichever session
+ * it is of. Time is real. Of brokers there is one, so no leader ever changes.
  */
 import type { ConsumerState, DeliverySource, SessionEvents } from '../delivery-source.js';
 import { MemoryDelivery } from './memory-delivery.js';
@@ -120,7 +120,10 @@ export class MemoryConsumer implements DeliverySource {
     this.loseSessions('409 consumer deleted');
   }
 
-  /** Creates it again after it was deleted: another consumer of the same name, which begins with the first message. */
+  /**
+   * Creates it again after it was deleted: another consumer of the same name, which begins with the first
+   * message.
+   */
   recreate(): void {
     this.isDeleted = false;
     this.created = nextName();

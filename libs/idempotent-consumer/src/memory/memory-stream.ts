@@ -1,7 +1,9 @@
 /**
- * A stream and its durable consumers in memory: the twin of JetStream, for tests of the engine without servers.
+ * A stream and its durable consumers in memory: the twin of JetStream, for tests of the engine without
+ * servers.
  *
- * What a consumer does with deliveries is in memory-consumer.ts. Of brokers there is one: it can go down and come back.
+ * What a consumer does with deliveries is in memory-consumer.ts. Of brokers there is one: it can go down and
+ * come back.
  */
 
 /** What a client published. */

@@ -1,4 +1,7 @@
-/** What a source of deliveries must do, whether brokers or memory stand behind it. Run for each implementation. */
+/**
+ * What a source of deliveries must do, whether brokers or memory stand behind it. Run for each
+ * implementation.
+ */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { waitFor } from '#testing';
 import type { Delivery } from '../delivery.js';
@@ -84,7 +87,7 @@ const CASES: Readonly<Record<string, (fixture: SourceFixture) => Promise<void>>>
     handedBack?.term('too late');
     // What is not answered comes again and again; by then the others would have come as well.
     await collected.at(6);
-    expect(collected.counts.filter(([seq, count]) => count > 1 && seq !== 4)[0]).toEqual([3, 2]);
+    expect(collected.counts.find(([seq, count]) => count > 1 && seq !== 4)).toEqual([3, 2]);
     expect(collected.seqs.slice(4).filter((seq) => seq < 3)).toEqual([]);
     for (const delivery of collected.deliveries.slice(4)) if (delivery.seq === 3) delivery.ack();
     await fixture.stateBecomes({ pending: 0, ackPending: 1, ackFloorSeq: 3 });
