@@ -105,6 +105,15 @@ describe('the package of the library', () => {
     expect(ofNest(packages)).toEqual([]);
   });
 
+  it.each([
+    ['jetstream', ['@nats-io/jetstream']],
+    ['postgres', ['pg']],
+  ])('loads by its inner door %s what the programs that use it load already', (door, expected) => {
+    const packages = packagesOf(`${SOURCE}/${door}/index.ts`, false);
+    const found = [...packages].filter((name) => /^@nats-io\/|^@nestjs\/|^rxjs|^pg$/.test(name));
+    expect(found).toEqual(expected);
+  });
+
   it('needs Nest in its folder nest alone', () => {
     const users = [...files.values()]
       .filter(({ path }) => path.startsWith(`${SOURCE}/`) && !/\.spec\.ts$|\/test\//.test(path))
