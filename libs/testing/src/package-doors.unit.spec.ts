@@ -35,7 +35,10 @@ const DOORS = {
   },
   './testing': {
     values: ['TestConsumer'],
-    types: ['Answer', 'TestConsumerOptions', 'TestEvent', 'TestHandler', 'TestStatement'],
+    types: [
+      ...['Answer', 'Effect', 'EventEffect', 'TestConsumerOptions', 'TestEvent', 'TestHandler'],
+      'TestStatement',
+    ],
   },
 } as const;
 const NAMES = Object.keys(DOORS) as (keyof typeof DOORS)[];
