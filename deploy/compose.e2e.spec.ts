@@ -32,6 +32,35 @@ const inOrder = (step: () => Promise<void>) => async (): Promise<void> => {
   failed = false;
 };
 
+function psql(query: string, ...options: string[]): ReturnType<typeof runDocker> {
+  return runDocker([
+    ...['exec', `${project.name}-postgres-1`, 'psql', ...options],
+    ...['-tA', '-F', ' ', '-c', query],
+  ]);
+}
+
+/** The payments that the worker stored, and the accounts that differ from them. */
+const BALANCING = `
+WITH stored AS (
+  SELECT payload->>'account' COLLATE "C" AS account, sum((payload->>'amount')::bigint)::bigint AS amount, count(*) AS payments
+  FROM sekali.event WHERE topic LIKE 'payments.%' GROUP BY 1
+)
+SELECT (SELECT COALESCE(sum(payments), 0) FROM stored),
+  (SELECT count(*) FROM (TABLE stored EXCEPT TABLE accounts.balance) missing) +
+  (SELECT count(*) FROM (TABLE accounts.balance EXCEPT TABLE stored) invented)`;
+
+async function balancing(): Promise<{ payments: number; differing: number }> {
+  const { output } = await psql(BALANCING, '-U', 'postgres', '-d', 'sekali');
+  const [payments = NaN, differing = NaN] = output.trim().split(' ').map(Number);
+  return { payments, differing };
+}
+
+/** The payments that the accounts have added. */
+async function added(): Promise<number> {
+  const query = 'SELECT COALESCE(sum(payments), 0) FROM accounts.balance';
+  return Number((await psql(query, '-U', 'postgres', '-d', 'sekali')).output);
+}
+
 function countByService(containers: readonly Container[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const service of containers.map(serviceOf)) counts[service] = (counts[service] ?? 0) + 1;
@@ -76,6 +105,8 @@ describe('compose', () => {
       await project.compose('up', '--build', '--detach', '--wait');
       await project.whole(WHOLE_MS_MAX);
       expect(countByService(await project.containers())).toEqual({
+        accounts: 1,
+        'accounts-setup': 1,
         'gateway-1': 1,
         'gateway-2': 1,
         'nats-1': 1,
@@ -172,16 +203,13 @@ describe('every container', () => {
 });
 
 describe('the database', () => {
-  const psql = (query: string, ...options: string[]): ReturnType<typeof runDocker> =>
-    runDocker(['exec', `${project.name}-postgres-1`, 'psql', ...options, '-tA', '-F', ' ', '-c', query]);
-
   it('knows each program by a role of its own, which comes over TLS', async () => {
     const { output } = await psql(
       `SELECT DISTINCT usename, ssl FROM pg_stat_activity JOIN pg_stat_ssl USING (pid)
        WHERE client_addr IS NOT NULL ORDER BY 1`,
       ...['-U', 'postgres', '-d', 'sekali'],
     );
-    expect(output.trim().split('\n')).toEqual(['sekali_gateway t', 'sekali_worker t']);
+    expect(output.trim().split('\n')).toEqual(['sekali_accounts t', 'sekali_gateway t', 'sekali_worker t']);
   });
 
   it('refuses clients without TLS, and the superuser over the network', async () => {
@@ -223,6 +251,22 @@ describe('while producers run', () => {
         await project.whole(WHOLE_MS_MAX);
         await expectFlow();
       })(),
+    4 * MINUTE_MS,
+  );
+
+  it(
+    'the accounts go on adding payments after they are killed',
+    inOrder(async () => {
+      const before = await added();
+      expect(before).toBeGreaterThan(0);
+      await project.crash('accounts', RESTART_MS_MAX);
+      await project.whole(WHOLE_MS_MAX);
+      await waitFor(async () => (await added()) > before + 1_000, {
+        timeoutMs: MINUTE_MS,
+        intervalMs: 250,
+        describe: 'a thousand more payments to be added',
+      });
+    }),
     4 * MINUTE_MS,
   );
 
@@ -292,6 +336,21 @@ describe('in the end', () => {
       expect(await stored()).toBe(before);
     }),
     6 * MINUTE_MS,
+  );
+
+  it(
+    'every payment is in the balance of its account exactly once',
+    inOrder(async () => {
+      await waitFor(async () => (await balancing()).differing === 0, {
+        timeoutMs: MINUTE_MS,
+        intervalMs: 500,
+        describe: 'the balances to be those of the payments that were stored',
+      });
+      const { payments } = await balancing();
+      expect(payments).toBeGreaterThan(1_000);
+      expect(await added()).toBe(payments);
+    }),
+    2 * MINUTE_MS,
   );
 
   it(

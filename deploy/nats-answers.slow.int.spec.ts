@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Msg, type MsgHdrs, headers, nuid } from '@nats-io/nats-core';
-import { connectBroker, jetStreamApi } from '#broker';
+import { connectBroker, type ConsumerInfo, jetStreamApi } from '#broker';
 import { createTestSystem, startApp, waitFor, type BrokerConnection } from '#testing';
 import { ACKNOWLEDGEMENTS, ADMINISTRATIVE_REQUESTS } from './test/administrative-requests.js';
 import { type NatsUser, SecuredCluster } from './test/secured-cluster.js';
@@ -80,6 +80,16 @@ const publishes: Record<string, Question[]> = {
   })),
   'that the batch has a gap': event('', () => ({ 'Nats-Batch-Id': nuid.next(), 'Nats-Batch-Sequence': '7' })),
 };
+const payments: Record<string, Question[]> = {
+  'what its consumer is': ask('CONSUMER.INFO.EVENTS.balances', ''),
+  'that there is no payment': ask('CONSUMER.MSG.NEXT.EVENTS.balances', '{"batch":1,"no_wait":true}'),
+  'that its pull is wrong': ask('CONSUMER.MSG.NEXT.EVENTS.balances', '{"batch":-1}'),
+  'that its pull is over, after a heartbeat': ask(
+    'CONSUMER.MSG.NEXT.EVENTS.balances',
+    '{"batch":1,"expires":500000000,"idle_heartbeat":100000000}',
+  ),
+  'that its consumer cannot begin again there': ask('CONSUMER.RESET.EVENTS.balances', '{"not":"known"}'),
+};
 const settings = { name: 'EVENTS', subjects: ['events.>'] };
 const definitions: Record<string, Question[]> = {
   'that the stream is another': ask('STREAM.CREATE.EVENTS', JSON.stringify(settings)),
@@ -112,6 +122,7 @@ const QUESTIONS: Record<User, Record<string, Question[]>> = {
     'that nothing is to be changed': ask('STREAM.UPDATE.EVENTS', '{}'),
   },
   monitoring: inspections,
+  accounts: { ...inspections, ...payments },
   recovery: {
     ...inspections,
     'that it does not delete like this': ask('CONSUMER.DELETE.EVENTS.store', '{"a":1}'),
@@ -131,11 +142,17 @@ beforeAll(async () => {
     // A delivery to an administrative address is repeated after this.
     SEKALI_ACK_WAIT_MS: '5000',
   });
+  await startApp(
+    'accounts',
+    { ...cluster.environmentOf('setup'), SEKALI_POSTGRES_URL: postgresUrl },
+    { program: 'src/prepare.js' },
+  );
   for (const user of USERS) {
     connections.set(user, await connectBroker(cluster.addressOf(user), { waitForFirst: false }));
   }
   // The first message is empty. The worst requests accept an empty message.
   for (let seq = 1; seq <= MESSAGES; seq += 1) await publish(seq === 1 ? '' : 'not an event');
+  await settlePayment();
 }, START_MS_MAX);
 
 afterAll(async () => {
@@ -176,6 +193,7 @@ async function fingerprint(): Promise<object> {
   const api = await jetStreamApi(as('monitoring'), ANSWER_MS_MAX);
   const stream = await api.streams.info('EVENTS', { deleted_details: true });
   const consumer = await api.consumers.info('EVENTS', 'store');
+  const balances = await inspectBalances();
   const { first_seq: first, last_seq: last, messages, consumer_count: consumers } = stream.state;
   return {
     created: stream.created,
@@ -189,6 +207,13 @@ async function fingerprint(): Promise<object> {
       config: consumer.config,
       paused: consumer.paused === true,
       ackFloor: consumer.ack_floor.stream_seq,
+    },
+    balances: {
+      created: balances.created,
+      config: balances.config,
+      paused: balances.paused === true,
+      // A consumer that begins again has settled nothing.
+      settled: balances.ack_floor.consumer_seq,
     },
   };
 }
@@ -226,6 +251,31 @@ async function expectNoChange(work: () => void | Promise<void>): Promise<void> {
     if (JSON.stringify(led) === JSON.stringify(leading)) return;
   }
   expect(leading).toEqual(led);
+}
+
+async function inspectBalances(): Promise<ConsumerInfo> {
+  const api = await jetStreamApi(as('accounts'), ANSWER_MS_MAX);
+  return api.consumers.info('EVENTS', 'balances');
+}
+
+/** Publishes the only payment, and has the accounts acknowledge it. */
+async function settlePayment(): Promise<void> {
+  await as('producer').request('events.payments.card', 'not an event', { timeout: 5_000 });
+  const inbox = '_INBOX_accounts.settle';
+  const subscription = as('accounts').subscribe(inbox, {
+    callback: (_, message) => {
+      if (message.subject.startsWith('events.')) message.respond('+ACK');
+    },
+  });
+  await waitFor(
+    async () => {
+      const pull = '{"batch":1,"no_wait":true}';
+      as('accounts').publish('SEKALI.API.CONSUMER.MSG.NEXT.EVENTS.balances', pull, { reply: inbox });
+      return (await inspectBalances()).ack_floor.consumer_seq === 1;
+    },
+    { timeoutMs: 30_000, describe: 'the payment to be settled' },
+  );
+  subscription.unsubscribe();
 }
 
 /** Acknowledges everything, so that the consumer has nothing to deliver. */

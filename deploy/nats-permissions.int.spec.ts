@@ -52,6 +52,16 @@ const REQUESTS = {
   'begin again with the consumer': 'CONSUMER.RESET.EVENTS.store',
   'move the leader of the consumer': 'CONSUMER.LEADER.STEPDOWN.EVENTS.store',
   'take a delivery': 'CONSUMER.MSG.NEXT.EVENTS.store',
+  'inspect the balances': 'CONSUMER.INFO.EVENTS.balances',
+  'make the balances': 'CONSUMER.CREATE.EVENTS.balances.events.payments.>',
+  'make the balances, of all events': 'CONSUMER.CREATE.EVENTS.balances',
+  'make the balances, of other events': 'CONSUMER.CREATE.EVENTS.balances.events.>',
+  'make the balances, the older way': 'CONSUMER.DURABLE.CREATE.EVENTS.balances',
+  'delete the balances': 'CONSUMER.DELETE.EVENTS.balances',
+  'pause the balances': 'CONSUMER.PAUSE.EVENTS.balances',
+  'begin again with the balances': 'CONSUMER.RESET.EVENTS.balances',
+  'move the leader of the balances': 'CONSUMER.LEADER.STEPDOWN.EVENTS.balances',
+  'take a payment': 'CONSUMER.MSG.NEXT.EVENTS.balances',
   'move the leader of all': 'META.LEADER.STEPDOWN',
   'remove a broker': 'SERVER.REMOVE',
 };
@@ -61,6 +71,7 @@ const MESSAGES = {
   'publish an event': 'events.orders',
   'publish under another prefix': 'others.orders',
   'acknowledge a delivery': '$JS.ACK.EVENTS.store.1.1.1.1.0',
+  'acknowledge a payment': '$JS.ACK.EVENTS.balances.1.1.1.1.0',
   "acknowledge another consumer's delivery": '$JS.ACK.EVENTS.others.1.1.1.1.0',
   'ask the servers': '$SYS.REQ.SERVER.PING',
 };
@@ -84,6 +95,7 @@ const LISTENINGS = [
   '_INBOX_amend.>',
   '_INBOX_monitoring.>',
   '_INBOX_recovery.>',
+  '_INBOX_accounts.>',
 ];
 
 type Sending = keyof typeof REQUESTS | keyof typeof MESSAGES;
@@ -115,6 +127,9 @@ const MAY: Record<Exclude<NatsUser, 'system'>, Sending[]> = {
     'make or change the consumer',
     'make or change the consumer, the older way',
     'begin again with the consumer',
+    'inspect the balances',
+    'make the balances',
+    'begin again with the balances',
   ],
   amend: [
     'inspect the stream',
@@ -132,7 +147,15 @@ const MAY: Record<Exclude<NatsUser, 'system'>, Sending[]> = {
     'read a message',
     'read a message from a replica',
   ],
-  recovery: ['inspect the consumer', 'delete the consumer'],
+  recovery: ['inspect the consumer', 'delete the consumer', 'inspect the balances', 'delete the balances'],
+  accounts: [
+    'inspect the stream',
+    'read a message',
+    'inspect the balances',
+    'begin again with the balances',
+    'take a payment',
+    'acknowledge a payment',
+  ],
 };
 const USERS = Object.keys(MAY) as (keyof typeof MAY)[];
 
@@ -150,6 +173,7 @@ beforeAll(async () => {
     SEKALI_HTTP_PORT: '0',
   });
   await startApp('setup', environmentOf('setup'));
+  await startApp('accounts', environmentOf('setup'), { program: 'src/prepare.js' });
 }, START_MS_MAX);
 
 afterAll(async () => {

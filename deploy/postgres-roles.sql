@@ -1,10 +1,12 @@
 -- Creates the missing roles of the programs, and gives each the current password of its secret. The service "roles"
--- runs it as superuser whenever the system comes up. Setup decides what each role may do (libs/store/src/grants.ts).
+-- runs it as superuser whenever the system comes up. Setup decides what each role may do (libs/store/src/grants.ts). The
+-- step `accounts-setup` of the demo decides it for sekali_accounts (apps/accounts/src/preparation.ts).
 \set setup `cat /run/secrets/postgres-password`
 \set gateway `cat /run/secrets/postgres-gateway-password`
 \set worker `cat /run/secrets/postgres-worker-password`
 \set reader `cat /run/secrets/postgres-reader-password`
 \set recovery `cat /run/secrets/postgres-recovery-password`
+\set accounts `cat /run/secrets/postgres-accounts-password`
 
 BEGIN;
 SET LOCAL password_encryption = 'scram-sha-256';
@@ -15,7 +17,7 @@ DO $$
 DECLARE
   role text;
 BEGIN
-  FOREACH role IN ARRAY ARRAY['sekali', 'sekali_gateway', 'sekali_worker', 'sekali_reader', 'sekali_recovery'] LOOP
+  FOREACH role IN ARRAY ARRAY['sekali', 'sekali_gateway', 'sekali_worker', 'sekali_reader', 'sekali_recovery', 'sekali_accounts'] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
       EXECUTE format('CREATE ROLE %I', role);
     END IF;
@@ -28,12 +30,13 @@ ALTER ROLE sekali_gateway PASSWORD :'gateway';
 ALTER ROLE sekali_worker PASSWORD :'worker';
 ALTER ROLE sekali_reader PASSWORD :'reader';
 ALTER ROLE sekali_recovery PASSWORD :'recovery';
+ALTER ROLE sekali_accounts PASSWORD :'accounts';
 
 -- Setup owns the database and everything that it creates there. The other roles may connect, and get their rights from
 -- setup.
 ALTER DATABASE sekali OWNER TO sekali;
 REVOKE ALL ON DATABASE sekali FROM PUBLIC;
-GRANT CONNECT ON DATABASE sekali TO sekali_gateway, sekali_worker, sekali_reader, sekali_recovery;
+GRANT CONNECT ON DATABASE sekali TO sekali_gateway, sekali_worker, sekali_reader, sekali_recovery, sekali_accounts;
 -- A handler's own tables are found without their schema, as they were when the one role had the schema's name.
 ALTER ROLE sekali_worker IN DATABASE sekali SET search_path = sekali, public;
 COMMIT;

@@ -217,7 +217,7 @@ describe('a client of the database', () => {
   };
 
   it('is let in over TLS, verified, and not without', async () => {
-    for (const user of ['setup', 'gateway', 'worker', 'reader', 'recovery'] as const) {
+    for (const user of ['setup', 'gateway', 'worker', 'reader', 'recovery', 'accounts'] as const) {
       expect(await attempt(postgres.environmentOf(user))).toBe('encrypted');
       expect(await attempt(postgres.environmentOf(user, '127.0.0.1'))).toBe('encrypted');
       expect(await attempt(postgres.plainEnvironmentOf(user))).toMatch(
@@ -251,7 +251,7 @@ describe('a client of the database', () => {
     const { superuser } = postgres;
     const kept = 'SELECT rolname, rolpassword FROM pg_authid WHERE rolname LIKE $1 ORDER BY 1';
     const before = await superuser.query<{ rolname: string; rolpassword: string }>(kept, ['sekali%']);
-    expect(before.rows).toHaveLength(5);
+    expect(before.rows).toHaveLength(6);
     for (const { rolpassword } of before.rows) expect(rolpassword).toMatch(/^SCRAM-SHA-256\$/);
     await superuser.query(`ALTER ROLE sekali_worker PASSWORD 'of-before' CREATEROLE`);
     expect(await attempt(postgres.environmentOf('worker'))).toMatch(/password authentication failed/);

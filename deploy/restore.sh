@@ -30,11 +30,17 @@ fi
 docker compose up --detach --no-deps --wait nats-1 nats-2 nats-3
 # This runs before the database is restored: see "sekali rewind --help".
 docker compose run --rm --no-TTY --no-deps rewind
+# The accounts of the demo, where they run.
+accounts=$(docker compose --profile demo ps --all --quiet accounts)
+if [ -n "$accounts" ]; then
+  docker compose run --rm --no-TTY --no-deps rewind node dist/apps/cli/src/main.js rewind --consumer balances
+fi
 replace postgres /var/lib/postgresql
 docker compose up --detach --no-deps --wait postgres
 # The backup may have other passwords than the secrets have now.
 docker compose run --rm --no-TTY --no-deps roles
 docker compose run --rm --no-TTY --no-deps setup
+if [ -n "$accounts" ]; then docker compose run --rm --no-TTY --no-deps accounts-setup; fi
 workers=$(docker compose ps --all --quiet worker | wc -l)
 [ "$workers" -gt 0 ] || workers=2
 # A gateway that was unhealthy meanwhile keeps that state until its next check, some seconds later.

@@ -38,3 +38,8 @@ docker compose run --rm --no-TTY --no-deps setup
 # The number of workers stays, even when docker-compose.yml says less. Their events wait in the stream.
 recreate --scale worker="$(docker compose ps --quiet worker | wc -l)" worker
 for gateway in gateway-1 gateway-2; do recreate "$gateway"; done
+# The accounts of the demo, where they run.
+if [ -n "$(docker compose --profile demo ps --quiet accounts)" ]; then
+  docker compose run --rm --no-TTY --no-deps accounts-setup
+  recreate accounts
+fi

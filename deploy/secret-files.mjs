@@ -19,9 +19,12 @@ const DAYS_LEFT_MIN = 60;
 const PASSWORDS = [
   'postgres-superuser-password',
   'postgres-password',
-  ...['gateway', 'worker', 'reader', 'recovery'].map((program) => `postgres-${program}-password`),
+  ...['gateway', 'worker', 'reader', 'recovery', 'accounts'].map((program) => `postgres-${program}-password`),
 ];
-const NATS_USERS = ['producer', 'gateway', 'worker', 'setup', 'amend', 'monitoring', 'recovery', 'system'];
+const NATS_USERS = [
+  ...['producer', 'gateway', 'worker', 'setup', 'amend', 'monitoring', 'recovery', 'accounts'],
+  'system',
+];
 const API_KEYS = [
   { name: 'producer', scopes: ['publish'], topics: null, mode: KEPT },
   { name: 'reader', scopes: ['read'], topics: null, mode: KEPT },

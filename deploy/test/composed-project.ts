@@ -15,7 +15,7 @@ import { waitFor } from '#testing';
 import { makeSecrets } from './secured-cluster.js';
 
 /** Services that end when their work is done. */
-export const ONE_SHOTS: readonly string[] = ['roles', 'setup'];
+export const ONE_SHOTS: readonly string[] = ['roles', 'setup', 'accounts-setup'];
 
 const OUTPUT_BYTES_MAX = 16 * 1024 ** 2;
 
@@ -73,7 +73,7 @@ export class ComposedProject {
     return new ComposedProject(`sekali-test-${randomBytes(3).toString('hex')}`, folder, secrets);
   }
 
-  /** Runs `docker compose`, with the producers of the demo. Throws when that fails. */
+  /** Runs `docker compose`, with the programs of the demo. Throws when that fails. */
   async compose(...args: string[]): Promise<string> {
     const ended = await this.tryCompose(args, { SEKALI_SECRETS: this.secrets });
     if (ended.code !== 0) {

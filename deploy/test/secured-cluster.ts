@@ -16,7 +16,7 @@ const STOP_TIMEOUT_MS = 10_000;
 
 /** The NATS users of a deployment. */
 export type NatsUser =
-  'producer' | 'gateway' | 'worker' | 'setup' | 'amend' | 'monitoring' | 'recovery' | 'system';
+  'producer' | 'gateway' | 'worker' | 'setup' | 'amend' | 'monitoring' | 'recovery' | 'accounts' | 'system';
 
 /** One broker. */
 export interface SecuredBroker {

@@ -11,7 +11,7 @@ import { ROLES, type Program } from '#store';
 import { makeSecrets } from './secured-cluster.js';
 
 /** The user of a connection. */
-export type DatabaseUser = Program | 'setup';
+export type DatabaseUser = Program | 'setup' | 'accounts';
 
 const DEPLOY = join(findRepositoryRoot(), 'deploy');
 
@@ -82,7 +82,7 @@ export class SecuredPostgres {
 
   /** The environment of a program that connects as a user. The certificate is for `localhost`. */
   environmentOf(user: DatabaseUser, host = 'localhost'): Record<string, string> {
-    const role = user === 'setup' ? 'sekali' : ROLES[user];
+    const role = { ...ROLES, setup: 'sekali', accounts: 'sekali_accounts' }[user];
     const password = user === 'setup' ? 'postgres-password' : `postgres-${user}-password`;
     return {
       SEKALI_POSTGRES_URL: `postgres://${role}@${host}:${this.server.port}/sekali`,

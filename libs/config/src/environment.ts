@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { readEnvFile } from './env-file.js';
 import { withCurrentNames } from './renamed-settings.js';
 import {
+  accountsFields,
   clientFields,
   connectionFields,
   gatewayFields,
@@ -62,6 +63,7 @@ const workerSchema = z
     message: 'must be at least SEKALI_PREFETCH, or the prefetch is never reached',
     when: eachIsRight('SEKALI_ACK_PENDING_MAX', 'SEKALI_PREFETCH'),
   });
+const accountsSchema = z.object({ ...connectionFields, ...accountsFields });
 const clientSchema = z.object({ ...connectionFields, ...clientFields });
 const localClusterSchema = z.object(localClusterFields);
 
@@ -71,6 +73,8 @@ export type SetupSettings = Readonly<z.infer<typeof setupSchema>>;
 export type GatewaySettings = Readonly<z.infer<typeof gatewaySchema>>;
 /** Settings of apps/worker. */
 export type WorkerSettings = Readonly<z.infer<typeof workerSchema>>;
+/** Settings of apps/accounts. */
+export type AccountsSettings = Readonly<z.infer<typeof accountsSchema>>;
 /** Settings of the commands that talk to a running system. */
 export type ClientSettings = Readonly<z.infer<typeof clientSchema>>;
 /** Settings of `sekali up`. */
@@ -89,6 +93,11 @@ export function readGatewaySettings(environment = systemEnvironment()): GatewayS
 /** Reads the settings of apps/worker. Throws `SettingsError`. */
 export function readWorkerSettings(environment = systemEnvironment()): WorkerSettings {
   return parse(workerSchema, environment);
+}
+
+/** Reads the settings of apps/accounts. Throws `SettingsError`. */
+export function readAccountsSettings(environment = systemEnvironment()): AccountsSettings {
+  return parse(accountsSchema, environment);
 }
 
 /** Reads the settings of the commands that talk to a running system. Throws `SettingsError`. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
+  readAccountsSettings,
   readClientSettings,
   readGatewaySettings,
   readLocalClusterSettings,
@@ -13,6 +14,7 @@ import {
   type Environment,
 } from './environment.js';
 import {
+  accountsFields,
   clientFields,
   connectionFields,
   gatewayFields,
@@ -26,6 +28,7 @@ const READERS = {
   setup: readSetupSettings,
   gateway: readGatewaySettings,
   worker: readWorkerSettings,
+  accounts: readAccountsSettings,
   client: readClientSettings,
   'local cluster': readLocalClusterSettings,
 };
@@ -262,6 +265,7 @@ describe('every setting', () => {
     streamFields,
     gatewayFields,
     workerFields,
+    accountsFields,
     localClusterFields,
     clientFields,
   };

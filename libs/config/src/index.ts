@@ -1,5 +1,6 @@
 export { readApiKey } from './api-key.js';
 export {
+  readAccountsSettings,
   readClientSettings,
   readGatewaySettings,
   readLocalClusterSettings,
@@ -7,6 +8,7 @@ export {
   readWorkerSettings,
   SettingsError,
   systemEnvironment,
+  type AccountsSettings,
   type ClientSettings,
   type Environment,
   type GatewaySettings,
@@ -15,6 +17,7 @@ export {
   type WorkerSettings,
 } from './environment.js';
 export {
+  accountsFields,
   clientFields,
   connectionFields,
   gatewayFields,

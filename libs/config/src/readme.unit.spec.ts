@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import type { z } from 'zod';
 import {
+  accountsFields,
   clientFields,
   connectionFields,
   gatewayFields,
@@ -21,6 +22,7 @@ const GROUPS: [string, Record<string, z.ZodType>][] = [
   ['setup', setupFields],
   ['gateway', gatewayFields],
   ['worker', workerFields],
+  ['accounts', accountsFields],
   ['the commands', clientFields],
   ['`sekali up`', localClusterFields],
 ];

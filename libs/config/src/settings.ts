@@ -232,6 +232,13 @@ export const workerFields = {
   SEKALI_ATTEMPTS_MAX: integer(1, 100, 3).describe('Attempts alone before a message becomes a dead letter'),
 };
 
+/** The accounts. Their durable consumer has the bounds of the worker's. */
+export const accountsFields = {
+  SEKALI_EVENT_BYTES_MAX: eventBytesMax,
+  SEKALI_ACK_WAIT_MS: streamFields.SEKALI_ACK_WAIT_MS,
+  SEKALI_ACK_PENDING_MAX: streamFields.SEKALI_ACK_PENDING_MAX,
+};
+
 /** `sekali up`. */
 export const localClusterFields = {
   SEKALI_NATS_SERVER: z

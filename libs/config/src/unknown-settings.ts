@@ -5,6 +5,7 @@
  * user asked for. Any other name is only reported, because it may belong to another product or a newer version.
  */
 import {
+  accountsFields,
   clientFields,
   connectionFields,
   gatewayFields,
@@ -31,6 +32,7 @@ const GROUPS = [
   setupFields,
   gatewayFields,
   workerFields,
+  accountsFields,
   localClusterFields,
   clientFields,
 ];

@@ -4,6 +4,7 @@
 import { BatchProcessor } from './batch-processor.js';
 import type { ConsumerBounds } from './bounds.js';
 import { IdempotentConsumer } from './consumer.js';
+import type { ConsumerState } from './delivery-source.js';
 import type { Effect, EventEffect } from './effect.js';
 import type { OncePerEventOptions } from './handler-options.js';
 import { DurableConsumer } from './jetstream/durable-consumer.js';
@@ -12,7 +13,7 @@ import { InboxContext } from './inbox-context.js';
 import type { CompleteOptions } from './pull-consumer-options.js';
 import { OutageGate } from './outage-gate.js';
 import { Inbox } from './postgres/inbox.js';
-import { readingOf } from './reading.js';
+import { filteredOut, readingOf, subjectsOf } from './reading.js';
 import type { StreamHistory } from './stream-history.js';
 
 /**
@@ -50,7 +51,8 @@ export function consumerOf<E>(options: CompleteOptions<E>, handler: Handler<E>):
   const { pool, settings, moveTo } = options;
   const observe = options.observerOf(name);
   const gate = new OutageGate(observe);
-  const decode = readingOf(options.decode, handler.options);
+  const subjects = subjectsOf(handler.options, options.subjectPrefix);
+  const decode = readingOf(options.decode, { ...handler.options, subjects });
   const effect = effectOf(options, handler, () => {
     consumer.progressed();
   });
@@ -68,8 +70,8 @@ export function consumerOf<E>(options: CompleteOptions<E>, handler: Handler<E>):
       moveTo: isAlone ? moveTo : undefined,
       processor: options.deciderOf(name, processor),
       gate,
-      history: preparedHistory(options, handler),
-      recreate: () => options.recreate(name),
+      history: preparedHistory(options, handler, subjects),
+      recreate: () => options.recreate(name, subjects),
       observe,
     },
     settings,
@@ -87,18 +89,39 @@ function durableOf<E>(options: CompleteOptions<E>, name: string): DurableConsume
   return new DurableConsumer(connection, address, watch);
 }
 
-/** The history, for which everything is prepared whenever it is asked. */
-function preparedHistory<E>(options: CompleteOptions<E>, handler: Handler<E>): StreamHistory {
+/** The history of a consumer, with what has to be true before each session. */
+function preparedHistory<E>(
+  options: CompleteOptions<E>,
+  handler: Handler<E>,
+  subjects: readonly string[],
+): StreamHistory {
   const { name } = handler;
   const history = options.historyOf(name, { leavesGaps: handler.options.onUnmatched === 'ack' });
   return {
-    startOf: (incarnation, consumer) => history.startOf(incarnation, consumer),
+    startOf: (incarnation, consumer) => {
+      refuseOtherFilter(options.durableOf(name), subjects, consumer);
+      return history.startOf(incarnation, consumer);
+    },
     started: (incarnation, seq) => history.started(incarnation, seq),
     incarnation: async (stream, foreign) => {
       await options.prepare(name);
       return history.incarnation(stream, foreign);
     },
   };
+}
+
+/** An existing consumer keeps its filter when its handler gets other subjects. The handler would silently miss some. */
+function refuseOtherFilter(
+  durable: string,
+  subjects: readonly string[],
+  { filters = [] }: ConsumerState,
+): void {
+  const missed = filteredOut(subjects, filters);
+  if (missed.length === 0) return;
+  throw new Error(
+    `consumer ${durable} has the filter ${filters.join(', ')}, and its handler is for ${missed.join(', ')} as well: ` +
+      'delete the consumer; it is created again with the subjects of the handler, and begins where the inbox ends',
+  );
 }
 
 /** Resolves when a data layer has sent what the handler did not wait for, so that it fails the call. */

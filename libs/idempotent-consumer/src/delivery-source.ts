@@ -39,6 +39,8 @@ export interface ConsumerState {
   readonly ackWaitMs: number;
   /** Whether a filter leaves out a part of the stream. */
   readonly isFiltered?: boolean;
+  /** The subjects that the filter lets through; none without a filter. */
+  readonly filters?: readonly string[];
   /** The name of the broker that leads the consumer, if there are several and they have agreed on one. */
   readonly leader: string | undefined;
 }

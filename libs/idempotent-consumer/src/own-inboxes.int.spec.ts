@@ -14,6 +14,7 @@ import type { Decoder } from './delivery.js';
 import { InboxContext } from './inbox-context.js';
 import { OncePerEvent } from './nest/once-per-event.js';
 import { ErrorPassage, PullConsumerStrategy } from './nest/pull-consumer-strategy.js';
+import type { Observer } from './outcome.js';
 import { ownInboxes, type OwnInboxesOptions } from './own-inboxes.js';
 
 /** Names that occur in the aggregator's tables, or in an inbox's own. */
@@ -47,14 +48,20 @@ const decode: Decoder<string> = (delivery) => {
   return { ok: true, message: { delivery, topic, eventId, digest: 1n, event: eventId } };
 };
 
+/** Why sessions ended or did not begin. */
+let lost: string[] = [];
+const observe: Observer = (event) => {
+  if (event.type === 'session-lost') lost.push(event.reason);
+};
+
 /** The other options of the transport. */
-const others = { decode, settings: SETTINGS, comparisonOf: () => ({}), observerOf: () => () => undefined };
+const others = { decode, settings: SETTINGS, comparisonOf: () => ({}), observerOf: () => observe };
 
 /** A handler that keeps the id of each event. Nothing makes the ids unique, so a repeated effect shows. */
-function keeperOf(consumer: string): Type {
+function keeperOf(consumer: string, subjects?: string | readonly string[]): Type {
   @Controller()
   class Keeper {
-    @OncePerEvent(consumer)
+    @OncePerEvent(consumer, { ...(subjects !== undefined && { subjects }) })
     async keep(@Ctx() { transaction, event }: InboxContext<string>): Promise<void> {
       await transaction.query('INSERT INTO public.kept VALUES ($1, $2)', [consumer, event.eventId]);
     }
@@ -73,12 +80,19 @@ interface Deployment {
 }
 
 async function start(consumers: readonly string[], deployment: Deployment = {}): Promise<void> {
+  await startService(
+    consumers.map((consumer) => keeperOf(consumer)),
+    deployment,
+  );
+}
+
+async function startService(controllers: Type[], deployment: Deployment = {}): Promise<void> {
   const { schema, ackWaitMs } = { ackWaitMs: 4_000, ...deployment };
-  @Module({ controllers: consumers.map(keeperOf) })
+  @Module({ controllers })
   class Service {}
-  const pool = new pg.Pool({ connectionString: system.postgresUrl, max: 4 * consumers.length });
+  const pool = new pg.Pool({ connectionString: system.postgresUrl, max: 4 * controllers.length });
   pool.on('error', () => undefined);
-  const at = { connection: system.connection, pool, stream: system.streamName };
+  const at = { ...placeOn(pool), subjectPrefix: system.subjectPrefix };
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(Service, {
     logger: false,
     strategy: transportOn({
@@ -92,6 +106,10 @@ async function start(consumers: readonly string[], deployment: Deployment = {}):
   await app.listen();
 }
 
+function placeOn(pool: pg.Pool): Pick<OwnInboxesOptions, 'connection' | 'pool' | 'stream'> {
+  return { connection: system.connection, pool, stream: system.streamName };
+}
+
 async function stop(): Promise<void> {
   for (const { app, pool } of services.splice(0)) {
     await app.close();
@@ -100,7 +118,11 @@ async function stop(): Promise<void> {
 }
 
 async function send(...ids: readonly string[]): Promise<void> {
-  for (const id of ids) await jetstream(system.connection).publish(`${system.subjectPrefix}.orders`, id);
+  await sendOn('orders', ...ids);
+}
+
+async function sendOn(topic: string, ...ids: readonly string[]): Promise<void> {
+  for (const id of ids) await jetstream(system.connection).publish(`${system.subjectPrefix}.${topic}`, id);
 }
 
 async function keptBy(consumer: string): Promise<string[]> {
@@ -219,5 +241,85 @@ describe('a service with inboxes of its own', () => {
       '"a b" cannot name an inbox: use 1 to 40 letters, digits, _ and -',
     );
     expect(await schemas()).toEqual(['public']);
+  });
+});
+
+describe('a handler that is for a part of the stream', () => {
+  /** How many deliveries its durable consumer has made. */
+  const deliveries = async (): Promise<number> =>
+    (await manager.consumers.info(system.streamName, 'event')).delivered.consumer_seq;
+  const startFor = (subjects: string | readonly string[]): Promise<void> =>
+    startService([keeperOf('event', subjects)]);
+
+  it.each([
+    ['one subject', 'payments.>'],
+    ['several subjects', ['payments.>', 'refunds.*']],
+  ])('is delivered that part alone: %s', async (_what, subjects) => {
+    await startFor(subjects);
+    await sendOn('orders', ...ids(1, 20));
+    await sendOn('payments.card', ...ids(21, 25), ...ids(24, 25));
+    await nothingUnsettled('event');
+    expect(await keptBy('event')).toEqual(ids(21, 25));
+    expect(await deliveries()).toBe(7);
+    const { rows } = await system.pool.query('SELECT FROM inbox.event_dead_letter');
+    expect(rows).toEqual([]);
+  });
+
+  it('goes on where it was after a restart: what others are for is not missing', async () => {
+    await startFor('payments.>');
+    await sendOn('payments.card', ...ids(1, 5));
+    await sendOn('orders', ...ids(6, 10));
+    await sendOn('payments.card', ...ids(11, 15));
+    await nothingUnsettled('event');
+    await stop();
+    await startFor('payments.>');
+    await sendOn('payments.card', ...ids(16, 16));
+    await nothingUnsettled('event');
+    expect(await keptBy('event')).toEqual([...ids(1, 5), ...ids(11, 16)]);
+    expect(await deliveries()).toBe(11);
+  });
+
+  it('goes on at what is not settled after its durable consumer was deleted', async () => {
+    await startFor('payments.>');
+    await sendOn('orders', ...ids(1, 5));
+    await sendOn('payments.card', ...ids(6, 10));
+    await nothingUnsettled('event');
+    await stop();
+    await manager.consumers.delete(system.streamName, 'event');
+    await sendOn('payments.card', ...ids(9, 12));
+    await startFor('payments.>');
+    await nothingUnsettled('event');
+    expect(await keptBy('event')).toEqual(ids(6, 12));
+  });
+
+  it('says so where its durable consumer leaves out what it is for, and does not begin', async () => {
+    await startFor('payments.>');
+    await stop();
+    lost = [];
+    const starting = startFor(['payments.>', 'refunds.>']);
+    await waitFor(() => lost.length > 0, { timeoutMs: 30_000, describe: 'the service to say so' });
+    const missed = `${system.subjectPrefix}.refunds.>`;
+    expect(lost[0]).toContain(`and its handler is for ${missed} as well: delete the consumer`);
+    await manager.consumers.delete(system.streamName, 'event');
+    await starting;
+    await sendOn('refunds.card', 'r');
+    await nothingUnsettled('event');
+    expect(await keptBy('event')).toEqual(['r']);
+  });
+
+  it('has a durable consumer that its owner may create before it, as often as he likes', async () => {
+    const inboxes = ownInboxes(placeOn(system.pool));
+    const create = (): Promise<void> => inboxes.recreate('event', [`${system.subjectPrefix}.payments.>`]);
+    await Promise.all([create(), create()]);
+    await sendOn('payments.card', ...ids(6, 10));
+    await sendOn('orders', ...ids(1, 5));
+    await startFor('payments.>');
+    await nothingUnsettled('event');
+    const info = (): ReturnType<typeof manager.consumers.info> =>
+      manager.consumers.info(system.streamName, 'event');
+    const before = await info();
+    await create();
+    expect((await info()).delivered).toEqual(before.delivered);
+    expect(await keptBy('event')).toEqual(ids(6, 10));
   });
 });

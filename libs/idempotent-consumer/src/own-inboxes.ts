@@ -39,7 +39,13 @@ export interface OwnInboxes {
   readonly tablesOf: (pattern: string) => InboxTables;
   readonly historyOf: (pattern: string, coverage: Coverage) => StreamHistory;
   readonly prepare: (pattern: string) => Promise<void>;
-  readonly recreate: (pattern: string) => Promise<void>;
+  /**
+   * Creates the inbox and the durable consumer of a pattern, if they are missing. An owner calls it for a program whose role and
+   * account may create neither.
+   *
+   * @param subjects the filter of the durable consumer, with the prefix; the default is the whole stream
+   */
+  readonly recreate: (pattern: string, subjects?: readonly string[]) => Promise<void>;
 }
 
 /** Progress is signalled for held deliveries, so it bounds only how late those of a dead process come again. */
@@ -82,9 +88,9 @@ export function ownInboxes(options: OwnInboxesOptions): OwnInboxes {
   };
   return {
     ...{ identityKey, durableOf, tablesOf, historyOf, prepare },
-    recreate: async (pattern) => {
+    recreate: async (pattern, subjects = []) => {
       await prepare(pattern);
-      await createDurable(connection, addressOf(pattern), { ackWaitMs, ackPendingMax }, (stream) =>
+      await createDurable(connection, addressOf(pattern), { ackWaitMs, ackPendingMax, subjects }, (stream) =>
         historyOf(pattern, { leavesGaps: false }).beginning(stream),
       );
     },

@@ -53,8 +53,13 @@ export interface PullConsumerOptions<E> {
    * must be idempotent.
    */
   readonly prepare?: (pattern: string) => Promise<void>;
-  /** Creates the durable consumer, if it is missing. */
-  readonly recreate?: (pattern: string) => Promise<void>;
+  /**
+   * Creates the durable consumer, if it is missing. `subjects` are those of its handler, with the prefix. Without any, it
+   * delivers the whole stream.
+   */
+  readonly recreate?: (pattern: string, subjects: readonly string[]) => Promise<void>;
+  /** The first tokens of every subject of the stream, which `subjects` of handlers leave out. The default is none. */
+  readonly subjectPrefix?: string;
   /** The observer of a consumer, for logs and metrics. */
   readonly observerOf?: (pattern: string) => Observer;
   /** The key of the stream's metadata whose value identifies the stream. The default is `identity`. */
@@ -112,14 +117,22 @@ export interface HandlerEntry {
 
 /** The rule of the brokers for the name of a durable consumer. */
 const DURABLE_NAME = /^[^\s\p{Cc}.*>/\\]{1,255}$/u;
+const SUBJECT_PREFIX = /^[^\s.*>]+(?:\.[^\s.*>]+)*$/;
+
 /** Checks the options of a program and of its handlers. @returns one sentence for each problem */
 export function problemsWith<E>(options: CompleteOptions<E>, handlers: readonly HandlerEntry[]): string[] {
   return [
     ...problemsOf(options.settings),
+    ...prefixProblems(options),
     ...poolProblems(options, handlers.length),
     ...nameProblems(options, handlers),
     ...handlers.flatMap(handlerProblems),
   ];
+}
+
+function prefixProblems<E>({ subjectPrefix }: CompleteOptions<E>): string[] {
+  if (subjectPrefix === undefined || SUBJECT_PREFIX.test(subjectPrefix)) return [];
+  return [`subjectPrefix is "${subjectPrefix}"; it must be tokens between dots, without "*" and ">"`];
 }
 
 function poolProblems<E>({ pool, settings }: CompleteOptions<E>, consumers: number): string[] {

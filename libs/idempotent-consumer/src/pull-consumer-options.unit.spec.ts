@@ -70,11 +70,27 @@ describe('a wrong option of consumers', () => {
     [[handler('a', { subjects: 'x..y' })], [/^handler "a": "x\.\.y" is not a valid subject pattern/]],
     [[handler('a', { subjects: ['x.>', '>.x'] })], [/^handler "a": ">\.x" is not a valid subject pattern/]],
     [[handler('a', { subjects: [] })], [/^handler "a": subjects is empty/]],
+    [[handler('a', { subjects: ['x.>', 'x.y'] })], [/^handler "a": subjects "x\.>" and "x\.y" overlap/]],
+    [
+      [handler('a', { subjects: ['x.*.z', 'x.y.*'] })],
+      [/^handler "a": subjects "x\.\*\.z" and "x\.y\.\*" overlap/],
+    ],
+    [
+      [handler('a', { subjects: ['x', 'x.>', 'x.*', 'y.z'] })],
+      [/^handler "a": subjects "x\.>" and "x\.\*" overlap/],
+    ],
     [[handler('a.b')], [/^"a\.b" cannot name a durable consumer/, /^"a\.b" cannot name an inbox/]],
   ])('is reported for these handlers: %j', (handlers, sentences) => {
     expect(problemsWith(complete(required()), handlers)).toEqual(
       sentences.map((one): unknown => expect.stringMatching(one)),
     );
+  });
+
+  it('is reported when the subject prefix has a wildcard', () => {
+    const problems = (subjectPrefix: string): string[] =>
+      problemsWith(complete({ ...required(), subjectPrefix }), [handler('a', { subjects: 'x.>' })]);
+    expect(['events', 'eu.events'].flatMap(problems)).toEqual([]);
+    expect(problems('events.>')).toEqual([expect.stringMatching(/^subjectPrefix is "events\.>"/)]);
   });
 
   it('is reported when two handlers share a durable consumer and an inbox', () => {

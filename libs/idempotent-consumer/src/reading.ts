@@ -15,7 +15,8 @@ export interface ReadingOptions {
   readonly schema?: Schema;
   /**
    * The subjects that the handler is for, such as `payments.>` or `orders.*.paid`. The default is every
-   * delivered subject.
+   * delivered subject. A durable consumer that the library creates has them as its filter.
+   * They may not overlap.
    */
   readonly subjects?: string | readonly string[];
   /**
@@ -30,12 +31,50 @@ export function subjectProblems(subjects: ReadingOptions['subjects']): string[] 
   if (subjects === undefined) return [];
   const patterns = [subjects].flat();
   if (patterns.length === 0) return ['subjects is empty, so the handler would get no event'];
-  return patterns
-    .filter((pattern) => !/^(?:(?:\*|[^\s.*>]+)\.)*(?:\*|>|[^\s.*>]+)$/.test(pattern))
-    .map(
+  const wrong = patterns.filter((pattern) => !/^(?:(?:\*|[^\s.*>]+)\.)*(?:\*|>|[^\s.*>]+)$/.test(pattern));
+  if (wrong.length > 0)
+    return wrong.map(
       (pattern) =>
         `"${pattern}" is not a valid subject pattern: use tokens between dots, "*" for one token, and ">" at the end for one or more`,
     );
+  return patterns.flatMap((pattern, at) =>
+    patterns
+      .slice(0, at)
+      .filter((earlier) => overlap(earlier.split('.'), pattern.split('.')))
+      .map(
+        (earlier) =>
+          `subjects "${earlier}" and "${pattern}" overlap, and the brokers refuse a filter with both: leave one of them out`,
+      ),
+  );
+}
+
+/** Whether one subject can match both patterns. */
+function overlap([first, ...more]: readonly string[], [other, ...others]: readonly string[]): boolean {
+  if (first === undefined || other === undefined) return first === other;
+  if (first === '>' || other === '>') return true;
+  return (first === '*' || other === '*' || first === other) && overlap(more, others);
+}
+
+/**
+ * The subjects of a handler, as the brokers know them. There are none when it is for every subject.
+ *
+ * @param prefix the first tokens of every subject of the stream, which the handler leaves out
+ */
+export function subjectsOf({ subjects = [] }: ReadingOptions, prefix?: string): readonly string[] {
+  return [subjects].flat().map((subject) => (prefix === undefined ? subject : `${prefix}.${subject}`));
+}
+
+/** The subjects of a handler that the filters of its durable consumer leave out, at least in part. */
+export function filteredOut(subjects: readonly string[], filters: readonly string[]): string[] {
+  if (filters.length === 0) return [];
+  return subjects.filter((one) => !filters.some((filter) => covers(filter.split('.'), one.split('.'))));
+}
+
+/** Whether every subject that matches the second pattern matches the first. */
+function covers([first, ...more]: readonly string[], [other, ...others]: readonly string[]): boolean {
+  if (first === undefined || other === undefined) return first === other;
+  if (first === '>') return true;
+  return (first === other || (first === '*' && other !== '>')) && covers(more, others);
 }
 
 /**

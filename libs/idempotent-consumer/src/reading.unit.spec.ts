@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import type { Decoder, Delivery } from './delivery.js';
-import { readingOf, type ReadingOptions } from './reading.js';
+import { filteredOut, readingOf, type ReadingOptions, subjectsOf } from './reading.js';
 
 const decode: Decoder<unknown> = (delivery) => {
   const event: unknown = JSON.parse(Buffer.from(delivery.data).toString());
@@ -52,6 +52,30 @@ describe('the subjects of a handler', () => {
     ['payments.eu', 'payments.us', false],
   ])('%s match %s: %s', (subjects, subject, isTaken) => {
     expect(read({ subjects }, subject).ok).toBe(isTaken);
+  });
+
+  it('have the prefix of the stream for the brokers', () => {
+    expect(subjectsOf({ subjects: 'payments.>' }, 'events')).toEqual(['events.payments.>']);
+    expect(subjectsOf({ subjects: ['a.*', 'b'] })).toEqual(['a.*', 'b']);
+    expect(subjectsOf({}, 'events')).toEqual([]);
+  });
+
+  it.each([
+    ['a.>', [], []],
+    ['a.b', ['a.>'], []],
+    ['a.>', ['a.>'], []],
+    ['a.*', ['a.>'], []],
+    ['a.*', ['x', 'a.*'], []],
+    ['a.b', ['a.*'], []],
+    ['a.>', ['a.*'], ['a.>']],
+    ['a.>', ['a.b'], ['a.>']],
+    ['a.*', ['a.b'], ['a.*']],
+    ['a', ['a.>'], ['a']],
+    ['a.b.c', ['a.*'], ['a.b.c']],
+    ['b.>', ['a.>'], ['b.>']],
+    ['>', ['a.>'], ['>']],
+  ])('such as %s miss, behind the filters %j: %j', (subject, filters, missed) => {
+    expect(filteredOut([subject], filters)).toEqual(missed);
   });
 
   it('turn an event of another subject into a dead letter, unless onUnmatched is ack', () => {

@@ -16,7 +16,7 @@ const READY_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 15_000;
 
 /** The apps that can be started. */
-export type AppName = 'gateway' | 'worker' | 'setup';
+export type AppName = 'gateway' | 'worker' | 'setup' | 'accounts';
 
 /** A started app. */
 export interface App {

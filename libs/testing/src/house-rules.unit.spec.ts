@@ -47,6 +47,12 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
         ),
         one('an app imports libs/testing', 'apps/cli/src/a.ts', `import { waitFor } from '#testing';`),
         one('the judge imports what it judges', 'apps/chaos/src/a.ts', `import { b } from '#store';`),
+        one('the accounts import the store', 'apps/accounts/src/a.ts', `import { b } from '#store';`),
+        one(
+          'the accounts import what the package does not give',
+          'apps/accounts/src/a.ts',
+          `import { b } from '#idempotent-consumer/postgres';`,
+        ),
         one('a library without a place in the table', 'libs/new/src/a.ts', `export { b } from '#contracts';`),
       ],
       good: [
@@ -65,6 +71,11 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
           'an app imports libraries',
           'apps/cli/src/a.ts',
           `import { b } from '#store'; import pg from 'pg';`,
+        ),
+        one(
+          'the accounts import the library',
+          'apps/accounts/src/a.ts',
+          `import { b } from '#idempotent-consumer';`,
         ),
         one('the judge imports the contracts', 'apps/chaos/src/a.ts', `import { b } from '#contracts';`),
         one('a test imports what it needs', 'libs/store/src/a.int.spec.ts', `import { b } from '#testing';`),

@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import { Option, type Command } from 'commander';
 import { brokerAddress } from '#broker';
 import { readApiKey, type ClientSettings } from '#config';
-import { sourceError } from '#contracts';
+import { sourceError, topicError } from '#contracts';
 import {
   CommandError,
   type ExitCode,
@@ -29,6 +29,7 @@ interface SimulateOptions extends TargetOptions {
   readonly events: number;
   readonly duplicates: number;
   readonly topics: number;
+  readonly topicPrefix: string;
   readonly via: 'http' | 'nats';
   readonly rate?: number;
   readonly concurrency: number;
@@ -51,6 +52,7 @@ Examples:
   sekali simulate --via nats --past-window          repeats that the brokers do not recognise: Postgres must
   sekali simulate --rate 500 --events 30000         a minute of even load
   sekali simulate --seed 7 --run monday             repeatable: a second run sends only repeats
+  sekali simulate --topic-prefix payments           payments for apps/accounts, which keeps the balances
 
 Exit codes:
   0    stored and dropped exactly as sent     2    the gateway or the brokers cannot be reached
@@ -64,6 +66,7 @@ export function simulateCommand(): Command {
     .option('--events <count>', 'different events', integerOption(1, 100_000_000), 20_000)
     .option('--duplicates <ratio>', 'repeats for each different event', numberOption(0, 100), 0.3)
     .option('--topics <count>', 'topics the events are spread over', integerOption(1, 10_000), 5)
+    .option('--topic-prefix <name>', 'begins every topic', ruledOption(topicPrefixError), 'simulated')
     .addOption(new Option('--via <way>', 'how to send').choices(['http', 'nats']).default('http'))
     .option(
       '--rate <per second>',
@@ -129,16 +132,15 @@ async function simulate(
   signal: AbortSignal,
 ): Promise<SimulationResult> {
   const seed = options.seed ?? randomInt(2_147_483_647);
-  const run =
-    options.run ??
-    `${Date.now().toString(36)}${randomInt(36 ** 4)
-      .toString(36)
-      .padStart(4, '0')}`;
+  const run = options.run ?? newRunName();
   const repeats = Math.round(options.events * options.duplicates);
-  const { events, topics, source, batch, concurrency, rate, via, pastWindow = false } = options;
+  const { events, topics, topicPrefix, source, batch, concurrency, rate, via, pastWindow = false } = options;
   const progress = new Progress('sending', events + repeats, 'events');
   const sending = await sendAll(producer, {
-    events: workload({ events, repeats, topics, source, run, seed, startMs: Date.now(), pastWindow }),
+    events: workload({
+      ...{ events, repeats, topics, topicPrefix, source, run, seed, pastWindow },
+      startMs: Date.now(),
+    }),
     batch,
     concurrency,
     rate,
@@ -189,6 +191,17 @@ async function openProducer(
     inFlightMax,
     waitingMax: options.batch * options.concurrency,
   });
+}
+
+function newRunName(): string {
+  return `${Date.now().toString(36)}${randomInt(36 ** 4)
+    .toString(36)
+    .padStart(4, '0')}`;
+}
+
+/** A number follows it in every topic. */
+function topicPrefixError(value: unknown): string | undefined {
+  return topicError(`${String(value)}.0`);
 }
 
 function runName(value: string): string {

@@ -12,6 +12,8 @@ export interface WorkloadSpecification {
   readonly events: number;
   readonly repeats: number;
   readonly topics: number;
+  /** The first tokens of every topic. */
+  readonly topicPrefix: string;
   readonly source: string;
   /** Names the run in every id, so that two runs have no id in common. */
   readonly run: string;
@@ -46,15 +48,15 @@ export function* workload(specification: WorkloadSpecification): Generator<Outgo
 function eventNumber(specification: WorkloadSpecification, number: number): OutgoingEvent {
   const random = seededRandom(specification.seed ^ Math.imul(number + 1, 0x9e3779b1));
   return {
-    topic: `simulated.${number % specification.topics}`,
+    topic: `${specification.topicPrefix}.${number % specification.topics}`,
     event_id: `${specification.run}-${number}`,
     timestamp: new Date(specification.startMs + number).toISOString(),
     source: specification.source,
     payload: {
       number,
       kind: KINDS[Math.floor(random() * KINDS.length)],
-      customer: `customer-${Math.floor(random() * 10_000)}`,
-      amount_cents: Math.floor(random() * 100_000),
+      account: `account-${Math.floor(random() * 10_000)}`,
+      amount: Math.floor(random() * 100_000),
     },
   };
 }

@@ -6,6 +6,7 @@ const specification: WorkloadSpecification = {
   events: 200,
   repeats: 60,
   topics: 5,
+  topicPrefix: 'simulated',
   source: 'test',
   run: 'run',
   seed: 7,
@@ -51,6 +52,7 @@ describe('the workload of a simulation', () => {
 
   it('spreads events over the topics, and has no id in common with another run', () => {
     expect(new Set(make().map((event) => event.topic)).size).toBe(5);
+    expect(make({ topics: 1, topicPrefix: 'payments' })[0]?.topic).toBe('payments.0');
     const other = new Set(make({ run: 'other' }).map((event) => event.event_id));
     expect(make().some((event) => other.has(event.event_id))).toBe(false);
   });

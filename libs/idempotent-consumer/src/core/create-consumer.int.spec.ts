@@ -177,6 +177,23 @@ describe('a consumer without Nest', () => {
     await keptBecomes('a', 'b', 'c');
   });
 
+  it('is delivered the subjects of its handler alone, written without what all subjects begin with', async () => {
+    const manager = await jetstreamManager(system.connection, { checkAPI: false });
+    await publish('other', {}, 'orders');
+    await publish('a', {}, 'payments.card');
+    const consumer = createConsumer({
+      ...{ ...at(), name: 'balances', subjects: 'payments.>', subjectPrefix: system.subjectPrefix },
+      handler: async (_payment, { transaction, event }) => {
+        await transaction.query(KEEP, [event.eventId]);
+      },
+    });
+    await start(consumer);
+    await keptBecomes('a');
+    const { config, delivered } = await manager.consumers.info(system.streamName, 'balances');
+    expect(config.filter_subject).toBe(`${system.subjectPrefix}.payments.>`);
+    expect(delivered.consumer_seq).toBe(1);
+  });
+
   it('keeps its inbox where ownInboxes says', async () => {
     const consumer = createConsumer({
       ...{ ...at(), ...ownInboxes({ ...at(), schema: 'mine' }), name: 'balances' },

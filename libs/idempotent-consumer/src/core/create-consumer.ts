@@ -26,7 +26,10 @@ import type { ReadingOptions } from '../reading.js';
  */
 export interface ConsumerOptionsCommon<E, M>
   extends
-    Pick<PullConsumerOptions<E>, 'connection' | 'pool' | 'stream' | 'settings' | 'replyPrefix' | 'apiPrefix'>,
+    Pick<
+      PullConsumerOptions<E>,
+      'connection' | 'pool' | 'stream' | 'subjectPrefix' | 'settings' | 'replyPrefix' | 'apiPrefix'
+    >,
     Partial<OwnInboxes>,
     Pick<ReadingOptions, 'subjects' | 'onUnmatched'> {
   /** Names the inbox, and the durable consumer as well: 1 to 40 letters, digits, `_` and `-`. */

@@ -95,6 +95,7 @@ export class DurableConsumer implements DeliverySource {
     }
     if (info.config.headers_only === true)
       throw new Error(`consumer ${consumer} delivers headers only, without the bodies: run setup`);
+    const { filter_subject: filter, filter_subjects: filters = [] } = info.config;
     return {
       stream: await this.inspectStream(manager),
       created: info.created,
@@ -104,7 +105,8 @@ export class DurableConsumer implements DeliverySource {
       deliveredSeq: info.delivered.stream_seq,
       deliveryCount: info.delivered.consumer_seq,
       ackWaitMs: (info.config.ack_wait ?? 30e9) / 1e6,
-      isFiltered: info.config.filter_subject !== undefined || (info.config.filter_subjects ?? []).length > 0,
+      isFiltered: filter !== undefined || filters.length > 0,
+      filters: filter === undefined ? filters : [filter],
       leader: info.cluster?.leader,
     };
   }

@@ -1,4 +1,4 @@
-import { AckPolicy, DeliverPolicy, jetstreamManager } from '@nats-io/jetstream';
+import { AckPolicy, type ConsumerConfig, DeliverPolicy, jetstreamManager } from '@nats-io/jetstream';
 import { type NatsConnection, nanos } from '@nats-io/nats-core';
 import type { StreamState } from '../delivery-source.js';
 import { DurableConsumer, type DurableConsumerAddress } from './durable-consumer.js';
@@ -16,11 +16,13 @@ export interface DurableShape {
    * it as well.
    */
   readonly ackPendingMax: number;
+  /** The subjects of its filter, no two of which overlap. Without any, it delivers the whole stream. */
+  readonly subjects: readonly string[];
 }
 
 /**
- * Creates a durable consumer of the whole stream, if it is missing. One with a filter must be created by
- * hand. The call is repeatable, and succeeds in each of several processes that make it at once.
+ * Creates a durable consumer of the given subjects, if it is missing. An existing one stays unchanged, and keeps its position.
+ * The call succeeds in each of several processes that make it at once.
  *
  * @param startOf returns the first sequence to deliver
  * @throws what the brokers answer, for example that the account may not create consumers
@@ -28,9 +30,12 @@ export interface DurableShape {
 export async function createDurable(
   connection: NatsConnection,
   address: DurableConsumerAddress,
-  { ackWaitMs, ackPendingMax }: DurableShape,
+  { ackWaitMs, ackPendingMax, subjects }: DurableShape,
   startOf: (stream: Pick<StreamState, 'name' | 'identity' | 'firstSeq'>) => Promise<number>,
 ): Promise<void> {
+  const durable = new DurableConsumer(connection, address);
+  // A reset of an existing consumer would repeat every delivery since its inbox last kept the horizon.
+  if ((await durable.inspect()) !== undefined) return;
   const { stream: name, consumer, identityKey, apiPrefix } = address;
   const manager = await jetstreamManager(connection, {
     checkAPI: false,
@@ -48,8 +53,16 @@ export async function createDurable(
     max_deliver: -1,
     // A consumer with its own start sequence could never be reset to an earlier one.
     deliver_policy: DeliverPolicy.All,
+    ...filterOf(subjects),
   });
-  if (first > Math.max(1, state.first_seq)) await new DurableConsumer(connection, address).reset(first);
+  if (first > Math.max(1, state.first_seq)) await durable.reset(first);
+}
+
+/** A single subject is part of the request's address, so an account can have the right to create this consumer alone. */
+function filterOf(subjects: readonly string[]): Partial<ConsumerConfig> {
+  const [subject, ...more] = subjects;
+  if (subject === undefined) return {};
+  return more.length === 0 ? { filter_subject: subject } : { filter_subjects: [...subjects] };
 }
 
 const ADJUST_MS_MAX = 2_000;

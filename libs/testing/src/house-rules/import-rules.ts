@@ -14,6 +14,15 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'libs/broker': ['libs/contracts', 'libs/waiting', 'libs/idempotent-consumer'],
   'libs/store': ['libs/contracts', 'libs/postgres', 'libs/waiting', 'libs/idempotent-consumer'],
   'libs/local-cluster': ['libs/contracts', 'libs/postgres', 'libs/waiting'],
+  // It shows what a service of its users is: the library, the contracts, and nothing of the aggregator's own store.
+  'apps/accounts': [
+    'libs/contracts',
+    'libs/config',
+    'libs/observability',
+    'libs/postgres',
+    'libs/broker',
+    'libs/idempotent-consumer',
+  ],
   // The judge shares nothing with what it judges.
   'apps/chaos': ['libs/contracts', 'libs/config'],
   // Only tests load it, so it may import whatever it sets up for them.
@@ -65,6 +74,9 @@ const layers: HouseRule = {
       if (from === undefined || to === undefined || from === to) return undefined;
       if (to.startsWith('apps/')) return `imports ${to}`;
       if (isSpec(file.path)) return undefined;
+      // The package has one door.
+      if (from === 'apps/accounts' && reference.specifier.startsWith('#idempotent-consumer/'))
+        return `imports ${reference.specifier}`;
       if (to === 'libs/testing')
         return isTestOnly(file.path) ? undefined : 'imports libs/testing outside a test';
       const allowed = MAY_IMPORT[from];

@@ -1,0 +1,162 @@
+/** The service on real brokers and Postgres, in its own role, which owns nothing. */
+import 'reflect-metadata';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { INestMicroservice } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { MicroserviceOptions } from '@nestjs/microservices';
+import { headers } from '@nats-io/nats-core';
+import type { Pool } from 'pg';
+import { jetStreamApi } from '#broker';
+import { type AccountsSettings, readAccountsSettings } from '#config';
+import { connectionsNeeded, ErrorPassage } from '#idempotent-consumer';
+import { createLogger } from '#observability';
+import { createPool } from '#postgres';
+import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import { AccountsModule } from './accounts.module.js';
+import { BALANCES } from './balances.js';
+import { prepareConsumer, prepareDatabase, ROLE } from './preparation.js';
+import { createTransport, TRANSACTION_MS_MAX } from './transport.js';
+
+const PASSWORD = 'of-a-test';
+const PERMISSION_DENIED = '42501';
+
+let system: TestSystem;
+let settings: AccountsSettings;
+let pool: Pool;
+let app: INestMicroservice;
+
+beforeAll(async () => {
+  system = await createTestSystem({ ackWaitMs: 2_000 });
+  settings = readAccountsSettings(system.environment);
+  const { rowCount } = await system.pool.query('SELECT FROM pg_roles WHERE rolname = $1', [ROLE]);
+  if (rowCount === 0) await system.pool.query(`CREATE ROLE ${ROLE} LOGIN PASSWORD '${PASSWORD}'`);
+  // Twice, as before an upgrade.
+  for (let times = 0; times < 2; times += 1) {
+    await prepareDatabase(system.pool);
+    await prepareConsumer(settings, system.connection, system.pool);
+  }
+  const url = new URL(system.postgresUrl);
+  url.username = ROLE;
+  url.password = PASSWORD;
+  pool = createPool({
+    url: url.href,
+    name: 'test',
+    connectionsMax: connectionsNeeded(1),
+    transactionMsMax: TRANSACTION_MS_MAX,
+  });
+  app = await NestFactory.createMicroservice<MicroserviceOptions>(AccountsModule, {
+    strategy: createTransport(settings, system.connection, pool, createLogger('test', 'silent')),
+    logger: false,
+  });
+  app.useGlobalFilters(new ErrorPassage());
+  await app.listen();
+});
+
+afterAll(async () => {
+  await app.close();
+  await pool.end();
+  await system.dispose();
+});
+
+/** Publishes an event, like a producer. @param messageId another one where the brokers must not know the event again */
+async function send(
+  topic: string,
+  id: string,
+  payload: unknown,
+  messageId = `${topic}:${id}`,
+): Promise<void> {
+  const named = headers();
+  named.set('Nats-Msg-Id', messageId);
+  const body = { event_id: id, timestamp: '2026-11-22T10:00:00Z', source: 'test', payload };
+  await system.connection.request(`${system.subjectPrefix}.${topic}`, JSON.stringify(body), {
+    headers: named,
+    timeout: 5_000,
+  });
+}
+
+async function settled(): Promise<void> {
+  const api = await jetStreamApi(system.connection);
+  await waitFor(
+    async () => {
+      const info = await api.consumers.info(system.streamName, BALANCES);
+      return info.num_pending + info.num_ack_pending === 0;
+    },
+    { timeoutMs: 30_000, describe: 'every payment to be settled' },
+  );
+}
+
+async function rows(query: string): Promise<unknown[]> {
+  return (await system.pool.query<Record<string, unknown>>(query)).rows;
+}
+
+describe('the accounts', () => {
+  it('add each payment once, from any topic of payments and from no other', async () => {
+    await send('payments.card', 'p1', { account: 'ada', amount: 500 });
+    await send('payments.card', 'p1', { account: 'ada', amount: 500 }, 'again');
+    // Identity is topic and id together.
+    await send('payments.transfer', 'p1', { account: 'ada', amount: 40 });
+    await send('payments.card', 'p2', { account: 'bob', amount: -7, note: 'a refund' });
+    await send('orders.created', 'o1', { account: 'ada', amount: 1_000 });
+    await settled();
+    expect(await rows('SELECT account, amount::int, payments::int FROM accounts.balance ORDER BY 1')).toEqual(
+      [
+        { account: 'ada', amount: 540, payments: 2 },
+        { account: 'bob', amount: -7, payments: 1 },
+      ],
+    );
+    expect(await rows('SELECT topic, event_id FROM accounts_inbox.balances_duplicate')).toEqual([
+      { topic: 'payments.card', event_id: 'p1' },
+    ]);
+    expect(await rows('SELECT FROM accounts_inbox.balances_dead_letter')).toEqual([]);
+  });
+
+  it('keep a payment that does not fit, with the member that is wrong, and a body that cannot be read', async () => {
+    await send('payments.card', 'bad', { account: 'ada', amount: 'much' });
+    await system.connection.request(`${system.subjectPrefix}.payments.card`, '{', { timeout: 5_000 });
+    await settled();
+    expect(
+      await rows(
+        'SELECT topic, event_id, reason, detail FROM accounts_inbox.balances_dead_letter ORDER BY seq',
+      ),
+    ).toEqual([
+      {
+        topic: 'payments.card',
+        event_id: 'bad',
+        reason: 'schema_mismatch',
+        detail: expect.stringMatching(/^amount: .*number/) as unknown,
+      },
+      {
+        topic: 'payments.card',
+        event_id: null,
+        reason: 'not_json',
+        detail: expect.stringMatching(/./) as unknown,
+      },
+    ]);
+    expect(await rows(`SELECT amount::int FROM accounts.balance WHERE account = 'ada'`)).toEqual([
+      { amount: 540 },
+    ]);
+  });
+});
+
+describe('the role of the accounts', () => {
+  it.each([
+    'SELECT FROM sekali.event',
+    'SELECT FROM sekali.api_key',
+    'INSERT INTO sekali.counter DEFAULT VALUES',
+    'CREATE TABLE accounts.other ()',
+    'CREATE TABLE accounts_inbox.other ()',
+    'CREATE TABLE public.other ()',
+    'CREATE SCHEMA other',
+    'DELETE FROM accounts.balance',
+    'TRUNCATE accounts.balance',
+    'DROP TABLE accounts.balance',
+    'TRUNCATE accounts_inbox.balances_key',
+    'DROP TABLE accounts_inbox.balances_key',
+  ])('may not %s', async (statement) => {
+    const code = await pool.query(statement).then(
+      () => 'done',
+      (error: unknown) => (error as { code: string }).code,
+    );
+    expect(code).toBe(PERMISSION_DENIED);
+  });
+});

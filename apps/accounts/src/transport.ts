@@ -1,0 +1,33 @@
+/** Puts the transport together from the settings. */
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { Pool } from 'pg';
+import type { AccountsSettings } from '#config';
+import { PullConsumerStrategy } from '#idempotent-consumer';
+import type { Logger } from '#observability';
+import { consumerLog } from './consumer-log.js';
+import { inboxesOf } from './inboxes.js';
+import { payloadDecoder } from './payload-decoder.js';
+
+/** The bound on a transaction, which the connections of the pool carry. */
+export const TRANSACTION_MS_MAX = 8_000;
+
+/** Creates the transport, on a connection and a pool that the caller closes after it. */
+export function createTransport(
+  settings: AccountsSettings,
+  connection: NatsConnection,
+  pool: Pool,
+  logger: Logger,
+): PullConsumerStrategy<unknown> {
+  return new PullConsumerStrategy({
+    connection,
+    pool,
+    stream: settings.SEKALI_STREAM,
+    subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
+    replyPrefix: settings.SEKALI_NATS_REPLY_PREFIX,
+    apiPrefix: settings.SEKALI_NATS_API_PREFIX,
+    ...inboxesOf(settings, connection, pool),
+    decode: payloadDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX),
+    observerOf: () => consumerLog(logger),
+    settings: { transactionMsMax: TRANSACTION_MS_MAX },
+  });
+}
