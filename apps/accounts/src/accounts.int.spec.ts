@@ -5,15 +5,15 @@ import type { INestMicroservice } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { headers } from '@nats-io/nats-core';
-import type { Pool } from 'pg';
+import type { Pool, PoolClient, QueryResultRow } from 'pg';
 import { jetStreamApi } from '#broker';
 import { type AccountsSettings, readAccountsSettings } from '#config';
-import { connectionsNeeded, ErrorPassage } from '#idempotent-consumer';
+import { BatchContext, connectionsNeeded, ErrorPassage, type Message } from '#idempotent-consumer';
 import { createLogger } from '#observability';
 import { createPool } from '#postgres';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import { AccountsModule } from './accounts.module.js';
-import { BALANCES } from './balances.js';
+import { Balances, BALANCES, type Payment } from './balances.js';
 import { prepareConsumer, prepareDatabase, ROLE } from './preparation.js';
 import { createTransport, TRANSACTION_MS_MAX } from './transport.js';
 
@@ -135,6 +135,43 @@ describe('the accounts', () => {
     expect(await rows(`SELECT amount::int FROM accounts.balance WHERE account = 'ada'`)).toEqual([
       { amount: 540 },
     ]);
+  });
+});
+
+describe('a batch', () => {
+  const KEYS = ['k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7', 'k8'];
+
+  /** Applies one payment to each account, in another order than that of the keys. */
+  function applyTo(accounts: readonly string[], client: PoolClient): Promise<void> {
+    const shuffled = [...accounts.slice(3), ...accounts.slice(0, 3)].reverse();
+    const fresh = shuffled.map((account) => ({ event: { account, amount: 1 } }) as Message<Payment>);
+    const query = <R extends QueryResultRow>(text: string, values: readonly unknown[] = []) =>
+      client.query<R>(text, [...values]);
+    return new Balances().apply(fresh, new BatchContext(BALANCES, { streamId: 1, query }));
+  }
+
+  it('locks the rows of its accounts in the order of their keys, so that no two wait in a circle', async () => {
+    const [holder, client] = await Promise.all([system.pool.connect(), system.pool.connect()]);
+    try {
+      await applyTo(KEYS, holder);
+      await holder.query('BEGIN');
+      await holder.query(`SELECT FROM accounts.balance WHERE account = 'k5' FOR UPDATE`);
+      await client.query('BEGIN');
+      const applying = applyTo(KEYS, client);
+      const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      await waitFor(async () => (await rows(waiting)).length > 0, {
+        timeoutMs: 5_000,
+        describe: 'the batch to wait for the fifth row',
+      });
+      const free = `SELECT account FROM accounts.balance WHERE account LIKE 'k%' ORDER BY account FOR UPDATE SKIP LOCKED`;
+      expect(await rows(free)).toEqual(['k6', 'k7', 'k8'].map((account) => ({ account })));
+      await holder.query('ROLLBACK');
+      await applying;
+      await client.query('ROLLBACK');
+    } finally {
+      // A connection that is in a transaction is closed.
+      for (const each of [holder, client]) each.release(true);
+    }
   });
 });
 
