@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connectBroker, jetStreamApi, resetConsumer, STREAM_IDENTITY_METADATA } from '#broker';
-import { DurableConsumer } from '#idempotent-consumer';
+import { DurableConsumer } from '#idempotent-consumer/parts';
 import { createTestSystem, startApp, waitFor, type BrokerConnection } from '#testing';
 import { SecuredCluster } from './test/secured-cluster.js';
 

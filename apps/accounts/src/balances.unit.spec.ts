@@ -1,6 +1,7 @@
 /** The handler without servers: what it makes of payments, and what it never gets. */
 import { describe, expect, it } from '@jest/globals';
-import { BatchContext, type Effect, TestConsumer } from '#idempotent-consumer';
+import { BatchContext } from '#idempotent-consumer';
+import { type Effect, TestConsumer } from '#idempotent-consumer/testing';
 import { Balances, BALANCES, Payment, PAYMENTS } from './balances.js';
 
 function consumer(): TestConsumer<Payment> {

@@ -9,14 +9,8 @@ import { Controller, type Type } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import type { WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
-import {
-  BatchContext,
-  type Delivery,
-  ForeignSequenceError,
-  type Message,
-  OncePerEvent,
-  type Outcome,
-} from '#idempotent-consumer';
+import { BatchContext, type Delivery, type Message, OncePerEvent, type Outcome } from '#idempotent-consumer';
+import { ForeignSequenceError } from '#idempotent-consumer/parts';
 import { createPool } from '#postgres';
 import { type Queryable, SEKALI_LEDGER, storeInboxTables } from '#store';
 import { pause } from '#waiting';

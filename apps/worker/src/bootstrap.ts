@@ -9,13 +9,8 @@ import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { brokerAddress, BrokerWatch, MovableConnection } from '#broker';
 import { SettingsError, type WorkerSettings } from '#config';
-import {
-  connectionsNeeded,
-  consumersOf,
-  ErrorPassage,
-  OptionsError,
-  PullConsumerStrategy,
-} from '#idempotent-consumer';
+import { connectionsNeeded, ErrorPassage, OptionsError, PullConsumerStrategy } from '#idempotent-consumer';
+import { consumersOf } from '#idempotent-consumer/parts';
 import { createLogger, endWhenHung, giveLifeSigns, type Logger, NestLogger } from '#observability';
 import { createPool } from '#postgres';
 import { keepPartitionsAhead } from './partition-keeper.js';

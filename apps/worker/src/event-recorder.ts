@@ -2,7 +2,8 @@
 import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import type { SekaliEvent } from '#contracts';
-import { BatchContext, type Comparison, type Message, OncePerEvent } from '#idempotent-consumer';
+import { BatchContext, type Message, OncePerEvent } from '#idempotent-consumer';
+import type { Comparison } from '#idempotent-consumer/parts';
 import { findConflicts, insertEvents, type NewEvent } from '#store';
 
 /** The name of this effect's durable consumer. */

@@ -4,7 +4,7 @@ import type { Pool } from 'pg';
 import { currentIncarnation, type DifferingHistory, type Incarnation } from '#idempotent-consumer/postgres';
 import { EVENT_BYTES_METADATA, StreamWitness } from '#broker';
 import type { WorkerSettings } from '#config';
-import type { StreamHistory, StreamState } from '#idempotent-consumer';
+import type { StreamHistory, StreamState } from '#idempotent-consumer/parts';
 import type { Logger } from '#observability';
 import { consumerStart, noteConsumerStart, SEKALI_LEDGER, setForeignAside, STORE_INBOX } from '#store';
 

@@ -1,6 +1,7 @@
 import { topicError, topicOf } from '#contracts';
 import type { WorkerSettings } from '#config';
-import type { Decider, Decoder, Delivery } from '#idempotent-consumer';
+import type { Decoder, Delivery } from '#idempotent-consumer';
+import type { Decider } from '#idempotent-consumer/parts';
 import { countTopics, type Queryable, topicsKnownAmong } from '#store';
 
 /** Under which dead letters are counted whose topic would be one too many. No event can have such a topic. */

@@ -30,7 +30,7 @@ export {
   type StreamDefinition,
   type StreamIdentity,
 } from './topology.js';
-export { hasMajority } from './stream-majority.js';
+export { hasMajority } from '#idempotent-consumer/jetstream';
 export {
   type ConsumerInfo,
   type ConsumerName,

@@ -15,6 +15,11 @@ export function setApiPrefix(connection: NatsConnection, prefix: string): void {
   prefixes.set(connection, prefix);
 }
 
+/** The prefix of the API for a connection; `undefined` where it is `$JS.API`. */
+export function apiPrefixOf(connection: NatsConnection): string | undefined {
+  return prefixes.get(connection);
+}
+
 /**
  * JetStream's API. This sends no request.
  *

@@ -2,11 +2,11 @@ import type { Delivery } from './delivery.js';
 
 /** When a batch is full, or has waited long enough. */
 export interface BatchBounds {
-  /** Messages in one transaction, at most. */
+  /** Messages in one transaction, at most. The default is 100. */
   readonly batchSize: number;
-  /** Bytes of their bodies, at most. A larger message forms a batch of its own. */
+  /** Bytes of their bodies, at most. A larger message forms a batch of its own. The default is 8 MiB. */
   readonly batchBytes: number;
-  /** How long a batch that is not full waits for more messages. */
+  /** How long a batch that is not full waits for more messages, in milliseconds. The default is 5. */
   readonly batchWaitMs: number;
 }
 

@@ -1,5 +1,5 @@
 import type { ConsumerSettings } from './consumer-settings.js';
-import { PULL_BYTES_MIN } from './jetstream/pull-session.js';
+import { PULL_BYTES_MIN } from './delivery-source.js';
 import type { ProcessorSettings } from './processor-settings.js';
 
 /** All bounds of a consumer. */

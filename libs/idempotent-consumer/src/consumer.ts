@@ -1,15 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { NatsConnection } from '@nats-io/nats-core';
 import type { ConsumerSettings } from './consumer-settings.js';
 import type { Decider } from './decider.js';
 import type { Delivery } from './delivery.js';
 import { DeliveryCheck } from './delivery-check.js';
+import type { ConsumerState, DeliverySession, DeliverySource } from './delivery-source.js';
 import { type ConsumerHealth, healthOf } from './health.js';
 import { HeldDeliveries } from './held-deliveries.js';
 import { BatchBuffer } from './batch-buffer.js';
 import { suspectsOf } from './isolation.js';
-import type { ConsumerState, DurableConsumer } from './jetstream/durable-consumer.js';
-import { PullSession } from './jetstream/pull-session.js';
 import { Watchdog } from './jetstream/watchdog.js';
 import { LeaderFollower, type MoveConnection } from './leader-follower.js';
 import type { OutageGate } from './outage-gate.js';
@@ -22,13 +20,13 @@ import { byStreamId, type StreamHistory, type StreamIncarnation } from './stream
 
 /** What a consumer works with. */
 export interface ConsumerParts {
-  readonly connection: NatsConnection;
+  /** Where deliveries come from. */
+  readonly source: DeliverySource;
   /**
    * Moves the connection to a broker, so that it follows the consumer's leader. It is left out when other
    * code uses the connection too.
    */
   readonly moveTo?: MoveConnection | undefined;
-  readonly durable: DurableConsumer;
   readonly processor: Decider;
   readonly gate: OutageGate;
   readonly history: StreamHistory;
@@ -76,7 +74,7 @@ export class IdempotentConsumer {
   private readonly held = new HeldDeliveries();
   private scope: IncarnationScope | undefined;
   private readonly evidence = new ForeignEvidence();
-  private session: PullSession | undefined;
+  private session: DeliverySession | undefined;
   private running: Promise<void> | undefined;
   private working: Promise<void> | undefined;
 
@@ -125,7 +123,7 @@ export class IdempotentConsumer {
     clearTimeout(graceTimer);
     this.endIncarnation();
     this.held.stop();
-    if (!this.parts.connection.isClosed()) await this.parts.connection.flush().catch(() => undefined);
+    await this.parts.source.flush();
   }
 
   private async run(onFirstSession: () => void): Promise<void> {
@@ -183,9 +181,9 @@ export class IdempotentConsumer {
     scope: IncarnationScope,
     state: ConsumerState,
     onLost: (reason: string) => void,
-  ): { session: PullSession; check: DeliveryCheck<Delivery> } {
-    const { stream, consumer, replyPrefix, apiPrefix } = this.parts.durable.address;
-    const check = new DeliveryCheck<Delivery>(state, this.parts.durable, {
+  ): { session: DeliverySession; check: DeliveryCheck<Delivery> } {
+    const { source } = this.parts;
+    const check = new DeliveryCheck<Delivery>(state, source, {
       onTrusted: (delivery) => {
         scope.buffer.add(delivery);
       },
@@ -193,14 +191,10 @@ export class IdempotentConsumer {
         for (const delivery of waiting) this.handBack(delivery);
         session.lose(reason);
         // The brokers may forbid it. Then the reason tells the operator what to do.
-        if (isSplit) void this.parts.durable.leadFrom(state.stream.leader).catch(() => undefined);
+        if (isSplit) void source.leadFrom(state.stream.leader).catch(() => undefined);
       },
     });
-    const session = new PullSession(this.parts.connection, {
-      stream,
-      consumer,
-      replyPrefix,
-      apiPrefix,
+    const session = source.open({
       onDelivery: (delivery) => {
         this.held.add(delivery);
         check.take(delivery);
@@ -213,25 +207,25 @@ export class IdempotentConsumer {
     return { session, check };
   }
 
-  private watch(session: PullSession, check: DeliveryCheck<Delivery>, before: ConsumerState): Watchdog {
-    const { durable, gate, observe } = this.parts;
+  private watch(session: DeliverySession, check: DeliveryCheck<Delivery>, before: ConsumerState): Watchdog {
+    const { source, gate, observe } = this.parts;
     return new Watchdog({
       session,
       before,
       inspect: async () => {
         await check.askAboutNewest();
-        const state = await durable.inspect();
+        const state = await source.inspect();
         if (state) this.held.setAckWait(state.ackWaitMs);
         return state;
       },
       // During an outage every worker keeps its deliveries.
       isHeld: (seq) => gate.isOut || this.held.seqs().has(seq),
       giveBack: (firstSeq, lastSeq, state) => {
-        durable.giveBack(firstSeq, lastSeq, state, this.held.seqs());
+        source.giveBack(firstSeq, lastSeq, state, this.held.seqs());
         observe({ type: 'given-back', firstSeq, lastSeq });
       },
       onFlow: () => {
-        durable.answered();
+        source.answered();
       },
     });
   }

@@ -1,5 +1,5 @@
 import type { Delivery } from './delivery.js';
-import type { ConsumerState } from './jetstream/durable-consumer.js';
+import type { ConsumerState } from './delivery-source.js';
 
 /** Why deliveries are not trusted. */
 export interface Doubt {

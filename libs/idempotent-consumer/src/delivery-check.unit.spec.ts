@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { DeliveryCheck, type Doubt, historyDoubt } from './delivery-check.js';
-import type { ConsumerState } from './jetstream/durable-consumer.js';
+import type { ConsumerState } from './delivery-source.js';
 
 interface Given {
   readonly seq: number;

@@ -1,5 +1,5 @@
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
-import type { StreamState } from './jetstream/durable-consumer.js';
+import type { StreamState } from './delivery-source.js';
 import type { ForeignSequences, StreamHistory, StreamIncarnation } from './stream-history.js';
 
 /**

@@ -1,6 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { NatsConnection } from '@nats-io/nats-core';
-import type { ConsumerState, DurableConsumer } from './jetstream/durable-consumer.js';
+import type { ConsumerState, DeliverySource } from './delivery-source.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Observer } from './outcome.js';
 import { inspectConsumer } from './session-history.js';
@@ -13,9 +12,8 @@ export type MoveConnection = (broker: string, signal: AbortSignal) => Promise<bo
 
 /** What `LeaderFollower` works with. */
 export interface LeaderFollowerParts {
-  readonly connection: NatsConnection;
+  readonly source: DeliverySource;
   readonly moveTo?: MoveConnection | undefined;
-  readonly durable: DurableConsumer;
   readonly gate: OutageGate;
   readonly recreate: () => Promise<void>;
   readonly observe: Observer;
@@ -75,8 +73,8 @@ export class LeaderFollower {
    * messages redelivered.
    */
   private async mayMoveTo(leader: string): Promise<boolean> {
-    const { connection, gate } = this.parts;
-    if (connection.info?.server_name === leader) return false;
+    const { source, gate } = this.parts;
+    if (source.broker === leader) return false;
     if (this.unmet?.leader === leader && performance.now() - this.unmet.atMs < MOVE_AGAIN_MS) return false;
     const beganMs = performance.now();
     while (this.isHolding()) {

@@ -4,13 +4,14 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { nanos } from '@nats-io/nats-core';
 import { Controller, type INestMicroservice, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Ctx, type MicroserviceOptions } from '@nestjs/microservices';
 import pg from 'pg';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import type { Decoder } from './delivery.js';
-import { InboxContext } from './nest/inbox-context.js';
+import { InboxContext } from './inbox-context.js';
 import { OncePerEvent } from './nest/once-per-event.js';
 import { ErrorPassage, PullConsumerStrategy } from './nest/pull-consumer-strategy.js';
 import type { Observer } from './outcome.js';
@@ -72,14 +73,21 @@ function transportOn(at: OwnInboxesOptions): PullConsumerStrategy<string> {
   return new PullConsumerStrategy({ ...at, ...ownInboxes(at), ...others });
 }
 
-async function start(consumers: readonly string[], schema?: string): Promise<void> {
+interface Deployment {
+  readonly schema?: string;
+  /** `undefined` where the service leaves it out. */
+  readonly ackWaitMs?: number | undefined;
+}
+
+async function start(consumers: readonly string[], deployment: Deployment = {}): Promise<void> {
   await startService(
     consumers.map((consumer) => keeperOf(consumer)),
-    schema,
+    deployment,
   );
 }
 
-async function startService(controllers: Type[], schema?: string): Promise<void> {
+async function startService(controllers: Type[], deployment: Deployment = {}): Promise<void> {
+  const { schema, ackWaitMs } = { ackWaitMs: 4_000, ...deployment };
   @Module({ controllers })
   class Service {}
   const pool = new pg.Pool({ connectionString: system.postgresUrl, max: 4 * controllers.length });
@@ -87,7 +95,11 @@ async function startService(controllers: Type[], schema?: string): Promise<void>
   const at = { ...placeOn(pool), subjectPrefix: system.subjectPrefix };
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(Service, {
     logger: false,
-    strategy: transportOn({ ...at, ...(schema !== undefined && { schema }), ackWaitMs: 4_000 }),
+    strategy: transportOn({
+      ...at,
+      ...(schema !== undefined && { schema }),
+      ...(ackWaitMs !== undefined && { ackWaitMs }),
+    }),
   });
   app.useGlobalFilters(new ErrorPassage());
   services.push({ app, pool });
@@ -177,14 +189,14 @@ describe('a service with inboxes of its own', () => {
     const { config } = await manager.streams.info(system.streamName);
     const metadata = { ...config.metadata, identity: 'the same' };
     await manager.streams.update(system.streamName, { ...config, metadata });
-    await start(['event'], 'mine');
+    await start(['event'], { schema: 'mine' });
     await send(...ids(1, 10));
     await nothingUnsettled('event');
     await stop();
     await manager.streams.delete(system.streamName);
     await manager.streams.add({ ...config, metadata });
     await send(...ids(6, 14));
-    await start(['event'], 'mine');
+    await start(['event'], { schema: 'mine' });
     await waitFor(async () => (await keptBy('event')).length >= 14, {
       timeoutMs: 30_000,
       describe: 'the events of the new stream',
@@ -198,6 +210,30 @@ describe('a service with inboxes of its own', () => {
       { revision: 1, base: 0 },
       { revision: 2, base: 0 },
     ]);
+  });
+
+  it('creates its durable consumer with an ack wait of 5 s, since progress is signalled', async () => {
+    await start(['event'], { ackWaitMs: undefined });
+    const { config } = await manager.consumers.info(system.streamName, 'event');
+    expect([config.ack_wait, config.max_ack_pending]).toEqual([nanos(5_000), 20_000]);
+  });
+
+  it('gives a durable consumer that exists the ack wait that it is asked for, and no other change', async () => {
+    await start(['event'], { ackWaitMs: 15_000 });
+    await send(...ids(1, 5));
+    await nothingUnsettled('event');
+    await stop();
+    const before = await manager.consumers.info(system.streamName, 'event');
+    await start(['event'], { ackWaitMs: undefined });
+    expect((await manager.consumers.info(system.streamName, 'event')).config).toEqual(before.config);
+    await stop();
+    await start(['event'], { ackWaitMs: 4_000 });
+    await send(...ids(4, 8));
+    await nothingUnsettled('event');
+    const after = await manager.consumers.info(system.streamName, 'event');
+    expect(after.config).toEqual({ ...before.config, ack_wait: nanos(4_000) });
+    expect([before.created, after.created]).toEqual([before.created, before.created]);
+    expect(await keptBy('event')).toEqual(ids(1, 8));
   });
 
   it('fails at the start when no table can have the name of a consumer', async () => {

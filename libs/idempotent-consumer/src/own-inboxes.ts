@@ -1,6 +1,7 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
-import { createDurable, type DurableShape } from './jetstream/durable-creation.js';
+import { adjustDurable, createDurable, type DurableShape } from './jetstream/durable-creation.js';
+import type { DurableConsumerAddress } from './jetstream/durable-consumer.js';
 import { JetStreamWitness } from './jetstream/jetstream-witness.js';
 import { createInbox } from './postgres/create-inbox.js';
 import type { DifferingHistory } from './postgres/divergence.js';
@@ -47,7 +48,8 @@ export interface OwnInboxes {
   readonly recreate: (pattern: string, subjects?: readonly string[]) => Promise<void>;
 }
 
-const ACK_WAIT_MS = 15_000;
+/** Progress is signalled for held deliveries, so it bounds only how late those of a dead process come again. */
+const ACK_WAIT_MS = 5_000;
 const ACK_PENDING_MAX = 20_000;
 
 /**
@@ -63,6 +65,11 @@ export function ownInboxes(options: OwnInboxesOptions): OwnInboxes {
   const { connection, pool, stream, schema, apiPrefix, identityKey = 'identity' } = options;
   const { durableOf = (pattern) => pattern, onDiffering } = options;
   const { ackWaitMs = ACK_WAIT_MS, ackPendingMax = ACK_PENDING_MAX } = options;
+  const adjusted = new Set<string>();
+  const addressOf = (pattern: string): DurableConsumerAddress => ({
+    ...{ stream, consumer: durableOf(pattern), identityKey },
+    ...(apiPrefix !== undefined && { apiPrefix }),
+  });
   const tablesOf = (consumer: string): InboxTables => inboxTables({ schema, consumer });
   const historyOf = (pattern: string, { leavesGaps }: Coverage): InboxHistory =>
     new InboxHistory({
@@ -74,16 +81,17 @@ export function ownInboxes(options: OwnInboxesOptions): OwnInboxes {
     });
   const prepare = async (consumer: string): Promise<void> => {
     await createInbox(pool, { schema, consumer });
+    if (adjusted.has(consumer)) return;
+    // Once in a process: while another one asks for other bounds, they would change them in turns.
+    adjusted.add(consumer);
+    await adjustDurable(connection, addressOf(consumer), options);
   };
   return {
     ...{ identityKey, durableOf, tablesOf, historyOf, prepare },
     recreate: async (pattern, subjects = []) => {
       await prepare(pattern);
-      await createDurable(
-        connection,
-        { stream, consumer: durableOf(pattern), identityKey, ...(apiPrefix !== undefined && { apiPrefix }) },
-        { ackWaitMs, ackPendingMax, subjects },
-        (stream) => historyOf(pattern, { leavesGaps: false }).beginning(stream),
+      await createDurable(connection, addressOf(pattern), { ackWaitMs, ackPendingMax, subjects }, (stream) =>
+        historyOf(pattern, { leavesGaps: false }).beginning(stream),
       );
     },
   };

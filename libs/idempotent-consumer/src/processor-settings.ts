@@ -1,8 +1,8 @@
 /** How a consumer deals with failures. */
 export interface ProcessorSettings {
-  /** Attempts of a message, alone, before it becomes a dead letter. */
+  /** Attempts of a message, alone, before it becomes a dead letter. The default is 5. */
   readonly attemptsMax: number;
-  /** The delay in milliseconds after the first failed attempt. It doubles with each attempt, with jitter. */
+  /** The delay in milliseconds after the first failed attempt. It doubles with each attempt, with jitter. By default 1,000. */
   readonly retryDelayMs: number;
   /** What the operator can do about a message that takes too long. It ends the detail of its dead letter. */
   readonly slowRemedy?: string;
@@ -13,7 +13,7 @@ export interface ProcessorSettings {
   readonly handlerMsMax?: number;
   /**
    * How long a transaction may take in milliseconds, if the pool's connections set such a bound
-   * (`transaction_timeout`).
+   * (`transaction_timeout`). By default they set none.
    */
   readonly transactionMsMax?: number;
   /**

@@ -1,4 +1,4 @@
-import type { ConsumerState, DurableConsumer } from './jetstream/durable-consumer.js';
+import type { ConsumerState, DeliverySource } from './delivery-source.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Observer } from './outcome.js';
 import type { StreamHistory, StreamIncarnation } from './stream-history.js';
@@ -9,20 +9,20 @@ import type { StreamHistory, StreamIncarnation } from './stream-history.js';
  * @throws when the consumer does not exist afterwards, or no broker answers
  */
 export async function inspectConsumer(parts: {
-  readonly durable: DurableConsumer;
+  readonly source: DeliverySource;
   readonly recreate: () => Promise<void>;
 }): Promise<ConsumerState> {
-  const state = await parts.durable.inspect();
+  const state = await parts.source.inspect();
   if (state) return state;
   await parts.recreate();
-  const created = await parts.durable.inspect();
-  if (!created) throw new Error(`consumer ${parts.durable.address.consumer} does not exist: run setup`);
+  const created = await parts.source.inspect();
+  if (!created) throw new Error(`consumer ${parts.source.address.consumer} does not exist: run setup`);
   return created;
 }
 
 /** What `putBack` works with. */
 export interface PutBackParts {
-  readonly durable: DurableConsumer;
+  readonly source: DeliverySource;
   readonly gate: OutageGate;
   readonly history: StreamHistory;
   readonly observe: Observer;
@@ -30,13 +30,13 @@ export interface PutBackParts {
 
 /** Resets the consumer to where it must begin. @returns whether its position was another one */
 export async function putBack(
-  { durable, gate, history, observe }: PutBackParts,
+  { source, gate, history, observe }: PutBackParts,
   incarnation: StreamIncarnation,
   state: ConsumerState,
 ): Promise<boolean> {
   const seq = await gate.pass(() => history.startOf(incarnation, state));
   if (seq === undefined) return false;
-  await durable.reset(seq);
+  await source.reset(seq);
   await gate.pass(() => history.started(incarnation, seq));
   observe({ type: 'put-back', seq });
   return true;

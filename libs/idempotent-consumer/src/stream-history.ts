@@ -1,4 +1,4 @@
-import type { ConsumerState, StreamState } from './jetstream/durable-consumer.js';
+import type { ConsumerState, StreamState } from './delivery-source.js';
 
 /** Sequences whose rows have one stream id: greater than `after`, up to and including `upTo`. */
 export interface SequenceSegment {

@@ -58,6 +58,11 @@ const EXAMPLES: Readonly<Record<keyof typeof rules, { bad: readonly Example[]; g
       good: [
         one('broker imports contracts', 'libs/broker/src/a.ts', `import { b } from '#contracts';`),
         one(
+          'broker imports the library',
+          'libs/broker/src/a.ts',
+          `import { b } from '#idempotent-consumer/jetstream';`,
+        ),
+        one(
           'an adapter inside the library',
           'libs/idempotent-consumer/src/nest/a.ts',
           `import { b } from '../b.js';`,

@@ -6,16 +6,16 @@ import type { Pool } from 'pg';
 import { BrokerWatch, MovableConnection, STREAM_IDENTITY_METADATA } from '#broker';
 import { readWorkerSettings, type WorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
+import type { ConsumerEvent } from '#idempotent-consumer';
 import {
   BatchProcessor,
-  type ConsumerEvent,
   type ConsumerSettings,
   DurableConsumer,
   type Effect,
   IdempotentConsumer,
   Inbox,
   OutageGate,
-} from '#idempotent-consumer';
+} from '#idempotent-consumer/parts';
 import { createLogger } from '#observability';
 import { createPool } from '#postgres';
 import { insertEvents, storeInboxTables } from '#store';
@@ -82,9 +82,8 @@ export async function startConsumer(
   );
   const consumer = new IdempotentConsumer(
     {
-      connection,
       moveTo: (broker, signal) => movable.moveTo(broker, signal),
-      durable: durableOf(connection, settings, new BrokerWatch(movable)),
+      source: durableOf(connection, settings, new BrokerWatch(movable)),
       processor: topics.decider(new BatchProcessor(inbox, decode, gate, bounds, observe)),
       gate,
       history: historyOf(settings, { connection, pool, inbox: STORE_CONSUMER, logger: SILENT }),

@@ -1,6 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ConsumerInfo, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
+import type { ConsumerState, DeliverySource, SessionEvents, StreamState } from '../delivery-source.js';
+import { PullSession } from './pull-session.js';
 
 /** Where the durable consumer is. */
 export interface DurableConsumerAddress {
@@ -26,50 +28,13 @@ export interface AnswerWatch {
   unanswered(waitedMs: number): void;
 }
 
-/** The state of the stream, as its leader reports it. */
-export interface StreamState {
-  readonly name: string;
-  /** Distinguishes it from another stream of the same name. */
-  readonly identity: string;
-  readonly firstSeq: number;
-  readonly lastSeq: number;
-  readonly subjects: readonly string[];
-  readonly metadata: Readonly<Record<string, string>>;
-  /** The name of the broker that leads the stream, in the same form as that of a consumer. */
-  readonly leader: string | undefined;
-}
-
-/** The state of a durable consumer and its stream. */
-export interface ConsumerState {
-  /** The stream is inspected after the consumer, so a sound consumer is never ahead of it. */
-  readonly stream: StreamState;
-  /** When the consumer was created. */
-  readonly created: string;
-  /** Messages that were not delivered yet. */
-  readonly pending: number;
-  /** Deliveries that are not settled. */
-  readonly ackPending: number;
-  /** Every message up to this sequence is settled. */
-  readonly ackFloorSeq: number;
-  /** The sequence of the last delivered message, and the number of that delivery. */
-  readonly deliveredSeq: number;
-  readonly deliveryCount: number;
-  readonly ackWaitMs: number;
-  /** Whether a filter leaves out a part of the stream. */
-  readonly isFiltered?: boolean;
-  /** The subjects that the filter lets through; none without a filter. */
-  readonly filters?: readonly string[];
-  /** The name of the broker that leads the consumer, if there are several and they have agreed on one. */
-  readonly leader: string | undefined;
-}
-
 const ANSWER_MS_MAX = 2_000;
 const RESET_POLL_MS = 100;
 const CONSUMER_NOT_FOUND = 10014;
 const NAK = '-NAK';
 
 /** A durable pull consumer, as the brokers report it before and during a session. */
-export class DurableConsumer {
+export class DurableConsumer implements DeliverySource {
   private manager: JetStreamManager | undefined;
 
   /** @param watch learns from each question whether a broker answers */
@@ -101,6 +66,21 @@ export class DurableConsumer {
   /** Notes that the broker answers, as other traffic shows. */
   answered(): void {
     this.watch?.answered();
+  }
+
+  get broker(): string | undefined {
+    return this.connection.info?.server_name;
+  }
+
+  open(events: SessionEvents): PullSession {
+    const { stream, consumer, replyPrefix, apiPrefix } = this.address;
+    return new PullSession(this.connection, { stream, consumer, replyPrefix, apiPrefix, ...events });
+  }
+
+  async flush(): Promise<void> {
+    // The acks of this turn are written when it ends.
+    await Promise.resolve();
+    if (!this.connection.isClosed()) await this.connection.flush().catch(() => undefined);
   }
 
   private async ask(): Promise<ConsumerState | undefined> {

@@ -1,12 +1,20 @@
 import { AckPolicy, type ConsumerConfig, DeliverPolicy, jetstreamManager } from '@nats-io/jetstream';
 import { type NatsConnection, nanos } from '@nats-io/nats-core';
-import { DurableConsumer, type DurableConsumerAddress, type StreamState } from './durable-consumer.js';
+import type { StreamState } from '../delivery-source.js';
+import { DurableConsumer, type DurableConsumerAddress } from './durable-consumer.js';
 
 /** The bounds of a durable consumer that is created. */
 export interface DurableShape {
-  /** How long a delivery may stay unsettled before it is delivered again, in milliseconds. */
+  /**
+   * How long a delivery may stay unsettled before it is delivered again, in milliseconds. The default is
+   * 5,000. Where it is given, an existing consumer gets it as well. That loses nothing: at most, a delivery
+   * comes once more.
+   */
   readonly ackWaitMs: number;
-  /** Unsettled deliveries of all processes together, at most. */
+  /**
+   * Unsettled deliveries of all processes together, at most. The default is 20,000. An existing consumer gets
+   * it as well.
+   */
   readonly ackPendingMax: number;
   /** The subjects of its filter, no two of which overlap. Without any, it delivers the whole stream. */
   readonly subjects: readonly string[];
@@ -55,4 +63,34 @@ function filterOf(subjects: readonly string[]): Partial<ConsumerConfig> {
   const [subject, ...more] = subjects;
   if (subject === undefined) return {};
   return more.length === 0 ? { filter_subject: subject } : { filter_subjects: [...subjects] };
+}
+
+const ADJUST_MS_MAX = 2_000;
+
+/**
+ * Gives a consumer that exists the bounds that it should have. Neither loses a message: a delivery may come
+ * once more. Where there is no such consumer, or the change is forbidden, everything stays as it is.
+ *
+ * @param shape the bounds; one that is left out stays as it is
+ */
+export async function adjustDurable(
+  connection: NatsConnection,
+  { stream, consumer, apiPrefix }: DurableConsumerAddress,
+  { ackWaitMs, ackPendingMax }: Partial<Pick<DurableShape, 'ackWaitMs' | 'ackPendingMax'>>,
+): Promise<void> {
+  if (ackWaitMs === undefined && ackPendingMax === undefined) return;
+  const { consumers } = await jetstreamManager(connection, {
+    ...{ checkAPI: false, timeout: ADJUST_MS_MAX },
+    ...(apiPrefix !== undefined && { apiPrefix }),
+  });
+  const config = (await consumers.info(stream, consumer).catch(() => undefined))?.config;
+  if (config === undefined) return;
+  const change = {
+    ...(ackWaitMs !== undefined && { ack_wait: nanos(ackWaitMs) }),
+    ...(ackPendingMax !== undefined && { max_ack_pending: ackPendingMax }),
+  };
+  const isAsItShould = Object.entries(change).every(
+    ([key, value]) => config[key as keyof typeof change] === value,
+  );
+  if (!isAsItShould) await consumers.update(stream, consumer, change).catch(() => undefined);
 }

@@ -1,4 +1,5 @@
 import { createInbox, nanos, type Msg, type NatsConnection, type Subscription } from '@nats-io/nats-core';
+import { PULL_BYTES_MIN } from '../delivery-source.js';
 import { AckWriter } from './ack-writer.js';
 import { JetStreamDelivery } from './jetstream-delivery.js';
 import { readUnusualSubjects } from './unusual-subjects.js';
@@ -23,8 +24,6 @@ const HEARTBEAT_MS = 1_000;
 const SILENCE_MS_MAX = 2_500;
 const EXPIRES_MS = 20_000;
 const PULLS_MAX = 4;
-/** The least that a pull requests, so that a message of any size that the brokers accept fits. */
-export const PULL_BYTES_MIN = 2_097_152;
 
 const PULL_IS_FULL = /batch completed|exceeds maxbytes/i;
 

@@ -1,5 +1,5 @@
 import { historyDoubt } from '../delivery-check.js';
-import type { ConsumerState } from './durable-consumer.js';
+import type { ConsumerState } from '../delivery-source.js';
 
 /** The part of a session that is watched. */
 export interface WatchedSession {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import type { ConsumerState } from './durable-consumer.js';
+import type { ConsumerState } from '../delivery-source.js';
 import { Watchdog } from './watchdog.js';
 
 const ACK_WAIT_MS = 60_000;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { BatchProcessor } from '../batch-processor.js';
 import type { Decoder, Delivery, PoisonMessage } from '../delivery.js';
 import type { Effect, EventEffect } from '../effect.js';
-import { InboxContext } from '../nest/inbox-context.js';
+import { InboxContext } from '../inbox-context.js';
 import { OutageGate } from '../outage-gate.js';
 import type { ConsumerEvent, Outcome } from '../outcome.js';
 import { type ReadingOptions, readingOf } from '../reading.js';

@@ -1,6 +1,6 @@
 /** What a user can test of a handler without servers. */
 import { describe, expect, it } from '@jest/globals';
-import type { InboxContext } from '../nest/inbox-context.js';
+import type { InboxContext } from '../inbox-context.js';
 import { Poison, RetryLater } from '../verdict.js';
 import { TestConsumer } from './test-consumer.js';
 

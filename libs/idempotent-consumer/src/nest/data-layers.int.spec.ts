@@ -10,8 +10,8 @@ import { waitFor } from '#testing';
 import { type DataLayer, typeOrm } from '../data-layer.js';
 import type { Decoder, Message } from '../delivery.js';
 import { HandlerFixture } from '../test/handler-fixture.js';
-import type { BatchContext } from './batch-context.js';
-import type { InboxContext } from './inbox-context.js';
+import type { BatchContext } from '../batch-context.js';
+import type { InboxContext } from '../inbox-context.js';
 import { OncePerEvent } from './once-per-event.js';
 
 @Entity({ schema: 'public', name: 'account' })

@@ -24,7 +24,7 @@ import { Ctx, Payload } from '@nestjs/microservices';
 import { from, type Observable, switchMap, throwError } from 'rxjs';
 import { HandlerFixture } from '../test/handler-fixture.js';
 import { Poison } from '../verdict.js';
-import { InboxContext } from './inbox-context.js';
+import { InboxContext } from '../inbox-context.js';
 import { OncePerEvent } from './once-per-event.js';
 
 let fixture: HandlerFixture;

@@ -11,7 +11,7 @@ import type { Message } from '../delivery.js';
 import { HandlerFixture } from '../test/handler-fixture.js';
 import { type TraceContext, traceOf } from '../trace-context.js';
 import { RetryLater } from '../verdict.js';
-import type { InboxContext } from './inbox-context.js';
+import type { InboxContext } from '../inbox-context.js';
 import { OncePerEvent } from './once-per-event.js';
 
 let fixture: HandlerFixture;

@@ -7,8 +7,8 @@ import { z } from 'zod';
 import type { Decoder, Message } from '../delivery.js';
 import { HandlerFixture } from '../test/handler-fixture.js';
 import { Poison } from '../verdict.js';
-import { BatchContext } from './batch-context.js';
-import { InboxContext } from './inbox-context.js';
+import { BatchContext } from '../batch-context.js';
+import { InboxContext } from '../inbox-context.js';
 import { OncePerEvent } from './once-per-event.js';
 
 let fixture: HandlerFixture;

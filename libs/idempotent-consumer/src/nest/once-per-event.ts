@@ -1,12 +1,6 @@
 import type { Type } from '@nestjs/common';
 import { EventPattern } from '@nestjs/microservices';
-import type { ReadingOptions } from '../reading.js';
-
-/** How a handler is called, and for which events. Every option may be left out. */
-export interface OncePerEventOptions extends ReadingOptions {
-  /** Whether one call gets many events, as `Message<E>[]` and a `BatchContext`. The default is false. */
-  readonly batch?: boolean;
-}
+import type { OncePerEventOptions } from '../handler-options.js';
 
 /**
  * Marks the method that applies the effect of a durable consumer. It is called with one event and an

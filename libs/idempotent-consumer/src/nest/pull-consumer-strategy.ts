@@ -1,31 +1,18 @@
 import { Catch, type RpcExceptionFilter } from '@nestjs/common';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import { lastValueFrom, type Observable, throwError } from 'rxjs';
-import { BatchProcessor } from '../batch-processor.js';
-import { IdempotentConsumer } from '../consumer.js';
-import type { Effect, EventEffect } from '../effect.js';
-import { type ConsumerState, DurableConsumer } from '../jetstream/durable-consumer.js';
+import type { IdempotentConsumer } from '../consumer.js';
+import { allSent, consumerOf, type HandlerCall, stuckMsOf } from '../consumer-assembly.js';
+import type { OncePerEventOptions } from '../handler-options.js';
 import type { ConsumerHealth } from '../health.js';
 import { OptionsError } from '../options-error.js';
-import { OutageGate } from '../outage-gate.js';
-import { Inbox } from '../postgres/inbox.js';
-import { filteredOut, readingOf, subjectsOf } from '../reading.js';
-import type { StreamHistory } from '../stream-history.js';
-import { BatchContext } from './batch-context.js';
-import { InboxContext } from './inbox-context.js';
-import type { OncePerEventOptions } from './once-per-event.js';
 import {
   complete,
   type CompleteOptions,
   type HandlerEntry,
   problemsWith,
   type PullConsumerOptions,
-} from './pull-consumer-options.js';
-
-/** Calls a handler through the pipes, guards, interceptors and filters of Nest. */
-type Call<E> = (payload: unknown, context: BatchContext | InboxContext<unknown, E>) => Promise<void>;
-
-const STUCK_MS_MIN = 60_000;
+} from '../pull-consumer-options.js';
 
 /**
  * A Nest transport: durable pull consumers whose handlers take effect once per event.
@@ -65,8 +52,9 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     }
     for (const [pattern, handler] of this.messageHandlers) {
       const options = (handler.extras ?? {}) as OncePerEventOptions;
-      const effect = this.effectOf(pattern, this.callOf(pattern, handler), options);
-      this.consumers.set(pattern, this.consumerOf(pattern, effect, options));
+      const isAlone = this.messageHandlers.size === 1;
+      const consumer = { name: pattern, options, call: this.callOf(handler), isAlone };
+      this.consumers.set(pattern, consumerOf(this.pullOptions, consumer));
     }
     const consumers = [...this.consumers.values()];
     Promise.all(consumers.map((consumer) => consumer.start())).then(
@@ -91,12 +79,8 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
    * @param stuckMs how long a consumer may hold deliveries without progress; the default is twice
    *   `handlerMsMax`, and at least one minute
    */
-  health(stuckMs = this.stuckMs()): ReadonlyMap<string, ConsumerHealth> {
+  health(stuckMs = stuckMsOf(this.pullOptions.settings)): ReadonlyMap<string, ConsumerHealth> {
     return new Map([...this.consumers].map(([pattern, consumer]) => [pattern, consumer.health(stuckMs)]));
-  }
-
-  private stuckMs(): number {
-    return Math.max(STUCK_MS_MIN, 2 * (this.pullOptions.settings.handlerMsMax ?? 0));
   }
 
   /**
@@ -121,115 +105,16 @@ export class PullConsumerStrategy<E> extends Server implements CustomTransportSt
     });
   }
 
-  private callOf(pattern: string, handler: MessageHandler): Call<E> {
-    return async (payload, context) => {
+  /** Calls a handler by way of everything that Nest has put around it. */
+  private callOf(handler: MessageHandler): HandlerCall<E> {
+    return async (payload, context, onReturned) => {
       const answer: unknown = await handler(payload, context);
       const stream: Observable<unknown> = this.transformToObservable(answer);
       await lastValueFrom(stream, { defaultValue: undefined });
-      // A statement that the handler does not await is sent by now, and fails the call.
-      if (context.usesManager) await new Promise((resolve) => setImmediate(resolve));
-      this.consumers.get(pattern)?.progressed();
+      if (context.usesManager) await allSent();
+      onReturned();
     };
   }
-
-  private effectOf(
-    name: string,
-    call: Call<E>,
-    { batch = false }: OncePerEventOptions,
-  ): Effect<E> | EventEffect<E> {
-    const { comparisonOf, dataLayer } = this.pullOptions;
-    const comparison = comparisonOf(name);
-    return batch
-      ? {
-          ...comparison,
-          apply: (fresh, transaction) => call(fresh, new BatchContext(name, transaction, dataLayer)),
-        }
-      : {
-          ...comparison,
-          applyOne: (message, transaction) =>
-            call(message.event, new InboxContext(name, transaction, message, dataLayer)),
-        };
-  }
-
-  private consumerOf(
-    name: string,
-    effect: Effect<E> | EventEffect<E>,
-    reading: OncePerEventOptions,
-  ): IdempotentConsumer {
-    const { connection, pool, settings, stream, identityKey } = this.pullOptions;
-    const { replyPrefix, apiPrefix, subjectPrefix } = this.pullOptions;
-    const subjects = subjectsOf(reading, subjectPrefix);
-    const decode = readingOf(this.pullOptions.decode, { ...reading, subjects });
-    const observe = this.pullOptions.observerOf(name);
-    const gate = new OutageGate(observe);
-    const { deciderOf } = this.pullOptions;
-    const { handlerMsMax } = settings;
-    const inbox = new Inbox(pool, this.pullOptions.tablesOf(name), effect, {
-      name,
-      stopping: gate.stopped,
-      onLate: (error) => observe({ type: 'late-statement', error }),
-      ...(handlerMsMax !== undefined && { handlerMsMax }),
-    });
-    return new IdempotentConsumer(
-      {
-        connection,
-        // Two consumers would move it back and forth, because their leaders may differ.
-        moveTo: this.messageHandlers.size === 1 ? this.pullOptions.moveTo : undefined,
-        durable: new DurableConsumer(
-          connection,
-          {
-            stream,
-            consumer: this.pullOptions.durableOf(name),
-            identityKey,
-            ...(replyPrefix !== undefined && { replyPrefix }),
-            ...(apiPrefix !== undefined && { apiPrefix }),
-          },
-          this.pullOptions.watch,
-        ),
-        processor: deciderOf(name, new BatchProcessor(inbox, decode, gate, settings, observe)),
-        gate,
-        history: this.historyOf(name, reading, subjects),
-        recreate: () => this.pullOptions.recreate(name, subjects),
-        observe,
-      },
-      settings,
-    );
-  }
-
-  /** The history of a consumer, with what has to be true before each session. */
-  private historyOf(
-    name: string,
-    { onUnmatched }: OncePerEventOptions,
-    subjects: readonly string[],
-  ): StreamHistory {
-    const { historyOf, prepare, durableOf } = this.pullOptions;
-    const history = historyOf(name, { leavesGaps: onUnmatched === 'ack' });
-    return {
-      startOf: (incarnation, consumer) => {
-        refuseOtherFilter(durableOf(name), subjects, consumer);
-        return history.startOf(incarnation, consumer);
-      },
-      started: (incarnation, seq) => history.started(incarnation, seq),
-      incarnation: async (stream, foreign) => {
-        await prepare(name);
-        return history.incarnation(stream, foreign);
-      },
-    };
-  }
-}
-
-/** An existing consumer keeps its filter when its handler gets other subjects. The handler would silently miss some. */
-function refuseOtherFilter(
-  durable: string,
-  subjects: readonly string[],
-  { filters = [] }: ConsumerState,
-): void {
-  const missed = filteredOut(subjects, filters);
-  if (missed.length === 0) return;
-  throw new Error(
-    `consumer ${durable} has the filter ${filters.join(', ')}, and its handler is for ${missed.join(', ')} as well: ` +
-      'delete the consumer; it is created again with the subjects of the handler, and begins where the inbox ends',
-  );
 }
 
 /** Passes an error of a handler on unchanged. The application needs it as a global filter. */

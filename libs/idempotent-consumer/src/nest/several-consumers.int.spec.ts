@@ -8,7 +8,7 @@ import { Controller } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import { waitFor } from '#testing';
 import { HandlerFixture } from '../test/handler-fixture.js';
-import { InboxContext } from './inbox-context.js';
+import { InboxContext } from '../inbox-context.js';
 import { OncePerEvent } from './once-per-event.js';
 
 let fixture: HandlerFixture;

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestSystem, type TestSystem } from '#testing';
 import type { Delivery, Message } from '../delivery.js';
-import type { ConsumerState, StreamState } from '../jetstream/durable-consumer.js';
+import type { ConsumerState, StreamState } from '../delivery-source.js';
 import type { ForeignSequences, StreamIncarnation } from '../stream-history.js';
 import { createInbox } from './create-inbox.js';
 import type { DifferingHistory } from './divergence.js';

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { Queryable } from '#postgres';
-import type { ConsumerState, StreamState } from '../jetstream/durable-consumer.js';
+import type { ConsumerState, StreamState } from '../delivery-source.js';
 import type { ForeignSequences, StreamHistory, StreamIncarnation } from '../stream-history.js';
 import { currentIncarnation, type DifferingHistory, type Ledger } from './divergence.js';
 import { isSameHistory, type StreamWitness } from './history-comparison.js';

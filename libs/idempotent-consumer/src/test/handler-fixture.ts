@@ -13,7 +13,7 @@ import type { Decoder } from '../delivery.js';
 import type { Effect, EventEffect } from '../effect.js';
 import { DurableConsumer } from '../jetstream/durable-consumer.js';
 import { consumersOf } from '../nest/once-per-event.js';
-import type { PullConsumerOptions } from '../nest/pull-consumer-options.js';
+import type { PullConsumerOptions } from '../pull-consumer-options.js';
 import { ErrorPassage, PullConsumerStrategy } from '../nest/pull-consumer-strategy.js';
 import { OutageGate } from '../outage-gate.js';
 import type { ConsumerEvent } from '../outcome.js';
@@ -123,8 +123,7 @@ export class HandlerFixture {
     const address = { stream: streamName, consumer: consumerName, identityKey: IDENTITY_KEY };
     const consumer = new IdempotentConsumer(
       {
-        connection,
-        durable: new DurableConsumer(connection, address),
+        source: new DurableConsumer(connection, address),
         processor: new BatchProcessor(inbox, options.decode ?? decode, gate, settings, this.observe),
         gate,
         history: HISTORY,

@@ -11,7 +11,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'libs/waiting': [],
   'libs/postgres': [],
   'libs/idempotent-consumer': ['libs/postgres'],
-  'libs/broker': ['libs/contracts', 'libs/waiting'],
+  'libs/broker': ['libs/contracts', 'libs/waiting', 'libs/idempotent-consumer'],
   'libs/store': ['libs/contracts', 'libs/postgres', 'libs/waiting', 'libs/idempotent-consumer'],
   'libs/local-cluster': ['libs/contracts', 'libs/postgres', 'libs/waiting'],
   // It shows what a service of its users is: the library, the contracts, and nothing of the aggregator's own store.

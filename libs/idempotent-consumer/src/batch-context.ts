@@ -1,8 +1,9 @@
-import { type DataLayer, noDataLayer } from '../data-layer.js';
-import type { Transaction } from '../effect.js';
+import { type DataLayer, noDataLayer } from './data-layer.js';
+import type { Transaction } from './effect.js';
 
 /**
- * What a Nest handler of batches gets with its events: `@Ctx() context: BatchContext`.
+ * What a handler of batches gets with its events. In Nest it is `@Ctx() context: BatchContext`, and without
+ * Nest the second argument.
  *
  * `M` is the type of `manager`, for example TypeORM's `EntityManager`.
  */

@@ -2,9 +2,9 @@
 import { describe, expect, it } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
-import { DEFAULT_BOUNDS, type ConsumerBounds } from '../bounds.js';
-import { InboxNameError, inboxTables } from '../postgres/inbox-tables.js';
-import type { OncePerEventOptions } from './once-per-event.js';
+import { DEFAULT_BOUNDS, type ConsumerBounds } from './bounds.js';
+import { InboxNameError, inboxTables } from './postgres/inbox-tables.js';
+import type { OncePerEventOptions } from './handler-options.js';
 import {
   complete,
   type HandlerEntry,

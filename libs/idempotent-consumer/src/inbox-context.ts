@@ -1,10 +1,11 @@
-import { type DataLayer, noDataLayer } from '../data-layer.js';
-import type { Message } from '../delivery.js';
-import type { Transaction } from '../effect.js';
-import { type TraceContext, traceOf } from '../trace-context.js';
+import { type DataLayer, noDataLayer } from './data-layer.js';
+import type { Message } from './delivery.js';
+import type { Transaction } from './effect.js';
+import { type TraceContext, traceOf } from './trace-context.js';
 
 /**
- * What a Nest handler gets with its event: `@Ctx() { transaction, event }: InboxContext`.
+ * What a handler gets with its event. In Nest it is `@Ctx() { transaction, event }: InboxContext`, and
+ * without Nest the second argument.
  *
  * `M` is the type of `manager`, for example TypeORM's `EntityManager`. `E` is the type of the event.
  */

@@ -1,19 +1,19 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
-import { boundsWith, connectionsNeeded, type ConsumerBounds, problemsOf } from '../bounds.js';
-import type { DataLayer } from '../data-layer.js';
-import type { Decider } from '../decider.js';
-import type { Decoder } from '../delivery.js';
-import type { Comparison } from '../effect.js';
-import type { AnswerWatch } from '../jetstream/durable-consumer.js';
-import { jsonDecoder } from '../json-decoder.js';
-import type { MoveConnection } from '../leader-follower.js';
-import type { Observer } from '../outcome.js';
-import { InboxNameError, type InboxTables } from '../postgres/inbox-tables.js';
-import { ownInboxes } from '../own-inboxes.js';
-import { subjectProblems } from '../reading.js';
-import type { Coverage, StreamHistory } from '../stream-history.js';
-import type { OncePerEventOptions } from './once-per-event.js';
+import { boundsWith, connectionsNeeded, type ConsumerBounds, problemsOf } from './bounds.js';
+import type { DataLayer } from './data-layer.js';
+import type { OncePerEventOptions } from './handler-options.js';
+import type { Decider } from './decider.js';
+import type { Decoder } from './delivery.js';
+import type { Comparison } from './effect.js';
+import type { AnswerWatch } from './jetstream/durable-consumer.js';
+import { jsonDecoder } from './json-decoder.js';
+import type { MoveConnection } from './leader-follower.js';
+import type { Observer } from './outcome.js';
+import { InboxNameError, type InboxTables } from './postgres/inbox-tables.js';
+import { ownInboxes } from './own-inboxes.js';
+import { subjectProblems } from './reading.js';
+import type { Coverage, StreamHistory } from './stream-history.js';
 
 /** The options of the transport, which all consumers of a process share. */
 export interface PullConsumerOptions<E> {
@@ -35,9 +35,9 @@ export interface PullConsumerOptions<E> {
   readonly historyOf?: (pattern: string, coverage: Coverage) => StreamHistory;
   /** The tables of a consumer's inbox. */
   readonly tablesOf?: (pattern: string) => InboxTables;
-  /** The bounds of each consumer. `DEFAULT_BOUNDS` has the defaults. */
+  /** The bounds of each consumer. Each has a default. */
   readonly settings?: Partial<ConsumerBounds>;
-  /** How a delivery is read. The default is `jsonDecoder`. */
+  /** How a delivery is read. By default the body is JSON, and the header `Nats-Msg-Id` is the id of the event. */
   readonly decode?: Decoder<E>;
   /**
    * What handlers get as `manager`: `typeOrm(dataSource)`, or a function of the program. By default there is

@@ -1,0 +1,148 @@
+/**
+ * Puts a consumer together from the options of a program: the engine on JetStream, with an inbox in Postgres.
+ */
+import { BatchProcessor } from './batch-processor.js';
+import type { ConsumerBounds } from './bounds.js';
+import { IdempotentConsumer } from './consumer.js';
+import type { ConsumerState } from './delivery-source.js';
+import type { Effect, EventEffect } from './effect.js';
+import type { OncePerEventOptions } from './handler-options.js';
+import { DurableConsumer } from './jetstream/durable-consumer.js';
+import { BatchContext } from './batch-context.js';
+import { InboxContext } from './inbox-context.js';
+import type { CompleteOptions } from './pull-consumer-options.js';
+import { OutageGate } from './outage-gate.js';
+import { Inbox } from './postgres/inbox.js';
+import { filteredOut, readingOf, subjectsOf } from './reading.js';
+import type { StreamHistory } from './stream-history.js';
+
+/**
+ * Calls a handler with an event or with many, and calls `onReturned` when the handler has returned and has
+ * not thrown.
+ */
+export type HandlerCall<E> = (
+  payload: unknown,
+  context: BatchContext | InboxContext<unknown, E>,
+  onReturned: () => void,
+) => Promise<void>;
+
+/** A handler, and what a program says of it. */
+export interface Handler<E> {
+  readonly name: string;
+  readonly options: OncePerEventOptions;
+  readonly call: HandlerCall<E>;
+  /** Whether the connection may be moved for it: no other consumer uses the connection. */
+  readonly isAlone: boolean;
+}
+
+const STUCK_MS_MIN = 60_000;
+
+/**
+ * For how long nothing may happen while events are here, where a program does not say it: twice
+ * `handlerMsMax`, at least a minute.
+ */
+export function stuckMsOf({ handlerMsMax = 0 }: Pick<ConsumerBounds, 'handlerMsMax'>): number {
+  return Math.max(STUCK_MS_MIN, 2 * handlerMsMax);
+}
+
+/** A consumer that calls a handler. It is not started. */
+export function consumerOf<E>(options: CompleteOptions<E>, handler: Handler<E>): IdempotentConsumer {
+  const { name, isAlone } = handler;
+  const { pool, settings, moveTo } = options;
+  const observe = options.observerOf(name);
+  const gate = new OutageGate(observe);
+  const subjects = subjectsOf(handler.options, options.subjectPrefix);
+  const decode = readingOf(options.decode, { ...handler.options, subjects });
+  const effect = effectOf(options, handler, () => {
+    consumer.progressed();
+  });
+  const inbox = new Inbox(pool, options.tablesOf(name), effect, {
+    name,
+    stopping: gate.stopped,
+    onLate: (error) => observe({ type: 'late-statement', error }),
+    ...(settings.handlerMsMax !== undefined && { handlerMsMax: settings.handlerMsMax }),
+  });
+  const processor = new BatchProcessor(inbox, decode, gate, settings, observe);
+  const consumer: IdempotentConsumer = new IdempotentConsumer(
+    {
+      source: durableOf(options, name),
+      // Two would take it away from each other: their leaders need not be the same.
+      moveTo: isAlone ? moveTo : undefined,
+      processor: options.deciderOf(name, processor),
+      gate,
+      history: preparedHistory(options, handler, subjects),
+      recreate: () => options.recreate(name, subjects),
+      observe,
+    },
+    settings,
+  );
+  return consumer;
+}
+
+function durableOf<E>(options: CompleteOptions<E>, name: string): DurableConsumer {
+  const { connection, stream, identityKey, replyPrefix, apiPrefix, watch } = options;
+  const address = {
+    ...{ stream, identityKey, consumer: options.durableOf(name) },
+    ...(replyPrefix !== undefined && { replyPrefix }),
+    ...(apiPrefix !== undefined && { apiPrefix }),
+  };
+  return new DurableConsumer(connection, address, watch);
+}
+
+/** The history of a consumer, with what has to be true before each session. */
+function preparedHistory<E>(
+  options: CompleteOptions<E>,
+  handler: Handler<E>,
+  subjects: readonly string[],
+): StreamHistory {
+  const { name } = handler;
+  const history = options.historyOf(name, { leavesGaps: handler.options.onUnmatched === 'ack' });
+  return {
+    startOf: (incarnation, consumer) => {
+      refuseOtherFilter(options.durableOf(name), subjects, consumer);
+      return history.startOf(incarnation, consumer);
+    },
+    started: (incarnation, seq) => history.started(incarnation, seq),
+    incarnation: async (stream, foreign) => {
+      await options.prepare(name);
+      return history.incarnation(stream, foreign);
+    },
+  };
+}
+
+/** An existing consumer keeps its filter when its handler gets other subjects. The handler would silently miss some. */
+function refuseOtherFilter(
+  durable: string,
+  subjects: readonly string[],
+  { filters = [] }: ConsumerState,
+): void {
+  const missed = filteredOut(subjects, filters);
+  if (missed.length === 0) return;
+  throw new Error(
+    `consumer ${durable} has the filter ${filters.join(', ')}, and its handler is for ${missed.join(', ')} as well: ` +
+      'delete the consumer; it is created again with the subjects of the handler, and begins where the inbox ends',
+  );
+}
+
+/** Resolves when a data layer has sent what the handler did not wait for, so that it fails the call. */
+export function allSent(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function effectOf<E>(
+  { comparisonOf, dataLayer }: CompleteOptions<E>,
+  { name, options, call }: Handler<E>,
+  onReturned: () => void,
+): Effect<E> | EventEffect<E> {
+  const comparison = comparisonOf(name);
+  if (options.batch === true)
+    return {
+      ...comparison,
+      apply: (fresh, transaction) => call(fresh, new BatchContext(name, transaction, dataLayer), onReturned),
+    };
+  return {
+    ...comparison,
+    applyOne: (message, transaction) =>
+      call(message.event, new InboxContext(name, transaction, message, dataLayer), onReturned),
+  };
+}
