@@ -9,15 +9,16 @@ import type { MicroserviceOptions } from '@nestjs/microservices';
 import { brokerAddress, connectBroker } from '#broker';
 import { readAccountsSettings } from '#config';
 import { connectionsNeeded, ErrorPassage } from '#idempotent-consumer';
-import { createLogger, endWhenHung, giveLifeSigns, NestLogger } from '#observability';
+import { createLogger, endWhenHung, endWhenStuck, giveLifeSigns, NestLogger, Shutdown } from '#observability';
 import { createPool } from '#postgres';
 import { AccountsModule } from './accounts.module.js';
-import { endWith, stopOnSignal } from './ending.js';
+import { endWith } from './ending.js';
 import { createTransport, TRANSACTION_MS_MAX } from './transport.js';
 
 async function main(): Promise<void> {
   const settings = readAccountsSettings();
   const logger = createLogger('accounts', settings.SEKALI_LOG_LEVEL);
+  const shutdown = new Shutdown(logger);
   const pool = createPool({
     url: settings.SEKALI_POSTGRES_URL,
     name: 'sekali-accounts',
@@ -25,12 +26,15 @@ async function main(): Promise<void> {
     transactionMsMax: TRANSACTION_MS_MAX,
   });
   const connection = await connectBroker(brokerAddress(settings, 'accounts'), { waitForFirst: true });
+  const strategy = createTransport(settings, connection, pool, logger);
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(AccountsModule, {
-    strategy: createTransport(settings, connection, pool, logger),
+    strategy,
     logger: new NestLogger(logger),
   });
   app.useGlobalFilters(new ErrorPassage());
-  stopOnSignal(logger, async () => {
+  const stopChecks = endWhenStuck(strategy, logger);
+  shutdown.setSteps(async () => {
+    stopChecks();
     await app.close();
     await connection.close();
     await pool.end();

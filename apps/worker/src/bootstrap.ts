@@ -11,13 +11,18 @@ import { brokerAddress, BrokerWatch, MovableConnection } from '#broker';
 import { SettingsError, type WorkerSettings } from '#config';
 import { connectionsNeeded, ErrorPassage, OptionsError, PullConsumerStrategy } from '#idempotent-consumer';
 import { consumersOf } from '#idempotent-consumer/parts';
-import { createLogger, endWhenHung, giveLifeSigns, type Logger, NestLogger } from '#observability';
+import {
+  createLogger,
+  endWhenHung,
+  endWhenStuck,
+  giveLifeSigns,
+  type Logger,
+  NestLogger,
+  Shutdown,
+} from '#observability';
 import { createPool } from '#postgres';
 import { keepPartitionsAhead } from './partition-keeper.js';
-import { endWhenStuck } from './stuck-consumers.js';
 import { transportOptions, type WorkerTransport } from './transport-options.js';
-
-const STOP_MS_MAX = 12_000;
 
 /** Changes the transport before it starts. Tests and the judge use it to take a protection out. */
 export type TransportChange = (options: WorkerTransport, connection: NatsConnection) => WorkerTransport;
@@ -99,40 +104,4 @@ export function endWith(error: unknown): never {
     `worker: ${expected || !(error instanceof Error) ? String(error) : (error.stack ?? error.message)}\n`,
   );
   process.exit(1);
-}
-
-/** Stops the process once, in order and in bounded time. */
-class Shutdown {
-  private steps = (): Promise<void> => Promise.resolve();
-  private begun = false;
-
-  constructor(private readonly logger: Logger) {
-    for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const) {
-      process.on(signal, () => {
-        this.begin();
-      });
-    }
-  }
-
-  /** Sets the steps of the shutdown. Before this call, there are none. */
-  setSteps(steps: () => Promise<void>): void {
-    this.steps = steps;
-  }
-
-  private begin(): void {
-    if (this.begun) return;
-    this.begun = true;
-    this.logger.info('stopping: finishing the batches in flight');
-    setTimeout(() => {
-      this.logger.error('the worker could not stop in time; unsettled messages are delivered again');
-      process.exit(1);
-    }, STOP_MS_MAX).unref();
-    this.steps().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        this.logger.error({ err: error }, 'stopping failed; unsettled messages are delivered again');
-        process.exit(1);
-      },
-    );
-  }
 }

@@ -8,11 +8,10 @@ import type { Pool } from 'pg';
 import { readWorkerSettings } from '#config';
 import type { SekaliEvent } from '#contracts';
 import { connectionsNeeded, PullConsumerStrategy } from '#idempotent-consumer';
-import { createLogger } from '#observability';
+import { createLogger, endWhenStuck } from '#observability';
 import { createPool } from '#postgres';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import { ledgerBecomes, ledgerOf, publishEvent } from './test/consumer-fixture.js';
-import { endWhenStuck } from './stuck-consumers.js';
 import { transportOptions } from './transport-options.js';
 import { WorkerModule } from './worker.module.js';
 

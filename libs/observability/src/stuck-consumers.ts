@@ -4,21 +4,29 @@
  * The bounds on handlers, statements and requests end everything that is known to hang. These checks are for other
  * causes. They cost only redeliveries: another worker gets the messages that were not acknowledged.
  */
-import type { PullConsumerStrategy } from '#idempotent-consumer';
-import type { Logger } from '#observability';
+import type { Logger } from './logger.js';
 
 const EVERY_MS = 5_000;
 /** A process that was paused, or a machine that slept, needs some seconds to make progress again. */
 const CHECKS_MIN = 6;
 
-/** The part of the strategy that is checked. */
-type Watched = Pick<PullConsumerStrategy<never>, 'health'>;
+/** The state of a consumer, as the consumer library reports it. */
+interface Health {
+  readonly state: string;
+  readonly held: number;
+  readonly quietMs: number;
+}
+
+/** What has consumers: the transport. */
+interface Watched {
+  health(stuckMs?: number): ReadonlyMap<string, Health>;
+}
 
 /** Options of `endWhenStuck`. */
 interface StuckOptions {
   /** The default ends the process with exit code 1. */
   readonly end?: () => void;
-  /** The time without progress after which a consumer is stuck; the default of `PullConsumerStrategy.health`. */
+  /** The time without progress after which a consumer is stuck; the transport has a default. */
   readonly stuckMs?: number;
   readonly everyMs?: number;
 }
