@@ -11,7 +11,7 @@ import { type AccountsSettings, readAccountsSettings } from '#config';
 import { BatchContext, connectionsNeeded, ErrorPassage, type Message } from '#idempotent-consumer';
 import { createLogger } from '#observability';
 import { createPool } from '#postgres';
-import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import { createTestSystem, type TestSystem, untilSettled, waitFor } from '#testing';
 import { AccountsModule } from './accounts.module.js';
 import { Balances, BALANCES, type Payment } from './balances.js';
 import { prepareConsumer, prepareDatabase, ROLE } from './preparation.js';
@@ -75,14 +75,7 @@ async function send(
 }
 
 async function settled(): Promise<void> {
-  const api = await jetStreamApi(system.connection);
-  await waitFor(
-    async () => {
-      const info = await api.consumers.info(system.streamName, BALANCES);
-      return info.num_pending + info.num_ack_pending === 0;
-    },
-    { timeoutMs: 30_000, describe: 'every payment to be settled' },
-  );
+  await untilSettled(await jetStreamApi(system.connection), system.streamName, BALANCES);
 }
 
 async function rows(query: string): Promise<unknown[]> {

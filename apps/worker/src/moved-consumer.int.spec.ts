@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { ensureConsumer, ensureStream } from '#broker';
-import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import { createTestSystem, type TestSystem, untilSettled, waitFor } from '#testing';
 import {
   type ConsumerFixture,
   ledgerOf,
@@ -123,13 +123,7 @@ describe('a consumer', () => {
     await manager.consumers.delete(system.streamName, system.consumerName);
     await send(20);
     await storedAtLeast(sent, RESUME_MS_MAX);
-    await waitFor(
-      async () => {
-        const info = await manager.consumers.info(system.streamName, system.consumerName);
-        return info.num_pending === 0 && info.num_ack_pending === 0;
-      },
-      { timeoutMs: 20_000, describe: 'everything to be read again' },
-    );
+    await untilSettled(manager, system.streamName, system.consumerName);
     expect(await readLedger(system.pool)).toEqual(ledgerOf(sent));
   });
 

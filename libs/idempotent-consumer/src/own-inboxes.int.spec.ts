@@ -9,7 +9,7 @@ import { Controller, type INestMicroservice, Module, type Type } from '@nestjs/c
 import { NestFactory } from '@nestjs/core';
 import { Ctx, type MicroserviceOptions } from '@nestjs/microservices';
 import pg from 'pg';
-import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import { createTestSystem, type TestSystem, untilSettled, waitFor } from '#testing';
 import type { Decoder } from './delivery.js';
 import { InboxContext } from './inbox-context.js';
 import { OncePerEvent } from './nest/once-per-event.js';
@@ -134,13 +134,7 @@ async function keptBy(consumer: string): Promise<string[]> {
 }
 
 async function nothingUnsettled(consumer: string): Promise<void> {
-  await waitFor(
-    async () => {
-      const info = await manager.consumers.info(system.streamName, consumer);
-      return info.num_pending + info.num_ack_pending === 0;
-    },
-    { timeoutMs: 30_000, describe: `every message settled for ${consumer}` },
-  );
+  await untilSettled(manager, system.streamName, consumer);
 }
 
 async function schemas(): Promise<string[]> {

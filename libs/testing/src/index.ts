@@ -12,6 +12,7 @@ export {
   type TestSystem,
   type TestSystemOptions,
 } from './test-system.js';
+export { untilSettled } from './settled.js';
 export { SmallDisk } from './small-disk.js';
 export { TcpProxy } from './tcp-proxy.js';
 export { createRoles } from './test-roles.js';

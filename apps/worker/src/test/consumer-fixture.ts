@@ -19,7 +19,7 @@ import {
 import { createLogger } from '#observability';
 import { createPool } from '#postgres';
 import { insertEvents, storeInboxTables } from '#store';
-import { type TestSystem, waitFor } from '#testing';
+import { type TestSystem, untilSettled, waitFor } from '#testing';
 import { eventDecoder } from '../event-decoder.js';
 import { newEvent, payloadComparison, STORE_CONSUMER } from '../event-recorder.js';
 import { historyOf } from '../stream-history.js';
@@ -242,8 +242,6 @@ export async function unsettled(
 
 /** Waits until every message is acknowledged. */
 export async function nothingUnsettled(system: Parameters<typeof unsettled>[0]): Promise<void> {
-  await waitFor(async () => (await unsettled(system)) === 0, {
-    timeoutMs: 30_000,
-    describe: 'every message acknowledged',
-  });
+  const manager = await jetstreamManager(system.connection, { checkAPI: false });
+  await untilSettled(manager, system.streamName, system.consumerName);
 }
