@@ -1,6 +1,6 @@
 /** Reads a delivery as an event of Sekali, and hands on its payload. */
 import { createHash } from 'node:crypto';
-import { decodeEvent, topicError, topicOf } from '#contracts';
+import { decodeEvent, validTopicOf } from '#contracts';
 import type { Decoder } from '#idempotent-consumer';
 
 /** The topic of dead letters whose subject names no valid topic. No event can have it. */
@@ -25,8 +25,7 @@ export function payloadDecoder(subjectPrefix: string, eventBytesMax: number): De
       };
     }
     const { reason, detail, eventId } = decoded;
-    const named = topicOf(subjectPrefix, delivery.subject);
-    const topic = named === undefined || topicError(named) !== undefined ? INVALID_TOPIC : named;
+    const topic = validTopicOf(subjectPrefix, delivery.subject) ?? INVALID_TOPIC;
     return {
       ok: false,
       poison: { delivery, topic, reason, detail, ...(eventId !== undefined && { eventId }) },

@@ -1,6 +1,6 @@
 /** Decodes deliveries as events, by the same rules as the gateway. */
 import { hash } from 'node:crypto';
-import { decodeEvent, type SekaliEvent, topicError, topicOf } from '#contracts';
+import { decodeEvent, type SekaliEvent, validTopicOf } from '#contracts';
 import type { Decoder } from '#idempotent-consumer';
 
 /** The topic of dead letters whose subject names no valid topic. No event can have it. */
@@ -28,10 +28,9 @@ export function eventDecoder(subjectPrefix: string, eventBytesMax: number): Deco
       };
     }
     const { reason, detail, eventId } = decoded;
-    const topic = topicOf(subjectPrefix, delivery.subject);
     const poison = {
       delivery,
-      topic: topic === undefined || topicError(topic) !== undefined ? INVALID_TOPIC : topic,
+      topic: validTopicOf(subjectPrefix, delivery.subject) ?? INVALID_TOPIC,
       reason,
       detail,
       ...(eventId === undefined ? {} : { eventId }),

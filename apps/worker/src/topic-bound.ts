@@ -1,4 +1,4 @@
-import { topicError, topicOf } from '#contracts';
+import { validTopicOf } from '#contracts';
 import type { WorkerSettings } from '#config';
 import type { Decoder, Delivery } from '#idempotent-consumer';
 import type { Decider } from '#idempotent-consumer/parts';
@@ -102,7 +102,6 @@ export class TopicBound {
 
   /** An event without a valid topic is a dead letter in any case. */
   private validTopic(subject: string): string | undefined {
-    const topic = topicOf(this.settings.SEKALI_SUBJECT_PREFIX, subject);
-    return topic === undefined || topicError(topic) !== undefined ? undefined : topic;
+    return validTopicOf(this.settings.SEKALI_SUBJECT_PREFIX, subject);
   }
 }

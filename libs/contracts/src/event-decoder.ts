@@ -141,6 +141,17 @@ function isAmbiguous(topic: string, eventId: string, message: RawMessage): boole
  * The sentence quotes the message, so unstorable characters are replaced. A dead letter that Postgres refuses would be
  * lost.
  */
+/**
+ * The topic that the subject of a message names, for one that is not an event.
+ *
+ * @param prefix the first tokens of every subject, `events`
+ * @returns `undefined` where the subject names none, or one that no event can have
+ */
+export function validTopicOf(prefix: string, subject: string): string | undefined {
+  const topic = topicOf(prefix, subject);
+  return topic === undefined || topicError(topic) !== undefined ? undefined : topic;
+}
+
 function poison(reason: PoisonReason, detail: string): { ok: false; reason: PoisonReason; detail: string } {
   const storable = detail.slice(0, DETAIL_LENGTH_MAX).toWellFormed().replaceAll('\0', '\ufffd');
   return { ok: false, reason, detail: storable };
