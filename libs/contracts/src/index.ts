@@ -25,7 +25,13 @@ export {
   type FieldError,
   type SekaliEvent,
 } from './event.js';
-export { decodeEvent, validTopicOf, type Decoded, type PoisonReason, type RawMessage } from './event-decoder.js';
+export {
+  decodeEvent,
+  validTopicOf,
+  type Decoded,
+  type PoisonReason,
+  type RawMessage,
+} from './event-decoder.js';
 export type {
   EventView,
   Problem,
