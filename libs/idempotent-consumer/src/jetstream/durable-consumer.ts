@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type ConsumerInfo, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
+import type { ConsumerInfo, JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { ConsumerState, DeliverySource, SessionEvents, StreamState } from '../delivery-source.js';
+import { openApi } from './jetstream-api.js';
 import { PullSession } from './pull-session.js';
 
 /** Where the durable consumer is. */
@@ -193,12 +194,7 @@ export class DurableConsumer implements DeliverySource {
   }
 
   private async asked(): Promise<JetStreamManager> {
-    const { apiPrefix } = this.address;
-    this.manager ??= await jetstreamManager(this.connection, {
-      checkAPI: false,
-      timeout: ANSWER_MS_MAX,
-      ...(apiPrefix !== undefined && { apiPrefix }),
-    });
+    this.manager ??= await openApi(this.connection, this.address.apiPrefix, ANSWER_MS_MAX);
     return this.manager;
   }
 }

@@ -1,7 +1,8 @@
-import { AckPolicy, type ConsumerConfig, DeliverPolicy, jetstreamManager } from '@nats-io/jetstream';
+import { AckPolicy, type ConsumerConfig, DeliverPolicy } from '@nats-io/jetstream';
 import { type NatsConnection, nanos } from '@nats-io/nats-core';
 import type { StreamState } from '../delivery-source.js';
 import { DurableConsumer, type DurableConsumerAddress } from './durable-consumer.js';
+import { openApi } from './jetstream-api.js';
 
 /** The bounds of a durable consumer that is created. */
 export interface DurableShape {
@@ -37,10 +38,7 @@ export async function createDurable(
   // A reset of an existing consumer would repeat every delivery since its inbox last kept the horizon.
   if ((await durable.inspect()) !== undefined) return;
   const { stream: name, consumer, identityKey, apiPrefix } = address;
-  const manager = await jetstreamManager(connection, {
-    checkAPI: false,
-    ...(apiPrefix !== undefined && { apiPrefix }),
-  });
+  const manager = await openApi(connection, apiPrefix);
   const { config, created, state } = await manager.streams.info(name);
   const identity = config.metadata?.[identityKey] ?? created;
   const first = await startOf({ name, identity, firstSeq: state.first_seq });
@@ -79,10 +77,7 @@ export async function adjustDurable(
   { ackWaitMs, ackPendingMax }: Partial<Pick<DurableShape, 'ackWaitMs' | 'ackPendingMax'>>,
 ): Promise<void> {
   if (ackWaitMs === undefined && ackPendingMax === undefined) return;
-  const { consumers } = await jetstreamManager(connection, {
-    ...{ checkAPI: false, timeout: ADJUST_MS_MAX },
-    ...(apiPrefix !== undefined && { apiPrefix }),
-  });
+  const { consumers } = await openApi(connection, apiPrefix, ADJUST_MS_MAX);
   const config = (await consumers.info(stream, consumer).catch(() => undefined))?.config;
   if (config === undefined) return;
   const change = {

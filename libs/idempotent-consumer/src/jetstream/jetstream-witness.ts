@@ -1,6 +1,7 @@
-import { type JetStreamManager, jetstreamManager, type StreamInfo } from '@nats-io/jetstream';
+import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { StreamWitness } from '../postgres/history-comparison.js';
+import { openApi } from './jetstream-api.js';
 
 const ANSWER_MS_MAX = 3_000;
 /** The longest silence of a replica on an idle machine was 0.65 s. */
@@ -55,11 +56,7 @@ export class JetStreamWitness implements StreamWitness {
   }
 
   private async asked(): Promise<JetStreamManager> {
-    this.manager ??= await jetstreamManager(this.connection, {
-      checkAPI: false,
-      timeout: ANSWER_MS_MAX,
-      ...(this.apiPrefix !== undefined && { apiPrefix: this.apiPrefix }),
-    });
+    this.manager ??= await openApi(this.connection, this.apiPrefix, ANSWER_MS_MAX);
     return this.manager;
   }
 }
