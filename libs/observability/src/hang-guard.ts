@@ -26,7 +26,7 @@ export function endWhenHung(name: string, hungMs = HUNG_MS): void {
   const beats = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const tickMs = hungMs / TICKS;
   setInterval(() => Atomics.add(beats, 0, 1), tickMs).unref();
-  const workerData: HangThreadData = { name, beats, tickMs, ticksMax: TICKS };
+  const workerData: HangThreadData = { name, beats, tickMs, hungMs, ticksMax: TICKS };
   const thread = new Worker(new URL('./hang-thread.js', import.meta.url), {
     workerData,
     execArgv: [],

@@ -8,13 +8,15 @@ export interface HangThreadData {
   /** One counter, which the event loop increases at least once a tick. */
   readonly beats: Int32Array;
   readonly tickMs: number;
+  /** What the ticks are in all, in milliseconds. */
+  readonly hungMs: number;
   /** Ticks without a beat after which the process ends. */
   readonly ticksMax: number;
 }
 
 const STANDARD_ERROR = 2;
 
-const { name, beats, tickMs, ticksMax } = workerData as HangThreadData;
+const { name, beats, tickMs, hungMs, ticksMax } = workerData as HangThreadData;
 let last = -1;
 let missed = 0;
 
@@ -23,9 +25,8 @@ setInterval(() => {
   missed = beat === last ? missed + 1 : 0;
   last = beat;
   if (missed < ticksMax) return;
-  const seconds = (tickMs * ticksMax) / 1_000;
   try {
-    writeSync(STANDARD_ERROR, `${name}: the event loop has hung for ${seconds} s; the process ends now\n`);
+    writeSync(STANDARD_ERROR, `${name}: the event loop has hung for ${hungMs / 1_000} s; the process ends now\n`);
   } finally {
     process.kill(process.pid, 'SIGKILL');
   }
