@@ -26,7 +26,10 @@ setInterval(() => {
   last = beat;
   if (missed < ticksMax) return;
   try {
-    writeSync(STANDARD_ERROR, `${name}: the event loop has hung for ${hungMs / 1_000} s; the process ends now\n`);
+    writeSync(
+      STANDARD_ERROR,
+      `${name}: the event loop has hung for ${hungMs / 1_000} s; the process ends now\n`,
+    );
   } finally {
     process.kill(process.pid, 'SIGKILL');
   }
