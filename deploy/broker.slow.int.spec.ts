@@ -13,7 +13,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { drawFreePorts, findNatsServer, findRepositoryRoot } from '#local-cluster';
-import { SmallDisk, waitFor } from '#testing';
+import { addStream, SmallDisk, waitFor } from '#testing';
 
 const NC = `#!${process.execPath}
 const [host, port] = process.argv.slice(-2);
@@ -159,7 +159,7 @@ if (SmallDisk.canMount()) {
       const names = ['nats-1', 'nats-2', 'nats-3'];
       const connection = await connect({ servers: await startThree() });
       const manager = await jetstreamManager(connection);
-      await manager.streams.add({ name: 'S', subjects: ['s.>'], num_replicas: 3, max_bytes: 1_000_000 });
+      await addStream(manager, { name: 'S', subjects: ['s.>'], num_replicas: 3, max_bytes: 1_000_000 });
       for (let index = 0; index < 20; index += 1) await jetstream(connection).publish('s.a', '1');
       await connection.close();
       const logOf = (name: string): string => join(storeOf(name), 'jetstream', '$SYS', '_js_', '_meta_');

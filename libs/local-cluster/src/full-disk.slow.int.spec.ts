@@ -8,7 +8,7 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SmallDisk } from '#testing';
+import { addStream, SmallDisk } from '#testing';
 import { poll } from '#waiting';
 import { startBrokers, type BrokerCluster } from './broker-cluster.js';
 import { LocalClusterError } from './local-cluster-error.js';
@@ -26,7 +26,7 @@ async function withStream(
   const connection = await connect({ servers: cluster?.urls ?? [] });
   try {
     const manager = await jetstreamManager(connection);
-    await manager.streams.add({
+    await addStream(manager, {
       name: 'S',
       subjects: ['s.>'],
       num_replicas: 3,

@@ -5,6 +5,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { addStream } from '#testing';
 import { poll } from '#waiting';
 import { startBrokers, type BrokerCluster } from './broker-cluster.js';
 
@@ -35,7 +36,7 @@ async function connected<T>(work: (connection: NatsConnection) => Promise<T>): P
 async function publishAll(): Promise<void> {
   await connected(async (connection) => {
     const manager = await jetstreamManager(connection);
-    await manager.streams.add({ name: 'S', subjects: ['s.>'], num_replicas: 3 });
+    await addStream(manager, { name: 'S', subjects: ['s.>'], num_replicas: 3 });
     await manager.consumers.add('S', { durable_name: 'c', ack_policy: 'explicit' });
     for (let index = 0; index < MESSAGES; index += 1) await jetstream(connection).publish('s.a', '1');
   });

@@ -13,6 +13,7 @@ export {
   type TestSystemOptions,
 } from './test-system.js';
 export { untilSettled } from './settled.js';
+export { addStream } from './stream-creation.js';
 export { SmallDisk } from './small-disk.js';
 export { TcpProxy } from './tcp-proxy.js';
 export { createRoles } from './test-roles.js';
