@@ -2,13 +2,12 @@
  * Reads the most frequent form of a message: the one of `eventText`, or the same members in the same order without
  * white space.
  *
- * Such a text is read by its known parts. The payload is only checked to be JSON, and its characters stay unchanged.
- * An event of 300 bytes takes 1.2 µs so, and 2.8 µs by the decoder: 4 % of what a drain costs in all.
+ * Such a text is read by its known parts. The payload is only checked, and its characters stay unchanged.
+ * An event of 300 bytes takes 1.7 µs so, and 3.0 µs by the decoder: 3 % of what a drain costs in all.
  * Every other text, and every broken rule, is left to the decoder, which reads anything and can say what is wrong. So
  * the result is a valid event or none. It must never accept what the decoder would refuse.
  */
 import { eventIdError, payloadError, sourceError, topicError, type SekaliEvent } from './event.js';
-import { plainObjectEnd } from './plain-payload.js';
 import { endsInWhiteSpace } from './subject.js';
 import { canonicalTimestamp } from './timestamp.js';
 
@@ -53,8 +52,7 @@ export function readWrittenEvent(text: string): SekaliEvent | undefined {
   const timestamp = canonicalTimestamp(text.slice(timestampFrom, timestampTo));
   const source = text.slice(sourceFrom, sourceTo);
   // The payload includes its opening brace. The last brace closes the event.
-  const payloadFrom = sourceTo + PAYLOAD.length;
-  const payload = text.slice(payloadFrom, -1);
+  const payload = text.slice(sourceTo + PAYLOAD.length, -1);
   const isValid =
     timestamp !== undefined &&
     // A string with an escape in it differs from its own characters.
@@ -65,7 +63,7 @@ export function readWrittenEvent(text: string): SekaliEvent | undefined {
     topicError(topic) === undefined &&
     eventIdError(eventId) === undefined &&
     sourceError(source) === undefined &&
-    (plainObjectEnd(text, payloadFrom) === text.length - 1 || isValidPayload(payload));
+    isValidPayload(payload);
   return isValid ? { topic, eventId, timestamp, source, payload } : undefined;
 }
 
