@@ -1,6 +1,7 @@
 import type { Pool, PoolClient } from 'pg';
 import { classifyDatabaseError, CONNECTION_FAILURE } from '#postgres';
 import { HandlerError } from '../handler-error.js';
+import type { Send } from './statement-order.js';
 
 /** The connection was lost, or does not answer. The SQLSTATE is of the class that means an outage. */
 export class ConnectionLostError extends Error {
@@ -54,6 +55,12 @@ export class TransactionFailedError extends Error {
 
 const ANSWER_MS_MAX = 3_000;
 
+/** A connection, and the only way to send statements on it. */
+interface Connection {
+  readonly client: PoolClient;
+  readonly send: Send;
+}
+
 /** The state of the connection, and the error to report. */
 interface TransactionEnd {
   readonly isUsable: boolean;
@@ -77,7 +84,7 @@ interface TransactionEnd {
  */
 export async function endOf(
   pool: Pool,
-  client: PoolClient,
+  connection: Connection,
   error: unknown,
   broken: () => Error | undefined,
 ): Promise<TransactionEnd> {
@@ -85,14 +92,14 @@ export async function endOf(
   // The cause of the loss says more than the statement that noticed it.
   if (ended !== undefined && classifyDatabaseError(ended) === 'timeout')
     return { isUsable: false, error: new PausedTooLongError(ended) };
-  if (error instanceof HandlerError) return endOfHandler(pool, client, error, broken);
+  if (error instanceof HandlerError) return endOfHandler(pool, connection, error, broken);
   // Only after an error that the server reported can the connection be trusted.
-  return { isUsable: severityOf(error) !== undefined && (await rollsBack(client)), error };
+  return { isUsable: severityOf(error) !== undefined && (await rollsBack(connection.send)), error };
 }
 
 async function endOfHandler(
   pool: Pool,
-  client: PoolClient,
+  connection: Connection,
   error: HandlerError,
   broken: () => Error | undefined,
 ): Promise<TransactionEnd> {
@@ -102,15 +109,15 @@ async function endOfHandler(
   const ended = broken();
   if (circumstances.isAbandoned === true) {
     // If Postgres is out of reach, the count of the attempt will wait for it.
-    await endStatement(pool, client);
+    await endStatement(pool, connection.client);
     return { isUsable: false, error: ended === undefined ? error : new ConnectionLostError(ended) };
   }
   if (isReadTimeout(cause)) {
-    const isReachable = await endStatement(pool, client);
+    const isReachable = await endStatement(pool, connection.client);
     const slow = new HandlerError(cause, { ...circumstances, isTooSlow: true });
     return { isUsable: false, error: isReachable ? slow : new ConnectionLostError(ended ?? cause) };
   }
-  const isUsable = ended === undefined && !isFatal(cause) && (await rollsBack(client));
+  const isUsable = ended === undefined && !isFatal(cause) && (await rollsBack(connection.send));
   return { isUsable, error: isUsable ? error : new ConnectionLostError(broken() ?? cause) };
 }
 
@@ -142,8 +149,8 @@ async function endStatement(pool: Pool, client: PoolClient): Promise<boolean> {
   return Promise.race([asked, bound]).finally(() => clearTimeout(timer));
 }
 
-async function rollsBack(client: PoolClient): Promise<boolean> {
-  return client.query('ROLLBACK').then(
+async function rollsBack(send: Send): Promise<boolean> {
+  return send('ROLLBACK').then(
     () => true,
     () => false,
   );

@@ -1,7 +1,8 @@
-import type { Pool, PoolClient, QueryResult, QueryResultRow } from 'pg';
+import type { Pool, QueryResult, QueryResultRow } from 'pg';
 import { isFailedTransaction } from '#postgres';
 import type { Transaction } from '../effect.js';
 import { rootOf } from '../handler-error.js';
+import { type Send, sendInOrder } from './statement-order.js';
 import { CommitRefusedError, endOf, TransactionFailedError } from './transaction-end.js';
 
 /** A statement whose answer is not read. */
@@ -47,6 +48,7 @@ export async function inTransaction<T>(
   ending: 'COMMIT' | 'ROLLBACK' = 'COMMIT',
 ): Promise<T> {
   const client = await pool.connect();
+  const send = sendInOrder(client);
   // A connection that breaks between two statements emits this; unhandled, it would end the process.
   const broken: { error?: Error } = {};
   const onError = (error: Error): void => {
@@ -56,16 +58,16 @@ export async function inTransaction<T>(
   client.on('error', onError);
   let discard = true;
   try {
-    const opened = client.query(begin).then((answer) => {
+    const opened = send(begin).then((answer) => {
       // Several statements in one query have several answers, which the type does not know.
       onBegun([answer].flat());
     });
-    const [, { result, last }] = await together([opened, work(transactionOn(client, streamId, opened))]);
-    await end(client, last, ending);
+    const [, { result, last }] = await together([opened, work(transactionOn(send, streamId, opened))]);
+    await end(send, last, ending);
     discard = false;
     return result;
   } catch (error) {
-    const end = await endOf(pool, client, error, () => broken.error);
+    const end = await endOf(pool, { client, send }, error, () => broken.error);
     discard = !end.isUsable;
     throw end.error;
   } finally {
@@ -91,13 +93,9 @@ export async function together<T extends readonly Promise<unknown>[] | []>(
   return Promise.all(promises);
 }
 
-async function end(
-  client: PoolClient,
-  last: Statement | undefined,
-  ending: 'COMMIT' | 'ROLLBACK',
-): Promise<void> {
-  const sent = last ? client.query(last.text, last.values as unknown[]) : Promise.resolve();
-  const ended = client.query(ending).catch((error: unknown) => {
+async function end(send: Send, last: Statement | undefined, ending: 'COMMIT' | 'ROLLBACK'): Promise<void> {
+  const sent = last ? send(last.text, last.values) : Promise.resolve();
+  const ended = send(ending).catch((error: unknown) => {
     throw CommitRefusedError.of(error);
   });
   const [, { command }] = await together([sent, ended]);
@@ -105,7 +103,7 @@ async function end(
   if (command !== ending) throw new TransactionFailedError();
 }
 
-function transactionOn(client: PoolClient, streamId: number, opened: Promise<unknown>): Transaction {
+function transactionOn(send: Send, streamId: number, opened: Promise<unknown>): Transaction {
   return {
     streamId,
     query: async <R extends QueryResultRow>(
@@ -113,7 +111,7 @@ function transactionOn(client: PoolClient, streamId: number, opened: Promise<unk
       values?: readonly unknown[],
     ): Promise<QueryResult<R>> => {
       await opened;
-      return client.query<R>(text, values as unknown[]);
+      return send<R>(text, values);
     },
   };
 }
