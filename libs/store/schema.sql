@@ -89,7 +89,7 @@ CREATE TABLE sekali.duplicate (
   CONSTRAINT duplicate_sequence PRIMARY KEY (stream_id, seq)
 );
 COMMENT ON COLUMN sekali.duplicate.payload IS 'Kept only where it differs from the stored one';
-CREATE INDEX duplicate_identity ON sekali.duplicate USING btree (topic, event_id);
+CREATE INDEX duplicate_first ON sekali.duplicate USING btree (first_seq);
 
 CREATE TABLE sekali.event (
   stream_id integer NOT NULL,
@@ -103,7 +103,6 @@ CREATE TABLE sekali.event (
   stored_at timestamp with time zone NOT NULL DEFAULT now(),
   CONSTRAINT event_sequence PRIMARY KEY (stream_id, seq, stored_at)
 ) PARTITION BY RANGE (stored_at);
-CREATE INDEX event_source ON ONLY sekali.event USING btree (source, stream_id, seq);
 CREATE INDEX event_timestamp ON ONLY sekali.event USING btree ("timestamp");
 CREATE INDEX event_topic ON ONLY sekali.event USING btree (topic, stream_id, seq);
 
@@ -158,6 +157,32 @@ COMMENT ON TABLE sekali.stream IS 'Each incarnation of a stream: a sequence mean
 COMMENT ON COLUMN sekali.stream.created IS 'The identity of a stream: what its metadata says, or the instant of its creation where it says nothing';
 COMMENT ON COLUMN sekali.stream.identity IS 'The same: programs of the version before know the column that is written by its older name';
 COMMENT ON COLUMN sekali.stream.base_seq IS 'Up to this sequence the messages and the rows are those of the base';
+
+CREATE OR REPLACE FUNCTION sekali.index_closed_day()
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET lock_timeout TO '2000'
+ SET max_parallel_maintenance_workers TO '0'
+AS $function$
+DECLARE
+  day text;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(7365005) THEN RETURN NULL; END IF;
+  SELECT relname INTO day
+  FROM pg_inherits JOIN pg_class part ON part.oid = inhrelid
+  WHERE inhparent = 'sekali.event'::regclass
+    AND substring(pg_get_expr(relpartbound, part.oid) from 'TO \(''(.+)''\)$')::timestamptz < now() - interval '1 hour'
+    AND to_regclass(format('sekali.%I', relname || '_by_source')) IS NULL
+  ORDER BY substring(pg_get_expr(relpartbound, part.oid) from 'TO \(''(.+)''\)$')::timestamptz
+  LIMIT 1;
+  IF day IS NULL THEN RETURN NULL; END IF;
+  EXECUTE format('CREATE INDEX %I ON sekali.%I (source, stream_id, seq)', day || '_by_source', day);
+  RETURN 'sekali.' || day || '_by_source';
+END
+$function$;
 
 CREATE OR REPLACE FUNCTION sekali.make_inbox(consumer text)
  RETURNS void

@@ -12,6 +12,8 @@ export interface BenchOptions {
   readonly only: readonly GroupName[];
   readonly small: boolean;
   readonly rounds: number | undefined;
+  /** Keys that are stored before draining next to them is measured. */
+  readonly keys: number | undefined;
   readonly syncInterval: string | undefined;
   readonly json: boolean;
   /** Folder for bench.json and bench.svg. Nothing is written when it is left out. */
@@ -28,13 +30,14 @@ Groups:
   drain        a backlog, without repeats and with 30 % of them
   end-to-end   from the request to the committed row
   query        a page of events, one event, the figures
-  flat         draining next to millions of stored keys
+  flat         draining next to millions of stored keys: ordered and random ids, repeats, little memory
   memory       of gateway and worker while events pass
   durability   the brokers' fsync by default, every second and always
 
 Examples:
-  sekali bench                          everything; about half an hour
+  sekali bench                          everything; about 50 minutes
   sekali bench --only http,drain --rounds 3
+  sekali bench --only flat --keys 100000000   takes hours and 60 GB of disk
   sekali bench --small --json           only to see that it runs
 
 Exit codes:
@@ -48,6 +51,7 @@ export function benchCommand(action: (options: BenchOptions) => Promise<void>): 
     .option('--only <groups>', `some of ${GROUPS.join(', ')}, joined by commas`, groups, GROUPS)
     .option('--small', 'measure only enough to see that it runs; the figures mean nothing', false)
     .option('--rounds <count>', 'rounds of each subject, after a warm-up; 5 when left out', rounds)
+    .option('--keys <count>', 'stored keys of the group flat; 10,000,000 when left out', keys)
     .option(
       '--sync-interval <duration>',
       'how often the brokers call fsync: "always", or such as 1s; not for durability',
@@ -69,8 +73,16 @@ function groups(text: string): readonly GroupName[] {
 }
 
 function rounds(text: string): number {
+  return wholeNumber(text, 1, 50);
+}
+
+function keys(text: string): number {
+  return wholeNumber(text, 1_000, 1_000_000_000);
+}
+
+function wholeNumber(text: string, min: number, max: number): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || value < 1 || value > 50)
-    throw new InvalidArgumentError('It must be a whole number from 1 to 50.');
+  if (!/^\d+$/.test(text) || value < min || value > max)
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
   return value;
 }

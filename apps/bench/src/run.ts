@@ -22,7 +22,11 @@ const DEFAULT_SYNC_INTERVAL = '2m';
 export async function runBench(options: BenchOptions, signal: AbortSignal): Promise<void> {
   const startedAt = new Date();
   const chosen = options.small ? SMALL : FULL;
-  const sizes: Sizes = { ...chosen, rounds: options.rounds ?? chosen.rounds };
+  const sizes: Sizes = {
+    ...chosen,
+    rounds: options.rounds ?? chosen.rounds,
+    drainedKeys: options.keys ?? chosen.drainedKeys,
+  };
   const progress = new Progress(process.stderr);
   const groups: Group[] = [];
   try {

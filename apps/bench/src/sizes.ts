@@ -20,6 +20,8 @@ export interface Sizes {
   readonly endToEndRoundMs: number;
   /** Keys that are stored before the queries are measured. */
   readonly storedKeys: number;
+  /** Keys that are stored before draining next to them is measured. */
+  readonly drainedKeys: number;
   /** Queries of one kind in one round. */
   readonly queriesPerRound: number;
   /** Messages that pass while memory is watched. */
@@ -37,6 +39,7 @@ export const FULL: Sizes = {
   batchConnections: 8,
   endToEndRoundMs: 6_000,
   storedKeys: 10_000_000,
+  drainedKeys: 10_000_000,
   queriesPerRound: 100,
   memoryMessages: 1_000_000,
 };
@@ -52,6 +55,7 @@ export const SMALL: Sizes = {
   batchConnections: 1,
   endToEndRoundMs: 700,
   storedKeys: 5_000,
+  drainedKeys: 5_000,
   queriesPerRound: 5,
   memoryMessages: 5_000,
 };

@@ -1,5 +1,6 @@
 import { DUPLICATE_SHARES, measureDrain } from './drain/drain.js';
-import { measureFlat } from './drain/flat.js';
+import { measureDisk } from './drain/disk.js';
+import { FLAT_LOADS, measureFlat } from './drain/flat.js';
 import { measureDurability, SYNC_INTERVALS } from './durability/durability.js';
 import { measureEndToEnd } from './end-to-end/end-to-end.js';
 import { measureMemory } from './end-to-end/memory.js';
@@ -27,8 +28,7 @@ export type Measure = (
  * Groups that are measured in one environment: a system of their own, so that no suite inherits what another has
  * stored.
  *
- * Groups that need the same millions of keys share a suite. The suite of durability has three systems, of which two are
- * idle at any time.
+ * The suite of durability has three systems, of which two are idle at any time.
  */
 export interface Suite {
   /**
@@ -70,7 +70,18 @@ export const SUITES: readonly Suite[] = [
   {
     groups: {
       query: [([environment], sizes, reporter) => measureQueries(environment, sizes, reporter)],
-      flat: [async ([environment], sizes, reporter) => [await measureFlat(environment, sizes, reporter)]],
+    },
+  },
+  {
+    groups: {
+      flat: [
+        ...FLAT_LOADS.map(
+          (load): Measure =>
+            ([environment], sizes, reporter) =>
+              measureFlat(environment, sizes, { load, ...reporter }),
+        ),
+        ([environment], sizes, { onProgress }) => measureDisk(environment, sizes, onProgress),
+      ],
     },
   },
   {

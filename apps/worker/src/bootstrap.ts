@@ -21,6 +21,7 @@ import {
   Shutdown,
 } from '#observability';
 import { createPool } from '#postgres';
+import { keepDaysIndexed } from './day-index-keeper.js';
 import { keepPartitionsAhead } from './partition-keeper.js';
 import { transportOptions, type WorkerTransport } from './transport-options.js';
 
@@ -61,11 +62,13 @@ export async function runWorker(
   });
   app.useGlobalFilters(new ErrorPassage());
   const partitions = keepPartitionsAhead(pool, logger);
+  const indexes = keepDaysIndexed(settings.SEKALI_POSTGRES_URL, logger);
   const listening = app.listen();
   const stopChecks = endWhenStuck(strategy, logger);
   shutdown.setSteps(async () => {
     stopChecks();
     partitions.stop();
+    indexes.stop();
     await app.close();
     await connection.close();
     await pool.end();

@@ -3,6 +3,8 @@ import type { DataSource } from 'typeorm';
 import { CONNECT_MS_MAX, connectionBounds, LOCK_MS_MAX, type PostgresAddress } from '#postgres';
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
 import { ApiKeys1732320000000 } from './migrations/1732320000000-api-keys.js';
+import { DayIndexes1732460400000 } from './migrations/1732460400000-day-indexes.js';
+import { DuplicateFirst1732460500000 } from './migrations/1732460500000-duplicate-first.js';
 import { InboxNames1732453200000 } from './migrations/1732453200000-inbox-names.js';
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
@@ -16,6 +18,8 @@ export const migrations = [
   Promises1732410000000,
   ProgramFunctions1732449600000,
   InboxNames1732453200000,
+  DayIndexes1732460400000,
+  DuplicateFirst1732460500000,
 ];
 
 /**

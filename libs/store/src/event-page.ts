@@ -6,9 +6,9 @@
  * Such a page may be shorter than requested, or empty. A page that reaches the end is returned whole, with a position
  * from which to continue later (read-position.ts).
  *
- * Every page is a bounded walk along one index. No index has the order of the stream for some conditions: a time, or a
- * source in addition to a topic. They are tried on a bounded number of rows. If too few of these match, the page is
- * short, and the next one continues there.
+ * Every page is a bounded walk along one index. No index has the order of the stream for some conditions: a time, a
+ * source in addition to a topic, or a source in a day that is not closed (day-indexes.ts). They are tried on a bounded
+ * number of rows. If too few of these match, the page is short, and the next one continues there.
  */
 import type { StreamKey } from '#idempotent-consumer/postgres';
 import type { Queryable } from '#postgres';
@@ -17,6 +17,7 @@ import { PAGE_SORTED, PAGE_WALKED, pageBytes } from './event-page-statements.js'
 import { storedEvent, type EventPosition, type EventRow, type StoredEvent } from './event-queries.js';
 import { STORE_HORIZON } from './ledger.js';
 import { positionAfter, rangesAbove, SEEN_RANGES_MAX } from './read-position.js';
+import { sourceWalkEnd } from './source-walk.js';
 import { topicsOf, topicWalkEnd } from './topic-walk.js';
 
 /** The position before the first event. */
@@ -62,15 +63,11 @@ const WALKED_MAX = 50_000;
 /** How long such a walk is repeated while no event matches, in milliseconds. After that, the page is empty. */
 const EMPTY_WALK_MS_MAX = 1_500;
 
-/** The last sequence of a walk over $4 events of the source, or of the stream; no row when the walk reaches the end. */
+/** The last sequence of a walk over $3 events of the stream; no row when the walk reaches the end. */
 const WALK_END = `
 SELECT max(seq)::float8 AS seq
-FROM (
-  SELECT seq FROM sekali.event
-  WHERE stream_id = $1 AND seq > $2 AND ($3::text IS NULL OR source = $3)
-  ORDER BY seq LIMIT $4
-) walked
-HAVING count(*) = $4`;
+FROM (SELECT seq FROM sekali.event WHERE stream_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) walked
+HAVING count(*) = $3`;
 
 // With this order, the planner uses the index of times, however many events it expects.
 const COUNT_IN_TIME = `
@@ -277,7 +274,9 @@ async function walkEnd(
   walkedMax: number,
 ): Promise<number | undefined> {
   if (topics !== undefined) return topicWalkEnd(database, topics, after, walkedMax);
-  const values = [after.streamId, after.seq, filter.source ?? null, walkedMax];
+  if (filter.source !== undefined)
+    return sourceWalkEnd(database, filter.source, after, { ofSource: walkedMax, ofAny: WALKED_MAX });
+  const values = [after.streamId, after.seq, walkedMax];
   const { rows } = await database.query<{ seq: number }>(WALK_END, values);
   return rows[0]?.seq;
 }

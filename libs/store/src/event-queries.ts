@@ -67,7 +67,8 @@ SELECT key.stream_id, key.seq::float8 AS seq, key.topic, key.event_id, stored.so
   ${instantText('stored."timestamp"')} AS "timestamp", stored.payload::text AS payload,
   ${instantText('stored.published_at')} AS published_at,
   ${instantText('key.stored_at')} AS stored_at,
-  (SELECT count(*)::float8 FROM sekali.duplicate WHERE topic = $1 AND event_id = $2) AS duplicates_dropped
+  (SELECT count(*)::float8 FROM sekali.duplicate
+   WHERE first_stream_id = key.stream_id AND first_seq = key.seq) AS duplicates_dropped
 FROM sekali.event_key key
 LEFT JOIN sekali.event stored
   ON stored.stream_id = key.stream_id AND stored.seq = key.seq AND stored.stored_at = key.stored_at

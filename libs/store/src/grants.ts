@@ -73,6 +73,7 @@ export const TABLES: Readonly<Record<string, Rights>> = {
 
 /** Functions that run with the rights of setup, and the programs that may call them. */
 export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
+  'index_closed_day()': ['worker'],
   'make_inbox(text)': ['worker'],
   'make_partition(timestamp with time zone, timestamp with time zone)': ['worker'],
 };

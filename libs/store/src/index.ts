@@ -14,6 +14,7 @@ export { BrokerDuplicates, type BrokerDuplicatesOptions } from './broker-duplica
 export { beginConsumer, consumerStart, noteConsumerStart } from './consumer-start.js';
 export { createDataSource } from './data-source.js';
 export { setForeignAside } from './foreign-rows.js';
+export { indexClosedDays } from './day-indexes.js';
 export { EncodingError, refuseOtherEncoding } from './encoding.js';
 export { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
 export { pageBytes } from './event-page-statements.js';

@@ -5,6 +5,7 @@ import { createPool, type PostgresAddress } from '#postgres';
 import { createRoles, createTestSystem, type TestSystem } from '#testing';
 import { createDataSource, migrations } from './data-source.js';
 import { eventPage, FIRST_POSITION } from './event-page.js';
+import { findEvent } from './event-queries.js';
 import { grantRights } from './grants.js';
 import { inboxNames } from './inbox-tables.js';
 import { knownIdentity } from './known-streams.js';
@@ -111,6 +112,18 @@ describe('a database of the first version', () => {
     expect(await STORE_HORIZON.settled(worker, 2)).toBe(4);
     const { events } = await eventPage(worker, {}, FIRST_POSITION, 10, () => Promise.resolve(0));
     expect(events.map(({ eventId }) => eventId)).toEqual(['e1', 'e2', 'e3']);
+  });
+
+  it('has no index that only costs, and counts the repeats of an event without it', async () => {
+    const { rows } = await pool.query<{ name: string; definition: string }>(
+      `SELECT indexname AS name, indexdef AS definition FROM pg_indexes WHERE schemaname = 'sekali'`,
+    );
+    expect(
+      rows.filter(({ definition }) => definition.endsWith('(topic, event_id)')).map(({ name }) => name),
+    ).toEqual(expect.not.arrayContaining([expect.stringContaining('duplicate')]));
+    expect(rows.find(({ name }) => name === 'duplicate_first')?.definition).toMatch(/\(first_seq\)$/);
+    expect(rows.filter(({ name }) => /^event_\d+_source/.test(name))).toEqual([]);
+    expect(await findEvent(worker, 't', 'e1')).toMatchObject({ duplicatesDropped: 1 });
   });
 
   it('keeps its figures, its days and its further inboxes', async () => {

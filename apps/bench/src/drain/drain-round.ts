@@ -35,6 +35,8 @@ export interface DrainSubject {
   readonly brokersFromLeader?: () => number;
   /** The program is stopped when it has settled this many messages. */
   readonly messages: number;
+  /** The backlog that it drains; that of the fixture when left out. */
+  readonly backlog?: Backlog;
   /** Empties the tables. */
   readonly prepare: () => Promise<void>;
   /** Throws when what the program stored is wrong. */
@@ -53,7 +55,8 @@ export interface DrainFixture {
 }
 
 /** Drains once. @returns messages per second in the steady part, and the cost of one message */
-export async function drainOnce(fixture: DrainFixture, drainer: DrainSubject): Promise<Measured> {
+export async function drainOnce(shared: DrainFixture, drainer: DrainSubject): Promise<Measured> {
+  const fixture = { ...shared, backlog: drainer.backlog ?? shared.backlog };
   const { connection, backlog } = fixture;
   await drainer.prepare();
   // Without this, a round would pay for the pages that the round before it left unwritten.

@@ -4,101 +4,201 @@
  *
  * Both databases are on the same server, and the same worker drains into them in alternate rounds. What a round stored
  * is deleted after it, so that each round begins with the same rows.
+ *
+ * Ids that grow with time come first, then random ones, which are the hardest for an index. The last loads leave Postgres
+ * a tenth of the keys' bytes as memory, with the pages that the system caches. The empty database always has all memory.
  */
 import type { Pool } from 'pg';
-import { SEKALI_LEDGER } from '#store';
-import type { Group } from '../measurement.js';
+import type { Group, Target } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
-import type { IdForm } from '../environment/event-sequence.js';
+import { fillBacklog, type Backlog } from '../environment/backlog.js';
+import type { BacklogPlan, IdForm } from '../environment/event-sequence.js';
 import type { Environment } from '../environment/environment.js';
 import { type DrainOptions, withDrainFixture, openPool, measureRounds, WORKER_SCRIPT } from './drain.js';
 import type { DrainFixture, DrainSubject } from './drain-round.js';
+import { fullDatabase } from './full-database.js';
+import { keyBytes, keyTables } from './key-tables.js';
 import { checkLedger, emptyLedger, forgetStream } from './ledger.js';
-import { storeKeys } from './stored-keys.js';
 
-const FULL_DATABASE = 'sekali_full';
-/** The stream of the stored keys. No broker has it. */
-const PAST_STREAM = { name: 'PAST', identity: '2026-01-01T00:00:00Z' };
+const REPEATED_SHARE = 0.3;
+const MEMORY_SHARE = 0.1;
+/** Postgres itself needs this much: its buffers have 128 MiB. */
+const MEMORY_BYTES_MIN = 268_435_456;
 
-/** Options of this group. */
+/** What is repeated: nothing, earlier events of the backlog, or events that were stored long ago. */
+type Repeats = 'none' | 'recent' | 'old';
+
+/** One drain next to stored keys. */
+export interface FlatLoad {
+  readonly name: string;
+  readonly ids: IdForm;
+  readonly repeats: Repeats;
+  /** Whether Postgres has a tenth of the keys' bytes as memory. */
+  readonly isBounded: boolean;
+  readonly targets: readonly Target[];
+}
+
+/** All loads in the order in which they are measured. Those without a bound leave the keys in the system's cache. */
+export const FLAT_LOADS: readonly FlatLoad[] = [
+  load('flat', 'ordered', 'none', false, 0.85),
+  load('flat-random', 'random', 'none', false, 0.85),
+  load('flat-random-recent', 'random', 'recent', false, 0.85),
+  load('flat-random-old', 'random', 'old', false),
+  load('flat-bounded', 'random', 'none', true, 0.6),
+  load('flat-bounded-recent', 'random', 'recent', true, 0.6),
+  load('flat-bounded-old', 'random', 'old', true, 0.3),
+];
+
+function load(name: string, ids: IdForm, repeats: Repeats, isBounded: boolean, atLeast?: number): FlatLoad {
+  const targets = atLeast === undefined ? [] : [{ against: 'ceiling' as const, atLeast }];
+  return { name, ids, repeats, isBounded, targets };
+}
+
+/** Options of one load. */
 export interface FlatOptions extends DrainOptions {
-  /** Form of the ids that are stored and drained; `ordered` when left out. */
-  readonly ids?: IdForm | undefined;
+  readonly load: FlatLoad;
+}
+
+/** The database with the stored keys, and the bound on the memory of Postgres while it is drained into. */
+interface FullDatabase {
+  readonly pool: Pool;
+  readonly url: string;
+  /** Sets the bound of the load, or removes it. */
+  readonly bound: (isBounded: boolean) => Promise<void>;
 }
 
 /**
- * Measures the worker on both databases: 'ours' is the full one, 'ceiling' the empty one.
+ * Measures the worker on both databases: 'ours' is the full one, 'ceiling' the empty one. The ceiling of repeats of old
+ * events is as many repeats of recent ones, because an empty database has no old ones.
  *
- * The full database stays in the environment for the queries, because `fullDatabase` creates it only once.
+ * @returns no group for a load with bounded memory, where this machine does not allow a bound
  */
 export async function measureFlat(
   environment: Environment,
   sizes: Sizes,
-  options: FlatOptions = {},
-): Promise<Group> {
-  const { ids = 'ordered', onProgress } = options;
-  const url = await fullDatabase(environment, sizes.storedKeys, { ids, ...(onProgress && { onProgress }) });
-  const full = openPool(url);
-  try {
-    const plan = { messages: sizes.backlog, duplicateShare: 0, ids };
-    const series = await withDrainFixture(environment, plan, options, (fixture) =>
-      measureRounds(fixture, subjectsOf(fixture, { pool: full, url }, sizes, options), sizes, options),
-    );
-    return {
-      name: 'flat',
-      what: `drain next to ${sizes.storedKeys.toLocaleString('en')} stored keys`,
-      series,
-      targets: [{ against: 'ceiling', atLeast: 0.8 }],
-    };
-  } finally {
-    await full.end();
-  }
-}
-
-/** The environment's database with this many keys. The first call creates and fills it. @returns its URL */
-export async function fullDatabase(
-  environment: Environment,
-  keys: number,
-  { ids = 'ordered', onProgress }: { ids?: IdForm; onProgress?: (line: string) => void } = {},
-): Promise<string> {
-  const name = `${FULL_DATABASE}_${keys}_${ids}`;
-  const { url, isNew } = await environment.database(name);
-  if (!isNew) return url;
+  options: FlatOptions,
+): Promise<Group[]> {
+  const { load, onProgress } = options;
+  // Pages that Postgres reads from now on are in the group.
+  const memory = environment.postgresMemory();
+  if (load.isBounded && memory === undefined) return [];
+  const stored = { keys: sizes.drainedKeys, ids: load.ids, hasEvents: false };
+  const { url, filledMs } = await fullDatabase(environment, stored, onProgress);
   const pool = openPool(url);
   try {
-    const { streamId } = await SEKALI_LEDGER.registry.of(pool, PAST_STREAM);
-    await storeKeys(pool, { streamId, keys, ids }, (stored) =>
-      onProgress?.(`filling the database: ${stored} of ${keys} keys`),
-    );
+    const keys = await keyBytes(pool);
+    const limit = Math.max(MEMORY_BYTES_MIN, Math.round(keys * MEMORY_SHARE));
+    const bound = async (isBounded: boolean): Promise<void> => memory?.limit(isBounded ? limit : undefined);
+    const generations = (await keyTables(pool)).length;
+    const full = { pool, url, bound };
+    const plan = planOf(load, sizes, load.repeats === 'old' ? sizes.drainedKeys : undefined);
+    const series = await withDrainFixture(environment, plan, options, async (fixture) => {
+      const subjects = await subjectsOf(fixture, full, sizes, options);
+      const measured = await measureRounds(fixture, subjects, sizes, options);
+      // The backlog of the next load may have the same ids.
+      await forgetStream(pool, fixture.backlog);
+      return measured;
+    });
+    const notes = [
+      ...(filledMs === undefined ? [] : [fillingNote(sizes.drainedKeys, filledMs, keys, generations)]),
+      ...(load.isBounded ? [`Postgres and its pages had ${megabytes(limit)} MB; ${MEMORY_NOTE}.`] : []),
+      ...(memory === undefined && load.ids === 'random'
+        ? [`Without bounded memory: ${UNBOUNDED_NOTE}.`]
+        : []),
+    ];
+    return [
+      {
+        name: load.name,
+        what: whatOf(load, sizes),
+        series,
+        targets: load.targets,
+        ...(notes.length > 0 && { notes }),
+      },
+    ];
   } finally {
+    await memory?.limit(undefined);
     await pool.end();
   }
-  return url;
 }
 
-function subjectsOf(
-  { pool, backlog }: DrainFixture,
-  full: { readonly pool: Pool; readonly url: string },
+const MEMORY_NOTE = `that is a tenth of the keys' bytes, and at least ${megabytes(MEMORY_BYTES_MIN)} MB, which Postgres itself needs`;
+const UNBOUNDED_NOTE =
+  'this machine lets no memory cgroup be created, so the rows with a tenth of the memory are left out';
+
+function megabytes(bytes: number): string {
+  return Math.round(bytes / 1e6).toLocaleString('en');
+}
+
+function fillingNote(keys: number, filledMs: number, bytes: number, generations: number): string {
+  const seconds = Math.round(filledMs / 1_000);
+  const tables = generations === 1 ? 'one table' : `${generations} generations`;
+  return `Storing ${keys.toLocaleString('en')} keys took ${seconds} s before that; they have ${megabytes(bytes)} MB in ${tables}.`;
+}
+
+function whatOf({ ids, repeats, isBounded }: FlatLoad, { drainedKeys }: Sizes): string {
+  return [
+    `drain next to ${drainedKeys.toLocaleString('en')} stored keys, ${ids} ids`,
+    ...(repeats === 'none' ? [] : [`30 % repeats of ${repeats === 'old' ? 'stored' : 'recent'} events`]),
+    ...(isBounded ? ['a tenth as memory'] : []),
+  ].join(', ');
+}
+
+function planOf({ ids, repeats }: FlatLoad, sizes: Sizes, storedKeys?: number): BacklogPlan {
+  return {
+    messages: sizes.backlog,
+    duplicateShare: repeats === 'none' ? 0 : REPEATED_SHARE,
+    ids,
+    storedKeys,
+  };
+}
+
+async function subjectsOf(
+  fixture: DrainFixture,
+  full: FullDatabase,
   sizes: Sizes,
-  { workerVariables = {} }: FlatOptions,
-): DrainSubject[] {
+  { load, workerVariables = {} }: FlatOptions,
+): Promise<DrainSubject[]> {
+  const { pool, backlog } = fixture;
+  const recent = await recentBacklog(fixture, load, sizes);
   const worker = { script: WORKER_SCRIPT, messages: backlog.messages };
   return [
     {
       ...worker,
       role: 'ours',
-      subject: `sekali worker, ${sizes.storedKeys.toLocaleString('en')} keys stored`,
+      subject: `sekali worker, ${sizes.drainedKeys.toLocaleString('en')} keys stored`,
       variables: { ...workerVariables, SEKALI_POSTGRES_URL: full.url },
-      prepare: () => forgetStream(full.pool, backlog),
-      check: () => checkLedger(full.pool, backlog),
+      prepare: async () => {
+        await forgetStream(full.pool, backlog);
+        await full.bound(load.isBounded);
+      },
+      check: async () => {
+        await full.bound(false);
+        await checkLedger(full.pool, backlog);
+      },
     },
     {
       ...worker,
       role: 'ceiling',
       subject: 'sekali worker, empty database',
       variables: workerVariables,
+      backlog: recent,
       prepare: () => emptyLedger(pool),
-      check: () => checkLedger(pool, backlog),
+      check: () => checkLedger(pool, recent),
     },
   ];
+}
+
+/** The backlog for the empty database. */
+async function recentBacklog(
+  { connection, backlog, onProgress, signal }: DrainFixture,
+  load: FlatLoad,
+  sizes: Sizes,
+): Promise<Backlog> {
+  if (load.repeats !== 'old') return backlog;
+  return fillBacklog(connection, planOf(load, sizes), {
+    onProgress: (messages) => {
+      onProgress(`filling the stream: ${messages} of ${sizes.backlog}`);
+    },
+    signal,
+  });
 }

@@ -1,10 +1,14 @@
 /** A check that passes everything proves nothing, so each way in which a ledger can be wrong must be found. */
+import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
+import { decodeEvent } from '#contracts';
 import { SEKALI_LEDGER } from '#store';
 import { createTestSystem } from '#testing';
 import type { Backlog } from '../environment/backlog.js';
+import { type IdForm, storedEvent } from '../environment/event-sequence.js';
 import { WrongSubjectError } from '../wrong-subject.js';
+import { keyBytes } from './key-tables.js';
 import { checkLedger, emptyLedger, forgetStream } from './ledger.js';
 import { checkPlainTable, emptyPlainTable, INSERT_ONE } from './plain-table.js';
 import { storeKeys } from './stored-keys.js';
@@ -24,13 +28,13 @@ beforeAll(async () => {
   ({ pool } = await createTestSystem());
 });
 
-async function drained(): Promise<void> {
+async function drained(ids: IdForm = 'ordered'): Promise<void> {
   await emptyLedger(pool);
   const { streamId } = await SEKALI_LEDGER.registry.of(pool, {
     name: backlog.stream,
     identity: backlog.identity,
   });
-  await storeKeys(pool, { streamId, keys: MESSAGES });
+  await storeKeys(pool, { streamId, keys: MESSAGES, ids });
 }
 
 describe('the check of the ledger after a drain', () => {
@@ -72,6 +76,46 @@ describe('the check of the ledger after a drain', () => {
     await forgetStream(pool, backlog);
     const { rows } = await pool.query('SELECT DISTINCT stream_id::int AS id FROM sekali.event');
     expect(rows).toStrictEqual([{ id: other }]);
+  });
+});
+
+describe('the stored keys', () => {
+  it('are those of the events that a backlog repeats, so that none of them is a conflict', async () => {
+    await drained('random');
+    const { rows } = await pool.query(
+      `SELECT key.seq::int AS number, topic, event_id AS "eventId", digest::text, payload
+       FROM sekali.event_key key JOIN sekali.event USING (stream_id, seq, topic, event_id) ORDER BY 1`,
+    );
+    const expected = Array.from({ length: MESSAGES }, (_, index) => {
+      const { topic, eventId, body } = storedEvent(index + 1);
+      const data = Buffer.from(body);
+      const decoded = decodeEvent(
+        { subject: `events.${topic}`, data, header: () => undefined },
+        'events',
+        1_024,
+      );
+      if (!decoded.ok) throw new Error(decoded.detail);
+      const { payload } = decoded.event;
+      const digest = createHash('sha256').update(payload).digest().readBigInt64BE();
+      return {
+        number: index + 1,
+        topic,
+        eventId,
+        digest: String(digest),
+        payload: JSON.parse(payload) as unknown,
+      };
+    });
+    expect(rows).toStrictEqual(expected);
+  });
+
+  it('are without events where the days were dropped by age', async () => {
+    await emptyLedger(pool);
+    await storeKeys(pool, { streamId: 1, keys: MESSAGES, hasEvents: false });
+    const { rows } = await pool.query(
+      `SELECT (SELECT count(*)::int FROM sekali.event_key) AS keys, (SELECT count(*)::int FROM sekali.event) AS events`,
+    );
+    expect(rows).toStrictEqual([{ keys: MESSAGES, events: 0 }]);
+    expect(await keyBytes(pool)).toBeGreaterThan(0);
   });
 });
 

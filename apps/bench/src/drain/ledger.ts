@@ -7,6 +7,7 @@
 import type { Pool } from 'pg';
 import { counterFaults, type Queryable, SEKALI_LEDGER } from '#store';
 import type { Backlog } from '../environment/backlog.js';
+import { keyTables } from './key-tables.js';
 import { WrongSubjectError } from '../wrong-subject.js';
 
 const TABLES = [
@@ -55,7 +56,8 @@ export async function forgetStream(pool: Pool, backlog: Backlog): Promise<void> 
   });
   for (const table of OF_STREAM) {
     await pool.query(`DELETE FROM sekali.${table} WHERE stream_id = $1`, [streamId]);
-    await pool.query(`VACUUM sekali.${table}`);
+    const tables = table === 'event_key' ? await keyTables(pool) : [`sekali.${table}`];
+    await pool.query(`VACUUM ${tables.join(', ')}`);
   }
 }
 

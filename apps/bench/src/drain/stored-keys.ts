@@ -2,22 +2,28 @@
  * Fills a database with events that were stored long ago, so that it is like a system after ten million of them.
  *
  * The rows are those that the worker would have written over the past week. There are a key per event, the event in the
- * partition of its day, counters and the horizon, all of one stream. The audit would find no fault in them.
+ * partition of its day, counters and the horizon, all of one stream. The audit would find no fault in them. The keys are
+ * in as many generations as the product would have.
  */
 import type { Pool } from 'pg';
-import { ensurePartitions } from '#store';
+import { ensurePartitions, indexClosedDays } from '#store';
 import { type IdForm, TOPICS } from '../environment/event-sequence.js';
+import { tableForKeys } from './key-tables.js';
 
 const KEYS_PER_STEP = 100_000;
 const DAYS = 6;
 const DAY_MS = 86_400_000;
+
+/** The payload of `storedEvent`, byte by byte, so that a repeat of it has the same digest. */
+const PAYLOAD = `'{"number":' || seq || ',"customer":"c-' || seq % 100000 || '","cents":' || seq % 999983
+      || ',"currency":"EUR","note":"' || repeat('benchmark ', 8) || '"}'`;
 
 /**
  * $1 is the stream, $2 the first and $3 the last sequence, $4 the number of keys, $5 the topics. The first key was
  * stored at $6 and the last at $7. Both tables get their rows from the same series, so a key and its event agree to the
  * microsecond.
  */
-function insertSteps(ids: IdForm): string {
+function insertSteps(table: string, { ids = 'ordered', hasEvents = true }: StoredKeys): string {
   return `
 WITH series AS MATERIALIZED (
   SELECT seq, md5(seq::text) AS random,
@@ -25,18 +31,18 @@ WITH series AS MATERIALIZED (
   FROM generate_series($2::bigint, $3::bigint) AS seq
 ), stored AS MATERIALIZED (
   SELECT seq, stored_at, random, ($5::text[])[1 + ('x' || substr(random, 1, 7))::bit(28)::int % cardinality($5)] AS topic,
-    ${idExpression(ids)} AS event_id
+    ${idExpression(ids)} AS event_id, ${PAYLOAD} AS payload
   FROM series
 ), keys AS (
-  INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest, stored_at)
-  SELECT topic, event_id, $1, seq, ('x' || substr(random, 1, 16))::bit(64)::bigint, stored_at FROM stored ORDER BY seq
+  INSERT INTO ${table} (topic, event_id, stream_id, seq, digest, stored_at)
+  SELECT topic, event_id, $1, seq, ('x' || encode(substr(sha256(convert_to(payload, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint,
+    stored_at
+  FROM stored ORDER BY seq
 )
 INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at, stored_at)
-SELECT $1, seq, topic, event_id, 'checkout', stored_at - interval '1 second',
-  jsonb_build_object('number', seq, 'customer', 'c-' || seq % 100000, 'cents', seq % 999983, 'currency', 'EUR',
-    'note', repeat('benchmark ', 8)),
+SELECT $1, seq, topic, event_id, 'checkout', stored_at - interval '1 second', payload::jsonb,
   stored_at - interval '10 milliseconds', stored_at
-FROM stored ORDER BY seq`;
+FROM stored WHERE ${hasEvents} ORDER BY seq`;
 }
 
 /** The ids are UUIDs as in a backlog (event-sequence.ts), with earlier times and other random parts. */
@@ -61,25 +67,29 @@ export interface StoredKeys {
   readonly keys: number;
   readonly ids?: IdForm | undefined;
   readonly topics?: readonly string[];
+  /** Whether the days of the events exist. When it is false, they were dropped by age, and the keys remain. */
+  readonly hasEvents?: boolean;
 }
 
 /** Stores the keys and lets Postgres analyse its tables. The database must have been set up. */
 export async function storeKeys(
   pool: Pool,
-  { streamId, keys, ids = 'ordered', topics = TOPICS }: StoredKeys,
+  stored: StoredKeys,
   onProgress: (stored: number) => void = () => undefined,
 ): Promise<void> {
+  const { streamId, keys, topics = TOPICS } = stored;
   const now = Date.now();
   const since = new Date(now - DAYS * DAY_MS);
   await ensurePartitions(pool, since);
-  const statement = insertSteps(ids);
   for (let first = 1; first <= keys; first += KEYS_PER_STEP) {
     const last = Math.min(first + KEYS_PER_STEP - 1, keys);
+    const statement = insertSteps(await tableForKeys(pool), stored);
     await pool.query(statement, [streamId, first, last, keys, topics, since, new Date(now)]);
     onProgress(last);
   }
   await pool.query(COUNT_TOPICS, [streamId]);
   await pool.query(SET_HORIZON, [streamId, keys]);
+  await indexClosedDays(pool, () => undefined);
   // Autovacuum would have done this within a week; otherwise it would begin in the middle of a measurement.
   await pool.query('VACUUM ANALYZE');
 }

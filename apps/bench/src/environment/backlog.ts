@@ -9,7 +9,7 @@ import { jetstream, type JetStreamClient, jetstreamManager } from '@nats-io/jets
 import type { NatsConnection } from '@nats-io/nats-core';
 import { ensureStream, streamIdentity, StreamReader } from '#broker';
 import { messageIdOf, subjectOf } from '#contracts';
-import { type BacklogPlan, eventsAmong, plannedEvent, plannedMessages } from './event-sequence.js';
+import { type BacklogPlan, eventOf, eventsAmong, plannedMessages } from './event-sequence.js';
 
 const IN_FLIGHT_MAX = 1_000;
 /** This is generous, because brokers that always call fsync take long for a thousand messages in flight. */
@@ -79,11 +79,12 @@ export async function fillBacklog(
   };
 }
 
-function namesOf({ messages, duplicateShare, ids = 'ordered' }: BacklogPlan): {
+function namesOf({ messages, duplicateShare, ids = 'ordered', storedKeys }: BacklogPlan): {
   name: string;
   prefix: string;
 } {
-  const prefix = `backlog-${messages}-${Math.round(duplicateShare * 100)}-${ids}`;
+  const repeated = storedKeys === undefined ? '' : `-of-${storedKeys}`;
+  const prefix = `backlog-${messages}-${Math.round(duplicateShare * 100)}-${ids}${repeated}`;
   return { name: prefix.toUpperCase(), prefix };
 }
 
@@ -100,10 +101,10 @@ async function publishAll(
   const messages = plannedMessages(plan);
   let published = 0;
   const lane = async (): Promise<void> => {
-    for (const { index, event, isRepeat } of messages) {
+    for (const message of messages) {
       signal?.throwIfAborted();
-      const { topic, eventId, body } = plannedEvent(event, plan.ids);
-      const messageId = messageIdOf(topic, isRepeat ? `${eventId}#${index}` : eventId);
+      const { topic, eventId, body } = eventOf(message, plan);
+      const messageId = messageIdOf(topic, message.isRepeat ? `${eventId}#${message.index}` : eventId);
       await client.publish(subjectOf(prefix, topic), body, {
         msgID: messageId,
         timeout: PUBLISH_MS_MAX,

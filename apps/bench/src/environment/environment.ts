@@ -13,6 +13,7 @@ import {
   startPostgres,
 } from '#local-cluster';
 import { PROGRAM_ENVIRONMENT, WORKER_HEAP_ARGUMENTS } from '#observability';
+import { MemoryBound } from './memory-bound.js';
 import { canReadProcessorTime, processorMs, type ProcessorMs } from './processor-time.js';
 import { Program } from './program.js';
 
@@ -56,6 +57,7 @@ export class Environment {
   private readonly programs = new Set<ManagedProcess>();
   private readonly databases = new Set<string>();
   private stopped: Promise<void> | undefined;
+  private memory: MemoryBound | undefined;
 
   private constructor(private readonly parts: EnvironmentParts) {
     this.variables = {
@@ -160,6 +162,20 @@ export class Environment {
     };
   }
 
+  /**
+   * Puts Postgres into a group whose memory can be bounded. The first call should come before Postgres has filled its
+   * tables, since what it has read before is not in the group.
+   *
+   * @returns the group without a bound, the same at each call; `undefined` where this machine does not allow one
+   */
+  postgresMemory(): MemoryBound | undefined {
+    const { pid } = this.parts.postgres;
+    if (this.memory !== undefined || pid === undefined) return this.memory;
+    this.memory = MemoryBound.create(`sekali-bench-${process.pid}`);
+    this.memory?.adopt(pid);
+    return this.memory;
+  }
+
   /** Stops everything and removes the folder. A second call waits for the same end. */
   async stop(): Promise<void> {
     this.stopped ??= this.stopAll();
@@ -169,6 +185,7 @@ export class Environment {
   private async stopAll(): Promise<void> {
     await Promise.all([...this.programs].map((program) => program.stop({ timeoutMs: 0 })));
     await Promise.all([this.parts.brokers.stop(), this.parts.postgres.stop('immediate')]);
+    await this.memory?.remove();
     removeFolder(this.parts.folder);
   }
 

@@ -4,6 +4,7 @@
  * All of it follows from the plan alone, so a backlog is the same in every run. The number of different events among
  * its first messages can be computed. An event is 300 bytes of JSON; its topic is one of ten.
  */
+import { createHash } from 'node:crypto';
 
 /** Bytes of an event. */
 export const EVENT_BYTES = 300;
@@ -35,13 +36,18 @@ export interface BacklogPlan {
   readonly duplicateShare: number;
   /** `ordered` when left out. */
   readonly ids?: IdForm | undefined;
+  /**
+   * Repeats are of this many events with random ids that were stored long ago, each with equal probability. When it is
+   * left out, they are of earlier events of the backlog.
+   */
+  readonly storedKeys?: number | undefined;
 }
 
 /** One message of a backlog. */
 export interface PlannedMessage {
   /** Counted from 0. */
   readonly index: number;
-  /** Number of the event, from 0 in order of first appearance. */
+  /** Number of the event, from 0 in order of first appearance; of a stored one, its number from 1. */
   readonly event: number;
   readonly isRepeat: boolean;
 }
@@ -60,11 +66,14 @@ const FIELDS = { topic: 1, customer: 2, amount: 3, repeat: 4, earlier: 5, id: 6 
 const UINT32 = 2 ** 32;
 
 /** The messages of a plan, in order. A repeat is of any event before it, each with equal probability. */
-export function* plannedMessages({ messages, duplicateShare }: BacklogPlan): Generator<PlannedMessage, void> {
+export function* plannedMessages(plan: BacklogPlan): Generator<PlannedMessage, void> {
+  const { messages, duplicateShare, storedKeys } = plan;
   let events = 0;
   for (let index = 0; index < messages; index += 1) {
     const isRepeat = events > 0 && draw(index, FIELDS.repeat) / UINT32 < duplicateShare;
-    const event = isRepeat ? draw(index, FIELDS.earlier) % events : events++;
+    const earlier = draw(index, FIELDS.earlier);
+    const repeated = storedKeys === undefined ? earlier % events : 1 + (earlier % storedKeys);
+    const event = isRepeat ? repeated : events++;
     yield { index, event, isRepeat };
   }
 }
@@ -74,6 +83,27 @@ export function eventsAmong(plan: BacklogPlan, messages: number): number {
   let events = 0;
   for (const { isRepeat } of plannedMessages({ ...plan, messages })) events += isRepeat ? 0 : 1;
   return events;
+}
+
+/** The event of a message. */
+export function eventOf({ event, isRepeat }: PlannedMessage, { ids, storedKeys }: BacklogPlan): PlannedEvent {
+  return isRepeat && storedKeys !== undefined ? storedEvent(event) : plannedEvent(event, ids);
+}
+
+/**
+ * The event with a number among those with random ids that were stored long ago. stored-keys.ts computes the same in
+ * SQL: topic, id, and the bytes of the payload.
+ */
+export function storedEvent(number: number): PlannedEvent {
+  const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
+  const topic = TOPICS[parseInt(md5(String(number)).slice(0, 7), 16) % TOPICS.length] as string;
+  const eventId = md5(`id${number}`).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+  const timestamp = new Date(FIRST_EVENT_MS).toISOString();
+  const payload =
+    `{"number":${number},"customer":"c-${number % 100_000}","cents":${number % 999_983},` +
+    `"currency":"EUR","note":"${'benchmark '.repeat(8)}"}`;
+  const body = `{"topic":"${topic}","event_id":"${eventId}","timestamp":"${timestamp}","source":"checkout","payload":${payload}}`;
+  return { topic, eventId, body };
 }
 
 /** The event with a number. It is the same at every call. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { decodeEvent } from '#contracts';
 import {
   EVENT_BYTES,
+  eventOf,
   eventsAmong,
   plannedEvent,
   type PlannedMessage,
@@ -50,6 +51,21 @@ describe('the messages of a plan', () => {
       .map(({ index, event }) => event / (index * 0.7));
     const mean = distances.reduce((sum, one) => sum + one, 0) / distances.length;
     expect(mean).toBeCloseTo(0.5, 1);
+  });
+});
+
+describe('the repeats of stored events', () => {
+  it('are spread over all of them, and are new to the backlog', () => {
+    const plan = { ...PLAN, ids: 'random' as const, storedKeys: 50 };
+    const messages = [...plannedMessages(plan)];
+    const repeated = messages.filter(({ isRepeat }) => isRepeat);
+    const numbers = new Set(repeated.map(({ event }) => event));
+    expect([numbers.size, Math.min(...numbers), Math.max(...numbers)]).toEqual([50, 1, 50]);
+    const ids = new Set(
+      messages.filter(({ isRepeat }) => !isRepeat).map((one) => eventOf(one, plan).eventId),
+    );
+    expect(repeated.filter((one) => ids.has(eventOf(one, plan).eventId))).toEqual([]);
+    expect(eventsAmong(plan, PLAN.messages)).toBe(ids.size);
   });
 });
 

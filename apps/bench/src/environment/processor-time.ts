@@ -29,8 +29,13 @@ export const canReadProcessorTime = process.platform === 'linux';
 export function processorMs(pid: number): number {
   const stat = textOf(`/proc/${pid}/stat`);
   if (stat === undefined) return 0;
-  const children = textOf(`/proc/${pid}/task/${pid}/children`)?.trim().split(' ').filter(Boolean) ?? [];
-  return children.reduce((sum, child) => sum + processorMs(Number(child)), parseProcessorMs(stat));
+  return childrenOf(pid).reduce((sum, child) => sum + processorMs(child), parseProcessorMs(stat));
+}
+
+/** The ids of the processes that a process has started; empty after it has ended. */
+export function childrenOf(pid: number): number[] {
+  const ids = textOf(`/proc/${pid}/task/${pid}/children`)?.trim().split(' ') ?? [];
+  return ids.filter(Boolean).map(Number);
 }
 
 /** Reads user and system time of a process, and of its children that ended, from the text of /proc/<pid>/stat. */

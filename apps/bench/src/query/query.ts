@@ -8,7 +8,7 @@ import type { Pool } from 'pg';
 import { Pool as HttpPool } from 'undici';
 import { eventPage, FIRST_POSITION, findEvent, storeTotals } from '#store';
 import { openPool } from '../drain/drain.js';
-import { fullDatabase } from '../drain/flat.js';
+import { fullDatabase } from '../drain/full-database.js';
 import { interleave, median, type Group, type Role, type Series } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
 import type { Environment } from '../environment/environment.js';
@@ -141,7 +141,7 @@ async function openSystem(
   keys: number,
   onProgress: (line: string) => void,
 ): Promise<QueriedSystem> {
-  const url = await fullDatabase(environment, keys, { onProgress });
+  const { url } = await fullDatabase(environment, { keys }, onProgress);
   const pool = openPool(url);
   const gateway = await environment.startProgram(`gateway-${keys}`, 'gateway/src/main.js', [], {
     SEKALI_HTTP_PORT: '0',
