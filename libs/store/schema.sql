@@ -127,6 +127,14 @@ CREATE TABLE sekali.horizon (
 );
 COMMENT ON TABLE sekali.horizon IS 'Every sequence up to here is settled; only a starting point, so it may lag';
 
+CREATE TABLE sekali.message_id_secret (
+  single boolean NOT NULL DEFAULT true,
+  secret text NOT NULL,
+  CONSTRAINT message_id_secret_pkey PRIMARY KEY (single),
+  CONSTRAINT message_id_secret_single CHECK (single)
+);
+COMMENT ON TABLE sekali.message_id_secret IS 'What the digests in the message ids of gateways are keyed with: whoever knows it can have events dropped';
+
 CREATE TABLE sekali.promise (
   gateway uuid NOT NULL,
   number bigint NOT NULL,

@@ -32,9 +32,18 @@ function canBoundMemory(): boolean {
 
 /** Every group with its roles, its targets and the names of its bounds. */
 const GROUPS: Readonly<Record<string, { roles: string[]; targets?: unknown[]; bounds?: string[] }>> = {
-  'http-single': { roles: THREE, targets: [{ against: 'ceiling', atLeast: 0.75 }] },
+  'http-single': { roles: THREE, targets: [{ against: 'ceiling', atLeast: 1 }] },
   'http-batch-100': { roles: THREE, targets: [{ against: 'ceiling', atLeast: 1 }] },
   'http-batch-1000': { roles: THREE, targets: [{ against: 'ceiling', atLeast: 1 }] },
+  ...Object.fromEntries(
+    ['1', '8', '1-stored', '8-stored', '64-stored'].map((load) => [
+      `http-single-${load}`,
+      { roles: TWO, targets: [{ against: 'ceiling', atLeast: 1 }] },
+    ]),
+  ),
+  'http-repeats-1': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.97 }] },
+  'http-repeats-30': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.85 }] },
+  'http-repeats-100': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 1.2 }] },
   drain: {
     roles: DRAIN,
     targets: [

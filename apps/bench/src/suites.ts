@@ -4,7 +4,14 @@ import { FLAT_LOADS, measureFlat } from './drain/flat.js';
 import { measureDurability, SYNC_INTERVALS } from './durability/durability.js';
 import { measureEndToEnd } from './end-to-end/end-to-end.js';
 import { measureMemory } from './end-to-end/memory.js';
-import { BATCH_SIZES, measureHttpBatch, measureHttpSingle } from './http/http.js';
+import {
+  BATCH_SIZES,
+  FURTHER_SINGLE_LOADS,
+  measureFurtherSingle,
+  measureHttpBatch,
+  measureHttpRepeats,
+  measureHttpSingle,
+} from './http/http.js';
 import type { Group } from './measurement.js';
 import type { GroupName } from './options.js';
 import { measureQueries } from './query/query.js';
@@ -50,6 +57,10 @@ export const SUITES: readonly Suite[] = [
         ...BATCH_SIZES.map((size): Measure => async ([environment], sizes, { onRound }) => [
           await measureHttpBatch(environment, sizes, size, onRound),
         ]),
+        ...FURTHER_SINGLE_LOADS.map((load): Measure => async ([environment], sizes, { onRound }) => [
+          await measureFurtherSingle(environment, sizes, load, onRound),
+        ]),
+        ([environment], sizes, { onRound }) => measureHttpRepeats(environment, sizes, onRound),
       ],
     },
   },

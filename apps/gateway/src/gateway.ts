@@ -6,7 +6,7 @@ import type { GatewaySettings } from '#config';
 import { PUBLISH_EVENTS_MAX } from '#contracts';
 import { NestLogger, type Logger } from '#observability';
 import { createPool } from '#postgres';
-import { activeApiKeys, areStored, givenUpAmong, givenUpFrom, knownTopics } from '#store';
+import { activeApiKeys, areStored, givenUpAmong, givenUpFrom, knownTopics, messageIdSecret } from '#store';
 import { withTimeout } from '#waiting';
 import { BrokerLink } from './broker-link.js';
 import { addressTest, clientOf } from './client-address.js';
@@ -19,6 +19,7 @@ import { doorOf, isLocal } from './keys/door.js';
 import { KeyRing, type NoKeyError } from './keys/key-ring.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { type EventPublisher, Publishing } from './publish/publishing.js';
+import { DigestSecret } from './publish/digest-secret.js';
 import { JsonBodies } from './publish/json-body.js';
 import { PublishRecord } from './publish/publish-record.js';
 import { TopicBounds } from './publish/topic-bounds.js';
@@ -61,6 +62,7 @@ export class Gateway {
     private readonly broker: BrokerLink,
     private readonly pool: Pool,
     private readonly keys: Keys | undefined,
+    private readonly digestSecret: DigestSecret,
     private readonly record: PublishRecord,
     private readonly ageWatch: AgeWatch,
     private readonly logger: Logger,
@@ -89,7 +91,8 @@ export class Gateway {
       requestsMax: settings.SEKALI_HTTP_CONNECTIONS_MAX,
       perClientMax: perClientMax(settings),
     });
-    const broker = new BrokerLink(brokerOptions(settings, pool, logger));
+    const digestSecret = new DigestSecret(() => messageIdSecret(pool));
+    const broker = new BrokerLink(brokerOptions(settings, pool, digestSecret, logger));
     const record = new PublishRecord(pool, settings.SEKALI_STREAM, logger);
     const ageWatch = new AgeWatch(broker, logger);
     const app = await makeApp(settings, logger, {
@@ -107,10 +110,11 @@ export class Gateway {
       await Promise.all([pool.end(), keys?.close()]);
       throw error;
     }
-    void connectBrokers(broker, logger);
+    // The first events would otherwise have message ids of their own.
+    void digestSecret.open().then(() => connectBrokers(broker, logger));
     ageWatch.start();
     const url = await app.getUrl();
-    return new Gateway(url, app, gate, broker, pool, keys, record, ageWatch, logger);
+    return new Gateway(url, app, gate, broker, pool, keys, digestSecret, record, ageWatch, logger);
   }
 
   /**
@@ -131,6 +135,7 @@ export class Gateway {
     const server = this.app.getHttpServer();
     server.close();
     this.ageWatch.stop();
+    this.digestSecret.close();
     this.broker.stopPublishing(PUBLISH_MS_LEFT_MAX);
     await this.step('answering', ANSWERS_MS_MAX, answered);
     await this.step('writing counts', COUNTS_MS_MAX, this.record.flush());
@@ -198,6 +203,7 @@ async function connectBrokers(broker: BrokerLink, logger: Logger): Promise<void>
 function brokerOptions(
   settings: GatewaySettings,
   pool: Pool,
+  digestSecret: DigestSecret,
   logger: Logger,
 ): ConstructorParameters<typeof BrokerLink>[0] {
   return {
@@ -219,6 +225,7 @@ function brokerOptions(
       atomicBatches: settings.SEKALI_PUBLISH_ATOMIC_BATCH === 'true',
       atomicBatchMax: settings.SEKALI_PUBLISH_ATOMIC_BATCH_MAX,
       replyPrefix: settings.SEKALI_NATS_REPLY_PREFIX,
+      digestSecret: () => digestSecret.current,
       ledger: {
         givenUpFrom: (seq, limit) => givenUpFrom(pool, settings.SEKALI_STREAM, seq, limit),
         givenUpAmong: (seqs) => givenUpAmong(pool, settings.SEKALI_STREAM, seqs),

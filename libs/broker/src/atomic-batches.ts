@@ -1,3 +1,4 @@
+import { JetStreamApiError } from '@nats-io/jetstream';
 import { errors, nuid } from '@nats-io/nats-core';
 import type { Ack, PubAckSubscription } from './pub-ack-subscription.js';
 import { messageHeaders } from './message-headers.js';
@@ -13,6 +14,8 @@ const MESSAGE_BYTES_MAX = 262_144;
  * While this many batches are under way, new events gather for the next one. The brokers take 50 at a time per stream.
  */
 const UNDERWAY_MAX = 2;
+/** The server's own code: the batch has a message that the stream has already, and nothing of it was stored. */
+const CONTAINS_DUPLICATE = 10201;
 const PAUSE_MS = 25;
 const PAUSE_MS_MAX = 3_200;
 
@@ -23,7 +26,7 @@ const PAUSE_MS_MAX = 3_200;
  *   active ─taken─▶ active          active ─not taken─▶ paused (for twice as long each time) ─▶ active
  *
  * The brokers refuse a whole batch when they already have one of its messages, and they do not say which one. So a
- * batch leaves out every event that this process knows to be a repeat. After a refusal no batch is sent for a while.
+ * batch leaves out every event that is known to be a repeat (known-ids.ts). After a refusal no batch is sent for a while.
  * When many events repeat those of other processes, publishing each on its own is faster.
  */
 export class AtomicBatches {
@@ -55,7 +58,7 @@ export class AtomicBatches {
   isEligible(job: PublishJob): boolean {
     return (
       job.event.body.length <= MESSAGE_BYTES_MAX &&
-      !this.tries.isOwn(job.messageId) &&
+      !this.tries.isKnown(job.messageId) &&
       this.tries.tryMsOf(job) > 0
     );
   }
@@ -64,9 +67,12 @@ export class AtomicBatches {
    * Sends jobs with different message ids, `sizeMax` at most.
    *
    * @param end called once, never before this returns. It gets the outcomes in order, or `undefined` when nothing is
-   *   known of any job. Each job then has to be published on its own.
+   *   known of any job. Each job then has to be published on its own. `isRefused` says that nothing was stored.
    */
-  send(jobs: readonly PublishJob[], end: (outcomes: PublishOutcome[] | undefined) => void): void {
+  send(
+    jobs: readonly PublishJob[],
+    end: (outcomes: PublishOutcome[] | undefined, isRefused: boolean) => void,
+  ): void {
     this.underway += 1;
     const onAnswer = (answer: Ack | Error): void => {
       this.underway -= 1;
@@ -77,6 +83,7 @@ export class AtomicBatches {
         isTaken
           ? jobs.map((job, index) => this.tries.accepted(job, answer.seq - jobs.length + 1 + index))
           : undefined,
+        answer instanceof JetStreamApiError && answer.code === CONTAINS_DUPLICATE,
       );
     };
     const batch = nuid.next();

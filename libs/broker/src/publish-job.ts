@@ -19,6 +19,8 @@ export interface PublishJob {
   readonly event: Publication;
   readonly subject: string;
   readonly messageId: string;
+  /** Whether only a publisher with the secret can write the message id, and for this event alone. */
+  readonly isUnforgeable: boolean;
   /** When the publisher gives up, on the clock of `Date.now()`. */
   readonly deadline: number;
   /**

@@ -6,6 +6,7 @@ import { type Ack, type PubAckSubscription } from './pub-ack-subscription.js';
 import type { BrokerWatch } from './broker-watch.js';
 import { DuplicateCheck, type EventLedger, type SentEvent } from './duplicate-check.js';
 import { jetStreamApi } from './jetstream-api.js';
+import { KnownIds } from './known-ids.js';
 import { messageHeaders } from './message-headers.js';
 import { isUnanswered, publishFailure, retryDelayMs } from './publish-failure.js';
 import { type PublishJob, type PublishOutcome, unavailable } from './publish-job.js';
@@ -21,6 +22,10 @@ export interface TryBounds {
   readonly tryMsMax: number;
   /** When every try ends, on the clock of `Date.now()`; it may move closer. */
   readonly stopAt: () => number;
+  /** Whether message ids have a digest of the payload. */
+  readonly hasDigests: boolean;
+  /** Where gateways tell each other what they published. Without it, a publisher knows only its own. */
+  readonly knownIdsSubject?: string | undefined;
   /** What the database knows of events beyond the stream. */
   readonly ledger?: EventLedger | undefined;
   /** Notes whether the broker answers. */
@@ -33,7 +38,7 @@ const INSPECT_MS_MAX = 2_000;
 /**
  * Takes one event to its outcome, by as many tries as it needs.
  *
- *   first ─ack──────────────────────────▶ accepted
+ *   begin ─ack──────────────────────────▶ accepted
  *     └─anything else─▶ goOn ─inspect──▶ duplicate | accepted (our own try, whose answer was lost)
  *                        │ ▲ └─refused─▶ unavailable
  *                        ├─┘ wait, same id again, until the deadline
@@ -49,12 +54,17 @@ const INSPECT_MS_MAX = 2_000;
  *
  * A try whose answer was lost may have stored the event. The next try then gets the answer "duplicate" about our own
  * message. The submission header distinguishes the two, so that duplicates are counted exactly.
+ *
+ * The inspection costs a request to the leader for each repeat. It is left out where its result is certain. The message
+ * id cannot be forged, so the message is this event. This was the first try, so it is an earlier submission. Whether the
+ * message is kept is still decided by `DuplicateCheck`.
  */
 export class PublishTries {
   private readonly client: JetStreamClient;
   private manager: Promise<JetStreamManager> | undefined;
   /** What this process published recently. Those messages need no inspection. */
   private readonly own = new RecentSequences();
+  private readonly known: KnownIds | undefined;
   private readonly duplicates: DuplicateCheck;
 
   constructor(
@@ -64,23 +74,31 @@ export class PublishTries {
   ) {
     this.client = jetstream(connection, { timeout: bounds.tryMsMax });
     this.duplicates = new DuplicateCheck(() => this.leader(), bounds.stream, bounds.ledger);
+    if (bounds.knownIdsSubject !== undefined) this.known = new KnownIds(connection, bounds.knownIdsSubject);
   }
 
-  /** Whether this process has recently published the message id, so that it is certainly a duplicate. */
-  isOwn(messageId: string): boolean {
-    return this.own.sequenceOf(messageId) !== undefined;
+  /** Whether the message id was recently published, by this process or another gateway, so that it is a duplicate. */
+  isKnown(messageId: string): boolean {
+    return this.own.sequenceOf(messageId) !== undefined || this.known?.has(messageId) === true;
   }
 
   /** The outcome of an event that the brokers took. */
   accepted(job: PublishJob, seq: number): PublishOutcome {
     this.own.add(job.messageId, seq);
+    this.known?.add(job.messageId);
     return { status: 'accepted', seq };
   }
 
-  /** Starts the first try. @param end called once with the outcome, never before this returns */
-  first(job: PublishJob, end: (outcome: PublishOutcome) => void): void {
+  /**
+   * Starts to publish an event alone.
+   *
+   * @param isFirst whether no earlier try can have stored it
+   * @param end called once with the outcome, never before this returns
+   */
+  begin(job: PublishJob, isFirst: boolean, end: (outcome: PublishOutcome) => void): void {
+    const isPlain = isFirst && job.isUnforgeable;
     const goOn = (answer?: Ack | Error): void => {
-      void this.goOn(job, answer).then(end);
+      void this.goOn(job, answer, isPlain).then(end);
     };
     const leftMs = this.leftMs(job);
     if (leftMs <= 0) {
@@ -93,7 +111,7 @@ export class PublishTries {
       this.acks.send([message], this.tryMs(leftMs), (answer) => {
         if (answer instanceof Error) goOn(answer);
         else if (!answer.duplicate) end(this.accepted(job, answer.seq));
-        else if (this.isSurelyOwn(messageId, answer.seq)) end({ status: 'duplicate', seq: answer.seq });
+        else if (this.isSurelyKept(job, answer.seq, isPlain)) end({ status: 'duplicate', seq: answer.seq });
         else goOn(answer);
       });
     } catch (error) {
@@ -107,8 +125,15 @@ export class PublishTries {
     return leftMs <= 0 ? leftMs : this.tryMs(leftMs);
   }
 
-  /** @param begun the answer to the first try; left out when there was no time for one */
-  private async goOn(job: PublishJob, begun?: Ack | Error): Promise<PublishOutcome> {
+  /**
+   * @param begun the answer to the first try; left out when there was no time for one
+   * @param isPlain whether `begun`, if it says "duplicate", can only mean the same event from before
+   */
+  private async goOn(
+    job: PublishJob,
+    begun: Ack | Error | undefined,
+    isPlain: boolean,
+  ): Promise<PublishOutcome> {
     let { messageId } = job;
     let answer = begun;
     for (let tries = 1; ; tries += 1) {
@@ -124,7 +149,8 @@ export class PublishTries {
       try {
         // The client's own publish also notices that publishing is not permitted.
         answer ??= await this.again(job, messageId, this.tryMs(leftMs));
-        const first = answer.duplicate ? await this.firstOf(job, answer.seq) : 'this';
+        const isSurelySame = isPlain && answer === begun;
+        const first = answer.duplicate ? await this.firstOf(job, answer.seq, isSurelySame) : 'this';
         if (first === 'this') return this.accepted(job, answer.seq);
         if (await this.isKept(job, answer.seq, first)) return { status: 'duplicate', seq: answer.seq };
         messageId = `${job.messageId}#${first === 'another' ? job.submission : answer.seq}`;
@@ -135,8 +161,8 @@ export class PublishTries {
     }
   }
 
-  private isSurelyOwn(messageId: string, seq: number): boolean {
-    return this.own.sequenceOf(messageId) === seq && this.duplicates.isSurelyKept(seq);
+  private isSurelyKept({ messageId }: PublishJob, seq: number, isPlain: boolean): boolean {
+    return (isPlain || this.own.sequenceOf(messageId) === seq) && this.duplicates.isSurelyKept(seq);
   }
 
   /** Whether the message that came first is this event, and is kept. */
@@ -169,8 +195,12 @@ export class PublishTries {
    * What the brokers have under the message id: this very submission, the same event from before, no message any more,
    * or another event. It throws when no broker answers, and the try is then repeated.
    */
-  private async firstOf(job: PublishJob, seq: number): Promise<'this' | 'same' | 'gone' | 'another'> {
-    if (!this.bounds.mayInspect || this.own.sequenceOf(job.messageId) === seq) return 'same';
+  private async firstOf(
+    job: PublishJob,
+    seq: number,
+    isSurelySame: boolean,
+  ): Promise<'this' | 'same' | 'gone' | 'another'> {
+    if (isSurelySame || !this.bounds.mayInspect || this.own.sequenceOf(job.messageId) === seq) return 'same';
     const manager = await this.leader();
     const stored = await manager.streams.getMessage(this.bounds.stream, { seq }).catch((error: unknown) => {
       if (publishFailure(error).retry) throw error;
@@ -203,7 +233,10 @@ export class PublishTries {
 
   private identityOf(message: RawMessage): string | undefined {
     const decoded = decodeEvent(message, this.bounds.subjectPrefix, Number.POSITIVE_INFINITY);
-    return decoded.ok ? messageIdOf(decoded.event.topic, decoded.event.eventId) : undefined;
+    if (!decoded.ok) return undefined;
+    const { topic, eventId, payload } = decoded.event;
+    // Where the message id has a digest, the same id with another payload is another event.
+    return messageIdOf(topic, eventId) + (this.bounds.hasDigests ? `\n${payload}` : '');
   }
 
   private leftMs(job: PublishJob): number {

@@ -1,5 +1,5 @@
 import { nuid, type NatsConnection } from '@nats-io/nats-core';
-import { messageIdOf, subjectOf } from '#contracts';
+import { digestedMessageIdOf, messageIdOf, subjectOf } from '#contracts';
 import { PubAckSubscription } from './pub-ack-subscription.js';
 import type { BrokerWatch } from './broker-watch.js';
 import type { EventLedger } from './duplicate-check.js';
@@ -40,10 +40,17 @@ export interface PublisherOptions {
    * again.
    */
   readonly ledger?: EventLedger | undefined;
+  /**
+   * Gives the secret of the digests in message ids, `undefined` while it is not known. All publishers that have it are
+   * trusted with each other's message ids. When this is left out, message ids have no digest, and a repeat with another
+   * payload is a duplicate like any other.
+   */
+  readonly digestSecret?: (() => string | undefined) | undefined;
   /** Notes whether the broker answers, so that the connection can leave one that does not. */
   readonly watch?: Pick<BrokerWatch, 'answered' | 'unanswered'> | undefined;
 }
 
+const DEFAULT_REPLY_PREFIX = '_INBOX';
 const TRY_MS_MAX = 3_000;
 const HELD_BYTES_MAX = 67_108_864;
 
@@ -86,8 +93,9 @@ export class Publisher {
     private readonly options: PublisherOptions,
   ) {
     const { stream, subjectPrefix, tryMsMax = TRY_MS_MAX, atomicBatches = true, mayInspect = true } = options;
-    const { ledger, watch } = options;
-    const acks = new PubAckSubscription(connection, options.replyPrefix, watch);
+    const { ledger, watch, replyPrefix, digestSecret } = options;
+    const hasDigests = digestSecret !== undefined;
+    const acks = new PubAckSubscription(connection, replyPrefix, watch);
     const stopAt = (): number => this.stopAt;
     this.tries = new PublishTries(connection, acks, {
       stream,
@@ -95,6 +103,8 @@ export class Publisher {
       mayInspect,
       tryMsMax,
       stopAt,
+      hasDigests,
+      knownIdsSubject: hasDigests ? `${replyPrefix ?? DEFAULT_REPLY_PREFIX}.published.${stream}` : undefined,
       ledger,
       watch,
     });
@@ -165,12 +175,27 @@ export class Publisher {
 
   /** Equal ids at the same moment become one publish, because the brokers would refuse all but one of them (10158). */
   private follow(event: Publication, deadline: number, resolve: (outcome: PublishOutcome) => void): void {
-    const messageId = messageIdOf(event.topic, event.eventId);
+    const { topic, eventId, body } = event;
+    const secret = this.options.digestSecret?.();
+    const messageId =
+      this.options.digestSecret === undefined
+        ? messageIdOf(topic, eventId)
+        : digestedMessageIdOf(topic, eventId, body, secret ?? '');
     const first = this.underway.get(messageId);
     if (first === undefined) {
-      const subject = subjectOf(this.options.subjectPrefix, event.topic);
+      const subject = subjectOf(this.options.subjectPrefix, topic);
+      const isUnforgeable = secret !== undefined;
       const submission = `${this.submissionPrefix}${(this.submissions += 1).toString(36)}`;
-      const job: PublishJob = { event, subject, messageId, deadline, submission, resolve, followers: [] };
+      const job: PublishJob = {
+        event,
+        subject,
+        messageId,
+        isUnforgeable,
+        deadline,
+        submission,
+        resolve,
+        followers: [],
+      };
       this.underway.set(messageId, job);
       this.queue.add(job);
       return;
@@ -203,7 +228,7 @@ export class Publisher {
 
   private sendAlone(job: PublishJob): void {
     this.inFlight += 1;
-    this.tries.first(job, (outcome) => {
+    this.tries.begin(job, true, (outcome) => {
       this.end(job, outcome);
     });
   }
@@ -225,12 +250,12 @@ export class Publisher {
     for (const job of apart) this.sendAlone(job);
     if (jobs.length === 0) return;
     this.inFlight += jobs.length;
-    batches.send(jobs, (outcomes) => {
+    batches.send(jobs, (outcomes, isRefused) => {
       for (const [index, job] of jobs.entries()) {
         const outcome = outcomes?.[index];
         if (outcome !== undefined) this.finish(job, outcome);
         else
-          this.tries.first(job, (later) => {
+          this.tries.begin(job, isRefused, (later) => {
             this.end(job, later);
           });
       }

@@ -54,6 +54,8 @@ export {
   SOURCE_LENGTH_MAX,
 } from './limits.js';
 export {
+  digestedMessageIdOf,
+  digestIn,
   eventIdOf,
   MESSAGE_ID_HEADER,
   messageIdOf,

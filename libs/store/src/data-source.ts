@@ -6,6 +6,7 @@ import { ApiKeys1732320000000 } from './migrations/1732320000000-api-keys.js';
 import { DayIndexes1732460400000 } from './migrations/1732460400000-day-indexes.js';
 import { DuplicateFirst1732460500000 } from './migrations/1732460500000-duplicate-first.js';
 import { InboxNames1732453200000 } from './migrations/1732453200000-inbox-names.js';
+import { MessageIdSecret1732536000000 } from './migrations/1732536000000-message-id-secret.js';
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
 import { StreamIncarnations1732406400000 } from './migrations/1732406400000-stream-incarnations.js';
@@ -20,6 +21,7 @@ export const migrations = [
   InboxNames1732453200000,
   DayIndexes1732460400000,
   DuplicateFirst1732460500000,
+  MessageIdSecret1732536000000,
 ];
 
 /**

@@ -39,6 +39,7 @@ const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   'event_<day>': {},
   event_key: decision,
   horizon: { gateway: change, worker: change, reader: read, recovery: 'SELECT INSERT UPDATE DELETE' },
+  message_id_secret: { gateway: read },
   migration: { gateway: read, reader: read },
   promise: { gateway: 'SELECT INSERT DELETE', reader: read },
   stream: { gateway: read, worker: write, reader: read, recovery: change },

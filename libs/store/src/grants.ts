@@ -21,7 +21,7 @@ type Rights = Readonly<Partial<Record<Program, readonly Privilege[]>>>;
 export const ROLES: Readonly<Record<Program, string>> = {
   gateway: 'sekali_gateway',
   worker: 'sekali_worker',
-  // This role is for people and for the audit. It reads everything except the API keys.
+  // This role is for people and for the audit. It reads everything except the API keys and the secret of message ids.
   reader: 'sekali_reader',
   // Rewinding a consumer needs no database. This role corrects the registry of streams and the horizon after that.
   recovery: 'sekali_recovery',
@@ -61,6 +61,7 @@ export const TABLES: Readonly<Record<string, Rights>> = {
     reader: READ,
     recovery: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
   },
+  message_id_secret: { gateway: READ },
   migration: { gateway: READ, reader: READ },
   promise: { gateway: ['SELECT', 'INSERT', 'DELETE'], reader: READ },
   stream: {

@@ -94,9 +94,18 @@ class Lane implements Dispatcher.DispatchHandler {
     private readonly order: LoadOrder,
     private readonly tally: Tally,
   ) {
-    const { eventsPerRequest, idPrefix, path, repeatShare } = order;
+    const {
+      connections,
+      elsewhere,
+      eventsPerRequest,
+      firstConnection = 0,
+      idPrefix,
+      path,
+      repeatShare,
+    } = order;
     this.body = new EventBody(idPrefix, eventsPerRequest, eventsPerRequest === 1 ? 'object' : 'array');
-    this.numbers = new EventNumbers(index, repeatShare);
+    const repeats = elsewhere === undefined ? undefined : { events: elsewhere, connections };
+    this.numbers = new EventNumbers(firstConnection + index, repeatShare, repeats);
     this.request = { method: 'POST', path, headers: HEADERS, body: this.body.bytes };
   }
 

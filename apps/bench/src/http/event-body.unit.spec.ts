@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { EVENT_BYTES, EventBody, eventIdOfNumber, topicOfNumber } from './event-body.js';
-import { EventNumbers } from './event-numbers.js';
+import { ELSEWHERE_CONNECTION, EventNumbers } from './event-numbers.js';
 
 interface Sent {
   readonly topic: string;
@@ -60,6 +60,17 @@ describe('EventNumbers', () => {
     expect(repeats).toBe(300);
     expect(numbers.different).toBe(700);
     expect(Math.max(...seen)).toBe(699);
+  });
+
+  it('repeats what another gateway has taken, from its beginning again after its end, and each connection elsewhere', () => {
+    const taken = new EventNumbers(ELSEWHERE_CONNECTION, 0);
+    const events = Array.from({ length: 10 }, () => taken.next());
+    const [one, other] = [0, 1].map((index) => {
+      const numbers = new EventNumbers(index, 1, { events: 10, connections: 2 });
+      return Array.from({ length: 12 }, () => numbers.next());
+    });
+    expect(one).toEqual([...events, ...events.slice(0, 2)]);
+    expect(other).toEqual([...events.slice(5), ...events.slice(0, 7)]);
   });
 
   it('keeps connections apart', () => {

@@ -53,7 +53,7 @@ export class HttpFixture {
     return this.program('worker', 'worker/src/main.js');
   }
 
-  /** Starts the gateway. Resolves when the brokers and the database answer it. */
+  /** Starts a gateway. Resolves when the brokers and the database answer it. */
   async gateway(): Promise<Program> {
     return this.keep(await startGateway(this.environment));
   }

@@ -17,15 +17,44 @@ import type { Sizes } from '../sizes.js';
 import type { Program } from '../environment/program.js';
 import type { Environment } from '../environment/environment.js';
 import { HttpFixture } from './fixture.js';
-import { checkedSubject, httpRound, inStream, inTable, publishRound, type Subject } from './subjects.js';
+import {
+  checkedSubject,
+  httpRound,
+  inStream,
+  inTable,
+  publishRound,
+  repeatRound,
+  type Subject,
+} from './subjects.js';
 
 /** Connections of the load. There are enough that no subject waits for the load. */
 export const SINGLE_CONNECTIONS = 64;
 /** Events per request, of the loads with more than one. */
 export const BATCH_SIZES = [100, 1_000] as const;
 
-const SINGLE_TARGETS: readonly Target[] = [{ against: 'ceiling', atLeast: 0.75 }];
-const BATCH_TARGETS: readonly Target[] = [{ against: 'ceiling', atLeast: 1 }];
+/** Loads with one event per request, besides the one that is compared with the typical way. */
+export const FURTHER_SINGLE_LOADS: readonly SingleLoad[] = [
+  { connections: 1, isStored: false },
+  { connections: 8, isStored: false },
+  { connections: 1, isStored: true },
+  { connections: 8, isStored: true },
+  { connections: SINGLE_CONNECTIONS, isStored: true },
+];
+/** Shares of events that another gateway has taken before, and the least speed next to a load without repeats. */
+const REPEATS = [
+  { share: 0.01, atLeast: 0.97 },
+  { share: 0.3, atLeast: 0.85 },
+  { share: 1, atLeast: 1.2 },
+] as const;
+const REPEAT_BATCH_SIZE = 100;
+const TARGETS: readonly Target[] = [{ against: 'ceiling', atLeast: 1 }];
+
+/** A load with one event per request. */
+export interface SingleLoad {
+  readonly connections: number;
+  /** Whether a worker stores the events meanwhile. */
+  readonly isStored: boolean;
+}
 
 /** Receives every round's value. Round 0 is the warm-up. */
 export type OnRound = (subject: string, round: number, value: number) => void;
@@ -76,7 +105,88 @@ export async function measureHttpSingle(
     ];
     return measureRounds(subjects, sizes, onRound);
   });
-  return { ...group, series, targets: SINGLE_TARGETS };
+  return { ...group, series, targets: TARGETS };
+}
+
+/**
+ * One event per request over some connections, compared with plain Fastify over as many. Throws `WrongSubjectError`
+ * when events that a subject accepted are missing.
+ */
+export async function measureFurtherSingle(
+  environment: Environment,
+  sizes: Sizes,
+  { connections, isStored }: SingleLoad,
+  onRound: OnRound = () => undefined,
+): Promise<Group> {
+  const unit = 'requests/s';
+  const load = { path: '/publish', connections, eventsPerRequest: 1, durationMs: sizes.httpRoundMs };
+  const series = await HttpFixture.whileOpen(environment, async (fixture) => {
+    const gateway = await fixture.gateway();
+    const baseline = await fixture.program('baseline-http', 'bench/src/http/baseline-http.js');
+    if (isStored) await fixture.worker();
+    const stream = inStream(fixture.gauge);
+    const round = (program: Program) => () => httpRound(environment, { ...load, program }, unit);
+    const subjects = [
+      checkedSubject({ role: 'ours', subject: 'sekali gateway', unit }, stream, round(gateway)),
+      checkedSubject(
+        { role: 'ceiling', subject: 'baseline: Fastify + js.publish', unit },
+        stream,
+        round(baseline),
+      ),
+    ];
+    return measureRounds(subjects, sizes, onRound);
+  });
+  const what = `HTTP, one event a request, ${connections === 1 ? 'one connection' : `${connections} connections`}`;
+  return {
+    name: `http-single-${connections}${isStored ? '-stored' : ''}`,
+    what: isStored ? `${what}, a worker storing` : what,
+    series,
+    targets: TARGETS,
+  };
+}
+
+/**
+ * Repeats of what another gateway took, compared with the same load without repeats. Throws `WrongSubjectError` when
+ * the stream does not have each event once.
+ */
+export async function measureHttpRepeats(
+  environment: Environment,
+  sizes: Sizes,
+  onRound: OnRound = () => undefined,
+): Promise<Group[]> {
+  const unit = 'events/s';
+  const load = {
+    path: '/publish',
+    connections: sizes.batchConnections,
+    eventsPerRequest: REPEAT_BATCH_SIZE,
+    durationMs: sizes.httpRoundMs,
+  };
+  const [none, ...repeated] = await HttpFixture.whileOpen(environment, async (fixture) => {
+    const program = await fixture.gateway();
+    const gateway = await fixture.gateway();
+    const subjects = [0, ...REPEATS.map(({ share }) => share)].map((share) =>
+      checkedSubject(
+        {
+          role: share === 0 ? 'ceiling' : 'ours',
+          subject: share === 0 ? 'without repeats' : `${share * 100} % repeats`,
+          unit,
+        },
+        inStream(fixture.gauge),
+        () => repeatRound(environment, { ...load, program }, { share, gateway }),
+      ),
+    );
+    return measureRounds(subjects, sizes, onRound);
+  });
+  if (none === undefined) throw new Error('nothing was measured without repeats');
+  return repeated.map((series, index) => {
+    const { share = 0, atLeast = 1 } = REPEATS[index] ?? {};
+    return {
+      name: `http-repeats-${share * 100}`,
+      what: `HTTP, ${REPEAT_BATCH_SIZE} events a request, ${share * 100} % taken by another gateway before`,
+      series: [series, none],
+      targets: [{ against: 'ceiling', atLeast }],
+    };
+  });
 }
 
 /** `batchSize` events per request. Throws `WrongSubjectError` when events that a subject accepted are missing. */
@@ -108,7 +218,7 @@ export async function measureHttpBatch(
     ];
     return measureRounds(subjects, sizes, onRound);
   });
-  return { ...group, series, targets: BATCH_TARGETS };
+  return { ...group, series, targets: TARGETS };
 }
 
 async function measureRounds(

@@ -9,8 +9,12 @@ export interface LoadOrder {
   readonly connections: number;
   /** A request of 1 event is the plain object, a request of more is an array. */
   readonly eventsPerRequest: number;
-  /** Share of events that repeat an earlier one, from 0 to 0.5. */
+  /** Share of events that repeat an earlier one: from 0 to 0.5, and to 1 where `elsewhere` says what is repeated. */
   readonly repeatShare: number;
+  /** How many events another gateway has taken. Repeats are of these; the connection's own when it is left out. */
+  readonly elsewhere?: number;
+  /** Index of the first connection, which decides on its numbers; 0 when it is left out. */
+  readonly firstConnection?: number;
   /** The first part of every event id. It differs in every run. */
   readonly idPrefix: string;
   /** The time before the measured time, in which connections are opened and code is compiled. */

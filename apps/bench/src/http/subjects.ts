@@ -16,6 +16,7 @@ import {
 import type { Program } from '../environment/program.js';
 import type { Environment } from '../environment/environment.js';
 import { WrongSubjectError } from '../wrong-subject.js';
+import { ELSEWHERE_CONNECTION } from './event-numbers.js';
 import type { LoadOrder, LoadReport, PublishOrder, PublishReport } from './load-order.js';
 import { runToReport } from './program-run.js';
 import type { StreamGauge } from './stream-gauge.js';
@@ -24,6 +25,8 @@ import { TYPICAL_TABLE } from './typical-table.js';
 /** The part of a round before the measured time, and its longest duration. */
 const LEAD_IN_SHARE = 0.2;
 const LEAD_IN_MS_MAX = 1_000;
+/** What another gateway takes before a round, to be repeated again and again. */
+const ELSEWHERE_EVENTS = 20_000;
 
 /** What a subject did in one round. */
 export interface Round {
@@ -84,28 +87,70 @@ export function checkedSubject(
 /** One round of HTTP load. Throws `WrongSubjectError` when a request ended with anything but 2xx. */
 export async function httpRound(environment: Environment, load: HttpLoad, unit: Unit): Promise<Round> {
   const { program, ...amount } = load;
-  const { url } = program;
-  const order: LoadOrder = {
+  const before = environment.processorMs(program);
+  const report = await loadReport(environment, program, {
     ...amount,
-    url,
     repeatShare: 0,
     idPrefix: newIdPrefix(),
-    leadInMs: leadIn(load.durationMs),
-  };
-  const before = environment.processorMs(program);
-  const report = await runToReport<LoadReport>(environment, 'load', 'bench/src/http/load.js', order);
+  });
   const processorUs = eventCost(before, environment.processorMs(program), report.differentAccepted);
+  return {
+    figure: unit === 'requests/s' ? report.requestsPerSecond : report.eventsPerSecond,
+    accepted: report.differentAccepted,
+    processorUs,
+  };
+}
+
+/** What is repeated: the share of the events, and the gateway that has taken them before. */
+export interface RepeatsElsewhere {
+  readonly share: number;
+  readonly gateway: Program;
+}
+
+/**
+ * One round in which a share of the events are repeats of what another gateway has taken just before.
+ *
+ * A repeat costs next to nothing in the stream, so processor time per accepted event would say nothing.
+ */
+export async function repeatRound(
+  environment: Environment,
+  load: HttpLoad,
+  { share, gateway }: RepeatsElsewhere,
+): Promise<Round> {
+  const { program, ...amount } = load;
+  const idPrefix = newIdPrefix();
+  const taken = await loadReport(environment, gateway, {
+    ...amount,
+    connections: 1,
+    firstConnection: ELSEWHERE_CONNECTION,
+    eventsMax: ELSEWHERE_EVENTS,
+    repeatShare: 0,
+    idPrefix,
+  });
+  const elsewhere = taken.differentAccepted;
+  const report = await loadReport(environment, program, {
+    ...amount,
+    repeatShare: share,
+    elsewhere,
+    idPrefix,
+  });
+  return { figure: report.eventsPerSecond, accepted: elsewhere + report.differentAccepted };
+}
+
+async function loadReport(
+  environment: Environment,
+  program: Program,
+  order: Omit<LoadOrder, 'url' | 'leadInMs'>,
+): Promise<LoadReport> {
+  const whole: LoadOrder = { ...order, url: program.url, leadInMs: leadIn(order.durationMs) };
+  const report = await runToReport<LoadReport>(environment, 'load', 'bench/src/http/load.js', whole);
   const { failed, refused, firstFailure } = report;
   if (failed + refused > 0) {
     throw new WrongSubjectError(
       `${program.name} failed ${failed} requests (${firstFailure ?? 'none'}) and refused ${refused}.`,
     );
   }
-  return {
-    figure: unit === 'requests/s' ? report.requestsPerSecond : report.eventsPerSecond,
-    accepted: report.differentAccepted,
-    processorUs,
-  };
+  return report;
 }
 
 /** One round of the client that publishes without HTTP. */

@@ -6,6 +6,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTestSystem, startApp, type App, type TestSystem } from '#testing';
+import { eventIdOfMessage } from '../checker/message-id.js';
 import { HistoryReader } from '../history/history-reader.js';
 import { HistoryWriter } from '../history/history-writer.js';
 import type { Completion, Invocation, SentMessage, EndedMessage, Via } from '../history/operation.js';
@@ -68,15 +69,23 @@ async function run(
   return { workload, invocations, completions, ended };
 }
 
-/** Message ids and sequences of a topic prefix that the stream has. */
-async function stored(prefix: string): Promise<Map<number, string>> {
+interface StoredMessage {
+  readonly messageId: string;
+  /** Topic and id of its event. A gateway's message id has a digest as well. */
+  readonly event: string;
+}
+
+/** The messages of a topic prefix that the stream has, by their sequences. */
+async function stored(prefix: string): Promise<Map<number, StoredMessage>> {
   const manager = await jetstreamManager(system.connection, { checkAPI: false });
   const { state } = await manager.streams.info(system.streamName);
-  const messages = new Map<number, string>();
+  const messages = new Map<number, StoredMessage>();
   for (let seq = 1; seq <= state.last_seq; seq++) {
     const message = await manager.streams.getMessage(system.streamName, { seq });
-    const id = message?.header.get('Nats-Msg-Id') ?? '';
-    if (id.startsWith(prefix)) messages.set(seq, id);
+    const messageId = message?.header.get('Nats-Msg-Id') ?? '';
+    const topic = message?.subject.slice(system.subjectPrefix.length + 1) ?? '';
+    const event = `${topic}:${eventIdOfMessage(topic, messageId)}`;
+    if (messageId.startsWith(prefix)) messages.set(seq, { messageId, event });
   }
   return messages;
 }
@@ -106,9 +115,9 @@ describe('a load on a healthy system', () => {
     const possible = new Set(
       ended.filter(({ end }) => end[0] !== 'fail').map(({ sent }) => `${sent[0]}:${sent[1]}`),
     );
-    for (const [seq, id] of bySeq) expect(inStream.get(seq)).toBe(id);
-    for (const id of inStream.values()) expect(possible.has(id)).toBe(true);
-    expect(new Set(inStream.values()).size).toBe(inStream.size);
+    for (const [seq, event] of bySeq) expect(inStream.get(seq)?.event).toBe(event);
+    for (const { event } of inStream.values()) expect(possible.has(event)).toBe(true);
+    expect(new Set([...inStream.values()].map(({ messageId }) => messageId)).size).toBe(inStream.size);
   });
 
   it('learns of duplicates', async () => {
