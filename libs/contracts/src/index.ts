@@ -12,6 +12,7 @@ export {
   type ApiKeyEntry,
   type ApiKeyScope,
 } from './api-key.js';
+export { canonicalJson } from './canonical-json.js';
 export {
   EVENT_FIELDS,
   eventIdError,
@@ -41,6 +42,7 @@ export type {
   TopicStats,
   TopicStatsView,
 } from './http.js';
+export { givenId, RecordIds, type DerivedId, type IdOrigin } from './identity.js';
 export { isSpace } from './json-characters.js';
 export { objectSpans, type ObjectSpans, type Span } from './json-text.js';
 export {
@@ -53,6 +55,7 @@ export {
   PUBLISH_EVENTS_MAX,
   SOURCE_LENGTH_MAX,
 } from './limits.js';
+export { recordTimestamp } from './record-time.js';
 export {
   eventIdOf,
   MESSAGE_ID_HEADER,
@@ -62,5 +65,6 @@ export {
   topicOf,
 } from './subject.js';
 export { canonicalTimestamp } from './timestamp.js';
+export { topicFromName } from './topic-name.js';
 export { ValueScan } from './value-scan.js';
 export { readWrittenEvent } from './written-event.js';
