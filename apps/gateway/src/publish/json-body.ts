@@ -10,12 +10,14 @@
  * bound. A refused body is still read to its end: a client that is still sending when the connection closes never sees
  * the answer.
  */
-import { errorCodes, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { sendContinue } from '../expectations.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import { BodyBytes } from './body-bytes.js';
-import { BodyPace, type PacedBody } from './body-pace.js';
-import { BodyRoom, type RoomShare } from './body-room.js';
+import { BodyPace } from './body-pace.js';
+import { BodyRoom, SMALL_BYTES_MAX, type RoomShare } from './body-room.js';
+import { BodySource, tooLarge, type BodyListener } from './body-source.js';
+import { decoderOf, type DecoderFactory } from './content-encoding.js';
 
 type Done = (error: Error | null, body?: unknown) => void;
 
@@ -28,12 +30,8 @@ const NAME_BYTES_PER_EVENT = 2_048;
 /** How long a client may take to read an answer that takes room. */
 const ANSWER_MS_MAX = 30_000;
 
-/**
- * Chunks of a body that may have any size; after that, they must have some bytes on average. Each costs 2 µs, so a
- * megabyte in chunks of one byte would occupy the gateway for two seconds.
- */
-const TINY_CHUNKS_MAX = 1_000;
-const CHUNK_BYTES_MIN = 16;
+/** Bytes of a decoder: its window, and a piece of what it returns. It counts as more than a small body. */
+const DECODER_BYTES = SMALL_BYTES_MAX + 65_536;
 
 /** The body of a request, with the room that it and its answer take. */
 export class JsonBody {
@@ -123,9 +121,19 @@ export class JsonBodies {
 
   private receive(request: FastifyRequest, payload: NodeJS.ReadableStream, done: Done): void {
     const announced = Number(request.headers['content-length'] ?? 0);
-    const refusal = announced > this.bytesMax ? tooLarge() : encodingRefusal(request);
-    if (refusal !== undefined || request.is404) {
-      done(refusal ?? null);
+    if (announced > this.bytesMax) {
+      done(tooLarge());
+      return;
+    }
+    let decode: DecoderFactory | undefined;
+    try {
+      decode = decoderOf(request.headers['content-encoding']);
+    } catch (error) {
+      done(error as ProblemError);
+      return;
+    }
+    if (request.is404) {
+      done(null);
       return;
     }
     const owner = this.ownerOf(request);
@@ -134,72 +142,83 @@ export class JsonBodies {
       done(null, busy());
       return;
     }
-    new Arrival(payload, this.room.share(owner), this.pace, this.bytesMax, done).begin(hasRoom);
+    new Arrival(payload, decode, this.room.share(owner), this.pace, this.bytesMax, done).begin(hasRoom);
   }
 }
 
-/** One body that is arriving. */
-class Arrival implements PacedBody {
+/** One body that is arriving, as a whole. */
+class Arrival implements BodyListener {
   private bytes: BodyBytes | undefined;
-  arrived = 0;
-  private chunks = 0;
+  private readonly source: BodySource;
+  /** A decoder takes room from its first byte on. */
+  private readonly decoderBytes: number;
 
   constructor(
-    private readonly payload: NodeJS.ReadableStream,
+    payload: NodeJS.ReadableStream,
+    private readonly decode: DecoderFactory | undefined,
     private readonly share: RoomShare,
     private readonly pace: BodyPace,
     private readonly bytesMax: number,
     private readonly done: Done,
-  ) {}
+  ) {
+    this.source = new BodySource(payload, bytesMax, decode, this);
+    this.decoderBytes = decode === undefined ? 0 : DECODER_BYTES;
+  }
 
   /** @param isKept false discards it from its first byte on */
   begin(isKept: boolean): void {
-    if (isKept) this.bytes = new BodyBytes();
-    const { payload, onData, onEnd, onCut } = this;
-    payload.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut);
+    this.source.begin();
+    if (isKept && this.growTo(0)) this.bytes = new BodyBytes();
+    else this.discard();
   }
 
-  cutOff(): void {
-    const detail =
-      'The body arrives too slowly for the room it takes; nothing of it was published. Send it again.';
-    this.end(new ProblemError(problem('too-slow', 408, detail), { connection: 'close' }));
-  }
-
-  private end(error: Error | null, body?: JsonBody | ProblemError): void {
-    const { payload, onData, onEnd, onCut } = this;
-    payload.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut);
-    this.pace.leave(this);
-    this.bytes = undefined;
-    if (!(body instanceof JsonBody)) this.share.shrinkTo(0);
-    this.done(error, body);
-  }
-
-  private readonly onData = (chunk: Buffer): void => {
-    this.arrived += chunk.length;
-    this.chunks += 1;
-    if (this.arrived > this.bytesMax) {
-      this.end(tooLarge());
-    } else if (this.chunks > TINY_CHUNKS_MAX && this.arrived < this.chunks * CHUNK_BYTES_MIN) {
-      this.end(tinyChunks());
-    } else if (this.bytes !== undefined && this.share.growTo(this.arrived)) {
-      this.bytes.add(chunk);
-      if (this.share.isLarge) this.pace.watch(this);
+  take(chunk: Buffer): void {
+    const { bytes } = this;
+    if (bytes === undefined) return;
+    const length = bytes.length + chunk.length;
+    if (length > this.bytesMax) {
+      this.source.stop();
+      this.fail(tooLarge());
+    } else if (this.growTo(length)) {
+      bytes.add(chunk);
     } else {
-      this.bytes = undefined;
-      this.share.shrinkTo(0);
-      this.pace.leave(this);
+      this.discard();
     }
-  };
+  }
 
-  private readonly onEnd = (): void => {
+  end(): void {
+    const { bytes, share } = this;
+    this.pace.leave(this.source);
+    this.bytes = undefined;
     // It is passed as a body, because an error would close the connection.
-    this.end(null, this.bytes === undefined ? busy() : new JsonBody(this.bytes.whole(), this.share));
-  };
+    if (bytes === undefined) {
+      this.done(null, busy());
+      return;
+    }
+    if (this.decode !== undefined) share.shrinkTo(bytes.length > SMALL_BYTES_MAX ? bytes.length : 0);
+    this.done(null, new JsonBody(bytes.whole(), share));
+  }
 
-  /** No client receives the answer any more, so the room is released. */
-  private readonly onCut = (): void => {
-    this.end(new errorCodes.FST_ERR_CTP_INVALID_CONTENT_LENGTH());
-  };
+  /** The client has gone, or gets a refusal; in both cases the room is released. */
+  fail(error: Error): void {
+    this.pace.leave(this.source);
+    this.bytes = undefined;
+    this.share.shrinkTo(0);
+    this.done(error);
+  }
+
+  private growTo(length: number): boolean {
+    const hasRoom = this.share.growTo(length + this.decoderBytes);
+    if (hasRoom && this.share.isLarge) this.pace.watch(this.source);
+    return hasRoom;
+  }
+
+  private discard(): void {
+    this.bytes = undefined;
+    this.share.shrinkTo(0);
+    this.pace.leave(this.source);
+    this.source.discard();
+  }
 }
 
 /** The body of a request. Throws a 415 when it has none, a 503 when there was no room for it. */
@@ -222,22 +241,6 @@ function boundAnswer({ raw }: FastifyReply): void {
   raw.once('close', () => {
     clearTimeout(timer);
   });
-}
-
-function encodingRefusal(request: FastifyRequest): ProblemError | undefined {
-  const encoding = request.headers['content-encoding'] ?? 'identity';
-  if (encoding.trim().toLowerCase() === 'identity') return undefined;
-  const detail = `Content-Encoding ${encoding.slice(0, 50)} is not accepted: send the body uncompressed (identity).`;
-  return new ProblemError(problem('unsupported-type', 415, detail), { 'accept-encoding': 'identity' });
-}
-
-function tinyChunks(): ProblemError {
-  const detail = `The body arrives in chunks of fewer than ${CHUNK_BYTES_MIN} bytes; nothing of it was published. Send larger ones, or a Content-Length.`;
-  return new ProblemError(problem('tiny-chunks', 400, detail), { connection: 'close' });
-}
-
-function tooLarge(): Error {
-  return new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE();
 }
 
 function busy(): ProblemError {
