@@ -41,8 +41,8 @@ export function givenId(...parts: readonly string[]): DerivedId | undefined {
   // With a blank in an earlier part, two lists of parts could have one text.
   const isAmbiguous = parts.slice(0, -1).some((part) => /\s/.test(part));
   // Another record may bring as an id what is the hash of this one's.
-  const looksHashed = joined.startsWith(HASHED);
-  if (!isAmbiguous && !looksHashed && eventIdError(joined) === undefined)
+  const resemblesHash = joined.startsWith(HASHED);
+  if (!isAmbiguous && !resemblesHash && eventIdError(joined) === undefined)
     return { eventId: joined, origin: 'given' };
   return { eventId: hashed('id', parts), origin: 'hashed_id' };
 }

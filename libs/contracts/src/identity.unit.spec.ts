@@ -89,8 +89,8 @@ describe('the id that a record brings', () => {
         (parts) => {
           const id = givenId(...parts);
           expect(givenId(...parts)).toEqual(id);
-          if (parts.at(-1) === '') expect(id).toBeUndefined();
-          else expect(eventIdError(id?.eventId)).toBeUndefined();
+          expect(id === undefined).toBe(parts.at(-1) === '');
+          expect(id === undefined || eventIdError(id.eventId) === undefined).toBe(true);
         },
       ),
       { numRuns: 1_000 },

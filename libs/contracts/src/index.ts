@@ -1,6 +1,7 @@
 export {
   API_KEY_SCOPES,
   API_KEY_TOPICS_MAX,
+  apiKeyDefaultsError,
   apiKeyEntryErrors,
   apiKeyHash,
   apiKeyIdError,
@@ -8,7 +9,9 @@ export {
   apiKeyNameError,
   coversTopic,
   newApiKeyToken,
+  recordFieldError,
   topicPatternError,
+  type ApiKeyDefaults,
   type ApiKeyEntry,
   type ApiKeyScope,
 } from './api-key.js';

@@ -8,6 +8,7 @@
  * The chunks and the pace are those of the wire, because the client decides on them. Decoded bytes come in pieces of up
  * to 64 KiB. The decoder works only while the listener takes them, so a bomb costs no more than a piece at a time.
  */
+import type { Readable } from 'node:stream';
 import { errorCodes } from 'fastify';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import type { PacedBody } from './body-pace.js';
@@ -57,6 +58,8 @@ export class BodySource implements PacedBody {
   begin(): void {
     const { payload, onData, onEnd, onCut } = this;
     payload.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut);
+    // The client may have gone before.
+    if ((payload as Readable).destroyed) onCut();
   }
 
   /** Whether the listener does not take anything now. */
@@ -75,7 +78,8 @@ export class BodySource implements PacedBody {
   resume(): void {
     if (!this.held || this.done) return;
     this.held = false;
-    (this.decoder ?? this.payload).resume();
+    this.decoder?.resume();
+    if (this.decoder?.writableNeedDrain !== true) this.payload.resume();
   }
 
   /** Passes on nothing more. The body is still read to its end, or to its bounds. */

@@ -17,18 +17,16 @@ const DEFLATE_METHOD = 8;
 
 /** Node has it from 22.15 on. The types are those of Node 20. */
 interface WithZstd {
-  createZstdDecompress?(options: { chunkSize: number; params: Record<number, number> }): Decoder;
+  readonly createZstdDecompress?: (options: { chunkSize: number; params: Record<number, number> }) => Decoder;
   readonly constants: { readonly ZSTD_d_windowLogMax?: number };
 }
 
 const options = { chunkSize: CHUNK_BYTES };
-const gunzip: DecoderFactory = () => zlib.createGunzip(options) as unknown as Decoder;
+const gunzip: DecoderFactory = () => zlib.createGunzip(options);
 /** "deflate" is the format of zlib. Some clients send bare deflate under this name, which begins differently. */
 const inflate: DecoderFactory = (first) =>
-  ((first & 0x0f) === DEFLATE_METHOD
-    ? zlib.createInflate(options)
-    : zlib.createInflateRaw(options)) as unknown as Decoder;
-const brotli: DecoderFactory = () => zlib.createBrotliDecompress(options) as unknown as Decoder;
+  (first & 0x0f) === DEFLATE_METHOD ? zlib.createInflate(options) : zlib.createInflateRaw(options);
+const brotli: DecoderFactory = () => zlib.createBrotliDecompress(options);
 
 function zstd(): readonly (readonly [string, DecoderFactory])[] {
   const { createZstdDecompress, constants } = zlib as unknown as WithZstd;
