@@ -8,6 +8,8 @@ CREATE TABLE sekali.api_key (
   hash text NOT NULL,
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   revoked_at timestamp with time zone,
+  defaults jsonb,
+  CONSTRAINT api_key_defaults CHECK ((jsonb_typeof(defaults) = 'object'::text)),
   CONSTRAINT api_key_hash CHECK ((hash ~ '^[0-9a-f]{64}$'::text)),
   CONSTRAINT api_key_id PRIMARY KEY (key_id),
   CONSTRAINT api_key_scopes CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['publish'::text, 'read'::text, 'admin'::text]))),
@@ -16,6 +18,7 @@ CREATE TABLE sekali.api_key (
 COMMENT ON TABLE sekali.api_key IS 'Rows stay after they are revoked, so that nothing brings a revoked key back';
 COMMENT ON COLUMN sekali.api_key.topics IS 'Topics, and prefixes that end in .>; null is all topics';
 COMMENT ON COLUMN sekali.api_key.hash IS 'SHA-256 of the whole token: 32 random bytes need no slow hash';
+COMMENT ON COLUMN sekali.api_key.defaults IS 'What records of the key do not say themselves: topic, source, id_field, time_field; null where every line has to be an event';
 
 CREATE TABLE sekali.attempt (
   stream_id integer NOT NULL,

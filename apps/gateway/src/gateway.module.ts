@@ -3,6 +3,7 @@ import { EventReader } from './events/event-reader.js';
 import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
 import { ReadinessCheck } from './health/readiness.js';
+import { LinePublishing } from './publish/line-publishing.js';
 import { PublishController } from './publish/publish.controller.js';
 import { Publishing } from './publish/publishing.js';
 import { AgeWatch } from './stats/age-watch.js';
@@ -12,6 +13,7 @@ import { StatsController } from './stats/stats.controller.js';
 /** The parts that the routes use. */
 export interface GatewayParts {
   readonly publishing: Publishing;
+  readonly lines: LinePublishing;
   readonly events: EventReader;
   readonly statistics: Statistics;
   readonly ageWatch: AgeWatch;
@@ -27,6 +29,7 @@ export class GatewayModule {
       controllers: [PublishController, EventsController, StatsController, HealthController],
       providers: [
         { provide: Publishing, useValue: parts.publishing },
+        { provide: LinePublishing, useValue: parts.lines },
         { provide: EventReader, useValue: parts.events },
         { provide: Statistics, useValue: parts.statistics },
         { provide: AgeWatch, useValue: parts.ageWatch },

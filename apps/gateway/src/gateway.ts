@@ -20,8 +20,10 @@ import { KeyRing, type NoKeyError } from './keys/key-ring.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { type EventPublisher, Publishing } from './publish/publishing.js';
 import { DigestSecret } from './publish/digest-secret.js';
-import { JsonBodies } from './publish/json-body.js';
+import { LinePublishing } from './publish/line-publishing.js';
 import { PublishRecord } from './publish/publish-record.js';
+import { RequestBodies } from './publish/request-bodies.js';
+import { lineBytesMax } from './publish/request-scan.js';
 import { TopicBounds } from './publish/topic-bounds.js';
 import { protect } from './protections.js';
 import { RequestGate } from './request-gate.js';
@@ -262,6 +264,15 @@ interface Connections {
   readonly ring: KeyRing | undefined;
 }
 
+function requestBodies(settings: GatewaySettings, lineBytes: number): RequestBodies {
+  return new RequestBodies(
+    settings.SEKALI_BODY_BYTES_MAX,
+    settings.SEKALI_HTTP_BODY_BYTES_PER_SECOND_MIN,
+    lineBytes,
+    (request) => request.access?.keyId ?? clientOf(request.ip),
+  );
+}
+
 async function makeApp(
   settings: GatewaySettings,
   logger: Logger,
@@ -282,6 +293,7 @@ async function makeApp(
   const topics = new TopicBounds(limits, async (topicsMax) => knownTopics(pool, topicsMax));
   const module = GatewayModule.over({
     publishing: new Publishing(publisher, record, bounds, topics),
+    lines: new LinePublishing(publisher, record, bounds, topics),
     events: new EventReader(pool, broker),
     statistics: new Statistics(pool, broker, settings.SEKALI_STREAM, record.duplicates),
     ageWatch,
@@ -302,12 +314,7 @@ async function makeApp(
   connectionBound(settings, logger).guard(server);
   forgiveStalls(server);
   meetExpectations(server);
-  const bodies = new JsonBodies(
-    settings.SEKALI_BODY_BYTES_MAX,
-    settings.SEKALI_HTTP_BODY_BYTES_PER_SECOND_MIN,
-    (request) => request.access?.keyId ?? clientOf(request.ip),
-  );
-  bodies.serve(adapter.getInstance());
+  requestBodies(settings, lineBytesMax(bounds)).serve(adapter.getInstance());
   gate.guard(adapter.getInstance());
   await protect(adapter.getInstance(), settings, ring, logger);
   app.useGlobalFilters(new ProblemFilter(logger));

@@ -18,6 +18,7 @@ import { FailedAttempts } from './keys/failed-attempts.js';
 import { askForKeys, letEveryoneIn } from './keys/key-guard.js';
 import type { KeyRing } from './keys/key-ring.js';
 import { problem, ProblemError } from './problems/problem-error.js';
+import { RECORD_HEADERS } from './publish/record-defaults.js';
 import { REQUEST_ID_HEADER, identifyRequests } from './request-identity.js';
 
 /** The default of requests per second of one key, where keys are required. */
@@ -64,7 +65,10 @@ async function allowOrigins(server: FastifyInstance, origins: string): Promise<v
   await server.register(cors, {
     origin: origins.split(',').map((origin) => origin.trim()),
     methods: ['GET', 'HEAD', 'POST'],
-    allowedHeaders: ['authorization', 'content-type', 'prefer', 'x-api-key', REQUEST_ID_HEADER],
+    allowedHeaders: [
+      ...['authorization', 'content-encoding', 'content-type', 'prefer', 'x-api-key', REQUEST_ID_HEADER],
+      ...RECORD_HEADERS,
+    ],
     exposedHeaders: [
       ...['link', 'preference-applied', 'retry-after', 'sekali-cursor', REQUEST_ID_HEADER],
       ...['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'],

@@ -5,6 +5,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyHttpOptions, FastifyHttpsOptions } from 'fastify';
 import type { GatewaySettings } from '#config';
+import { mayBeLong } from './long-requests.js';
 import { plainProblem } from './problems/problem-error.js';
 import { requestProblem, sendProblem } from './problems/problem.filter.js';
 import { endWith } from './raw-answer.js';
@@ -73,6 +74,7 @@ function certificate(settings: GatewaySettings): { cert: Buffer; key: Buffer } |
 
 /** Answers bytes that are not HTTP, or came too late. They go to the bare socket, because there is no request. */
 function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && mayBeLong(socket)) return;
   // Otherwise an answer that has started would be continued by this one.
   const { _httpMessage: begun } = socket as Socket & { _httpMessage?: ServerResponse | null };
   if (error.code === 'ECONNRESET' || !socket.writable || begun?.headersSent === true) {

@@ -8,13 +8,28 @@
  * cannot be guessed, and a fast hash costs a request one microsecond.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { topicError } from './event.js';
+import { sourceError, topicError } from './event.js';
 
 /** What a key may be used for. No scope includes another; an operator's key has all three. */
 export const API_KEY_SCOPES = ['publish', 'read', 'admin'] as const;
 
 /** One of the scopes. */
 export type ApiKeyScope = (typeof API_KEY_SCOPES)[number];
+
+/**
+ * What the records of a client do not say themselves, for one that can send only its own JSON. Its members are named as
+ * on the wire.
+ */
+export interface ApiKeyDefaults {
+  /** The topic of all its records. */
+  readonly topic?: string;
+  /** The source of all its records; the name of the key when left out. */
+  readonly source?: string;
+  /** The member with the id of a record: its name, or a JSON Pointer to it. */
+  readonly id_field?: string;
+  /** The same for its time. */
+  readonly time_field?: string;
+}
 
 /** A key in the form in which it is stored and passed in files. Its members are named as on the wire. */
 export interface ApiKeyEntry {
@@ -27,6 +42,7 @@ export interface ApiKeyEntry {
   readonly topics: readonly string[] | null;
   /** SHA-256 of the token, 64 lowercase hexadecimal characters. */
   readonly hash: string;
+  readonly defaults?: ApiKeyDefaults;
 }
 
 /** Topics and prefixes of one key, at most. Each costs one comparison per event. */
@@ -37,8 +53,10 @@ const KEY_ID = /^[0-9a-f]{16}$/;
 const HASH = /^[0-9a-f]{64}$/;
 // eslint-disable-next-line no-control-regex -- finding control characters is the purpose
 const NAME = /^[^\u0000-\u001f\u007f-\u009f]{1,128}$/u;
+// eslint-disable-next-line no-control-regex -- finding control characters is the purpose
+const FIELD = /^[^\u0000-\u001f\u007f-\u009f]{1,256}$/u;
 const BELOW = '.>';
-const ENTRY_FIELDS = ['key_id', 'name', 'scopes', 'topics', 'hash'];
+const ENTRY_FIELDS = ['key_id', 'name', 'scopes', 'topics', 'hash', 'defaults'];
 
 /** Draws a token that cannot be guessed. Only the caller knows it. */
 export function newApiKeyToken(): string {
@@ -97,6 +115,42 @@ export function apiKeyTopicsError(value: unknown): string | undefined {
   return value.map(topicPatternError).find((error) => error !== undefined);
 }
 
+/** Says what is wrong with the name of a record's member, or `undefined` when nothing is. */
+export function recordFieldError(value: unknown): string | undefined {
+  return typeof value === 'string' && FIELD.test(value) && value.isWellFormed()
+    ? undefined
+    : 'a field is the name of a member, or a JSON Pointer to one, of 1 to 256 characters without control characters';
+}
+
+const DEFAULT_RULES: Readonly<Record<keyof ApiKeyDefaults, (value: unknown) => string | undefined>> = {
+  topic: topicError,
+  source: sourceError,
+  id_field: recordFieldError,
+  time_field: recordFieldError,
+};
+
+/**
+ * Says what is wrong with the defaults of a key, or `undefined` when nothing is. It never repeats a value.
+ *
+ * @param topics of the key, which have to cover the default one
+ */
+export function apiKeyDefaultsError(value: unknown, topics: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return 'defaults are a JSON object';
+  const entries = Object.entries(value);
+  const known = new Map(Object.entries(DEFAULT_RULES));
+  if (!entries.every(([name]) => known.has(name)))
+    return `defaults have ${[...known.keys()].join(', ')} and nothing more`;
+  const broken = entries.map(([name, one]) => known.get(name)?.(one)).find((error) => error !== undefined);
+  if (broken !== undefined) return `a default is wrong: ${broken}`;
+  const { topic } = value as ApiKeyDefaults;
+  if (topic === undefined) return 'defaults need a topic: without one they mean nothing';
+  return apiKeyTopicsError(topics) === undefined && !coversTopic(topics as string[] | null, topic)
+    ? 'the default topic is not one that the key covers'
+    : undefined;
+}
+
 /** Every rule that an entry of a key file breaks; none when it is an `ApiKeyEntry`. It never repeats a value. */
 export function apiKeyEntryErrors(value: unknown): string[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return ['a key is a JSON object'];
@@ -107,6 +161,7 @@ export function apiKeyEntryErrors(value: unknown): string[] {
     apiKeyNameError(entry['name']),
     apiKeyScopesError(entry['scopes']),
     apiKeyTopicsError(entry['topics']),
+    apiKeyDefaultsError(entry['defaults'], entry['topics']),
     typeof hash === 'string' && HASH.test(hash)
       ? undefined
       : 'a hash is 64 characters of 0-9 a-f, the SHA-256 of the token',

@@ -45,6 +45,9 @@ describe('an entry of a key file', () => {
   it('may name all topics, topics and prefixes', () => {
     expect(apiKeyEntryErrors(ENTRY)).toEqual([]);
     expect(apiKeyEntryErrors({ ...ENTRY, scopes: ['read', 'publish'], topics: ['a', 'b.c.>'] })).toEqual([]);
+    const defaults = { topic: 'b.c.d', source: 's', id_field: '/log/id', time_field: '@timestamp' };
+    expect(apiKeyEntryErrors({ ...ENTRY, topics: ['b.c.>'], defaults })).toEqual([]);
+    expect(apiKeyEntryErrors({ ...ENTRY, defaults: { topic: 'a' } })).toEqual([]);
   });
 
   it.each([
@@ -60,6 +63,12 @@ describe('an entry of a key file', () => {
     ['topics left out', { ...ENTRY, topics: undefined }],
     ['a plain token for a hash', { ...ENTRY, hash: newApiKeyToken() }],
     ['an unknown member', { ...ENTRY, token: 'x' }],
+    ['defaults that are none', { ...ENTRY, defaults: null }],
+    ['defaults without a topic', { ...ENTRY, defaults: { source: 's' } }],
+    ['a default topic that is none', { ...ENTRY, defaults: { topic: 'a b' } }],
+    ['an unknown default', { ...ENTRY, defaults: { topic: 'a', level: 'x' } }],
+    ['a field without a name', { ...ENTRY, defaults: { topic: 'a', id_field: '' } }],
+    ['a default topic outside of its own', { ...ENTRY, topics: ['a.>'], defaults: { topic: 'a' } }],
   ])('is wrong with %s', (_, entry) => {
     expect(apiKeyEntryErrors(entry)).toHaveLength(1);
   });

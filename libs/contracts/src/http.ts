@@ -1,11 +1,14 @@
 /** The shapes at the gateway's HTTP door, named as on the wire. */
 import type { FieldError } from './event.js';
+import type { IdOrigin } from './identity.js';
 
 /** The outcome of one event of a `POST /publish`. */
 export interface PublishResult {
   readonly index: number;
   readonly topic?: string;
   readonly event_id?: string;
+  /** Where the id comes from, when the event did not bring it in this form. */
+  readonly id_origin?: Exclude<IdOrigin, 'given'>;
   readonly status: 'accepted' | 'duplicate' | 'invalid' | 'unavailable';
   /** The stream sequence of the event; left out when the broker does not have it. */
   readonly seq?: number;

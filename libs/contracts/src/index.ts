@@ -1,6 +1,7 @@
 export {
   API_KEY_SCOPES,
   API_KEY_TOPICS_MAX,
+  apiKeyDefaultsError,
   apiKeyEntryErrors,
   apiKeyHash,
   apiKeyIdError,
@@ -8,10 +9,13 @@ export {
   apiKeyNameError,
   coversTopic,
   newApiKeyToken,
+  recordFieldError,
   topicPatternError,
+  type ApiKeyDefaults,
   type ApiKeyEntry,
   type ApiKeyScope,
 } from './api-key.js';
+export { canonicalJson } from './canonical-json.js';
 export {
   EVENT_FIELDS,
   eventIdError,
@@ -41,6 +45,7 @@ export type {
   TopicStats,
   TopicStatsView,
 } from './http.js';
+export { givenId, RecordIds, type DerivedId, type IdOrigin } from './identity.js';
 export { isSpace } from './json-characters.js';
 export { objectSpans, type ObjectSpans, type Span } from './json-text.js';
 export {
@@ -53,6 +58,7 @@ export {
   PUBLISH_EVENTS_MAX,
   SOURCE_LENGTH_MAX,
 } from './limits.js';
+export { recordTimestamp } from './record-time.js';
 export {
   digestedMessageIdOf,
   digestIn,
@@ -64,5 +70,6 @@ export {
   topicOf,
 } from './subject.js';
 export { canonicalTimestamp } from './timestamp.js';
+export { topicFromName } from './topic-name.js';
 export { ValueScan } from './value-scan.js';
 export { readWrittenEvent } from './written-event.js';

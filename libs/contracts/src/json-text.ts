@@ -136,7 +136,8 @@ function valueEnd(text: string, start: number): number {
   return text.length;
 }
 
-function stringEnd(text: string, start: number): number {
+/** @returns the index behind the quote that ends the string which begins at `start` */
+export function stringEnd(text: string, start: number): number {
   for (let at = text.indexOf('"', start + 1); at !== -1; at = text.indexOf('"', at + 1)) {
     let backslashes = 0;
     while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes++;
@@ -145,7 +146,8 @@ function stringEnd(text: string, start: number): number {
   return text.length;
 }
 
-function scalarEnd(text: string, start: number): number {
+/** @returns the index behind the number or literal that begins at `start` */
+export function scalarEnd(text: string, start: number): number {
   let at = start;
   while (at < text.length) {
     const code = text.charCodeAt(at);

@@ -15,7 +15,8 @@ const key = (digit: string, more: Partial<ApiKeyEntry> = {}): ApiKeyEntry => ({
 describe('API keys', () => {
   it('are added once, and read as they were added', async () => {
     const { pool } = await createTestSystem();
-    const given = [key('1'), key('2', { topics: ['a.b', 'c.>'], scopes: ['admin'] })];
+    const defaults = { topic: 'a.b', source: 's', id_field: 'id', time_field: '@timestamp' };
+    const given = [key('1'), key('2', { topics: ['a.b', 'c.>'], scopes: ['admin'], defaults })];
     expect((await insertApiKeys(pool, given)).sort()).toEqual(given.map(({ key_id }) => key_id));
     expect(await insertApiKeys(pool, [key('1', { name: 'other', scopes: ['admin'] })])).toEqual([]);
     expect(await activeApiKeys(pool)).toEqual(given);
@@ -43,6 +44,7 @@ describe('API keys', () => {
     ['no scopes', { scopes: [] }],
     ['an unknown scope', { scopes: ['write'] as never }],
     ['an empty list of topics', { topics: [] }],
+    ['defaults that are no object', { defaults: [] as never }],
   ])('are refused by the database with %s', async (_, wrong) => {
     const { pool } = await createTestSystem();
     await expect(insertApiKeys(pool, [key('1', wrong)])).rejects.toMatchObject({ code: '23514' });

@@ -1,11 +1,12 @@
 /** TypeORM with every migration, which changes the schema. Everything else uses the pool of `#postgres`. */
 import type { DataSource } from 'typeorm';
 import { CONNECT_MS_MAX, connectionBounds, LOCK_MS_MAX, type PostgresAddress } from '#postgres';
-import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
 import { ApiKeys1732320000000 } from './migrations/1732320000000-api-keys.js';
 import { DayIndexes1732460400000 } from './migrations/1732460400000-day-indexes.js';
 import { DuplicateFirst1732460500000 } from './migrations/1732460500000-duplicate-first.js';
 import { InboxNames1732453200000 } from './migrations/1732453200000-inbox-names.js';
+import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
+import { KeyDefaults1732530010000 } from './migrations/1732530010000-key-defaults.js';
 import { MessageIdSecret1732536000000 } from './migrations/1732536000000-message-id-secret.js';
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
@@ -21,6 +22,7 @@ export const migrations = [
   InboxNames1732453200000,
   DayIndexes1732460400000,
   DuplicateFirst1732460500000,
+  KeyDefaults1732530010000,
   MessageIdSecret1732536000000,
 ];
 

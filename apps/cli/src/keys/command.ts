@@ -5,6 +5,9 @@ import {
   API_KEY_TOPICS_MAX,
   apiKeyIdError,
   apiKeyNameError,
+  recordFieldError,
+  sourceError,
+  topicError,
   topicPatternError,
   type ApiKeyScope,
 } from '#contracts';
@@ -17,11 +20,15 @@ A gateway that is not on a loopback address asks for a key: "Authorization: Bear
 (POST /publish), read (GET /events, /stats) and admin; none includes another. A key with topics publishes to and
 reads these alone. Gateways take a new key, and refuse a revoked one, within three seconds.
 
+With --topic, a client that can send only its own JSON may use the key: each line of its requests is a record, and
+becomes the payload of an event. Its id is a member of the record, or else the hash of the record.
+
 The database keeps the SHA-256 of a token: it is shown once, and cannot be shown again.
 
 Examples:
   sekali keys create --name checkout --scopes publish --topics orders.created,logs.>
   sekali keys create --name ops --scopes publish,read,admin --json | jq -r .token > key
+  sekali keys create --name shipper --scopes publish --topic logs.web --id-field id --time-field '@timestamp'
   sekali keys list
   sekali keys revoke 0123456789abcdef
 
@@ -34,15 +41,7 @@ export function keysCommand(): Command {
     .summary('create, list and revoke the keys of the gateway')
     .description('Creates, lists and revokes API keys, in the database.')
     .addHelpText('after', HELP);
-  const create = newCommand('create')
-    .description('creates a key and prints its token, once')
-    .requiredOption('--name <name>', 'what the key is for', ruledOption(apiKeyNameError))
-    .requiredOption('--scopes <list>', `${API_KEY_SCOPES.join(', ')}, joined by commas`, scopeList)
-    .option(
-      '--topics <list>',
-      'topics, or prefixes such as logs.>, joined by commas (default: all)',
-      topicList,
-    );
+  const create = createCommand();
   const list = newCommand('list').description(
     'lists every key, also those that were revoked, without tokens',
   );
@@ -62,6 +61,38 @@ export function keysCommand(): Command {
     runWithDatabase('revoke', async (run) => run.revokeKey(keyId, options)),
   );
   return keys;
+}
+
+function createCommand(): Command {
+  return newCommand('create')
+    .description('creates a key and prints its token, once')
+    .requiredOption('--name <name>', 'what the key is for', ruledOption(apiKeyNameError))
+    .requiredOption('--scopes <list>', `${API_KEY_SCOPES.join(', ')}, joined by commas`, scopeList)
+    .option(
+      '--topics <list>',
+      'topics, or prefixes such as logs.>, joined by commas (default: all)',
+      topicList,
+    )
+    .option(
+      '--topic <topic>',
+      'the topic of its records: each line may then be any JSON object',
+      ruledOption(topicError),
+    )
+    .option(
+      '--source <source>',
+      'the source of its records (default: the name of the key)',
+      ruledOption(sourceError),
+    )
+    .option(
+      '--id-field <field>',
+      'the member of a record that is its id, or a JSON Pointer',
+      ruledOption(recordFieldError),
+    )
+    .option(
+      '--time-field <field>',
+      'the member of a record that is its time, or a JSON Pointer',
+      ruledOption(recordFieldError),
+    );
 }
 
 async function runWithDatabase(name: string, action: (run: typeof Run) => Promise<ExitCode>): Promise<void> {

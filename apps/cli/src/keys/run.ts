@@ -1,5 +1,13 @@
 /** Creates, lists and revokes keys. A token is printed once, to standard output, and stored nowhere. */
-import { apiKeyHash, apiKeyIdOf, newApiKeyToken, type ApiKeyEntry, type ApiKeyScope } from '#contracts';
+import {
+  apiKeyDefaultsError,
+  apiKeyHash,
+  apiKeyIdOf,
+  newApiKeyToken,
+  type ApiKeyDefaults,
+  type ApiKeyEntry,
+  type ApiKeyScope,
+} from '#contracts';
 import { createPool, isMissingTable } from '#postgres';
 import { insertApiKeys, listApiKeys, revokeApiKey, type ListedApiKey, type Queryable } from '#store';
 import { CommandError, errorLine, type ExitCode } from '../command-error.js';
@@ -11,6 +19,10 @@ export interface CreateOptions extends TargetOptions {
   readonly name: string;
   readonly scopes: readonly ApiKeyScope[];
   readonly topics?: readonly string[];
+  readonly topic?: string;
+  readonly source?: string;
+  readonly idField?: string;
+  readonly timeField?: string;
   readonly json?: boolean;
 }
 
@@ -24,19 +36,23 @@ const ANSWER_MS_MAX = 10_000;
 /** Creates a key and prints its token. Throws `CommandError` (2) when the database does not take it. */
 export async function createKey(options: CreateOptions): Promise<ExitCode> {
   const token = newApiKeyToken();
+  const defaults = defaultsOf(options);
+  const wrong = apiKeyDefaultsError(defaults, options.topics ?? null);
+  if (wrong !== undefined) throw new CommandError(`${wrong}: see "sekali keys create --help"`, 2);
   const entry: ApiKeyEntry = {
     key_id: apiKeyIdOf(token) ?? '',
     name: options.name,
     scopes: options.scopes,
     topics: options.topics ?? null,
     hash: apiKeyHash(token),
+    ...(defaults !== undefined && { defaults }),
   };
   const added = await withDatabase(options, (database) => insertApiKeys(database, [entry]));
   // Sooner or later two of 2⁶⁴ ids are equal, and then the token would belong to another key.
   if (added.length === 0) throw new CommandError('the random id is already taken: try again');
   const { key_id, name, scopes, topics } = entry;
   if (options.json) {
-    await printJson({ key_id, name, scopes, topics, token });
+    await printJson({ key_id, name, scopes, topics, defaults, token });
     return 0;
   }
   await print(
@@ -45,11 +61,26 @@ export async function createKey(options: CreateOptions): Promise<ExitCode> {
       ['name', name],
       ['scopes', scopes.join(', ')],
       ['topics', topicsText(topics)],
+      ...Object.entries(defaults ?? {}).map(([field, value]): [string, string] => [
+        `default ${field}`,
+        String(value),
+      ]),
     ]),
   );
   await print(`\n${token}`);
   notice('\nThis token is shown once: keep it now. Gateways take it within three seconds.');
   return 0;
+}
+
+/** `undefined` when none of the options was given. */
+function defaultsOf({ topic, source, idField, timeField }: CreateOptions): ApiKeyDefaults | undefined {
+  const defaults = {
+    ...(topic !== undefined && { topic }),
+    ...(source !== undefined && { source }),
+    ...(idField !== undefined && { id_field: idField }),
+    ...(timeField !== undefined && { time_field: timeField }),
+  };
+  return Object.keys(defaults).length === 0 ? undefined : defaults;
 }
 
 /** Lists every key. */

@@ -1,6 +1,6 @@
 /** The access of a request. The guard sets it before any route runs, and the routes read it. */
 import type { FastifyRequest } from 'fastify';
-import { coversTopic, type ApiKeyScope } from '#contracts';
+import { coversTopic, type ApiKeyDefaults, type ApiKeyScope } from '#contracts';
 import { problem, ProblemError } from '../problems/problem-error.js';
 
 /** The rights of a key's holder. */
@@ -10,6 +10,10 @@ export interface Access {
   readonly scopes: readonly ApiKeyScope[];
   /** Topics and prefixes, see `coversTopic`; `null` means all. */
   readonly topics: readonly string[] | null;
+  /** The name of the key, for people; `undefined` where keys are not required. */
+  readonly keyName?: string;
+  /** What records of the key do not say themselves. */
+  readonly defaults?: ApiKeyDefaults;
 }
 
 /** What a route requires of a key: one scope, or `none` for a route that is open to everyone. */

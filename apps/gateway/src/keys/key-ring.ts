@@ -107,6 +107,13 @@ export class KeyRing {
   }
 }
 
-function ringKey({ key_id, scopes, topics, hash: text }: ApiKeyEntry): RingKey {
-  return { access: { keyId: key_id, scopes, topics }, hash: Buffer.from(text, 'hex') };
+function ringKey({ key_id, name, scopes, topics, defaults, hash: text }: ApiKeyEntry): RingKey {
+  const access = {
+    keyId: key_id,
+    keyName: name,
+    scopes,
+    topics,
+    ...(defaults !== undefined && { defaults }),
+  };
+  return { access, hash: Buffer.from(text, 'hex') };
 }

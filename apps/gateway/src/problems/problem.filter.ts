@@ -73,7 +73,7 @@ export function requestProblem(status: number, error: unknown): Problem {
     return problem(
       'unsupported-type',
       415,
-      'Send the body as JSON, with the header Content-Type: application/json.',
+      'Send the body as JSON (Content-Type: application/json), or one event in each line (application/x-ndjson).',
     );
   }
   return plainProblem(status, detail);

@@ -12,6 +12,8 @@ const WINDOW_MS = 5_000;
 export interface PacedBody {
   /** Bytes received so far. */
   readonly arrived: number;
+  /** Whether the gateway itself does not read it now. The client is not to blame then. */
+  readonly isHeldUp?: boolean;
   /** Ends the body. */
   cutOff(): void;
 }
@@ -52,7 +54,8 @@ export class BodyPace {
   /** Cuts off bodies that are too slow. */
   check(): void {
     for (const [body, before] of this.seen) {
-      if (before !== undefined && body.arrived - before < this.bytesMin) body.cutOff();
+      if (body.isHeldUp === true) this.seen.set(body, undefined);
+      else if (before !== undefined && body.arrived - before < this.bytesMin) body.cutOff();
       else this.seen.set(body, body.arrived);
     }
   }

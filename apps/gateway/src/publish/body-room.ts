@@ -29,6 +29,7 @@ export class BodyRoom {
   private held = 0;
   /** The bytes of each client that holds any. */
   private readonly owners = new Map<string, number>();
+  private readonly waiting: (() => void)[] = [];
 
   /** Whether a body of this many bytes would find room now. */
   hasRoomFor(bytes: number, owner: string): boolean {
@@ -43,8 +44,14 @@ export class BodyRoom {
       const left = (this.owners.get(owner) ?? 0) + more;
       if (left > 0) this.owners.set(owner, left);
       else this.owners.delete(owner);
+      if (more < 0) for (const wake of this.waiting.splice(0)) wake();
       return true;
     });
+  }
+
+  /** Resolves when some room is released. */
+  async whenReleased(): Promise<void> {
+    return new Promise((resolve) => this.waiting.push(resolve));
   }
 
   private fits(more: number, own: number, owner: string): boolean {

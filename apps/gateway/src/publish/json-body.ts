@@ -1,23 +1,5 @@
-/**
- * Receives request bodies unchanged. The server does not parse JSON, because its text is needed.
- *
- *   arriving ─last byte─▶ JsonBody ─release()─▶ read ─answered─▶ gone
- *      ├─no room─▶ the rest is discarded ─last byte─▶ 503
- *      ├─too slow─▶ 408, and the connection is closed
- *      └─in tiny chunks─▶ 400, and the connection is closed
- *
- * A large body takes room (body-room.ts) from its first bytes on. Otherwise many at the same moment could exceed any
- * bound. A refused body is still read to its end: a client that is still sending when the connection closes never sees
- * the answer.
- */
-import { errorCodes, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { sendContinue } from '../expectations.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
-import { BodyBytes } from './body-bytes.js';
-import { BodyPace, type PacedBody } from './body-pace.js';
-import { BodyRoom, type RoomShare } from './body-room.js';
-
-type Done = (error: Error | null, body?: unknown) => void;
+import type { RoomShare } from './body-room.js';
 
 /** A request with up to this many events has a short answer, whatever its content. */
 const SHORT_ANSWER_EVENTS_MAX = 100;
@@ -25,16 +7,6 @@ const SHORT_ANSWER_EVENTS_MAX = 100;
 const ANSWER_BYTES_PER_EVENT = 256;
 /** Bytes of the names of one event, at most. */
 const NAME_BYTES_PER_EVENT = 2_048;
-/** How long a client may take to read an answer that takes room. */
-const ANSWER_MS_MAX = 30_000;
-
-/**
- * Chunks of a body that may have any size; after that, they must have some bytes on average. Each costs 2 µs, so a
- * megabyte in chunks of one byte would occupy the gateway for two seconds.
- */
-const TINY_CHUNKS_MAX = 1_000;
-const CHUNK_BYTES_MIN = 16;
-
 /** The body of a request, with the room that it and its answer take. */
 export class JsonBody {
   /** Bytes stay outside the heap. As text, waiting bodies would be in the heap, whose bound is tighter. */
@@ -55,11 +27,17 @@ export class JsonBody {
     return this.share.isLarge;
   }
 
+  /** The bytes. Throws when it was released. */
+  get content(): Buffer {
+    if (this.bytes === undefined) throw new Error('The body was released.');
+    return this.bytes;
+  }
+
   /** Decodes the text. Throws a 400 when it is not UTF-8, and when it was released. */
   decode(): string {
-    if (this.bytes === undefined) throw new Error('The body was released.');
+    const { content } = this;
     try {
-      return new TextDecoder('utf-8', { fatal: true }).decode(this.bytes);
+      return new TextDecoder('utf-8', { fatal: true }).decode(content);
     } catch {
       throw new ProblemError(problem('malformed-json', 400, 'The body is not UTF-8.'));
     }
@@ -86,122 +64,6 @@ export class JsonBody {
   }
 }
 
-/** Receives the bodies of one server. */
-export class JsonBodies {
-  private readonly room = new BodyRoom();
-  private readonly pace: BodyPace;
-
-  /**
-   * @param bytesMax of one body
-   * @param bytesPerSecondMin a large body that arrives more slowly is cut off
-   * @param ownerOf the client whose room a request takes
-   */
-  constructor(
-    private readonly bytesMax: number,
-    bytesPerSecondMin: number,
-    private readonly ownerOf: (request: FastifyRequest) => string,
-  ) {
-    this.pace = new BodyPace(bytesPerSecondMin);
-  }
-
-  /** Makes the server pass JSON bodies on as `JsonBody`. Any other type is refused with 415. */
-  serve(server: FastifyInstance): void {
-    server.removeAllContentTypeParsers();
-    server.addContentTypeParser('application/json', (request, payload, done: Done) => {
-      this.receive(request, payload, done);
-    });
-    server.addHook('onSend', (request, reply, _payload, next) => {
-      if (request.body instanceof JsonBody && request.body.isLarge) boundAnswer(reply);
-      next();
-    });
-    // Whatever became of the request, its room is released.
-    server.addHook('onResponse', (request, _reply, next) => {
-      if (request.body instanceof JsonBody) request.body.close();
-      next();
-    });
-  }
-
-  private receive(request: FastifyRequest, payload: NodeJS.ReadableStream, done: Done): void {
-    const announced = Number(request.headers['content-length'] ?? 0);
-    const refusal = announced > this.bytesMax ? tooLarge() : encodingRefusal(request);
-    if (refusal !== undefined || request.is404) {
-      done(refusal ?? null);
-      return;
-    }
-    const owner = this.ownerOf(request);
-    const hasRoom = this.room.hasRoomFor(announced, owner);
-    if (!sendContinue(request.raw, hasRoom)) {
-      done(null, busy());
-      return;
-    }
-    new Arrival(payload, this.room.share(owner), this.pace, this.bytesMax, done).begin(hasRoom);
-  }
-}
-
-/** One body that is arriving. */
-class Arrival implements PacedBody {
-  private bytes: BodyBytes | undefined;
-  arrived = 0;
-  private chunks = 0;
-
-  constructor(
-    private readonly payload: NodeJS.ReadableStream,
-    private readonly share: RoomShare,
-    private readonly pace: BodyPace,
-    private readonly bytesMax: number,
-    private readonly done: Done,
-  ) {}
-
-  /** @param isKept false discards it from its first byte on */
-  begin(isKept: boolean): void {
-    if (isKept) this.bytes = new BodyBytes();
-    const { payload, onData, onEnd, onCut } = this;
-    payload.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut);
-  }
-
-  cutOff(): void {
-    const detail =
-      'The body arrives too slowly for the room it takes; nothing of it was published. Send it again.';
-    this.end(new ProblemError(problem('too-slow', 408, detail), { connection: 'close' }));
-  }
-
-  private end(error: Error | null, body?: JsonBody | ProblemError): void {
-    const { payload, onData, onEnd, onCut } = this;
-    payload.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut);
-    this.pace.leave(this);
-    this.bytes = undefined;
-    if (!(body instanceof JsonBody)) this.share.shrinkTo(0);
-    this.done(error, body);
-  }
-
-  private readonly onData = (chunk: Buffer): void => {
-    this.arrived += chunk.length;
-    this.chunks += 1;
-    if (this.arrived > this.bytesMax) {
-      this.end(tooLarge());
-    } else if (this.chunks > TINY_CHUNKS_MAX && this.arrived < this.chunks * CHUNK_BYTES_MIN) {
-      this.end(tinyChunks());
-    } else if (this.bytes !== undefined && this.share.growTo(this.arrived)) {
-      this.bytes.add(chunk);
-      if (this.share.isLarge) this.pace.watch(this);
-    } else {
-      this.bytes = undefined;
-      this.share.shrinkTo(0);
-      this.pace.leave(this);
-    }
-  };
-
-  private readonly onEnd = (): void => {
-    // It is passed as a body, because an error would close the connection.
-    this.end(null, this.bytes === undefined ? busy() : new JsonBody(this.bytes.whole(), this.share));
-  };
-
-  /** No client receives the answer any more, so the room is released. */
-  private readonly onCut = (): void => {
-    this.end(new errorCodes.FST_ERR_CTP_INVALID_CONTENT_LENGTH());
-  };
-}
-
 /** The body of a request. Throws a 415 when it has none, a 503 when there was no room for it. */
 export function jsonBodyOf(body: unknown): JsonBody {
   if (body instanceof JsonBody) return body;
@@ -211,36 +73,13 @@ export function jsonBodyOf(body: unknown): JsonBody {
     problem(
       'unsupported-type',
       415,
-      'Send the events as JSON, with the header Content-Type: application/json.',
+      'Send the events as JSON, with the header Content-Type: application/json, or one in each line, as application/x-ndjson.',
     ),
   );
 }
 
-/** Ends the connection of a client that does not read its answer. */
-function boundAnswer({ raw }: FastifyReply): void {
-  const timer = setTimeout(() => raw.destroy(), ANSWER_MS_MAX).unref();
-  raw.once('close', () => {
-    clearTimeout(timer);
-  });
-}
-
-function encodingRefusal(request: FastifyRequest): ProblemError | undefined {
-  const encoding = request.headers['content-encoding'] ?? 'identity';
-  if (encoding.trim().toLowerCase() === 'identity') return undefined;
-  const detail = `Content-Encoding ${encoding.slice(0, 50)} is not accepted: send the body uncompressed (identity).`;
-  return new ProblemError(problem('unsupported-type', 415, detail), { 'accept-encoding': 'identity' });
-}
-
-function tinyChunks(): ProblemError {
-  const detail = `The body arrives in chunks of fewer than ${CHUNK_BYTES_MIN} bytes; nothing of it was published. Send larger ones, or a Content-Length.`;
-  return new ProblemError(problem('tiny-chunks', 400, detail), { connection: 'close' });
-}
-
-function tooLarge(): Error {
-  return new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE();
-}
-
-function busy(): ProblemError {
+/** The refusal of a body for which there is no room. */
+export function busy(): ProblemError {
   const detail = 'Too many large requests wait here; nothing of this one was published. Send it again.';
   return new ProblemError(problem('busy', 503, detail), { 'retry-after': '1' });
 }

@@ -24,8 +24,18 @@ export function restrictToTopics(
   );
   if (outside.length === 0) return events;
   if (!lenient || outside.length === events.length) throw refused(outside, events.length);
-  const indexes = new Set(outside.map(({ index }) => index));
-  return events.map((event, index) => (indexes.has(index) ? forbidden(event) : event));
+  return withoutOthers(events, topics);
+}
+
+/** Marks events outside of a key's topics as invalid, and refuses nothing. @param topics see `coversTopic` */
+export function withoutOthers(
+  events: readonly Checked[],
+  topics: readonly string[] | null,
+): readonly Checked[] {
+  if (topics === null) return events;
+  return events.map((event) =>
+    event.topic === undefined || coversTopic(topics, event.topic) ? event : forbidden(event),
+  );
 }
 
 function forbidden({ topic, eventId }: Checked): Checked {

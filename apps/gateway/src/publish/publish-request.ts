@@ -16,6 +16,7 @@ import {
   timestampError,
   topicError,
   type FieldError,
+  type IdOrigin,
   type SekaliEvent,
 } from '#contracts';
 import { problem, ProblemError } from '../problems/problem-error.js';
@@ -24,9 +25,19 @@ import type { Candidate } from './request-scan.js';
 
 const WRITTEN_LENGTH_MAX = 1_024;
 
+/** An id that was derived. */
+export type HashedOrigin = Exclude<IdOrigin, 'given'>;
+
 /** A candidate that may be published, or what is wrong with it. Valid names are included. */
 export type Checked =
-  | { readonly valid: true; readonly topic: string; readonly eventId: string; readonly body: string }
+  | {
+      readonly valid: true;
+      readonly topic: string;
+      readonly eventId: string;
+      readonly body: string;
+      /** Where the id comes from, when it is not the event's own. */
+      readonly idOrigin?: HashedOrigin;
+    }
   | {
       readonly valid: false;
       readonly topic?: string;
@@ -63,11 +74,13 @@ export function checkCandidate(
   return asPublication({ topic, eventId, timestamp, source, payload }, eventBytesMax);
 }
 
-function asPublication(event: SekaliEvent, eventBytesMax: number): Checked {
+/** Writes a valid event in its published form, which must not be larger than `eventBytesMax`. */
+export function asPublication(event: SekaliEvent, eventBytesMax: number, idOrigin?: IdOrigin): Checked {
   const { topic, eventId } = event;
   const body = eventText(event);
   const bytes = Buffer.byteLength(body);
-  if (bytes <= eventBytesMax) return { valid: true, topic, eventId, body };
+  const derived = idOrigin === undefined || idOrigin === 'given' ? {} : { idOrigin };
+  if (bytes <= eventBytesMax) return { valid: true, topic, eventId, body, ...derived };
   const message = `the event is ${bytes} bytes of JSON, at most ${eventBytesMax} are allowed`;
   return { valid: false, topic, eventId, errors: [{ field: 'event', message }] };
 }

@@ -3,13 +3,20 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { accessOf, type RouteAccess } from '../keys/access.js';
 import { jsonBodyOf } from './json-body.js';
+import { LineBody } from './line-body.js';
+import { LinePublishing } from './line-publishing.js';
 import { prefersLenient } from './publish-request.js';
 import { Publishing } from './publishing.js';
+import { recordDefaults } from './record-defaults.js';
+import { RecordReader } from './record-reader.js';
 
 /** `POST /publish`. */
 @Controller('publish')
 export class PublishController {
-  constructor(@Inject(Publishing) private readonly publishing: Publishing) {}
+  constructor(
+    @Inject(Publishing) private readonly publishing: Publishing,
+    @Inject(LinePublishing) private readonly lines: LinePublishing,
+  ) {}
 
   @Post()
   @RouteConfig({ scope: 'publish' } satisfies RouteAccess)
@@ -19,11 +26,15 @@ export class PublishController {
     @Headers('prefer') prefer: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const answer = await this.publishing.publish(jsonBodyOf(body), prefersLenient(prefer), accessOf(request));
-    await reply
-      .code(202)
-      .headers(answer.headers)
-      .header('content-type', 'application/json; charset=utf-8')
-      .send(JSON.stringify(answer.body));
+    const access = accessOf(request);
+    reply.code(202).header('content-type', 'application/json; charset=utf-8');
+    if (body instanceof LineBody) {
+      const defaults = recordDefaults(request.headers, access);
+      const records = defaults === undefined ? undefined : new RecordReader(defaults);
+      await reply.send(await this.lines.publish(body, access, records));
+      return;
+    }
+    const answer = await this.publishing.publish(jsonBodyOf(body), prefersLenient(prefer), access);
+    await reply.headers(answer.headers).send(JSON.stringify(answer.body));
   }
 }

@@ -146,7 +146,7 @@ describe('POST /publish', () => {
       [413, gateway.publish(' '.repeat(50_001))],
       [413, gateway.publish(Array.from({ length: 10_001 }, () => 1))],
       [415, gateway.publish(event('1'), { 'content-type': 'text/plain' })],
-      [415, gateway.publish(event('1'), { 'content-encoding': 'gzip' })],
+      [415, gateway.publish(event('1'), { 'content-encoding': 'compress' })],
       [415, gateway.get('/publish', { method: 'POST' })],
       [422, gateway.publish([])],
       [422, gateway.publish({ events: [] })],

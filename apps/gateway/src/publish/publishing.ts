@@ -7,6 +7,7 @@ import type { JsonBody } from './json-body.js';
 import { restrictToTopics } from './publish-permission.js';
 import type { PublishRecord } from './publish-record.js';
 import { checkCandidate, type Checked } from './publish-request.js';
+import { invalidResult, publishedResult, RETRY_AFTER_SECONDS, WHY } from './publish-results.js';
 import { scanRequest, type RequestBounds } from './request-scan.js';
 import type { TopicBounds } from './topic-bounds.js';
 
@@ -119,30 +120,6 @@ function answer(checked: readonly Checked[], outcomes: readonly PublishOutcome[]
   return { accepted, duplicates, rejected, results };
 }
 
-function publishedResult(event: Publication, index: number, outcome: PublishOutcome): PublishResult {
-  const { topic, eventId: event_id } = event;
-  if (outcome.status !== 'unavailable')
-    return { index, topic, event_id, status: outcome.status, seq: outcome.seq };
-  return {
-    index,
-    topic,
-    event_id,
-    status: 'unavailable',
-    errors: [{ field: 'event', message: WHY[outcome.reason] }],
-  };
-}
-
-function invalidResult(event: Checked, index: number): PublishResult {
-  return { index, ...namesOf(event), status: 'invalid', errors: event.valid ? [] : event.errors };
-}
-
-function namesOf({ topic, eventId }: Checked): { topic?: string; event_id?: string } {
-  return {
-    ...(topic === undefined ? {} : { topic }),
-    ...(eventId === undefined ? {} : { event_id: eventId }),
-  };
-}
-
 function refused(checked: readonly Checked[], headers: AnswerHeaders): ProblemError {
   const rejected = checked.flatMap((event, index) => (event.valid ? [] : [invalidResult(event, index)]));
   const detail = `${rejected.length} of ${checked.length} events are invalid; nothing was published. See "rejected".`;
@@ -151,24 +128,6 @@ function refused(checked: readonly Checked[], headers: AnswerHeaders): ProblemEr
     headers,
   );
 }
-
-const WHY: Readonly<Record<UnavailableReason, string>> = {
-  busy: 'too many events wait for the brokers; send it again',
-  stream_full: 'the stream is full; send it again when there is room',
-  no_answer: 'the brokers did not take it in time; send it again with the same id',
-  too_large: 'the brokers refuse a message of this size',
-  refused: 'the brokers refuse it',
-  stopping: 'this gateway is stopping; send it again with the same id',
-};
-
-const RETRY_AFTER_SECONDS: Readonly<Record<UnavailableReason, number>> = {
-  busy: 1,
-  stream_full: 10,
-  no_answer: 3,
-  too_large: 60,
-  refused: 60,
-  stopping: 1,
-};
 
 function notPublished(
   body: PublishResponse,

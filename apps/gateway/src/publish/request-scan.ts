@@ -23,6 +23,11 @@ export interface RequestBounds {
   readonly eventBytesMax: number;
 }
 
+/** Bytes of a line that is read at all. A longer one is certainly beyond the bound of an event. */
+export function lineBytesMax({ eventBytesMax }: RequestBounds): number {
+  return eventBytesMax + CHARS_OUTSIDE_PAYLOAD_MAX;
+}
+
 /** A running scan. Each `next()` advances it, and the last one returns the result. */
 export type RequestScan = Generator<undefined, readonly Candidate[]>;
 
@@ -57,6 +62,27 @@ export function* scanRequest(text: string, bounds: RequestBounds): RequestScan {
   if (scan.isCut) throw malformed('The JSON ends before it is complete.');
   yield* requireEnd(text, scan.end);
   return [candidate(scan, start, bounds)];
+}
+
+/**
+ * Scans a text that has to be one value, such as a line. It is short, so the scan does not pause.
+ *
+ * @param isEvent whether the bound of an event's members holds. A record may have any number of members
+ * @returns why it must not be parsed; `undefined` when it may
+ */
+export function lineFlaw(
+  text: string,
+  { eventBytesMax }: RequestBounds,
+  isEvent: boolean,
+): FieldError | undefined {
+  const scan = new ValueScan(text);
+  scan.begin(0);
+  scan.advance(Number.POSITIVE_INFINITY);
+  const message =
+    flawOf(text.length, scan.depth, isEvent ? scan.names : 0, eventBytesMax) ??
+    (scan.isCut ? 'the JSON ends before it is complete' : undefined) ??
+    (scan.end < text.length ? 'a line must hold one JSON object and nothing else' : undefined);
+  return message === undefined ? undefined : { field: 'event', message };
 }
 
 /**

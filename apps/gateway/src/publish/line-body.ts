@@ -1,0 +1,163 @@
+/**
+ * A body of lines that is read while it arrives, however long it is.
+ *
+ *   source ─▶ splitter ─next()─▶ some lines ─▶ the reader, which publishes them
+ *      ▲          │
+ *      └──pause───┘ while 256 KiB wait for the reader
+ *
+ * What it holds is bounded, so its length is not. A body above 64 KiB, and a compressed one, takes the same room for as
+ * long as it lasts. It waits for room before it is read on. The client waits as well then, because nothing is taken from
+ * its connection.
+ *
+ * A body above 64 KiB may take longer than other requests. In return it has to keep the minimum pace while it is read.
+ */
+import type { Socket } from 'node:net';
+import { problem, ProblemError } from '../problems/problem-error.js';
+import { allowLongRequest, endLongRequest } from '../long-requests.js';
+import { valueOrTimeout } from '#waiting';
+import type { BodyPace } from './body-pace.js';
+import { SMALL_BYTES_MAX, type BodyRoom, type RoomShare } from './body-room.js';
+import { BodySource, type BodyListener } from './body-source.js';
+import type { DecoderFactory } from './content-encoding.js';
+import { LineSplitter, type Line } from './line-splitter.js';
+
+/** Bytes of complete lines that wait for the reader, before no more are taken from the connection. */
+const WAITING_BYTES_MAX = 262_144;
+/** A line in parts, lines that wait, lines that are being published, results and hashes of records. */
+const ROOM_BYTES = 2_097_152;
+const ROOM_MS_MAX = 10_000;
+/** How long the rest of a body that was refused is read. Its client is still sending, and would miss the answer. */
+const REST_MS_MAX = 3_000;
+
+/** What a body of lines shares with the other bodies of the server. */
+export interface LineBodyBounds {
+  readonly room: BodyRoom;
+  readonly owner: string;
+  readonly pace: BodyPace;
+  readonly lineBytesMax: number;
+}
+
+/** The lines of one request. */
+export class LineBody implements BodyListener {
+  private readonly source: BodySource;
+  private readonly splitter: LineSplitter;
+  private readonly share: RoomShare;
+  private received = 0;
+  private hasBegun = false;
+  private hasRoom = false;
+  private isComplete = false;
+  private failure: Error | undefined;
+  private wake: (() => void) | undefined;
+
+  constructor(
+    payload: NodeJS.ReadableStream,
+    private readonly socket: Socket,
+    private readonly decode: DecoderFactory | undefined,
+    private readonly bounds: LineBodyBounds,
+  ) {
+    this.source = new BodySource(payload, Number.POSITIVE_INFINITY, decode, this);
+    this.splitter = new LineSplitter(bounds.lineBytesMax);
+    this.share = bounds.room.share(bounds.owner);
+  }
+
+  /** Whether it takes room from others. */
+  get isLarge(): boolean {
+    return this.share.isLarge;
+  }
+
+  /** Whether all of it was read. */
+  get isRead(): boolean {
+    return this.isComplete;
+  }
+
+  /**
+   * The next lines, as soon as there are any.
+   *
+   * @returns at most `linesMax`; `undefined` at the end of the body
+   * @throws ProblemError 503 when there is no room for it, and whatever ended the body early
+   */
+  async next(linesMax: number): Promise<readonly Line[] | undefined> {
+    for (;;) {
+      if (this.failure !== undefined) throw this.failure;
+      if (this.needsRoom()) await this.makeRoom();
+      if (!this.hasBegun) this.begin();
+      const lines = this.splitter.take(linesMax);
+      if (this.splitter.heldBytes < WAITING_BYTES_MAX) this.source.resume();
+      if (lines.length > 0) return lines;
+      if (this.isComplete && !this.splitter.hasLines) return undefined;
+      if (!this.splitter.hasLines) await this.untilChanged();
+    }
+  }
+
+  /** Reads the rest of a body that was refused, for a bounded time. */
+  async skipRest(): Promise<void> {
+    if (this.isComplete || this.failure !== undefined) return;
+    if (!this.hasBegun) this.begin();
+    this.source.discard();
+    await valueOrTimeout(REST_MS_MAX, this.untilChanged());
+  }
+
+  /** Ends reading, and returns the room. A second call does nothing. */
+  close(): void {
+    this.source.stop();
+    this.bounds.pace.leave(this.source);
+    this.share.shrinkTo(0);
+    endLongRequest(this.socket);
+  }
+
+  take(bytes: Buffer): void {
+    this.received += bytes.length;
+    this.splitter.add(bytes);
+    if (this.splitter.heldBytes >= WAITING_BYTES_MAX || this.needsRoom()) this.source.pause();
+    this.changed();
+  }
+
+  end(): void {
+    this.isComplete = true;
+    this.splitter.end();
+    this.bounds.pace.leave(this.source);
+    this.changed();
+  }
+
+  fail(error: Error): void {
+    this.failure = error;
+    this.bounds.pace.leave(this.source);
+    this.changed();
+  }
+
+  private begin(): void {
+    this.hasBegun = true;
+    this.source.begin();
+  }
+
+  private needsRoom(): boolean {
+    return !this.hasRoom && (this.decode !== undefined || this.received > SMALL_BYTES_MAX);
+  }
+
+  private async makeRoom(): Promise<void> {
+    const until = performance.now() + ROOM_MS_MAX;
+    while (!this.share.growTo(ROOM_BYTES)) {
+      const leftMs = until - performance.now();
+      if (leftMs <= 0) throw noRoom();
+      await valueOrTimeout(leftMs, this.bounds.room.whenReleased());
+      if (this.failure !== undefined) throw this.failure;
+    }
+    this.hasRoom = true;
+    allowLongRequest(this.socket);
+    this.bounds.pace.watch(this.source);
+  }
+
+  private async untilChanged(): Promise<void> {
+    return new Promise((resolve) => (this.wake = resolve));
+  }
+
+  private changed(): void {
+    this.wake?.();
+    this.wake = undefined;
+  }
+}
+
+function noRoom(): ProblemError {
+  const detail = 'Too many large requests wait here; this one was not read on. Send it again.';
+  return new ProblemError(problem('busy', 503, detail), { 'retry-after': '1' });
+}

@@ -1,0 +1,164 @@
+import { setImmediate } from 'node:timers/promises';
+import type { PublishOutcome } from '#broker';
+import { pause } from '#waiting';
+import type { Access } from '../keys/access.js';
+import { problem, ProblemError } from '../problems/problem-error.js';
+import type { LineBody } from './line-body.js';
+import { checkLine } from './line-check.js';
+import { LineReport, type CheckedLines } from './line-report.js';
+import type { Line } from './line-splitter.js';
+import { withoutOthers } from './publish-permission.js';
+import type { PublishRecord } from './publish-record.js';
+import { RETRY_AFTER_SECONDS, WHY } from './publish-results.js';
+import type { EventPublisher } from './publishing.js';
+import type { RecordReader } from './record-reader.js';
+import type { RequestBounds } from './request-scan.js';
+import type { TopicBounds } from './topic-bounds.js';
+
+/** Lines that are published together, at most. */
+const LINES_AT_ONCE = 1_000;
+/** Lines that are checked in one step. Other requests run between two steps. */
+const CHECKED_AT_ONCE = 200;
+const CHARS_AT_ONCE = 524_288;
+/** Groups of lines that wait for the brokers, while the next one is read. */
+const UNDER_WAY_MAX = 2;
+/** How long a full queue may hold up a request. The client waits meanwhile, because nothing is read. */
+const BUSY_MS_MAX = 10_000;
+const BUSY_PAUSE_MS = 20;
+
+/** What is being published, and the outcomes once they are known. */
+interface UnderWay {
+  readonly lines: CheckedLines;
+  readonly outcomes: Promise<PublishOutcome[]>;
+}
+
+/**
+ * `POST /publish` with a body of lines: each is published as soon as it has arrived.
+ *
+ *   body ─next()─▶ check ─▶ publish, up to two groups at a time ─▶ report
+ *     ▲                        │ the brokers take no more
+ *     └──── not read on ◀──────┘
+ *
+ * Handling is always lenient: an invalid line is reported, and the others are published. When the brokers do not take a
+ * line, nothing more is read, because more would fail as well. The client then sends all of it again, and the ids keep
+ * what was taken from being there twice.
+ */
+export class LinePublishing {
+  constructor(
+    private readonly publisher: EventPublisher,
+    private readonly record: Pick<PublishRecord, 'note'>,
+    private readonly bounds: RequestBounds,
+    private readonly topics: Pick<TopicBounds, 'enforce'>,
+  ) {}
+
+  /**
+   * Publishes the lines of a request.
+   *
+   * @param access the topics of the key
+   * @param records makes events of other objects; `undefined` where every line has to be an event
+   * @returns the answer as JSON text, once the brokers have every valid line
+   * @throws ProblemError for everything else, with the results so far
+   */
+  async publish(
+    body: LineBody,
+    access: Pick<Access, 'topics' | 'keyId'>,
+    records: RecordReader | undefined,
+  ): Promise<string> {
+    const report = new LineReport();
+    const underWay: UnderWay[] = [];
+    const linesMax = Math.min(LINES_AT_ONCE, this.bounds.eventsMax);
+    try {
+      for (;;) {
+        const lines = await body.next(linesMax);
+        if (lines === undefined) break;
+        const checked = await this.check(lines, access, records);
+        if (underWay.length === UNDER_WAY_MAX) await settle(underWay, report);
+        if (report.reasons.size > 0) break;
+        underWay.push({ lines: checked, outcomes: this.send(checked) });
+      }
+      while (underWay.length > 0) await settle(underWay, report);
+    } catch (error) {
+      while (underWay.length > 0) await settle(underWay, report);
+      await body.skipRest();
+      throw withReport(error, report);
+    }
+    if (report.reasons.size > 0) {
+      await body.skipRest();
+      throw notPublished(report);
+    }
+    if (!report.hasValid) throw nothingValid(report);
+    return report.text();
+  }
+
+  private async check(
+    lines: readonly Line[],
+    access: Pick<Access, 'topics' | 'keyId'>,
+    records: RecordReader | undefined,
+  ): Promise<CheckedLines> {
+    const events = [];
+    let chars = 0;
+    for (const line of lines) {
+      events.push(checkLine(line, this.bounds, records));
+      chars += line.text.length;
+      if (events.length % CHECKED_AT_ONCE !== 0 && chars < CHARS_AT_ONCE) continue;
+      chars = 0;
+      await setImmediate();
+    }
+    const covered = withoutOthers(events, access.topics);
+    return {
+      events: await this.topics.enforce(covered, access.keyId),
+      indexes: lines.map(({ index }) => index),
+    };
+  }
+
+  private async send({ events }: CheckedLines): Promise<PublishOutcome[]> {
+    const valid = events.filter((event) => event.valid);
+    if (valid.length === 0) return [];
+    const until = performance.now() + BUSY_MS_MAX;
+    for (;;) {
+      const outcomes = await this.publisher.publishAll(valid);
+      if (!outcomes.every(isBusy) || performance.now() > until) {
+        this.record.note(valid, outcomes);
+        return outcomes;
+      }
+      await pause(BUSY_PAUSE_MS);
+    }
+  }
+}
+
+async function settle(underWay: UnderWay[], report: LineReport): Promise<void> {
+  const first = underWay.shift();
+  if (first !== undefined) report.add(first.lines, await first.outcomes);
+}
+
+function isBusy(outcome: PublishOutcome): boolean {
+  return outcome.status === 'unavailable' && outcome.reason === 'busy';
+}
+
+function withReport(error: unknown, report: LineReport): unknown {
+  if (!(error instanceof ProblemError)) return error;
+  return new ProblemError({ ...error.problem, ...membersOf(report) }, error.headers);
+}
+
+function notPublished(report: LineReport): ProblemError {
+  const reasons = [...report.reasons];
+  const why = reasons.map((reason) => WHY[reason]).join('; ');
+  const detail = `Not every line was published: ${why}. Send all of them again: the ids make it safe.`;
+  const seconds = Math.max(...reasons.map((reason) => RETRY_AFTER_SECONDS[reason]));
+  return new ProblemError(problem('not-published', 503, detail, membersOf(report)), {
+    'retry-after': String(seconds),
+  });
+}
+
+function nothingValid(report: LineReport): ProblemError {
+  if (report.lines === 0)
+    return new ProblemError(
+      problem('invalid-body', 422, 'There is no line. Send one JSON object in each line.'),
+    );
+  const detail = `None of ${report.lines} lines is valid; nothing was published. See "rejected".`;
+  return new ProblemError(problem('invalid-events', 422, detail, membersOf(report)));
+}
+
+function membersOf(report: LineReport): Record<string, unknown> {
+  return JSON.parse(report.text()) as Record<string, unknown>;
+}

@@ -1,0 +1,50 @@
+/** The outcomes of events in the form of an answer. */
+import type { PublishOutcome, UnavailableReason } from '#broker';
+import type { PublishResult } from '#contracts';
+import type { Checked } from './publish-request.js';
+
+type ValidEvent = Extract<Checked, { valid: true }>;
+
+/** What each reason means to the client. */
+export const WHY: Readonly<Record<UnavailableReason, string>> = {
+  busy: 'too many events wait for the brokers; send it again',
+  stream_full: 'the stream is full; send it again when there is room',
+  no_answer: 'the brokers did not take it in time; send it again with the same id',
+  too_large: 'the brokers refuse a message of this size',
+  refused: 'the brokers refuse it',
+  stopping: 'this gateway is stopping; send it again with the same id',
+};
+
+/** When to send the events again. */
+export const RETRY_AFTER_SECONDS: Readonly<Record<UnavailableReason, number>> = {
+  busy: 1,
+  stream_full: 10,
+  no_answer: 3,
+  too_large: 60,
+  refused: 60,
+  stopping: 1,
+};
+
+/** The result of a valid event. @param index of the event in its request */
+export function publishedResult(event: ValidEvent, index: number, outcome: PublishOutcome): PublishResult {
+  const { topic, eventId: event_id, idOrigin: id_origin } = event;
+  const names = { index, topic, event_id, ...(id_origin !== undefined && { id_origin }) };
+  if (outcome.status !== 'unavailable') return { ...names, status: outcome.status, seq: outcome.seq };
+  return {
+    ...names,
+    status: 'unavailable',
+    errors: [{ field: 'event', message: WHY[outcome.reason] }],
+  };
+}
+
+/** The result of an event that is not valid. */
+export function invalidResult(event: Checked, index: number): PublishResult {
+  return { index, ...namesOf(event), status: 'invalid', errors: event.valid ? [] : event.errors };
+}
+
+function namesOf({ topic, eventId }: Checked): { topic?: string; event_id?: string } {
+  return {
+    ...(topic === undefined ? {} : { topic }),
+    ...(eventId === undefined ? {} : { event_id: eventId }),
+  };
+}

@@ -1,0 +1,47 @@
+/** The defaults for records: those of the key, and those that a request names in its headers. */
+import type { IncomingHttpHeaders } from 'node:http';
+import { recordFieldError, sourceError, topicError } from '#contracts';
+import type { Access } from '../keys/access.js';
+import { problem, ProblemError } from '../problems/problem-error.js';
+import type { RecordDefaults } from './record-reader.js';
+
+/** Headers by which a request names them. */
+export const RECORD_HEADERS = [
+  'sekali-topic',
+  'sekali-source',
+  'sekali-id-field',
+  'sekali-time-field',
+] as const;
+
+/** The source of records for which neither the key nor the request names one. */
+const SOURCE = 'http';
+
+/**
+ * The defaults of a request. A header wins over the key.
+ *
+ * @returns `undefined` where nothing names a topic: then every line has to be an event
+ * @throws ProblemError 400 when a header is wrong
+ */
+export function recordDefaults(
+  headers: IncomingHttpHeaders,
+  { defaults, keyName }: Pick<Access, 'defaults' | 'keyName'>,
+): RecordDefaults | undefined {
+  const topic = named(headers, 'sekali-topic', topicError) ?? defaults?.topic;
+  const source = named(headers, 'sekali-source', sourceError) ?? defaults?.source ?? keyName ?? SOURCE;
+  const idField = named(headers, 'sekali-id-field', recordFieldError) ?? defaults?.id_field;
+  const timeField = named(headers, 'sekali-time-field', recordFieldError) ?? defaults?.time_field;
+  return topic === undefined ? undefined : { topic, source, idField, timeField };
+}
+
+function named(
+  headers: IncomingHttpHeaders,
+  name: (typeof RECORD_HEADERS)[number],
+  rule: (value: unknown) => string | undefined,
+): string | undefined {
+  const value = headers[name];
+  if (value === undefined) return undefined;
+  const text = Buffer.from(String(value), 'latin1').toString('utf8');
+  const error = rule(text);
+  if (error === undefined) return text;
+  throw new ProblemError(problem('invalid-parameter', 400, `Header ${name}: ${error}.`, { parameter: name }));
+}
