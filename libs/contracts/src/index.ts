@@ -12,6 +12,14 @@ export {
   type ApiKeyEntry,
   type ApiKeyScope,
 } from './api-key.js';
+export type {
+  DeadLetterActionView,
+  DeadLetterBulkResult,
+  DeadLetterDetail,
+  DeadLetterGroupView,
+  DeadLetterResult,
+  DeadLetterView,
+} from './dead-letter-views.js';
 export {
   EVENT_FIELDS,
   eventIdError,

@@ -3,6 +3,7 @@ import type { DataSource } from 'typeorm';
 import { CONNECT_MS_MAX, connectionBounds, LOCK_MS_MAX, type PostgresAddress } from '#postgres';
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
 import { ApiKeys1732320000000 } from './migrations/1732320000000-api-keys.js';
+import { DeadLetterActions1732540000000 } from './migrations/1732540000000-dead-letter-actions.js';
 import { InboxNames1732453200000 } from './migrations/1732453200000-inbox-names.js';
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
@@ -16,6 +17,7 @@ export const migrations = [
   Promises1732410000000,
   ProgramFunctions1732449600000,
   InboxNames1732453200000,
+  DeadLetterActions1732540000000,
 ];
 
 /**

@@ -107,6 +107,6 @@ export class KeyRing {
   }
 }
 
-function ringKey({ key_id, scopes, topics, hash: text }: ApiKeyEntry): RingKey {
-  return { access: { keyId: key_id, scopes, topics }, hash: Buffer.from(text, 'hex') };
+function ringKey({ key_id, name, scopes, topics, hash: text }: ApiKeyEntry): RingKey {
+  return { access: { keyId: key_id, keyName: name, scopes, topics }, hash: Buffer.from(text, 'hex') };
 }

@@ -25,7 +25,12 @@ describe('a key ring', () => {
   it('knows a token by all of its characters', async () => {
     const [token, other] = [newApiKeyToken(), newApiKeyToken()];
     const { ring } = await ringOf(() => Promise.resolve([entryOf(token), entryOf(newApiKeyToken())]));
-    expect(ring.find(token)).toEqual({ keyId: apiKeyIdOf(token), scopes: ['publish'], topics: ['a.>'] });
+    expect(ring.find(token)).toEqual({
+      keyId: apiKeyIdOf(token),
+      keyName: 'a',
+      scopes: ['publish'],
+      topics: ['a.>'],
+    });
     // The id of one with the secret of another, a changed character at either end, and texts that are not tokens.
     const wrong = [
       other,
