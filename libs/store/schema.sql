@@ -78,6 +78,31 @@ CREATE TABLE sekali.dead_letter (
 );
 CREATE INDEX dead_letter_topic ON sekali.dead_letter USING btree (topic, stream_id, seq);
 
+CREATE TABLE sekali.dead_letter_action (
+  action_id uuid NOT NULL DEFAULT gen_random_uuid(),
+  consumer text COLLATE "C" NOT NULL,
+  seq bigint NOT NULL,
+  published_at timestamp with time zone NOT NULL,
+  number integer NOT NULL,
+  kind text NOT NULL,
+  key_id text,
+  key_name text,
+  reason text,
+  topic text COLLATE "C",
+  event_id text COLLATE "C",
+  body bytea,
+  acted_at timestamp with time zone NOT NULL DEFAULT now(),
+  replay_seq bigint,
+  replayed_at timestamp with time zone,
+  CONSTRAINT dead_letter_action_id PRIMARY KEY (action_id),
+  CONSTRAINT dead_letter_action_kind CHECK ((((kind = 'replay'::text) AND (topic IS NOT NULL) AND (event_id IS NOT NULL)) OR ((kind = 'drop'::text) AND (reason IS NOT NULL)))),
+  CONSTRAINT dead_letter_action_number UNIQUE (consumer, seq, published_at, number)
+);
+COMMENT ON TABLE sekali.dead_letter_action IS 'Replays and drops of dead letters, with the key that asked for them and why';
+COMMENT ON COLUMN sekali.dead_letter_action.number IS 'Actions on one dead letter are counted, so two clients cannot begin the same one';
+COMMENT ON COLUMN sekali.dead_letter_action.body IS 'What is published; null is the message as it came';
+COMMENT ON COLUMN sekali.dead_letter_action.replay_seq IS 'Where the brokers have the replay; null until they acknowledged it';
+
 CREATE TABLE sekali.duplicate (
   stream_id integer NOT NULL,
   seq bigint NOT NULL,

@@ -77,7 +77,7 @@ describe('the command line of sekali', () => {
     expect(ended.code).toBe(code);
   });
 
-  it.each(['audit', 'simulate', 'ship', 'rewind'])(
+  it.each(['audit', 'simulate', 'ship', 'rewind', 'dead-letters'])(
     'explains %s, with examples and exit codes',
     async (command) => {
       const { code, stdout } = await sekali(command, '--help');

@@ -157,7 +157,8 @@ export async function probeGateway(gateway: string): Promise<void> {
   }
 }
 
-function unreachable(gateway: string, error: unknown): CommandError {
+/** The error (2) for a gateway that does not answer. */
+export function unreachable(gateway: string, error: unknown): CommandError {
   if (error instanceof CommandError) return error;
   return new CommandError(
     `no gateway answers at ${gateway} (${errorLine(error)}): start the system with "npm start", or name its gateway with --gateway`,
@@ -166,21 +167,25 @@ function unreachable(gateway: string, error: unknown): CommandError {
   );
 }
 
-function authorization(apiKey: string | undefined): Record<string, string> {
+/** The header with the key, for a gateway that asks for one. */
+export function authorization(apiKey: string | undefined): Record<string, string> {
   return apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
 }
 
-function isKeyRefusal(status: number): boolean {
+/** Whether a gateway refuses the key, or the lack of one. */
+export function isKeyRefusal(status: number): boolean {
   return status === 401 || status === 403;
 }
 
-function keyError(url: URL, status: number, detail: unknown): CommandError {
+/** The error (2) for such a refusal, with what to do about it. */
+export function keyError(url: URL, status: number, detail: unknown): CommandError {
   const why = typeof detail === 'string' ? `: ${detail}` : '';
   const remedy = 'create a key with "sekali keys create" and name its file with --api-key-file';
   return new CommandError(`${url.href} answered ${status}${why} (${remedy})`);
 }
 
-function gatewayUrl(gateway: string, path: string): URL {
+/** The URL of a route. Throws `CommandError` (2) when the address is not an HTTP URL. */
+export function gatewayUrl(gateway: string, path: string): URL {
   const base = URL.canParse(gateway) ? new URL(gateway) : undefined;
   if (!base || !/^https?:$/.test(base.protocol)) {
     throw new CommandError(`the gateway must be an http URL such as http://127.0.0.1:8080, not "${gateway}"`);

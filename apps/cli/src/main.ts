@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findRepositoryRoot } from '#local-cluster';
 import { auditCommand } from './audit/command.js';
+import { deadLettersCommand } from './dead-letters/command.js';
 import { keysCommand } from './keys/command.js';
 import { programCommand } from './program.js';
 import { shipCommand } from './ship/command.js';
@@ -29,6 +30,7 @@ registerUp(program);
 program.addCommand(shipCommand());
 program.addCommand(simulateCommand());
 program.addCommand(auditCommand());
+program.addCommand(deadLettersCommand());
 program.addCommand(keysCommand());
 program.addCommand(rewindCommand());
 program.addCommand(

@@ -1,4 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { DeadLetterReader } from './dead-letters/dead-letter-reader.js';
+import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
 import { EventReader } from './events/event-reader.js';
 import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
@@ -15,6 +17,7 @@ export interface GatewayParts {
   readonly publishing: Publishing;
   readonly lines: LinePublishing;
   readonly events: EventReader;
+  readonly deadLetters: DeadLetterReader;
   readonly statistics: Statistics;
   readonly ageWatch: AgeWatch;
   readonly readiness: ReadinessCheck;
@@ -26,11 +29,18 @@ export class GatewayModule {
   static over(parts: GatewayParts): DynamicModule {
     return {
       module: GatewayModule,
-      controllers: [PublishController, EventsController, StatsController, HealthController],
+      controllers: [
+        PublishController,
+        EventsController,
+        DeadLettersController,
+        StatsController,
+        HealthController,
+      ],
       providers: [
         { provide: Publishing, useValue: parts.publishing },
         { provide: LinePublishing, useValue: parts.lines },
         { provide: EventReader, useValue: parts.events },
+        { provide: DeadLetterReader, useValue: parts.deadLetters },
         { provide: Statistics, useValue: parts.statistics },
         { provide: AgeWatch, useValue: parts.ageWatch },
         { provide: ReadinessCheck, useValue: parts.readiness },

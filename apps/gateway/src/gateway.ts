@@ -11,9 +11,11 @@ import { withTimeout } from '#waiting';
 import { BrokerLink } from './broker-link.js';
 import { addressTest, clientOf } from './client-address.js';
 import { ConnectionBound } from './connection-bound.js';
+import { DeadLetterReader } from './dead-letters/dead-letter-reader.js';
 import { EventReader } from './events/event-reader.js';
+import { PageRoom } from './events/page-room.js';
 import { meetExpectations } from './expectations.js';
-import { GatewayModule } from './gateway.module.js';
+import { GatewayModule, type GatewayParts } from './gateway.module.js';
 import { ReadinessCheck } from './health/readiness.js';
 import { doorOf, isLocal } from './keys/door.js';
 import { KeyRing, type NoKeyError } from './keys/key-ring.js';
@@ -273,12 +275,8 @@ function requestBodies(settings: GatewaySettings, lineBytes: number): RequestBod
   );
 }
 
-async function makeApp(
-  settings: GatewaySettings,
-  logger: Logger,
-  { pool, broker, publisher, gate, record, ageWatch, ring }: Connections,
-): Promise<NestFastifyApplication> {
-  const bounds = {
+function publishBounds(settings: GatewaySettings): { eventsMax: number; eventBytesMax: number } {
+  return {
     // A request that can never fit into the queue is refused for its size, not for the moment.
     eventsMax: Math.min(
       PUBLISH_EVENTS_MAX,
@@ -286,15 +284,24 @@ async function makeApp(
     ),
     eventBytesMax: settings.SEKALI_EVENT_BYTES_MAX,
   };
+}
+
+function partsOf(
+  settings: GatewaySettings,
+  { pool, broker, publisher, gate, record, ageWatch }: Connections,
+): GatewayParts {
+  const bounds = publishBounds(settings);
   const limits = {
     topicsMax: settings.SEKALI_TOPICS_MAX,
     addedByKeyMax: settings.SEKALI_TOPICS_PER_KEY_MAX,
   };
   const topics = new TopicBounds(limits, async (topicsMax) => knownTopics(pool, topicsMax));
-  const module = GatewayModule.over({
+  const pages = new PageRoom();
+  return {
     publishing: new Publishing(publisher, record, bounds, topics),
     lines: new LinePublishing(publisher, record, bounds, topics),
-    events: new EventReader(pool, broker),
+    events: new EventReader(pool, broker, pages),
+    deadLetters: new DeadLetterReader(pool, pages),
     statistics: new Statistics(pool, broker, settings.SEKALI_STREAM, record.duplicates),
     ageWatch,
     readiness: new ReadinessCheck(pool, broker, {
@@ -303,7 +310,16 @@ async function makeApp(
       showErrors: isLocal(settings),
       subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
     }),
-  });
+  };
+}
+
+async function makeApp(
+  settings: GatewaySettings,
+  logger: Logger,
+  connections: Connections,
+): Promise<NestFastifyApplication> {
+  const { gate, ring } = connections;
+  const module = GatewayModule.over(partsOf(settings, connections));
   const adapter = new FastifyAdapter(serverOptions(settings));
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     logger: new NestLogger(logger),
@@ -314,7 +330,7 @@ async function makeApp(
   connectionBound(settings, logger).guard(server);
   forgiveStalls(server);
   meetExpectations(server);
-  requestBodies(settings, lineBytesMax(bounds)).serve(adapter.getInstance());
+  requestBodies(settings, lineBytesMax(publishBounds(settings))).serve(adapter.getInstance());
   gate.guard(adapter.getInstance());
   await protect(adapter.getInstance(), settings, ring, logger);
   app.useGlobalFilters(new ProblemFilter(logger));

@@ -16,6 +16,14 @@ export {
   type ApiKeyScope,
 } from './api-key.js';
 export { canonicalJson } from './canonical-json.js';
+export type {
+  DeadLetterActionView,
+  DeadLetterBulkResult,
+  DeadLetterDetail,
+  DeadLetterGroupView,
+  DeadLetterResult,
+  DeadLetterView,
+} from './dead-letter-views.js';
 export {
   EVENT_FIELDS,
   eventIdError,

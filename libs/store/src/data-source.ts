@@ -3,6 +3,7 @@ import type { DataSource } from 'typeorm';
 import { CONNECT_MS_MAX, connectionBounds, LOCK_MS_MAX, type PostgresAddress } from '#postgres';
 import { ApiKeys1732320000000 } from './migrations/1732320000000-api-keys.js';
 import { DayIndexes1732460400000 } from './migrations/1732460400000-day-indexes.js';
+import { DeadLetterActions1732540000000 } from './migrations/1732540000000-dead-letter-actions.js';
 import { DuplicateFirst1732460500000 } from './migrations/1732460500000-duplicate-first.js';
 import { InboxNames1732453200000 } from './migrations/1732453200000-inbox-names.js';
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
@@ -24,6 +25,7 @@ export const migrations = [
   DuplicateFirst1732460500000,
   KeyDefaults1732530010000,
   MessageIdSecret1732536000000,
+  DeadLetterActions1732540000000,
 ];
 
 /**

@@ -33,6 +33,11 @@ const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   consumer_start: { worker: change, reader: read, recovery: read },
   counter,
   dead_letter: decision,
+  dead_letter_action: {
+    gateway: `${write} UPDATE(replay_seq,replayed_at)`,
+    reader: read,
+    recovery: read,
+  },
   duplicate,
   event: decision,
   event_default: { reader: read },

@@ -47,6 +47,12 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   consumer_start: { worker: ['SELECT', 'INSERT', 'UPDATE'], reader: READ, recovery: READ },
   counter: { gateway: READ, worker: ['SELECT', 'INSERT', 'UPDATE'], reader: READ, recovery: READ },
   dead_letter: DECISION,
+  // A gateway begins an action, and later adds only where the brokers have the replay.
+  dead_letter_action: {
+    gateway: ['SELECT', 'INSERT', 'UPDATE (replay_seq)', 'UPDATE (replayed_at)'],
+    reader: READ,
+    recovery: READ,
+  },
   duplicate: {
     ...DECISION,
     worker: ['SELECT', 'INSERT', 'UPDATE (stream_id)', 'UPDATE (first_stream_id)'],

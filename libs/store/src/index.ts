@@ -15,6 +15,24 @@ export { beginConsumer, consumerStart, noteConsumerStart } from './consumer-star
 export { createDataSource } from './data-source.js';
 export { setForeignAside } from './foreign-rows.js';
 export { indexClosedDays } from './day-indexes.js';
+export { DEAD_LETTER_STATES, type DeadLetterEntry, type DeadLetterState } from './dead-letter.js';
+export {
+  beginReplays,
+  dropDeadLetters,
+  noteReplayed,
+  type Actor,
+  type ReplayTarget,
+} from './dead-letter-actions.js';
+export {
+  deadLetterGroups,
+  deadLetterPage,
+  type DeadLetterFilter,
+  type DeadLetterGroup,
+  type DeadLetterPosition,
+} from './dead-letter-page.js';
+export { findDeadLetter, type DeadLetterAction, type FoundDeadLetter } from './dead-letter-queries.js';
+export { deadLetterId, readDeadLetterId, type DeadLetterReference } from './dead-letter-reference.js';
+export { REPLAY_HEADER } from './dead-letter-statements.js';
 export { EncodingError, refuseOtherEncoding } from './encoding.js';
 export { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
 export { pageBytes } from './event-page-statements.js';

@@ -20,13 +20,16 @@ export class TooManyTopicsError extends Error {
   override readonly name = 'TooManyTopicsError';
 }
 
-// Keys outlive payloads, so every topic that has events has keys. Each topic costs one index lookup.
-const TOPICS_BELOW = `
+/** Keys outlive payloads, so every topic that has events has keys. */
+const KEYS = 'sekali.event_key';
+
+/** Each topic costs one index lookup. The table needs an index that begins with the topic. */
+const topicsBelow = (table: string): string => `
 WITH RECURSIVE below (topic, until) AS (
-  SELECT (SELECT topic FROM sekali.event_key WHERE topic > since AND topic < until ORDER BY topic LIMIT 1), until
+  SELECT (SELECT topic FROM ${table} WHERE topic > since AND topic < until ORDER BY topic LIMIT 1), until
   FROM unnest($1::text[], $2::text[]) AS asked (since, until)
   UNION ALL
-  SELECT (SELECT topic FROM sekali.event_key WHERE topic > below.topic AND topic < below.until ORDER BY topic LIMIT 1), until
+  SELECT (SELECT topic FROM ${table} WHERE topic > below.topic AND topic < below.until ORDER BY topic LIMIT 1), until
   FROM below WHERE below.topic IS NOT NULL
 )
 SELECT DISTINCT topic FROM below WHERE topic IS NOT NULL LIMIT $3`;
@@ -51,13 +54,18 @@ SELECT least(
  * Returns the topics that patterns name. The database has those below a prefix.
  *
  * @param patterns topics, and prefixes that end in `.>`
+ * @param table the table with the topics, if they are not those of the stored events
  * @throws TooManyTopicsError when there are more than `TOPICS_BELOW_MAX` below the prefixes
  */
-export async function topicsOf(database: Queryable, patterns: readonly string[]): Promise<string[]> {
+export async function topicsOf(
+  database: Queryable,
+  patterns: readonly string[],
+  table = KEYS,
+): Promise<string[]> {
   const topics = new Set(patterns.filter((pattern) => !pattern.endsWith(BELOW)));
   const prefixes = patterns.filter((pattern) => pattern.endsWith(BELOW)).map((text) => text.slice(0, -1));
   if (prefixes.length > 0) {
-    const { rows } = await database.query<{ topic: string }>(TOPICS_BELOW, [
+    const { rows } = await database.query<{ topic: string }>(topicsBelow(table), [
       prefixes,
       // The slash is the character after the dot, so every text with the prefix is before it.
       prefixes.map((prefix) => `${prefix.slice(0, -1)}/`),

@@ -13,19 +13,12 @@ import {
 import type { BrokerLink } from '../broker-link.js';
 import { databaseAnswer } from '../database-answer.js';
 import { requireTopic, type Access } from '../keys/access.js';
-import { problem, ProblemError, type AnswerHeaders } from '../problems/problem-error.js';
+import { problem, ProblemError } from '../problems/problem-error.js';
+import type { Answer } from '../text-answer.js';
 import { writeCursor } from './event-cursor.js';
 import { nextLink, readEventQuery, type EventQuery } from './event-query.js';
 import { eventArrayText, eventViewText, type EventIdentity } from './event-text.js';
 import { PageRoom, type PageShare } from './page-room.js';
-
-/** JSON text with its headers. */
-export interface Answer {
-  readonly text: string;
-  readonly headers: AnswerHeaders;
-  /** Releases the room of the text. Call it when the text was sent, or the client no longer waits for it. */
-  readonly release?: () => void;
-}
 
 /** The reader of a page, and how the request reached us. */
 export interface PageReader {

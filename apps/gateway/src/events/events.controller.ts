@@ -4,12 +4,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { accessOf, type RouteAccess } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import { originOf } from '../request-origin.js';
-import { EventReader, type Answer } from './event-reader.js';
+import { queryString, sendText } from '../text-answer.js';
+import { EventReader } from './event-reader.js';
 import { identityInQuery, identityOf } from './event-text.js';
 
 const NEEDS_READ: RouteAccess = { scope: 'read' };
-/** How long a client may take to read one answer. Then the connection is cut, and its room is released. */
-const TAKEN_MS_MAX = 120_000;
 
 /** `GET /events`, `GET /events/{topic}/{event_id}` and `GET /events/{topic}?event_id=`. */
 @Controller('events')
@@ -20,14 +19,14 @@ export class EventsController {
   @RouteConfig(NEEDS_READ)
   async page(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const reader = { access: accessOf(request), address: request.ip, origin: originOf(request) };
-    await send(reply, await this.events.page(queryString(request.url), reader));
+    await sendText(reply, await this.events.page(queryString(request.url), reader));
   }
 
   // An event id may contain slashes, so the rest of the path is read from the original URL.
   @Get(':topic/*')
   @RouteConfig(NEEDS_READ)
   async one(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    await send(reply, await this.events.one(identityOf(request.url), accessOf(request)));
+    await sendText(reply, await this.events.one(identityOf(request.url), accessOf(request)));
   }
 
   @Get(':topic')
@@ -39,28 +38,6 @@ export class EventsController {
         'Ask for /events?topic=…, for /events/{topic}/{event_id}, or for /events/{topic}?event_id=….';
       throw new ProblemError(problem('unknown-event', 404, detail));
     }
-    await send(reply, await this.events.one(identity, accessOf(request)));
+    await sendText(reply, await this.events.one(identity, accessOf(request)));
   }
-}
-
-function queryString(url: string): string {
-  const start = url.indexOf('?');
-  return start === -1 ? '' : url.slice(start + 1);
-}
-
-async function send(reply: FastifyReply, { text, headers, release }: Answer): Promise<void> {
-  if (release !== undefined) whenTaken(reply, release);
-  await reply.headers(headers).header('content-type', 'application/json; charset=utf-8').send(text);
-}
-
-function whenTaken(reply: FastifyReply, release: () => void): void {
-  if (reply.raw.destroyed) {
-    release();
-    return;
-  }
-  const late = setTimeout(() => reply.raw.destroy(), TAKEN_MS_MAX);
-  reply.raw.once('close', () => {
-    clearTimeout(late);
-    release();
-  });
 }

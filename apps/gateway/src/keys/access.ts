@@ -7,11 +7,11 @@ import { problem, ProblemError } from '../problems/problem-error.js';
 export interface Access {
   /** `undefined` where keys are not required. */
   readonly keyId: string | undefined;
+  /** The name of the key, which is kept with what its holder does to dead letters. */
+  readonly keyName: string | undefined;
   readonly scopes: readonly ApiKeyScope[];
   /** Topics and prefixes, see `coversTopic`; `null` means all. */
   readonly topics: readonly string[] | null;
-  /** The name of the key, for people; `undefined` where keys are not required. */
-  readonly keyName?: string;
   /** What records of the key do not say themselves. */
   readonly defaults?: ApiKeyDefaults;
 }
@@ -29,7 +29,12 @@ declare module 'fastify' {
 }
 
 /** Full access, for every client where keys are not required. */
-export const OPEN_ACCESS: Access = { keyId: undefined, scopes: ['publish', 'read', 'admin'], topics: null };
+export const OPEN_ACCESS: Access = {
+  keyId: undefined,
+  keyName: undefined,
+  scopes: ['publish', 'read', 'admin'],
+  topics: null,
+};
 
 /** The access of a request that has passed the guard. It throws for any other, because an unguarded route is a bug. */
 export function accessOf(request: Pick<FastifyRequest, 'access'>): Access {

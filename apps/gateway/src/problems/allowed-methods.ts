@@ -4,6 +4,9 @@ const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]
   [/^\/publish$/, ['POST']],
   [/^\/events$/, ['GET', 'HEAD']],
   [/^\/events\/[^/]+(\/.+)?$/s, ['GET', 'HEAD']],
+  [/^\/dead-letters$/, ['GET', 'HEAD']],
+  [/^\/dead-letters\/(?:[^/]+\/)?(?:replay|drop)$/, ['POST']],
+  [/^\/dead-letters\/[^/]+$/, ['GET', 'HEAD']],
   [/^\/stats(\/topics)?$/, ['GET', 'HEAD']],
   [/^\/health(\/live|\/ready)?$/, ['GET', 'HEAD']],
 ];

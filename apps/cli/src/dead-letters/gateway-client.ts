@@ -1,0 +1,105 @@
+/**
+ * Requests about dead letters to a gateway.
+ *
+ * The commands use the gateway and not the database, as `sekali keys` does. What an operator does is kept under the
+ * name of the key, only the topics of the key are touched, and only a gateway publishes.
+ */
+import { readApiKey } from '#config';
+import { pause } from '#waiting';
+import { CommandError } from '../command-error.js';
+import {
+  authorization,
+  gatewayUrl,
+  isKeyRefusal,
+  keyError,
+  readRetryAfter,
+  unreachable,
+} from '../http-producer.js';
+import { findTarget, type TargetOptions } from '../target.js';
+
+/** An answer, and the path of the next page. */
+export interface ClientAnswer<T> {
+  readonly body: T;
+  readonly next: string | undefined;
+}
+
+/** Longer than the gateway's own budget for many replays. */
+const ANSWER_MS_MAX = 60_000;
+/** How often a request is sent while the gateway is busy, or a part of the system does not answer. */
+const TRIES_MAX = 5;
+const PAUSE_MS = 1_000;
+
+/** Talks to one gateway with one key. */
+export class GatewayClient {
+  private readonly gateway: string;
+  private readonly headers: Readonly<Record<string, string>>;
+
+  constructor(options: TargetOptions) {
+    const target = findTarget(options);
+    this.gateway = target.SEKALI_GATEWAY_URL;
+    this.headers = authorization(readApiKey(target));
+  }
+
+  /** Reads a page. Throws `CommandError`: 1 when the gateway refuses this request, 2 when it does not answer. */
+  async get<T>(path: string): Promise<ClientAnswer<T>> {
+    return this.request<T>(path, {});
+  }
+
+  /** Has something done. Repeating it is safe, as the gateway does nothing twice. Throws like `get`. */
+  async post<T>(path: string, body: string): Promise<T> {
+    const headers = { 'content-type': 'application/json' };
+    return (await this.request<T>(path, { method: 'POST', headers, body })).body;
+  }
+
+  private async request<T>(
+    path: string,
+    { headers, ...request }: { method?: string; headers?: Record<string, string>; body?: string },
+  ): Promise<ClientAnswer<T>> {
+    const [route = '', query = ''] = path.split('?');
+    const url = gatewayUrl(this.gateway, route);
+    url.search = query;
+    for (let tries = 1; ; tries++) {
+      const { response, text } = await this.fetched(url, {
+        ...request,
+        headers: { ...this.headers, ...headers },
+      });
+      if (response.ok) return { body: JSON.parse(text) as T, next: nextPath(response) };
+      const isPassing = response.status === 503 || response.status === 429;
+      if (!isPassing || tries === TRIES_MAX) throw refusal(url, response.status, text);
+      await pause(readRetryAfter(response.headers.get('retry-after')) ?? PAUSE_MS);
+    }
+  }
+
+  private async fetched(url: URL, request: RequestInit): Promise<{ response: Response; text: string }> {
+    try {
+      const response = await fetch(url, { ...request, signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+      return { response, text: await response.text() };
+    } catch (error) {
+      throw unreachable(this.gateway, error);
+    }
+  }
+}
+
+function nextPath(response: Response): string | undefined {
+  const link = /<([^>]+)>; rel="next"/.exec(response.headers.get('link') ?? '')?.[1];
+  if (link === undefined) return undefined;
+  const { pathname, search } = new URL(link, response.url);
+  // A proxy may serve the gateway below a path, which its own links do not have.
+  return `${pathname.slice(pathname.lastIndexOf('/dead-letters'))}${search}`;
+}
+
+function refusal(url: URL, status: number, text: string): CommandError {
+  const detail = detailOf(text);
+  if (isKeyRefusal(status)) return keyError(url, status, detail);
+  const isRefused = status === 404 || status === 409 || status === 422;
+  return new CommandError(detail ?? `${url.href} answered ${status}`, isRefused ? 1 : 2);
+}
+
+function detailOf(text: string): string | undefined {
+  try {
+    const { detail } = JSON.parse(text) as { detail?: unknown };
+    return typeof detail === 'string' ? detail : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,117 @@
+/** Reads one dead letter with its message and its history. */
+import type { Queryable } from '#postgres';
+import { deadLetterEntry, type DeadLetterEntry, type EntryRow } from './dead-letter.js';
+import type { DeadLetterReference } from './dead-letter-reference.js';
+import { historyStatement, oneStatement } from './dead-letter-statements.js';
+import { inboxNames, storeInboxTables } from './inbox-tables.js';
+
+/** What the consumer made of a replay. */
+export type ReplayFate = 'stored' | 'duplicate' | 'dead_letter' | 'in_flight';
+
+/** One action on a dead letter. Instants are ISO 8601 in UTC. */
+export interface DeadLetterAction {
+  readonly actionId: string;
+  readonly number: number;
+  readonly kind: 'replay' | 'drop';
+  readonly keyId: string | null;
+  /** The name of the key; null where keys are not required. */
+  readonly by: string | null;
+  readonly reason: string | null;
+  readonly at: string;
+  /** The event that is published again; null for a drop. */
+  readonly topic: string | null;
+  readonly eventId: string | null;
+  /** The body that is published; null for the message as it came. */
+  readonly body: Buffer | null;
+  readonly replaySeq: number | null;
+  readonly replayedAt: string | null;
+  /** Null for a drop, or until the brokers acknowledged the replay. */
+  readonly fate: ReplayFate | null;
+  /** Why the replay failed again. */
+  readonly failure: { readonly reason: string; readonly detail: string } | null;
+}
+
+/** A dead letter with its message and its history. */
+export interface FoundDeadLetter extends DeadLetterEntry {
+  /** Names and values as the message had them; empty without headers. */
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+  /** The first bytes of the body. */
+  readonly body: Buffer;
+  /** Oldest first. */
+  readonly history: readonly DeadLetterAction[];
+}
+
+type OneRow = EntryRow & { readonly headers: string | null; readonly body: Buffer };
+
+interface HistoryRow {
+  readonly action_id: string;
+  readonly number: number;
+  readonly kind: 'replay' | 'drop';
+  readonly key_id: string | null;
+  readonly key_name: string | null;
+  readonly reason: string | null;
+  readonly topic: string | null;
+  readonly event_id: string | null;
+  readonly body: Buffer | null;
+  readonly acted_at: string;
+  readonly replay_seq: number | null;
+  readonly replayed_at: string | null;
+  readonly fate: ReplayFate | null;
+  readonly failed_reason: string | null;
+  readonly failed_detail: string | null;
+}
+
+/**
+ * Finds a dead letter by its reference.
+ *
+ * @param bodyBytesMax bytes of the body that are read, at most
+ * @returns `undefined` when there is none, or no such consumer
+ */
+export async function findDeadLetter(
+  database: Queryable,
+  { consumer, seq, publishedMs }: DeadLetterReference,
+  bodyBytesMax: number,
+): Promise<FoundDeadLetter | undefined> {
+  if (!(await inboxNames(database)).includes(consumer)) return undefined;
+  const tables = storeInboxTables(consumer);
+  const published = new Date(publishedMs).toISOString();
+  const { rows } = await database.query<OneRow>(oneStatement(tables), [
+    seq,
+    published,
+    bodyBytesMax,
+    consumer,
+  ]);
+  const row = rows[0];
+  if (row === undefined) return undefined;
+  const { rows: history } = await database.query<HistoryRow>(historyStatement(tables), [
+    consumer,
+    seq,
+    published,
+  ]);
+  return {
+    ...deadLetterEntry(consumer, row),
+    headers: row.headers === null ? {} : (JSON.parse(row.headers) as Record<string, string[]>),
+    body: row.body,
+    history: history.map(actionOf),
+  };
+}
+
+function actionOf(row: HistoryRow): DeadLetterAction {
+  return {
+    actionId: row.action_id,
+    number: row.number,
+    kind: row.kind,
+    keyId: row.key_id,
+    by: row.key_name,
+    reason: row.reason,
+    at: row.acted_at,
+    topic: row.topic,
+    eventId: row.event_id,
+    body: row.body,
+    replaySeq: row.replay_seq,
+    replayedAt: row.replayed_at,
+    fate: row.fate,
+    failure:
+      row.failed_reason === null ? null : { reason: row.failed_reason, detail: row.failed_detail ?? '' },
+  };
+}
