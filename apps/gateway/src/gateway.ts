@@ -17,6 +17,7 @@ import { GatewayModule } from './gateway.module.js';
 import { ReadinessCheck } from './health/readiness.js';
 import { doorOf, isLocal } from './keys/door.js';
 import { KeyRing, type NoKeyError } from './keys/key-ring.js';
+import { GatewayProgram } from './metrics/gateway-program.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { type EventPublisher, Publishing } from './publish/publishing.js';
 import { JsonBodies } from './publish/json-body.js';
@@ -63,6 +64,7 @@ export class Gateway {
     private readonly keys: Keys | undefined,
     private readonly record: PublishRecord,
     private readonly ageWatch: AgeWatch,
+    private readonly metrics: GatewayProgram,
     private readonly logger: Logger,
   ) {}
 
@@ -89,6 +91,7 @@ export class Gateway {
       requestsMax: settings.SEKALI_HTTP_CONNECTIONS_MAX,
       perClientMax: perClientMax(settings),
     });
+    const metrics = new GatewayProgram(settings, pool);
     const broker = new BrokerLink(brokerOptions(settings, pool, logger));
     const record = new PublishRecord(pool, settings.SEKALI_STREAM, logger);
     const ageWatch = new AgeWatch(broker, logger);
@@ -96,21 +99,24 @@ export class Gateway {
       pool,
       broker,
       ageWatch,
-      publisher: change(broker),
+      publisher: metrics.publisher(change(broker)),
+      metrics,
       gate,
       record,
       ring: keys?.ring,
     });
     try {
+      await metrics.serve({ database: pool, broker, duplicates: record.duplicates }, logger);
       await app.listen(settings.SEKALI_HTTP_PORT, settings.SEKALI_HTTP_HOST);
     } catch (error) {
+      metrics.close();
       await Promise.all([pool.end(), keys?.close()]);
       throw error;
     }
     void connectBrokers(broker, logger);
     ageWatch.start();
     const url = await app.getUrl();
-    return new Gateway(url, app, gate, broker, pool, keys, record, ageWatch, logger);
+    return new Gateway(url, app, gate, broker, pool, keys, record, ageWatch, metrics, logger);
   }
 
   /**
@@ -131,6 +137,7 @@ export class Gateway {
     const server = this.app.getHttpServer();
     server.close();
     this.ageWatch.stop();
+    this.metrics.close();
     this.broker.stopPublishing(PUBLISH_MS_LEFT_MAX);
     await this.step('answering', ANSWERS_MS_MAX, answered);
     await this.step('writing counts', COUNTS_MS_MAX, this.record.flush());
@@ -228,13 +235,18 @@ function brokerOptions(
   };
 }
 
-function connectionBound(settings: GatewaySettings, logger: Logger): ConnectionBound {
+function connectionBound(
+  settings: GatewaySettings,
+  metrics: GatewayProgram,
+  logger: Logger,
+): ConnectionBound {
   return new ConnectionBound({
     connectionsMax: settings.SEKALI_HTTP_CONNECTIONS_MAX,
     perClientMax: perClientMax(settings),
     isShared: addressTest(settings.SEKALI_HTTP_TRUST_PROXY),
     isPlain: settings.SEKALI_HTTP_TLS_CERT_FILE === undefined,
     onRefused: (count) => {
+      metrics.refusedConnections(count);
       logger.warn({ count }, 'connections were refused: a bound of SEKALI_HTTP_CONNECTIONS_… is reached');
     },
   });
@@ -252,13 +264,14 @@ interface Connections {
   readonly gate: RequestGate;
   readonly record: PublishRecord;
   readonly ageWatch: AgeWatch;
+  readonly metrics: GatewayProgram;
   readonly ring: KeyRing | undefined;
 }
 
 async function makeApp(
   settings: GatewaySettings,
   logger: Logger,
-  { pool, broker, publisher, gate, record, ageWatch, ring }: Connections,
+  { pool, broker, publisher, gate, record, ageWatch, metrics, ring }: Connections,
 ): Promise<NestFastifyApplication> {
   const bounds = {
     // A request that can never fit into the queue is refused for its size, not for the moment.
@@ -292,7 +305,7 @@ async function makeApp(
     abortOnError: false,
   });
   const server = app.getHttpServer();
-  connectionBound(settings, logger).guard(server);
+  connectionBound(settings, metrics, logger).guard(server);
   forgiveStalls(server);
   meetExpectations(server);
   const bodies = new JsonBodies(
@@ -301,6 +314,7 @@ async function makeApp(
     (request) => request.access?.keyId ?? clientOf(request.ip),
   );
   bodies.serve(adapter.getInstance());
+  metrics.requests(adapter.getInstance());
   gate.guard(adapter.getInstance());
   await protect(adapter.getInstance(), settings, ring, logger);
   app.useGlobalFilters(new ProblemFilter(logger));
