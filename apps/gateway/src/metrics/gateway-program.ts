@@ -1,6 +1,7 @@
 /** The metrics of a gateway and of the system, and the port where both are served. */
 import type { FastifyInstance } from 'fastify';
 import type { Pool } from 'pg';
+import type { UnavailableReason } from '#broker';
 import type { GatewaySettings } from '#config';
 import type { Logger } from '#observability';
 import {
@@ -15,6 +16,15 @@ import type { EventPublisher } from '../publish/publishing.js';
 import { refusalOf } from './refusal.js';
 import { readSystem, type SystemReaderParts } from './system-reader.js';
 
+const REASONS: readonly UnavailableReason[] = [
+  'busy',
+  'stream_full',
+  'no_answer',
+  'too_large',
+  'refused',
+  'stopping',
+];
+
 /** Measures a gateway. Without a port, nothing is measured. */
 export class GatewayProgram {
   private readonly measured:
@@ -27,7 +37,7 @@ export class GatewayProgram {
   ) {
     if (settings.SEKALI_METRICS_PORT === undefined) return;
     const metrics = new ProgramMetrics('gateway');
-    this.measured = { metrics, gateway: new GatewayMetrics(metrics) };
+    this.measured = { metrics, gateway: new GatewayMetrics(metrics, REASONS) };
     measurePool(metrics, pool);
   }
 

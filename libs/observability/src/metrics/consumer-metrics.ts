@@ -104,7 +104,7 @@ export class ConsumerMetrics {
     });
     this.incidents = new Counter({
       name: 'sekali_consumer_incidents_total',
-      help: 'What interrupted a consumer, such as outage-began, session-lost or failed',
+      help: 'What a consumer reports apart from batches and dead letters, such as session-lost or outage-began',
       labelNames: ['consumer', 'event'],
       registers,
     });

@@ -41,6 +41,16 @@ export class ConsumerProgram {
     return this.measured?.consumers.of(consumer);
   }
 
+  /** Measures the health of the consumers at each scrape. `serve` does it, too. */
+  watch(health: () => Health): void {
+    this.measured?.consumers.watch(health);
+  }
+
+  /** Returns what a scrape gets; an empty text where nothing is measured. */
+  async text(): Promise<string> {
+    return this.measured?.metrics.text() ?? '';
+  }
+
   /**
    * Starts to serve. It is called before the consumers pull, so that a program that waits for a broker answers too.
    *
@@ -50,8 +60,8 @@ export class ConsumerProgram {
   async serve(health: () => Health, logger: Logger): Promise<void> {
     const { host, port } = this.options;
     if (this.measured === undefined || port === undefined) return;
-    const { metrics, consumers } = this.measured;
-    consumers.watch(health);
+    const { metrics } = this.measured;
+    this.watch(health);
     this.endpoint = await listenForMetrics({ host, port, metrics, health: () => consumersHealth(health()) });
     logger.info({ url: this.endpoint.url }, 'metrics are served');
   }

@@ -41,7 +41,8 @@ export class GatewayMetrics {
   private readonly duration: Tally;
   private readonly size: Tally;
 
-  constructor({ registry }: ProgramMetrics) {
+  /** @param reasons for which brokers may not take an event; each has a series from the start */
+  constructor({ registry }: ProgramMetrics, reasons: readonly string[]) {
     const registers = [registry];
     this.topics = topicCounts(registry);
     this.answers = answerTallies(registry);
@@ -51,6 +52,7 @@ export class GatewayMetrics {
       labelNames: ['reason'],
       registers,
     });
+    for (const reason of reasons) counterAtZero(this.unavailable.labels(reason));
     const refusals = new Counter({
       name: 'sekali_refusals_total',
       help: 'Requests and connections that were refused, by the cause',
