@@ -10,8 +10,14 @@ export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/apps', '<rootDir>/deploy', '<rootDir>/libs'],
   testMatch: ['**/*.spec.ts'],
-  // The test of Compose needs Docker, so `npm run test:compose` runs it.
-  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/deploy/compose\\.e2e\\.spec\\.ts$', SLOW],
+  // The test of Compose needs Docker, and that of the monitoring needs Prometheus: `npm run test:compose` and
+  // `npm run test:monitoring` run them.
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    '<rootDir>/deploy/compose\\.e2e\\.spec\\.ts$',
+    '<rootDir>/deploy/monitoring/prometheus\\.e2e\\.spec\\.ts$',
+    SLOW,
+  ],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^#(contracts|config|observability|waiting|postgres|broker|store|idempotent-consumer|local-cluster|testing)$':

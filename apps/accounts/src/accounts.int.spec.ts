@@ -15,7 +15,7 @@ import { createTestSystem, type TestSystem, untilSettled, waitFor } from '#testi
 import { AccountsModule } from './accounts.module.js';
 import { Balances, BALANCES, type Payment } from './balances.js';
 import { prepareConsumer, prepareDatabase, ROLE } from './preparation.js';
-import { createTransport, TRANSACTION_MS_MAX } from './transport.js';
+import { accountsMetrics, createTransport, TRANSACTION_MS_MAX } from './transport.js';
 
 const PASSWORD = 'of-a-test';
 const PERMISSION_DENIED = '42501';
@@ -45,7 +45,13 @@ beforeAll(async () => {
     transactionMsMax: TRANSACTION_MS_MAX,
   });
   app = await NestFactory.createMicroservice<MicroserviceOptions>(AccountsModule, {
-    strategy: createTransport(settings, system.connection, pool, createLogger('test', 'silent')),
+    strategy: createTransport(
+      settings,
+      system.connection,
+      pool,
+      createLogger('test', 'silent'),
+      accountsMetrics(settings, pool),
+    ),
     logger: false,
   });
   app.useGlobalFilters(new ErrorPassage());

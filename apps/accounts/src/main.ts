@@ -13,7 +13,7 @@ import { createLogger, endWhenHung, endWhenStuck, giveLifeSigns, NestLogger, Shu
 import { createPool } from '#postgres';
 import { AccountsModule } from './accounts.module.js';
 import { endWith } from './ending.js';
-import { createTransport, TRANSACTION_MS_MAX } from './transport.js';
+import { accountsMetrics, createTransport, TRANSACTION_MS_MAX } from './transport.js';
 
 async function main(): Promise<void> {
   const settings = readAccountsSettings();
@@ -26,7 +26,9 @@ async function main(): Promise<void> {
     transactionMsMax: TRANSACTION_MS_MAX,
   });
   const connection = await connectBroker(brokerAddress(settings, 'accounts'), { waitForFirst: true });
-  const strategy = createTransport(settings, connection, pool, logger);
+  const metrics = accountsMetrics(settings, pool);
+  const strategy = createTransport(settings, connection, pool, logger, metrics);
+  await metrics.serve(() => strategy.health(), logger);
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(AccountsModule, {
     strategy,
     logger: new NestLogger(logger),
@@ -35,6 +37,7 @@ async function main(): Promise<void> {
   const stopChecks = endWhenStuck(strategy, logger);
   shutdown.setSteps(async () => {
     stopChecks();
+    metrics.close();
     await app.close();
     await connection.close();
     await pool.end();

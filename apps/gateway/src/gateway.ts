@@ -19,6 +19,7 @@ import { GatewayModule, type GatewayParts } from './gateway.module.js';
 import { ReadinessCheck } from './health/readiness.js';
 import { doorOf, isLocal } from './keys/door.js';
 import { KeyRing, type NoKeyError } from './keys/key-ring.js';
+import { GatewayProgram } from './metrics/gateway-program.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { type EventPublisher, Publishing } from './publish/publishing.js';
 import { DigestSecret } from './publish/digest-secret.js';
@@ -69,6 +70,7 @@ export class Gateway {
     private readonly digestSecret: DigestSecret,
     private readonly record: PublishRecord,
     private readonly ageWatch: AgeWatch,
+    private readonly metrics: GatewayProgram,
     private readonly logger: Logger,
   ) {}
 
@@ -95,6 +97,7 @@ export class Gateway {
       requestsMax: settings.SEKALI_HTTP_CONNECTIONS_MAX,
       perClientMax: perClientMax(settings),
     });
+    const metrics = new GatewayProgram(settings, pool);
     const digestSecret = new DigestSecret(() => messageIdSecret(pool));
     const broker = new BrokerLink(brokerOptions(settings, pool, digestSecret, logger));
     const record = new PublishRecord(pool, settings.SEKALI_STREAM, logger);
@@ -103,14 +106,17 @@ export class Gateway {
       pool,
       broker,
       ageWatch,
-      publisher: change(broker),
+      publisher: metrics.publisher(change(broker)),
+      metrics,
       gate,
       record,
       ring: keys?.ring,
     });
     try {
+      await metrics.serve({ database: pool, broker, duplicates: record.duplicates }, logger);
       await app.listen(settings.SEKALI_HTTP_PORT, settings.SEKALI_HTTP_HOST);
     } catch (error) {
+      metrics.close();
       await Promise.all([pool.end(), keys?.close()]);
       throw error;
     }
@@ -118,7 +124,7 @@ export class Gateway {
     void digestSecret.open().then(() => connectBrokers(broker, logger));
     ageWatch.start();
     const url = await app.getUrl();
-    return new Gateway(url, app, gate, broker, pool, keys, digestSecret, record, ageWatch, logger);
+    return new Gateway(url, app, gate, broker, pool, keys, digestSecret, record, ageWatch, metrics, logger);
   }
 
   /**
@@ -140,6 +146,7 @@ export class Gateway {
     server.close();
     this.ageWatch.stop();
     this.digestSecret.close();
+    this.metrics.close();
     this.broker.stopPublishing(PUBLISH_MS_LEFT_MAX);
     await this.step('answering', ANSWERS_MS_MAX, answered);
     await this.step('writing counts', COUNTS_MS_MAX, this.record.flush());
@@ -239,13 +246,18 @@ function brokerOptions(
   };
 }
 
-function connectionBound(settings: GatewaySettings, logger: Logger): ConnectionBound {
+function connectionBound(
+  settings: GatewaySettings,
+  metrics: GatewayProgram,
+  logger: Logger,
+): ConnectionBound {
   return new ConnectionBound({
     connectionsMax: settings.SEKALI_HTTP_CONNECTIONS_MAX,
     perClientMax: perClientMax(settings),
     isShared: addressTest(settings.SEKALI_HTTP_TRUST_PROXY),
     isPlain: settings.SEKALI_HTTP_TLS_CERT_FILE === undefined,
     onRefused: (count) => {
+      metrics.refusedConnections(count);
       logger.warn({ count }, 'connections were refused: a bound of SEKALI_HTTP_CONNECTIONS_… is reached');
     },
   });
@@ -263,6 +275,7 @@ interface Connections {
   readonly gate: RequestGate;
   readonly record: PublishRecord;
   readonly ageWatch: AgeWatch;
+  readonly metrics: GatewayProgram;
   readonly ring: KeyRing | undefined;
 }
 
@@ -318,7 +331,7 @@ async function makeApp(
   logger: Logger,
   connections: Connections,
 ): Promise<NestFastifyApplication> {
-  const { gate, ring } = connections;
+  const { gate, metrics, ring } = connections;
   const module = GatewayModule.over(partsOf(settings, connections));
   const adapter = new FastifyAdapter(serverOptions(settings));
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
@@ -327,10 +340,11 @@ async function makeApp(
     abortOnError: false,
   });
   const server = app.getHttpServer();
-  connectionBound(settings, logger).guard(server);
+  connectionBound(settings, metrics, logger).guard(server);
   forgiveStalls(server);
   meetExpectations(server);
   requestBodies(settings, lineBytesMax(publishBounds(settings))).serve(adapter.getInstance());
+  metrics.requests(adapter.getInstance());
   gate.guard(adapter.getInstance());
   await protect(adapter.getInstance(), settings, ring, logger);
   app.useGlobalFilters(new ProblemFilter(logger));

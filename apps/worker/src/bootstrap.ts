@@ -24,6 +24,7 @@ import { createPool } from '#postgres';
 import { keepDaysIndexed } from './day-index-keeper.js';
 import { keepPartitionsAhead } from './partition-keeper.js';
 import { transportOptions, type WorkerTransport } from './transport-options.js';
+import { measured, workerMetrics } from './worker-metrics.js';
 
 /** Changes the transport before it starts. Tests and the judge use it to take a protection out. */
 export type TransportChange = (options: WorkerTransport, connection: NatsConnection) => WorkerTransport;
@@ -47,6 +48,7 @@ export async function runWorker(
     connectionsMax: connectionsOf(module, settings.SEKALI_BATCHES_IN_FLIGHT),
     transactionMsMax: settings.SEKALI_TRANSACTION_MS_MAX,
   });
+  const metrics = workerMetrics(settings, pool);
   logger.info('connecting to the brokers');
   const movable = await MovableConnection.open(brokerAddress(settings, 'worker'), { waitForFirst: true });
   const { connection } = movable;
@@ -55,7 +57,8 @@ export async function runWorker(
     moveTo: (broker: string, signal: AbortSignal) => movable.moveTo(broker, signal),
     watch: watchOf(movable, logger),
   };
-  const strategy = new PullConsumerStrategy(change(options, connection));
+  const strategy = new PullConsumerStrategy(measured(change(options, connection), metrics));
+  await metrics.serve(() => strategy.health(), logger);
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, {
     strategy,
     logger: new NestLogger(logger),
@@ -67,6 +70,7 @@ export async function runWorker(
   const stopChecks = endWhenStuck(strategy, logger);
   shutdown.setSteps(async () => {
     stopChecks();
+    metrics.close();
     partitions.stop();
     indexes.stop();
     await app.close();

@@ -13,6 +13,7 @@ import {
   connectionFields,
   gatewayFields,
   localClusterFields,
+  metricsFields,
   setupFields,
   streamFields,
   workerFields,
@@ -32,7 +33,7 @@ export class SettingsError extends Error {
 
 const setupSchema = z.object({ ...connectionFields, ...streamFields, ...setupFields });
 const gatewaySchema = z
-  .object({ ...connectionFields, ...gatewayFields })
+  .object({ ...connectionFields, ...metricsFields, ...gatewayFields })
   .refine((s) => (s.SEKALI_HTTP_TLS_CERT_FILE === undefined) === (s.SEKALI_HTTP_TLS_KEY_FILE === undefined), {
     path: ['SEKALI_HTTP_TLS_CERT_FILE'],
     message: 'and SEKALI_HTTP_TLS_KEY_FILE go together: set both or none',
@@ -52,7 +53,7 @@ const gatewaySchema = z
     },
   );
 const workerSchema = z
-  .object({ ...connectionFields, ...streamFields, ...workerFields })
+  .object({ ...connectionFields, ...metricsFields, ...streamFields, ...workerFields })
   .refine((s) => s.SEKALI_PREFETCH >= s.SEKALI_BATCH_SIZE, {
     path: ['SEKALI_PREFETCH'],
     message: 'must be at least SEKALI_BATCH_SIZE, or no batch is ever full',
@@ -63,7 +64,7 @@ const workerSchema = z
     message: 'must be at least SEKALI_PREFETCH, or the prefetch is never reached',
     when: eachIsRight('SEKALI_ACK_PENDING_MAX', 'SEKALI_PREFETCH'),
   });
-const accountsSchema = z.object({ ...connectionFields, ...accountsFields });
+const accountsSchema = z.object({ ...connectionFields, ...metricsFields, ...accountsFields });
 const clientSchema = z.object({ ...connectionFields, ...clientFields });
 const localClusterSchema = z.object(localClusterFields);
 

@@ -22,6 +22,7 @@ export {
   connectionFields,
   gatewayFields,
   localClusterFields,
+  metricsFields,
   setupFields,
   streamFields,
   workerFields,

@@ -113,6 +113,20 @@ export const connectionFields = {
     .describe('Least important level that is logged'),
 };
 
+/** Where programs that run for long serve their metrics. */
+export const metricsFields = {
+  SEKALI_METRICS_HOST: text('127.0.0.1').describe('Address on which `/metrics` is served'),
+  SEKALI_METRICS_PORT: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .optional()
+    .describe(
+      'Port on which `/metrics`, and the health of a program of consumers, is served; 0 takes a free one. None when left out',
+    ),
+};
+
 /** The definition of the stream and the consumer, for `setup`. */
 export const streamFields = {
   SEKALI_STREAM_REPLICAS: integer(1, 5, 3).describe('Brokers that hold each message'),

@@ -10,6 +10,7 @@ import {
   connectionFields,
   gatewayFields,
   localClusterFields,
+  metricsFields,
   setupFields,
   streamFields,
   workerFields,
@@ -28,6 +29,7 @@ const OTHERS = [
 
 const GROUPS = [
   connectionFields,
+  metricsFields,
   streamFields,
   setupFields,
   gatewayFields,

@@ -6,7 +6,9 @@ import type { Pool } from 'pg';
 import { createPool } from '#postgres';
 import { createRoles, createTestSystem, type TestSystem } from '#testing';
 import { grantRights, ROLES, TABLES, type Program } from './grants.js';
+import { databaseBytes } from './database-size.js';
 import { createInbox } from './inbox-tables.js';
+import { partitionsEndMs } from './partitions.js';
 
 const PROGRAMS = Object.keys(ROLES) as Program[];
 const STATEMENTS = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'ALTER', 'DROP'] as const;
@@ -74,6 +76,11 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(PROGRAMS.map((program) => pools[program].end()));
   await system.dispose();
+});
+
+it('the gateway reads what its metrics report of the database', async () => {
+  expect(await partitionsEndMs(pools.gateway)).toBeGreaterThan(Date.now());
+  expect(await databaseBytes(pools.gateway)).toBeGreaterThan(1_000_000);
 });
 
 /**

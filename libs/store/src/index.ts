@@ -12,6 +12,7 @@ export { unsettledPromises, type PromisedEvent, type PromisesFound } from './aud
 export { missingTables, withAuditSnapshot } from './audit-snapshot.js';
 export { BrokerDuplicates, type BrokerDuplicatesOptions } from './broker-duplicates.js';
 export { beginConsumer, consumerStart, noteConsumerStart } from './consumer-start.js';
+export { databaseBytes } from './database-size.js';
 export { createDataSource } from './data-source.js';
 export { setForeignAside } from './foreign-rows.js';
 export { indexClosedDays } from './day-indexes.js';
@@ -51,7 +52,7 @@ export { runMigrations } from './migration-run.js';
 export { knownIdentity, streamNames } from './known-streams.js';
 export { countTopics, knownTopics, topicsKnownAmong } from './known-topics.js';
 export { SEKALI_LEDGER } from './ledger.js';
-export { ensurePartitions } from './partitions.js';
+export { ensurePartitions, partitionsEndMs } from './partitions.js';
 export { areStored, givenUpAmong, givenUpFrom, type DeadLetterName } from './published-events.js';
 export type { Queryable } from '#postgres';
 export { PromiseMarks, type PromiseMarksOptions } from './promise-marks.js';

@@ -62,6 +62,12 @@ export async function ensurePartitions(pool: Pool, now = new Date()): Promise<st
   return created;
 }
 
+/** Returns where the newest partition ends, in milliseconds since 1970; `undefined` when there is none but the default. */
+export async function partitionsEndMs(database: Queryable): Promise<number | undefined> {
+  const ends = [...(await readPartitions(database)).values()].flatMap((span) => span?.untilMs ?? []);
+  return ends.length === 0 ? undefined : Math.max(...ends);
+}
+
 async function readPartitions(database: Queryable): Promise<Partitions> {
   const { rows } = await database.query<{ name: string; since_ms: number | null; until_ms: number | null }>(
     EXISTING,

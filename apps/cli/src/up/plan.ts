@@ -78,6 +78,15 @@ export function requestedPorts(options: UpOptions): RequestedPort[] {
   ];
 }
 
+/**
+ * The port of the metrics of one program. Each program takes the next one, gateways first.
+ *
+ * @param first the setting of the whole system; programs that choose a free port all have 0
+ */
+export function metricsPort(first: string | undefined, index: number): string | undefined {
+  return first === undefined || Number(first) === 0 ? first : String(Number(first) + index);
+}
+
 function consecutive(first: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => first + index);
 }

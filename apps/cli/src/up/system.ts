@@ -18,7 +18,7 @@ import {
 } from '#local-cluster';
 import { PROGRAM_ENVIRONMENT, WORKER_HEAP_ARGUMENTS } from '#observability';
 import { Application, runToEnd } from './application.js';
-import type { PortPlan } from './plan.js';
+import { metricsPort, type PortPlan } from './plan.js';
 import type { ReadyReport, Reporter } from './reporter.js';
 import { Supervisor } from './supervisor.js';
 
@@ -199,11 +199,13 @@ export class LocalSystem {
 
   private application(kind: 'gateway' | 'worker', index: number, extra: NodeJS.ProcessEnv = {}): Application {
     const name = `${kind}-${index + 1}`;
+    const before = kind === 'gateway' ? 0 : this.options.ports.gateways.length;
+    const metrics = metricsPort(this.options.environment['SEKALI_METRICS_PORT'], before + index);
     const application = new Application({
       name,
       script: this.options.scripts[kind],
       ...(kind === 'worker' && { nodeArguments: WORKER_HEAP_ARGUMENTS }),
-      environment: { ...this.environment(), ...extra },
+      environment: { ...this.environment(), SEKALI_METRICS_PORT: metrics, ...extra },
       logFile: join(this.options.logDirectory, `${name}.log`),
     });
     this.record(application.process);

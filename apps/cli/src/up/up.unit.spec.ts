@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { lastWords, readReadyMessage } from './application.js';
-import { findClash, requestedPorts } from './plan.js';
+import { findClash, metricsPort, requestedPorts } from './plan.js';
 import { createReporter, type Reporter } from './reporter.js';
 import { type Component, nextDelayMs, Supervisor } from './supervisor.js';
 
@@ -22,6 +22,16 @@ describe('the wait before a restart', () => {
     for (let last: number | undefined, n = 0; n < 8; n += 1) waits.push((last = nextDelayMs(last, 100)));
     expect(waits).toEqual([250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
     expect(nextDelayMs(10_000, 30_000)).toBe(250);
+  });
+});
+
+describe('the port of metrics', () => {
+  it('is another one for each program, unless each chooses a free one or there are no metrics', () => {
+    const ports = (first: string | undefined): unknown[] =>
+      [0, 1, 2].map((index) => metricsPort(first, index));
+    expect(ports('9464')).toEqual(['9464', '9465', '9466']);
+    expect(ports('0')).toEqual(['0', '0', '0']);
+    expect(ports(undefined)).toEqual([undefined, undefined, undefined]);
   });
 });
 

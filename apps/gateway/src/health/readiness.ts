@@ -5,6 +5,7 @@ import type { BrokerLink } from '../broker-link.js';
 import type { ComponentState } from './component-state.js';
 import { ConsumerProgress, consumerState, streamState } from './drift.js';
 import { HistoryCheck, positionFault } from './history-check.js';
+import { lostReplicas } from './replicas.js';
 
 /** The parts, and whether none has failed. */
 export interface Readiness {
@@ -25,9 +26,6 @@ export interface Readiness {
 const PART_MS_MAX = 3_000;
 /** An election takes some seconds, so shorter failures prove nothing yet. */
 const PUBLISH_FAILING_MS_MAX = 3_000;
-
-/** Replicas answer their leader every second. */
-const SILENT_NS_MAX = 5e9;
 
 /** Further options of the check. */
 export interface ReadinessOptions {
@@ -126,16 +124,11 @@ const OK: ComponentState = { status: 'ok' };
 const degraded = (detail: string): ComponentState => ({ status: 'degraded', detail });
 const failed = (detail: string): ComponentState => ({ status: 'failed', detail });
 
-/** Replicas that the leader has lost, because the broker is gone or its JetStream is off. */
 function brokersOf(info: StreamInfo | undefined, showNames: boolean): ComponentState {
-  const replicas = info?.cluster?.replicas ?? [];
-  // For a replica that it has never heard from, a leader reports 0.
-  const lost = replicas.filter(
-    ({ offline, active, current }) => offline || active > SILENT_NS_MAX || (active === 0 && !current),
-  );
+  const lost = info === undefined ? [] : lostReplicas(info);
   if (info === undefined || lost.length === 0) return OK;
-  const count = replicas.length + 1;
-  const names = showNames ? `, not ${lost.map(({ name }) => name).join(', ')}` : '';
+  const count = (info.cluster?.replicas?.length ?? 0) + 1;
+  const names = showNames ? `, not ${lost.join(', ')}` : '';
   return degraded(`${count - lost.length} of the ${count} brokers that hold the stream answer${names}`);
 }
 

@@ -2,6 +2,7 @@ import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Problem } from '#contracts';
 import type { Logger } from '#observability';
+import { noteRefusal } from '../metrics/refusal.js';
 import { allowedMethods } from './allowed-methods.js';
 import { REQUEST_ID_HEADER } from '../request-identity.js';
 import { plainProblem, problem, ProblemError, type AnswerHeaders } from './problem-error.js';
@@ -48,6 +49,7 @@ export function sendProblem(
   url?: string,
 ): void {
   if (reply.sent) return;
+  noteRefusal(reply, body);
   const instance = url?.split('?', 1)[0];
   const { id } = reply.request;
   void reply

@@ -1,0 +1,73 @@
+import type { Logger } from '../logger.js';
+import { consumersHealth } from './consumer-health.js';
+import { type ConsumerMeter, ConsumerMetrics } from './consumer-metrics.js';
+import { listenForMetrics, type MetricsEndpoint } from './metrics-endpoint.js';
+import { measurePool, type MeasuredPool } from './pool-metrics.js';
+import { ProgramMetrics } from './program-metrics.js';
+
+/** A program of consumers, and where it serves its metrics. */
+export interface ConsumerProgramOptions {
+  /** Its name, such as `worker`. */
+  readonly program: string;
+  readonly host: string;
+  /** 0 takes a free port. Without one, nothing is measured or served. */
+  readonly port: number | undefined;
+  readonly pool: MeasuredPool;
+  /** The topic of a subject; `undefined` where it names none. */
+  readonly topicOf: (subject: string) => string | undefined;
+}
+
+type Health = Parameters<typeof consumersHealth>[0];
+
+/**
+ * The metrics and the health of a program of consumers.
+ *
+ *   created ─meter()─▶ consumers are measured ─serve()─▶ scraped ─close()─▶ over
+ */
+export class ConsumerProgram {
+  private readonly measured:
+    { readonly metrics: ProgramMetrics; readonly consumers: ConsumerMetrics } | undefined;
+  private endpoint: MetricsEndpoint | undefined;
+
+  constructor(private readonly options: ConsumerProgramOptions) {
+    if (options.port === undefined) return;
+    const metrics = new ProgramMetrics(options.program);
+    this.measured = { metrics, consumers: new ConsumerMetrics(metrics, options.topicOf) };
+    measurePool(metrics, options.pool);
+  }
+
+  /** Returns the meter of a consumer; `undefined` where nothing is measured. */
+  meter(consumer: string): ConsumerMeter | undefined {
+    return this.measured?.consumers.of(consumer);
+  }
+
+  /** Measures the health of the consumers at each scrape. `serve` does it, too. */
+  watch(health: () => Health): void {
+    this.measured?.consumers.watch(health);
+  }
+
+  /** Returns what a scrape gets; an empty text where nothing is measured. */
+  async text(): Promise<string> {
+    return this.measured?.metrics.text() ?? '';
+  }
+
+  /**
+   * Starts to serve. It is called before the consumers pull, so that a program that waits for a broker answers too.
+   *
+   * @param health returns the health of each consumer by its name
+   * @throws when the address cannot be taken
+   */
+  async serve(health: () => Health, logger: Logger): Promise<void> {
+    const { host, port } = this.options;
+    if (this.measured === undefined || port === undefined) return;
+    const { metrics } = this.measured;
+    this.watch(health);
+    this.endpoint = await listenForMetrics({ host, port, metrics, health: () => consumersHealth(health()) });
+    logger.info({ url: this.endpoint.url }, 'metrics are served');
+  }
+
+  /** Stops serving. */
+  close(): void {
+    this.endpoint?.close();
+  }
+}
