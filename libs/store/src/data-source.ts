@@ -4,6 +4,7 @@ import { CONNECT_MS_MAX, connectionBounds, LOCK_MS_MAX, type PostgresAddress } f
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
 import { ApiKeys1732320000000 } from './migrations/1732320000000-api-keys.js';
 import { InboxNames1732453200000 } from './migrations/1732453200000-inbox-names.js';
+import { KeyGenerations1732456800000 } from './migrations/1732456800000-key-generations.js';
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
 import { StreamIncarnations1732406400000 } from './migrations/1732406400000-stream-incarnations.js';
@@ -16,6 +17,7 @@ export const migrations = [
   Promises1732410000000,
   ProgramFunctions1732449600000,
   InboxNames1732453200000,
+  KeyGenerations1732456800000,
 ];
 
 /**

@@ -27,6 +27,7 @@ export {
 export { findConflicts, insertEvents, type NewEvent } from './event-store.js';
 export { grantRights, GrantsError, ROLES, type Program } from './grants.js';
 export { createInbox, STORE_INBOX, storeInboxTables } from './inbox-tables.js';
+export { changeKeyGeneration, youngestGeneration, type YoungestGeneration } from './key-generations.js';
 export { runMigrations } from './migration-run.js';
 export { knownIdentity, streamNames } from './known-streams.js';
 export { countTopics, knownTopics, topicsKnownAmong } from './known-topics.js';
