@@ -91,7 +91,8 @@ export const INBOX_MODELS = {
 } as const;
 
 /** Matches the names of tables in a further consumer's inbox. */
-export const INBOX_TABLE = /^([a-z][a-z0-9_]{0,30})_(key|key_generation|duplicate|dead_letter|attempt|counter)$/;
+export const INBOX_TABLE =
+  /^([a-z][a-z0-9_]{0,30})_(key|key_generation|duplicate|dead_letter|attempt|counter)$/;
 
 /** Matches the names of younger generations of keys. The first part is generation 0. */
 const KEY_GENERATION = /^([a-z][a-z0-9_]*_key)_g[1-9][0-9]{0,3}$/;
@@ -197,7 +198,8 @@ function rightsByTable(tables: readonly PresentTable[]): Map<string, Rights> {
   return new Map(
     tables.flatMap(({ name, is_partition }): [string, Rights][] => {
       const oldest = KEY_GENERATION.exec(name)?.[1] ?? name;
-      const rights = TABLES[oldest] ?? TABLES[modelOf(oldest, names) ?? ''] ?? (is_partition ? {} : undefined);
+      const rights =
+        TABLES[oldest] ?? TABLES[modelOf(oldest, names) ?? ''] ?? (is_partition ? {} : undefined);
       return rights === undefined ? [] : [[name, rights]];
     }),
   );

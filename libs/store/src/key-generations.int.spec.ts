@@ -81,7 +81,7 @@ describe('a change of generation', () => {
     ]);
   });
 
-  it('leaves a program of the version before at work until it happens, and then stops its inserts alone', async () => {
+  it('leaves a program of the version before alone until it happens, and then stops only its inserts', async () => {
     const before = `INSERT INTO sekali.${consumer}_key (topic, event_id, stream_id, seq, digest)
       SELECT 't', 'again', 1, 9, 0 WHERE false`;
     await insert(worker, 'a', 1);
@@ -93,7 +93,7 @@ describe('a change of generation', () => {
     expect(await idsIn(`${consumer}_key`)).toEqual(['a']);
   });
 
-  it('happens once, whoever else wants it, and not before there is a key', async () => {
+  it('happens once, though several processes want it, and not before there is a key', async () => {
     expect(await changeKeyGeneration(worker, consumer, 0)).toBeUndefined();
     await insert(worker, 'a', 1);
     const changes = await Promise.all([0, 0, 0].map(() => changeKeyGeneration(worker, consumer, 0)));
