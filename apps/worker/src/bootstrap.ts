@@ -21,6 +21,7 @@ import {
   Shutdown,
 } from '#observability';
 import { createPool } from '#postgres';
+import { keepGenerationsSmall } from './generation-keeper.js';
 import { keepPartitionsAhead } from './partition-keeper.js';
 import { transportOptions, type WorkerTransport } from './transport-options.js';
 
@@ -60,12 +61,15 @@ export async function runWorker(
     logger: new NestLogger(logger),
   });
   app.useGlobalFilters(new ErrorPassage());
-  const partitions = keepPartitionsAhead(pool, logger);
+  const keepers = [
+    keepPartitionsAhead(pool, logger),
+    keepGenerationsSmall(pool, logger, settings.SEKALI_KEY_GENERATION_BYTES),
+  ];
   const listening = app.listen();
   const stopChecks = endWhenStuck(strategy, logger);
   shutdown.setSteps(async () => {
     stopChecks();
-    partitions.stop();
+    for (const keeper of keepers) keeper.stop();
     await app.close();
     await connection.close();
     await pool.end();
