@@ -155,6 +155,16 @@ CREATE TABLE sekali.horizon (
 );
 COMMENT ON TABLE sekali.horizon IS 'Every sequence up to here is settled; only a starting point, so it may lag';
 
+CREATE TABLE sekali.key_generation (
+  number integer NOT NULL,
+  opened_at timestamp with time zone,
+  closed_at timestamp with time zone,
+  CONSTRAINT key_generation_number PRIMARY KEY (number)
+);
+COMMENT ON TABLE sekali.key_generation IS 'The tables of keys, from generation 0, event_key, to the youngest; empty before the first change';
+COMMENT ON COLUMN sekali.key_generation.opened_at IS 'Null for generation 0';
+COMMENT ON COLUMN sekali.key_generation.closed_at IS 'Null for the youngest generation, which takes the new keys';
+
 CREATE TABLE sekali.message_id_secret (
   single boolean NOT NULL DEFAULT true,
   secret text NOT NULL,
@@ -193,6 +203,48 @@ COMMENT ON TABLE sekali.stream IS 'Each incarnation of a stream: a sequence mean
 COMMENT ON COLUMN sekali.stream.created IS 'The identity of a stream: what its metadata says, or the instant of its creation where it says nothing';
 COMMENT ON COLUMN sekali.stream.identity IS 'The same: programs of the version before know the column that is written by its older name';
 COMMENT ON COLUMN sekali.stream.base_seq IS 'Up to this sequence the messages and the rows are those of the base';
+
+CREATE OR REPLACE FUNCTION sekali.change_key_generation(consumer text, expected integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2000'
+AS $function$
+DECLARE
+  keys text := CASE consumer WHEN 'store' THEN 'event_key' ELSE consumer || '_key' END;
+  registry text := CASE consumer WHEN 'store' THEN 'key_generation' ELSE consumer || '_key_generation' END;
+  youngest text := keys || CASE expected WHEN 0 THEN '' ELSE '_g' || expected END;
+  current integer;
+  is_filled boolean;
+BEGIN
+  IF consumer IS NULL OR expected IS NULL OR consumer !~ '^[a-z][a-z0-9_]{0,30}$' OR
+     (consumer <> 'store' AND to_regclass(format('sekali.%I', consumer || '_attempt')) IS NULL)
+  THEN
+    RAISE EXCEPTION '"%" has no inbox whose keys could begin another generation', consumer USING ERRCODE = '22023';
+  END IF;
+  PERFORM pg_advisory_xact_lock(7365004);
+  IF to_regclass(format('sekali.%I', registry)) IS NULL THEN
+    PERFORM sekali.make_likeness(registry, 'key_generation');
+  END IF;
+  EXECUTE format('SELECT coalesce(max(number), 0) FROM sekali.%I', registry) INTO current;
+  IF current <> expected THEN RETURN NULL; END IF;
+  EXECUTE format('SELECT EXISTS (SELECT FROM ONLY sekali.%I)', youngest) INTO is_filled;
+  IF NOT is_filled THEN RETURN NULL; END IF;
+  IF expected >= 1000 THEN
+    RAISE EXCEPTION 'the keys of "%" have 1,000 generations already', consumer USING ERRCODE = '54000';
+  END IF;
+  PERFORM sekali.make_likeness(format('%s_g%s', keys, expected + 1), keys, keys);
+  IF expected = 0 THEN
+    EXECUTE format('INSERT INTO sekali.%I (number) VALUES (0)', registry);
+  END IF;
+  EXECUTE format('UPDATE sekali.%I SET closed_at = clock_timestamp() WHERE number = $1', registry) USING expected;
+  EXECUTE format('INSERT INTO sekali.%I (number, opened_at) VALUES ($1, clock_timestamp())', registry) USING expected + 1;
+  EXECUTE format('CREATE TRIGGER closed BEFORE INSERT ON sekali.%I FOR EACH STATEMENT EXECUTE FUNCTION sekali.refuse_keys()',
+    youngest);
+  RETURN expected + 1;
+END
+$function$;
 
 CREATE OR REPLACE FUNCTION sekali.index_closed_day()
  RETURNS text
@@ -267,6 +319,33 @@ BEGIN
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION sekali.make_likeness(made text, model text, parent text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+  permitted record;
+BEGIN
+  EXECUTE format('CREATE TABLE sekali.%I (LIKE sekali.%I INCLUDING ALL)', made, model);
+  IF parent IS NOT NULL THEN
+    EXECUTE format('ALTER TABLE sekali.%I INHERIT sekali.%I', made, parent);
+  END IF;
+  -- Who may do what with the model, or with a column of it, may do it with its likeness.
+  FOR permitted IN
+    SELECT pg_get_userbyid(grantee) AS role, privilege_type AS privilege
+    FROM pg_class, aclexplode(relacl)
+    WHERE oid = format('sekali.%I', model)::regclass AND grantee <> relowner AND grantee <> 0
+    UNION ALL
+    SELECT pg_get_userbyid(grantee), format('%s (%I)', privilege_type, attname)
+    FROM pg_attribute, aclexplode(attacl)
+    WHERE attrelid = format('sekali.%I', model)::regclass AND NOT attisdropped AND grantee <> 0
+  LOOP
+    EXECUTE format('GRANT %s ON sekali.%I TO %I', permitted.privilege, made, permitted.role);
+  END LOOP;
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION sekali.make_partition(beginning timestamp with time zone, ending timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -306,5 +385,16 @@ BEGIN
   EXECUTE format('ALTER TABLE sekali.event ATTACH PARTITION sekali.%I FOR VALUES FROM (%L) TO (%L)',
     partition, beginning, ending);
   RETURN 'sekali.' || partition;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.refuse_keys()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  RAISE EXCEPTION 'the generation of keys % is closed', TG_TABLE_NAME
+    USING ERRCODE = 'SK001', HINT = 'Start a program of this version, which inserts into the youngest generation.';
 END
 $function$;

@@ -22,6 +22,7 @@ import {
 } from '#observability';
 import { createPool } from '#postgres';
 import { keepDaysIndexed } from './day-index-keeper.js';
+import { keepGenerationsSmall } from './generation-keeper.js';
 import { keepPartitionsAhead } from './partition-keeper.js';
 import { transportOptions, type WorkerTransport } from './transport-options.js';
 import { measured, workerMetrics } from './worker-metrics.js';
@@ -64,15 +65,17 @@ export async function runWorker(
     logger: new NestLogger(logger),
   });
   app.useGlobalFilters(new ErrorPassage());
-  const partitions = keepPartitionsAhead(pool, logger);
-  const indexes = keepDaysIndexed(settings.SEKALI_POSTGRES_URL, logger);
+  const keepers = [
+    keepPartitionsAhead(pool, logger),
+    keepDaysIndexed(settings.SEKALI_POSTGRES_URL, logger),
+    keepGenerationsSmall(pool, logger, settings.SEKALI_KEY_GENERATION_BYTES),
+  ];
   const listening = app.listen();
   const stopChecks = endWhenStuck(strategy, logger);
   shutdown.setSteps(async () => {
     stopChecks();
     metrics.close();
-    partitions.stop();
-    indexes.stop();
+    for (const keeper of keepers) keeper.stop();
     await app.close();
     await connection.close();
     await pool.end();

@@ -12,10 +12,12 @@ export { CONNECT_MS_MAX, connectionBounds, createPool, type PostgresAddress } fr
 export type { Queryable } from './queryable.js';
 export {
   classifyDatabaseError,
+  CLOSED_GENERATION,
   CONNECTION_FAILURE,
   type DatabaseFailure,
   errorCodeOf,
   isAboutTheValue,
+  isClosedGeneration,
   isFailedTransaction,
   isLockTimeout,
   isLoginRefused,

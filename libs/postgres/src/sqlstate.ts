@@ -91,6 +91,9 @@ export function isAboutTheValue(error: unknown): boolean {
 /** The SQLSTATE of a lost connection, for errors that our code throws. It means an outage. */
 export const CONNECTION_FAILURE = '08006';
 
+/** The SQLSTATE with which a closed generation of keys refuses an insert. */
+export const CLOSED_GENERATION = 'SK001';
+
 /** Whether an error says that such a row exists already. */
 export function isUniqueViolation(error: unknown): boolean {
   const state = errorCodeOf(error);
@@ -105,6 +108,14 @@ export function isMissingTable(error: unknown): boolean {
 /** Whether another session held a lock for longer than the bound. */
 export function isLockTimeout(error: unknown): boolean {
   return errorCodeOf(error) === '55P03';
+}
+
+/**
+ * Whether a closed generation of keys refused an insert. The code is our own: see the migration `KeyGenerations` of the
+ * store, and generation-change.ts of the inbox.
+ */
+export function isClosedGeneration(error: unknown): boolean {
+  return errorCodeOf(error) === CLOSED_GENERATION;
 }
 
 /** Whether an error only repeats that an earlier statement of the transaction had failed. */

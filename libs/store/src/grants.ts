@@ -67,6 +67,8 @@ export const TABLES: Readonly<Record<string, Rights>> = {
     reader: READ,
     recovery: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
   },
+  // Only the function that changes generations writes it.
+  key_generation: { gateway: READ, worker: READ, reader: READ, recovery: READ },
   message_id_secret: { gateway: READ },
   migration: { gateway: READ, reader: READ },
   promise: { gateway: ['SELECT', 'INSERT', 'DELETE'], reader: READ },
@@ -81,6 +83,7 @@ export const TABLES: Readonly<Record<string, Rights>> = {
 /** Functions that run with the rights of setup, and the programs that may call them. */
 export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
   'index_closed_day()': ['worker'],
+  'change_key_generation(text, integer)': ['worker'],
   'make_inbox(text)': ['worker'],
   'make_partition(timestamp with time zone, timestamp with time zone)': ['worker'],
 };
@@ -88,6 +91,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
 /** The suffixes of a further consumer's tables, such as `<consumer>_key`, and the tables whose rights they have. */
 export const INBOX_MODELS = {
   key: 'event_key',
+  key_generation: 'key_generation',
   duplicate: 'duplicate',
   dead_letter: 'dead_letter',
   attempt: 'attempt',
@@ -95,7 +99,11 @@ export const INBOX_MODELS = {
 } as const;
 
 /** Matches the names of tables in a further consumer's inbox. */
-export const INBOX_TABLE = /^([a-z][a-z0-9_]{0,30})_(key|duplicate|dead_letter|attempt|counter)$/;
+export const INBOX_TABLE =
+  /^([a-z][a-z0-9_]{0,30})_(key|key_generation|duplicate|dead_letter|attempt|counter)$/;
+
+/** Matches the names of younger generations of keys. The first part is generation 0. */
+const KEY_GENERATION = /^([a-z][a-z0-9_]*_key)_g[1-9][0-9]{0,3}$/;
 
 const GRANTS_LOCK = 7_365_003;
 
@@ -197,7 +205,9 @@ function rightsByTable(tables: readonly PresentTable[]): Map<string, Rights> {
   const names = new Set(tables.map(({ name }) => name));
   return new Map(
     tables.flatMap(({ name, is_partition }): [string, Rights][] => {
-      const rights = TABLES[name] ?? TABLES[modelOf(name, names) ?? ''] ?? (is_partition ? {} : undefined);
+      const oldest = KEY_GENERATION.exec(name)?.[1] ?? name;
+      const rights =
+        TABLES[oldest] ?? TABLES[modelOf(oldest, names) ?? ''] ?? (is_partition ? {} : undefined);
       return rights === undefined ? [] : [[name, rights]];
     }),
   );

@@ -36,6 +36,7 @@ export function storeInboxTables(consumer: string): InboxTables {
     `sekali.${consumer === STORE_INBOX ? INBOX_MODELS[suffix] : `${consumer}_${suffix}`}`;
   return {
     key: table('key'),
+    keyGeneration: table('key_generation'),
     duplicate: table('duplicate'),
     deadLetter: table('dead_letter'),
     attempt: table('attempt'),

@@ -8,6 +8,7 @@ export {
   type LedgerTotals,
   type RowFault,
 } from './audit-ledger.js';
+export { keysInTwoGenerations, type RepeatedKeys } from './audit-generations.js';
 export { unsettledPromises, type PromisedEvent, type PromisesFound } from './audit-promises.js';
 export { missingTables, withAuditSnapshot } from './audit-snapshot.js';
 export { BrokerDuplicates, type BrokerDuplicatesOptions } from './broker-duplicates.js';
@@ -46,7 +47,8 @@ export {
 } from './event-queries.js';
 export { findConflicts, insertEvents, type NewEvent } from './event-store.js';
 export { grantRights, GrantsError, ROLES, type Program } from './grants.js';
-export { createInbox, STORE_INBOX, storeInboxTables } from './inbox-tables.js';
+export { createInbox, inboxNames, STORE_INBOX, storeInboxTables } from './inbox-tables.js';
+export { changeKeyGeneration, youngestGeneration, type YoungestGeneration } from './key-generations.js';
 export { messageIdSecret } from './message-id-secret.js';
 export { runMigrations } from './migration-run.js';
 export { knownIdentity, streamNames } from './known-streams.js';

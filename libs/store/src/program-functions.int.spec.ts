@@ -89,6 +89,7 @@ describe('the functions that run with the rights of setup', () => {
     );
     const path = 'search_path=pg_catalog, pg_temp';
     expect(rows).toEqual([
+      { name: 'change_key_generation', path },
       { name: 'index_closed_day', path },
       { name: 'make_inbox', path },
       { name: 'make_partition', path },

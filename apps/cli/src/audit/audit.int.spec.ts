@@ -275,6 +275,20 @@ describe('the audit finds', () => {
     expect(findings.ledger.rows.get(fault)?.ranges).toEqual([{ first: seq, last: seq }]);
   });
 
+  it('an id that two generations of keys have', async () => {
+    await wholeSystem();
+    await sql(`SELECT sekali.change_key_generation('store', 0)`);
+    expect((await run()).judgement.verdict).toBe('whole');
+    await sql(
+      `WITH gone AS (DELETE FROM sekali.event_key WHERE seq = 5 RETURNING *)
+       INSERT INTO sekali.event_key_g1 SELECT topic, 'id-6', stream_id, seq, digest, stored_at FROM gone`,
+    );
+    await sql(`UPDATE sekali.event SET event_id = 'id-6' WHERE seq = 5`);
+    expect((await run()).judgement.violations).toEqual([
+      '1 id in two generations of keys, the first audited id-6',
+    ]);
+  });
+
   it('an error in the ledger of an earlier stream of the same name', async () => {
     await sql(`INSERT INTO sekali.stream (name, created) VALUES ($1, 'earlier')`, system.streamName);
     await sql(

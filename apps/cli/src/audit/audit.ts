@@ -18,6 +18,7 @@ import {
 } from '#idempotent-consumer/postgres';
 import {
   counterFaults,
+  keysInTwoGenerations,
   ledgerChunks,
   ledgerLastSequence,
   type LedgerStream,
@@ -100,16 +101,14 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
       (run) => sequences.add(run),
       (sequence) => request.onProgress(Math.min(sequence, after.lastSeq), after.lastSeq),
     );
-    const past = await readOthers(database, streams, current, {
-      name: request.stream,
-      identity: before.identity,
-    });
+    const past = await readOthers(database, streams, current, key);
     const found = sequences.finish();
     const read = brokers.message.bind(brokers, request.stream);
     const promises = await checkPromises(database, request.stream, after.lastSeq, read);
     const findings: AuditFindings = {
       sequences: found,
       foreign,
+      repeatedKeys: await keysInTwoGenerations(database),
       ahead: Math.max(0, (consumer?.ackFloor ?? 0) - after.lastSeq),
       ledger,
       promises,

@@ -3,7 +3,7 @@
  *
  * A violation counts even when something else is unknown, because a fault remains a fault.
  */
-import type { CounterFault, LedgerTotals, RowFault } from '#store';
+import type { CounterFault, LedgerTotals, RepeatedKeys, RowFault } from '#store';
 import { countOf } from '../output.js';
 import type { PromiseFindings } from './promises.js';
 import type { RangeTally } from './range-tally.js';
@@ -40,6 +40,8 @@ export interface AuditFindings {
   readonly sequences: SequenceFindings;
   /** Sequences under which the stream has another message than the ledger, of those that were compared. */
   readonly foreign: RangeTally;
+  /** Ids that took effect twice, because a generation of keys took them that was closed. */
+  readonly repeatedKeys: RepeatedKeys;
   /**
    * How far the consumer has acknowledged beyond the end of the stream. Messages that arrive there are not delivered.
    */
@@ -82,6 +84,7 @@ export function judge(findings: AuditFindings): Judgement {
     ...count(sequences.doubled, 'in more than one table'),
     ...count(sequences.beyond, 'in the ledger, but never in the stream'),
     ...count(findings.foreign, 'with another message in the stream than in the ledger'),
+    ...repeatedKeyViolations(findings.repeatedKeys),
     ...(findings.ahead > 0
       ? [
           `the consumer is ${plural(findings.ahead)} ahead of the stream, and would not receive the next messages`,
@@ -94,6 +97,11 @@ export function judge(findings: AuditFindings): Judgement {
   const doubts = doubtsOf(findings);
   const verdict = violations.length > 0 ? 'violated' : doubts.length > 0 ? 'unknown' : 'whole';
   return { verdict, violations, doubts };
+}
+
+function repeatedKeyViolations({ count: keys, first }: RepeatedKeys): string[] {
+  if (first === undefined) return [];
+  return [`${countOf(keys, 'id')} in two generations of keys, the first ${first.topic} ${first.eventId}`];
 }
 
 function doubtsOf(findings: AuditFindings): string[] {

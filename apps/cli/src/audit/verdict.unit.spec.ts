@@ -29,6 +29,7 @@ function findings(
       ...sequences,
     },
     foreign: tally(),
+    repeatedKeys: { count: 0, first: undefined },
     ahead: 0,
     ledger,
     promises: { marks: 3, broken: tally(), uncompared: 0 },

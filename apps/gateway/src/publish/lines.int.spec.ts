@@ -230,7 +230,9 @@ describe('records', () => {
     expect(answerOf(first).results.map(({ id_origin }) => id_origin)).toEqual(Array(3).fill('hashed_record'));
     expect(new Set(ids(first)).size).toBe(3);
     const again = await gateway.publish('{"message":"b"}\n{ "n" : 1, "message" : "\\u0061" }', headers());
-    expect(answerOf(again)).toMatchObject({ accepted: 2, duplicates: 2 });
+    // The brokers know the record in the same writing. The inbox compares the payloads of the other.
+    expect(answerOf(again)).toMatchObject({ accepted: 2, duplicates: 1 });
+    expect(ids(again)).toEqual([ids(first)[1], ids(first)[0]]);
     const other = await gateway.publish('{"message":"b"}', headers({ 'sekali-source': 'other' }));
     expect(answerOf(other).duplicates).toBe(0);
   });

@@ -30,6 +30,7 @@ export { consumersOf } from '../nest/once-per-event.js';
 export type { CompleteOptions } from '../pull-consumer-options.js';
 export { OutageGate } from '../outage-gate.js';
 export { ForeignSequenceError } from '../postgres/foreign-sequence.js';
+export { changeKeyGeneration } from '../postgres/generation-change.js';
 export { Inbox } from '../postgres/inbox.js';
 export { InboxNameError, type InboxName, type InboxTables, inboxTables } from '../postgres/inbox-tables.js';
 export type { ProcessorSettings } from '../processor-settings.js';

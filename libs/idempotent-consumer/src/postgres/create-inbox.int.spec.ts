@@ -22,8 +22,9 @@ async function relations(schema: string): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-const namesOf = (tables: InboxTables): string[] =>
-  Object.values(tables).filter((name): name is string => typeof name === 'string');
+/** The tables that an inbox has from the beginning. */
+const namesOf = ({ keyGeneration, ...tables }: InboxTables): string[] =>
+  Object.values(tables).filter((name): name is string => typeof name === 'string' && name !== keyGeneration);
 
 /** Returns the error of a refused inbox, and checks that nothing has changed. */
 async function refusal(consumer: string, schema: string): Promise<string> {

@@ -31,7 +31,10 @@ interface Present {
 
 /** What each table contains, and how it is created. The names of constraints begin with that of the table. */
 const SHAPES: Readonly<
-  Record<Exclude<keyof InboxTables, 'keyIsDated'>, readonly [holds: string, columns: string]>
+  Record<
+    Exclude<keyof InboxTables, 'keyIsDated' | 'keyGeneration'>,
+    readonly [holds: string, columns: string]
+  >
 > = {
   key: [
     'ids that took effect, each under the sequence of its first message',

@@ -36,6 +36,10 @@ export interface InboxStatements {
   readonly claim: string;
   readonly recordRepeats: string;
   readonly recordDuplicates: string;
+  /** Of topics, ids and sequences, returns the sequences whose ids have a key in this generation. */
+  readonly known: string;
+  /** Of sequences, returns those that have a key in any generation. */
+  readonly held: string;
   readonly recordDeadLetters: string;
   /**
    * Of sequences that were not recorded as dead letters, returns those under which another message is known.
@@ -55,15 +59,26 @@ export interface InboxStatements {
   readonly clearAttempts: string;
 }
 
-/** Writes the statements for the tables of one inbox. */
-export function inboxStatements(tables: InboxTables): InboxStatements {
-  return { ...decisions(tables), ...records(tables), ...attempts(tables) };
+/**
+ * Writes the statements for the tables of one inbox.
+ *
+ * @param generation the table in which ids are claimed and looked up; the default is generation 0. Sequences
+ *   are looked up in all of them.
+ */
+export function inboxStatements(tables: InboxTables, generation = tables.key): InboxStatements {
+  return {
+    ...decisions(tables, generation),
+    ...lookups(tables, generation),
+    ...repeats(tables, generation),
+    ...records(tables),
+    ...attempts(tables),
+  };
 }
 
 function decisions(
   tables: InboxTables,
-): Pick<InboxStatements, 'begin' | 'claimPlainly' | 'claimUnseen' | 'claim' | 'recordRepeats'> {
-  const holder = holderOf(tables);
+  generation: string,
+): Pick<InboxStatements, 'begin' | 'claimPlainly' | 'claimUnseen' | 'claim'> {
   return {
     // A batch that gives messages up excludes every other with the same sequences. Otherwise a message that
     // one worker stores while another gives it up would count twice, since no constraint spans the tables. A
@@ -74,10 +89,36 @@ function decisions(
       `${locksOn(tables, streamId, seqs, exclusive ? '' : '_shared')}; ` +
       `SELECT base_seq::float8 AS base_seq FROM ${tables.stream} WHERE base_stream_id = ${streamId}`,
 
-    claimPlainly: insertKeys(tables, '', ''),
-    claimUnseen: claimStatement(tables, `AND ${seenBefore(tables)} IS NULL`, ''),
-    claim: claimStatement(tables, '', 'ON CONFLICT DO NOTHING'),
+    claimPlainly: insertKeys(tables, generation, '', ''),
+    claimUnseen: claimStatement(tables, generation, `AND ${seenBefore(generation)} IS NULL`, ''),
+    claim: claimStatement(tables, generation, '', 'ON CONFLICT DO NOTHING'),
+  };
+}
 
+function lookups(tables: InboxTables, generation: string): Pick<InboxStatements, 'known' | 'held'> {
+  return {
+    known: `
+SELECT array_agg(input.seq)::text AS seqs
+FROM unnest($1::text[], $2::text[], $3::bigint[]) AS input (topic, event_id, seq)
+CROSS JOIN LATERAL (
+  SELECT FROM ONLY ${generation} key WHERE key.topic = input.topic AND key.event_id = input.event_id LIMIT 1
+) key`,
+
+    held: `
+SELECT array_agg(input.seq)::text AS seqs
+FROM unnest($2::bigint[]) AS input (seq)
+CROSS JOIN LATERAL (
+  SELECT FROM ${tables.key} key WHERE key.stream_id = $1 AND key.seq = input.seq LIMIT 1
+) key`,
+  };
+}
+
+function repeats(
+  tables: InboxTables,
+  generation: string,
+): Pick<InboxStatements, 'recordRepeats' | 'recordDuplicates'> {
+  const holder = holderOf(tables);
+  return {
     // This is a separate statement, because the snapshot of the claim does not include rows that it waited
     // for. Each row is looked up alone. For a join, the planner would scan the whole key table while it is of
     // medium size.
@@ -90,7 +131,7 @@ WITH seen AS MATERIALIZED (
   FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[])
     WITH ORDINALITY AS input (topic, event_id, seq, digest, published_at, position)
   LEFT JOIN LATERAL (
-    SELECT * FROM ${tables.key} key WHERE key.topic = input.topic AND key.event_id = input.event_id LIMIT 1
+    SELECT * FROM ONLY ${generation} key WHERE key.topic = input.topic AND key.event_id = input.event_id LIMIT 1
   ) key ON true
   LEFT JOIN LATERAL (
     SELECT seq, published_at FROM ${tables.duplicate} known WHERE known.stream_id = $1 AND known.seq = input.seq LIMIT 1
@@ -111,6 +152,17 @@ SELECT (SELECT array_agg(seq)::text FROM recorded) AS recorded,
   array_agg(seq) FILTER (WHERE settled IS NOT TRUE AND digest <> first_digest)::text AS differing,
   array_agg(seq) FILTER (WHERE differs OR (settled IS NOT TRUE AND first_digest IS NULL))::text AS foreign
 FROM seen`,
+
+    recordDuplicates: `
+INSERT INTO ${tables.duplicate}
+  (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, payload, published_at)
+SELECT $1, input.seq, input.topic, input.event_id, key.stream_id, key.seq, input.conflict, input.payload, input.published_at
+FROM unnest($2::text[], $3::text[], $4::bigint[], $5::boolean[], $6::jsonb[], $7::timestamptz[])
+  WITH ORDINALITY AS input (topic, event_id, seq, conflict, payload, published_at, position)
+JOIN ONLY ${generation} key ON key.topic = input.topic AND key.event_id = input.event_id
+ORDER BY input.position
+ON CONFLICT DO NOTHING
+RETURNING seq::float8 AS seq`,
   };
 }
 
@@ -176,9 +228,14 @@ function boundedTo(ms: number | undefined): string {
  * Claims ids for the messages of a batch. It returns one row, with the sequences only if some were not
  * claimed. A row for each message would cost more to read than the statement itself.
  */
-function claimStatement(tables: InboxTables, condition: string, onConflict: string): string {
+function claimStatement(
+  tables: InboxTables,
+  generation: string,
+  condition: string,
+  onConflict: string,
+): string {
   return `
-WITH claimed AS (${insertKeys(tables, condition, onConflict)}
+WITH claimed AS (${insertKeys(tables, generation, condition, onConflict)}
   RETURNING seq
 )
 SELECT count(*)::integer AS count,
@@ -186,10 +243,10 @@ SELECT count(*)::integer AS count,
 FROM claimed`;
 }
 
-function insertKeys(tables: InboxTables, condition: string, onConflict: string): string {
+function insertKeys(tables: InboxTables, generation: string, condition: string, onConflict: string): string {
   const date = (column: string): string => (tables.keyIsDated === true ? `, ${column}` : '');
   return `
-  INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest${date('published_at')})
+  INSERT INTO ${generation} (topic, event_id, stream_id, seq, digest${date('published_at')})
   SELECT input.topic, input.event_id, $1, input.seq, input.digest${date('input.published_at')}
   FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]${date('$6::timestamptz[]')})
     WITH ORDINALITY AS input (topic, event_id, seq, digest${date('published_at')}, position)
@@ -210,25 +267,14 @@ function unlessRepeated(tables: InboxTables): string {
 /**
  * A scalar subquery looks each row up alone. An anti-join would scan the whole table where that seems cheap.
  */
-function seenBefore(tables: InboxTables): string {
-  return `(SELECT key.seq FROM ${tables.key} key WHERE key.topic = input.topic AND key.event_id = input.event_id)`;
+function seenBefore(generation: string): string {
+  return `(SELECT key.seq FROM ONLY ${generation} key WHERE key.topic = input.topic AND key.event_id = input.event_id)`;
 }
 
 function records(
   tables: InboxTables,
-): Pick<InboxStatements, 'recordDuplicates' | 'recordDeadLetters' | 'foreignDeadLetters' | 'count'> {
+): Pick<InboxStatements, 'recordDeadLetters' | 'foreignDeadLetters' | 'count'> {
   return {
-    recordDuplicates: `
-INSERT INTO ${tables.duplicate}
-  (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, payload, published_at)
-SELECT $1, input.seq, input.topic, input.event_id, key.stream_id, key.seq, input.conflict, input.payload, input.published_at
-FROM unnest($2::text[], $3::text[], $4::bigint[], $5::boolean[], $6::jsonb[], $7::timestamptz[])
-  WITH ORDINALITY AS input (topic, event_id, seq, conflict, payload, published_at, position)
-JOIN ${tables.key} key ON key.topic = input.topic AND key.event_id = input.event_id
-ORDER BY input.position
-ON CONFLICT DO NOTHING
-RETURNING seq::float8 AS seq`,
-
     recordDeadLetters: `
 INSERT INTO ${tables.deadLetter}
   (stream_id, seq, topic, event_id, subject, reason, detail, headers, body, deliveries, published_at)

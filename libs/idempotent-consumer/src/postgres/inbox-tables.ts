@@ -6,7 +6,16 @@
  * own.
  */
 export interface InboxTables {
+  /**
+   * Generation 0 of the keys. Younger generations are its children in the sense of Postgres, so a query or an
+   * update of it covers all of them.
+   */
   readonly key: string;
+  /**
+   * The registry of the generations of keys. It may not exist before the first change. Without a name, the
+   * keys stay in one generation.
+   */
+  readonly keyGeneration?: string;
   readonly duplicate: string;
   readonly deadLetter: string;
   readonly attempt: string;
@@ -72,6 +81,7 @@ export function inboxTables({ schema = INBOX_SCHEMA, consumer }: InboxName): Inb
   const table = (suffix: string): string => `"${schema}"."${consumer}_${suffix}"`;
   return {
     key: table('key'),
+    keyGeneration: table('key_generation'),
     duplicate: table('duplicate'),
     deadLetter: table('dead_letter'),
     attempt: table('attempt'),
@@ -79,4 +89,15 @@ export function inboxTables({ schema = INBOX_SCHEMA, consumer }: InboxName): Inb
     stream: table('stream'),
     keyIsDated: true,
   };
+}
+
+/**
+ * Returns the table of one generation of keys.
+ *
+ * @param key generation 0, with its schema
+ * @param number 0 or more
+ */
+export function generationTable(key: string, number: number): string {
+  if (number === 0) return key;
+  return key.endsWith('"') ? `${key.slice(0, -1)}_g${number}"` : `${key}_g${number}`;
 }

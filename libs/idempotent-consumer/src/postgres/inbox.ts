@@ -1,27 +1,27 @@
 import type { Pool, QueryResult } from 'pg';
-import {
-  bigintColumn,
-  booleanColumn,
-  isUniqueViolation,
-  jsonbColumn,
-  readBigints,
-  textColumn,
-  timestampColumn,
-} from '#postgres';
+import { isClosedGeneration, isUniqueViolation } from '#postgres';
 import type { AttemptFigures, Batch, BatchInbox } from '../batch-inbox.js';
 import type { Message } from '../delivery.js';
 import type { Effect, EventEffect, Transaction } from '../effect.js';
 import type { Outcome } from '../outcome.js';
 import { ClaimStrategyChoice, type ClaimStrategy } from './claim-strategy.js';
+import { Claims } from './claims.js';
 import { recordDeadLetters, storableText } from './dead-letters.js';
-import { divide, firstsAndRepeats, repeatsOfUnclaimed, sortedByIdentity } from './identity-order.js';
+import { divide, firstsAndRepeats, sortedByIdentity } from './identity-order.js';
 import { HandlerSession, type HandlerSettings } from './handler-session.js';
 import { InFlightIds } from './in-flight-ids.js';
-import { inboxStatements, type InboxStatements } from './inbox-statements.js';
+import type { InboxStatements } from './inbox-statements.js';
 import type { InboxTables } from './inbox-tables.js';
+import {
+  type FiltersFor,
+  GenerationRegistry,
+  type KeyGenerations,
+  type KnownInGeneration,
+} from './key-generations.js';
 import { rehearsalOf } from './rehearsal.js';
+import { Repeats } from './repeats.js';
 import { type Tally, tally } from './tally.js';
-import { ForeignSequenceError, refuseSuperseded } from './foreign-sequence.js';
+import { refuseSuperseded } from './foreign-sequence.js';
 import { inTransaction, type Statement, together } from './transaction.js';
 
 /** An id was assumed to be new, but its message had been given up as a dead letter. */
@@ -29,9 +29,26 @@ class NotAllNewError extends Error {}
 
 // Most outcomes are one of these shared objects, which no code changes.
 const STORED: Outcome = { kind: 'stored' };
-const DUPLICATE: Outcome = { kind: 'duplicate', conflict: false };
-const ALREADY_PROCESSED: Outcome = { kind: 'already-processed' };
 const POSTPONED: Outcome = { kind: 'postponed' };
+
+const NOTHING_CLOSED = { known: [], held: [] };
+
+/** How a batch is decided. */
+interface Manner {
+  readonly strategy: ClaimStrategy;
+  readonly keys: KeyGenerations;
+  /** A bound on its statements in milliseconds, if it is not that of the pool's connections. */
+  readonly statementMsMax: number | undefined;
+}
+
+/** What the steps of one decision share. */
+interface Deciding {
+  readonly transaction: Transaction;
+  /** Where ids are claimed and looked up. */
+  readonly keys: KeyGenerations;
+  readonly session: HandlerSession;
+  readonly outcomes: Map<number, Outcome>;
+}
 
 /**
  * The inbox of one consumer. In one transaction with the effect, it decides on every message of a batch.
@@ -54,19 +71,25 @@ export class Inbox<E> implements BatchInbox<E> {
   private readonly statements: InboxStatements;
   private readonly strategies = new ClaimStrategyChoice();
   private readonly inFlight = new InFlightIds();
+  private readonly generations: GenerationRegistry;
+  private readonly repeats: Repeats<E>;
 
   /**
    * @param tables the tables of `createInbox`, or a program's own
    * @param effect it is called in the inbox's transaction, once for each event that takes effect
    * @param handler how the effect is called: its name in errors, and its time limit
+   * @param filtersFor the filters of closed generations of keys; without it, these are looked up
    */
   constructor(
     private readonly pool: Pool,
     private readonly tables: InboxTables,
     private readonly effect: Effect<E> | EventEffect<E>,
     private readonly handler: HandlerSettings = {},
+    filtersFor?: FiltersFor,
   ) {
-    this.statements = inboxStatements(this.tables);
+    this.generations = new GenerationRegistry(tables, filtersFor);
+    this.statements = this.generations.current.youngest;
+    this.repeats = new Repeats(effect);
   }
 
   /**
@@ -81,36 +104,37 @@ export class Inbox<E> implements BatchInbox<E> {
   async process(streamId: number, batch: Batch<E>, statementMsMax?: number): Promise<Map<number, Outcome>> {
     for (;;) {
       const { current: strategy } = this.strategies;
+      const { current: keys } = this.generations;
       try {
-        const outcomes = await this.decide(streamId, batch, strategy, statementMsMax);
+        const outcomes = await this.decide(streamId, batch, { strategy, keys, statementMsMax });
         this.strategies.wasAccepted(strategy, () => hasRepeats(outcomes));
         return outcomes;
       } catch (error) {
-        if (strategy === 'wait' || !this.isClaimRefused(error)) throw error;
+        if (await this.isChanged(error, keys)) continue;
+        if (strategy === 'wait' || !this.isClaimRefused(error, keys)) throw error;
         this.strategies.wasRefused(strategy);
       }
     }
   }
 
   /** An effect may have unique constraints of its own, which refuse no claim. */
-  private isClaimRefused(error: unknown): boolean {
+  private isClaimRefused(error: unknown, { youngestTable }: KeyGenerations): boolean {
     if (error instanceof NotAllNewError) return true;
     const { schema, table } = error as { schema?: string; table?: string };
     const names = [`${schema}.${table}`, `"${schema}"."${table}"`];
-    return isUniqueViolation(error) && names.includes(this.tables.key);
+    return isUniqueViolation(error) && names.includes(youngestTable);
   }
 
-  private async decide(
-    streamId: number,
-    batch: Batch<E>,
-    strategy: ClaimStrategy,
-    statementMsMax: number | undefined,
-  ): Promise<Map<number, Outcome>> {
-    if (strategy !== 'defer' && strategy !== 'wait')
-      return this.decideOn(streamId, batch, strategy, statementMsMax);
+  /** Whether an error only says that the keys have begun another generation, which is known now. */
+  private async isChanged(error: unknown, keys: KeyGenerations): Promise<boolean> {
+    return isClosedGeneration(error) && this.generations.renew(this.pool, keys);
+  }
+
+  private async decide(streamId: number, batch: Batch<E>, how: Manner): Promise<Map<number, Outcome>> {
+    if (how.strategy !== 'defer' && how.strategy !== 'wait') return this.decideOn(streamId, batch, how);
     const { taken, release } = this.inFlight.take(batch.messages);
     try {
-      const outcomes = await this.decideOn(streamId, { ...batch, messages: taken }, strategy, statementMsMax);
+      const outcomes = await this.decideOn(streamId, { ...batch, messages: taken }, how);
       for (const { delivery } of batch.messages)
         if (!outcomes.has(delivery.seq)) outcomes.set(delivery.seq, POSTPONED);
       return outcomes;
@@ -122,8 +146,7 @@ export class Inbox<E> implements BatchInbox<E> {
   private async decideOn(
     streamId: number,
     batch: Batch<E>,
-    strategy: ClaimStrategy,
-    statementMsMax: number | undefined,
+    { strategy, keys, statementMsMax }: Manner,
   ): Promise<Map<number, Outcome>> {
     const seqs = [...batch.messages, ...batch.poison].map(({ delivery }) => delivery.seq);
     const begin = this.statements.begin(streamId, seqs, batch.poison.length > 0, statementMsMax);
@@ -136,7 +159,8 @@ export class Inbox<E> implements BatchInbox<E> {
     ): Promise<{ result: Map<number, Outcome>; last: Statement | undefined }> => {
       const outcomes = new Map<number, Outcome>();
       session = new HandlerSession(transaction, this.handler, statementMsMax);
-      await this.store(transaction, sortedByIdentity(batch.messages), outcomes, strategy, session);
+      const on = { transaction, keys, session, outcomes };
+      await this.store(on, sortedByIdentity(batch.messages), strategy);
       await recordDeadLetters(transaction, this.statements, batch.poison, outcomes);
       if (batch.suspects?.length)
         await transaction.query(this.statements.clearAttempts, [streamId, batch.suspects]);
@@ -154,13 +178,26 @@ export class Inbox<E> implements BatchInbox<E> {
    * @throws what every message would meet now; nothing remains in either case
    */
   async rehearse(streamId: number, message: Message<E>): Promise<void> {
+    for (;;) {
+      const { current: keys } = this.generations;
+      try {
+        await this.rehearseIn(keys, streamId, message);
+        return;
+      } catch (error) {
+        if (!(await this.isChanged(error, keys))) throw error;
+      }
+    }
+  }
+
+  private async rehearseIn(keys: KeyGenerations, streamId: number, message: Message<E>): Promise<void> {
     const [fresh, ...repeats] = rehearsalOf(message);
     const work = async (transaction: Transaction): Promise<{ result: undefined; last: undefined }> => {
       const outcomes = new Map<number, Outcome>();
-      await this.claim(transaction, [fresh], this.statements.claim);
       const session = new HandlerSession(transaction, this.handler);
-      await this.applyAndRecord(transaction, [fresh], [], outcomes, session);
-      await this.recordRepeats(transaction, repeats, outcomes, session);
+      const on = { transaction, keys, session, outcomes };
+      await this.claimsOf(on).ids([fresh], 'wait');
+      await this.applyAndRecord(on, [fresh], []);
+      await this.repeats.record(transaction, keys.youngest, repeats, outcomes, session);
       const counted = this.count(streamId, tally({ messages: [fresh, ...repeats], poison: [] }, outcomes));
       if (counted) await transaction.query(counted.text, counted.values);
       // Deferred constraints are checked now, as a commit would.
@@ -213,150 +250,57 @@ export class Inbox<E> implements BatchInbox<E> {
     await this.pool.query(this.statements.endWatch, [streamId, seqs, 0]);
   }
 
-  private async store(
-    transaction: Transaction,
-    messages: readonly Message<E>[],
-    outcomes: Map<number, Outcome>,
-    strategy: ClaimStrategy,
-    session: HandlerSession,
-  ): Promise<void> {
+  private async store(on: Deciding, messages: readonly Message<E>[], strategy: ClaimStrategy): Promise<void> {
     if (messages.length === 0) return;
-    if (strategy === 'plain') return this.storeAsNew(transaction, messages, outcomes, session);
-    const claimed = await this.claimIds(transaction, messages, strategy);
-    const isAllNew = claimed.length === messages.length;
-    const [fresh, others] = isAllNew ? [messages, []] : divide(messages, new Set(claimed));
-    await this.applyAndRecord(transaction, fresh, others, outcomes, session);
+    if (strategy === 'plain') return this.storeAsNew(on, messages);
+    const { transaction, keys } = on;
+    const { left, known, held } = keys.hasClosed
+      ? await keys.divide(transaction, messages)
+      : { left: messages, ...NOTHING_CLOSED };
+    const claimed = await this.claimsOf(on).ids(left, strategy);
+    const isAllNew = claimed.length === left.length;
+    const [fresh, unclaimed] = isAllNew ? [left, []] : divide(left, new Set(claimed));
+    const others = held.length === 0 ? unclaimed : [...unclaimed, ...held];
+    await this.applyAndRecord(on, fresh, [...known, { statements: keys.youngest, messages: others }]);
   }
 
   /**
    * Assumes that every id is new, so that no statement waits for the claim's answer. It refuses the batch if
    * one is not.
    */
-  private async storeAsNew(
-    transaction: Transaction,
-    messages: readonly Message<E>[],
-    outcomes: Map<number, Outcome>,
-    session: HandlerSession,
-  ): Promise<void> {
+  private async storeAsNew(on: Deciding, messages: readonly Message<E>[]): Promise<void> {
+    const { transaction, keys } = on;
     const [firsts, others] = firstsAndRepeats(messages);
-    const claiming = transaction.query(this.statements.claimPlainly, this.claimValues(transaction, firsts));
-    const claimed = claiming.then(({ rowCount }) => {
-      if (rowCount !== firsts.length) throw new NotAllNewError();
-    });
+    const claimed = this.claimsOf(on)
+      .plainly(firsts)
+      .then((count) => {
+        if (count !== firsts.length) throw new NotAllNewError();
+      });
+    const lookedUp = keys.hasClosed ? refuseKnown(transaction, keys, firsts) : Promise.resolve();
+    const recorded = [{ statements: keys.youngest, messages: others }];
     // If the claim fails, its error is the cause, whatever else fails.
-    await together([claimed, this.applyAndRecord(transaction, firsts, others, outcomes, session)]);
+    await together([claimed, lookedUp, this.applyAndRecord(on, firsts, recorded)]);
   }
 
+  private claimsOf({ transaction, keys }: Deciding): Claims {
+    return new Claims(transaction, keys.youngest, this.tables.keyIsDated === true);
+  }
+
+  /** @param repeats messages whose ids are known, by the generation that has these */
   private async applyAndRecord(
-    transaction: Transaction,
+    { transaction, outcomes, session }: Deciding,
     fresh: readonly Message<E>[],
-    others: readonly Message<E>[],
-    outcomes: Map<number, Outcome>,
-    session: HandlerSession,
+    repeats: readonly KnownInGeneration<E>[],
   ): Promise<void> {
     for (const { delivery } of fresh) outcomes.set(delivery.seq, STORED);
-    const recorded =
-      others.length > 0 ? this.recordRepeats(transaction, others, outcomes, session) : Promise.resolve();
+    const recording = repeats
+      .filter(({ messages }) => messages.length > 0)
+      .map(({ statements, messages }) =>
+        this.repeats.record(transaction, statements, messages, outcomes, session),
+      );
+    const recorded = together(recording);
     session.keepApart(recorded);
     await together([fresh.length > 0 ? session.apply(this.effect, fresh) : Promise.resolve(), recorded]);
-  }
-
-  /**
-   * Claims ids. @returns the sequences of messages that are the first of their id, and were not given up
-   * before
-   */
-  private async claimIds(
-    transaction: Transaction,
-    messages: readonly Message<E>[],
-    strategy: Exclude<ClaimStrategy, 'plain'>,
-  ): Promise<readonly number[]> {
-    if (strategy === 'wait') return this.claim(transaction, messages, this.statements.claim);
-    const [firsts] = firstsAndRepeats(messages);
-    const claimed = await this.claim(transaction, firsts, this.statements.claimUnseen);
-    if (claimed.length === firsts.length || firsts.length === messages.length) return claimed;
-    // The first message of an id had been given up as a dead letter. A repeat may then be the first.
-    const left = repeatsOfUnclaimed(messages, new Set(claimed));
-    const more = left.length === 0 ? [] : await this.claim(transaction, left, this.statements.claim);
-    return [...claimed, ...more];
-  }
-
-  private claimValues(transaction: Transaction, messages: readonly Message<E>[]): unknown[] {
-    const columns = claimColumns(transaction, messages);
-    if (this.tables.keyIsDated === true) columns.push(publishedColumn(messages));
-    return columns;
-  }
-
-  private async claim(
-    transaction: Transaction,
-    messages: readonly Message<E>[],
-    statement: string,
-  ): Promise<readonly number[]> {
-    const { rows } = await transaction.query<{ count: number; seqs: string | null }>(
-      statement,
-      this.claimValues(transaction, messages),
-    );
-    const { count, seqs } = rows[0] ?? { count: 0, seqs: null };
-    return count === messages.length ? messages.map(({ delivery }) => delivery.seq) : readBigints(seqs);
-  }
-
-  /**
-   * Classifies messages whose id is known: already processed, a duplicate, different content, or another
-   * history.
-   */
-  private async recordRepeats(
-    transaction: Transaction,
-    messages: readonly Message<E>[],
-    outcomes: Map<number, Outcome>,
-    session: HandlerSession,
-  ): Promise<void> {
-    const { rows } = await transaction.query<Record<'recorded' | 'differing' | 'foreign', string | null>>(
-      this.statements.recordRepeats,
-      [...claimColumns(transaction, messages), publishedColumn(messages)],
-    );
-    const { recorded = null, differing = null, foreign = null } = rows[0] ?? {};
-    if (foreign !== null) throw new ForeignSequenceError(readBigints(foreign));
-    // Messages that the answer does not name were processed before, by this worker or by one that it waited
-    // for.
-    for (const { delivery } of messages) outcomes.set(delivery.seq, ALREADY_PROCESSED);
-    for (const seq of readBigints(recorded)) outcomes.set(seq, DUPLICATE);
-    if (differing === null) return;
-    const [candidates] = divide(messages, new Set(readBigints(differing)));
-    const conflicts = await this.conflictsAmong(candidates, session);
-    await this.recordDuplicates(transaction, candidates, conflicts, outcomes);
-  }
-
-  private async conflictsAmong(
-    differing: readonly Message<E>[],
-    session: HandlerSession,
-  ): Promise<ReadonlySet<number>> {
-    const { effect } = this;
-    const find = effect.findConflicts?.bind(effect);
-    if (find) return session.call((on) => find(differing, on));
-    return new Set(differing.map((message) => message.delivery.seq));
-  }
-
-  private async recordDuplicates(
-    transaction: Transaction,
-    repeats: readonly Message<E>[],
-    conflicts: ReadonlySet<number>,
-    outcomes: Map<number, Outcome>,
-  ): Promise<void> {
-    const isConflict = (message: Message<E>): boolean => conflicts.has(message.delivery.seq);
-    const { rows } = await transaction.query<{ seq: number }>(this.statements.recordDuplicates, [
-      transaction.streamId,
-      ...identityColumns(repeats),
-      booleanColumn(repeats.map(isConflict)),
-      jsonbColumn(
-        repeats.map((message) => (isConflict(message) ? (this.effect.contentOf?.(message) ?? null) : null)),
-      ),
-      publishedColumn(repeats),
-    ]);
-    // A missing sequence was recorded by another worker while this one waited for it.
-    const recorded = new Set(rows.map((row) => row.seq));
-    for (const message of repeats) {
-      const { seq } = message.delivery;
-      if (recorded.has(seq)) outcomes.set(seq, { kind: 'duplicate', conflict: isConflict(message) });
-    }
   }
 
   private count(streamId: number, rows: readonly Tally[]): Statement | undefined {
@@ -374,26 +318,18 @@ export class Inbox<E> implements BatchInbox<E> {
   }
 }
 
+/** @throws NotAllNewError when a closed generation has an id or a sequence of messages */
+async function refuseKnown(
+  transaction: Transaction,
+  keys: KeyGenerations,
+  messages: readonly Message<unknown>[],
+): Promise<void> {
+  const { left } = await keys.divide(transaction, messages);
+  if (left.length < messages.length) throw new NotAllNewError();
+}
+
 /** Whether an id was known before, or occurs twice in the batch. */
 function hasRepeats(outcomes: ReadonlyMap<number, Outcome>): boolean {
   for (const outcome of outcomes.values()) if (outcome !== STORED) return true;
   return false;
-}
-
-/** Topics, ids and sequences, as the first three arrays of a statement. */
-function identityColumns(messages: readonly Message<unknown>[]): Buffer[] {
-  return [
-    textColumn(messages.map((message) => message.topic)),
-    textColumn(messages.map((message) => message.eventId)),
-    bigintColumn(messages.map((message) => message.delivery.seq)),
-  ];
-}
-
-function publishedColumn(messages: readonly Message<unknown>[]): Buffer {
-  return timestampColumn(messages.map((message) => message.delivery.publishedAt.getTime()));
-}
-
-/** The first parameters of a claim, and of the statement about ids that were not claimed. */
-function claimColumns({ streamId }: Transaction, messages: readonly Message<unknown>[]): unknown[] {
-  return [streamId, ...identityColumns(messages), bigintColumn(messages.map((message) => message.digest))];
 }

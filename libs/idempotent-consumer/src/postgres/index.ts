@@ -11,7 +11,7 @@ export {
   type KnownHistory,
   type StreamWitness,
 } from './history-comparison.js';
-export { InboxNameError, type InboxTables } from './inbox-tables.js';
+export { generationTable, InboxNameError, type InboxTables } from './inbox-tables.js';
 export { followFirsts, LOCK_BATCHES, moveRows } from './moved-rows.js';
 export { SettledHorizon } from './settled-horizon.js';
 export { type Incarnation, type StreamKey, StreamRegistry } from './stream-registry.js';

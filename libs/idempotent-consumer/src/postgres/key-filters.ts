@@ -1,0 +1,15 @@
+/**
+ * Says in which closed generations an id may be.
+ *
+ * Correctness must not depend on it in one direction: a generation that has the id is always named. A
+ * generation that is named without need costs a lookup.
+ */
+export interface KeyFilters {
+  /** Returns the numbers of the closed generations that may have the id. It is called for each message. */
+  suspectsOf(topic: string, eventId: string): readonly number[];
+}
+
+/** Suspects every id in every closed generation: what is true while no filter is loaded. */
+export function allSuspect(closed: readonly number[]): KeyFilters {
+  return { suspectsOf: () => closed };
+}

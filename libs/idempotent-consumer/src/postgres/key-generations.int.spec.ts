@@ -1,0 +1,298 @@
+/** Workers decide while the keys of their inbox begin other generations: every id takes effect once. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Pool } from 'pg';
+import { createPool, isClosedGeneration } from '#postgres';
+import { createRoles, createTestSystem, type TestSystem, waitFor } from '#testing';
+import type { Outcome } from '../outcome.js';
+import { deliveryOf, messageOf } from '../test/decider-conformance.js';
+import type { Message } from '../delivery.js';
+import { createInbox } from './create-inbox.js';
+import { changeKeyGeneration } from './generation-change.js';
+import { Inbox } from './inbox.js';
+import type { InboxTables } from './inbox-tables.js';
+import { allSuspect, type KeyFilters } from './key-filters.js';
+
+const STREAM_ID = 1;
+
+let system: TestSystem;
+let tables: InboxTables;
+let consumers = 0;
+
+beforeAll(async () => {
+  system = await createTestSystem({ replicas: 1 });
+});
+afterAll(async () => {
+  await system.dispose();
+});
+beforeEach(async () => {
+  tables = await createInbox(system.pool, { consumer: `c${++consumers}` });
+});
+
+interface WorkerOptions {
+  readonly pool?: Pool;
+  /** What the effect waits for. */
+  readonly hold?: () => Promise<void>;
+  readonly filtersFor?: (closed: readonly number[]) => KeyFilters;
+}
+
+function workerOf({ pool = system.pool, hold, filtersFor }: WorkerOptions = {}): Inbox<string> {
+  const apply = hold ?? ((): Promise<void> => Promise.resolve());
+  return new Inbox<string>(pool, tables, { apply }, {}, filtersFor);
+}
+
+function messagesOf(...bodies: readonly (readonly [seq: number, body: string])[]): Message<string>[] {
+  return bodies.map(([seq, body]) => messageOf(deliveryOf(seq, body)) as Message<string>);
+}
+
+async function decide(
+  worker: Inbox<string>,
+  ...bodies: readonly (readonly [seq: number, body: string])[]
+): Promise<(Outcome | undefined)[]> {
+  const outcomes = await worker.process(STREAM_ID, { messages: messagesOf(...bodies), poison: [] });
+  return bodies.map(([seq]) => outcomes.get(seq));
+}
+
+async function generationsOf(eventId: string): Promise<string[]> {
+  const { rows } = await system.pool.query<{ place: string }>(
+    `SELECT substring(tableoid::regclass::text from '_key[_g0-9]*') AS place FROM ${tables.key} WHERE event_id = $1 ORDER BY 1`,
+    [eventId],
+  );
+  return rows.map(({ place }) => place);
+}
+
+function isSomeoneWaiting(): Promise<boolean> {
+  return system.pool
+    .query(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+    .then(({ rowCount }) => (rowCount ?? 0) > 0);
+}
+
+const STORED = { kind: 'stored' };
+const DUPLICATE = { kind: 'duplicate', conflict: false };
+const CONFLICT = { kind: 'duplicate', conflict: true };
+const KNOWN = { kind: 'already-processed' };
+
+describe('a repeat across a change of generation', () => {
+  it('is a duplicate, a conflict or known, as within one generation, and new ids go into the youngest', async () => {
+    const worker = workerOf();
+    expect(await decide(worker, [1, 'a'], [2, 'b'])).toEqual([STORED, STORED]);
+    await changeKeyGeneration(system.pool, tables, 0);
+    const batch = [
+      [1, 'a'],
+      [3, 'a'],
+      [4, 'b/other'],
+      [5, 'c'],
+      [6, 'c'],
+    ] as const;
+    expect(await decide(worker, ...batch)).toEqual([KNOWN, DUPLICATE, CONFLICT, STORED, DUPLICATE]);
+    await changeKeyGeneration(system.pool, tables, 1);
+    expect(await decide(worker, ...batch)).toEqual([KNOWN, KNOWN, KNOWN, KNOWN, KNOWN]);
+    expect(await decide(worker, [7, 'a'], [8, 'c'], [9, 'd'])).toEqual([DUPLICATE, DUPLICATE, STORED]);
+    expect(await Promise.all(['a', 'c', 'd'].map(generationsOf))).toEqual([
+      ['_key'],
+      ['_key_g1'],
+      ['_key_g2'],
+    ]);
+    const { rows } = await system.pool.query<{ seq: number; first_seq: number }>(
+      `SELECT seq::int, first_seq::int FROM ${tables.duplicate} ORDER BY seq`,
+    );
+    expect(rows.map(({ seq, first_seq: first }) => [seq, first])).toEqual([
+      [3, 1],
+      [4, 2],
+      [6, 5],
+      [7, 1],
+      [8, 5],
+    ]);
+  });
+
+  it('belongs to another history, when its sequence has another message in a closed generation', async () => {
+    const worker = workerOf();
+    await decide(worker, [1, 'a']);
+    await changeKeyGeneration(system.pool, tables, 0);
+    await decide(worker, [2, 'b']);
+    const other = messageOf(deliveryOf(1, 'z', { publishedAt: new Date(0) })) as Message<string>;
+    await expect(worker.process(STREAM_ID, { messages: [other], poison: [] })).rejects.toThrow(
+      'known as other messages',
+    );
+  });
+
+  it('is found by a worker that starts after the change, and a rehearsal leaves nothing', async () => {
+    await decide(workerOf(), [1, 'a']);
+    await changeKeyGeneration(system.pool, tables, 0);
+    await workerOf().rehearse(STREAM_ID, messagesOf([1, 'a'])[0] as Message<string>);
+    expect(await decide(workerOf(), [2, 'a'])).toEqual([DUPLICATE]);
+  });
+});
+
+describe('the price', () => {
+  /** Opens a pool that notes its statements. */
+  function recording(): { pool: Pool; texts: string[] } {
+    const texts: string[] = [];
+    const address = { url: system.postgresUrl, name: 'test', connectionsMax: 1, transactionMsMax: 30_000 };
+    const pool = createPool(address);
+    pool.on('connect', (client) => {
+      const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
+      const noted = (...args: unknown[]): Promise<unknown> => {
+        texts.push(String(args[0]));
+        return query(...args);
+      };
+      Object.assign(client, { query: noted });
+    });
+    return { pool, texts };
+  }
+
+  it('is nothing before the first change, and later nothing for what no filter suspects', async () => {
+    const { pool, texts } = recording();
+    const nothing: KeyFilters = { suspectsOf: () => [] };
+    const worker = workerOf({ pool, filtersFor: () => nothing });
+    await decide(worker, [1, 'a'], [2, 'b']);
+    const before = texts.length;
+    await changeKeyGeneration(system.pool, tables, 0);
+    // The refusal, the retry, and once the largest closed sequence.
+    await decide(worker, [3, 'c']);
+    texts.length = 0;
+    await decide(worker, [4, 'd'], [5, 'e']);
+    expect(texts).toHaveLength(before);
+    await pool.end();
+  });
+
+  it('is a lookup only where a filter suspects, and a filter that suspects wrongly changes nothing', async () => {
+    const asked: string[] = [];
+    const filtersFor = (closed: readonly number[]): KeyFilters => ({
+      suspectsOf: (topic, eventId) => {
+        asked.push(`${topic} ${eventId}`);
+        return eventId === 'n' ? [] : allSuspect(closed).suspectsOf(topic, eventId);
+      },
+    });
+    const worker = workerOf({ filtersFor });
+    await decide(worker, [1, 'a']);
+    expect(asked).toEqual([]);
+    await changeKeyGeneration(system.pool, tables, 0);
+    expect(await decide(worker, [2, 'a'], [3, 'n'], [4, 'wrong'])).toEqual([DUPLICATE, STORED, STORED]);
+    expect(new Set(asked)).toEqual(new Set(['t a', 't n', 't wrong']));
+  });
+});
+
+describe('a change while workers decide', () => {
+  it('waits for a batch that has claimed, and what this batch stored is a duplicate for the next worker', async () => {
+    let release: (() => void) | undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let hasBegun = false;
+    const hold = (): Promise<void> => {
+      hasBegun = true;
+      return held;
+    };
+    await decide(workerOf(), [1, 'first']);
+    const deciding = decide(workerOf({ hold }), [2, 'a']);
+    await waitFor(() => hasBegun, { timeoutMs: 10_000, describe: 'the batch to be applied' });
+    const changing = changeKeyGeneration(system.pool, tables, 0);
+    await waitFor(isSomeoneWaiting, { timeoutMs: 10_000, describe: 'the change to wait' });
+    release?.();
+    expect(await deciding).toEqual([STORED]);
+    expect(await changing).toBe(1);
+    expect(await decide(workerOf(), [3, 'a'])).toEqual([DUPLICATE]);
+    expect(await generationsOf('a')).toEqual(['_key']);
+  });
+
+  it('leaves nothing when it is killed while it waits, nor when a worker is killed before its commit', async () => {
+    await decide(workerOf(), [1, 'first']);
+    const client = await system.pool.connect();
+    client.on('error', () => undefined);
+    await client.query('BEGIN');
+    await client.query(
+      `INSERT INTO ${tables.key} (topic, event_id, stream_id, seq, digest, published_at) VALUES ('t', 'a', $1, 9, 0, now())`,
+      [STREAM_ID],
+    );
+    const killed = changeKeyGeneration(system.pool, tables, 0).catch((error: unknown) => String(error));
+    await waitFor(isSomeoneWaiting, { timeoutMs: 10_000, describe: 'the change to wait' });
+    const waiting = `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    await system.pool.query(waiting);
+    expect(await killed).toContain('canceling');
+    const worker = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    await system.pool.query('SELECT pg_terminate_backend($1)', [worker.rows[0]?.pid]);
+    await waitFor(async () => (await changeKeyGeneration(system.pool, tables, 0)) === 1, {
+      timeoutMs: 10_000,
+      describe: 'the change to happen',
+    });
+    client.release(true);
+    expect(await decide(workerOf(), [2, 'a'])).toEqual([STORED]);
+    expect(await generationsOf('a')).toEqual(['_key_g1']);
+  });
+
+  it('keeps a worker that missed it from claiming what a worker that knows it claims', async () => {
+    const [late, current] = [workerOf(), workerOf()];
+    await decide(late, [1, 'x']);
+    await changeKeyGeneration(system.pool, tables, 0);
+    await decide(current, [2, 'y']);
+    const ids = Array.from({ length: 20 }, (_, n) => `both-${n}`);
+    const sent = (first: number): (readonly [number, string])[] => ids.map((id, n) => [first + n, id]);
+    const outcomes = await Promise.all([decide(late, ...sent(100)), decide(current, ...sent(200))]);
+    expect(outcomes.flat().filter((outcome) => outcome?.kind === 'stored')).toHaveLength(ids.length);
+    for (const id of ids) expect(await generationsOf(id)).toEqual(['_key_g1']);
+  });
+
+  it('ends every sequence once, while three workers decide on the same ids and the keys change without pause', async () => {
+    const workers = [workerOf(), workerOf(), workerOf()];
+    const ids = 30;
+    let seq = 0;
+    let generation = 0;
+    let isOver = false;
+    const changes = async (): Promise<void> => {
+      while (!isOver) {
+        const next = await changeKeyGeneration(system.pool, tables, generation).catch((error: unknown) => {
+          if (isClosedGeneration(error)) throw error;
+          return undefined;
+        });
+        generation = next ?? generation;
+      }
+    };
+    const works = workers.map(async (worker, n) => {
+      const outcomes: (Outcome | undefined)[] = [];
+      for (let round = 0; round < 40; round++) {
+        const batch = Array.from({ length: 5 }, (_, at) => {
+          const id = `id-${(round * 3 + at * 7 + n) % (ids + round)}`;
+          return [++seq, id] as const;
+        });
+        const first = await decide(worker, ...batch);
+        const postponed = batch.filter((_, at) => first[at]?.kind === 'postponed');
+        outcomes.push(...first.filter((outcome) => outcome?.kind !== 'postponed'));
+        for (const one of postponed) outcomes.push(...(await decide(worker, one)));
+      }
+      return outcomes;
+    });
+    const changing = changes();
+    const outcomes = (await Promise.all(works).finally(() => (isOver = true))).flat();
+    await changing;
+    expect(generation).toBeGreaterThan(5);
+    const { rows } = await system.pool.query<{ keys: number; ids: number; rows: number; seqs: number }>(
+      `WITH settled AS (SELECT seq FROM ${tables.key} UNION ALL SELECT seq FROM ${tables.duplicate})
+       SELECT (SELECT count(*)::int FROM ${tables.key}) AS keys, (SELECT count(DISTINCT event_id)::int FROM ${tables.key}) AS ids,
+         count(*)::int AS rows, count(DISTINCT seq)::int AS seqs FROM settled`,
+    );
+    const stored = outcomes.filter((outcome) => outcome?.kind === 'stored').length;
+    expect(rows).toEqual([{ keys: stored, ids: stored, rows: seq, seqs: seq }]);
+  });
+});
+
+describe('a role without the right to create tables', () => {
+  it('changes nothing', async () => {
+    const { worker: url } = await createRoles(system.postgresUrl);
+    const pool = createPool({ url, name: 'test', connectionsMax: 1, transactionMsMax: 30_000 });
+    try {
+      await system.pool.query(
+        `GRANT USAGE ON SCHEMA inbox TO sekali_worker; GRANT SELECT, INSERT ON ${tables.key} TO sekali_worker`,
+      );
+      await decide(workerOf(), [1, 'a']);
+      await expect(changeKeyGeneration(pool, tables, 0)).rejects.toMatchObject({ code: '42501' });
+      // The owner's change gives the role the same rights to the next generation.
+      await changeKeyGeneration(system.pool, tables, 0);
+      const { rowCount } = await pool.query(`SELECT FROM ${tables.key}`);
+      expect(rowCount).toBe(1);
+      const next = tables.key.replace(/"$/, '_g1"');
+      await pool.query(
+        `INSERT INTO ${next} (topic, event_id, stream_id, seq, digest, published_at) VALUES ('t', 'b', 1, 2, 0, now())`,
+      );
+    } finally {
+      await pool.end();
+    }
+  });
+});
