@@ -1,4 +1,5 @@
 import type { Fault } from './fault.js';
+import { changeKeyGeneration } from './faults/change-key-generation.js';
 import { linkFaults } from './faults/disturb-link.js';
 import { cutPostgresConnections, readOnlyPostgres } from './faults/disturb-sessions.js';
 import { exhaustPostgres } from './faults/exhaust-postgres.js';
@@ -47,6 +48,7 @@ export const catalogue: readonly Fault[] = [
   readOnlyPostgres,
   cutPostgresConnections,
   exhaustPostgres,
+  changeKeyGeneration,
   ...linkFaults,
   ...splitFaults,
 ];

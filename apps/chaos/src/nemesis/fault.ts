@@ -11,7 +11,7 @@ import type { Random } from '../workload/random.js';
 
 /** What a fault disturbs. Two faults that touch the same part never overlap. */
 export type Part =
-  'gateway' | 'worker' | 'brokers' | 'postgres' | 'worker-links' | 'gateway-links' | 'stream';
+  'gateway' | 'worker' | 'brokers' | 'postgres' | 'worker-links' | 'gateway-links' | 'stream' | 'keys';
 
 /** A fault that has taken hold. */
 export interface ActiveFault {

@@ -292,6 +292,18 @@ describe('faults of Postgres', () => {
     });
   });
 
+  it('change-key-generation: new ids enter another table', async () => {
+    const tables = async (): Promise<number> =>
+      (await system.sql("SELECT FROM pg_class WHERE relkind = 'r' AND relname LIKE 'event\\_key\\_g%'"))
+        .length;
+    await takesAndStores(system.gatewayUrls[0] as string);
+    expect(await tables()).toBe(0);
+    await apply('change-key-generation', async () => {
+      await waitFor(async () => (await tables()) > 0, { timeoutMs: 10_000, describe: 'another generation' });
+      await takesAndStores(system.gatewayUrls[0] as string);
+    });
+  });
+
   it('exhaust-postgres: no client gets a connection until it is healed', async () => {
     await apply('exhaust-postgres', async () => {
       expect(await codeOf('SELECT 1')).toBe(TOO_MANY_CONNECTIONS);
