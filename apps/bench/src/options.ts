@@ -35,7 +35,7 @@ Groups:
   durability   the brokers' fsync by default, every second and always
 
 Examples:
-  sekali bench                          everything; about 50 minutes
+  sekali bench                          everything; about an hour
   sekali bench --only http,drain --rounds 3
   sekali bench --only flat --keys 100000000   takes hours and 60 GB of disk
   sekali bench --small --json           only to see that it runs

@@ -138,12 +138,18 @@ describe('repeats of what other gateways published', () => {
   it('are kept out of batches as soon as the gateways have heard of them from each other', async () => {
     const system = await createTestSystem();
     const [one, other] = [gatewayOf(system), gatewayOf(system)];
-    let heard = 0;
-    system.connection.subscribe(`_INBOX.published.${system.streamName}`, {
-      callback: () => void (heard += 1),
+    const subject = `_INBOX.published.${system.streamName}`;
+    const greeted = new Set<number>();
+    let shared = 0;
+    system.connection.subscribe(subject, {
+      callback: (_, { data }) => {
+        greeted.add(Buffer.from(data).readUInt32BE());
+        if (data.length > 4) shared += 1;
+      },
     });
+    await waitFor(() => greeted.size === 2, { timeoutMs: 10_000, describe: 'both gateways to be there' });
     await one.publishAll(numbered(10));
-    await waitFor(() => heard > 0, { timeoutMs: 5_000, describe: 'the gateways to hear of them' });
+    await waitFor(() => shared > 0, { timeoutMs: 5_000, describe: 'the ids to be shared' });
     const refused = await refusals(system, async () => {
       const answers = await other.publishAll([...numbered(100, 'new'), ...numbered(10)]);
       expect(answers.filter(({ status }) => status === 'duplicate')).toHaveLength(10);

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { errors, type NatsConnection, type Status } from '@nats-io/nats-core';
 import { digestIn } from '#contracts';
 
@@ -6,36 +7,39 @@ const BUCKETS = 262_144;
 const WAYS = 4;
 /** Two numbers of 32 bits: the bucket, and what is compared in it. */
 const WORDS = 2;
-const BYTES = WORDS * Uint32Array.BYTES_PER_ELEMENT;
+const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
 /** A client that turns to another gateway takes longer than that. */
 const SHARE_AFTER_MS = 10;
 const SHARED_AT_ONCE_MAX = 4_096;
+const GREET_EVERY_MS = 1_000;
+/** A gateway that stays silent for longer is gone. */
+const SILENT_MS_MAX = 3_500;
 
 /**
- * Which message ids were published lately by any gateway, so that a repeat of one is kept out of atomic batches. The
- * brokers refuse a whole batch because of one repeat.
+ * Which message ids other gateways published lately, so that a repeat of one is kept out of atomic batches. The brokers
+ * refuse a whole batch because of one repeat.
  *
- *   published here ─▶ noted ─▶ after 10 ms a message with all fingerprints ─▶ noted by the other gateways
+ *   published here ─▶ 10 ms later a message with all fingerprints ─▶ noted by the other gateways
  *
  * Nothing here is ever believed. An id that is noted wrongly is published alone, which costs a little. One that is
  * missing costs a refused batch. So fingerprints may be lost, forged, or pushed out by newer ones.
  *
  * Three ways were considered. Asking the store before each batch costs a query even when nothing repeats. Asking the
- * brokers after a refusal costs a message for each event. Telling costs 8 bytes an event, and works before the store
- * has the event. The table is exact but for its fingerprints: a Bloom filter of its size could not forget.
+ * brokers after a refusal costs a message for each event. Sharing costs 8 bytes an event, and works before the store
+ * has the event. A gateway that hears no other one shares nothing, so a single gateway pays nothing.
  *
  * The subject lies below the prefix of the reply subjects, because a gateway may subscribe to nothing else. Between
  * accounts nothing of it passes.
  */
 export class KnownIds {
+  private readonly self = randomInt(1, 2 ** 32);
   private readonly words = new Uint32Array(BUCKETS * WAYS * WORDS);
-  private readonly news = new Uint32Array(SHARED_AT_ONCE_MAX * WORDS);
-  private newsLength = 0;
+  private readonly news: number[] = [];
   private timer: NodeJS.Timeout | undefined;
-  private isShared = true;
-  private readonly shareNow = (): void => {
-    this.share();
-  };
+  private readonly greetings: NodeJS.Timeout;
+  private othersUntilMs = 0;
+  private hasNotes = false;
+  private isAllowed = true;
 
   /**
    * @param connection the gateway's own; it is not closed here
@@ -50,46 +54,48 @@ export class KnownIds {
         if (!error) this.learn(message.data);
       },
     });
-    void this.heedRefusals(connection.status());
+    this.greetings = setInterval(this.share, GREET_EVERY_MS).unref();
+    this.share();
+    void this.watch(connection.status());
   }
 
-  /** Whether a message id, which has a digest, was probably published. */
+  /** Whether a message id, which has a digest, was probably published by another gateway. */
   has(messageId: string): boolean {
+    if (!this.hasNotes) return false;
     const [bucket, mark] = fingerprintOf(messageId);
     return this.isIn(bucket, mark);
   }
 
-  /** Notes a message id, which has a digest, and soon tells the other gateways. */
+  /** Tells the other gateways soon that this one has published a message id, which has a digest. */
   add(messageId: string): void {
-    const [bucket, mark] = fingerprintOf(messageId);
-    this.note(bucket, mark);
-    if (!this.isShared) return;
-    this.news[this.newsLength++] = bucket;
-    this.news[this.newsLength++] = mark;
-    if (this.newsLength === this.news.length) this.share();
-    else this.timer ??= setTimeout(this.shareNow, SHARE_AFTER_MS).unref();
+    if (performance.now() > this.othersUntilMs) return;
+    this.news.push(...fingerprintOf(messageId));
+    if (this.news.length >= SHARED_AT_ONCE_MAX * WORDS) this.share();
+    else this.timer ??= setTimeout(this.share, SHARE_AFTER_MS).unref();
   }
 
-  private learn(data: Uint8Array): void {
-    const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-    for (let at = 0; at + BYTES <= data.byteLength; at += BYTES) {
-      this.note(view.getUint32(at, true), view.getUint32(at + BYTES / WORDS, true));
-    }
-  }
-
-  private share(): void {
+  /** A message without fingerprints only says that this gateway is there. */
+  private readonly share = (): void => {
     clearTimeout(this.timer);
     this.timer = undefined;
-    const data = new Uint8Array(this.newsLength * Uint32Array.BYTES_PER_ELEMENT);
-    const view = new DataView(data.buffer);
-    for (let word = 0; word < this.newsLength; word += 1) {
-      view.setUint32(word * Uint32Array.BYTES_PER_ELEMENT, this.news[word] ?? 0, true);
-    }
-    this.newsLength = 0;
+    const words = [this.self, ...this.news.splice(0)];
+    if (!this.isAllowed) return;
+    const view = new DataView(new ArrayBuffer(words.length * WORD_BYTES));
+    for (const [index, word] of words.entries()) view.setUint32(index * WORD_BYTES, word);
     try {
-      this.connection.publish(this.subject, data);
+      this.connection.publish(this.subject, new Uint8Array(view.buffer));
     } catch {
-      // The connection is closed, and what is lost only costs.
+      // The connection is being closed, and what is lost only costs.
+    }
+  };
+
+  /** It must not throw, whatever the bytes are: the client would end the connection. */
+  private learn(data: Uint8Array): void {
+    const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    if (data.byteLength < WORD_BYTES || view.getUint32(0) === this.self) return;
+    this.othersUntilMs = performance.now() + SILENT_MS_MAX;
+    for (let at = WORD_BYTES; at + WORDS * WORD_BYTES <= data.byteLength; at += WORDS * WORD_BYTES) {
+      this.note(view.getUint32(at), view.getUint32(at + WORD_BYTES));
     }
   }
 
@@ -103,6 +109,7 @@ export class KnownIds {
 
   /** The newest comes first in its bucket, and pushes out the oldest. */
   private note(bucket: number, mark: number): void {
+    this.hasNotes = true;
     if (this.isIn(bucket, mark)) return;
     const start = startOf(bucket);
     this.words.set(this.words.subarray(start, start + (WAYS - 1) * WORDS), start + WORDS);
@@ -110,12 +117,13 @@ export class KnownIds {
     this.words[start + 1] = mark;
   }
 
-  /** Brokers with rights of their own may refuse the subject. Without this, they would log each message. */
-  private async heedRefusals(statuses: AsyncIterable<Status>): Promise<void> {
+  /** Brokers with rights of their own may refuse the subject, and would log each message. Ends with the connection. */
+  private async watch(statuses: AsyncIterable<Status>): Promise<void> {
     for await (const status of statuses) {
       if (status.type !== 'error' || !(status.error instanceof errors.PermissionViolationError)) continue;
-      if (status.error.subject === this.subject) this.isShared = false;
+      if (status.error.subject === this.subject) this.isAllowed = false;
     }
+    clearInterval(this.greetings);
   }
 }
 

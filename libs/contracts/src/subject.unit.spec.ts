@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { eventIdError, topicError } from './event.js';
-import { eventIdOf, messageIdOf, subjectOf, topicOf } from './subject.js';
+import { eventIdError, eventText, topicError } from './event.js';
+import { digestedMessageIdOf, eventIdOf, messageIdOf, subjectOf, topicOf } from './subject.js';
 
 const topic = fc.stringMatching(/^[ab_-]{1,2}(\.[ab_-]{1,2}){0,2}$/);
 /** Ids that resemble parts of a message id, and ids that a header would shorten. */
@@ -37,6 +37,34 @@ describe('messageIdOf', () => {
   it('tells an id from the same id with white space, and from the text of its encoding', () => {
     const ids = ['a', 'a ', ' a', 'YSA', ';YSA'].map((id) => messageIdOf('t', id));
     expect(new Set(ids).size).toBe(ids.length);
+  });
+});
+
+describe('digestedMessageIdOf', () => {
+  const idOf = (name: string, eventId: string, payload: string, secret = '', source = 's'): string => {
+    const body = eventText({ topic: name, eventId, timestamp: '2026-11-22T10:00:00Z', source, payload });
+    return digestedMessageIdOf(name, eventId, body, secret);
+  };
+
+  it('is the message id, a colon, and 16 characters that a header keeps', () => {
+    fc.assert(
+      fc.property(topic, eventId, fc.constantFrom('{}', '{"payload":1}'), (name, id, payload) => {
+        const digested = idOf(name, id, payload);
+        expect(digested.slice(0, -17)).toBe(messageIdOf(name, id));
+        expect(digested.slice(-17)).toMatch(/^:[\w-]{16}$/);
+      }),
+    );
+  });
+
+  it('differs when the payload or the secret does, and not when another member does', () => {
+    const ids = [idOf('t', 'a', '{"n":1}'), idOf('t', 'a', '{"n":2}'), idOf('t', 'a', '{"n":1}', 'secret')];
+    expect(new Set(ids).size).toBe(3);
+    expect(idOf('t', 'a', '{"n":1}', '', ',"payload":{')).toBe(ids[0]);
+  });
+
+  it('has another digest for another event with the same payload', () => {
+    const [one = '', other = ''] = ['a', 'b'].map((id) => idOf('t', id, '{}'));
+    expect(one.slice(-16)).not.toBe(other.slice(-16));
   });
 });
 
