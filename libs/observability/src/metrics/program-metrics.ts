@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Gauge, Registry } from 'prom-client';
+import { measureProcess } from './process-metrics.js';
 
 /**
  * The metrics of one program: its registry, with what every program measures about itself.
@@ -16,7 +17,7 @@ export class ProgramMetrics {
 
   /** @param program its name, such as `worker` */
   constructor(program: string) {
-    collectDefaultMetrics({ register: this.registry });
+    this.beforeScrape(measureProcess(this.registry));
     new Gauge({
       name: 'sekali_build_info',
       help: 'The program, its version and that of Node; the value is always 1',
