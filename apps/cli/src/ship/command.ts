@@ -15,6 +15,7 @@ import { nameForFile, topicForFile } from './line-event.js';
 import { commandWithOptions, readingRules, type ShipOptions } from './options.js';
 import { isComplete, shippingDocument, shippingReport, type ShippingResult } from './report.js';
 import { Shipment } from './shipment.js';
+import { isGzip } from './unseekable-source.js';
 
 interface LogFile {
   /** `undefined` for standard input. */
@@ -104,7 +105,7 @@ async function findFiles(paths: readonly string[], options: ShipOptions): Promis
   }
   const files: LogFile[] = [];
   for (const given of paths) {
-    const file = given === STANDARD_INPUT ? standardInput(options) : await findFile(given, options.name);
+    const file = given === STANDARD_INPUT ? standardInput(options) : await findFile(given, options);
     const twin = files.find(({ name }) => name === file.name);
     // Where two files of the same name begin alike, their lines would have the same ids. Some would vanish as
     // duplicates.
@@ -117,7 +118,10 @@ async function findFiles(paths: readonly string[], options: ShipOptions): Promis
   return files;
 }
 
-async function findFile(given: string, givenName: string | undefined): Promise<LogFile> {
+async function findFile(
+  given: string,
+  { name: givenName, follow: isFollowed }: ShipOptions,
+): Promise<LogFile> {
   const path = resolve(given);
   const there = await stat(path).catch((error: unknown) => {
     throw new CommandError(`cannot read ${given}: ${errorLine(error)}`, 2, { cause: error });
@@ -127,6 +131,8 @@ async function findFile(given: string, givenName: string | undefined): Promise<L
       `${given} is not a regular file, so its lines have no lasting number; pipe it to "sekali ship - --name NAME"`,
     );
   }
+  if (isFollowed && (await isGzip(path)))
+    throw new CommandError(`${given} is packed, so it does not grow: leave out --follow`);
   // A packed file has the lines of the file that was packed, and their ids.
   const name = nameForFile(givenName ?? basename(path).replace(/(?<=.)\.gz$/, ''));
   return { path, name, bytes: there.size };

@@ -126,7 +126,7 @@ export class LogReader implements LineSource {
       );
       await this.openResumed(current, own);
     }
-    await this.siblings.noteChanges();
+    await this.siblings.noteChanges(() => this.leadsTo(current));
   }
 
   /** A file that an earlier run has salted keeps its salt; otherwise the same lines would have other ids. */
@@ -156,7 +156,7 @@ export class LogReader implements LineSource {
 
   /** Opens files that were being read when the last run ended, and those that came and were renamed since. */
   private async openRenamed(marks: readonly Mark[], isRotated: boolean): Promise<void> {
-    const there = await this.siblings.list();
+    const there = await this.siblings.others();
     const news = isRotated ? await this.siblings.news() : [];
     for (const mark of marks) {
       const sibling = there.find((candidate) => isSame(mark, candidate));
@@ -225,10 +225,9 @@ export class LogReader implements LineSource {
   /** Checks whether the path leads to another file now. */
   private async openNew(): Promise<void> {
     const current = this.logs.at(-1);
-    // Without a file at the path, its writer may not know either, so reading continues.
-    const there = await stat(this.plan.path).catch(() => undefined);
-    if (!there || !current || isSame({ device: there.dev, inode: there.ino }, current.identity)) {
-      await this.siblings.noteChanges();
+    if (!current) return;
+    if (await this.leadsTo(current)) {
+      await this.siblings.noteChanges(() => this.leadsTo(current));
       return;
     }
     const found = await OpenLog.open(this.plan.path).catch(() => undefined);
@@ -236,6 +235,12 @@ export class LogReader implements LineSource {
     const { hasName } = await current.status();
     if (!hasName && (await current.isBeginningOf(found))) await this.continueInCopy(current, found);
     else await this.openRotated(found);
+  }
+
+  /** Without a file at the path, its writer may not know either, so it counts as unmoved. */
+  private async leadsTo(log: OpenLog): Promise<boolean> {
+    const there = await stat(this.plan.path).catch(() => undefined);
+    return !there || isSame({ device: there.dev, inode: there.ino }, log.identity);
   }
 
   /** Editors, and programs that fetch files, write a new file and give it the name of the old one. */

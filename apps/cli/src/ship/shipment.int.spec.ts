@@ -292,6 +292,8 @@ describe('following a file', () => {
     const producer = await following(async (sent) => {
       await seen(sent, 'one');
       copyFileSync(path, `${path}.copy`);
+      // Another log that is rotated at the same time.
+      writeFileSync(`${path}-errors`, 'not ours\n');
       renameSync(path, `${path}.2`);
       writeFileSync(path, 'two\n');
       renameSync(path, `${path}.1`);

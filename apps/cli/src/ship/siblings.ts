@@ -1,12 +1,13 @@
 /**
- * The other files of a log: those in its folder whose names begin with its name, such as `app.log.1`.
+ * The other files of a log: those in its folder with a name that rotation gives, such as `app.log.1`, `app.log.old` and
+ * `app-20261122.log`. Other logs that are rotated at the same time, such as `app.log-errors`, are none.
  *
  * A path that leads to another file than before was rotated. When that happened twice, the files in between are among
  * the siblings: they are there now, and were not there while the old file still had the path. Copies that someone has
  * made are known by then, since the folder is read again whenever it changes.
  */
 import { readdir, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import type { FileIdentity } from './bookmark.js';
 
 /** A file next to the log. */
@@ -18,13 +19,15 @@ export interface Sibling extends FileIdentity {
   readonly isPacked: boolean;
 }
 
-const SIBLINGS_MAX = 10_000;
-const PACKED = /\.(?:gz|bz2|xz|zst|zip|lz4|Z)$/;
+const FILES_MAX = 10_000;
+const SUFFIX = String.raw`[.\-_](?:\d[\dTZ:.\-_]*|old|prev|bak|copy)`;
+const PACKED = /\.(?:gz|bz2|xz|lzma|zst|zip|lz4|br|7z|Z)$/;
 
 /** The siblings of a path. */
 export class Siblings {
   private readonly folder: string;
   private readonly name: string;
+  private readonly pattern: RegExp;
   private known: ReadonlySet<string>;
   private folderChangedMs = Number.NaN;
 
@@ -32,6 +35,12 @@ export class Siblings {
   constructor(path: string, known: readonly string[] = []) {
     this.folder = dirname(path);
     this.name = basename(path);
+    const extension = extname(path);
+    const stem = this.name.slice(0, this.name.length - extension.length);
+    const [name, start, end] = [this.name, stem, extension].map(escaped);
+    this.pattern = new RegExp(
+      String.raw`^(?:${name}${SUFFIX}|${start}${SUFFIX}${end})(?:\.[a-zA-Z0-9]{1,4})?$`,
+    );
     this.known = new Set(known);
   }
 
@@ -42,10 +51,26 @@ export class Siblings {
 
   /** All that are there, the oldest first. A folder that cannot be read has none. */
   async list(): Promise<Sibling[]> {
+    return this.files((name) => this.pattern.test(name));
+  }
+
+  /** All other files of the folder, whatever their names. */
+  async others(): Promise<Sibling[]> {
+    return this.files(() => true);
+  }
+
+  /** Those that are not known, and no packed ones. They are known from now on. */
+  async news(): Promise<Sibling[]> {
+    const siblings = await this.list();
+    const news = siblings.filter(({ key, isPacked }) => !isPacked && !this.known.has(key));
+    this.known = new Set(siblings.map(({ key }) => key));
+    return news;
+  }
+
+  private async files(hasName: (name: string) => boolean): Promise<Sibling[]> {
     const names = await readdir(this.folder).catch((): string[] => []);
     const found: Sibling[] = [];
-    for (const name of names.slice(0, SIBLINGS_MAX)) {
-      if (!name.startsWith(this.name) || name === this.name) continue;
+    for (const name of names.filter((other) => other !== this.name && hasName(other)).slice(0, FILES_MAX)) {
       const path = join(this.folder, name);
       const there = await stat(path).catch(() => undefined);
       if (!there?.isFile()) continue;
@@ -62,19 +87,22 @@ export class Siblings {
     return found.sort((a, b) => a.modifiedMs - b.modifiedMs);
   }
 
-  /** Those that are not known, and no packed ones. They are known from now on. */
-  async news(): Promise<Sibling[]> {
-    const siblings = await this.list();
-    const news = siblings.filter(({ key, isPacked }) => !isPacked && !this.known.has(key));
-    this.known = new Set(siblings.map(({ key }) => key));
-    return news;
-  }
-
-  /** Notes what is there, if the folder has changed. To be called while the path still leads to the file being read. */
-  async noteChanges(): Promise<void> {
+  /**
+   * Notes what is there, if the folder has changed.
+   *
+   * @param isUnmoved whether the path still leads to the file that is being read. It is asked after the folder was read:
+   *   what appears in a rotation must not be taken for known.
+   */
+  async noteChanges(isUnmoved: () => Promise<boolean>): Promise<void> {
     const there = await stat(this.folder).catch(() => undefined);
     if (!there || there.mtimeMs === this.folderChangedMs) return;
+    const siblings = await this.list();
+    if (!(await isUnmoved())) return;
     this.folderChangedMs = there.mtimeMs;
-    this.known = new Set((await this.list()).map(({ key }) => key));
+    this.known = new Set(siblings.map(({ key }) => key));
   }
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
