@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { drawFreePorts, findRepositoryRoot } from '#local-cluster';
 
 interface Ended {
@@ -20,6 +21,7 @@ let unused: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sekali-cli-'));
   writeFileSync(join(folder, 'a.log'), 'one\ntwo\n');
+  writeFileSync(join(folder, 'b.log.gz'), gzipSync('one\n'));
   const [port] = await drawFreePorts(1);
   unused = `127.0.0.1:${port}`;
 });
@@ -60,6 +62,7 @@ describe('the command line of sekali', () => {
     ['a topic that is none', ['ship', 'a.log', '--topic', 'a..b'], 2, 'topic must be'],
     ['a missing file', ['ship', 'a.log', 'nowhere.log'], 2, 'cannot read nowhere.log: no such file'],
     ['a folder', ['ship', '.'], 2, 'is not a regular file'],
+    ['a packed file to follow', ['ship', 'b.log.gz', '--follow'], 2, 'it does not grow'],
     ['standard input without a name', ['ship', '-'], 2, 'standard input needs --name'],
     ['standard input to follow', ['ship', '-', '--name', 'x', '--follow'], 2, '--follow is not for it'],
     ['a pattern that is none', ['ship', 'a.log', '--pattern', '(?P<time>.*)'], 2, 'named groups are written'],

@@ -31,34 +31,37 @@ export interface ShipOptions extends TargetOptions {
 }
 
 const HELP = `
-Every line becomes an event, also an empty one. Its id consists of the file's name, the line's number and a digest
-of the file up to there. So shipping a file twice, or after it has grown, stores nothing twice. Use --name or
---topic to distinguish files of the same name on several machines. "-" reads standard input and needs --name. Files
-packed by gzip are unpacked; "app.log.1.gz" has the name "app.log.1".
+Lines and ids
+  Every line becomes an event, also an empty one. Its id consists of the file's name, the line's number and a digest
+  of the file up to there. So shipping a file twice, or after it has grown, stores nothing twice. Use --name or
+  --topic to distinguish files of the same name on several machines.
+  A last line without a newline may be unfinished. It is left out, and the command says so; --last-line sends it.
+  Lines over 32 KiB are cut and marked. Bytes that are not UTF-8, and NUL, become U+FFFD and the event is marked.
 
-What a line contains becomes members of its event: the time is the event's timestamp, and level, host, program and
-message are members of the payload. What else has a name is in "fields". The line itself is in "original", where it
-is more than the message. --format auto recognises JSON, syslog (RFC 5424 and 3164), common and combined access logs,
-logfmt, and lines that begin with a date as most loggers write it. The README of the command has a table.
+What a line contains (--format)
+  The time becomes the timestamp of the event. The payload has "message", and "level", "host", "program" and "fields"
+  where the line has them. "original" is the line itself, where it is more than the message.
+    json     one object a line           access   common and combined access logs
+    syslog   RFC 5424 and RFC 3164       dated    a date first, as log4j, Python, Go, nginx … write it
+    logfmt   level=info msg="…"          auto     whatever the line is; the README has a table with an example of each
+  --pattern reads lines of another form. Its groups time, level, host, program and message become those members, and
+  all others become fields:
+    --pattern '^(?<time>\\S+ \\S+) <(?<level>\\w+)> (?<message>.*)$'
 
-A time without a zone is UTC, or in the zone of --time-zone. A date without a year is in the latest year in which it
-is not more than a day after the file's last change. A line whose time is missing, or not certain, gets the time of
-the file's last change and no member "time"; the command says how many there are. --pattern reads lines of your own:
+Times
+  A time without a zone is read in the zone of --time-zone, or as UTC. A date without a year is in the latest year in
+  which it is not more than a day after the file's last change. A line without a certain time gets the time of the
+  file's last change, and no member "time". The command says how many these are.
 
-  --pattern '^(?<time>\\S+ \\S+) <(?<level>\\w+)> (?<message>.*)$'
+Several lines (--multiline)
+  A line that is not recognised belongs to the event before it, so a stack trace is one event. --start names what
+  begins an event instead. The last event may go on, so it is left out like an unfinished line.
 
-Its groups time, level, host, program and message become those members, and all others become fields.
-
-With --multiline, a line that is not recognised belongs to the event before it: a stack trace is one event. --start
-names what begins an event instead. The last event of a file may go on, so it is left out like an unfinished line.
-
-A last line without a newline may be unfinished. It is left out, and the command says so. Otherwise it might be
-sent twice, once in part and once whole; --last-line sends it. Lines over 32 KiB are cut and marked. Bytes that are
-not UTF-8, and NUL, become U+FFFD and the event is marked.
-
-With --follow, a renamed file is read on, since its program may still write to it. A deleted one is read until it
-has been quiet for a minute. The same command resumes an interrupted run; after a complete one it sends everything
-again.
+Files
+  "-" reads standard input and needs --name. Files packed by gzip are unpacked, and "app.log.1.gz" has the name
+  "app.log.1". With --follow, a renamed file is read on, because its program may still write to it. A deleted one is
+  read until it has been quiet for a minute. The same command resumes an interrupted run; after a complete one it
+  sends everything again.
 
 Examples:
   sekali ship /var/log/nginx/access.log
@@ -97,12 +100,14 @@ export function commandWithOptions(): Command {
 function addReadingOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--format <name>', 'what lines are; plain: only text').choices(FORMAT_NAMES).default('auto'),
+      new Option('--format <name>', 'what the lines are; plain is only text')
+        .choices(FORMAT_NAMES)
+        .default('auto'),
     )
-    .option('--pattern <regex>', 'read lines by the named groups of an expression', patternOption)
+    .option('--pattern <regex>', 'read lines by the named groups of a regular expression', patternOption)
     .option('--time-zone <zone>', 'zone of times without one (default: UTC)', timeZoneOption)
     .option('--multiline', 'join lines that belong together into one event')
-    .option('--start <regex>', 'what begins an event; implies --multiline', patternOption);
+    .option('--start <regex>', 'regular expression that begins an event; implies --multiline', patternOption);
 }
 
 function addSendingOptions(command: Command): Command {
