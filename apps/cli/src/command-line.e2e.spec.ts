@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { drawFreePorts, findRepositoryRoot } from '#local-cluster';
 
 interface Ended {
@@ -20,6 +21,7 @@ let unused: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sekali-cli-'));
   writeFileSync(join(folder, 'a.log'), 'one\ntwo\n');
+  writeFileSync(join(folder, 'b.log.gz'), gzipSync('one\n'));
   const [port] = await drawFreePorts(1);
   unused = `127.0.0.1:${port}`;
 });
@@ -60,6 +62,23 @@ describe('the command line of sekali', () => {
     ['a topic that is none', ['ship', 'a.log', '--topic', 'a..b'], 2, 'topic must be'],
     ['a missing file', ['ship', 'a.log', 'nowhere.log'], 2, 'cannot read nowhere.log: no such file'],
     ['a folder', ['ship', '.'], 2, 'is not a regular file'],
+    ['a packed file to follow', ['ship', 'b.log.gz', '--follow'], 2, 'it does not grow'],
+    ['standard input without a name', ['ship', '-'], 2, 'standard input needs --name'],
+    ['standard input to follow', ['ship', '-', '--name', 'x', '--follow'], 2, '--follow is not for it'],
+    ['a pattern that is none', ['ship', 'a.log', '--pattern', '(?P<time>.*)'], 2, 'named groups are written'],
+    [
+      'a pattern and a format',
+      ['ship', 'a.log', '--pattern', 'x', '--format', 'json'],
+      2,
+      'give one of them',
+    ],
+    ['a zone that is none', ['ship', 'a.log', '--time-zone', 'Mars'], 2, 'zone such as Europe/Berlin'],
+    [
+      'lines to join, and nothing to join by',
+      ['ship', 'a.log', '--format', 'plain', '--multiline'],
+      2,
+      'needs --start',
+    ],
     ['a file twice', ['ship', 'a.log', './a.log'], 2, 'have the same name'],
     ['a name for two files', ['ship', 'a.log', 'a.log', '--name', 'x'], 2, '--name is for one file'],
     ['a gateway that is not a URL', ['ship', 'a.log', '--gateway', 'here'], 2, 'must be an http URL'],

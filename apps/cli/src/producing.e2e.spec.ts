@@ -72,6 +72,24 @@ describe('the commands of a producer against a running system', () => {
     expect(stderr).toBe('');
   });
 
+  it('ship standard input, by the times that its lines have', async () => {
+    const lines = 'Nov 22 09:00:00 web sshd[42]: Accepted\nNov 22 09:00:01 web sshd[42]: Closed';
+    const child = spawn(process.execPath, [MAIN, 'ship', '-', '--name', 'pipe', '--json'], {
+      ...{ cwd: folder, env: environment },
+    });
+    let stdout = '';
+    child.stdout.on('data', (chunk) => (stdout += String(chunk)));
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    child.stdin.end(lines);
+    expect(await ended).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ complete: true, accepted: 2, files: [{ undated: 0 }] });
+    const { rows } = await waitForRows('logs.pipe', 2);
+    expect(rows).toEqual([
+      { time: '11-22 09:00:00', payload: expect.objectContaining({ host: 'web', message: 'Accepted' }) },
+      { time: '11-22 09:00:01', payload: expect.objectContaining({ program: 'sshd', message: 'Closed' }) },
+    ]);
+  });
+
   it.each([
     ['over HTTP', ['--via', 'http']],
     ['over NATS', ['--via', 'nats']],
@@ -130,6 +148,20 @@ describe('the commands of a producer against a running system', () => {
     expect((await sekali('audit', '--stream', 'NOWHERE')).code).toBe(2);
   });
 });
+
+async function waitForRows(topic: string, count: number): Promise<{ rows: unknown[] }> {
+  const select = `SELECT to_char(timestamp AT TIME ZONE 'UTC', 'MM-DD HH24:MI:SS') AS time, payload
+    FROM sekali.event WHERE topic = $1 ORDER BY seq`;
+  let rows: unknown[] = [];
+  await waitFor(
+    async () => {
+      ({ rows } = await system.pool.query(select, [topic]));
+      return rows.length === count;
+    },
+    { timeoutMs: 30_000, describe: `${count} rows of ${topic}` },
+  );
+  return { rows };
+}
 
 async function stored(): Promise<number> {
   const { rows } = await system.pool.query<{ stored: number }>(

@@ -1,106 +1,43 @@
-/** `sekali ship`: its options and its exit code. */
+/** `sekali ship`: what it does, and its exit code. */
 import { stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { basename, resolve } from 'node:path';
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { readApiKey, type ClientSettings } from '#config';
-import { sourceError, topicError } from '#contracts';
-import {
-  CommandError,
-  errorLine,
-  type ExitCode,
-  integerOption,
-  newCommand,
-  ruledOption,
-  runAction,
-} from '../command-error.js';
+import { CommandError, errorLine, type ExitCode, runAction } from '../command-error.js';
 import { HttpProducer, probeGateway } from '../http-producer.js';
 import { InFlight } from '../in-flight.js';
 import { notice, print, printJson } from '../output.js';
 import { Progress } from '../progress.js';
-import { addTargetOptions, findTarget, type TargetOptions } from '../target.js';
+import { addTargetOptions, findTarget } from '../target.js';
 import { Interruption } from '../up/interruption.js';
-import { Bookmark, bookmarkDirectory } from './bookmark.js';
+import { Bookmark } from './bookmark.js';
 import { nameForFile, topicForFile } from './line-event.js';
+import { commandWithOptions, readingRules, type ShipOptions } from './options.js';
 import { isComplete, shippingDocument, shippingReport, type ShippingResult } from './report.js';
 import { Shipment } from './shipment.js';
-
-interface ShipOptions extends TargetOptions {
-  readonly topic?: string;
-  readonly source: string;
-  readonly name?: string;
-  readonly follow?: boolean;
-  readonly lastLine?: boolean;
-  readonly batch: number;
-  readonly concurrency: number;
-  readonly giveUp: number;
-  readonly state: string;
-  readonly resume: boolean;
-  readonly json?: boolean;
-}
+import { isGzip } from './unseekable-source.js';
 
 interface LogFile {
-  readonly path: string;
+  /** `undefined` for standard input. */
+  readonly path: string | undefined;
   readonly name: string;
   readonly bytes: number;
 }
 
-const HELP = `
-Every line becomes an event, also an empty one. Its id consists of the file's name, the line's number and a digest
-of the file up to there. So shipping a file twice, or after it has grown, stores nothing twice. Use --name or
---topic to distinguish files of the same name on several machines.
-
-A last line without a newline may be unfinished. It is left out, and the command says so. Otherwise it might be
-sent twice, once in part and once whole; --last-line sends it. Lines over 32 KiB are cut and marked. Bytes that are
-not UTF-8, and NUL, become U+FFFD and the event is marked. The timestamp is the ISO date at the beginning of the
-line (without a zone: UTC), otherwise the time the file was last changed.
-
-The same command resumes an interrupted run; after a complete one it sends everything again.
-
-Examples:
-  sekali ship /var/log/nginx/access.log
-  sekali ship *.log --topic logs.web --source web-1
-  sekali ship app.log --follow              until Ctrl-C, through rotation
-
-Exit codes:
-  0  the brokers have every line             2    a file or the gateway cannot be reached
-  1  some line is missing                    130  interrupted`;
+const STANDARD_INPUT = '-';
 
 /** Creates the command for the program. */
 export function shipCommand(): Command {
-  const command = newCommand('ship')
-    .summary('send log files, line by line')
-    .description('Sends log files line by line as events. Shipping the same file twice changes nothing.')
-    .argument('<file...>', 'the files')
-    .option(
-      '--topic <name>',
-      'topic of every event (default: logs. and the file name)',
-      ruledOption(topicError),
-    )
-    .option(
-      '--source <name>',
-      'source of every event',
-      ruledOption(sourceError),
-      hostname().slice(0, 256) || 'unknown',
-    )
-    .option('--name <name>', 'name of the file in ids and events (default: its base name)')
-    .option('--follow', 'continue as lines are written, until Ctrl-C')
-    .option('--last-line', 'also send a last line without a newline')
-    .option('--batch <lines>', 'lines in one request', integerOption(1, 10_000), 500)
-    .option('--concurrency <count>', 'requests at a time', integerOption(1, 64), 4)
-    .addOption(new Option('--via <way>', 'how to send').choices(['http']).default('http'))
-    .option('--give-up <seconds>', 'how long a line is sent repeatedly', integerOption(1, 86_400), 120)
-    .option('--state <directory>', 'folder where interrupted runs are remembered', bookmarkDirectory())
-    .option('--no-resume', 'begin at the beginning even after an interrupted run')
-    .option('--json', 'print one JSON document')
-    .addHelpText('after', HELP);
-  return addTargetOptions(command, ['gateway']).action(async (files: string[], options: ShipOptions) => {
-    await runAction('ship', () => runShip(files, options));
-  });
+  return addTargetOptions(commandWithOptions(), ['gateway']).action(
+    async (files: string[], options: ShipOptions) => {
+      await runAction('ship', () => runShip(files, options));
+    },
+  );
 }
 
 async function runShip(paths: readonly string[], options: ShipOptions): Promise<ExitCode> {
-  const files = await findFiles(paths, options.name);
+  readingRules(options);
+  const files = await findFiles(paths, options);
   const target = findTarget(options);
   await probeGateway(target.SEKALI_GATEWAY_URL);
   const interruption = new Interruption(() => process.exit(130), { underNpm: false });
@@ -121,32 +58,19 @@ async function shipFiles(
   target: ClientSettings,
   signal: AbortSignal,
 ): Promise<ShippingResult> {
-  const gateway = target.SEKALI_GATEWAY_URL;
   const startedAt = performance.now();
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const progress = new Progress('shipping', bytes, 'bytes');
   let accepted = 0;
-  const producer = new HttpProducer(
-    gateway,
-    { giveUpMs: options.giveUp * 1_000, signal },
-    readApiKey(target),
-  );
+  const onBytes = (more: number): void => {
+    accepted += more;
+    progress.update(accepted, Math.max(bytes, accepted));
+  };
+  const patience = { giveUpMs: options.giveUp * 1_000, signal };
+  const producer = new HttpProducer(target.SEKALI_GATEWAY_URL, patience, readApiKey(target));
   const inFlight = new InFlight(options.concurrency);
-  const shipments = files.map(({ path, name }) => {
-    const topic = options.topic ?? topicForFile(name);
-    const plan = {
-      ...{ path, signal, origin: { name, topic, source: options.source } },
-      ...{ batch: options.batch, follow: options.follow ?? false, takeLastLine: options.lastLine ?? false },
-      resume: options.resume,
-      bookmark: new Bookmark(resolve(options.state), path, [gateway, topic, name]),
-      onNotice: (text: string): void => {
-        notice(text);
-      },
-      onBytes: (more: number): void => {
-        accepted += more;
-        progress.update(accepted, Math.max(bytes, accepted));
-      },
-    };
+  const shipments = files.map((file) => {
+    const plan = { ...shipmentPlan(file, options, target.SEKALI_GATEWAY_URL), signal, onBytes };
     return new Shipment(plan, producer, inFlight);
   });
   try {
@@ -161,28 +85,64 @@ async function shipFiles(
   return { files: shipments.map(({ result }) => result), seconds, interrupted: signal.aborted };
 }
 
+function shipmentPlan({ path, name }: LogFile, options: ShipOptions, gateway: string) {
+  const topic = options.topic ?? topicForFile(name);
+  return {
+    ...{ path, origin: { name, topic, source: options.source }, rules: readingRules(options) },
+    ...{ batch: options.batch, follow: options.follow ?? false, takeLastLine: options.lastLine ?? false },
+    resume: options.resume,
+    bookmark: new Bookmark(resolve(options.state), path ?? STANDARD_INPUT, [gateway, topic, name]),
+    onNotice: (text: string): void => {
+      notice(text);
+    },
+  };
+}
+
 /** Checks every file before the first line is sent. Throws `CommandError` (2). */
-async function findFiles(paths: readonly string[], givenName: string | undefined): Promise<LogFile[]> {
-  if (givenName !== undefined && paths.length > 1) {
+async function findFiles(paths: readonly string[], options: ShipOptions): Promise<LogFile[]> {
+  if (options.name !== undefined && paths.length > 1) {
     throw new CommandError('--name is for one file: ship them one at a time');
   }
   const files: LogFile[] = [];
   for (const given of paths) {
-    const path = resolve(given);
-    const there = await stat(path).catch((error: unknown) => {
-      throw new CommandError(`cannot read ${given}: ${errorLine(error)}`, 2, { cause: error });
-    });
-    if (!there.isFile())
-      throw new CommandError(`${given} is not a regular file, so its lines have no lasting number`);
-    const name = nameForFile(givenName ?? basename(path));
-    const twin = files.find((file) => file.name === name);
+    const file = given === STANDARD_INPUT ? standardInput(options) : await findFile(given, options);
+    const twin = files.find(({ name }) => name === file.name);
     // Where two files of the same name begin alike, their lines would have the same ids. Some would vanish as
     // duplicates.
     if (twin)
       throw new CommandError(
-        `${given} and ${twin.path} have the same name: ship them one at a time, each with --name`,
+        `${given} and ${twin.path ?? STANDARD_INPUT} have the same name: ship them one at a time, each with --name`,
       );
-    files.push({ path, name, bytes: there.size });
+    files.push(file);
   }
   return files;
+}
+
+async function findFile(
+  given: string,
+  { name: givenName, follow: isFollowed }: ShipOptions,
+): Promise<LogFile> {
+  const path = resolve(given);
+  const there = await stat(path).catch((error: unknown) => {
+    throw new CommandError(`cannot read ${given}: ${errorLine(error)}`, 2, { cause: error });
+  });
+  if (!there.isFile()) {
+    throw new CommandError(
+      `${given} is not a regular file, so its lines have no lasting number; pipe it to "sekali ship - --name NAME"`,
+    );
+  }
+  if (isFollowed && (await isGzip(path)))
+    throw new CommandError(`${given} is packed, so it does not grow: leave out --follow`);
+  // A packed file has the lines of the file that was packed, and their ids.
+  const name = nameForFile(givenName ?? basename(path).replace(/(?<=.)\.gz$/, ''));
+  return { path, name, bytes: there.size };
+}
+
+function standardInput({ name, follow }: ShipOptions): LogFile {
+  if (name === undefined)
+    throw new CommandError(
+      'standard input needs --name, which is part of every id: two inputs need two names',
+    );
+  if (follow) throw new CommandError('standard input is read until it ends, so --follow is not for it');
+  return { path: undefined, name: nameForFile(name), bytes: 0 };
 }

@@ -1,7 +1,7 @@
 /** What was shipped, as a person or a machine reads it. */
 import { basename } from 'node:path';
 import { colours, columnTable, countOf, formatCount } from '../output.js';
-import type { ShipmentResult } from './shipment.js';
+import type { ShipmentResult } from './shipment-result.js';
 
 /** All files of one run. */
 export interface ShippingResult {
@@ -48,9 +48,12 @@ export function shippingDocument(result: ShippingResult): unknown {
       file: file.path,
       topic: file.topic,
       ...Object.fromEntries(FIGURES.map((figure) => [figure, file[figure]])),
+      events: file.events,
+      undated: file.undated,
       truncated: file.truncated,
       replaced: file.replaced,
       held_back_bytes: file.heldBackBytes,
+      held_back_lines: file.heldBackLines,
       resumed_after_line: file.resumedAfterLine,
       refusals: file.refusals.map(({ eventId, reason }) => ({ event_id: eventId, reason })),
       ...(file.failure === undefined ? {} : { failure: file.failure }),
@@ -69,6 +72,18 @@ function remarks(file: ShipmentResult): string[] {
       ),
     );
   }
+  if (file.heldBackLines > 0) {
+    const lines = countOf(file.heldBackLines, 'line');
+    said.push(
+      colours.yellow(
+        `${name}: the last event, of ${lines}, may go on and was not sent (--last-line sends it)`,
+      ),
+    );
+  }
+  if (file.undated > 0) {
+    const events = countOf(file.undated, 'event');
+    said.push(`${name}: ${events} without a time that is understood, so with that of the file`);
+  }
   if (file.truncated > 0)
     said.push(`${name}: ${countOf(file.truncated, 'line')} too long, so only the beginning was sent`);
   if (file.replaced > 0)
@@ -82,7 +97,8 @@ function verdictLine(result: ShippingResult): string {
   const accepted = sum(result, 'accepted');
   const duplicates = sum(result, 'duplicates');
   const known = duplicates > 0 ? `, ${formatCount(duplicates)} of them already known` : '';
-  const shipped = `${countOf(accepted, 'line')} shipped${known}`;
+  const isJoined = result.files.some(({ events, lines }) => events !== lines);
+  const shipped = `${countOf(accepted, isJoined ? 'event' : 'line')} shipped${known}`;
   if (!isComplete(result))
     return colours.red(`not everything was shipped: ${shipped}; run the same command again to continue`);
   return result.interrupted

@@ -2,19 +2,25 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   appendFileSync,
+  closeSync,
+  copyFileSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   renameSync,
   rmSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from '#testing';
 import { InFlight } from '../in-flight.js';
 import type { OutgoingEvent, Producer, SendOutcome } from '../producer.js';
 import { Bookmark } from './bookmark.js';
+import { LinePattern } from './line-formats/line-pattern.js';
 import { Shipment, type ShipmentPlan } from './shipment.js';
 
 /** Accepts everything, or the given number of batches. */
@@ -66,6 +72,7 @@ function shipment(producer: Producer, changes: Partial<ShipmentPlan> = {}): { ru
     {
       path,
       origin: { name: 'app.log', topic: 'logs.app', source: 'test' },
+      rules: { format: 'auto', multiline: false },
       batch: 2,
       follow: false,
       takeLastLine: false,
@@ -150,6 +157,42 @@ describe('shipping a file', () => {
     expect(reported.slice(1).reduce((sum, bytes) => sum + bytes, 0)).toBe(16);
   });
 
+  it('unpacks a file, with the ids of what was packed, and says when it is broken', async () => {
+    writeFileSync(path, '1\n2\n3\n4');
+    const plain = new Recorder();
+    await ship(plain, { takeLastLine: true });
+    const packed = gzipSync('1\n2\n3\n4');
+    writeFileSync(path, packed);
+    const unpacked = new Recorder();
+    expect((await ship(unpacked)).result).toMatchObject({ lines: 4, failure: undefined });
+    expect(unpacked.ids).toEqual(plain.ids);
+    writeFileSync(path, packed.subarray(0, -9));
+    expect((await ship(new Recorder())).result.failure).toBe('unexpected end of file');
+  });
+
+  it('leaves out the last event where it may go on, and sends it on request', async () => {
+    const rules = { format: 'auto', multiline: true } as const;
+    writeFileSync(path, '2026-11-22 10:00:00 a\n x\n2026-11-22 10:00:01 b\n y\n');
+    const careful = new Recorder();
+    expect((await ship(careful, { rules })).result).toMatchObject({ lines: 4, events: 1, heldBackLines: 2 });
+    const bold = new Recorder();
+    await ship(bold, { rules, takeLastLine: true });
+    expect(bold.messages).toEqual(['a\n x', 'b\n y']);
+  });
+
+  it('ends at a line on which an expression takes too long', async () => {
+    const rules = { format: 'auto', multiline: false, pattern: new LinePattern('^(a+)+$') } as const;
+    writeFileSync(path, `ok\n${'a'.repeat(60)}!\n`);
+    expect((await ship(new Recorder(), { rules })).result.failure).toContain('more than 1 s on line 2');
+  });
+
+  it('counts events that have the time of the file', async () => {
+    writeFileSync(path, '2026-11-22 10:00:00 a\nb\n');
+    expect((await ship(new Recorder())).result.undated).toBe(1);
+    const rules = { format: 'plain', multiline: false } as const;
+    expect((await ship(new Recorder(), { rules })).result.undated).toBe(0);
+  });
+
   it('reports a file that it cannot read', async () => {
     expect((await ship(new Recorder())).result.failure).toBe('no such file or directory');
   });
@@ -162,9 +205,15 @@ describe('following a file', () => {
       describe: `${messages.join(', ')} to be sent`,
     });
 
-  async function following(work: (producer: Recorder) => Promise<void>): Promise<Recorder> {
+  const noticed = (text: string) =>
+    waitFor(() => notices.join().includes(text), { timeoutMs: 10_000, describe: `the notice "${text}"` });
+
+  async function following(
+    work: (producer: Recorder) => Promise<unknown>,
+    changes: Partial<ShipmentPlan> = {},
+  ): Promise<Recorder> {
     const producer = new Recorder();
-    const done = ship(producer, { follow: true });
+    const done = ship(producer, { follow: true, quietMs: 1_000, ...changes });
     try {
       await work(producer);
     } finally {
@@ -191,11 +240,177 @@ describe('following a file', () => {
       appendFileSync(path, 'old 2\nold 3');
       renameSync(path, `${path}.1`);
       writeFileSync(path, 'new 1\n');
-      await seen(sent, 'new 1');
+      await seen(sent, 'new 1', 'old 3');
     });
-    expect(producer.messages).toEqual(['old 1', 'old 2', 'old 3', 'new 1']);
+    expect([...producer.messages].sort()).toEqual(['new 1', 'old 1', 'old 2', 'old 3']);
     expect(new Set(producer.ids).size).toBe(4);
     expect(notices.join()).toContain('rotated');
+  });
+
+  it('reads on in a renamed file while its program writes there', async () => {
+    writeFileSync(path, 'old 1\n');
+    const writer = openSync(path, 'a');
+    try {
+      const producer = await following(async (sent) => {
+        await seen(sent, 'old 1');
+        renameSync(path, `${path}.1`);
+        writeFileSync(path, '');
+        await noticed('rotated');
+        writeSync(writer, 'old 2\n');
+        await seen(sent, 'old 2');
+        appendFileSync(path, 'new 1\n');
+        await seen(sent, 'new 1');
+        writeSync(writer, 'old 3\n');
+        await seen(sent, 'old 3');
+      });
+      expect(producer.messages).toEqual(['old 1', 'old 2', 'new 1', 'old 3']);
+    } finally {
+      closeSync(writer);
+    }
+  });
+
+  it('reads on in a deleted file until it is quiet', async () => {
+    writeFileSync(path, 'old 1\n');
+    const writer = openSync(path, 'a');
+    try {
+      const producer = await following(async (sent) => {
+        await seen(sent, 'old 1');
+        rmSync(path);
+        writeFileSync(path, 'new 1\n');
+        writeSync(writer, 'old 2\n');
+        await seen(sent, 'new 1', 'old 2');
+      });
+      expect(producer.messages).toHaveLength(3);
+    } finally {
+      closeSync(writer);
+    }
+  });
+
+  it('reads a file that had the path only between two checks, and no copy of another', async () => {
+    writeFileSync(`${path}.9`, 'from last week\n');
+    writeFileSync(path, 'one\n');
+    const producer = await following(async (sent) => {
+      await seen(sent, 'one');
+      copyFileSync(path, `${path}.copy`);
+      // Another log that is rotated at the same time.
+      writeFileSync(`${path}-errors`, 'not ours\n');
+      renameSync(path, `${path}.2`);
+      writeFileSync(path, 'two\n');
+      renameSync(path, `${path}.1`);
+      writeFileSync(path, 'three\n');
+      await seen(sent, 'two', 'three');
+    });
+    expect(producer.messages).toEqual(['one', 'two', 'three']);
+  });
+
+  it.each([
+    ['longer lines', 'aaaaaaaa\nbbbbbb\n', 'first of the new\nsecond of the new\n'],
+    ['lines of equal length', 'old 1\nold 2\n', 'new 1\nnew 2\nnew 3\n'],
+  ])('notices that a file was cut and has grown past the old place: %s', async (_name, before, after) => {
+    writeFileSync(path, before);
+    const producer = await following(async (sent) => {
+      await seen(sent, ...before.trimEnd().split('\n'));
+      writeFileSync(path, after);
+      await seen(sent, ...after.trimEnd().split('\n'));
+    });
+    expect(producer.messages).toEqual((before + after).trimEnd().split('\n'));
+    expect(notices.join()).toContain('may be missing');
+  });
+
+  it('reads the rest of an emptied file from the copy that was made of it', async () => {
+    writeFileSync(path, 'one\nhal');
+    const producer = await following(async (sent) => {
+      await seen(sent, 'one');
+      appendFileSync(path, 'f\nthree\n');
+      copyFileSync(path, `${path}.1`);
+      writeFileSync(path, 'four\n');
+      await seen(sent, 'four', 'three');
+    });
+    expect(producer.messages).toEqual(['one', 'half', 'three', 'four']);
+  });
+
+  it('leaves out the zeros before the place of a program that did not notice the cut', async () => {
+    writeFileSync(path, 'one\ntwo\n');
+    const producer = await following(async (sent) => {
+      await seen(sent, 'two');
+      truncateSync(path);
+      const writer = openSync(path, 'r+');
+      writeSync(writer, 'three\n', 8);
+      closeSync(writer);
+      await seen(sent, 'three');
+    });
+    expect(producer.messages).toEqual(['one', 'two', 'three']);
+  });
+
+  it('gives the lines of a new file other ids where it begins like the old one, also after a restart', async () => {
+    const banner = 'server starting\nlistening\n';
+    writeFileSync(path, banner);
+    const first = await following(async (sent) => {
+      await seen(sent, 'listening');
+      renameSync(path, `${path}.1`);
+      writeFileSync(path, `${banner}request\n`);
+      await seen(sent, 'request');
+      renameSync(path, `${path}.2`);
+      writeFileSync(path, `${banner}third\n`);
+      await seen(sent, 'third');
+    });
+    expect(first.messages).toHaveLength(8);
+    expect(new Set(first.ids).size).toBe(8);
+    const last = first.ids.slice(-3);
+    aborter = new AbortController();
+    const again = new Recorder();
+    await ship(again, { resume: false });
+    expect(again.ids).toEqual(last);
+    const complete = new Recorder();
+    await ship(complete);
+    expect(complete.ids).toEqual(last);
+  });
+
+  it('continues in a copy that replaces the file', async () => {
+    writeFileSync(path, 'one\n');
+    const producer = await following(async (sent) => {
+      await seen(sent, 'one');
+      writeFileSync(`${path}.new`, 'one\ntwo\n');
+      renameSync(`${path}.new`, path);
+      await seen(sent, 'two');
+    });
+    expect(producer.messages).toEqual(['one', 'two']);
+    expect(notices.join()).toContain('replaced');
+  });
+
+  it('finishes a file that was rotated while it did not run, and those that followed', async () => {
+    writeFileSync(path, '1\n2\n');
+    await following((sent) => seen(sent, '2'));
+    appendFileSync(path, '3\n');
+    renameSync(path, `${path}.2`);
+    writeFileSync(path, '4\n');
+    renameSync(path, `${path}.1`);
+    writeFileSync(path, '5\n');
+    aborter = new AbortController();
+    const next = await following((sent) => seen(sent, '3', '4', '5'));
+    expect(next.messages).toEqual(['3', '4', '5']);
+    aborter = new AbortController();
+    const once = new Recorder();
+    await ship(once, { resume: true });
+    expect(once.messages).toEqual([]);
+  });
+
+  it('says that a file is gone which it had not finished', async () => {
+    writeFileSync(path, '1\n');
+    await following((sent) => seen(sent, '1'));
+    rmSync(path);
+    writeFileSync(path, '2\n');
+    aborter = new AbortController();
+    const next = await following((sent) => seen(sent, '2'));
+    expect(next.messages).toEqual(['2']);
+    expect(notices.join()).toContain('is gone');
+  });
+
+  it('sends an event of several lines when the file has been quiet', async () => {
+    const rules = { format: 'auto', multiline: true } as const;
+    writeFileSync(path, '2026-11-22 10:00:00 ERROR no\n  at x\n');
+    const producer = await following((sent) => seen(sent, 'no\n  at x'), { rules });
+    expect(producer.events).toHaveLength(1);
   });
 
   it('begins again when the file was emptied', async () => {
