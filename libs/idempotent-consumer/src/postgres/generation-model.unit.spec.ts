@@ -36,7 +36,7 @@ describe('each interleaving of two workers and a change of generation', () => {
     const { fault, trace, ends, states } = exploreScenario(given);
     expect({ fault, trace }).toEqual({ fault: undefined, trace: [] });
     expect(ends).toBeGreaterThan(50);
-    expect(states).toBeGreaterThan(10_000);
+    expect(states).toBeGreaterThan(5_000);
   });
 });
 
@@ -50,8 +50,7 @@ describe('the model finds', () => {
     ['filter built before the close', TWICE],
     ['filter forgets', TWICE],
     ['unknown generation counts as free of the id', TWICE],
-    ['view read before the claim', 'work waits for ever'],
-    ['view replaced before the lock', 'work waits for ever'],
+    ['parent locked against readers', 'work waits for ever'],
   ])('%s: %s', (sabotage, expected) => {
     const { fault, trace } = exploreScenario(scenario({ workers: [[[FIRST]], [[REPEAT]]], sabotage }));
     expect(fault).toBe(expected);

@@ -3,7 +3,7 @@
  * interleavings is visited.
  *
  *   worker   begin ─▶ ask filters ─▶ look up ─▶ claim, row by row ─▶ record repeats ─▶ commit ─▶ ack
- *   closer   request the lock ─▶ lock the youngest table ─▶ replace the view ─▶ commit
+ *   closer   request the lock ─▶ lock the youngest table ─▶ commit
  *   builder  build the filter of a closed generation; each worker loads it some time later
  *
  * Each arrow is one atomic step, and the steps of all of them mix in every order. A process may die before
@@ -27,8 +27,7 @@ export type Sabotage =
   | 'filter built before the close'
   | 'filter forgets'
   | 'unknown generation counts as free of the id'
-  | 'view read before the claim'
-  | 'view replaced before the lock';
+  | 'parent locked against readers';
 
 /** A message. `idLater` is its id since the program decodes it in another way, after a restart. */
 export interface ModelDelivery {
@@ -68,14 +67,14 @@ interface Worker {
   suspects: number[][];
   found: boolean[];
   claimed: boolean[];
-  readsView: boolean;
+  readsParent: boolean;
 }
 interface ModelState {
   tables: Row[][];
   closed: boolean[];
   duplicates: Row[];
   built: (string[] | null)[];
-  closer: 'idle' | 'requested' | 'locked' | 'viewed';
+  closer: 'idle' | 'requested' | 'locked' | 'parent locked';
   changesLeft: number;
   deathsLeft: number;
   workers: Worker[];
@@ -108,8 +107,8 @@ function newProcess(): Omit<Worker, 'batch' | 'restarted'> {
   return { ...newTransaction(), known: UNKNOWN, plain: true, filters: [] };
 }
 
-function newTransaction(): Pick<Worker, 'step' | 'suspects' | 'found' | 'claimed' | 'readsView'> {
-  return { step: 'idle', suspects: [], found: [], claimed: [], readsView: false };
+function newTransaction(): Pick<Worker, 'step' | 'suspects' | 'found' | 'claimed' | 'readsParent'> {
+  return { step: 'idle', suspects: [], found: [], claimed: [], readsParent: false };
 }
 
 /** Visits every interleaving of a scenario. @returns what was found */
@@ -209,11 +208,17 @@ function transactionOf(scenario: Scenario, index: number): Action[] {
     );
     worker.step = 'asked';
   };
-  const isUnviewed = (state: ModelState): boolean => !readsEarly(scenario) || !locksView(scenario, state);
+  const isReadable = ({ closer }: ModelState): boolean => closer !== 'parent locked';
   return [
     step(index, 'begins', 'idle', begin, hasWork),
     step(index, 'asks the filters', 'begun', ask),
-    step(index, 'looks up', 'asked', (state, worker) => readClosed(scenario, state, worker, index), isUnviewed),
+    step(
+      index,
+      'looks up',
+      'asked',
+      (state, worker) => readClosed(scenario, state, worker, index),
+      isReadable,
+    ),
     step(index, 'commits', 'recorded', (state) => commit(state, index)),
     step(index, 'acknowledges', 'committed', (_, worker) => {
       Object.assign(worker, newTransaction(), { batch: worker.batch + 1 });
@@ -256,7 +261,7 @@ function readClosed(scenario: Scenario, state: ModelState, worker: Worker, index
     ),
   );
   worker.step = 'ready';
-  worker.readsView = readsEarly(scenario);
+  worker.readsParent = true;
 }
 
 function commit(state: ModelState, index: number): void {
@@ -330,7 +335,6 @@ function recordingOf(scenario: Scenario, index: number): Action {
   const record = (state: ModelState, worker: Worker): void => {
     const rows = state.tables.flat().filter(({ by }) => by === COMMITTED || by === index);
     for (const { id, seq } of others(state, worker)) {
-      worker.readsView = true;
       const isSettled = [...rows, ...state.duplicates].some((row) => row.seq === seq);
       if (isSettled) continue;
       if (rows.some((row) => row.id === id)) state.duplicates.push({ id, seq, by: index });
@@ -342,14 +346,13 @@ function recordingOf(scenario: Scenario, index: number): Action {
     const repeats = others(state, worker);
     const isPending = ({ by, seq }: Row): boolean =>
       by !== COMMITTED && by !== index && repeats.some((repeat) => repeat.seq === seq);
-    return repeats.length === 0 || (!locksView(scenario, state) && !state.duplicates.some(isPending));
+    return !state.duplicates.some(isPending);
   };
   return step(index, 'records repeats', 'claimed', record, canRecord);
 }
 
 function closerOf(scenario: Scenario): Action[] {
-  const isUnread = ({ workers }: ModelState): boolean => !workers.some(({ readsView }) => readsView);
-  const takesLock = scenario.sabotage !== 'no trigger' && scenario.sabotage !== 'no wait for transactions';
+  const locksParent = scenario.sabotage === 'parent locked against readers';
   const closerStep = (
     name: string,
     [from, to]: [ModelState['closer'], ModelState['closer']],
@@ -363,23 +366,15 @@ function closerOf(scenario: Scenario): Action[] {
       state.closer = to;
     },
   });
-  const mayRequest = (state: ModelState): boolean =>
-    state.changesLeft > 0 && (!replacesEarly(scenario) || isUnread(state));
-  const mayLock = (state: ModelState): boolean => !takesLock || !isInserting(state);
+  const mayLock = (state: ModelState): boolean => !takesLock(scenario) || !isInserting(state);
+  const isUnread = ({ workers }: ModelState): boolean => !workers.some(({ readsParent }) => readsParent);
+  const commits = (state: ModelState): void => changeGeneration(scenario, state);
+  const last = locksParent ? 'parent locked' : 'locked';
   return [
-    closerStep('requests the lock', ['idle', 'requested'], mayRequest),
+    closerStep('requests the lock', ['idle', 'requested'], ({ changesLeft }) => changesLeft > 0),
     closerStep('has the lock', ['requested', 'locked'], mayLock),
-    closerStep(
-      'replaces the view',
-      ['locked', 'viewed'],
-      (state) => replacesEarly(scenario) || isUnread(state),
-    ),
-    closerStep(
-      'commits',
-      ['viewed', 'idle'],
-      () => true,
-      (state) => changeGeneration(scenario, state),
-    ),
+    ...(locksParent ? [closerStep('locks the parent', ['locked', last], isUnread)] : []),
+    closerStep('commits', [last, 'idle'], () => true, commits),
     {
       name: 'the closer gives up',
       isEnabled: ({ closer, deathsLeft }) => closer !== 'idle' && deathsLeft > 0,
@@ -387,6 +382,9 @@ function closerOf(scenario: Scenario): Action[] {
     },
   ];
 }
+
+const takesLock = ({ sabotage }: Scenario): boolean =>
+  sabotage !== 'no trigger' && sabotage !== 'no wait for transactions';
 
 function changeGeneration({ sabotage }: Scenario, state: ModelState): void {
   state.closed[youngestOf(state)] = sabotage !== 'no trigger';
@@ -406,16 +404,9 @@ function isInserting(state: ModelState): boolean {
 }
 
 /** A request that waits holds up later ones as if it were granted. */
-function locksTable({ sabotage }: Scenario, { closer }: ModelState): boolean {
-  return closer !== 'idle' && sabotage !== 'no trigger' && sabotage !== 'no wait for transactions';
+function locksTable(scenario: Scenario, { closer }: ModelState): boolean {
+  return closer !== 'idle' && takesLock(scenario);
 }
-
-function locksView(scenario: Scenario, { closer }: ModelState): boolean {
-  return closer === 'viewed' || (replacesEarly(scenario) && closer !== 'idle');
-}
-
-const replacesEarly = ({ sabotage }: Scenario): boolean => sabotage === 'view replaced before the lock';
-const readsEarly = ({ sabotage }: Scenario): boolean => sabotage === 'view read before the claim';
 
 function buildOf({ sabotage }: Scenario, generation: number): Action {
   const ahead = sabotage === 'filter built before the close' ? 1 : 0;
