@@ -61,7 +61,7 @@ export class KeyFilter {
   /** Creates an empty filter for about as many keys. */
   static forKeys(keys: number, bitsPerKey: number): KeyFilter {
     const unit = 2 ** FOLDS;
-    const units = Math.ceil((keys * bitsPerKey) / BLOCK_BITS / unit);
+    const units = Math.floor((keys * bitsPerKey) / BLOCK_BITS / unit);
     const blocks = Math.min(Math.max(units, 1) * unit, BLOCKS_MAX);
     return KeyFilter.ofWords(blocks * BLOCK_WORDS, 0);
   }

@@ -48,7 +48,7 @@ describe('a filter of keys', () => {
         const filter = KeyFilter.forKeys(size, 10);
         for (const [high, low] of keys) filter.add(high, low);
         for (let folded: KeyFilter | undefined = filter; folded; folded = folded.folded())
-          for (const [high, low] of keys) expect(folded.has(high, low)).toBe(true);
+          expect(keys.every(([high, low]) => folded.has(high, low))).toBe(true);
       }),
     );
   });
@@ -64,14 +64,14 @@ describe('a filter of keys', () => {
     [20, 1],
     [20, 2],
   ])('has the false positives of the theory at %i bits a key, folded %i times', (bits, folds) => {
-    const keys = 200_000;
+    const keys = 100_000;
     let filter = filled(keys, bits);
     for (let n = 0; n < folds; n++) filter = filter.folded() ?? filter;
     const expected = expectedShare((filter.bytes * 8) / keys);
     expect(filter.bytes * 8).toBeCloseTo((keys * bits) / 2 ** folds, -5);
-    const measured = measuredShare(filter, 500_000);
-    expect(measured).toBeGreaterThan(expected * 0.8);
-    expect(measured).toBeLessThan(expected * 1.2);
+    const measured = measuredShare(filter, 200_000);
+    expect(measured).toBeGreaterThan(expected * 0.6);
+    expect(measured).toBeLessThan(expected * 1.4);
   });
 
   it('takes ten bits a key for 1.3 % false positives', () => {
