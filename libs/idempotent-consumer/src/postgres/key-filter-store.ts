@@ -17,6 +17,7 @@ import { crc32 } from 'node:zlib';
 import type { Pool, PoolClient } from 'pg';
 import { generationTable, type InboxTables } from './inbox-tables.js';
 import { KeyFilter } from './key-filter.js';
+import type { ClosedGeneration } from './key-filters.js';
 import { HASH_OF_KEY, HASH_BYTES } from './key-hash.js';
 
 /** Pages of a table that are read at once: about 40,000 keys, and 2 ms of this process. */
@@ -32,13 +33,6 @@ const SHARE_MAX = 0.25;
 const BUILD_MS_MAX = 3_600_000;
 /** The keys are counted by the first slice, and others may be smaller. */
 const MARGIN = 1.05;
-
-/** A closing of a generation. A store that went back in time may close it once more, with other keys. */
-export interface ClosedGeneration {
-  readonly number: number;
-  /** When it was closed, in seconds since 1970, with microseconds. */
-  readonly closedAt: string;
-}
 
 /** A closed generation, and its stored filter if it has one. */
 export interface FilterState extends ClosedGeneration {

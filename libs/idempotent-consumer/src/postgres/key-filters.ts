@@ -9,7 +9,15 @@ export interface KeyFilters {
   suspectsOf(topic: string, eventId: string): readonly number[];
 }
 
+/** A closing of a generation. A store that went back in time may close it once more, with other keys. */
+export interface ClosedGeneration {
+  readonly number: number;
+  /** When it was closed, in seconds since 1970, with microseconds. */
+  readonly closedAt: string;
+}
+
 /** Suspects every id in every closed generation: what is true while no filter is loaded. */
-export function allSuspect(closed: readonly number[]): KeyFilters {
-  return { suspectsOf: () => closed };
+export function allSuspect(closed: readonly ClosedGeneration[]): KeyFilters {
+  const numbers = closed.map(({ number }) => number);
+  return { suspectsOf: () => numbers };
 }

@@ -12,7 +12,7 @@
  * suspect most ids, so it is left out instead.
  */
 import type { KeyFilter } from './key-filter.js';
-import type { KeyFilters } from './key-filters.js';
+import type { ClosedGeneration, KeyFilters } from './key-filters.js';
 import { KeyHash } from './key-hash.js';
 
 /** With fewer bits a key, a filter is not worth its memory. */
@@ -54,40 +54,71 @@ export function planFolds(sizes: readonly FilterSize[], bytesMax: number): Map<n
   return new Map(planned.map(({ generation, folds }) => [generation, folds]));
 }
 
+interface LoadedFilter extends ClosedGeneration {
+  readonly filter: KeyFilter;
+}
+
+/** A closed generation that ids are asked for, with its filter if that is loaded. */
+interface AskedGeneration {
+  readonly number: number;
+  readonly filter: KeyFilter | undefined;
+}
+
 /** The filters in memory. One object serves one inbox. */
 export class LoadedKeyFilters {
   private readonly hash = new KeyHash();
-  private readonly filters = new Map<number, KeyFilter>();
+  private readonly filters = new Map<number, LoadedFilter>();
+  /** How often filters were loaded, replaced or removed. */
+  private changes = 0;
   private asked = 0;
   private suspected = 0;
 
   /** Returns what says in which of these closed generations an id may be. Filters may be loaded later. */
-  readonly over = (closed: readonly number[]): KeyFilters => ({
-    suspectsOf: (topic, eventId) => this.suspectsAmong(closed, topic, eventId),
-  });
+  readonly over = (closed: readonly ClosedGeneration[]): KeyFilters => {
+    // The filters are found once after each change, and not for each id.
+    let asked: readonly AskedGeneration[] = [];
+    let changes = -1;
+    return {
+      suspectsOf: (topic, eventId) => {
+        if (changes !== this.changes) {
+          asked = closed.map((generation) => ({ ...generation, filter: this.filterOf(generation) }));
+          changes = this.changes;
+        }
+        return this.suspectsAmong(asked, topic, eventId);
+      },
+    };
+  };
 
   /** The filter of a generation, if it is loaded. */
   get(generation: number): KeyFilter | undefined {
-    return this.filters.get(generation);
+    return this.filters.get(generation)?.filter;
   }
 
-  /** Uses a filter from now on. It has every key of the closed generation. */
-  set(generation: number, filter: KeyFilter): void {
-    this.filters.set(generation, filter);
+  /** Uses a filter from now on. It has every key that the generation had when it was closed. */
+  set({ number, closedAt }: ClosedGeneration, filter: KeyFilter): void {
+    this.filters.set(number, { number, closedAt, filter });
+    this.changes++;
+  }
+
+  /** Uses the same filter in a folded form. */
+  replace(generation: number, filter: KeyFilter): void {
+    const loaded = this.filters.get(generation);
+    if (loaded !== undefined) this.set(loaded, filter);
   }
 
   /** Forgets a filter, so that its generation is suspected of every id. */
   remove(generation: number): void {
     this.filters.delete(generation);
+    this.changes++;
   }
 
   /** The generations that have a filter here. */
-  get generations(): number[] {
-    return [...this.filters.keys()];
+  get generations(): ClosedGeneration[] {
+    return [...this.filters.values()];
   }
 
   figures(): FilterFigures {
-    const filters = [...this.filters.values()];
+    const filters = [...this.filters.values()].map(({ filter }) => filter);
     return {
       filters: filters.length,
       bytes: filters.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -97,19 +128,27 @@ export class LoadedKeyFilters {
     };
   }
 
-  private suspectsAmong(closed: readonly number[], topic: string, eventId: string): readonly number[] {
-    if (this.filters.size === 0) return closed;
+  /** A filter of another closing of the generation may lack keys. */
+  private filterOf({ number, closedAt }: ClosedGeneration): KeyFilter | undefined {
+    const loaded = this.filters.get(number);
+    return loaded?.closedAt === closedAt ? loaded.filter : undefined;
+  }
+
+  private suspectsAmong(
+    closed: readonly AskedGeneration[],
+    topic: string,
+    eventId: string,
+  ): readonly number[] {
     this.asked++;
     const { hash } = this;
     hash.compute(topic, eventId);
     const { high, low } = hash;
     let suspects: number[] | undefined;
-    for (const generation of closed) {
-      const filter = this.filters.get(generation);
+    for (const { number, filter } of closed) {
       if (filter?.has(high, low) === false) continue;
       if (filter !== undefined) this.suspected++;
       suspects ??= [];
-      suspects.push(generation);
+      suspects.push(number);
     }
     return suspects ?? NONE;
   }

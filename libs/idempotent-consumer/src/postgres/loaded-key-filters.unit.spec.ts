@@ -1,8 +1,15 @@
 /** Filters in memory name each closed generation that may have an id, and stay within their memory. */
 import { describe, expect, it } from '@jest/globals';
 import { KeyFilter } from './key-filter.js';
+import type { ClosedGeneration } from './key-filters.js';
 import { KeyHash } from './key-hash.js';
 import { LoadedKeyFilters, planFolds } from './loaded-key-filters.js';
+
+const [ZERO, ONE, TWO] = [0, 1, 2].map((number) => ({ number, closedAt: '1.5' })) as [
+  ClosedGeneration,
+  ClosedGeneration,
+  ClosedGeneration,
+];
 
 function filterOf(ids: readonly string[]): KeyFilter {
   const filter = KeyFilter.forKeys(1_000, 20);
@@ -16,14 +23,14 @@ function filterOf(ids: readonly string[]): KeyFilter {
 
 describe('loaded filters', () => {
   it('suspect each closed generation while none is loaded', () => {
-    expect(new LoadedKeyFilters().over([0, 1]).suspectsOf('orders', 'a')).toEqual([0, 1]);
+    expect(new LoadedKeyFilters().over([ZERO, ONE]).suspectsOf('orders', 'a')).toEqual([0, 1]);
   });
 
   it('suspect a generation that has the id, and those without a filter', () => {
     const loaded = new LoadedKeyFilters();
-    const filters = loaded.over([0, 1, 2]);
-    loaded.set(0, filterOf(['a']));
-    loaded.set(1, filterOf(['b']));
+    const filters = loaded.over([ZERO, ONE, TWO]);
+    loaded.set(ZERO, filterOf(['a']));
+    loaded.set(ONE, filterOf(['b']));
     expect(filters.suspectsOf('orders', 'a')).toEqual([0, 2]);
     expect(filters.suspectsOf('orders', 'b')).toEqual([1, 2]);
     expect(filters.suspectsOf('orders', 'new')).toEqual([2]);
@@ -34,15 +41,21 @@ describe('loaded filters', () => {
 
   it('suspect only generations that are closed for the one who asks', () => {
     const loaded = new LoadedKeyFilters();
-    loaded.set(0, filterOf([]));
-    loaded.set(1, filterOf(['a']));
-    expect(loaded.over([0]).suspectsOf('orders', 'a')).toEqual([]);
+    loaded.set(ZERO, filterOf([]));
+    loaded.set(ONE, filterOf(['a']));
+    expect(loaded.over([ZERO]).suspectsOf('orders', 'a')).toEqual([]);
+  });
+
+  it('suspect a generation that was closed once more since its filter was built', () => {
+    const loaded = new LoadedKeyFilters();
+    loaded.set(ZERO, filterOf([]));
+    expect(loaded.over([{ number: 0, closedAt: '2.5' }]).suspectsOf('orders', 'new')).toEqual([0]);
   });
 
   it('count what they take and what they suspect', () => {
     const loaded = new LoadedKeyFilters();
-    const filters = loaded.over([0, 1]);
-    loaded.set(0, filterOf(['a', 'b']));
+    const filters = loaded.over([ZERO, ONE]);
+    loaded.set(ZERO, filterOf(['a', 'b']));
     filters.suspectsOf('orders', 'a');
     filters.suspectsOf('orders', 'new');
     const { bytes } = filterOf([]);
