@@ -1,9 +1,9 @@
 /** Filters of closed generations are built once, survive their builder, and are never used when they are damaged. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Pool } from 'pg';
+import pg, { type Pool } from 'pg';
 import { createPool } from '#postgres';
 import { changeKeyGeneration, createInbox, grantRights, storeInboxTables } from '#store';
-import { createRoles, createTestSystem, type TestSystem } from '#testing';
+import { createRoles, createTestSystem, type TestSystem, waitFor } from '#testing';
 import {
   DamagedFilterError,
   type FilteredTables,
@@ -144,6 +144,26 @@ describe('building', () => {
     expect(await store.build(state)).toBeUndefined();
   });
 
+  it('may take longer than other transactions of its connections', async () => {
+    await closeWith(FEW);
+    const brief = new pg.Pool({
+      connectionString: system.postgresUrl,
+      application_name: 'brief',
+      options: '-c transaction_timeout=1000',
+    });
+    const briefStore = new KeyFilterStore(brief, storeInboxTables(consumer) as FilteredTables, BYTES_MAX);
+    const isOld = async (): Promise<boolean> => {
+      const { rows } = await system.pool.query(
+        `SELECT FROM pg_stat_activity WHERE application_name = 'brief' AND xact_start < clock_timestamp() - interval '1.2 s'`,
+      );
+      return rows.length > 0;
+    };
+    const pastBound = (): Promise<unknown> =>
+      waitFor(isOld, { timeoutMs: 10_000, describe: 'an old transaction' });
+    expect(await briefStore.build(await stateOf(0), undefined, pastBound)).toMatchObject({ keys: FEW });
+    await brief.end();
+  });
+
   it('leaves nothing when its process dies in the middle, and is done again', async () => {
     await closeWith(FEW);
     const state = await stateOf(0);
@@ -178,18 +198,18 @@ describe('building', () => {
 
 describe('a stored filter', () => {
   it.each([
-    ['one bit differs', `UPDATE $ SET bits = set_bit(bits, 77, 1 - get_bit(bits, 77))`],
-    ['it is cut', `UPDATE $ SET bits = substring(bits FROM 1 FOR length(bits) - 32)`],
-    ['a part is missing', `DELETE FROM $ WHERE part = (SELECT max(part) FROM $) AND part > 0`],
-    ['its size is another', `UPDATE $ SET words = words * 2`],
-  ])('is refused when %s, and can be built again', async (_, damage) => {
-    await closeWith(KEYS);
+    ['one bit differs', FEW, `UPDATE $ SET bits = set_bit(bits, 77, 1 - get_bit(bits, 77))`],
+    ['it is cut', FEW, `UPDATE $ SET bits = substring(bits FROM 1 FOR length(bits) - 32)`],
+    ['a part is missing', KEYS, `DELETE FROM $ WHERE part = (SELECT max(part) FROM $) AND part > 0`],
+    ['its size is another', FEW, `UPDATE $ SET words = words * 2`],
+  ])('is refused when %s, and can be built again', async (_, keys, damage) => {
+    await closeWith(keys);
     const state = await stateOf(0);
     await store.build(state);
     await system.pool.query(damage.replaceAll('$', `sekali.${consumer}_key_filter`));
     await expect(store.load(await stateOf(0), 0)).rejects.toThrow(DamagedFilterError);
     await store.discard(0);
-    expect(await store.build(state)).toMatchObject({ keys: KEYS });
+    expect(await store.build(state)).toMatchObject({ keys });
     expect(await suspectsOf(0, 'id', FEW)).toBe(FEW);
   });
 

@@ -119,14 +119,14 @@ export class KeyFilterStore {
   /**
    * Builds the filter of a closed generation, and stores it.
    *
-   * @param onProgress it is called after each slice, with the share of the table that is done
+   * @param onProgress it is called after each slice, with the share of the table that is done, and awaited
    * @returns `undefined` when another process builds it, when it exists, or when the memory is too small for it
    * @throws what Postgres says, and the reason of `signal`; then nothing is stored
    */
   async build(
     { number, closedAt }: ClosedGeneration,
     signal?: AbortSignal,
-    onProgress: (share: number) => void = () => undefined,
+    onProgress: (share: number) => unknown = () => undefined,
   ): Promise<BuiltFilter | undefined> {
     const client = await this.pool.connect();
     // A connection that breaks during a pause emits this. The next statement fails as well.
@@ -135,7 +135,10 @@ export class KeyFilterStore {
     let isDone = false;
     try {
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
-      await client.query(`SET LOCAL transaction_timeout = ${BUILD_MS_MAX}`);
+      // A longer bound alone would leave the timer of the shorter one running.
+      await client.query(
+        `SET LOCAL transaction_timeout = 0; SET LOCAL transaction_timeout = ${BUILD_MS_MAX}`,
+      );
       const { rows } = await client.query(this.statements.lock, [number, closedAt]);
       const filter = rows.length > 0 ? await this.read(client, number, signal, onProgress) : undefined;
       if (filter !== undefined) await this.write(client, { number, closedAt }, filter);
@@ -153,7 +156,7 @@ export class KeyFilterStore {
     client: PoolClient,
     number: number,
     signal: AbortSignal | undefined,
-    onProgress: (share: number) => void,
+    onProgress: (share: number) => unknown,
   ): Promise<KeyFilter | undefined> {
     const table = generationTable(this.tables.key, number);
     const { rows } = await client.query<{ pages: number }>(PAGES, [table]);
@@ -165,7 +168,7 @@ export class KeyFilterStore {
       filter ??= this.emptyFor((hashes.length / HASH_BYTES / Math.min(pages, SLICE_PAGES)) * pages);
       if (filter === undefined) return undefined;
       addAll(filter, hashes);
-      onProgress(Math.min((page + SLICE_PAGES) / pages, 1));
+      await onProgress(Math.min((page + SLICE_PAGES) / pages, 1));
       // Postgres and this process have other work for at least half of the time.
       await pause(performance.now() - startedAt, undefined, { signal });
     }

@@ -7,6 +7,8 @@
 export interface KeyFilters {
   /** Returns the numbers of the closed generations that may have the id. It is called for each message. */
   suspectsOf(topic: string, eventId: string): readonly number[];
+  /** Learns how many of the suspected ids were found in a generation, for the figures of the filters. */
+  found?(generation: number, ids: number): void;
 }
 
 /** A closing of a generation. A store that went back in time may close it once more, with other keys. */

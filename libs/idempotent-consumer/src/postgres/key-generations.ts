@@ -117,7 +117,9 @@ export class KeyGenerations {
       if (known === undefined)
         throw new Error(`the filters suspect generation ${number}, which is not closed`);
       const { rows } = await transaction.query<{ seqs: string | null }>(known, identityColumns(those));
-      for (const seq of readBigints(rows[0]?.seqs ?? null)) found.set(seq, number);
+      const seqs = readBigints(rows[0]?.seqs ?? null);
+      for (const seq of seqs) found.set(seq, number);
+      this.filters.found?.(number, seqs.length);
     };
     await together([...suspects].map(([number, those]) => search(number, those)));
     return found;

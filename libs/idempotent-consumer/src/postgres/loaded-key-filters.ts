@@ -35,6 +35,8 @@ export interface FilterFigures {
   readonly asked: number;
   /** Lookups that the filters caused: one for each id and suspected generation that has a filter. */
   readonly suspected: number;
+  /** How many of these found the id. The others are the false positives. */
+  readonly found: number;
 }
 
 /**
@@ -72,6 +74,7 @@ export class LoadedKeyFilters {
   private changes = 0;
   private asked = 0;
   private suspected = 0;
+  private found = 0;
 
   /** Returns what says in which of these closed generations an id may be. Filters may be loaded later. */
   readonly over = (closed: readonly ClosedGeneration[]): KeyFilters => {
@@ -85,6 +88,9 @@ export class LoadedKeyFilters {
           changes = this.changes;
         }
         return this.suspectsAmong(asked, topic, eventId);
+      },
+      found: (generation, ids) => {
+        if (this.filters.has(generation)) this.found += ids;
       },
     };
   };
@@ -125,6 +131,7 @@ export class LoadedKeyFilters {
       keys: filters.reduce((sum, { keys }) => sum + keys, 0),
       asked: this.asked,
       suspected: this.suspected,
+      found: this.found,
     };
   }
 

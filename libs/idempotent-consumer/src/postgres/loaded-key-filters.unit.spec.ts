@@ -58,8 +58,10 @@ describe('loaded filters', () => {
     loaded.set(ZERO, filterOf(['a', 'b']));
     filters.suspectsOf('orders', 'a');
     filters.suspectsOf('orders', 'new');
+    filters.found?.(0, 1);
+    filters.found?.(1, 1);
     const { bytes } = filterOf([]);
-    expect(loaded.figures()).toEqual({ filters: 1, bytes, keys: 2, asked: 2, suspected: 1 });
+    expect(loaded.figures()).toEqual({ filters: 1, bytes, keys: 2, asked: 2, suspected: 1, found: 1 });
   });
 });
 
