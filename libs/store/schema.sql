@@ -155,6 +155,22 @@ CREATE TABLE sekali.horizon (
 );
 COMMENT ON TABLE sekali.horizon IS 'Every sequence up to here is settled; only a starting point, so it may lag';
 
+CREATE TABLE sekali.key_filter (
+  generation integer NOT NULL,
+  part integer NOT NULL,
+  closed_at timestamp with time zone NOT NULL,
+  keys bigint NOT NULL,
+  words integer NOT NULL,
+  checksum bigint NOT NULL,
+  bits bytea NOT NULL,
+  CONSTRAINT key_filter_part PRIMARY KEY (generation, part)
+);
+COMMENT ON TABLE sekali.key_filter IS 'Bloom filters of closed generations of keys, in parts; a worker builds a missing one';
+COMMENT ON COLUMN sekali.key_filter.closed_at IS 'When the generation was closed';
+COMMENT ON COLUMN sekali.key_filter.keys IS 'The keys in all parts';
+COMMENT ON COLUMN sekali.key_filter.words IS 'The words of 32 bits in all parts';
+COMMENT ON COLUMN sekali.key_filter.checksum IS 'The CRC-32 of bits';
+
 CREATE TABLE sekali.key_generation (
   number integer NOT NULL,
   opened_at timestamp with time zone,
@@ -316,6 +332,25 @@ BEGIN
       EXECUTE format('GRANT %s ON sekali.%I TO %I', permitted.privilege, made, permitted.role);
     END LOOP;
   END LOOP;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.make_key_filter(consumer text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  IF consumer IS NULL OR consumer !~ '^[a-z][a-z0-9_]{0,30}$' OR
+     to_regclass(format('sekali.%I', consumer || '_key_generation')) IS NULL
+  THEN
+    RAISE EXCEPTION '"%" has no generations of keys that need filters', consumer USING ERRCODE = '22023';
+  END IF;
+  PERFORM pg_advisory_xact_lock(7365004);
+  IF to_regclass(format('sekali.%I', consumer || '_key_filter')) IS NULL THEN
+    PERFORM sekali.make_likeness(consumer || '_key_filter', 'key_filter');
+  END IF;
 END
 $function$;
 

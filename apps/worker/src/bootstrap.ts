@@ -7,6 +7,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
+import type { Pool } from 'pg';
 import { brokerAddress, BrokerWatch, MovableConnection } from '#broker';
 import { SettingsError, type WorkerSettings } from '#config';
 import { connectionsNeeded, ErrorPassage, OptionsError, PullConsumerStrategy } from '#idempotent-consumer';
@@ -23,6 +24,7 @@ import {
 import { createPool } from '#postgres';
 import { keepDaysIndexed } from './day-index-keeper.js';
 import { keepGenerationsSmall } from './generation-keeper.js';
+import { KeyFilters } from './key-filters.js';
 import { keepPartitionsAhead } from './partition-keeper.js';
 import { transportOptions, type WorkerTransport } from './transport-options.js';
 import { measured, workerMetrics } from './worker-metrics.js';
@@ -53,10 +55,12 @@ export async function runWorker(
   logger.info('connecting to the brokers');
   const movable = await MovableConnection.open(brokerAddress(settings, 'worker'), { waitForFirst: true });
   const { connection } = movable;
+  const filters = new KeyFilters(settings.SEKALI_POSTGRES_URL, logger, settings.SEKALI_KEY_FILTER_BYTES_MAX);
   const options = {
     ...transportOptions(settings, connection, pool, logger),
     moveTo: (broker: string, signal: AbortSignal) => movable.moveTo(broker, signal),
     watch: watchOf(movable, logger),
+    filtersOf: filters.of,
   };
   const strategy = new PullConsumerStrategy(measured(change(options, connection), metrics));
   await metrics.serve(() => strategy.health(), logger);
@@ -65,11 +69,7 @@ export async function runWorker(
     logger: new NestLogger(logger),
   });
   app.useGlobalFilters(new ErrorPassage());
-  const keepers = [
-    keepPartitionsAhead(pool, logger),
-    keepDaysIndexed(settings.SEKALI_POSTGRES_URL, logger),
-    keepGenerationsSmall(pool, logger, settings.SEKALI_KEY_GENERATION_BYTES),
-  ];
+  const keepers = keepersOf(settings, pool, logger, filters);
   const listening = app.listen();
   const stopChecks = endWhenStuck(strategy, logger);
   shutdown.setSteps(async () => {
@@ -85,6 +85,21 @@ export async function runWorker(
   giveLifeSigns();
   endWhenHung('worker');
   logger.info('ready');
+}
+
+/** Starts what keeps the database in shape while the worker runs. */
+function keepersOf(
+  settings: WorkerSettings,
+  pool: Pool,
+  logger: Logger,
+  filters: KeyFilters,
+): readonly { stop(): void }[] {
+  return [
+    keepPartitionsAhead(pool, logger),
+    keepDaysIndexed(settings.SEKALI_POSTGRES_URL, logger),
+    keepGenerationsSmall(pool, logger, settings.SEKALI_KEY_GENERATION_BYTES),
+    filters.keep(),
+  ];
 }
 
 function watchOf(movable: MovableConnection, logger: Logger): BrokerWatch {

@@ -247,6 +247,9 @@ export const workerFields = {
   SEKALI_STORED_TOPICS_MAX: integer(1, 2_000_000, 100_000).describe(
     'Number of topics, with those of direct producers; events of more become dead letters. Keep it above `SEKALI_TOPICS_MAX`',
   ),
+  SEKALI_KEY_FILTER_BYTES_MAX: integer(0, 17_179_869_184, 134_217_728).describe(
+    'Memory of one worker for filters, which spare a new id the lookups in closed tables of ids; 0 takes none',
+  ),
   SEKALI_KEY_GENERATION_BYTES: integer(1_048_576, 1_099_511_627_776, 1_073_741_824).describe(
     'Bytes of the youngest table of ids with its indexes, from which on another generation begins. It should stay in memory',
   ),

@@ -56,12 +56,13 @@ export function consumerOf<E>(options: CompleteOptions<E>, handler: Handler<E>):
   const effect = effectOf(options, handler, () => {
     consumer.progressed();
   });
-  const inbox = new Inbox(pool, options.tablesOf(name), effect, {
+  const handling = {
     name,
     stopping: gate.stopped,
-    onLate: (error) => observe({ type: 'late-statement', error }),
+    onLate: (error: unknown) => observe({ type: 'late-statement', error }),
     ...(settings.handlerMsMax !== undefined && { handlerMsMax: settings.handlerMsMax }),
-  });
+  };
+  const inbox = new Inbox(pool, options.tablesOf(name), effect, handling, options.filtersOf?.(name));
   const processor = new BatchProcessor(inbox, decode, gate, settings, observe);
   const consumer: IdempotentConsumer = new IdempotentConsumer(
     {

@@ -10,6 +10,7 @@ import type { AnswerWatch } from './jetstream/durable-consumer.js';
 import { jsonDecoder } from './json-decoder.js';
 import type { MoveConnection } from './leader-follower.js';
 import type { Observer } from './outcome.js';
+import type { FiltersFor } from './postgres/key-generations.js';
 import { InboxNameError, type InboxTables } from './postgres/inbox-tables.js';
 import { ownInboxes } from './own-inboxes.js';
 import { subjectProblems } from './reading.js';
@@ -72,6 +73,8 @@ export interface PullConsumerOptions<E> {
   readonly moveTo?: MoveConnection;
   /** Learns whether the brokers answer these consumers. */
   readonly watch?: AnswerWatch;
+  /** The filters of closed generations of a consumer's keys. By default, ids are looked up in these. */
+  readonly filtersOf?: (pattern: string) => FiltersFor | undefined;
   /** Wraps the decider of a consumer. By default it is not wrapped. */
   readonly deciderOf?: (pattern: string, decider: Decider) => Decider;
 }

@@ -8,6 +8,7 @@ import { DuplicateFirst1732460500000 } from './migrations/1732460500000-duplicat
 import { InboxNames1732453200000 } from './migrations/1732453200000-inbox-names.js';
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
 import { KeyDefaults1732530010000 } from './migrations/1732530010000-key-defaults.js';
+import { KeyFilters1732543600000 } from './migrations/1732543600000-key-filters.js';
 import { KeyGenerations1732456800000 } from './migrations/1732456800000-key-generations.js';
 import { MessageIdSecret1732536000000 } from './migrations/1732536000000-message-id-secret.js';
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
@@ -28,6 +29,7 @@ export const migrations = [
   KeyDefaults1732530010000,
   MessageIdSecret1732536000000,
   DeadLetterActions1732540000000,
+  KeyFilters1732543600000,
 ];
 
 /**

@@ -67,6 +67,8 @@ export const TABLES: Readonly<Record<string, Rights>> = {
     reader: READ,
     recovery: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
   },
+  // The workers build filters, and discard damaged ones.
+  key_filter: { worker: ['SELECT', 'INSERT', 'DELETE'], reader: READ },
   // Only the function that changes generations writes it.
   key_generation: { gateway: READ, worker: READ, reader: READ, recovery: READ },
   message_id_secret: { gateway: READ },
@@ -85,6 +87,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
   'index_closed_day()': ['worker'],
   'change_key_generation(text, integer)': ['worker'],
   'make_inbox(text)': ['worker'],
+  'make_key_filter(text)': ['worker'],
   'make_partition(timestamp with time zone, timestamp with time zone)': ['worker'],
 };
 
@@ -92,6 +95,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
 export const INBOX_MODELS = {
   key: 'event_key',
   key_generation: 'key_generation',
+  key_filter: 'key_filter',
   duplicate: 'duplicate',
   dead_letter: 'dead_letter',
   attempt: 'attempt',
@@ -100,7 +104,7 @@ export const INBOX_MODELS = {
 
 /** Matches the names of tables in a further consumer's inbox. */
 export const INBOX_TABLE =
-  /^([a-z][a-z0-9_]{0,30})_(key|key_generation|duplicate|dead_letter|attempt|counter)$/;
+  /^([a-z][a-z0-9_]{0,30})_(key|key_generation|key_filter|duplicate|dead_letter|attempt|counter)$/;
 
 /** Matches the names of younger generations of keys. The first part is generation 0. */
 const KEY_GENERATION = /^([a-z][a-z0-9_]*_key)_g[1-9][0-9]{0,3}$/;

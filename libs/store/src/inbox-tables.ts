@@ -37,6 +37,7 @@ export function storeInboxTables(consumer: string): InboxTables {
   return {
     key: table('key'),
     keyGeneration: table('key_generation'),
+    keyFilter: table('key_filter'),
     duplicate: table('duplicate'),
     deadLetter: table('dead_letter'),
     attempt: table('attempt'),

@@ -48,6 +48,7 @@ export {
 export { findConflicts, insertEvents, type NewEvent } from './event-store.js';
 export { grantRights, GrantsError, ROLES, type Program } from './grants.js';
 export { createInbox, inboxNames, STORE_INBOX, storeInboxTables } from './inbox-tables.js';
+export { filteredTables } from './key-filters.js';
 export { changeKeyGeneration, youngestGeneration, type YoungestGeneration } from './key-generations.js';
 export { messageIdSecret } from './message-id-secret.js';
 export { runMigrations } from './migration-run.js';

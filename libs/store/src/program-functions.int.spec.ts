@@ -92,6 +92,7 @@ describe('the functions that run with the rights of setup', () => {
       { name: 'change_key_generation', path },
       { name: 'index_closed_day', path },
       { name: 'make_inbox', path },
+      { name: 'make_key_filter', path },
       { name: 'make_partition', path },
     ]);
   });

@@ -32,7 +32,7 @@ interface Present {
 /** What each table contains, and how it is created. The names of constraints begin with that of the table. */
 const SHAPES: Readonly<
   Record<
-    Exclude<keyof InboxTables, 'keyIsDated' | 'keyGeneration'>,
+    Exclude<keyof InboxTables, 'keyIsDated' | 'keyGeneration' | 'keyFilter'>,
     readonly [holds: string, columns: string]
   >
 > = {

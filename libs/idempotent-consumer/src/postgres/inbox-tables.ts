@@ -16,6 +16,8 @@ export interface InboxTables {
    * keys stay in one generation.
    */
   readonly keyGeneration?: string;
+  /** The filters of closed generations. It may not exist before the first change. */
+  readonly keyFilter?: string;
   readonly duplicate: string;
   readonly deadLetter: string;
   readonly attempt: string;

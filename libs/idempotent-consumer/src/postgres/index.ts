@@ -12,6 +12,9 @@ export {
   type StreamWitness,
 } from './history-comparison.js';
 export { generationTable, InboxNameError, type InboxTables } from './inbox-tables.js';
+export { KeyFilterKeeper, type KeyFilterLog } from './key-filter-keeper.js';
+export { type FilteredTables, KeyFilterStore } from './key-filter-store.js';
+export { LoadedKeyFilters } from './loaded-key-filters.js';
 export { followFirsts, LOCK_BATCHES, moveRows } from './moved-rows.js';
 export { SettledHorizon } from './settled-horizon.js';
 export { type Incarnation, type StreamKey, StreamRegistry } from './stream-registry.js';

@@ -10,7 +10,7 @@ import { createInbox } from './create-inbox.js';
 import { changeKeyGeneration } from './generation-change.js';
 import { Inbox } from './inbox.js';
 import type { InboxTables } from './inbox-tables.js';
-import { allSuspect, type KeyFilters } from './key-filters.js';
+import { allSuspect, type ClosedGeneration, type KeyFilters } from './key-filters.js';
 
 const STREAM_ID = 1;
 
@@ -32,7 +32,7 @@ interface WorkerOptions {
   readonly pool?: Pool;
   /** What the effect waits for. */
   readonly hold?: () => Promise<void>;
-  readonly filtersFor?: (closed: readonly number[]) => KeyFilters;
+  readonly filtersFor?: (closed: readonly ClosedGeneration[]) => KeyFilters;
 }
 
 function workerOf({ pool = system.pool, hold, filtersFor }: WorkerOptions = {}): Inbox<string> {
@@ -157,7 +157,7 @@ describe('the price', () => {
 
   it('is a lookup only where a filter suspects, and a filter that suspects wrongly changes nothing', async () => {
     const asked: string[] = [];
-    const filtersFor = (closed: readonly number[]): KeyFilters => ({
+    const filtersFor = (closed: readonly ClosedGeneration[]): KeyFilters => ({
       suspectsOf: (topic, eventId) => {
         asked.push(`${topic} ${eventId}`);
         return eventId === 'n' ? [] : allSuspect(closed).suspectsOf(topic, eventId);

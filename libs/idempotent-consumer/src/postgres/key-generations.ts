@@ -20,12 +20,12 @@ import type { Message } from '../delivery.js';
 import type { Transaction } from '../effect.js';
 import { type InboxStatements, inboxStatements } from './inbox-statements.js';
 import { generationTable, type InboxTables } from './inbox-tables.js';
-import { allSuspect, type KeyFilters } from './key-filters.js';
+import { allSuspect, type ClosedGeneration, type KeyFilters } from './key-filters.js';
 import { identityColumns, seqColumn } from './message-columns.js';
 import { together } from './transaction.js';
 
-/** Returns the filters of closed generations, given by their numbers. */
-export type FiltersFor = (closed: readonly number[]) => KeyFilters;
+/** Returns the filters of closed generations. */
+export type FiltersFor = (closed: readonly ClosedGeneration[]) => KeyFilters;
 
 /** Messages of a batch, by what closed generations know of them. */
 export interface DividedByKeys<E> {
@@ -117,7 +117,9 @@ export class KeyGenerations {
       if (known === undefined)
         throw new Error(`the filters suspect generation ${number}, which is not closed`);
       const { rows } = await transaction.query<{ seqs: string | null }>(known, identityColumns(those));
-      for (const seq of readBigints(rows[0]?.seqs ?? null)) found.set(seq, number);
+      const seqs = readBigints(rows[0]?.seqs ?? null);
+      for (const seq of seqs) found.set(seq, number);
+      this.filters.found?.(number, seqs.length);
     };
     await together([...suspects].map(([number, those]) => search(number, those)));
     return found;
@@ -180,14 +182,17 @@ export class GenerationRegistry {
     const { tables } = this;
     if (this.current !== refused) return true;
     if (tables.keyGeneration === undefined) return false;
-    const { rows } = await database.query<{ number: number; is_closed: boolean }>(
-      `SELECT number, closed_at IS NOT NULL AS is_closed FROM ${tables.keyGeneration} ORDER BY number`,
+    const { rows } = await database.query<{ number: number; closedAt: string | null }>(
+      `SELECT number, extract(epoch FROM closed_at)::text AS "closedAt" FROM ${tables.keyGeneration} ORDER BY number`,
     );
-    const youngest = rows.find((row) => !row.is_closed)?.number ?? 0;
+    const youngest = rows.find(({ closedAt }) => closedAt === null)?.number ?? 0;
     // Another batch may have read it meanwhile.
     if (youngest > this.current.number) {
-      const closed = rows.filter((row) => row.is_closed).map(({ number }) => number);
-      this.current = new KeyGenerations(tables, youngest, closed, this.filtersFor(closed));
+      const closed = rows.flatMap(({ number, closedAt }) =>
+        closedAt === null ? [] : [{ number, closedAt }],
+      );
+      const numbers = closed.map(({ number }) => number);
+      this.current = new KeyGenerations(tables, youngest, numbers, this.filtersFor(closed));
     }
     return this.current !== refused;
   }

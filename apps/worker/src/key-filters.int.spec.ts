@@ -1,0 +1,71 @@
+/** A worker's filters spare lookups of new ids in closed generations, and name each generation that has an id. */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Pool } from 'pg';
+import { createLogger } from '#observability';
+import { createPool } from '#postgres';
+import { changeKeyGeneration, createInbox, grantRights } from '#store';
+import { createRoles, createTestSystem, type TestSystem, waitFor } from '#testing';
+import { KeyFilters } from './key-filters.js';
+
+const EVERY_MS = 20;
+const BYTES_MAX = 1_048_576;
+const SILENT = createLogger('test', 'silent');
+
+let system: TestSystem;
+let url: string;
+let worker: Pool;
+let keepers: { stop(): void }[];
+
+beforeEach(async () => {
+  system = await createTestSystem({ replicas: 1 });
+  url = (await createRoles(system.postgresUrl)).worker;
+  await grantRights(system.pool);
+  worker = createPool({ url, name: 'test', connectionsMax: 4, transactionMsMax: 30_000 });
+  keepers = [];
+});
+
+afterEach(async () => {
+  for (const keeper of keepers) keeper.stop();
+  await worker.end();
+  await system.dispose();
+});
+
+function filtersWith(bytesMax: number): KeyFilters {
+  return new KeyFilters(url, SILENT, bytesMax);
+}
+
+async function closeFirst(consumer: string, table: string): Promise<string> {
+  await worker.query(
+    `INSERT INTO sekali.${table} (topic, event_id, stream_id, seq, digest) VALUES ('t', 'old', 1, 1, 0)`,
+  );
+  expect(await changeKeyGeneration(worker, consumer, 0)).toBe(1);
+  const registry = consumer === 'store' ? 'key_generation' : `${consumer}_key_generation`;
+  const { rows } = await worker.query<{ at: string }>(
+    `SELECT extract(epoch FROM closed_at)::text AS at FROM sekali.${registry} WHERE number = 0`,
+  );
+  return rows[0]?.at ?? '';
+}
+
+describe('the filters of a worker', () => {
+  it.each([
+    ['store', 'event_key'],
+    ['totals', 'totals_key'],
+  ])('of consumer %s come by themselves, with the rights of a worker', async (consumer, table) => {
+    await createInbox(worker, 'totals');
+    const filters = filtersWith(BYTES_MAX);
+    const over = filters.of(consumer);
+    keepers.push(filters.keep(EVERY_MS));
+    const closedAt = await closeFirst(consumer, table);
+    const asked = over?.([{ number: 0, closedAt }]);
+    expect(asked?.suspectsOf('t', 'old')).toEqual([0]);
+    await waitFor(() => asked?.suspectsOf('t', 'new').length === 0, {
+      timeoutMs: 10_000,
+      describe: 'the filter',
+    });
+    expect(asked?.suspectsOf('t', 'old')).toEqual([0]);
+  });
+
+  it('take no memory when none is allowed', () => {
+    expect(filtersWith(0).of('store')).toBeUndefined();
+  });
+});
