@@ -18,6 +18,7 @@ export type ClaimStrategy = (typeof STRATEGIES)[number];
 const STRATEGIES = ['plain', 'lookup', 'defer', 'wait'] as const;
 /** A batch that is decided twice costs more than this many batches lose to a careful strategy. */
 const KEPT_BATCHES = 64;
+const KEPT_BATCHES_MAX = 1_024;
 
 /**
  * Chooses the claim strategy of each batch: the cheapest one that has lately been enough.
@@ -25,11 +26,20 @@ const KEPT_BATCHES = 64;
  *   plain ──▶ lookup ──▶ defer ──▶ wait        one step further whenever the unique constraint refused a batch
  *
  * A refused batch is decided once more, which doubles its cost, while a careful strategy costs every batch a
- * little. So a strategy that was enough is kept for some batches, and then the one before it is tried.
+ * little. So a strategy that was enough is kept for some batches, and then the one before it is tried. If that
+ * one is refused at once, the careful strategy is kept for twice as many batches, up to 1,024.
+ *
+ * The first batch with `defer` may be refused because of one that began before, whose ids it could not know.
+ * That says nothing about `defer`, so it is decided again with the same strategy.
  */
 export class ClaimStrategyChoice {
   private level = 0;
   private left = KEPT_BATCHES;
+  private kept = KEPT_BATCHES;
+  /** Batches that the tried strategy has yet to decide before it counts as enough; 0 when none is tried. */
+  private tried = 0;
+  /** Whether no batch was decided or refused since the last step further. */
+  private isFirst = false;
 
   /** The strategy for the next batch. */
   get current(): ClaimStrategy {
@@ -41,8 +51,14 @@ export class ClaimStrategyChoice {
    * counts.
    */
   wasRefused(strategy: ClaimStrategy): void {
-    if (strategy === this.current && strategy !== 'wait') this.level++;
-    this.left = KEPT_BATCHES;
+    if (strategy === 'defer' && strategy === this.current && this.isFirst) this.isFirst = false;
+    else if (strategy === this.current && strategy !== 'wait') {
+      this.level++;
+      this.isFirst = true;
+      this.kept = this.tried > 0 ? Math.min(2 * this.kept, KEPT_BATCHES_MAX) : KEPT_BATCHES;
+      this.tried = 0;
+    }
+    this.left = this.kept;
   }
 
   /**
@@ -50,12 +66,16 @@ export class ClaimStrategyChoice {
    * that matters
    */
   wasAccepted(strategy: ClaimStrategy, hadRepeats: () => boolean): void {
-    if (strategy !== this.current || strategy === 'plain') return;
+    if (strategy !== this.current) return;
+    this.isFirst = false;
+    if (this.tried > 0) this.tried--;
+    if (strategy === 'plain') return;
     // Without the lookup, each of these batches would have been refused.
     if (strategy === 'lookup' && hadRepeats()) this.left = KEPT_BATCHES;
     else if (--this.left === 0) {
       this.level--;
       this.left = KEPT_BATCHES;
+      this.tried = KEPT_BATCHES;
     }
   }
 }
