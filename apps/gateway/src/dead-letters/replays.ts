@@ -14,7 +14,6 @@ import {
 import { databaseAnswer } from '../database-answer.js';
 import { requireTopic, type Access } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
-import type { PublishRecord } from '../publish/publish-record.js';
 import type { TopicBounds } from '../publish/topic-bounds.js';
 import type { ActionOrder, BulkOrder } from './action-request.js';
 import type { Bulk } from './bulk.js';
@@ -31,7 +30,6 @@ export interface ReplayParts {
   readonly database: Queryable;
   readonly reader: Pick<DeadLetterReader, 'find'>;
   readonly broker: ReplayDoor;
-  readonly record: Pick<PublishRecord, 'note'>;
   readonly topics: Pick<TopicBounds, 'enforce'>;
   readonly bulk: Bulk;
 }
@@ -148,7 +146,7 @@ export class Replays {
 
   private async publish(
     letter: FoundDeadLetter,
-    { actionId, number, topic, eventId, body }: Begun,
+    { actionId, number, topic, body }: Begun,
   ): Promise<Omit<DeadLetterResult, 'id'>> {
     const outcome = await this.parts.broker.replay({
       subject: subjectOf(this.rules.subjectPrefix, topic),
@@ -157,8 +155,6 @@ export class Replays {
       headers: { [REPLAY_HEADER]: [actionId], ...withoutReplay(letter.headers) },
     });
     if (outcome.status === 'unavailable') throw notPublished(number, outcome.reason);
-    // A repeat was counted when it was accepted.
-    if (outcome.status === 'accepted') this.parts.record.note([{ topic, eventId, body: '' }], [outcome]);
     const { seq } = outcome;
     await databaseAnswer(WRITE_MS_MAX, noteReplayed(this.parts.database, [{ actionId, seq }]));
     return { status: 'published', number, seq };
