@@ -13,6 +13,8 @@ import {
   type Publication,
   type PublisherOptions,
   type PublishOutcome,
+  type Replay,
+  ReplayPublisher,
 } from '#broker';
 import { pause, withTimeout } from '#waiting';
 import { GrowingFigure } from './stats/growing-figure.js';
@@ -29,6 +31,8 @@ export interface BrokerLinkOptions {
 const ANSWER_MS_MAX = 2_500;
 const CONNECT_AGAIN_MS = 250;
 const DRAIN_MS_MAX = 1_500;
+/** How long one replay is tried. A gateway that stops waits for its answers a little longer. */
+const REPLAY_MS_MAX = 5_000;
 /** How long one refusal counts as a sign that the stream is full. */
 const FULL_MS_MAX = 30_000;
 /** How often the stream is checked, while it exists and while it does not. */
@@ -46,6 +50,7 @@ const CHECK_MISSING_EVERY_MS = 500;
 export class BrokerLink {
   private connection: NatsConnection | undefined;
   private publisher: Publisher | undefined;
+  private replayPublisher: ReplayPublisher | undefined;
   private reader: StreamReader | undefined;
   private publishWatch: BrokerWatch | undefined;
   private questionWatch: BrokerWatch | undefined;
@@ -90,6 +95,16 @@ export class BrokerLink {
       return outcomes;
     }
     return events.map(() => ({ status: 'unavailable', reason: 'no_answer', retryable: true }));
+  }
+
+  /** Publishes a dead letter again; see `ReplayPublisher`. */
+  async replay(replay: Replay): Promise<PublishOutcome> {
+    const isStopping = this.stopTimeoutMs !== undefined;
+    if (this.replayPublisher === undefined || !this.isStreamThere || isStopping)
+      return { status: 'unavailable', reason: isStopping ? 'stopping' : 'no_answer', retryable: true };
+    const outcome = await this.replayPublisher.publish(replay);
+    this.noteSequences([outcome]);
+    return outcome;
   }
 
   /** The stream as it is now, `undefined` when there is none. Rejects when the brokers do not answer in time. */
@@ -171,6 +186,8 @@ export class BrokerLink {
     this.questionWatch = new BrokerWatch(movable, { onMoved });
     this.publishWatch = new BrokerWatch(movable, { onMoved });
     this.publisher = new Publisher(connection, { ...this.options.publisher, watch: this.publishWatch });
+    const { stream } = this.options.publisher;
+    this.replayPublisher = new ReplayPublisher(connection, { stream, budgetMs: REPLAY_MS_MAX });
     if (this.stopTimeoutMs !== undefined) this.publisher.stop(this.stopTimeoutMs);
     await this.checkStream();
   }

@@ -9,7 +9,10 @@ import { knownTopics } from '#store';
 import type { BrokerLink } from './broker-link.js';
 import { addressTest, clientOf } from './client-address.js';
 import { ConnectionBound } from './connection-bound.js';
+import { Bulk } from './dead-letters/bulk.js';
 import { DeadLetterReader } from './dead-letters/dead-letter-reader.js';
+import { Drops } from './dead-letters/drops.js';
+import { Replays } from './dead-letters/replays.js';
 import { EventReader } from './events/event-reader.js';
 import { PageRoom } from './events/page-room.js';
 import { meetExpectations } from './expectations.js';
@@ -101,7 +104,7 @@ function partsOf(
     publishing: new Publishing(publisher, record, bounds, topics),
     lines: new LinePublishing(publisher, record, bounds, topics),
     events: new EventReader(pool, broker, pages),
-    deadLetters: new DeadLetterReader(pool, pages),
+    ...deadLetterParts(settings, { pool, broker, topics, pages }),
     statistics: new Statistics(pool, broker, settings.SEKALI_STREAM, record.duplicates),
     ageWatch,
     readiness: new ReadinessCheck(pool, broker, {
@@ -110,6 +113,27 @@ function partsOf(
       showErrors: isLocal(settings),
       subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
     }),
+  };
+}
+
+function deadLetterParts(
+  settings: GatewaySettings,
+  {
+    pool: database,
+    pages,
+    ...parts
+  }: Pick<GatewayBase, 'pool' | 'broker'> & { topics: TopicBounds; pages: PageRoom },
+): Pick<GatewayParts, 'deadLetters' | 'replays' | 'drops'> {
+  const reader = new DeadLetterReader(database, pages);
+  const bulk = new Bulk(database);
+  const rules = {
+    subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
+    eventBytesMax: settings.SEKALI_EVENT_BYTES_MAX,
+  };
+  return {
+    deadLetters: reader,
+    replays: new Replays({ database, reader, bulk, ...parts }, rules),
+    drops: new Drops(database, reader, bulk),
   };
 }
 

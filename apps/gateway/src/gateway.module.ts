@@ -1,6 +1,8 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { DeadLetterReader } from './dead-letters/dead-letter-reader.js';
 import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
+import { Drops } from './dead-letters/drops.js';
+import { Replays } from './dead-letters/replays.js';
 import { EventReader } from './events/event-reader.js';
 import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
@@ -18,6 +20,8 @@ export interface GatewayParts {
   readonly lines: LinePublishing;
   readonly events: EventReader;
   readonly deadLetters: DeadLetterReader;
+  readonly replays: Replays;
+  readonly drops: Drops;
   readonly statistics: Statistics;
   readonly ageWatch: AgeWatch;
   readonly readiness: ReadinessCheck;
@@ -41,6 +45,8 @@ export class GatewayModule {
         { provide: LinePublishing, useValue: parts.lines },
         { provide: EventReader, useValue: parts.events },
         { provide: DeadLetterReader, useValue: parts.deadLetters },
+        { provide: Replays, useValue: parts.replays },
+        { provide: Drops, useValue: parts.drops },
         { provide: Statistics, useValue: parts.statistics },
         { provide: AgeWatch, useValue: parts.ageWatch },
         { provide: ReadinessCheck, useValue: parts.readiness },

@@ -18,6 +18,7 @@ export { MovableConnection } from './movable-connection.js';
 export { isUnanswered, type UnavailableReason } from './publish-failure.js';
 export type { Publication, PublishOutcome } from './publish-job.js';
 export { Publisher, type PublisherOptions } from './publisher.js';
+export { ReplayPublisher, type Replay } from './replay-publisher.js';
 export {
   ensureConsumer,
   ensureStream,

@@ -13,7 +13,13 @@
  */
 import type { InboxTables } from '#idempotent-consumer/postgres';
 import type { Queryable } from '#postgres';
-import { deadLetterEntry, type DeadLetterEntry, type DeadLetterState, type EntryRow } from './dead-letter.js';
+import {
+  deadLetterEntry,
+  judgementOf,
+  type DeadLetterEntry,
+  type DeadLetterState,
+  type JudgedRow,
+} from './dead-letter.js';
 import type { DeadLetterReference } from './dead-letter-reference.js';
 import { entriesStatement, groupsStatement } from './dead-letter-statements.js';
 import { inboxNames, STORE_INBOX, storeInboxTables } from './inbox-tables.js';
@@ -133,8 +139,8 @@ export async function deadLetterPage(
   const entries: DeadLetterEntry[] = [];
   const next = await walk(database, filter, after, async (place) => {
     const left = limit - entries.length;
-    const part = await readPart<EntryRow>(database, entriesStatement, place, filter, left);
-    for (const row of part.rows) entries.push(deadLetterEntry(place.consumer, row));
+    const part = await readPart<JudgedRow>(database, entriesStatement, place, filter, left);
+    for (const row of part.rows) entries.push(deadLetterEntry(place.consumer, row, judgementOf(row)));
     return { ...part, cutAt: part.rows.length === left ? part.rows.at(-1)?.seq : undefined };
   });
   return next === undefined ? { entries } : { entries, next };

@@ -1,6 +1,12 @@
 /** Reads one dead letter with its message and its history. */
 import type { Queryable } from '#postgres';
-import { deadLetterEntry, type DeadLetterEntry, type EntryRow } from './dead-letter.js';
+import {
+  deadLetterEntry,
+  type DeadLetterEntry,
+  type DeadLetterState,
+  type EntryRow,
+  type Judgement,
+} from './dead-letter.js';
 import type { DeadLetterReference } from './dead-letter-reference.js';
 import { historyStatement, oneStatement } from './dead-letter-statements.js';
 import { inboxNames, storeInboxTables } from './inbox-tables.js';
@@ -75,25 +81,35 @@ export async function findDeadLetter(
   if (!(await inboxNames(database)).includes(consumer)) return undefined;
   const tables = storeInboxTables(consumer);
   const published = new Date(publishedMs).toISOString();
-  const { rows } = await database.query<OneRow>(oneStatement(tables), [
-    seq,
-    published,
-    bodyBytesMax,
-    consumer,
-  ]);
+  const { rows } = await database.query<OneRow>(oneStatement(tables), [seq, published, bodyBytesMax]);
   const row = rows[0];
   if (row === undefined) return undefined;
-  const { rows: history } = await database.query<HistoryRow>(historyStatement(tables), [
-    consumer,
-    seq,
-    published,
-  ]);
+  const named = [consumer, seq, published];
+  const { rows: actions } = await database.query<HistoryRow>(historyStatement(tables), named);
+  const history = actions.map(actionOf);
   return {
-    ...deadLetterEntry(consumer, row),
+    ...deadLetterEntry(consumer, row, judgementAfter(history)),
     headers: row.headers === null ? {} : (JSON.parse(row.headers) as Record<string, string[]>),
     body: row.body,
-    history: history.map(actionOf),
+    history,
   };
+}
+
+/**
+ * What became of a dead letter follows from its history alone. Read by another statement, the state could be older
+ * than the history, and a replay that was just noted would seem to be open.
+ */
+function judgementAfter(history: readonly DeadLetterAction[]): Judgement {
+  const last = history.at(-1);
+  if (last === undefined) return { state: 'open', actions: 0, last: null };
+  const { number, kind, by, reason, at, replaySeq } = last;
+  return { state: stateAfter(last), actions: number, last: { kind, by, reason, at, replaySeq } };
+}
+
+function stateAfter({ kind, fate }: DeadLetterAction): DeadLetterState {
+  if (kind === 'drop') return 'dropped';
+  if (fate === 'stored' || fate === 'duplicate') return fate;
+  return fate === 'dead_letter' ? 'open' : 'replaying';
 }
 
 function actionOf(row: HistoryRow): DeadLetterAction {

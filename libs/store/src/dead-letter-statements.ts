@@ -128,22 +128,19 @@ FROM ended LEFT JOIN (
 }
 
 /**
- * Reads one dead letter. $1 the sequence, $2 the time of publication, $3 bytes of the body at most; $11 would be the
- * consumer, which is $4 here.
+ * Reads one dead letter: $1 the sequence, $2 the time of publication, $3 bytes of the body at most. What became of it
+ * follows from its history.
  */
 export function oneStatement(tables: InboxTables): string {
   return `
-WITH found AS (
+SELECT stream_id, seq::float8 AS seq, topic, event_id, subject, reason, detail, deliveries, published_at,
+  octet_length(body) AS body_bytes, ${FINGERPRINT} AS fingerprint, ${instantText('recorded_at')} AS recorded_at, headers,
+  substring(body from 1 for $3) AS body
+FROM (
   SELECT dead.* FROM sekali.stream incarnation CROSS JOIN LATERAL (
     SELECT * FROM ${tables.deadLetter} WHERE stream_id = incarnation.stream_id AND seq = $1 AND published_at = $2
   ) dead LIMIT 1
-), letter AS (
-  SELECT letter.*, octet_length(letter.body) AS body_bytes,
-    coalesce(last.number, 0) AS actions, last.kind AS last_kind, last.key_name AS last_by, last.reason AS last_reason,
-    last.acted_at AS last_at, last.replay_seq AS last_seq, ${STATE} AS state
-  FROM (SELECT found.*, ${FINGERPRINT} AS fingerprint FROM found) letter ${stateJoin(tables).replace('$11', '$4')}
-)
-SELECT ${ENTRY}, letter.headers, substring(letter.body from 1 for $3) AS body FROM letter`;
+) found`;
 }
 
 /** Reads the actions on one dead letter, oldest first: $1 consumer, $2 the sequence, $3 the time of publication. */

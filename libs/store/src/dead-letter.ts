@@ -60,6 +60,10 @@ export interface EntryRow {
   readonly body_bytes: number;
   readonly published_at: Date;
   readonly recorded_at: string;
+}
+
+/** A row with what became of the dead letter. */
+export interface JudgedRow extends EntryRow {
   readonly state: DeadLetterState;
   readonly actions: number;
   readonly last_kind: 'replay' | 'drop' | null;
@@ -69,8 +73,11 @@ export interface EntryRow {
   readonly last_seq: number | null;
 }
 
+/** What became of a dead letter. */
+export type Judgement = Pick<DeadLetterEntry, 'state' | 'actions' | 'last'>;
+
 /** Converts a row to an entry. */
-export function deadLetterEntry(consumer: string, row: EntryRow): DeadLetterEntry {
+export function deadLetterEntry(consumer: string, row: EntryRow, judgement: Judgement): DeadLetterEntry {
   return {
     reference: { consumer, seq: row.seq, publishedMs: row.published_at.getTime() },
     streamId: row.stream_id,
@@ -83,17 +90,14 @@ export function deadLetterEntry(consumer: string, row: EntryRow): DeadLetterEntr
     deliveries: row.deliveries,
     bodyBytes: row.body_bytes,
     recordedAt: row.recorded_at,
-    state: row.state,
-    actions: row.actions,
-    last:
-      row.last_kind === null
-        ? null
-        : {
-            kind: row.last_kind,
-            by: row.last_by,
-            reason: row.last_reason,
-            at: row.last_at ?? '',
-            replaySeq: row.last_seq,
-          },
+    ...judgement,
   };
+}
+
+/** Reads what became of a dead letter from its row. */
+export function judgementOf(row: JudgedRow): Judgement {
+  const { state, actions, last_kind: kind } = row;
+  if (kind === null) return { state, actions, last: null };
+  const { last_by: by, last_reason: reason, last_at: at, last_seq: replaySeq } = row;
+  return { state, actions, last: { kind, by, reason, at: at ?? '', replaySeq } };
 }

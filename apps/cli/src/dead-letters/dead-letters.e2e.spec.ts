@@ -24,13 +24,21 @@ interface Ended {
 }
 
 function sekali(...args: readonly string[]): Promise<Ended> {
+  return run('dead-letters', ...args);
+}
+
+function audited(): Promise<Ended> {
+  return run('audit', '--wait', '20');
+}
+
+function run(...args: readonly string[]): Promise<Ended> {
   const env = {
     ...{ ...system.environment, PATH: process.env['PATH'] ?? '', NO_COLOR: '1' },
     SEKALI_GATEWAY_URL: gateway.url,
   };
   return new Promise((resolve) => {
     const options = { cwd: folder, env, timeout: 60_000 };
-    execFile(process.execPath, [MAIN, 'dead-letters', ...args], options, (error, stdout, stderr) => {
+    execFile(process.execPath, [MAIN, ...args], options, (error, stdout, stderr) => {
       resolve({ code: error ? (error.code ?? null) : 0, stdout, stderr });
     });
   });
@@ -107,11 +115,63 @@ describe('sekali dead-letters', () => {
     ['a wrong time', ['list', '--since', 'today', '--api-key-file', keyFile], 2, 'ISO 8601'],
     ['a wrong state', ['list', '--state', 'new', '--api-key-file', keyFile], 2, '"state" is all, or some of'],
     ['no gateway', ['list', '--gateway', 'http://127.0.0.1:9'], 2, 'no gateway answers'],
+    [
+      'nothing that selects',
+      ['replay', '--api-key-file', keyFile],
+      2,
+      'give an id, options that select, or --all',
+    ],
+    [
+      'an id and a filter',
+      ['replay', 'store.1.5', '--topic', 'a', '--api-key-file', keyFile],
+      2,
+      'give either an id',
+    ],
+    [
+      'a file that is missing',
+      ['replay', 'store.1.5', '--event', 'none', '--api-key-file', keyFile],
+      2,
+      'cannot read none',
+    ],
+    ['a drop without a reason', ['drop', 'store.1.5', '--api-key-file', keyFile], 2, 'say why with --why'],
+    ['a replay of none', ['replay', 'store.1.5', '--api-key-file', keyFile], 1, 'No dead letter has this id'],
     ['no subcommand', ['bury'], 2, "unknown command 'bury'"],
   ])('answers %s with one clear line', async (_what, args, code, message) => {
     const ended = await sekali(...args);
     expect([ended.code, ended.stdout]).toEqual([code, '']);
     expect(ended.stderr).toContain(message);
     expect(ended.stderr).not.toMatch(/\n\s+at /);
+  });
+});
+
+describe('an incident', () => {
+  const mended = { timestamp: '2026-11-22T10:00:00Z', source: 'shop', payload: { total: 1 } };
+
+  it('is counted, mended, replayed and dropped, and the audit stays whole', async () => {
+    const [logs, red, order] = await listed();
+    const dry = await sekali('replay', '--topic', 'orders', '--dry-run', '--api-key-file', keyFile);
+    expect(dry).toMatchObject({ code: 1, stdout: expect.stringContaining('Nothing was changed') as unknown });
+    expect(dry.stderr).toContain('not_json');
+    const file = join(folder, 'mended.json');
+    writeFileSync(file, JSON.stringify(mended));
+    const why = ['--why', 'the shop cut its messages'];
+    expect(await done('replay', order?.id ?? '', '--event', file, ...why)).toContain('published again');
+    await waitFor(async () => (await listed('--state', 'stored')).length === 1, {
+      timeoutMs: 30_000,
+      describe: 'the replay to be stored',
+    });
+    expect(await done('replay', order?.id ?? '')).toContain('stored before');
+    const { rows } = await system.pool.query(`SELECT event_id, payload FROM sekali.event`);
+    expect(rows).toEqual([{ event_id: 'o-1', payload: { total: 1 } }]);
+    expect(await done('drop', '--fingerprint', red?.fingerprint ?? '', '--why', 'a test')).toContain(
+      'dropped',
+    );
+    expect(await done('show', order?.id ?? '')).toMatch(
+      /replayed with another body by ops.*stored: the shop cut/,
+    );
+    expect((await listed()).map(({ id }) => id)).toEqual([logs?.id]);
+    const audit = await audited();
+    expect(audit).toMatchObject({ code: 0 });
+    expect(audit.stdout).toContain('whole');
   });
 });

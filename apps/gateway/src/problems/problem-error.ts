@@ -42,6 +42,7 @@ const TITLES = {
   'unknown-event': 'There is no such event',
   'unknown-dead-letter': 'There is no such dead letter',
   'not-replayable': 'The message is not an event',
+  'invalid-action': 'The body does not describe the action',
   'acted-on': 'The dead letter was acted on already',
   'payload-dropped': 'The payload was dropped by age',
   'not-published': 'The brokers do not have every event',
