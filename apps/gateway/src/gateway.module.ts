@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { CloudEventsController } from './cloudevents/cloudevents.controller.js';
 import { DeadLetterReader } from './dead-letters/dead-letter-reader.js';
 import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
 import { EventReader } from './events/event-reader.js';
@@ -31,6 +32,7 @@ export class GatewayModule {
       module: GatewayModule,
       controllers: [
         PublishController,
+        CloudEventsController,
         EventsController,
         DeadLettersController,
         StatsController,
