@@ -54,7 +54,9 @@ function isJson(text: string): boolean {
 
 /** The value of a header: perhaps quoted, and with percent-encoded UTF-8 (HTTP Protocol Binding, 3.1.3.2). */
 function decoded(value: string): string {
-  const text = Buffer.from(value, 'latin1').toString('utf8');
+  // Node reads a header as Latin-1. Some clients send that, and others send UTF-8.
+  const bytes = Buffer.from(value, 'latin1');
+  const text = isUtf8(bytes) ? bytes.toString('utf8') : value;
   const plain = /^"(?:[^"\\]|\\.)*"$/.test(text) ? text.slice(1, -1).replaceAll(/\\(.)/g, '$1') : text;
   try {
     return decodeURIComponent(plain);

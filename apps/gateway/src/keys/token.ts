@@ -57,7 +57,7 @@ function authorizationTokens(header: string): string[] {
   const text = Buffer.from(value, 'base64').toString('utf8');
   const colon = text.indexOf(':');
   // Some clients send the token itself, or as the name of a user without a password.
-  return [text.slice(colon + 1), colon === -1 ? value : text.slice(0, colon)].filter((token) => token !== '');
+  return [text.slice(colon + 1), text.slice(0, Math.max(0, colon)), value].filter((token) => token !== '');
 }
 
 function decoded(name: string): string {
