@@ -164,6 +164,7 @@ describe('lines', () => {
   it('may arrive for longer than other requests, while they keep their pace', async () => {
     const slow = await RunningGateway.start({ ...system.environment, SEKALI_HTTP_REQUEST_MS_MAX: '1000' });
     const request = begin(slow);
+    const answering = answerTo(request);
     const padding = { payload: { text: 'x'.repeat(9_000) } };
     const until = performance.now() + 3_500;
     let sent = 0;
@@ -174,7 +175,6 @@ describe('lines', () => {
       },
       { timeoutMs: 20_000, describe: 'the time of other requests to be over', intervalMs: 100 },
     );
-    const answering = answerTo(request);
     request.end();
     expect(await answering).toMatchObject([202, { accepted: sent }]);
   });
@@ -207,7 +207,13 @@ describe('lines that the brokers do not take', () => {
     const request = begin(held);
     const answering = answerTo(request);
     request.write(`${body.join('\n')}\n`);
-    // What the kernel and the gateway hold is far less than 20 MB.
+    const heldUpAt = performance.now() + 2_000;
+    await waitFor(() => performance.now() > heldUpAt, {
+      timeoutMs: 5_000,
+      describe: 'the gateway to have read all that it reads',
+    });
+    // What the kernel and the gateway hold is far less than the 20 MB of the request.
+    expect(request.socket?.writableLength).toBeGreaterThan(10_000_000);
     const [status, answer] = await answering;
     expect([status, answer.accepted, answer.unavailable]).toEqual([503, 0, expect.any(Number)]);
     expect(answer.lines).toBeLessThan(count / 2);
