@@ -225,7 +225,7 @@ describe('Expect: 100-continue', () => {
     ['a body that is too large', `${JSON_TYPE}Content-Length: 99999999\r\n`, 413],
     ['another type', 'Content-Type: text/plain\r\nContent-Length: 5\r\n', 415],
     ['no type', 'Content-Length: 5\r\n', 415],
-    ['a coding', `${JSON_TYPE}Content-Encoding: gzip\r\nContent-Length: 5\r\n`, 415],
+    ['a coding', `${JSON_TYPE}Content-Encoding: compress\r\nContent-Length: 5\r\n`, 415],
     ['another host', `${JSON_TYPE}Content-Length: 5\r\nHost: evil.example\r\n`, 400],
   ])('is answered by the refusal alone: %s', async (_, lines, status) => {
     const { environment } = await createTestSystem();
@@ -309,14 +309,6 @@ describe('answers', () => {
     expect((await gateway.get('/publish/')).status).toBe(405);
     // The slash is part of the event's id.
     expect((await gateway.get('/events/orders.created/1/')).status).toBe(404);
-  });
-
-  it('list the accepted codings when one is refused', async () => {
-    const { environment } = await createTestSystem();
-    const gateway = await RunningGateway.start(environment, false);
-    const refused = await gateway.publish('x', { 'content-encoding': 'gzip' });
-    expect(problemOf(refused).detail).toContain('identity');
-    expect(refused.headers.get('accept-encoding')).toBe('identity');
   });
 });
 

@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { CloudEventsController } from './cloudevents/cloudevents.controller.js';
 import { DeadLetterReader } from './dead-letters/dead-letter-reader.js';
 import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
 import { Drops } from './dead-letters/drops.js';
@@ -35,6 +36,7 @@ export class GatewayModule {
       module: GatewayModule,
       controllers: [
         PublishController,
+        CloudEventsController,
         EventsController,
         DeadLettersController,
         StatsController,

@@ -11,6 +11,7 @@ import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance } from 'fastify';
 import type { GatewaySettings } from '#config';
 import type { Logger } from '#observability';
+import { isHandshake } from './cloudevents/handshake.js';
 import { clientOf } from './client-address.js';
 import { checkHosts } from './hosts.js';
 import { isLocal } from './keys/door.js';
@@ -62,7 +63,7 @@ async function addSecurityHeaders(server: FastifyInstance, settings: GatewaySett
 }
 
 async function allowOrigins(server: FastifyInstance, origins: string): Promise<void> {
-  await server.register(cors, {
+  const options = {
     origin: origins.split(',').map((origin) => origin.trim()),
     methods: ['GET', 'HEAD', 'POST'],
     allowedHeaders: [
@@ -74,6 +75,12 @@ async function allowOrigins(server: FastifyInstance, origins: string): Promise<v
       ...['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'],
     ],
     maxAge: PREFLIGHT_SECONDS,
+  };
+  await server.register(cors, {
+    // The handshake of a webhook is an OPTIONS request, too, and its route answers it.
+    delegator: (request, choose) => {
+      choose(null, isHandshake(request.headers) ? { ...options, preflight: false } : options);
+    },
   });
 }
 

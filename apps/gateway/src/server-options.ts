@@ -1,10 +1,11 @@
 /** The options of the HTTP server, and its answers where no route was reached. */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyHttpOptions, FastifyHttpsOptions } from 'fastify';
 import type { GatewaySettings } from '#config';
+import { withoutQueryToken } from './keys/token.js';
 import { mayBeLong } from './long-requests.js';
 import { plainProblem } from './problems/problem-error.js';
 import { requestProblem, sendProblem } from './problems/problem.filter.js';
@@ -24,7 +25,7 @@ const KEPT_MS_MAX = 72_000;
 /** After this silence, the other side is probed. */
 const PROBE_AFTER_MS = 30_000;
 
-const TRAILED = /^\/(?:publish|events|dead-letters|stats|health(?:\/live|\/ready)?)\/$/;
+const TRAILED = /^\/(?:publish|cloudevents|events|dead-letters|stats|health(?:\/live|\/ready)?)\/$/;
 
 /** Options of the server. Throws when the certificate or its key cannot be read. */
 export function serverOptions(
@@ -46,7 +47,7 @@ export function serverOptions(
     requestTimeout: arrivalMsMax,
     connectionTimeout: SILENT_MS_MAX,
     keepAliveTimeout: KEPT_MS_MAX,
-    rewriteUrl: ({ url = '' }) => withoutTrailingSlash(url),
+    rewriteUrl: rewritten,
     trustProxy: settings.SEKALI_HTTP_TRUST_PROXY?.split(',').map((range) => range.trim()) ?? false,
     genReqId: requestIdOf,
     forceCloseConnections: 'idle',
@@ -57,6 +58,13 @@ export function serverOptions(
     clientErrorHandler: refuseUnreadable,
     ...(tls === undefined ? { http: bounds } : { https: { ...bounds, ...tls, minVersion: 'TLSv1.2' } }),
   };
+}
+
+/** The address without a token. Fastify keeps the original one as well. */
+function rewritten(request: IncomingMessage & { originalUrl?: string }): string {
+  const url = withoutQueryToken(request, request.url ?? '');
+  request.originalUrl = url;
+  return withoutTrailingSlash(url);
 }
 
 /** A slash at the end of a route is ignored. A slash at the end of an event's id is part of the id. */

@@ -6,6 +6,8 @@ import type { AnswerHeaders } from './problems/problem-error.js';
 export interface Answer {
   readonly text: string;
   readonly headers: AnswerHeaders;
+  /** The media type; JSON when left out. */
+  readonly type?: string;
   /** Releases the room of the text. Call it when the text was sent, or the client no longer waits for it. */
   readonly release?: () => void;
 }
@@ -14,9 +16,12 @@ export interface Answer {
 const TAKEN_MS_MAX = 120_000;
 
 /** Sends an answer. */
-export async function sendText(reply: FastifyReply, { text, headers, release }: Answer): Promise<void> {
+export async function sendText(
+  reply: FastifyReply,
+  { text, headers, type = 'application/json', release }: Answer,
+): Promise<void> {
   if (release !== undefined) whenTaken(reply, release);
-  await reply.headers(headers).header('content-type', 'application/json; charset=utf-8').send(text);
+  await reply.headers(headers).header('content-type', `${type}; charset=utf-8`).send(text);
 }
 
 /** The query of a URL, without its `?`. */

@@ -200,7 +200,7 @@ export const gatewayFields = {
     'The same for one client address (an IPv6 network of 64 bits); behind a trusted proxy it bounds only requests',
   ),
   SEKALI_HTTP_BODY_BYTES_PER_SECOND_MIN: integer(1, 1_000_000, 16_384).describe(
-    'A body above 64 KiB that arrives more slowly for five seconds is refused with 408',
+    'A body above 64 KiB, or a compressed one, that arrives more slowly for five seconds is refused with 408',
   ),
   SEKALI_HTTP_CORS_ORIGINS: listed(
     isOrigin,

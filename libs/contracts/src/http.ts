@@ -9,6 +9,8 @@ export interface PublishResult {
   readonly event_id?: string;
   /** Where the id comes from, when the event did not bring it in this form. */
   readonly id_origin?: Exclude<IdOrigin, 'given'>;
+  /** The name from which the topic was derived, when they differ. */
+  readonly topic_name?: string;
   readonly status: 'accepted' | 'duplicate' | 'invalid' | 'unavailable';
   /** The stream sequence of the event; left out when the broker does not have it. */
   readonly seq?: number;

@@ -43,6 +43,7 @@ interface MadeKey {
   readonly token: string;
   readonly scopes: string[];
   readonly topics: string[] | null;
+  readonly defaults?: unknown;
 }
 
 async function create(...args: string[]): Promise<MadeKey> {
@@ -58,6 +59,20 @@ describe('sekali keys', () => {
     expect(await activeApiKeys(system.pool)).toMatchObject([
       { key_id: made.key_id, hash: apiKeyHash(made.token) },
     ]);
+    const fields = ['--source', 'web', '--id-field', 'id', '--time-field', '@timestamp'];
+    const shipper = await create(
+      '--name',
+      'shipper',
+      '--scopes',
+      'publish',
+      '--topic',
+      'logs.web',
+      ...fields,
+    );
+    expect(shipper).toMatchObject({
+      defaults: { topic: 'logs.web', source: 'web', id_field: 'id', time_field: '@timestamp' },
+    });
+    await sekali(['keys', 'revoke', shipper.key_id]);
     const forPeople = await sekali(['keys', 'create', '--name', 'two', '--scopes', 'admin']);
     const token = /^sekali_[0-9a-f]{16}_[\w-]{43}$/m.exec(forPeople.stdout)?.[0] ?? '';
     expect(forPeople.stderr).toContain('shown once');
@@ -68,6 +83,7 @@ describe('sekali keys', () => {
     const [listed, table] = [await sekali(['keys', 'list', '--json']), await sekali(['keys', 'list'])];
     expect(JSON.parse(listed.stdout)).toMatchObject([
       { key_id: made.key_id, revoked_at: expect.any(String) },
+      { name: 'shipper', defaults: shipper.defaults },
       { name: 'two', topics: null, revoked_at: null },
     ]);
     expect(table.stdout).toContain('a.b, c.>');
@@ -82,6 +98,9 @@ describe('sekali keys', () => {
     [['create', '--name', 'a', '--scopes', ''], 2],
     [['create', '--name', 'a', '--scopes', 'read', '--topics', '>'], 2],
     [['create', '--name', '', '--scopes', 'read'], 2],
+    [['create', '--name', 'a', '--scopes', 'publish', '--id-field', 'id'], 2],
+    [['create', '--name', 'a', '--scopes', 'publish', '--topics', 'b', '--topic', 'a'], 2],
+    [['create', '--name', 'a', '--scopes', 'publish', '--topic', 'a b'], 2],
     [['revoke', 'nonsense'], 2],
     [['revoke', '0'.repeat(16)], 1],
     [['list', '--postgres', 'postgres://sekali@127.0.0.1:1/none'], 2],

@@ -11,6 +11,12 @@ import {
   type Queryable,
 } from '#store';
 import type { BrokerLink } from '../broker-link.js';
+import {
+  accepts,
+  CLOUD_EVENT_BATCH_TYPE,
+  CLOUD_EVENT_TYPE,
+  cloudEventText,
+} from '../cloudevents/cloud-event-text.js';
 import { databaseAnswer } from '../database-answer.js';
 import { requireTopic, type Access } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
@@ -27,8 +33,11 @@ export interface PageReader {
   readonly address: string;
   /** See `originOf`. */
   readonly origin: string;
+  /** What the client accepts. */
+  readonly accept?: string | undefined;
 }
 
+const JSON_TYPE = 'application/json';
 /** Where to continue, now or later. Every page has it. */
 const CURSOR_HEADER = 'sekali-cursor';
 /** The largest size of an event in a page, including its names. */
@@ -52,9 +61,11 @@ export class EventReader {
    * @throws ProblemError 400 for a wrong query, 403 for a topic that the key does not cover. It is 503 when the
    *   database does not answer, or too many pages are being read
    */
-  async page(queryString: string, { access, address, origin }: PageReader): Promise<Answer> {
+  async page(queryString: string, { access, address, origin, accept }: PageReader): Promise<Answer> {
     const query = forTopics(readEventQuery(queryString), access);
-    if (!query.possible) return { text: '[]', headers: { [CURSOR_HEADER]: writeCursor(query.after) } };
+    const isCloud = accepts(accept, CLOUD_EVENT_BATCH_TYPE);
+    const type = isCloud ? CLOUD_EVENT_BATCH_TYPE : JSON_TYPE;
+    if (!query.possible) return { type, text: '[]', headers: { [CURSOR_HEADER]: writeCursor(query.after) } };
     const share = await this.room.take(access.keyId ?? address, query.limit * ROW_BYTES_MAX);
     const page = await this.read(query, share);
     share.shrinkTo(pageBytes(page.events));
@@ -66,7 +77,12 @@ export class EventReader {
     const release = (): void => {
       share.release();
     };
-    return { text: eventArrayText(page.events), headers, release };
+    return {
+      type,
+      text: eventArrayText(page.events, isCloud ? cloudEventText : undefined),
+      headers,
+      release,
+    };
   }
 
   /** Keeps the room until the database has answered, even when the client has given up before. */
@@ -88,8 +104,9 @@ export class EventReader {
    * topic.
    *
    * @param identity `undefined` where the URL names none
+   * @param accept what the client accepts
    */
-  async one(identity: EventIdentity | undefined, access: Access): Promise<Answer> {
+  async one(identity: EventIdentity | undefined, access: Access, accept?: string): Promise<Answer> {
     if (identity !== undefined) requireTopic(access, identity.topic);
     if (
       identity === undefined ||
@@ -102,6 +119,8 @@ export class EventReader {
     const found = await databaseAnswer(ONE_MS_MAX, findEvent(this.database, topic, eventId));
     switch (found.state) {
       case 'stored':
+        if (accepts(accept, CLOUD_EVENT_TYPE))
+          return { type: CLOUD_EVENT_TYPE, text: cloudEventText(found.event), headers: {} };
         return {
           text: eventViewText(found.event, { duplicates_dropped: found.duplicatesDropped }),
           headers: {},

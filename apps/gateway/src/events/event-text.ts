@@ -18,9 +18,12 @@ export function eventViewText(event: StoredEvent, more: Readonly<Record<string, 
   return `${before.slice(0, -1)},"payload":${event.payload},${after.slice(1)}`;
 }
 
-/** A page as a JSON array. */
-export function eventArrayText(events: readonly StoredEvent[]): string {
-  return `[${events.map((event) => eventViewText(event)).join(',')}]`;
+/** A page as a JSON array. @param write one event */
+export function eventArrayText(
+  events: readonly StoredEvent[],
+  write: (event: StoredEvent) => string = eventViewText,
+): string {
+  return `[${events.map((event) => write(event)).join(',')}]`;
 }
 
 /** The identity of one event. */

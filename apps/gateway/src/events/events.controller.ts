@@ -18,7 +18,12 @@ export class EventsController {
   @Get()
   @RouteConfig(NEEDS_READ)
   async page(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    const reader = { access: accessOf(request), address: request.ip, origin: originOf(request) };
+    const reader = {
+      access: accessOf(request),
+      address: request.ip,
+      origin: originOf(request),
+      accept: request.headers.accept,
+    };
     await sendText(reply, await this.events.page(queryString(request.url), reader));
   }
 
@@ -26,7 +31,8 @@ export class EventsController {
   @Get(':topic/*')
   @RouteConfig(NEEDS_READ)
   async one(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    await sendText(reply, await this.events.one(identityOf(request.url), accessOf(request)));
+    const { accept } = request.headers;
+    await sendText(reply, await this.events.one(identityOf(request.url), accessOf(request), accept));
   }
 
   @Get(':topic')
@@ -38,6 +44,6 @@ export class EventsController {
         'Ask for /events?topic=…, for /events/{topic}/{event_id}, or for /events/{topic}?event_id=….';
       throw new ProblemError(problem('unknown-event', 404, detail));
     }
-    await sendText(reply, await this.events.one(identity, accessOf(request)));
+    await sendText(reply, await this.events.one(identity, accessOf(request), request.headers.accept));
   }
 }

@@ -19,6 +19,8 @@ export interface Access {
 /** What a route requires of a key: one scope, or `none` for a route that is open to everyone. */
 export interface RouteAccess {
   readonly scope?: ApiKeyScope | 'none';
+  /** Whether the key may be sent as `access_token` in the address. */
+  readonly queryToken?: boolean;
 }
 
 declare module 'fastify' {

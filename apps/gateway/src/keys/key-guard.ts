@@ -12,8 +12,7 @@ import { problem, ProblemError, unavailableError } from '../problems/problem-err
 import { OPEN_ACCESS, type Access, type RouteAccess } from './access.js';
 import type { FailedAttempts, Failure } from './failed-attempts.js';
 import type { KeyRing } from './key-ring.js';
-
-const BEARER = /^Bearer +(\S+) *$/i;
+import { tokenOf } from './token.js';
 
 /** Grants every client full access. */
 export function letEveryoneIn(server: FastifyInstance): void {
@@ -37,7 +36,8 @@ function admit(request: FastifyRequest, ring: KeyRing, failed: FailedAttempts): 
   const needed = neededScope(request);
   if (needed === 'none') return null;
   if (!ring.isKnown) throw unavailableError('database', undefined);
-  const token = tokenOf(request);
+  const { queryToken = false } = (request.is404 ? {} : request.routeOptions.config) as RouteAccess;
+  const token = tokenOf(request.raw, queryToken);
   if (token === undefined) {
     boundFailures(request, 'no key', failed);
     throw refused('Bearer realm="sekali"', 'Send an API key: Authorization: Bearer sekali_…');
@@ -72,13 +72,6 @@ function boundFailures(request: FastifyRequest, reason: Failure['reason'], faile
 function neededScope(request: FastifyRequest): ApiKeyScope | 'none' | undefined {
   if (request.is404) return undefined;
   return (request.routeOptions.config as RouteAccess).scope ?? 'admin';
-}
-
-function tokenOf({ headers }: FastifyRequest): string | undefined {
-  const bearer = BEARER.exec(headers.authorization ?? '')?.[1];
-  if (bearer !== undefined) return bearer;
-  const key = headers['x-api-key'];
-  return typeof key === 'string' && key !== '' ? key : undefined;
 }
 
 function refused(challenge: string, detail: string): ProblemError {

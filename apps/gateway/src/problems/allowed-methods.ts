@@ -2,6 +2,7 @@
 
 const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]])[] = [
   [/^\/publish$/, ['POST']],
+  [/^\/cloudevents$/, ['POST', 'OPTIONS']],
   [/^\/events$/, ['GET', 'HEAD']],
   [/^\/events\/[^/]+(\/.+)?$/s, ['GET', 'HEAD']],
   [/^\/dead-letters$/, ['GET', 'HEAD']],

@@ -62,9 +62,9 @@ export class BodySource implements PacedBody {
     if ((payload as Readable).destroyed) onCut();
   }
 
-  /** Whether the listener does not take anything now. */
+  /** Whether the listener takes nothing now, or the decoder does not. The client cannot send on then. */
   get isHeldUp(): boolean {
-    return this.held;
+    return this.held || this.decoder?.writableNeedDrain === true;
   }
 
   /** Takes nothing more from the connection, until `resume`. */

@@ -17,7 +17,7 @@ import { allowLongRequest, endLongRequest } from '../long-requests.js';
 import { valueOrTimeout } from '#waiting';
 import type { BodyPace } from './body-pace.js';
 import { SMALL_BYTES_MAX, type BodyRoom, type RoomShare } from './body-room.js';
-import { BodySource, type BodyListener } from './body-source.js';
+import { BodySource, tooLarge, type BodyListener } from './body-source.js';
 import type { DecoderFactory } from './content-encoding.js';
 import { LineSplitter, type Line } from './line-splitter.js';
 
@@ -26,6 +26,9 @@ const WAITING_BYTES_MAX = 262_144;
 /** A line in parts, lines that wait, lines that are being published, results and hashes of records. */
 const ROOM_BYTES = 2_097_152;
 const ROOM_MS_MAX = 10_000;
+/** Bytes that any compressed body may unpack to, and how many more for each of its own. Logs seldom reach 50. */
+const UNPACKED_BYTES_MAX = 16_777_216;
+const UNPACKED_PER_BYTE_MAX = 200;
 /** How long the rest of a body that was refused is read. Its client is still sending, and would miss the answer. */
 const REST_MS_MAX = 3_000;
 
@@ -46,6 +49,8 @@ export class LineBody implements BodyListener {
   private hasBegun = false;
   private hasRoom = false;
   private isComplete = false;
+  /** Whether nothing more comes from the connection. */
+  private isOver = false;
   private failure: Error | undefined;
   private wake: (() => void) | undefined;
 
@@ -65,15 +70,15 @@ export class LineBody implements BodyListener {
     return this.share.isLarge;
   }
 
-  /** Whether all of it was read. */
-  get isRead(): boolean {
-    return this.isComplete;
+  /** Lines so far, blank ones included. */
+  get lines(): number {
+    return this.splitter.lines;
   }
 
   /**
    * The next lines, as soon as there are any.
    *
-   * @returns at most `linesMax`; `undefined` at the end of the body
+   * @returns at most `linesMax`, perhaps none; `undefined` at the end of the body
    * @throws ProblemError 503 when there is no room for it, and whatever ended the body early
    */
   async next(linesMax: number): Promise<readonly Line[] | undefined> {
@@ -83,15 +88,16 @@ export class LineBody implements BodyListener {
       if (!this.hasBegun) this.begin();
       const lines = this.splitter.take(linesMax);
       if (this.splitter.heldBytes < WAITING_BYTES_MAX) this.source.resume();
-      if (lines.length > 0) return lines;
-      if (this.isComplete && !this.splitter.hasLines) return undefined;
-      if (!this.splitter.hasLines) await this.untilChanged();
+      // Without lines, the reader judges whether it goes on.
+      if (lines.length > 0 || this.splitter.hasLines) return lines;
+      if (this.isComplete) return undefined;
+      await this.untilChanged();
     }
   }
 
   /** Reads the rest of a body that was refused, for a bounded time. */
   async skipRest(): Promise<void> {
-    if (this.isComplete || this.failure !== undefined) return;
+    if (this.isOver) return;
     if (!this.hasBegun) this.begin();
     this.source.discard();
     await valueOrTimeout(REST_MS_MAX, this.untilChanged());
@@ -107,20 +113,27 @@ export class LineBody implements BodyListener {
 
   take(bytes: Buffer): void {
     this.received += bytes.length;
+    if (this.isBomb()) {
+      this.source.discard();
+      this.failure = tooLarge();
+      this.changed();
+      return;
+    }
     this.splitter.add(bytes);
     if (this.splitter.heldBytes >= WAITING_BYTES_MAX || this.needsRoom()) this.source.pause();
     this.changed();
   }
 
   end(): void {
-    this.isComplete = true;
+    this.isOver = this.isComplete = true;
     this.splitter.end();
     this.bounds.pace.leave(this.source);
     this.changed();
   }
 
   fail(error: Error): void {
-    this.failure = error;
+    this.isOver = true;
+    this.failure ??= error;
     this.bounds.pace.leave(this.source);
     this.changed();
   }
@@ -128,6 +141,12 @@ export class LineBody implements BodyListener {
   private begin(): void {
     this.hasBegun = true;
     this.source.begin();
+  }
+
+  /** Its memory is bounded anyway. But each line costs time, and a megabyte must not cost that of a gigabyte. */
+  private isBomb(): boolean {
+    const bytesMax = UNPACKED_BYTES_MAX + UNPACKED_PER_BYTE_MAX * this.source.arrived;
+    return this.decode !== undefined && this.received > bytesMax;
   }
 
   private needsRoom(): boolean {

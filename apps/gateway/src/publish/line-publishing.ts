@@ -22,6 +22,8 @@ const CHECKED_AT_ONCE = 200;
 const CHARS_AT_ONCE = 524_288;
 /** Groups of lines that wait for the brokers, while the next one is read. */
 const UNDER_WAY_MAX = 2;
+/** Lines that are invalid or blank, at most, unless there are more valid ones. They cost time, and nothing is gained. */
+const USELESS_MAX = 20_000;
 /** How long a full queue may hold up a request. The client waits meanwhile, because nothing is read. */
 const BUSY_MS_MAX = 10_000;
 const BUSY_PAUSE_MS = 20;
@@ -74,6 +76,7 @@ export class LinePublishing {
         const checked = await this.check(lines, access, records);
         if (underWay.length === UNDER_WAY_MAX) await settle(underWay, report);
         if (report.reasons.size > 0) break;
+        if (isUseless(body, report)) throw useless();
         underWay.push({ lines: checked, outcomes: this.send(checked) });
       }
       while (underWay.length > 0) await settle(underWay, report);
@@ -86,7 +89,7 @@ export class LinePublishing {
       await body.skipRest();
       throw notPublished(report);
     }
-    if (!report.hasValid) throw nothingValid(report);
+    if (report.validLines === 0) throw nothingValid(report);
     return report.text();
   }
 
@@ -104,6 +107,7 @@ export class LinePublishing {
       chars = 0;
       await setImmediate();
     }
+    if (lines.length === 0) await setImmediate();
     const covered = withoutOthers(events, access.topics);
     return {
       events: await this.topics.enforce(covered, access.keyId),
@@ -129,6 +133,16 @@ export class LinePublishing {
 async function settle(underWay: UnderWay[], report: LineReport): Promise<void> {
   const first = underWay.shift();
   if (first !== undefined) report.add(first.lines, await first.outcomes);
+}
+
+function isUseless(body: LineBody, report: LineReport): boolean {
+  const others = body.lines - report.validLines;
+  return others > USELESS_MAX && others > 2 * report.validLines;
+}
+
+function useless(): ProblemError {
+  const detail = 'Most lines are invalid or blank; nothing more was read. See "rejected".';
+  return new ProblemError(problem('invalid-events', 422, detail));
 }
 
 function isBusy(outcome: PublishOutcome): boolean {

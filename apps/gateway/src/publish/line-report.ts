@@ -42,9 +42,9 @@ export class LineReport {
     return this.accepted + this.invalid + this.unavailable;
   }
 
-  /** Whether a line was valid. */
-  get hasValid(): boolean {
-    return this.accepted + this.unavailable > 0;
+  /** Valid lines so far. */
+  get validLines(): number {
+    return this.accepted + this.unavailable;
   }
 
   /** Adds lines. @param outcomes of the valid ones among them */

@@ -12,6 +12,8 @@ export interface Line {
 }
 
 const LINE_FEED = 0x0a;
+/** Blank lines that are passed in one step. */
+const BLANK_AT_ONCE = 10_000;
 const BYTE_ORDER_MARK = '\uFEFF';
 
 /** Lines that are complete: their bytes, or the length of one that was too long to be kept. */
@@ -42,6 +44,11 @@ export class LineSplitter {
     return this.held;
   }
 
+  /** Lines that were taken, blank ones included. */
+  get lines(): number {
+    return this.index;
+  }
+
   /** Whether there are complete lines. They may all be blank. */
   get hasLines(): boolean {
     return this.blocks.length > 0 || this.at < this.text.length;
@@ -66,11 +73,12 @@ export class LineSplitter {
     if (this.rest.length > 0 || this.skipped > 0) this.endLine();
   }
 
-  /** Takes the next lines, up to a number, or fewer. */
+  /** Takes the next lines, up to a number, or fewer. It may be none, where many are blank. */
   take(linesMax: number): Line[] {
     const lines: Line[] = [];
-    while (lines.length < linesMax && this.hasLines) {
+    for (let blank = 0; lines.length < linesMax && blank < BLANK_AT_ONCE && this.hasLines;) {
       const line = this.next();
+      if (line === undefined) blank += 1;
       if (line !== undefined) lines.push(line);
     }
     return lines;

@@ -37,6 +37,8 @@ export type Checked =
       readonly body: string;
       /** Where the id comes from, when it is not the event's own. */
       readonly idOrigin?: HashedOrigin;
+      /** The name that became the topic, when it is another one. */
+      readonly topicName?: string;
     }
   | {
       readonly valid: false;

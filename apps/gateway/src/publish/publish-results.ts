@@ -27,8 +27,14 @@ export const RETRY_AFTER_SECONDS: Readonly<Record<UnavailableReason, number>> = 
 
 /** The result of a valid event. @param index of the event in its request */
 export function publishedResult(event: ValidEvent, index: number, outcome: PublishOutcome): PublishResult {
-  const { topic, eventId: event_id, idOrigin: id_origin } = event;
-  const names = { index, topic, event_id, ...(id_origin !== undefined && { id_origin }) };
+  const { topic, eventId: event_id, idOrigin: id_origin, topicName: topic_name } = event;
+  const names = {
+    index,
+    topic,
+    event_id,
+    ...(id_origin !== undefined && { id_origin }),
+    ...(topic_name !== undefined && { topic_name }),
+  };
   if (outcome.status !== 'unavailable') return { ...names, status: outcome.status, seq: outcome.seq };
   return {
     ...names,

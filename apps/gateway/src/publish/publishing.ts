@@ -16,6 +16,9 @@ export interface EventPublisher {
   publishAll(events: readonly Publication[]): Promise<PublishOutcome[]>;
 }
 
+/** Reads one element of a request, see `checkCandidate`. */
+export type EventCheck = typeof checkCandidate;
+
 const PREFERENCE_APPLIED = { 'preference-applied': 'handling=lenient' };
 /** Events and characters that are validated in one step. Other requests run between two steps. */
 const EVENTS_AT_ONCE = 200;
@@ -46,6 +49,7 @@ export class Publishing {
    * @param request released as soon as its events were read
    * @param lenient whether valid events are published although others are not
    * @param access the topics of the key
+   * @param check reads one element of the request
    * @returns once the brokers have all of them
    * @throws ProblemError for everything else, with the results where something was tried
    */
@@ -53,9 +57,10 @@ export class Publishing {
     request: JsonBody,
     lenient: boolean,
     access: Pick<Access, 'topics' | 'keyId'>,
+    check: EventCheck = checkCandidate,
   ): Promise<{ body: PublishResponse; headers: AnswerHeaders }> {
     const headers = lenient ? PREFERENCE_APPLIED : {};
-    const covered = restrictToTopics(await this.check(request), access.topics, lenient);
+    const covered = restrictToTopics(await this.check(request, check), access.topics, lenient);
     const checked = await this.topics.enforce(covered, access.keyId);
     const valid = checked.filter((event) => event.valid);
     if (valid.length === 0 || (valid.length < checked.length && !lenient)) throw refused(checked, headers);
@@ -68,10 +73,10 @@ export class Publishing {
   }
 
   /** Large requests are checked one after the other. Parsed at the same time, they would take many times their size. */
-  private async check(request: JsonBody): Promise<Checked[]> {
+  private async check(request: JsonBody, check: EventCheck): Promise<Checked[]> {
     try {
-      if (!request.isLarge) return await this.checkNow(request);
-      const turn = this.lastLarge.then(() => this.checkNow(request));
+      if (!request.isLarge) return await this.checkNow(request, check);
+      const turn = this.lastLarge.then(() => this.checkNow(request, check));
       this.lastLarge = turn.catch(() => undefined);
       return await turn;
     } finally {
@@ -79,7 +84,7 @@ export class Publishing {
     }
   }
 
-  private async checkNow(request: JsonBody): Promise<Checked[]> {
+  private async checkNow(request: JsonBody, check: EventCheck): Promise<Checked[]> {
     const text = request.decode();
     const scan = scanRequest(text, this.bounds);
     let step = scan.next();
@@ -88,7 +93,7 @@ export class Publishing {
     const checked: Checked[] = [];
     let [pausedAt, invalid] = [0, 0];
     for (const [index, candidate] of step.value.entries()) {
-      const event = checkCandidate(candidate, text, index, this.bounds.eventBytesMax);
+      const event = check(candidate, text, index, this.bounds.eventBytesMax);
       if (!event.valid) invalid += 1;
       checked.push(
         event.valid || invalid <= EXPLAINED_MAX ? event : { ...event, errors: event.errors.slice(0, 1) },

@@ -1,0 +1,76 @@
+import { Body, Controller, Headers, Inject, Options, Post, Req, Res } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { accessOf, type RouteAccess } from '../keys/access.js';
+import { problem, ProblemError } from '../problems/problem-error.js';
+import { JsonBody, jsonBodyOf } from '../publish/json-body.js';
+import { prefersLenient } from '../publish/publish-request.js';
+import { Publishing } from '../publish/publishing.js';
+import type { RouteBodies } from '../publish/request-bodies.js';
+import { isBinaryMode, structuredText } from './binary-mode.js';
+import { cloudEventCheck } from './cloud-event.js';
+import { CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE } from './cloud-event-text.js';
+import { permission } from './handshake.js';
+
+const ACCESS = { scope: 'publish', queryToken: true } satisfies RouteAccess;
+const EMPTY_BATCH = /^\s*\[\s*\]\s*$/;
+const EMPTY_BATCH_LENGTH_MAX = 64;
+const NOTHING = { accepted: 0, duplicates: 0, rejected: [], results: [] };
+/** The JSON text of a CloudEvent in the binary mode. Its own body holds the room. */
+const NO_ROOM_NEEDED = { isLarge: false, growTo: () => true, shrinkTo: () => undefined };
+
+/**
+ * `POST /cloudevents`, and the handshake of webhooks at the same address.
+ *
+ * It is a route of its own, because the binary mode takes bodies of any type, and senders put their token into the
+ * address. Neither should be true of `POST /publish`.
+ */
+@Controller('cloudevents')
+export class CloudEventsController {
+  constructor(@Inject(Publishing) private readonly publishing: Publishing) {}
+
+  @Post()
+  @RouteConfig({ ...ACCESS, anyBody: true } satisfies RouteAccess & RouteBodies)
+  async publish(
+    @Req() request: FastifyRequest,
+    @Body() body: unknown,
+    @Headers('prefer') prefer: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const access = accessOf(request);
+    reply.code(202).header('content-type', 'application/json; charset=utf-8');
+    const events = cloudEventsIn(request, body);
+    if (events === undefined) {
+      await reply.send(JSON.stringify(NOTHING));
+      return;
+    }
+    const check = cloudEventCheck(access.defaults?.source);
+    const answer = await this.publishing.publish(events, prefersLenient(prefer), access, check);
+    await reply.headers(answer.headers).send(JSON.stringify(answer.body));
+  }
+
+  @Options()
+  @RouteConfig(ACCESS)
+  async handshake(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    await reply.code(200).headers(permission(request.headers)).send();
+  }
+}
+
+/** The JSON text of a request in any of the three modes; `undefined` for an empty batch. Throws a 415 for others. */
+function cloudEventsIn(request: FastifyRequest, body: unknown): JsonBody | undefined {
+  const type = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
+  if (type === CLOUD_EVENT_TYPE) return jsonBodyOf(body);
+  if (type === CLOUD_EVENT_BATCH_TYPE) {
+    const batch = jsonBodyOf(body);
+    const isShort = batch.content.length <= EMPTY_BATCH_LENGTH_MAX;
+    return isShort && EMPTY_BATCH.test(batch.content.toString('latin1')) ? undefined : batch;
+  }
+  if (!isBinaryMode(request.headers)) throw noMode();
+  const data = body === undefined || body === null ? Buffer.alloc(0) : jsonBodyOf(body).content;
+  return new JsonBody(Buffer.from(structuredText(request.headers, data)), NO_ROOM_NEEDED);
+}
+
+function noMode(): ProblemError {
+  const detail = `Send CloudEvents as ${CLOUD_EVENT_TYPE} or ${CLOUD_EVENT_BATCH_TYPE}, or with the headers ce-specversion, ce-id, ce-source and ce-type.`;
+  return new ProblemError(problem('unsupported-type', 415, detail));
+}
