@@ -202,8 +202,8 @@ async function request(args: readonly string[]): Promise<string> {
     const text = await answer.text();
     // A reader types the next command seconds later. By then accepted events are stored, and a consumer that was
     // rewound exists again.
-    // A system without a fault has no dead letters.
-    const isEmpty = text === '[]' && !new URL(address).pathname.startsWith('/dead-letters');
+    // A system without a fault has no dead letters, so an empty list of them is the whole answer.
+    const isEmpty = text === '[]' && new URL(address).pathname !== '/dead-letters';
     const isEarly = [404, 503].includes(answer.status) || isEmpty;
     if (isEarly) return undefined;
     if (!answer.ok) throw new Error(`${answer.status}: ${text}`);
