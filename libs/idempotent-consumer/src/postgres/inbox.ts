@@ -1,4 +1,4 @@
-import type { Pool, QueryResult } from 'pg';
+import type { Pool, PoolClient, QueryResult } from 'pg';
 import { isClosedGeneration, isUniqueViolation } from '#postgres';
 import type { AttemptFigures, Batch, BatchInbox } from '../batch-inbox.js';
 import type { Message } from '../delivery.js';
@@ -26,6 +26,9 @@ import { inTransaction, type Statement, together } from './transaction.js';
 
 /** An id was assumed to be new, but its message had been given up as a dead letter. */
 class NotAllNewError extends Error {}
+
+/** A new connection shows other generations of keys than the batch believes in. */
+class OtherGenerationsError extends Error {}
 
 // Most outcomes are one of these shared objects, which no code changes.
 const STORED: Outcome = { kind: 'stored' };
@@ -73,6 +76,8 @@ export class Inbox<E> implements BatchInbox<E> {
   private readonly inFlight = new InFlightIds();
   private readonly generations: GenerationRegistry;
   private readonly repeats: Repeats<E>;
+  /** Connections on which the registry of generations was read. */
+  private readonly seen = new WeakSet<PoolClient>();
 
   /**
    * @param tables the tables of `createInbox`, or a program's own
@@ -127,7 +132,23 @@ export class Inbox<E> implements BatchInbox<E> {
 
   /** Whether an error only says that the keys have begun another generation, which is known now. */
   private async isChanged(error: unknown, keys: KeyGenerations): Promise<boolean> {
+    if (error instanceof OtherGenerationsError) return true;
     return isClosedGeneration(error) && this.generations.renew(this.pool, keys);
+  }
+
+  /**
+   * Has the registry of generations read on each connection before it is used for the first time.
+   *
+   * @param keys what the batch believes of the generations
+   */
+  private readUnseen(keys: KeyGenerations): (client: PoolClient) => Promise<void> | undefined {
+    return (client) => (this.seen.has(client) ? undefined : this.readOn(client, keys));
+  }
+
+  private async readOn(client: PoolClient, keys: KeyGenerations): Promise<void> {
+    await this.generations.readAgain(client);
+    this.seen.add(client);
+    if (this.generations.current !== keys) throw new OtherGenerationsError();
   }
 
   private async decide(streamId: number, batch: Batch<E>, how: Manner): Promise<Map<number, Outcome>> {
@@ -166,9 +187,12 @@ export class Inbox<E> implements BatchInbox<E> {
         await transaction.query(this.statements.clearAttempts, [streamId, batch.suspects]);
       return { result: outcomes, last: this.count(streamId, tally(batch, outcomes)) };
     };
-    return inTransaction(this.pool, streamId, begin, work, onBegun).catch((error: unknown) => {
-      throw session?.blame(error) ?? error;
-    });
+    const onConnected = this.readUnseen(keys);
+    return inTransaction(this.pool, streamId, begin, work, { onConnected, onBegun }).catch(
+      (error: unknown) => {
+        throw session?.blame(error) ?? error;
+      },
+    );
   }
 
   /**
@@ -205,7 +229,8 @@ export class Inbox<E> implements BatchInbox<E> {
       return { result: undefined, last: undefined };
     };
     const begin = this.statements.begin(streamId, [], false);
-    await inTransaction(this.pool, streamId, begin, work, undefined, 'ROLLBACK');
+    const onConnected = this.readUnseen(keys);
+    await inTransaction(this.pool, streamId, begin, work, { onConnected, ending: 'ROLLBACK' });
   }
 
   /**

@@ -9,7 +9,7 @@ import type { Message } from '../delivery.js';
 import { createInbox } from './create-inbox.js';
 import { changeKeyGeneration } from './generation-change.js';
 import { Inbox } from './inbox.js';
-import type { InboxTables } from './inbox-tables.js';
+import { generationTable, type InboxTables } from './inbox-tables.js';
 import { allSuspect, type ClosedGeneration, type KeyFilters } from './key-filters.js';
 
 const STREAM_ID = 1;
@@ -144,7 +144,10 @@ describe('the price', () => {
     const { pool, texts } = recording();
     const nothing: KeyFilters = { suspectsOf: () => [] };
     const worker = workerOf({ pool, filtersFor: () => nothing });
-    await decide(worker, [1, 'a'], [2, 'b']);
+    // A new connection reads the registry first.
+    await decide(worker, [1, 'a']);
+    texts.length = 0;
+    await decide(worker, [2, 'b']);
     const before = texts.length;
     await changeKeyGeneration(system.pool, tables, 0);
     // The refusal, the retry, and once the largest closed sequence.
@@ -294,5 +297,68 @@ describe('a role without the right to create tables', () => {
     } finally {
       await pool.end();
     }
+  });
+});
+
+describe('a store that went back in time', () => {
+  /** Ends the connections of a pool, as the end of a server does. */
+  async function breakConnections(name: string): Promise<void> {
+    const ended = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1`;
+    await system.pool.query(ended, [name]);
+    await waitFor(
+      async () =>
+        (await system.pool.query('SELECT FROM pg_stat_activity WHERE application_name = $1', [name]))
+          .rowCount === 0,
+      { timeoutMs: 10_000, describe: 'the connections to end' },
+    );
+  }
+
+  /** Puts the keys back to before their first change. */
+  async function reopen(): Promise<void> {
+    const { key, keyGeneration = '' } = tables;
+    await system.pool.query(`
+      DROP TABLE ${generationTable(key, 1)}; DROP TABLE ${keyGeneration}; DROP TRIGGER closed ON ${key}`);
+  }
+
+  function poolOf(name: string): Pool {
+    const pool = createPool({ url: system.postgresUrl, name, connectionsMax: 1, transactionMsMax: 30_000 });
+    pool.on('error', () => undefined);
+    return pool;
+  }
+
+  it('may open a closed generation again, and new ids go there', async () => {
+    const pool = poolOf('back-1');
+    const worker = workerOf({ pool });
+    await decide(worker, [1, 'a']);
+    await changeKeyGeneration(system.pool, tables, 0);
+    await decide(worker, [2, 'b']);
+    await reopen();
+    await breakConnections('back-1');
+    expect(await decide(worker, [3, 'a'], [4, 'b'])).toEqual([DUPLICATE, STORED]);
+    expect(await generationsOf('b')).toEqual(['_key']);
+    await pool.end();
+  });
+
+  it('may close it once more with other keys, and its former filter is not believed', async () => {
+    const pool = poolOf('back-2');
+    // It knows what was in the generation when it was closed for the first time.
+    const lives = new Map<string, ReadonlySet<string>>();
+    const filtersFor = ([first]: readonly ClosedGeneration[]): KeyFilters => {
+      const closedAt = first?.closedAt ?? '';
+      if (lives.size === 0) lives.set(closedAt, new Set(['a']));
+      const ids = lives.get(closedAt);
+      return { suspectsOf: (_topic, eventId) => (ids === undefined || ids.has(eventId) ? [0] : []) };
+    };
+    const worker = workerOf({ pool, filtersFor });
+    await decide(worker, [1, 'a']);
+    await changeKeyGeneration(system.pool, tables, 0);
+    await decide(worker, [2, 'b']);
+    await reopen();
+    await breakConnections('back-2');
+    await decide(workerOf(), [3, 'c']);
+    await changeKeyGeneration(system.pool, tables, 0);
+    expect(await decide(worker, [4, 'c'])).toEqual([DUPLICATE]);
+    expect(await generationsOf('c')).toEqual(['_key']);
+    await pool.end();
   });
 });

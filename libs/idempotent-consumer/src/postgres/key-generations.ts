@@ -7,10 +7,11 @@
  * Promise: an id is in one generation. A closed table refuses inserts, and closing it waits for the
  * transactions that have inserted. So a claim that succeeds proves that its table is still the youngest, and
  * that the closed ones are complete. A process that has missed a change learns it from that refusal, and
- * decides once more. Before the first change, nothing is read and nothing is looked up.
+ * decides once more. Before the first change, nothing is looked up.
  *
  * Two designs were considered for learning of a change. Reading the registry when a transaction begins would
- * cost every batch, and still need the refusal for a change right after. So the refusal alone is used.
+ * cost every batch, and still need the refusal for a change right after. So the refusal alone is used. Only a
+ * store that went back in time refuses nothing, so a new connection reads the registry before it is used.
  *
  * A sequence is in one generation, too. The constraint on sequences covers one table, so a sequence up to the
  * largest closed one is looked up. New messages have larger ones.
@@ -49,6 +50,7 @@ export class KeyGenerations {
   readonly youngest: InboxStatements;
   /** The table of that generation. */
   readonly youngestTable: string;
+  private readonly closed: readonly number[];
   private readonly statements: ReadonlyMap<number, InboxStatements>;
   /** The largest sequences in closed generations by stream id. */
   private readonly closedSeqs = new Map<number, number>();
@@ -56,19 +58,32 @@ export class KeyGenerations {
   constructor(
     private readonly tables: InboxTables,
     readonly number: number,
-    private readonly closed: readonly number[],
+    private readonly closings: readonly ClosedGeneration[],
     private readonly filters: KeyFilters,
   ) {
+    this.closed = closings.map(({ number }) => number);
     this.youngestTable = generationTable(tables.key, number);
     this.youngest = inboxStatements(tables, this.youngestTable);
     this.statements = new Map(
-      closed.map((number) => [number, inboxStatements(tables, generationTable(tables.key, number))]),
+      this.closed.map((number) => [number, inboxStatements(tables, generationTable(tables.key, number))]),
     );
   }
 
   /** Whether ids may be in closed generations. Otherwise `divide` need not be called. */
   get hasClosed(): boolean {
     return this.closed.length > 0;
+  }
+
+  /** Whether the registry still says what this state was read from. */
+  isAs(youngest: number, closings: readonly ClosedGeneration[]): boolean {
+    return (
+      this.number === youngest &&
+      this.closings.length === closings.length &&
+      closings.every(({ number, closedAt }, at) => {
+        const mine = this.closings[at];
+        return mine?.number === number && mine.closedAt === closedAt;
+      })
+    );
   }
 
   /**
@@ -179,21 +194,43 @@ export class GenerationRegistry {
    * @returns whether `current` is another state now
    */
   async renew(database: Queryable, refused: KeyGenerations): Promise<boolean> {
-    const { tables } = this;
-    if (this.current !== refused) return true;
-    if (tables.keyGeneration === undefined) return false;
+    const { keyGeneration } = this.tables;
+    // Another batch may have read it meanwhile.
+    if (this.current === refused && keyGeneration !== undefined) await this.read(database, keyGeneration);
+    return this.current !== refused;
+  }
+
+  /**
+   * Reads the registry on a connection that this process has not used yet.
+   *
+   * A store that went back in time, by a failover or a restore, has broken every connection. It may have fewer
+   * generations than this process knows, and close one of them a second time, with other keys.
+   */
+  async readAgain(database: Queryable): Promise<void> {
+    const { keyGeneration } = this.tables;
+    if (keyGeneration === undefined) return;
+    const there = await database.query<{ present: boolean }>(
+      'SELECT to_regclass($1) IS NOT NULL AS present',
+      [keyGeneration],
+    );
+    if (there.rows[0]?.present === true) await this.read(database, keyGeneration);
+    else this.become(0, []);
+  }
+
+  private async read(database: Queryable, registry: string): Promise<void> {
     const { rows } = await database.query<{ number: number; closedAt: string | null }>(
-      `SELECT number, extract(epoch FROM closed_at)::text AS "closedAt" FROM ${tables.keyGeneration} ORDER BY number`,
+      `SELECT number, extract(epoch FROM closed_at)::text AS "closedAt" FROM ${registry} ORDER BY number`,
     );
     const youngest = rows.find(({ closedAt }) => closedAt === null)?.number ?? 0;
-    // Another batch may have read it meanwhile.
-    if (youngest > this.current.number) {
-      const closed = rows.flatMap(({ number, closedAt }) =>
-        closedAt === null ? [] : [{ number, closedAt }],
-      );
-      const numbers = closed.map(({ number }) => number);
-      this.current = new KeyGenerations(tables, youngest, numbers, this.filtersFor(closed));
-    }
-    return this.current !== refused;
+    this.become(
+      youngest,
+      rows.flatMap(({ number, closedAt }) => (closedAt === null ? [] : [{ number, closedAt }])),
+    );
+  }
+
+  private become(youngest: number, closed: readonly ClosedGeneration[]): void {
+    if (this.current.isAs(youngest, closed)) return;
+    const filters = closed.length === 0 ? allSuspect([]) : this.filtersFor(closed);
+    this.current = new KeyGenerations(this.tables, youngest, closed, filters);
   }
 }

@@ -1,4 +1,4 @@
-import type { Pool, QueryResult, QueryResultRow } from 'pg';
+import type { Pool, PoolClient, QueryResult, QueryResultRow } from 'pg';
 import { isFailedTransaction } from '#postgres';
 import type { Transaction } from '../effect.js';
 import { rootOf } from '../handler-error.js';
@@ -9,6 +9,16 @@ import { CommitRefusedError, endOf, TransactionFailedError } from './transaction
 export interface Statement {
   readonly text: string;
   readonly values: readonly unknown[];
+}
+
+/** What may differ between transactions. */
+export interface TransactionOptions {
+  /** Is awaited before the transaction begins. An error keeps it from beginning. */
+  readonly onConnected?: ((client: PoolClient) => Promise<void> | undefined) | undefined;
+  /** Checks the answers to `begin`, one for each statement. An error ends the transaction. */
+  readonly onBegun?: (answers: readonly QueryResult[]) => void;
+  /** `ROLLBACK` rolls back a successful transaction, too. The default is `COMMIT`. */
+  readonly ending?: 'COMMIT' | 'ROLLBACK';
 }
 
 /**
@@ -33,8 +43,7 @@ export interface Statement {
  * @param begin the statement that opens it, for example `BEGIN`; it may take locks as well
  * @param work returns its result, and optionally the statement that is sent together with the commit; it must
  *   be repeatable
- * @param onBegun checks the answers to `begin`, one for each statement; an error ends the transaction
- * @param ending `ROLLBACK` rolls back a successful transaction, too
+ * @param options see `TransactionOptions`
  * @returns the result of `work`
  * @throws the error of `work` or of Postgres. Then nothing remains, unless the connection broke during the
  *   commit, which may have succeeded.
@@ -44,8 +53,7 @@ export async function inTransaction<T>(
   streamId: number,
   begin: string,
   work: (transaction: Transaction) => Promise<{ readonly result: T; readonly last: Statement | undefined }>,
-  onBegun: (answers: readonly QueryResult[]) => void = () => undefined,
-  ending: 'COMMIT' | 'ROLLBACK' = 'COMMIT',
+  { onConnected, onBegun, ending = 'COMMIT' }: TransactionOptions = {},
 ): Promise<T> {
   const client = await pool.connect();
   const send = sendInOrder(client);
@@ -58,9 +66,10 @@ export async function inTransaction<T>(
   client.on('error', onError);
   let discard = true;
   try {
+    if (onConnected) await onConnected(client);
     const opened = send(begin).then((answer) => {
       // Several statements in one query have several answers, which the type does not know.
-      onBegun([answer].flat());
+      onBegun?.([answer].flat());
     });
     const [, { result, last }] = await together([opened, work(transactionOn(send, streamId, opened))]);
     await end(send, last, ending);
