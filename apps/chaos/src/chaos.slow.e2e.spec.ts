@@ -60,6 +60,8 @@ describe('the verdict of the judge', () => {
     ['effect-outside-transaction', 0.2, 'none', 'committed_apart'],
     ['no-inbox', 0.2, 'none', 'duplicated'],
     ['drop-bad-batch', 0.2, 'none', 'lost'],
+    ['late-keys', 0.4, 'change-key-generation,kill-worker', 'duplicated'],
+    ['forgetful-filters', 0.4, 'change-key-generation', 'duplicated'],
     ['answer-before-puback', 0.4, 'kill-gateway,fill-stream', 'lost'],
   ])(
     'catches %s',

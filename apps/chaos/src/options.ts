@@ -39,6 +39,8 @@ export const SABOTAGES = {
   'no-inbox': 'worker',
   'drop-bad-batch': 'worker',
   'believe-sequences': 'worker',
+  'late-keys': 'worker',
+  'forgetful-filters': 'worker',
   'answer-before-puback': 'gateway',
 } as const;
 

@@ -33,6 +33,8 @@ export const SABOTAGES: ReadonlyMap<string, Sabotage> = new Map<string, Sabotage
   ['no-inbox', { effects: effectsOfUnseenIds, transport: noInbox }],
   ['drop-bad-batch', { transport: dropBadBatch }],
   ['believe-sequences', { transport: believeSequences }],
+  ['late-keys', { transport: lateKeys }],
+  ['forgetful-filters', { transport: forgetfulFilters }],
 ]);
 
 const EFFECT_TO_COMMIT_MS = 50;
@@ -220,6 +222,29 @@ function believing(deliveries: readonly Delivery[]): (error: unknown) => Map<num
     if (!(error instanceof ForeignSequenceError)) throw error;
     return asProcessed(deliveries);
   };
+}
+
+/**
+ * The fault: a closed generation of keys takes late ones, because nothing refuses them. Workers that believe in different
+ * generations then claim the same id. The refusal is taken away for every worker of this database.
+ */
+function lateKeys(options: WorkerTransport): WorkerTransport {
+  return {
+    ...options,
+    prepare: async (pattern) => {
+      await options.prepare(pattern);
+      await options.pool.query(REFUSE_NOTHING);
+    },
+  };
+}
+
+const REFUSE_NOTHING = `
+SELECT pg_advisory_xact_lock(${DROP_LOCK});
+CREATE OR REPLACE FUNCTION sekali.refuse_keys() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`;
+
+/** The fault: the filters of closed generations know no id, so a repeat from one of them is a new event. */
+function forgetfulFilters(options: WorkerTransport): WorkerTransport {
+  return { ...options, filtersOf: () => () => ({ suspectsOf: () => [] }) };
 }
 
 function asProcessed(deliveries: readonly Delivery[]): Map<number, Outcome> {
