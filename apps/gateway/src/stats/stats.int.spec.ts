@@ -370,53 +370,6 @@ describe('more topics than an answer may list', () => {
   });
 });
 
-describe('messages that are about to leave by age', () => {
-  it('are warned of in the log and in the health, before they are gone', async () => {
-    const bench = await Bench.start();
-    const { streamName } = bench.system;
-    const seconds = 12;
-    await bench.manager.streams.update(streamName, {
-      max_age: seconds * 1_000_000_000,
-      duplicate_window: seconds * 1_000_000_000,
-    });
-    // A gateway that starts now checks as often as this stream needs.
-    const gateway = await RunningGateway.start(bench.system.environment);
-    await bench.publish(['1']);
-    const { expires_in_seconds: left } = await bench.stats(gateway);
-    expect(left).toBeGreaterThan(0);
-    expect(left).toBeLessThanOrEqual(seconds);
-    const said: string[] = [];
-    const watch = new AgeWatch(bench.questions(), {
-      ...createLogger('gateway', 'silent'),
-      warn: (...words: unknown[]) => said.push(JSON.stringify(words)),
-      info: () => undefined,
-    });
-    await watch.check();
-    await watch.check();
-    expect([watch.warning, said]).toEqual([undefined, []]);
-    await waitFor(
-      async () => {
-        await watch.check();
-        return watch.warning !== undefined;
-      },
-      { timeoutMs: seconds * 1_000, describe: 'the warning' },
-    );
-    await watch.check();
-    expect(said).toHaveLength(1);
-    expect(said[0]).toContain('SEKALI_STREAM_AGE_SECONDS_MAX');
-    await waitFor(async () => (await gateway.get('/health')).text.includes('"unstored":{"oldest_seconds":'), {
-      timeoutMs: seconds * 1_000,
-      describe: 'the health to show it',
-    });
-    await waitFor(async () => (await bench.stats(gateway)).gone === 1, {
-      timeoutMs: 60_000,
-      describe: 'the message to leave',
-    });
-    await watch.check();
-    expect(watch.warning).toBeUndefined();
-  });
-});
-
 describe('the uptime', () => {
   it('is the same in the figures and in the health', async () => {
     const bench = await Bench.start();

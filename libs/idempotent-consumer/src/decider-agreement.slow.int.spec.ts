@@ -1,0 +1,3 @@
+import { deciderAgreement } from './test/decider-agreement.js';
+
+deciderAgreement(300);
