@@ -277,10 +277,27 @@ export async function ensureConsumer(
       // A consumer with a start sequence could never be moved back before it.
       deliver_policy: DeliverPolicy.All,
     };
-    const made = await change(manager.consumers.add(definition.stream, config));
+    const made = await addConsumer(manager, definition.stream, config);
     if (first <= 1) return made;
     await resetConsumer(connection, definition, first);
     return manager.consumers.info(definition.stream, definition.name);
+  });
+}
+
+/**
+ * Creates a consumer of a stream that exists. The leader of all brokers may hear of a new stream later than those that
+ * have it, and refuses its consumers until then.
+ *
+ * @throws an error that does not count as a refusal when the leader does not know the stream yet
+ */
+async function addConsumer(
+  manager: JetStreamManager,
+  stream: string,
+  config: Partial<ConsumerConfig>,
+): Promise<ConsumerInfo> {
+  return change(manager.consumers.add(stream, config)).catch((error: unknown) => {
+    if (jetStreamErrorCode(error) !== STREAM_NOT_FOUND) throw error;
+    throw new Error(`the brokers' leader has not heard of the stream ${stream} yet`, { cause: error });
   });
 }
 

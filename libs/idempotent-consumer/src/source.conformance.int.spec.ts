@@ -19,9 +19,14 @@ async function onBrokers(): Promise<SourceImplementation> {
       const stream = `${system.streamName}_${names.length}`;
       names.push(stream);
       await manager.streams.add({ name: stream, subjects: [`${stream}.>`] });
-      await manager.consumers.add(stream, {
+      const consumer = {
         ...{ durable_name: 'tested', ack_policy: AckPolicy.Explicit, deliver_policy: DeliverPolicy.All },
         ...{ ack_wait: nanos(ackWaitMs), max_deliver: -1 },
+      };
+      // The leader of all brokers may hear of the stream later than the one that has it.
+      await waitFor(() => manager.consumers.add(stream, consumer), {
+        timeoutMs: 10_000,
+        describe: 'the consumer to be created',
       });
       await answers(connection, `$JS.API.CONSUMER.MSG.NEXT.${stream}.tested`);
       return {
