@@ -172,8 +172,10 @@ describe('a small run of sekali bench', () => {
     expect(bounds.every(({ found }) => Number.isFinite(found))).toBe(true);
   });
 
-  it('gives processor time with every rate, on Linux', () => {
+  it('gives processor time with every rate but those of repeats, on Linux', () => {
     const rates = document.groups
+      // A repeat costs next to nothing in the stream, so its cost per accepted event says nothing.
+      .filter(({ name }) => !name.startsWith('http-repeats'))
       .flatMap(({ series }) => series)
       .filter(({ unit }) => unit.endsWith('/s'))
       .map(({ subject, processorUs = [] }) => ({ subject, rounds: processorUs.length }));

@@ -172,7 +172,7 @@ describe('the judged worker', () => {
     const worker = await startJudged('ack-never', false);
     expect(await worker.exited).toMatchObject({ code: 2 });
     expect(worker.output()).toBe(
-      'judged-worker: "ack-never" is not a sabotage; there are ack-before-commit, effect-outside-transaction, no-inbox, drop-bad-batch, believe-sequences\n',
+      'judged-worker: "ack-never" is not a sabotage; there are ack-before-commit, effect-outside-transaction, no-inbox, drop-bad-batch, believe-sequences, late-keys, forgetful-filters\n',
     );
   });
 });
