@@ -298,7 +298,6 @@ AS $function$
 DECLARE
   made text;
   model text;
-  permitted record;
 BEGIN
   IF consumer IS NULL OR consumer !~ '^[a-z][a-z0-9_]{0,30}$' OR consumer = 'store' THEN
     RAISE EXCEPTION '"%" cannot name an inbox: use 1 to 31 characters a-z 0-9 _, a letter first, not "store"', consumer
@@ -318,19 +317,7 @@ BEGIN
       ('_dead_letter', 'dead_letter'), ('_attempt', 'attempt'), ('_counter', 'counter')) AS family (suffix, model_table)
   LOOP
     CONTINUE WHEN to_regclass(format('sekali.%I', made)) IS NOT NULL;
-    EXECUTE format('CREATE TABLE sekali.%I (LIKE sekali.%I INCLUDING ALL)', made, model);
-    -- Who may do what with the model, or with a column of it, may do it with its likeness.
-    FOR permitted IN
-      SELECT pg_get_userbyid(grantee) AS role, privilege_type AS privilege
-      FROM pg_class, aclexplode(relacl)
-      WHERE oid = format('sekali.%I', model)::regclass AND grantee <> relowner AND grantee <> 0
-      UNION ALL
-      SELECT pg_get_userbyid(grantee), format('%s (%I)', privilege_type, attname)
-      FROM pg_attribute, aclexplode(attacl)
-      WHERE attrelid = format('sekali.%I', model)::regclass AND NOT attisdropped AND grantee <> 0
-    LOOP
-      EXECUTE format('GRANT %s ON sekali.%I TO %I', permitted.privilege, made, permitted.role);
-    END LOOP;
+    PERFORM sekali.make_likeness(made, model);
   END LOOP;
 END
 $function$;

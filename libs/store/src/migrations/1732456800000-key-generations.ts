@@ -73,6 +73,41 @@ $body$;
 REVOKE ALL ON FUNCTION sekali.make_likeness FROM PUBLIC;
 `;
 
+/** The same as before, but for the tables, which `make_likeness` creates. The right to call it stays as it is. */
+const MAKE_INBOX = `
+CREATE OR REPLACE FUNCTION sekali.make_inbox(consumer text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = ${LOCK_MS_MAX}
+AS $body$
+DECLARE
+  made text;
+  model text;
+BEGIN
+  IF consumer IS NULL OR consumer !~ '^[a-z][a-z0-9_]{0,30}$' OR consumer = 'store' THEN
+    RAISE EXCEPTION '"%" cannot name an inbox: use 1 to 31 characters a-z 0-9 _, a letter first, not "store"', consumer
+      USING ERRCODE = '22023';
+  END IF;
+  IF consumer IN ('event', 'api', 'broker') THEN
+    RAISE EXCEPTION '"%" cannot name an inbox: one of its tables would be another''s', consumer USING ERRCODE = '22023';
+  END IF;
+  PERFORM pg_advisory_xact_lock(7365002);
+  IF to_regclass(format('sekali.%I', consumer || '_attempt')) IS NULL AND
+     (SELECT count(*) FROM pg_class WHERE relnamespace = 'sekali'::regnamespace AND relkind = 'r' AND relname LIKE '%\\_attempt') >= 100
+  THEN
+    RAISE EXCEPTION 'the inbox "%" is not made: there are 100 already', consumer USING ERRCODE = '54000';
+  END IF;
+  FOR made, model IN
+    SELECT consumer || suffix, model_table FROM (VALUES ('_key', 'event_key'), ('_duplicate', 'duplicate'),
+      ('_dead_letter', 'dead_letter'), ('_attempt', 'attempt'), ('_counter', 'counter')) AS family (suffix, model_table)
+  LOOP
+    CONTINUE WHEN to_regclass(format('sekali.%I', made)) IS NOT NULL;
+    PERFORM sekali.make_likeness(made, model);
+  END LOOP;
+END
+$body$;
+`;
+
 /** The trigger comes last, because from then on other transactions wait. A change of few rows takes milliseconds. */
 const CHANGE_KEY_GENERATION = `
 CREATE FUNCTION sekali.change_key_generation(consumer text, expected integer) RETURNS integer
@@ -123,7 +158,7 @@ export class KeyGenerations1732456800000 implements MigrationInterface {
   readonly name = 'KeyGenerations1732456800000';
 
   async up(runner: QueryRunner): Promise<void> {
-    for (const statement of [REGISTRY, REFUSE_KEYS, MAKE_LIKENESS, CHANGE_KEY_GENERATION])
+    for (const statement of [REGISTRY, REFUSE_KEYS, MAKE_LIKENESS, MAKE_INBOX, CHANGE_KEY_GENERATION])
       await runner.query(statement);
   }
 
