@@ -76,6 +76,7 @@ CREATE TABLE sekali.dead_letter (
   recorded_at timestamp with time zone NOT NULL DEFAULT now(),
   CONSTRAINT dead_letter_sequence PRIMARY KEY (stream_id, seq)
 );
+CREATE INDEX dead_letter_event ON sekali.dead_letter USING btree (topic, event_id);
 CREATE INDEX dead_letter_topic ON sekali.dead_letter USING btree (topic, stream_id, seq);
 
 CREATE TABLE sekali.dead_letter_action (
@@ -102,6 +103,7 @@ COMMENT ON TABLE sekali.dead_letter_action IS 'Replays and drops of dead letters
 COMMENT ON COLUMN sekali.dead_letter_action.number IS 'Actions on one dead letter are counted, so two clients cannot begin the same one';
 COMMENT ON COLUMN sekali.dead_letter_action.body IS 'What is published; null is the message as it came';
 COMMENT ON COLUMN sekali.dead_letter_action.replay_seq IS 'Where the brokers have the replay; null until they acknowledged it';
+CREATE INDEX dead_letter_action_event ON sekali.dead_letter_action USING btree (topic, event_id);
 
 CREATE TABLE sekali.duplicate (
   stream_id integer NOT NULL,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { findRepositoryRoot } from '#local-cluster';
 import { auditCommand } from './audit/command.js';
 import { deadLettersCommand } from './dead-letters/command.js';
+import { eventCommand } from './event/command.js';
 import { keysCommand } from './keys/command.js';
 import { programCommand } from './program.js';
 import { shipCommand } from './ship/command.js';
@@ -31,6 +32,7 @@ program.addCommand(shipCommand());
 program.addCommand(simulateCommand());
 program.addCommand(auditCommand());
 program.addCommand(deadLettersCommand());
+program.addCommand(eventCommand());
 program.addCommand(keysCommand());
 program.addCommand(rewindCommand());
 program.addCommand(

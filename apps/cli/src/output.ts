@@ -65,3 +65,9 @@ function render(
   table.push(...rows.map((row) => [...row]));
   return table.toString();
 }
+
+/** Text of a message, which may contain control characters that a terminal would obey. */
+export function printable(text: string): string {
+  // eslint-disable-next-line no-control-regex -- these are what must not reach the terminal
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+}

@@ -8,6 +8,7 @@ import {
   MovableConnection,
   Publisher,
   type StreamInfo,
+  type StreamMessage,
   StreamReader,
   StreamWitness,
   type Publication,
@@ -126,6 +127,12 @@ export class BrokerLink {
     const reader = this.answering();
     const message = await this.ask(() => reader.messageFrom(stream, seq, `${subjectPrefix}.>`));
     return message?.publishedAt;
+  }
+
+  /** The message with a sequence; `undefined` when the stream has none. */
+  async message(seq: number): Promise<StreamMessage | undefined> {
+    const reader = this.answering();
+    return this.ask(() => reader.message(this.options.publisher.stream, seq));
   }
 
   /** How long publishing has been failing; 0 while the last try succeeded. */

@@ -34,6 +34,7 @@ import { serverOptions } from './server-options.js';
 import { forgiveStalls } from './stalls.js';
 import type { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
+import { StoryReader } from './story/story-reader.js';
 
 function connectionBound(
   settings: GatewaySettings,
@@ -104,6 +105,7 @@ function partsOf(
     publishing: new Publishing(publisher, record, bounds, topics),
     lines: new LinePublishing(publisher, record, bounds, topics),
     events: new EventReader(pool, broker, pages),
+    stories: new StoryReader(pool, broker, pages),
     ...deadLetterParts(settings, { pool, broker, topics, pages }),
     statistics: new Statistics(pool, broker, settings.SEKALI_STREAM, record.duplicates),
     ageWatch,

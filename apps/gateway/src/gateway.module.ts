@@ -14,12 +14,14 @@ import { Publishing } from './publish/publishing.js';
 import { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
 import { StatsController } from './stats/stats.controller.js';
+import { StoryReader } from './story/story-reader.js';
 
 /** The parts that the routes use. */
 export interface GatewayParts {
   readonly publishing: Publishing;
   readonly lines: LinePublishing;
   readonly events: EventReader;
+  readonly stories: StoryReader;
   readonly deadLetters: DeadLetterReader;
   readonly replays: Replays;
   readonly drops: Drops;
@@ -46,6 +48,7 @@ export class GatewayModule {
         { provide: Publishing, useValue: parts.publishing },
         { provide: LinePublishing, useValue: parts.lines },
         { provide: EventReader, useValue: parts.events },
+        { provide: StoryReader, useValue: parts.stories },
         { provide: DeadLetterReader, useValue: parts.deadLetters },
         { provide: Replays, useValue: parts.replays },
         { provide: Drops, useValue: parts.drops },

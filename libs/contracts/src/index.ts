@@ -55,7 +55,7 @@ export type {
 } from './http.js';
 export { givenId, RecordIds, type DerivedId, type IdOrigin } from './identity.js';
 export { isSpace } from './json-characters.js';
-export { objectSpans, type ObjectSpans, type Span } from './json-text.js';
+export { arraySpans, objectSpans, type ObjectSpans, type Span } from './json-text.js';
 export {
   EVENT_BYTES_MAX,
   EVENT_ID_LENGTH_MAX,
@@ -67,10 +67,12 @@ export {
   SOURCE_LENGTH_MAX,
 } from './limits.js';
 export { recordTimestamp } from './record-time.js';
+export type { StoryActionView, StoryEntryView, StoryRepeatView, StoryView } from './story-view.js';
 export {
   digestedMessageIdOf,
   digestIn,
   eventIdOf,
+  isDigested,
   MESSAGE_ID_HEADER,
   messageIdOf,
   SUBMISSION_HEADER,

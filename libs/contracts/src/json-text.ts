@@ -61,6 +61,19 @@ export function objectSpans(text: string, from = 0): ObjectSpans {
   }
 }
 
+/** Finds each element of the array that begins with the text. */
+export function arraySpans(text: string): Span[] {
+  const elements: Span[] = [];
+  let at = skipSpace(text, skipSpace(text, 0) + 1);
+  while (at < text.length && text.charCodeAt(at) !== CLOSE_BRACKET) {
+    const end = valueEnd(text, at);
+    elements.push({ start: at, end });
+    at = skipSpace(text, end);
+    if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
+  }
+  return elements;
+}
+
 /** How many levels of objects and arrays the text has: `1` is 0, `{}` is 1, `{"a":[]}` is 2. */
 export function nestingDepth(text: string): number {
   let depth = 0;

@@ -66,6 +66,12 @@ export function digestIn(messageId: string): string {
   return messageId.slice(-DIGEST_CHARACTERS);
 }
 
+/** Whether a message id is that of an event with a digest, as gateways write it. */
+export function isDigested(messageId: string, topic: string, eventId: string): boolean {
+  const plain = messageIdOf(topic, eventId);
+  return messageId.startsWith(`${plain}:`) && messageId.length === plain.length + 1 + DIGEST_CHARACTERS;
+}
+
 /** Whether an event id ends in white space. The plain form of its message id would lose it. */
 export function endsInWhiteSpace(eventId: string): boolean {
   const last = eventId.charCodeAt(eventId.length - 1);

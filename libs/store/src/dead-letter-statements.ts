@@ -44,7 +44,7 @@ const ENDS = {
  *
  * @param action the alias of the row in `sekali.dead_letter_action`
  */
-function fateOf(tables: InboxTables, action: string): string {
+export function fateOf(tables: InboxTables, action: string): string {
   const under = (table: string): string => `SELECT FROM sekali.stream incarnation JOIN ${table} settled
       ON settled.stream_id = incarnation.stream_id AND settled.seq = ${action}.replay_seq`;
   return `CASE

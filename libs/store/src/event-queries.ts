@@ -111,6 +111,6 @@ export function storedEvent(row: EventRow): StoredEvent {
 }
 
 /** Leaves out the microseconds where they are zero: `…00.000000Z` becomes `…00.000Z`. */
-function shortInstant(instant: string): string {
+export function shortInstant(instant: string): string {
   return instant.endsWith('000Z') ? `${instant.slice(0, -4)}Z` : instant;
 }

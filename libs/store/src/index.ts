@@ -46,6 +46,7 @@ export {
   type StoredEvent,
 } from './event-queries.js';
 export { findConflicts, insertEvents, type NewEvent } from './event-store.js';
+export { eventStory, type StoryEntry, type EventStory, type StoryPosition } from './event-story.js';
 export { grantRights, GrantsError, ROLES, type Program } from './grants.js';
 export { createInbox, inboxNames, STORE_INBOX, storeInboxTables } from './inbox-tables.js';
 export { filteredTables } from './key-filters.js';

@@ -2,9 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import type { DeadLetterBulkResult, DeadLetterResult } from '#contracts';
 import { CommandError, errorLine, type ExitCode } from '../command-error.js';
-import { figureTable, formatCount, notice, print, printJson } from '../output.js';
-import { GatewayClient } from './gateway-client.js';
-import { printable } from './report.js';
+import { figureTable, formatCount, notice, print, printable, printJson } from '../output.js';
+import { GatewayClient } from '../gateway-client.js';
 import { filterOf, type FilterOptions } from './run.js';
 
 /** The options of both. */

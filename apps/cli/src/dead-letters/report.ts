@@ -1,6 +1,6 @@
 /** Dead letters as a person reads them. */
 import type { DeadLetterActionView, DeadLetterDetail, DeadLetterGroupView, DeadLetterView } from '#contracts';
-import { colours, columnTable, countOf, figureTable, formatCount } from '../output.js';
+import { colours, columnTable, countOf, figureTable, formatCount, printable } from '../output.js';
 
 const MESSAGE_LENGTH_MAX = 60;
 const BODY_LENGTH_MAX = 4_000;
@@ -64,12 +64,6 @@ export function detailReport(letter: DeadLetterDetail): string {
     ...(letter.history.length === 0 ? [] : ['', colours.bold('History')]),
     ...letter.history.map(actionLine),
   ].join('\n');
-}
-
-/** Text of a message, which may contain control characters that a terminal would obey. */
-export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex -- these are what must not reach the terminal
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }
 
 function actionLine(action: DeadLetterActionView): string {

@@ -3,7 +3,7 @@ import type { DeadLetterDetail, DeadLetterGroupView, DeadLetterView } from '#con
 import type { ExitCode } from '../command-error.js';
 import { print, printJson } from '../output.js';
 import type { TargetOptions } from '../target.js';
-import { GatewayClient } from './gateway-client.js';
+import { GatewayClient } from '../gateway-client.js';
 import { detailReport, groupsReport, listReport } from './report.js';
 
 /** Which dead letters a command is about. */

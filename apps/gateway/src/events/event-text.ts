@@ -51,6 +51,17 @@ export function identityInQuery(url: string): EventIdentity | undefined {
     : { ...identity, eventId };
 }
 
+/**
+ * The identity in `/events/{topic}/{event_id}/story` or `/events/{topic}/story?event_id=`; `undefined` for the URL of
+ * an event. A slash of the id itself may be escaped: `/events/a/b%2Fstory` is an event.
+ */
+export function storyIdentity(url: string): EventIdentity | undefined {
+  const [, topic = '', eventId, query = ''] =
+    /^\/events\/([^/?]+)(?:\/([^?]+))?\/story(?:\?(.*))?$/s.exec(url) ?? [];
+  if (eventId !== undefined) return decoded(topic, eventId);
+  return topic === '' ? undefined : identityInQuery(`/events/${topic}?${query}`);
+}
+
 function decoded(topic: string, eventId: string): EventIdentity | undefined {
   try {
     return { topic: decodeURIComponent(topic), eventId: decodeURIComponent(eventId) };

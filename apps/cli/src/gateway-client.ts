@@ -1,12 +1,12 @@
 /**
- * Requests about dead letters to a gateway.
+ * Requests of an operator's commands to a gateway.
  *
  * The commands use the gateway and not the database, as `sekali keys` does. What an operator does is kept under the
  * name of the key, only the topics of the key are touched, and only a gateway publishes.
  */
 import { readApiKey } from '#config';
 import { pause } from '#waiting';
-import { CommandError } from '../command-error.js';
+import { CommandError } from './command-error.js';
 import {
   authorization,
   gatewayUrl,
@@ -14,12 +14,14 @@ import {
   keyError,
   readRetryAfter,
   unreachable,
-} from '../http-producer.js';
-import { findTarget, type TargetOptions } from '../target.js';
+} from './http-producer.js';
+import { findTarget, type TargetOptions } from './target.js';
 
 /** An answer, and the path of the next page. */
 export interface ClientAnswer<T> {
   readonly body: T;
+  /** The body as it came: a parsed number may have lost digits. */
+  readonly text: string;
   readonly next: string | undefined;
 }
 
@@ -63,7 +65,7 @@ export class GatewayClient {
         ...request,
         headers: { ...this.headers, ...headers },
       });
-      if (response.ok) return { body: JSON.parse(text) as T, next: nextPath(response) };
+      if (response.ok) return { body: JSON.parse(text) as T, text, next: nextPath(response, route) };
       const isPassing = response.status === 503 || response.status === 429;
       if (!isPassing || tries === TRIES_MAX) throw refusal(url, response.status, text);
       await pause(readRetryAfter(response.headers.get('retry-after')) ?? PAUSE_MS);
@@ -80,12 +82,10 @@ export class GatewayClient {
   }
 }
 
-function nextPath(response: Response): string | undefined {
+/** A page is followed by one of the same route. A proxy may serve it below a path, which the link does not have. */
+function nextPath(response: Response, route: string): string | undefined {
   const link = /<([^>]+)>; rel="next"/.exec(response.headers.get('link') ?? '')?.[1];
-  if (link === undefined) return undefined;
-  const { pathname, search } = new URL(link, response.url);
-  // A proxy may serve the gateway below a path, which its own links do not have.
-  return `${pathname.slice(pathname.lastIndexOf('/dead-letters'))}${search}`;
+  return link === undefined ? undefined : `${route}${new URL(link, response.url).search}`;
 }
 
 function refusal(url: URL, status: number, text: string): CommandError {
