@@ -133,6 +133,7 @@ export class EventReader {
             seq: found.seq,
             stored_at: found.storedAt,
             duplicates_dropped: found.duplicatesDropped,
+            story: `/events/${topic}/story?${new URLSearchParams({ event_id: eventId }).toString()}`,
           }),
         );
       case 'unknown':

@@ -139,4 +139,22 @@ describe('the story of an event', () => {
     expect(problemOf(await gateway.get(`${path}?cursor=abc`)).detail).toContain('"cursor"');
     expect(problemOf(await gateway.get(`/events/${TOPIC}/nothing/story`)).status).toBe(404);
   });
+
+  it('is there when the payload was dropped by age, and the answer to the event leads to it', async () => {
+    await storyOf(7);
+    await system.pool.query("DELETE FROM sekali.event WHERE event_id = 'e/1'");
+    const gone = problemOf(await gateway.get(`/events/${TOPIC}/e%2F1`)) as { status: number; story?: string };
+    expect(gone).toMatchObject({ status: 410, seq: 1, duplicates_dropped: 3 });
+    const { state, entries } = await page(gone.story ?? '');
+    expect(state).toBe('payload_dropped');
+    expect(entries.map(({ kind }) => kind)).toEqual([
+      'stored',
+      'duplicate',
+      'conflict',
+      'dead_letter',
+      'replay',
+      'conflict',
+    ]);
+    expect(entries[2]).toMatchObject({ differences: null, seconds_later: null, messages_later: 2 });
+  });
 });
