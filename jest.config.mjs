@@ -11,11 +11,12 @@ export default {
   roots: ['<rootDir>/apps', '<rootDir>/deploy', '<rootDir>/libs'],
   testMatch: ['**/*.spec.ts'],
   // The test of Compose needs Docker, and that of the monitoring needs Prometheus: `npm run test:compose` and
-  // `npm run test:monitoring` run them.
+  // `npm run test:monitoring` run them. Those of shippers need the shippers: `npm run test:shippers` runs them.
   testPathIgnorePatterns: [
     '/node_modules/',
     '<rootDir>/deploy/compose\\.e2e\\.spec\\.ts$',
     '<rootDir>/deploy/monitoring/prometheus\\.e2e\\.spec\\.ts$',
+    '-shipper\\.e2e\\.spec\\.ts$',
     SLOW,
   ],
   extensionsToTreatAsEsm: ['.ts'],

@@ -117,6 +117,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'npm run secrets': ({ words }) => passes(() => checkSecrets(afterDashes(words, 3))),
   'npm run test:compose': ({ words }) => passes(() => checkScript('test:compose', words.slice(3), {})),
   'npm run test:monitoring': ({ words }) => passes(() => checkScript('test:monitoring', words.slice(3), {})),
+  'npm run test:shippers': ({ words }) => passes(() => checkScript('test:shippers', words.slice(3), {})),
   'npm run fuzz': async ({ words }) =>
     refuses(
       await run(process.execPath, [

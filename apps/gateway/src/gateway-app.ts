@@ -13,6 +13,7 @@ import { Bulk } from './dead-letters/bulk.js';
 import { DeadLetterReader } from './dead-letters/dead-letter-reader.js';
 import { Drops } from './dead-letters/drops.js';
 import { Replays } from './dead-letters/replays.js';
+import { BulkPublishing } from './elasticsearch/bulk-publishing.js';
 import { EventReader } from './events/event-reader.js';
 import { PageRoom } from './events/page-room.js';
 import { meetExpectations } from './expectations.js';
@@ -104,6 +105,7 @@ function partsOf(
   return {
     publishing: new Publishing(publisher, record, bounds, topics),
     lines: new LinePublishing(publisher, record, bounds, topics),
+    bulk: new BulkPublishing(publisher, record, bounds, topics),
     events: new EventReader(pool, broker, pages),
     stories: new StoryReader(pool, broker, pages),
     ...deadLetterParts(settings, { pool, broker, topics, pages }),

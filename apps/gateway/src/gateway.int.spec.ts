@@ -98,7 +98,8 @@ describe('what is not there or cannot be read', () => {
     const system = await createTestSystem();
     const gateway = await RunningGateway.start(system.environment);
     const expected: [string, string, number][] = [
-      ['GET', '/', 404],
+      ['GET', '/nothing', 404],
+      ['DELETE', '/', 405],
       ['GET', '/events/only-topic', 404],
       ['GET', '/%zz', 400],
       ['GET', '/events?limit=x', 400],

@@ -4,6 +4,9 @@ import { DeadLetterReader } from './dead-letters/dead-letter-reader.js';
 import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
 import { Drops } from './dead-letters/drops.js';
 import { Replays } from './dead-letters/replays.js';
+import { BulkController } from './elasticsearch/bulk.controller.js';
+import { BulkPublishing } from './elasticsearch/bulk-publishing.js';
+import { ClusterController } from './elasticsearch/cluster.controller.js';
 import { EventReader } from './events/event-reader.js';
 import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
@@ -20,6 +23,7 @@ import { StoryReader } from './story/story-reader.js';
 export interface GatewayParts {
   readonly publishing: Publishing;
   readonly lines: LinePublishing;
+  readonly bulk: BulkPublishing;
   readonly events: EventReader;
   readonly stories: StoryReader;
   readonly deadLetters: DeadLetterReader;
@@ -39,6 +43,8 @@ export class GatewayModule {
       controllers: [
         PublishController,
         CloudEventsController,
+        BulkController,
+        ClusterController,
         EventsController,
         DeadLettersController,
         StatsController,
@@ -47,6 +53,7 @@ export class GatewayModule {
       providers: [
         { provide: Publishing, useValue: parts.publishing },
         { provide: LinePublishing, useValue: parts.lines },
+        { provide: BulkPublishing, useValue: parts.bulk },
         { provide: EventReader, useValue: parts.events },
         { provide: StoryReader, useValue: parts.stories },
         { provide: DeadLetterReader, useValue: parts.deadLetters },

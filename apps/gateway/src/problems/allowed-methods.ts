@@ -3,6 +3,12 @@
 const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]])[] = [
   [/^\/publish$/, ['POST']],
   [/^\/cloudevents$/, ['POST', 'OPTIONS']],
+  [/^\/(?:[^/]+\/)?_bulk$/, ['POST', 'PUT']],
+  [/^\/(?:_license|_(?:cluster|cat)\/health)?$/, ['GET', 'HEAD']],
+  [
+    /^\/_(?:(?:index_|component_)?template|ilm\/policy|ingest\/pipeline|data_stream|alias)\/[^/]+$/,
+    ['GET', 'HEAD', 'PUT'],
+  ],
   [/^\/events$/, ['GET', 'HEAD']],
   [/^\/events\/[^/]+(\/.+)?$/s, ['GET', 'HEAD']],
   [/^\/dead-letters$/, ['GET', 'HEAD']],

@@ -25,6 +25,7 @@ import { LineSplitter, type Line } from './line-splitter.js';
 const WAITING_BYTES_MAX = 262_144;
 /** A line in parts, lines that wait, lines that are being published, results and hashes of records. */
 const ROOM_BYTES = 2_097_152;
+const ANSWER_BYTES_INCLUDED = ROOM_BYTES / 2;
 const ROOM_MS_MAX = 10_000;
 /** Bytes that any compressed body may unpack to, and how many more for each of its own. Logs seldom reach 50. */
 const UNPACKED_BYTES_MAX = 16_777_216;
@@ -95,6 +96,16 @@ export class LineBody implements BodyListener {
     }
   }
 
+  /**
+   * Takes room for an answer that grows with the body, and keeps it until the body is closed.
+   *
+   * @param bytes of the answer so far. Up to a megabyte is included in the room of the body
+   * @throws ProblemError 503 when there is no room for it
+   */
+  async makeRoomForAnswer(bytes: number): Promise<void> {
+    if (bytes > ANSWER_BYTES_INCLUDED) await this.growTo(ROOM_BYTES + bytes);
+  }
+
   /** Reads the rest of a body that was refused, for a bounded time. */
   async skipRest(): Promise<void> {
     if (this.isOver) return;
@@ -154,16 +165,20 @@ export class LineBody implements BodyListener {
   }
 
   private async makeRoom(): Promise<void> {
+    await this.growTo(ROOM_BYTES);
+    this.hasRoom = true;
+    allowLongRequest(this.socket);
+    this.bounds.pace.watch(this.source);
+  }
+
+  private async growTo(bytes: number): Promise<void> {
     const until = performance.now() + ROOM_MS_MAX;
-    while (!this.share.growTo(ROOM_BYTES)) {
+    while (!this.share.growTo(bytes)) {
       const leftMs = until - performance.now();
       if (leftMs <= 0) throw noRoom();
       await valueOrTimeout(leftMs, this.bounds.room.whenReleased());
       if (this.failure !== undefined) throw this.failure;
     }
-    this.hasRoom = true;
-    allowLongRequest(this.socket);
-    this.bounds.pace.watch(this.source);
   }
 
   private async untilChanged(): Promise<void> {

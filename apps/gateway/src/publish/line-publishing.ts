@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import type { PublishOutcome } from '#broker';
-import { pause } from '#waiting';
 import type { Access } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import type { LineBody } from './line-body.js';
 import { checkLine } from './line-check.js';
 import { LineReport, type CheckedLines } from './line-report.js';
 import type { Line } from './line-splitter.js';
+import { publishPatiently } from './patient-publishing.js';
 import { withoutOthers } from './publish-permission.js';
 import type { PublishRecord } from './publish-record.js';
 import { RETRY_AFTER_SECONDS, WHY } from './publish-results.js';
@@ -24,9 +24,6 @@ const CHARS_AT_ONCE = 524_288;
 const UNDER_WAY_MAX = 2;
 /** Lines that are invalid or blank, at most, unless there are more valid ones. They cost time, and nothing is gained. */
 const USELESS_MAX = 20_000;
-/** How long a full queue may hold up a request. The client waits meanwhile, because nothing is read. */
-const BUSY_MS_MAX = 10_000;
-const BUSY_PAUSE_MS = 20;
 
 /** What is being published, and the outcomes once they are known. */
 interface UnderWay {
@@ -117,16 +114,7 @@ export class LinePublishing {
 
   private async send({ events }: CheckedLines): Promise<PublishOutcome[]> {
     const valid = events.filter((event) => event.valid);
-    if (valid.length === 0) return [];
-    const until = performance.now() + BUSY_MS_MAX;
-    for (;;) {
-      const outcomes = await this.publisher.publishAll(valid);
-      if (!outcomes.every(isBusy) || performance.now() > until) {
-        this.record.note(valid, outcomes);
-        return outcomes;
-      }
-      await pause(BUSY_PAUSE_MS);
-    }
+    return publishPatiently(this.publisher, this.record, valid);
   }
 }
 
@@ -143,10 +131,6 @@ function isUseless(body: LineBody, report: LineReport): boolean {
 function useless(): ProblemError {
   const detail = 'Most lines are invalid or blank; nothing more was read. See "rejected".';
   return new ProblemError(problem('invalid-events', 422, detail));
-}
-
-function isBusy(outcome: PublishOutcome): boolean {
-  return outcome.status === 'unavailable' && outcome.reason === 'busy';
 }
 
 function withReport(error: unknown, report: LineReport): unknown {

@@ -16,21 +16,38 @@ export const RECORD_HEADERS = [
 /** The source of records for which neither the key nor the request names one. */
 const SOURCE = 'http';
 
+/** The defaults of a request for records that may name their topic themselves. */
+export type RecordFields = Omit<RecordDefaults, 'topic'> & { readonly topic: string | undefined };
+
 /**
  * The defaults of a request. A header wins over the key.
+ *
+ * @throws ProblemError 400 when a header is wrong
+ */
+export function recordFields(
+  headers: IncomingHttpHeaders,
+  { defaults, keyName }: Pick<Access, 'defaults' | 'keyName'>,
+): RecordFields {
+  return {
+    topic: named(headers, 'sekali-topic', topicError) ?? defaults?.topic,
+    source: named(headers, 'sekali-source', sourceError) ?? defaults?.source ?? keyName ?? SOURCE,
+    idField: named(headers, 'sekali-id-field', recordFieldError) ?? defaults?.id_field,
+    timeField: named(headers, 'sekali-time-field', recordFieldError) ?? defaults?.time_field,
+  };
+}
+
+/**
+ * The defaults of a request for records that name no topic.
  *
  * @returns `undefined` where nothing names a topic: then every line has to be an event
  * @throws ProblemError 400 when a header is wrong
  */
 export function recordDefaults(
   headers: IncomingHttpHeaders,
-  { defaults, keyName }: Pick<Access, 'defaults' | 'keyName'>,
+  access: Pick<Access, 'defaults' | 'keyName'>,
 ): RecordDefaults | undefined {
-  const topic = named(headers, 'sekali-topic', topicError) ?? defaults?.topic;
-  const source = named(headers, 'sekali-source', sourceError) ?? defaults?.source ?? keyName ?? SOURCE;
-  const idField = named(headers, 'sekali-id-field', recordFieldError) ?? defaults?.id_field;
-  const timeField = named(headers, 'sekali-time-field', recordFieldError) ?? defaults?.time_field;
-  return topic === undefined ? undefined : { topic, source, idField, timeField };
+  const { topic, ...others } = recordFields(headers, access);
+  return topic === undefined ? undefined : { topic, ...others };
 }
 
 function named(

@@ -69,8 +69,13 @@ export class RecordReader {
   }
 }
 
-/** The text of a member; `undefined` when the record has none. */
-function memberAt(text: string, field: string): string | undefined {
+/**
+ * The text of a member of a record.
+ *
+ * @param field the name of the member, or a JSON Pointer (RFC 6901) to it
+ * @returns `undefined` when the record has none
+ */
+export function memberAt(text: string, field: string): string | undefined {
   const names = field.startsWith('/') ? field.slice(1).split('/').map(unescaped) : [field];
   let value: string | undefined = text;
   for (const name of names) {
@@ -81,7 +86,8 @@ function memberAt(text: string, field: string): string | undefined {
   return value;
 }
 
-function scalarAt(text: string, field: string): string | undefined {
+/** The value of a member that is a string, or the characters of one that is a number. @param field see `memberAt` */
+export function scalarAt(text: string, field: string): string | undefined {
   const raw = memberAt(text, field);
   return raw === undefined ? undefined : scalarOf(raw);
 }

@@ -30,6 +30,8 @@ const LINE_TYPES = ['application/x-ndjson', 'application/jsonl', 'application/st
 export interface RouteBodies {
   /** Whether it takes bodies of every type. Without it, other types than JSON and lines are refused with 415. */
   readonly anyBody?: boolean;
+  /** Whether it takes every body as lines, whatever its type is. */
+  readonly lines?: boolean;
 }
 
 /** Receives the bodies of one server. */
@@ -56,14 +58,16 @@ export class RequestBodies {
   serve(server: FastifyInstance): void {
     server.removeAllContentTypeParsers();
     server.addContentTypeParser('application/json', (request, payload, done: Done) => {
-      this.receive(request, payload, done);
+      if (bodiesOf(request).lines === true) this.receiveLines(request, payload, done);
+      else this.receive(request, payload, done);
     });
     server.addContentTypeParser(LINE_TYPES, (request, payload, done: Done) => {
       this.receiveLines(request, payload, done);
     });
     server.addContentTypeParser('*', (request, payload, done: Done) => {
-      const takesAny = (request.routeOptions.config as RouteBodies).anyBody === true;
-      if (takesAny || request.is404) this.receive(request, payload, done);
+      const { anyBody, lines } = bodiesOf(request);
+      if (lines === true) this.receiveLines(request, payload, done);
+      else if (anyBody === true || request.is404) this.receive(request, payload, done);
       else done(new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE());
     });
     server.addHook('onSend', (request, reply, _payload, next) => {
@@ -112,6 +116,10 @@ export class RequestBodies {
     const bounds = { room, owner: this.ownerOf(request), pace, lineBytesMax };
     done(null, new LineBody(payload, request.raw.socket, decode, bounds));
   }
+}
+
+function bodiesOf(request: FastifyRequest): RouteBodies {
+  return request.is404 ? {} : (request.routeOptions.config as RouteBodies);
 }
 
 /** The decoder of a request, unless it is refused or has no route. */

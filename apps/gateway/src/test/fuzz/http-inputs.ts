@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
+import { bulkInputs, type BulkKind } from './bulk-inputs.js';
 import { expecting, heavy, otherHosts, type DoorKind } from './door-inputs.js';
 import { anyJson, changedEvent, eventNotUtf8, hardText, validEvent } from './event-texts.js';
 import { kitInputs, type KitKind } from './kit-inputs.js';
@@ -18,6 +19,7 @@ export type HttpKind =
   | 'publish: deep and large'
   | 'publish: random bytes'
   | KitKind
+  | BulkKind
   | 'publish: headers'
   | DoorKind
   | 'events: query'
@@ -50,7 +52,7 @@ export interface FuzzTokens {
 }
 
 const JSON_TYPE: readonly [string, string] = ['Content-Type', 'application/json'];
-/** The weights give the share of each kind, in a thousand. */
+/** The weights give the share of each kind, in about a thousand. */
 export function httpInputs(tokens: FuzzTokens): fc.Arbitrary<HttpInput> {
   return fc.oneof(
     {
@@ -62,6 +64,7 @@ export function httpInputs(tokens: FuzzTokens): fc.Arbitrary<HttpInput> {
     { weight: 30, arbitrary: publish('publish: deep and large', fc.oneof(hardText, batch(hardText))) },
     { weight: 80, arbitrary: randomBody },
     { weight: 100, arbitrary: kitInputs },
+    { weight: 40, arbitrary: bulkInputs },
     { weight: 4, arbitrary: heavy },
     { weight: 20, arbitrary: expecting },
     { weight: 20, arbitrary: otherHosts },

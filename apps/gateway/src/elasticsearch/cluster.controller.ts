@@ -1,0 +1,108 @@
+/**
+ * The routes by which clients of Elasticsearch check what they send to, before the first document.
+ *
+ * Filebeat, Logstash and the clients of Elastic read product, version and licence. Vector and rsyslog ask for the
+ * health. Filebeat and Logstash also set up templates, policies, pipelines and indices. That is acknowledged and has no
+ * effect: an event is stored as it came, and a topic exists as soon as an event has it.
+ */
+import { Controller, Get, Head, Header, HttpCode, Inject, Param, Put } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import { ReadinessCheck } from '../health/readiness.js';
+import type { RouteAccess } from '../keys/access.js';
+import type { RouteBodies } from '../publish/request-bodies.js';
+import { PRODUCT_HEADER, PRODUCT_NAME } from './elastic-answer.js';
+
+const NAME = 'sekali';
+/** Clients of a newer version than this may refuse to send. It is the version of the client in the tests. */
+const VERSION = '9.4.3';
+const ID = 'c2VrYWxpLWV2ZXJ5LW9uY2U';
+const NEEDS_PUBLISH: RouteAccess = { scope: 'publish' };
+const SET_UP: RouteAccess & RouteBodies = { ...NEEDS_PUBLISH, anyBody: true };
+/** What clients set up. Each is there, so that they need not. */
+const DEFINITIONS = ['_template', '_index_template', '_component_template', '_ilm/policy', '_ingest/pipeline']
+  .concat('_data_stream', '_alias')
+  .map((kind) => `${kind}/:name`);
+
+/** The routes around `/_bulk`. */
+@Controller()
+export class ClusterController {
+  constructor(@Inject(ReadinessCheck) private readonly readiness: Pick<ReadinessCheck, 'check'>) {}
+
+  @Get()
+  @Header(PRODUCT_HEADER, PRODUCT_NAME)
+  @RouteConfig(NEEDS_PUBLISH)
+  info(): object {
+    const version = {
+      number: VERSION,
+      build_flavor: 'default',
+      build_type: 'tar',
+      build_hash: 'unknown',
+      build_date: '1970-01-01T00:00:00Z',
+      build_snapshot: false,
+      lucene_version: '10.0.0',
+      minimum_wire_compatibility_version: '8.19.0',
+      minimum_index_compatibility_version: '8.0.0',
+    };
+    return { name: NAME, cluster_name: NAME, cluster_uuid: ID, version, tagline: 'You Know, for Search' };
+  }
+
+  @Get('_license')
+  @Header(PRODUCT_HEADER, PRODUCT_NAME)
+  @RouteConfig(NEEDS_PUBLISH)
+  license(): object {
+    const uid = '00000000-0000-4000-8000-000000000000';
+    return { license: { status: 'active', uid, type: 'basic', issued_to: NAME, issuer: NAME, max_nodes: 1 } };
+  }
+
+  /** Elasticsearch answers 200 to it with any status, too. */
+  @Get('_cluster/health')
+  @Header(PRODUCT_HEADER, PRODUCT_NAME)
+  @RouteConfig(NEEDS_PUBLISH)
+  async health(): Promise<object> {
+    const nodes = { timed_out: false, number_of_nodes: 1, number_of_data_nodes: 1 };
+    return { cluster_name: NAME, status: await this.status(), ...nodes };
+  }
+
+  @Get('_cat/health')
+  @Header(PRODUCT_HEADER, PRODUCT_NAME)
+  @Header('content-type', 'text/plain; charset=utf-8')
+  @RouteConfig(NEEDS_PUBLISH)
+  async healthLine(): Promise<string> {
+    const seconds = Math.floor(Date.now() / 1_000);
+    const clock = new Date().toISOString().slice(11, 19);
+    return `${seconds} ${clock} ${NAME} ${await this.status()} 1 1 0 0 0 0 0 0 0 - 100.0%\n`;
+  }
+
+  @Get(DEFINITIONS)
+  @Header(PRODUCT_HEADER, PRODUCT_NAME)
+  @RouteConfig(NEEDS_PUBLISH)
+  definition(): object {
+    return {};
+  }
+
+  @Put(DEFINITIONS)
+  @Header(PRODUCT_HEADER, PRODUCT_NAME)
+  @RouteConfig(SET_UP)
+  define(): object {
+    return { acknowledged: true };
+  }
+
+  @Head(':index')
+  @HttpCode(200)
+  @Header(PRODUCT_HEADER, PRODUCT_NAME)
+  @RouteConfig(NEEDS_PUBLISH)
+  exists(): void {
+    // Every index is there.
+  }
+
+  @Put(':index')
+  @Header(PRODUCT_HEADER, PRODUCT_NAME)
+  @RouteConfig(SET_UP)
+  createIndex(@Param('index') index: string): object {
+    return { acknowledged: true, shards_acknowledged: true, index: index.slice(0, 256) };
+  }
+
+  private async status(): Promise<'green' | 'red'> {
+    return (await this.readiness.check()).ready ? 'green' : 'red';
+  }
+}
