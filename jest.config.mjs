@@ -6,17 +6,20 @@
 /** The slow proofs, which `npm run test:slow` runs. */
 export const SLOW = '\\.slow\\.(?:int|e2e)\\.spec\\.ts$';
 
+/** The tests with log shippers of Debian, which `npm run test:shippers` runs. */
+const SHIPPER = '\\.shipper\\.e2e\\.spec\\.ts$';
+
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/apps', '<rootDir>/deploy', '<rootDir>/libs'],
   testMatch: ['**/*.spec.ts'],
   // The test of Compose needs Docker, and that of the monitoring needs Prometheus: `npm run test:compose` and
-  // `npm run test:monitoring` run them. Those of shippers need the shippers: `npm run test:shippers` runs them.
+  // `npm run test:monitoring` run them.
   testPathIgnorePatterns: [
     '/node_modules/',
     '<rootDir>/deploy/compose\\.e2e\\.spec\\.ts$',
     '<rootDir>/deploy/monitoring/prometheus\\.e2e\\.spec\\.ts$',
-    '-shipper\\.e2e\\.spec\\.ts$',
+    SHIPPER,
     SLOW,
   ],
   extensionsToTreatAsEsm: ['.ts'],

@@ -1,7 +1,7 @@
 /** rsyslog with the configuration of the README, through faults on both sides of the gateway. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,12 +39,26 @@ function configuration(gatewayUrl: string, inputPort: number): string {
   return `${input}\n${block.replace('serverport="8080"', `serverport="${new URL(gatewayUrl).port}"`)}`;
 }
 
+/** The program in the unpacked packages, else the one that is installed. */
+function rsyslog(): { program: string; environment: Record<string, string> } {
+  const folder = process.env['SEKALI_SHIPPERS'];
+  if (folder === undefined) return { program: 'rsyslogd', environment: {} };
+  const name = readdirSync(join(folder, 'usr/lib')).find((one) => one.endsWith('-linux-gnu')) ?? '';
+  const libraries = join(folder, 'usr/lib', name);
+  const environment = { LD_LIBRARY_PATH: libraries, RSYSLOG_MODDIR: join(libraries, 'rsyslog') };
+  return { program: join(folder, 'usr/sbin/rsyslogd'), environment };
+}
+
 async function startRsyslog(gatewayUrl: string): Promise<number> {
   const [port = 0] = await drawFreePorts(1);
   const folder = mkdtempSync(join(tmpdir(), 'sekali-rsyslog-'));
   const file = join(folder, 'rsyslog.conf');
   writeFileSync(file, configuration(gatewayUrl, port));
-  const daemon = spawn('rsyslogd', ['-n', '-f', file, '-i', join(folder, 'pid')], { stdio: 'inherit' });
+  const { program, environment } = rsyslog();
+  const daemon = spawn(program, ['-n', '-f', file, '-i', join(folder, 'pid')], {
+    stdio: 'inherit',
+    env: { ...process.env, ...environment },
+  });
   const exited = once(daemon, 'exit');
   ends.push(async () => {
     daemon.kill('SIGKILL');
