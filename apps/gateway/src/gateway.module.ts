@@ -15,11 +15,14 @@ import { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
 import { StatsController } from './stats/stats.controller.js';
 import { StoryReader } from './story/story-reader.js';
+import { WebhookDoor } from './webhooks/webhook-door.js';
+import { WebhooksController } from './webhooks/webhooks.controller.js';
 
 /** The parts that the routes use. */
 export interface GatewayParts {
   readonly publishing: Publishing;
   readonly lines: LinePublishing;
+  readonly webhooks: WebhookDoor;
   readonly events: EventReader;
   readonly stories: StoryReader;
   readonly deadLetters: DeadLetterReader;
@@ -39,6 +42,7 @@ export class GatewayModule {
       controllers: [
         PublishController,
         CloudEventsController,
+        WebhooksController,
         EventsController,
         DeadLettersController,
         StatsController,
@@ -47,6 +51,7 @@ export class GatewayModule {
       providers: [
         { provide: Publishing, useValue: parts.publishing },
         { provide: LinePublishing, useValue: parts.lines },
+        { provide: WebhookDoor, useValue: parts.webhooks },
         { provide: EventReader, useValue: parts.events },
         { provide: StoryReader, useValue: parts.stories },
         { provide: DeadLetterReader, useValue: parts.deadLetters },
