@@ -222,6 +222,28 @@ COMMENT ON COLUMN sekali.stream.created IS 'The identity of a stream: what its m
 COMMENT ON COLUMN sekali.stream.identity IS 'The same: programs of the version before know the column that is written by its older name';
 COMMENT ON COLUMN sekali.stream.base_seq IS 'Up to this sequence the messages and the rows are those of the base';
 
+CREATE TABLE sekali.webhook_secret (
+  secret_id text COLLATE "C" NOT NULL,
+  name text NOT NULL,
+  topic text COLLATE "C" NOT NULL,
+  provider text NOT NULL,
+  source text NOT NULL,
+  secret text,
+  tolerance_seconds integer NOT NULL,
+  headers text[] NOT NULL,
+  rules jsonb,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  revoked_at timestamp with time zone,
+  CONSTRAINT webhook_secret_pkey PRIMARY KEY (secret_id),
+  CONSTRAINT webhook_secret_provider CHECK ((provider = ANY (ARRAY['standard'::text, 'github'::text, 'stripe'::text, 'shopify'::text, 'hmac'::text]))),
+  CONSTRAINT webhook_secret_rules CHECK (((provider = 'hmac'::text) = (rules IS NOT NULL))),
+  CONSTRAINT webhook_secret_secret CHECK (((secret <> ''::text) AND ((secret IS NULL) = (revoked_at IS NOT NULL)))),
+  CONSTRAINT webhook_secret_tolerance CHECK ((tolerance_seconds > 0))
+);
+COMMENT ON TABLE sekali.webhook_secret IS 'Who may sign deliveries to a topic. Several rows of a topic are valid at a time, so that a secret can be changed';
+COMMENT ON COLUMN sekali.webhook_secret.secret IS 'As it is, because an HMAC cannot be verified with a hash of its key; null once it is revoked';
+COMMENT ON COLUMN sekali.webhook_secret.rules IS 'How a sender signs that is none of the known ones';
+
 CREATE OR REPLACE FUNCTION sekali.change_key_generation(consumer text, expected integer)
  RETURNS integer
  LANGUAGE plpgsql

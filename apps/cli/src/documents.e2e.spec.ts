@@ -143,6 +143,11 @@ const CHECKS: Readonly<Record<string, Check>> = {
     refuses(await sekali(...words.slice(2), 'more'), 'too many arguments'),
   'npx sekali keys revoke': async ({ words }) =>
     succeeds(await sekali(...words.slice(2).map((word) => (word === KEY_ID ? keyId : word)))),
+  'npx sekali webhooks revoke': async ({ words }) => {
+    const created = await sekali('webhooks', 'create', '--topic', 'page', '--provider', 'github', '--json');
+    const { secret_id: id } = JSON.parse(succeeds(created)) as { secret_id: string };
+    return succeeds(await sekali(...words.slice(2).map((word) => (word === KEY_ID ? id : word))));
+  },
   curl: ({ words }) => request(words.slice(1)),
   'docker compose': async ({ words }) => {
     const inside = checkCompose(words.slice(2));
@@ -282,7 +287,7 @@ describe('the README of the root', () => {
 describe('the page of the gateway', () => {
   it('shows how a client in JavaScript signs in', async () => {
     const page = documents.find(({ path }) => path === 'apps/gateway/README.md');
-    const code = codeBlocks(page ?? { path: '', text: '' }).filter(({ language }) => language === 'js');
+    const code = codeBlocks(page ?? { path: '', text: '' }).filter(({ text }) => text.includes('connect({'));
     expect(code).toHaveLength(1);
     const file = join(folder, 'client.mjs');
     const client = import.meta.resolve('@nats-io/transport-node');

@@ -12,6 +12,7 @@ import { shipCommand } from './ship/command.js';
 import { simulateCommand } from './simulate/command.js';
 import { rewindCommand } from './rewind/command.js';
 import { registerUp } from './up/command.js';
+import { webhooksCommand } from './webhooks/command.js';
 
 const { version, description } = JSON.parse(
   readFileSync(join(findRepositoryRoot(), 'package.json'), 'utf8'),
@@ -34,6 +35,7 @@ program.addCommand(auditCommand());
 program.addCommand(deadLettersCommand());
 program.addCommand(eventCommand());
 program.addCommand(keysCommand());
+program.addCommand(webhooksCommand());
 program.addCommand(rewindCommand());
 program.addCommand(
   // This is enough to judge a million messages.

@@ -7,11 +7,12 @@
  * There are two gateways, one open and one that requires keys, a worker, real brokers and a real Postgres.
  */
 import { isUtf8 } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { apiKeyHash, apiKeyIdOf, coversTopic, newApiKeyToken, type PublishResponse } from '#contracts';
-import { insertApiKeys } from '#store';
+import { insertApiKeys, insertWebhookSecret } from '#store';
 import { createTestSystem, startApp, waitFor, type App, type TestSystem } from '#testing';
 import { Account } from './test/fuzz/account.js';
 import { exchange, type WireAnswer } from './test/fuzz/http-exchange.js';
@@ -19,6 +20,7 @@ import { httpInputs, type HttpInput } from './test/fuzz/http-inputs.js';
 import { natsInputs, type NatsInput } from './test/fuzz/nats-inputs.js';
 import { publishMessage, RawBrokerSocket } from './test/fuzz/nats-sender.js';
 import { Tally } from './test/fuzz/tally.js';
+import { webhookSecrets } from './test/fuzz/webhook-inputs.js';
 
 const INPUTS = Number(process.env['SEKALI_FUZZ_INPUTS'] ?? 5_000);
 const SEED = Number(process.env['SEKALI_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
@@ -41,6 +43,7 @@ interface Run {
   readonly ports: Readonly<Record<HttpInput['door'], number>>;
   readonly apps: readonly App[];
   readonly bound: string;
+  readonly webhookKey: Buffer;
   readonly account: Account;
   readonly tally: Tally;
   /** Inputs whose answer was 503. They are sent again at the end, when nothing else is going on. */
@@ -53,6 +56,8 @@ async function start(): Promise<Run> {
   const key_id = apiKeyIdOf(bound) ?? '';
   const key = { key_id, name: 'fuzz', topics: BOUND_TOPICS, hash: apiKeyHash(bound) };
   await insertApiKeys(system.pool, [{ ...key, scopes: ['publish', 'read'] }]);
+  const webhookKey = randomBytes(32);
+  for (const secret of webhookSecrets(webhookKey)) await insertWebhookSecret(system.pool, secret);
   const quick = { ...system.environment, SEKALI_HTTP_REQUEST_MS_MAX: '3000' };
   const keys = { SEKALI_HTTP_KEYS_ON_LOOPBACK: 'true', SEKALI_HTTP_REQUESTS_PER_SECOND_MAX: '0' };
   const [open, keyed, worker] = await Promise.all([
@@ -69,6 +74,7 @@ async function start(): Promise<Run> {
     ports,
     apps: [open, keyed, worker],
     bound,
+    webhookKey,
     account: new Account(),
     tally: new Tally(),
     unavailable: [],
@@ -155,7 +161,10 @@ async function sendNats(run: Run, raw: RawBrokerSocket, input: NatsInput): Promi
 async function sendRound(run: Run, raw: RawBrokerSocket, round: number, size: number): Promise<void> {
   const httpCount = Math.round((size * HTTP_OF_TEN) / 10);
   const draw = { seed: SEED + round };
-  const http = fc.sample(httpInputs({ bound: run.bound }), { ...draw, numRuns: httpCount });
+  const http = fc.sample(httpInputs({ bound: run.bound, webhookKey: run.webhookKey }), {
+    ...draw,
+    numRuns: httpCount,
+  });
   const nats = fc.sample(natsInputs, { ...draw, numRuns: size - httpCount });
   await Promise.all([
     atOnce(HTTP_AT_ONCE, http, (input) => sendHttp(run, input)),
@@ -222,6 +231,7 @@ describe('whatever comes over the wire', () => {
         expect(process.kill(app.pid, 0)).toBe(true);
         expect(app.output()).not.toMatch(/request failed|unhandled|uncaught/i);
         expect(app.output()).not.toContain(run.bound);
+        expect(app.output()).not.toContain(run.webhookKey.toString('hex'));
       }
       for (const port of Object.values(run.ports)) {
         expect((await fetch(`http://127.0.0.1:${port}/health/ready`)).status).toBe(200);

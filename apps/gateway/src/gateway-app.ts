@@ -20,7 +20,8 @@ import { meetExpectations } from './expectations.js';
 import { GatewayModule, type GatewayParts } from './gateway.module.js';
 import { ReadinessCheck } from './health/readiness.js';
 import { isLocal } from './keys/door.js';
-import type { KeyRing } from './keys/key-ring.js';
+import { loggedFailures } from './keys/failed-attempts.js';
+import type { Credentials } from './keys/credentials.js';
 import type { GatewayProgram } from './metrics/gateway-program.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { LinePublishing } from './publish/line-publishing.js';
@@ -36,6 +37,7 @@ import { forgiveStalls } from './stalls.js';
 import type { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
 import { StoryReader } from './story/story-reader.js';
+import { WebhookDoor } from './webhooks/webhook-door.js';
 
 function connectionBound(
   settings: GatewaySettings,
@@ -68,7 +70,7 @@ export interface GatewayBase {
   readonly record: PublishRecord;
   readonly ageWatch: AgeWatch;
   readonly metrics: GatewayProgram;
-  readonly ring: KeyRing | undefined;
+  readonly keys: Pick<Credentials, 'ring' | 'webhookSecrets'>;
 }
 
 function requestBodies(settings: GatewaySettings, lineBytes: number): RequestBodies {
@@ -93,7 +95,8 @@ function publishBounds(settings: GatewaySettings): { eventsMax: number; eventByt
 
 function partsOf(
   settings: GatewaySettings,
-  { pool, broker, publisher, gate, record, ageWatch }: GatewayBase,
+  { pool, broker, publisher, gate, record, ageWatch, keys }: GatewayBase,
+  logger: Logger,
 ): GatewayParts {
   const bounds = publishBounds(settings);
   const limits = {
@@ -102,8 +105,14 @@ function partsOf(
   };
   const topics = new TopicBounds(limits, async (topicsMax) => knownTopics(pool, topicsMax));
   const pages = new PageRoom();
+  const publishing = new Publishing(publisher, record, bounds, topics);
   return {
-    publishing: new Publishing(publisher, record, bounds, topics),
+    publishing,
+    webhooks: new WebhookDoor({
+      secrets: keys.webhookSecrets,
+      publishing,
+      failed: loggedFailures(logger, 'signature'),
+    }),
     lines: new LinePublishing(publisher, record, bounds, topics),
     bulk: new BulkPublishing(publisher, record, bounds, topics),
     events: new EventReader(pool, broker, pages),
@@ -147,8 +156,8 @@ export async function gatewayApp(
   logger: Logger,
   base: GatewayBase,
 ): Promise<NestFastifyApplication> {
-  const { gate, metrics, ring } = base;
-  const module = GatewayModule.over(partsOf(settings, base));
+  const { gate, metrics, keys } = base;
+  const module = GatewayModule.over(partsOf(settings, base, logger));
   const adapter = new FastifyAdapter(serverOptions(settings));
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     logger: new NestLogger(logger),
@@ -162,7 +171,7 @@ export async function gatewayApp(
   requestBodies(settings, lineBytesMax(publishBounds(settings))).serve(adapter.getInstance());
   metrics.requests(adapter.getInstance());
   gate.guard(adapter.getInstance());
-  await protect(adapter.getInstance(), settings, ring, logger);
+  await protect(adapter.getInstance(), settings, keys.ring, logger);
   app.useGlobalFilters(new ProblemFilter(logger));
   return app;
 }

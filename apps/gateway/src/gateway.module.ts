@@ -18,12 +18,15 @@ import { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
 import { StatsController } from './stats/stats.controller.js';
 import { StoryReader } from './story/story-reader.js';
+import { WebhookDoor } from './webhooks/webhook-door.js';
+import { WebhooksController } from './webhooks/webhooks.controller.js';
 
 /** The parts that the routes use. */
 export interface GatewayParts {
   readonly publishing: Publishing;
   readonly lines: LinePublishing;
   readonly bulk: BulkPublishing;
+  readonly webhooks: WebhookDoor;
   readonly events: EventReader;
   readonly stories: StoryReader;
   readonly deadLetters: DeadLetterReader;
@@ -45,6 +48,7 @@ export class GatewayModule {
         CloudEventsController,
         BulkController,
         ClusterController,
+        WebhooksController,
         EventsController,
         DeadLettersController,
         StatsController,
@@ -54,6 +58,7 @@ export class GatewayModule {
         { provide: Publishing, useValue: parts.publishing },
         { provide: LinePublishing, useValue: parts.lines },
         { provide: BulkPublishing, useValue: parts.bulk },
+        { provide: WebhookDoor, useValue: parts.webhooks },
         { provide: EventReader, useValue: parts.events },
         { provide: StoryReader, useValue: parts.stories },
         { provide: DeadLetterReader, useValue: parts.deadLetters },

@@ -4,12 +4,12 @@ import { brokerAddress } from '#broker';
 import type { GatewaySettings } from '#config';
 import type { Logger } from '#observability';
 import { createPool } from '#postgres';
-import { activeApiKeys, areStored, givenUpAmong, givenUpFrom, messageIdSecret } from '#store';
+import { areStored, givenUpAmong, givenUpFrom, messageIdSecret } from '#store';
 import { withTimeout } from '#waiting';
 import { BrokerLink } from './broker-link.js';
 import { gatewayApp, perClientMax } from './gateway-app.js';
-import { doorOf } from './keys/door.js';
-import { KeyRing, type NoKeyError } from './keys/key-ring.js';
+import { Credentials } from './keys/credentials.js';
+import type { NoKeyError } from './keys/key-ring.js';
 import { GatewayProgram } from './metrics/gateway-program.js';
 import { DigestSecret } from './publish/digest-secret.js';
 import { PublishRecord } from './publish/publish-record.js';
@@ -19,7 +19,6 @@ import { AgeWatch } from './stats/age-watch.js';
 
 const DATABASE_CONNECTIONS_MAX = 8;
 const STATEMENT_MS_MAX = 10_000;
-const KEYS_MS_MAX = 2_000;
 const PUBLISH_MS_LEFT_MAX = 4_000;
 const ANSWERS_MS_MAX = 7_500;
 const COUNTS_MS_MAX = 1_000;
@@ -48,7 +47,7 @@ export class Gateway {
     private readonly gate: RequestGate,
     private readonly broker: BrokerLink,
     private readonly pool: Pool,
-    private readonly keys: Keys | undefined,
+    private readonly keys: Credentials,
     private readonly digestSecret: DigestSecret,
     private readonly record: PublishRecord,
     private readonly ageWatch: AgeWatch,
@@ -67,8 +66,22 @@ export class Gateway {
     logger: Logger,
     { publisher: change = (publisher) => publisher, onNoKey = () => undefined }: GatewayChanges = {},
   ): Promise<Gateway> {
-    const keys = doorOf(settings) === 'open' ? undefined : new Keys(settings, logger, onNoKey);
-    await keys?.open();
+    const keys = new Credentials(settings, logger, onNoKey);
+    await keys.open();
+    try {
+      return await Gateway.listen(settings, logger, keys, change);
+    } catch (error) {
+      await keys.close();
+      throw error;
+    }
+  }
+
+  private static async listen(
+    settings: GatewaySettings,
+    logger: Logger,
+    keys: Credentials,
+    change: PublisherChange,
+  ): Promise<Gateway> {
     const pool = createPool({
       url: settings.SEKALI_POSTGRES_URL,
       name: 'sekali-gateway',
@@ -92,14 +105,14 @@ export class Gateway {
       metrics,
       gate,
       record,
-      ring: keys?.ring,
+      keys,
     });
     try {
       await metrics.serve({ database: pool, broker, duplicates: record.duplicates }, logger);
       await app.listen(settings.SEKALI_HTTP_PORT, settings.SEKALI_HTTP_HOST);
     } catch (error) {
       metrics.close();
-      await Promise.all([pool.end(), keys?.close()]);
+      await pool.end();
       throw error;
     }
     // The first events would otherwise have message ids of their own.
@@ -137,7 +150,7 @@ export class Gateway {
     await this.step(
       'closing',
       CLOSE_MS_MAX,
-      Promise.all([this.app.close(), this.broker.close(), this.pool.end(), this.keys?.close()]),
+      Promise.all([this.app.close(), this.broker.close(), this.pool.end(), this.keys.close()]),
     );
   }
 
@@ -148,39 +161,6 @@ export class Gateway {
         'a step of stopping did not end in time; the next one follows',
       );
     });
-  }
-}
-
-/** The keys have their own connection, because a revocation must not wait behind large pages. */
-class Keys {
-  private readonly pool: Pool;
-  readonly ring: KeyRing;
-
-  constructor(settings: GatewaySettings, logger: Logger, onNoKey: (error: NoKeyError) => void) {
-    const pool = createPool({
-      url: settings.SEKALI_POSTGRES_URL,
-      name: 'sekali-gateway-keys',
-      connectionsMax: 1,
-      transactionMsMax: KEYS_MS_MAX,
-    });
-    this.pool = pool;
-    this.ring = new KeyRing({
-      read: () => withTimeout(KEYS_MS_MAX, activeApiKeys(pool)),
-      onOutage: (error) => logger.warn({ error: String(error) }, 'the API keys cannot be read yet'),
-      onNoKey,
-    });
-  }
-
-  async open(): Promise<void> {
-    await this.ring.open().catch(async (error: unknown) => {
-      await this.close();
-      throw error;
-    });
-  }
-
-  async close(): Promise<void> {
-    this.ring.close();
-    await this.pool.end();
   }
 }
 

@@ -15,7 +15,7 @@ import { isHandshake } from './cloudevents/handshake.js';
 import { clientOf } from './client-address.js';
 import { checkHosts } from './hosts.js';
 import { isLocal } from './keys/door.js';
-import { FailedAttempts } from './keys/failed-attempts.js';
+import { loggedFailures } from './keys/failed-attempts.js';
 import { askForKeys, letEveryoneIn } from './keys/key-guard.js';
 import type { KeyRing } from './keys/key-ring.js';
 import { problem, ProblemError } from './problems/problem-error.js';
@@ -42,15 +42,9 @@ export async function protect(
     await allowOrigins(server, settings.SEKALI_HTTP_CORS_ORIGINS);
   }
   if (ring === undefined) letEveryoneIn(server);
-  else askForKeys(server, ring, failedAttempts(logger));
+  else askForKeys(server, ring, loggedFailures(logger, 'key'));
   const most = settings.SEKALI_HTTP_REQUESTS_PER_SECOND_MAX ?? (ring === undefined ? 0 : REQUESTS_PER_SECOND);
   if (most > 0) await boundRate(server, most);
-}
-
-function failedAttempts(logger: Logger): FailedAttempts {
-  return new FailedAttempts(({ requestId, ...failure }, message) => {
-    logger.warn({ request_id: requestId, ...failure }, message);
-  });
 }
 
 async function addSecurityHeaders(server: FastifyInstance, settings: GatewaySettings): Promise<void> {

@@ -82,4 +82,25 @@ export {
 export { canonicalTimestamp } from './timestamp.js';
 export { topicFromName } from './topic-name.js';
 export { ValueScan } from './value-scan.js';
+export {
+  HMAC_ALGORITHMS,
+  HMAC_ENCODINGS,
+  hmacRulesError,
+  newWebhookSecret,
+  newWebhookSecretId,
+  signedParts,
+  WEBHOOK_HEADERS,
+  WEBHOOK_HEADERS_MAX,
+  WEBHOOK_PROVIDERS,
+  WEBHOOK_SECRETS_PER_TOPIC_MAX,
+  WEBHOOK_TOLERANCE_SECONDS,
+  WEBHOOK_TOLERANCE_SECONDS_MAX,
+  webhookHeaderError,
+  webhookKey,
+  webhookSecretError,
+  webhookSecretIdError,
+  type HmacRules,
+  type WebhookProvider,
+  type WebhookSecret,
+} from './webhook-secret.js';
 export { readWrittenEvent } from './written-event.js';

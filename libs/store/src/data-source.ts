@@ -15,6 +15,7 @@ import { MessageIdSecret1732536000000 } from './migrations/1732536000000-message
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
 import { StreamIncarnations1732406400000 } from './migrations/1732406400000-stream-incarnations.js';
+import { WebhookSecrets1732550000000 } from './migrations/1732550000000-webhook-secrets.js';
 
 /** Every migration, oldest first. */
 export const migrations = [
@@ -32,6 +33,7 @@ export const migrations = [
   DeadLetterActions1732540000000,
   KeyFilters1732543600000,
   EventStory1732545000000,
+  WebhookSecrets1732550000000,
 ];
 
 /**

@@ -61,6 +61,7 @@ const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   totals_key: decision,
   totals_key_g1: decision,
   totals_key_generation: { gateway: read, worker: read, reader: read, recovery: read },
+  webhook_secret: { gateway: read },
 };
 
 let system: TestSystem;

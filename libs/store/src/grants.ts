@@ -21,7 +21,7 @@ type Rights = Readonly<Partial<Record<Program, readonly Privilege[]>>>;
 export const ROLES: Readonly<Record<Program, string>> = {
   gateway: 'sekali_gateway',
   worker: 'sekali_worker',
-  // This role is for people and for the audit. It reads everything except the API keys and the secret of message ids.
+  // This role is for people and for the audit. It reads everything except the API keys and the secrets of webhooks and message ids.
   reader: 'sekali_reader',
   // Rewinding a consumer needs no database. This role corrects the registry of streams and the horizon after that.
   recovery: 'sekali_recovery',
@@ -80,6 +80,7 @@ export const TABLES: Readonly<Record<string, Rights>> = {
     reader: READ,
     recovery: ['SELECT', 'INSERT', 'UPDATE'],
   },
+  webhook_secret: { gateway: READ },
 };
 
 /** Functions that run with the rights of setup, and the programs that may call them. */

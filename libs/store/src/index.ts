@@ -72,3 +72,10 @@ export {
 } from './stats-queries.js';
 export { SEEN_RANGES_MAX } from './read-position.js';
 export { TOPICS_BELOW_MAX, TooManyTopicsError } from './topic-walk.js';
+export {
+  activeWebhookSecrets,
+  insertWebhookSecret,
+  listWebhookSecrets,
+  revokeWebhookSecret,
+  type ListedWebhookSecret,
+} from './webhook-secrets.js';

@@ -8,11 +8,11 @@ import {
   type ApiKeyEntry,
   type ApiKeyScope,
 } from '#contracts';
-import { createPool, isMissingTable } from '#postgres';
-import { insertApiKeys, listApiKeys, revokeApiKey, type ListedApiKey, type Queryable } from '#store';
-import { CommandError, errorLine, type ExitCode } from '../command-error.js';
+import { insertApiKeys, listApiKeys, revokeApiKey, type ListedApiKey } from '#store';
+import { CommandError, type ExitCode } from '../command-error.js';
 import { columnTable, figureTable, notice, print, printJson } from '../output.js';
-import { findTarget, withoutPassword, type TargetOptions } from '../target.js';
+import { minuteOf, withDatabase } from '../target-database.js';
+import type { TargetOptions } from '../target.js';
 
 /** The options of a new key. */
 export interface CreateOptions extends TargetOptions {
@@ -31,7 +31,7 @@ export interface KeysOptions extends TargetOptions {
   readonly json?: boolean;
 }
 
-const ANSWER_MS_MAX = 10_000;
+const KEYS = { name: 'sekali-keys', what: 'keys' };
 
 /** Creates a key and prints its token. Throws `CommandError` (2) when the database does not take it. */
 export async function createKey(options: CreateOptions): Promise<ExitCode> {
@@ -47,7 +47,7 @@ export async function createKey(options: CreateOptions): Promise<ExitCode> {
     hash: apiKeyHash(token),
     ...(defaults !== undefined && { defaults }),
   };
-  const added = await withDatabase(options, (database) => insertApiKeys(database, [entry]));
+  const added = await withDatabase(options, KEYS, (database) => insertApiKeys(database, [entry]));
   // Sooner or later two of 2⁶⁴ ids are equal, and then the token would belong to another key.
   if (added.length === 0) throw new CommandError('the random id is already taken: try again');
   const { key_id, name, scopes, topics } = entry;
@@ -85,7 +85,7 @@ function defaultsOf({ topic, source, idField, timeField }: CreateOptions): ApiKe
 
 /** Lists every key. */
 export async function listKeys(options: KeysOptions): Promise<ExitCode> {
-  const keys = await withDatabase(options, listApiKeys);
+  const keys = await withDatabase(options, KEYS, listApiKeys);
   if (options.json) {
     await printJson(keys);
   } else if (keys.length === 0) {
@@ -96,8 +96,8 @@ export async function listKeys(options: KeysOptions): Promise<ExitCode> {
       key.name,
       key.scopes.join(', '),
       topicsText(key.topics),
-      day(key.created_at),
-      key.revoked_at === null ? '' : day(key.revoked_at),
+      minuteOf(key.created_at),
+      key.revoked_at === null ? '' : minuteOf(key.revoked_at),
     ]);
     await print(columnTable(['key id', 'name', 'scopes', 'topics', 'made', 'revoked'], rows));
   }
@@ -106,7 +106,7 @@ export async function listKeys(options: KeysOptions): Promise<ExitCode> {
 
 /** Revokes a key. The exit code is 1 when no key has this id. A repeat is allowed. */
 export async function revokeKey(keyId: string, options: KeysOptions): Promise<ExitCode> {
-  const revoked: ListedApiKey | undefined = await withDatabase(options, (database) =>
+  const revoked: ListedApiKey | undefined = await withDatabase(options, KEYS, (database) =>
     revokeApiKey(database, keyId),
   );
   if (revoked === undefined) throw new CommandError(`there is no key ${keyId}: see "sekali keys list"`, 1);
@@ -115,30 +115,6 @@ export async function revokeKey(keyId: string, options: KeysOptions): Promise<Ex
   return 0;
 }
 
-async function withDatabase<T>(
-  options: TargetOptions,
-  work: (database: Queryable) => Promise<T>,
-): Promise<T> {
-  const url = findTarget(options).SEKALI_POSTGRES_URL;
-  const pool = createPool({ url, name: 'sekali-keys', connectionsMax: 1, transactionMsMax: ANSWER_MS_MAX });
-  try {
-    return await work(pool);
-  } catch (error) {
-    const where = `the database at ${withoutPassword(url)}`;
-    const message = isMissingTable(error)
-      ? `${where} has no table of keys yet: run setup ("sekali up" does it)`
-      : `${where} does not answer as it should: ${errorLine(error)}`;
-    throw new CommandError(message, 2, { cause: error });
-  } finally {
-    // This is not awaited, because a hanging connection would delay the report that it hangs.
-    void pool.end().catch(() => undefined);
-  }
-}
-
 function topicsText(topics: readonly string[] | null): string {
   return topics?.join(', ') ?? 'all';
-}
-
-function day(instant: Date): string {
-  return instant.toISOString().slice(0, 16).replace('T', ' ');
 }

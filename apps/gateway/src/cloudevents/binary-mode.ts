@@ -1,10 +1,9 @@
 /** The binary mode of CloudEvents over HTTP: attributes in headers, data as the body. It is rewritten as JSON. */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
+import { bodyMember } from '../publish/body-member.js';
 
 const PREFIX = 'ce-';
-const JSON_TYPE = /^[^;]*[/+]json\s*(;|$)/i;
-const TEXT_TYPE = /^\s*(text\/|application\/(xml|[^;]*\+xml|x-www-form-urlencoded))/i;
 
 /** Whether a request is in the binary mode. */
 export function isBinaryMode(headers: IncomingHttpHeaders): boolean {
@@ -27,29 +26,8 @@ export function structuredText(headers: IncomingHttpHeaders, body: Buffer): stri
     );
   const type = headers['content-type'];
   if (type !== undefined) attributes.push(`"datacontenttype":${JSON.stringify(type)}`);
-  if (body.length > 0) attributes.push(dataMember(type, body));
+  if (body.length > 0) attributes.push(bodyMember('data', type, body).text);
   return `{${attributes.join(',')}}`;
-}
-
-function dataMember(type: string | undefined, body: Buffer): string {
-  const isText = isUtf8(body);
-  if (isText && (type === undefined || JSON_TYPE.test(type))) {
-    const text = body.toString('utf8');
-    // What is not JSON in spite of its type must not change the object around it.
-    if (isJson(text)) return `"data":${text.trim()}`;
-  } else if (isText && TEXT_TYPE.test(type ?? '') && !body.includes(0)) {
-    return `"data":${JSON.stringify(body.toString('utf8'))}`;
-  }
-  return `"data_base64":${JSON.stringify(body.toString('base64'))}`;
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The value of a header: perhaps quoted, and with percent-encoded UTF-8 (HTTP Protocol Binding, 3.1.3.2). */

@@ -3,7 +3,7 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { accessOf, type RouteAccess } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
-import { JsonBody, jsonBodyOf } from '../publish/json-body.js';
+import { JsonBody, jsonBodyOf, ROOM_OF_ANOTHER } from '../publish/json-body.js';
 import { prefersLenient } from '../publish/publish-request.js';
 import { Publishing } from '../publish/publishing.js';
 import type { RouteBodies } from '../publish/request-bodies.js';
@@ -16,8 +16,6 @@ const ACCESS = { scope: 'publish', queryToken: true } satisfies RouteAccess;
 const EMPTY_BATCH = /^\s*\[\s*\]\s*$/;
 const EMPTY_BATCH_LENGTH_MAX = 64;
 const NOTHING = { accepted: 0, duplicates: 0, rejected: [], results: [] };
-/** The JSON text of a CloudEvent in the binary mode. Its own body holds the room. */
-const NO_ROOM_NEEDED = { isLarge: false, growTo: () => true, shrinkTo: () => undefined };
 
 /**
  * `POST /cloudevents`, and the handshake of webhooks at the same address.
@@ -67,7 +65,7 @@ function cloudEventsIn(request: FastifyRequest, body: unknown): JsonBody | undef
   }
   if (!isBinaryMode(request.headers)) throw noMode();
   const data = body === undefined || body === null ? Buffer.alloc(0) : jsonBodyOf(body).content;
-  return new JsonBody(Buffer.from(structuredText(request.headers, data)), NO_ROOM_NEEDED);
+  return new JsonBody(Buffer.from(structuredText(request.headers, data)), ROOM_OF_ANOTHER);
 }
 
 function noMode(): ProblemError {

@@ -10,6 +10,7 @@ function attempts(): {
   const clock = { now: 0 };
   const failed = new FailedAttempts(
     ({ client, failures }, message) => lines.push(`${client} ${failures} ${message}`),
+    'key',
     () => clock.now,
   );
   const fail = (client: string, times: number): (number | undefined)[] =>

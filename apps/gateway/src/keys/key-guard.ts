@@ -10,7 +10,7 @@ import type { ApiKeyScope } from '#contracts';
 import { clientOf } from '../client-address.js';
 import { problem, ProblemError, unavailableError } from '../problems/problem-error.js';
 import { OPEN_ACCESS, type Access, type RouteAccess } from './access.js';
-import type { FailedAttempts, Failure } from './failed-attempts.js';
+import { tooManyFailures, type FailedAttempts } from './failed-attempts.js';
 import type { KeyRing } from './key-ring.js';
 import { tokenOf } from './token.js';
 
@@ -60,12 +60,9 @@ function admit(request: FastifyRequest, ring: KeyRing, failed: FailedAttempts): 
 }
 
 /** Throws a 429 when the client has failed too often. */
-function boundFailures(request: FastifyRequest, reason: Failure['reason'], failed: FailedAttempts): void {
+function boundFailures(request: FastifyRequest, reason: string, failed: FailedAttempts): void {
   const seconds = failed.note({ client: clientOf(request.ip), requestId: request.id, reason });
-  if (seconds === undefined) return;
-  const detail =
-    'Too many requests without a valid key came from this address. A valid key is still accepted.';
-  throw new ProblemError(problem('too-many-requests', 429, detail), { 'retry-after': String(seconds) });
+  if (seconds !== undefined) throw tooManyFailures('key', seconds);
 }
 
 /** `undefined` means that any key suffices. */

@@ -1,7 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import { apiKeyIdOf, type ApiKeyEntry } from '#contracts';
-import { pause } from '#waiting';
 import type { Access } from './access.js';
+import { RepeatedReading } from './repeated-reading.js';
 
 /** The database answers, but contains no key. */
 export class NoKeyError extends Error {
@@ -31,9 +31,6 @@ interface RingKey {
   readonly hash: Buffer;
 }
 
-/** The pause between two readings. With the timeout of a reading it makes the three seconds. */
-const READ_EVERY_MS = 1_000;
-
 /**
  * Holds the keys of the database in memory, so that a request costs no query.
  *
@@ -46,10 +43,20 @@ const READ_EVERY_MS = 1_000;
  */
 export class KeyRing {
   private keys: ReadonlyMap<string, RingKey> | undefined;
-  private readonly ended = new AbortController();
-  private isOut = false;
+  private readonly reading: RepeatedReading<readonly ApiKeyEntry[]>;
 
-  constructor(private readonly options: KeyRingOptions) {}
+  constructor({ read, onOutage, onNoKey }: KeyRingOptions) {
+    this.reading = new RepeatedReading({
+      read,
+      take: (entries) => {
+        this.take(entries);
+      },
+      onOutage,
+      onRefused: (error) => {
+        onNoKey(error as NoKeyError);
+      },
+    });
+  }
 
   /** Whether the keys have been read. */
   get isKnown(): boolean {
@@ -63,8 +70,7 @@ export class KeyRing {
    * @throws NoKeyError when the answer contains no key
    */
   async open(): Promise<void> {
-    await this.readKeys();
-    void this.keepReading();
+    await this.reading.open();
   }
 
   /** The rights of a token's holder; `undefined` when the token belongs to no active key. */
@@ -77,30 +83,10 @@ export class KeyRing {
 
   /** Stops reading. */
   close(): void {
-    this.ended.abort();
+    this.reading.close();
   }
 
-  private async keepReading(): Promise<void> {
-    const { signal } = this.ended;
-    for (;;) {
-      await pause(READ_EVERY_MS, signal);
-      if (signal.aborted) return;
-      await this.readKeys().catch((error: unknown) => {
-        this.options.onNoKey(error as NoKeyError);
-      });
-    }
-  }
-
-  private async readKeys(): Promise<void> {
-    let entries: readonly ApiKeyEntry[];
-    try {
-      entries = await this.options.read();
-    } catch (error) {
-      if (!this.isOut) this.options.onOutage(error);
-      this.isOut = true;
-      return;
-    }
-    this.isOut = false;
+  private take(entries: readonly ApiKeyEntry[]): void {
     // If the last key is revoked later, the gateway keeps running. It then refuses all clients, as requested.
     if (entries.length === 0 && this.keys === undefined) throw new NoKeyError();
     this.keys = new Map(entries.map((entry) => [entry.key_id, ringKey(entry)]));

@@ -9,6 +9,7 @@ const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]
     /^\/_(?:(?:index_|component_)?template|ilm\/policy|ingest\/pipeline|data_stream|alias)\/[^/]+$/,
     ['GET', 'HEAD', 'PUT'],
   ],
+  [/^\/webhooks\/[^/]+$/, ['POST']],
   [/^\/events$/, ['GET', 'HEAD']],
   [/^\/events\/[^/]+(\/.+)?$/s, ['GET', 'HEAD']],
   [/^\/dead-letters$/, ['GET', 'HEAD']],

@@ -36,6 +36,7 @@ const TITLES = {
   'too-slow': 'The body arrives too slowly',
   'wrong-host': 'This gateway does not serve the host',
   'no-key': 'An API key is needed',
+  'no-signature': 'A valid signature is needed',
   'missing-scope': 'The API key does not have the scope for this',
   'missing-topic': 'The API key does not cover the topic',
   'too-many-requests': 'Too many requests',

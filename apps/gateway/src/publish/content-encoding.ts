@@ -63,3 +63,9 @@ export function decoderOf(header: string | undefined): DecoderFactory | undefine
     'accept-encoding': ACCEPTED_ENCODINGS,
   });
 }
+
+/** The refusal of an encoded body where the bytes are needed as they were signed. */
+export function encoded(): ProblemError {
+  const detail = 'Send the body without Content-Encoding: its signature is over the bytes that are sent.';
+  return new ProblemError(problem('unsupported-type', 415, detail), { 'accept-encoding': 'identity' });
+}

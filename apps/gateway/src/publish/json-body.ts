@@ -64,6 +64,13 @@ export class JsonBody {
   }
 }
 
+/** The share of a text that was derived from a body. That body holds the room. */
+export const ROOM_OF_ANOTHER: Pick<RoomShare, 'isLarge' | 'growTo' | 'shrinkTo'> = {
+  isLarge: false,
+  growTo: () => true,
+  shrinkTo: () => undefined,
+};
+
 /** The body of a request. Throws a 415 when it has none, a 503 when there was no room for it. */
 export function jsonBodyOf(body: unknown): JsonBody {
   if (body instanceof JsonBody) return body;

@@ -86,7 +86,13 @@ export function memberAt(text: string, field: string): string | undefined {
   return value;
 }
 
-/** The value of a member that is a string, or the characters of one that is a number. @param field see `memberAt` */
+/**
+ * The value of a string, or the characters of a number, in a JSON object.
+ *
+ * @param text of the object
+ * @param field the name of a member, or a JSON Pointer to one
+ * @returns `undefined` when it is missing, or is anything else
+ */
 export function scalarAt(text: string, field: string): string | undefined {
   const raw = memberAt(text, field);
   return raw === undefined ? undefined : scalarOf(raw);

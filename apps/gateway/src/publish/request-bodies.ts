@@ -16,7 +16,7 @@ import { Arrival, type Done } from './body-arrival.js';
 import { BodyPace } from './body-pace.js';
 import { BodyRoom } from './body-room.js';
 import { tooLarge } from './body-source.js';
-import { decoderOf, type DecoderFactory } from './content-encoding.js';
+import { decoderOf, encoded, type DecoderFactory } from './content-encoding.js';
 import { busy, JsonBody } from './json-body.js';
 import { LineBody } from './line-body.js';
 
@@ -32,6 +32,11 @@ export interface RouteBodies {
   readonly anyBody?: boolean;
   /** Whether it takes every body as lines, whatever its type is. */
   readonly lines?: boolean;
+  /**
+   * Whether a body is one event, and is needed as it was sent. Then it is bounded like a line, and an encoded one is
+   * refused with 415.
+   */
+  readonly isOneEvent?: boolean;
 }
 
 /** Receives the bodies of one server. */
@@ -92,19 +97,25 @@ export class RequestBodies {
 
   private receive(request: FastifyRequest, payload: NodeJS.ReadableStream, done: Done): void {
     const announced = Number(request.headers['content-length'] ?? 0);
-    if (announced > this.bytesMax) {
+    const { isOneEvent = false } = request.routeOptions.config as RouteBodies;
+    const bytesMax = isOneEvent ? Math.min(this.bytesMax, this.lineBytesMax) : this.bytesMax;
+    if (announced > bytesMax) {
       done(tooLarge());
       return;
     }
     const decode = decoderOr(request, done);
     if (decode === 'done') return;
+    if (isOneEvent && decode !== undefined) {
+      done(encoded());
+      return;
+    }
     const owner = this.ownerOf(request);
     const hasRoom = this.room.hasRoomFor(announced, owner);
     if (!sendContinue(request.raw, hasRoom)) {
       done(null, busy());
       return;
     }
-    new Arrival(payload, decode, this.room.share(owner), this.pace, this.bytesMax, done).begin(hasRoom);
+    new Arrival(payload, decode, this.room.share(owner), this.pace, bytesMax, done).begin(hasRoom);
   }
 
   /** A body of lines is read by its route, so it is passed on before its first byte. */

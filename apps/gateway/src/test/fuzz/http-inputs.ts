@@ -9,6 +9,7 @@ import { expecting, heavy, otherHosts, type DoorKind } from './door-inputs.js';
 import { anyJson, changedEvent, eventNotUtf8, hardText, validEvent } from './event-texts.js';
 import { kitInputs, type KitKind } from './kit-inputs.js';
 import { request, smuggled, type Headers } from './request-bytes.js';
+import { webhookInputs, type WebhookKind } from './webhook-inputs.js';
 import { bytes, word } from './words.js';
 
 /** The kinds of input over HTTP. */
@@ -20,6 +21,7 @@ export type HttpKind =
   | 'publish: random bytes'
   | KitKind
   | BulkKind
+  | WebhookKind
   | 'publish: headers'
   | DoorKind
   | 'events: query'
@@ -49,6 +51,8 @@ export interface HttpInput {
 export interface FuzzTokens {
   /** It may publish to `logs.>` and read it. */
   readonly bound: string;
+  /** What keys the secrets of webhooks: see `webhookSecrets`. */
+  readonly webhookKey: Buffer;
 }
 
 const JSON_TYPE: readonly [string, string] = ['Content-Type', 'application/json'];
@@ -59,16 +63,17 @@ export function httpInputs(tokens: FuzzTokens): fc.Arbitrary<HttpInput> {
       weight: 180,
       arbitrary: publish('publish: valid', batch(validEvent.map((event) => JSON.stringify(event))), [202]),
     },
-    { weight: 110, arbitrary: publish('publish: one thing wrong', batch(changedEvent)) },
+    { weight: 90, arbitrary: publish('publish: one thing wrong', batch(changedEvent)) },
     { weight: 80, arbitrary: publish('publish: any JSON', anyJson) },
     { weight: 30, arbitrary: publish('publish: deep and large', fc.oneof(hardText, batch(hardText))) },
-    { weight: 80, arbitrary: randomBody },
+    { weight: 60, arbitrary: randomBody },
     { weight: 100, arbitrary: kitInputs },
     { weight: 40, arbitrary: bulkInputs },
+    { weight: 60, arbitrary: webhookInputs(tokens.webhookKey) },
     { weight: 4, arbitrary: heavy },
     { weight: 20, arbitrary: expecting },
     { weight: 20, arbitrary: otherHosts },
-    { weight: 60, arbitrary: strangeHeaders },
+    { weight: 40, arbitrary: strangeHeaders },
     { weight: 96, arbitrary: query },
     { weight: 60, arbitrary: anyPath },
     { weight: 50, arbitrary: wrongKey(tokens) },
@@ -217,6 +222,7 @@ const PLACES = [
   '/health/',
   '/publish',
   '/cloudevents',
+  '/webhooks/',
   '/',
   '',
   '//',

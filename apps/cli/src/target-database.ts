@@ -1,0 +1,39 @@
+/** The database of the system that a command talks to. */
+import { createPool, isMissingTable, type Queryable } from '#postgres';
+import { CommandError, errorLine } from './command-error.js';
+import { findTarget, withoutPassword, type TargetOptions } from './target.js';
+
+const ANSWER_MS_MAX = 10_000;
+
+/**
+ * Works with the database, over one connection.
+ *
+ * @param name of the connection
+ * @param what the table has, for the error when it does not exist yet
+ * @throws CommandError (2) when the database cannot be reached, or does not do what is asked
+ */
+export async function withDatabase<T>(
+  options: TargetOptions,
+  { name, what }: { readonly name: string; readonly what: string },
+  work: (database: Queryable) => Promise<T>,
+): Promise<T> {
+  const url = findTarget(options).SEKALI_POSTGRES_URL;
+  const pool = createPool({ url, name, connectionsMax: 1, transactionMsMax: ANSWER_MS_MAX });
+  try {
+    return await work(pool);
+  } catch (error) {
+    const where = `the database at ${withoutPassword(url)}`;
+    const message = isMissingTable(error)
+      ? `${where} has no table of ${what} yet: run setup ("sekali up" does it)`
+      : `${where} does not answer as it should: ${errorLine(error)}`;
+    throw new CommandError(message, 2, { cause: error });
+  } finally {
+    // This is not awaited, because a hanging connection would delay the report that it hangs.
+    void pool.end().catch(() => undefined);
+  }
+}
+
+/** An instant as a table shows it, for example `2026-11-22 10:00`. */
+export function minuteOf(instant: Date): string {
+  return instant.toISOString().slice(0, 16).replace('T', ' ');
+}
