@@ -24,13 +24,29 @@ const SOURCE = 'http';
  */
 export function recordDefaults(
   headers: IncomingHttpHeaders,
-  { defaults, keyName }: Pick<Access, 'defaults' | 'keyName'>,
+  access: Pick<Access, 'defaults' | 'keyName'>,
 ): RecordDefaults | undefined {
-  const topic = named(headers, 'sekali-topic', topicError) ?? defaults?.topic;
-  const source = named(headers, 'sekali-source', sourceError) ?? defaults?.source ?? keyName ?? SOURCE;
+  const { defaults } = access;
+  const { topic, source } = recordNames(headers, access, SOURCE);
   const idField = named(headers, 'sekali-id-field', recordFieldError) ?? defaults?.id_field;
   const timeField = named(headers, 'sekali-time-field', recordFieldError) ?? defaults?.time_field;
   return topic === undefined ? undefined : { topic, source, idField, timeField };
+}
+
+/**
+ * The topic and the source of a request, for records of any protocol.
+ *
+ * @param otherwise the source where neither the request nor the key names one
+ * @throws ProblemError 400 when a header is wrong
+ */
+export function recordNames(
+  headers: IncomingHttpHeaders,
+  { defaults, keyName }: Pick<Access, 'defaults' | 'keyName'>,
+  otherwise: string,
+): { readonly topic: string | undefined; readonly source: string } {
+  const topic = named(headers, 'sekali-topic', topicError) ?? defaults?.topic;
+  const source = named(headers, 'sekali-source', sourceError) ?? defaults?.source ?? keyName ?? otherwise;
+  return { topic, source };
 }
 
 function named(
