@@ -8,6 +8,8 @@ import { EventReader } from './events/event-reader.js';
 import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
 import { ReadinessCheck } from './health/readiness.js';
+import { JournalController } from './journal/journal.controller.js';
+import { LokiController } from './loki/loki.controller.js';
 import { LinePublishing } from './publish/line-publishing.js';
 import { PublishController } from './publish/publish.controller.js';
 import { Publishing } from './publish/publishing.js';
@@ -39,6 +41,8 @@ export class GatewayModule {
       controllers: [
         PublishController,
         CloudEventsController,
+        JournalController,
+        LokiController,
         EventsController,
         DeadLettersController,
         StatsController,

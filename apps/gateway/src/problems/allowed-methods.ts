@@ -3,6 +3,8 @@
 const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]])[] = [
   [/^\/publish$/, ['POST']],
   [/^\/cloudevents$/, ['POST', 'OPTIONS']],
+  [/^\/upload$/, ['POST']],
+  [/^\/loki\/api\/v1\/push$/, ['POST']],
   [/^\/events$/, ['GET', 'HEAD']],
   [/^\/events\/[^/]+(\/.+)?$/s, ['GET', 'HEAD']],
   [/^\/dead-letters$/, ['GET', 'HEAD']],
