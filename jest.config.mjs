@@ -6,6 +6,9 @@
 /** The slow proofs, which `npm run test:slow` runs. */
 export const SLOW = '\\.slow\\.(?:int|e2e)\\.spec\\.ts$';
 
+/** The tests with log shippers of Debian, which `npm run test:shippers` runs. */
+const SHIPPER = '\\.shipper\\.e2e\\.spec\\.ts$';
+
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/apps', '<rootDir>/deploy', '<rootDir>/libs'],
@@ -16,6 +19,7 @@ export default {
     '/node_modules/',
     '<rootDir>/deploy/compose\\.e2e\\.spec\\.ts$',
     '<rootDir>/deploy/monitoring/prometheus\\.e2e\\.spec\\.ts$',
+    SHIPPER,
     SLOW,
   ],
   extensionsToTreatAsEsm: ['.ts'],

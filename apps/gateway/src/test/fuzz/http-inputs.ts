@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { expecting, heavy, otherHosts, type DoorKind } from './door-inputs.js';
 import { anyJson, changedEvent, eventNotUtf8, hardText, validEvent } from './event-texts.js';
 import { kitInputs, type KitKind } from './kit-inputs.js';
+import { logInputs, type LogKind } from './log-inputs.js';
 import { request, smuggled, type Headers } from './request-bytes.js';
 import { bytes, word } from './words.js';
 
@@ -18,6 +19,7 @@ export type HttpKind =
   | 'publish: deep and large'
   | 'publish: random bytes'
   | KitKind
+  | LogKind
   | 'publish: headers'
   | DoorKind
   | 'events: query'
@@ -61,7 +63,8 @@ export function httpInputs(tokens: FuzzTokens): fc.Arbitrary<HttpInput> {
     { weight: 80, arbitrary: publish('publish: any JSON', anyJson) },
     { weight: 30, arbitrary: publish('publish: deep and large', fc.oneof(hardText, batch(hardText))) },
     { weight: 80, arbitrary: randomBody },
-    { weight: 100, arbitrary: kitInputs },
+    { weight: 70, arbitrary: kitInputs },
+    { weight: 30, arbitrary: logInputs },
     { weight: 4, arbitrary: heavy },
     { weight: 20, arbitrary: expecting },
     { weight: 20, arbitrary: otherHosts },
