@@ -121,17 +121,16 @@ describe('systemd-journal-upload', () => {
     const faults: HttpFault[] = [{ status: 503, body: 'no' }, { status: 429 }, 'reset', 'lose', 'pass'];
     const proxy = await FaultProxy.start(gateway.url, { faults });
     const codes: number[] = [];
+    const failures: string[] = [];
     while (codes.at(-1) !== 0 && codes.length < STARTS_MAX) {
       const [code, output] = await upload(proxy.url);
       codes.push(code);
-      expect([code === 0 ? '' : output, codes.length]).toEqual([
-        code === 0 ? '' : expect.stringContaining('Upload to http'),
-        codes.length,
-      ]);
+      if (code !== 0) failures.push(output);
     }
+    expect(failures.filter((output) => !output.includes('Upload to http'))).toEqual([]);
     expect(codes).toEqual([1, 1, 1, 1, 0]);
     // Each further start sends the last entry again.
-    for (let start = 0; start < 3; start++) expect(await upload(proxy.url)).toMatchObject([0]);
+    for (let start = 0; start < 3; start++) expect((await upload(proxy.url))[0]).toBe(0);
     expect(proxy.seen.slice(3).map(({ status }) => status)).toEqual([202, 202, 202, 202, 202]);
     const manager = await jetstreamManager(system.connection, { checkAPI: false });
     await untilSettled(manager, system.streamName, system.consumerName);
