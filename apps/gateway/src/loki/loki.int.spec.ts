@@ -110,6 +110,20 @@ describe('a push to Loki', () => {
     expect(problemOf(wrong).detail).toContain('X-Scope-OrgID');
   });
 
+  it('that breaks off is 400, and the streams before are taken', async () => {
+    const { last: before } = await published(Number.MAX_SAFE_INTEGER);
+    const text = jsonPush('cut', values(2, 'kept')).replace(/]}$/, ',{"stream":{},"values":[["1","lost"');
+    const answer = await push(text, JSON_TYPE);
+    expect([answer.status, problemOf(answer).detail]).toEqual([
+      400,
+      expect.stringMatching(
+        /^The push cannot be read: .+ at byte \d+\. Entries before it may have been published\.$/,
+      ),
+    ]);
+    const { bodies } = await published(before);
+    expect(bodies).toMatchObject([{ payload: { line: 'kept 0' } }, { payload: { line: 'kept 1' } }]);
+  });
+
   it('that cannot be read is refused', async () => {
     const bomb = Buffer.concat([Buffer.from([0x81, 0x84, 0x3e]), Buffer.alloc(100)]);
     const refused: [number, string | Buffer, Record<string, string>][] = [

@@ -37,6 +37,6 @@ export function labelsFlaw(labels: LokiPairs): string | undefined {
 
 /** The refusal of a push that cannot be read. @param what is wrong with it */
 export function malformedPush(what: string): ProblemError {
-  const detail = `The push cannot be read: ${what}. What stands before it was published.`;
+  const detail = `The push cannot be read: ${what}. Entries before it may have been published.`;
   return new ProblemError(problem('malformed-request', 400, detail));
 }

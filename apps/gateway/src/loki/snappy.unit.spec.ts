@@ -62,6 +62,7 @@ describe('Snappy', () => {
     ['a length beyond 32 bits', [0xff, 0xff, 0xff, 0xff, 0x7f]],
     ['fewer bytes than its length', [5, 0x00, 0x61]],
     ['more bytes than its length', [1, 0x04, 0x61, 0x62]],
+    ['copies of more bytes than its length', [1, 0x00, 0x61, 0x1d, 1]],
     ['a literal that is cut', [2, 0x04, 0x61]],
     ['a copy of nothing', [4, 0x01, 1]],
     ['a copy with offset 0', [5, 0x00, 0x61, 0x01, 0]],

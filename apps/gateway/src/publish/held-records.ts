@@ -8,6 +8,7 @@ export interface HeldRecord<Record> extends Piece {
 /** The records of a body that has arrived as a whole. They are read one by one, so only the body itself is held. */
 export class HeldRecords<Record> implements PieceSource<HeldRecord<Record>> {
   private taken = 0;
+  private failure: Error | undefined;
 
   /**
    * @param records reads the next record, and throws where it cannot
@@ -24,15 +25,26 @@ export class HeldRecords<Record> implements PieceSource<HeldRecord<Record>> {
 
   next(countMax: number): Promise<readonly HeldRecord<Record>[] | undefined> {
     const pieces: HeldRecord<Record>[] = [];
-    for (let step; pieces.length < countMax;) {
-      step = this.records.next();
-      if (step.done === true) break;
-      pieces.push({ index: this.taken++, size: this.sizeOf(step.value), record: step.value });
+    while (this.failure === undefined && pieces.length < countMax) {
+      const record = this.read();
+      if (record === undefined) break;
+      pieces.push({ index: this.taken++, size: this.sizeOf(record), record });
     }
-    return Promise.resolve(pieces.length === 0 ? undefined : pieces);
+    if (pieces.length > 0) return Promise.resolve(pieces);
+    return this.failure === undefined ? Promise.resolve(undefined) : Promise.reject(this.failure);
   }
 
   skipRest(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** The next record, or `undefined` at the end. What is wrong is thrown behind the records before it. */
+  private read(): Record | undefined {
+    try {
+      return this.records.next().value;
+    } catch (error) {
+      this.failure = error as Error;
+      return undefined;
+    }
   }
 }
