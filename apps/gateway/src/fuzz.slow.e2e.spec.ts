@@ -135,7 +135,8 @@ function wrongWith(answer: WireAnswer, { bytes, right }: HttpInput): string | un
 }
 
 function takeResults({ account }: Run, input: HttpInput, answer: WireAnswer): void {
-  if (input.body === undefined || (answer.status !== 202 && answer.status !== 503)) return;
+  if (input.body === undefined || input.unread === true || (answer.status !== 202 && answer.status !== 503))
+    return;
   const { results } = JSON.parse(answer.body) as Partial<PublishResponse>;
   const covered = (topic: string): boolean => input.door === 'open' || coversTopic(BOUND_TOPICS, topic);
   account.results(input.body, results ?? [], covered);

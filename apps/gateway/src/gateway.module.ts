@@ -11,6 +11,8 @@ import { EventReader } from './events/event-reader.js';
 import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
 import { ReadinessCheck } from './health/readiness.js';
+import { JournalController } from './journal/journal.controller.js';
+import { LokiController } from './loki/loki.controller.js';
 import { LinePublishing } from './publish/line-publishing.js';
 import { PublishController } from './publish/publish.controller.js';
 import { Publishing } from './publish/publishing.js';
@@ -49,6 +51,8 @@ export class GatewayModule {
         BulkController,
         ClusterController,
         WebhooksController,
+        JournalController,
+        LokiController,
         EventsController,
         DeadLettersController,
         StatsController,

@@ -10,6 +10,8 @@ const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]
     ['GET', 'HEAD', 'PUT'],
   ],
   [/^\/webhooks\/[^/]+$/, ['POST']],
+  [/^\/upload$/, ['POST']],
+  [/^\/loki\/api\/v1\/push$/, ['POST']],
   [/^\/events$/, ['GET', 'HEAD']],
   [/^\/events\/[^/]+(\/.+)?$/s, ['GET', 'HEAD']],
   [/^\/dead-letters$/, ['GET', 'HEAD']],

@@ -30,6 +30,7 @@ const TITLES = {
   'invalid-cursor': 'The cursor is not valid',
   'invalid-body': 'The body does not have a form that can be published',
   'invalid-events': 'Events are invalid; nothing was published',
+  'invalid-records': 'Some records are invalid; the others were published',
   'unsupported-type': 'The body has another type than JSON',
   'too-large': 'The request is too large',
   'tiny-chunks': 'The body arrives in tiny chunks',

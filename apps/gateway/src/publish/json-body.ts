@@ -1,5 +1,5 @@
 import { problem, ProblemError } from '../problems/problem-error.js';
-import type { RoomShare } from './body-room.js';
+import { SMALL_BYTES_MAX, type RoomShare } from './body-room.js';
 
 /** A request with up to this many events has a short answer, whatever its content. */
 const SHORT_ANSWER_EVENTS_MAX = 100;
@@ -11,7 +11,7 @@ const NAME_BYTES_PER_EVENT = 2_048;
 export class JsonBody {
   /** Bytes stay outside the heap. As text, waiting bodies would be in the heap, whose bound is tighter. */
   private bytes: Buffer | undefined;
-  private readonly length: number;
+  private length: number;
   private answerBytes = 0;
 
   constructor(
@@ -31,6 +31,18 @@ export class JsonBody {
   get content(): Buffer {
     if (this.bytes === undefined) throw new Error('The body was released.');
     return this.bytes;
+  }
+
+  /**
+   * Replaces the bytes by what they unpack to. Throws a 503 when there is no room for both.
+   *
+   * @param length of the unpacked bytes
+   */
+  unpack(length: number, unpacked: (bytes: Buffer) => Buffer): void {
+    if (!this.share.growTo(this.length + length)) throw busy();
+    this.bytes = unpacked(this.content);
+    this.length = length;
+    this.share.shrinkTo(length > SMALL_BYTES_MAX ? length : 0);
   }
 
   /** Decodes the text. Throws a 400 when it is not UTF-8, and when it was released. */

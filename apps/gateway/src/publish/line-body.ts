@@ -1,7 +1,7 @@
 /**
- * A body of lines that is read while it arrives, however long it is.
+ * A body of pieces, such as lines, that is read while it arrives, however long it is.
  *
- *   source ─▶ splitter ─next()─▶ some lines ─▶ the reader, which publishes them
+ *   source ─▶ splitter ─next()─▶ some pieces ─▶ the reader, which publishes them
  *      ▲          │
  *      └──pause───┘ while 256 KiB wait for the reader
  *
@@ -21,9 +21,9 @@ import { BodySource, tooLarge, type BodyListener } from './body-source.js';
 import type { DecoderFactory } from './content-encoding.js';
 import { LineSplitter, type Line } from './line-splitter.js';
 
-/** Bytes of complete lines that wait for the reader, before no more are taken from the connection. */
+/** Bytes of complete pieces that wait for the reader, before no more are taken from the connection. */
 const WAITING_BYTES_MAX = 262_144;
-/** A line in parts, lines that wait, lines that are being published, results and hashes of records. */
+/** A piece in parts, pieces that wait or are being published, results and hashes of records. */
 const ROOM_BYTES = 2_097_152;
 const ANSWER_BYTES_INCLUDED = ROOM_BYTES / 2;
 const ROOM_MS_MAX = 10_000;
@@ -33,18 +33,34 @@ const UNPACKED_PER_BYTE_MAX = 200;
 /** How long the rest of a body that was refused is read. Its client is still sending, and would miss the answer. */
 const REST_MS_MAX = 3_000;
 
-/** What a body of lines shares with the other bodies of the server. */
-export interface LineBodyBounds {
+/** What such a body shares with the other bodies of the server. */
+export interface ArrivingBodyBounds {
   readonly room: BodyRoom;
   readonly owner: string;
   readonly pace: BodyPace;
+  /** Bytes of one piece, at most. */
   readonly lineBytesMax: number;
 }
 
-/** The lines of one request. */
-export class LineBody implements BodyListener {
+/** Splits bytes into pieces. */
+export interface Splitter<Piece> {
+  /** Bytes of complete pieces that were not taken yet. */
+  readonly heldBytes: number;
+  /** Whether there are complete pieces, or an error that `take` throws. */
+  readonly hasLines: boolean;
+  /** Pieces that were taken, blank ones included. */
+  readonly lines: number;
+  /** Adds the next bytes. */
+  add(chunk: Buffer): void;
+  /** Called behind the last bytes. */
+  end(): void;
+  /** Takes the next pieces, at most as many; perhaps none. */
+  take(linesMax: number): readonly Piece[];
+}
+
+/** The pieces of one request. */
+export class ArrivingBody<Piece> implements BodyListener {
   private readonly source: BodySource;
-  private readonly splitter: LineSplitter;
   private readonly share: RoomShare;
   private received = 0;
   private hasBegun = false;
@@ -59,10 +75,10 @@ export class LineBody implements BodyListener {
     payload: NodeJS.ReadableStream,
     private readonly socket: Socket,
     private readonly decode: DecoderFactory | undefined,
-    private readonly bounds: LineBodyBounds,
+    private readonly bounds: ArrivingBodyBounds,
+    private readonly splitter: Splitter<Piece>,
   ) {
     this.source = new BodySource(payload, Number.POSITIVE_INFINITY, decode, this);
-    this.splitter = new LineSplitter(bounds.lineBytesMax);
     this.share = bounds.room.share(bounds.owner);
   }
 
@@ -71,25 +87,25 @@ export class LineBody implements BodyListener {
     return this.share.isLarge;
   }
 
-  /** Lines so far, blank ones included. */
+  /** Pieces so far, blank ones included. */
   get lines(): number {
     return this.splitter.lines;
   }
 
   /**
-   * The next lines, as soon as there are any.
+   * The next pieces, as soon as there are any.
    *
    * @returns at most `linesMax`, perhaps none; `undefined` at the end of the body
    * @throws ProblemError 503 when there is no room for it, and whatever ended the body early
    */
-  async next(linesMax: number): Promise<readonly Line[] | undefined> {
+  async next(linesMax: number): Promise<readonly Piece[] | undefined> {
     for (;;) {
       if (this.failure !== undefined) throw this.failure;
       if (this.needsRoom()) await this.makeRoom();
       if (!this.hasBegun) this.begin();
       const lines = this.splitter.take(linesMax);
       if (this.splitter.heldBytes < WAITING_BYTES_MAX) this.source.resume();
-      // Without lines, the reader judges whether it goes on.
+      // Without pieces, the reader judges whether it goes on.
       if (lines.length > 0 || this.splitter.hasLines) return lines;
       if (this.isComplete) return undefined;
       await this.untilChanged();
@@ -188,6 +204,18 @@ export class LineBody implements BodyListener {
   private changed(): void {
     this.wake?.();
     this.wake = undefined;
+  }
+}
+
+/** The lines of one request. */
+export class LineBody extends ArrivingBody<Line> {
+  constructor(
+    payload: NodeJS.ReadableStream,
+    socket: Socket,
+    decode: DecoderFactory | undefined,
+    bounds: ArrivingBodyBounds,
+  ) {
+    super(payload, socket, decode, bounds, new LineSplitter(bounds.lineBytesMax));
   }
 }
 

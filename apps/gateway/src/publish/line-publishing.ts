@@ -9,6 +9,7 @@ import type { Line } from './line-splitter.js';
 import { publishPatiently } from './patient-publishing.js';
 import { withoutOthers } from './publish-permission.js';
 import type { PublishRecord } from './publish-record.js';
+import type { Checked } from './publish-request.js';
 import { RETRY_AFTER_SECONDS, WHY } from './publish-results.js';
 import type { EventPublisher } from './publishing.js';
 import type { RecordReader } from './record-reader.js';
@@ -31,8 +32,25 @@ interface UnderWay {
   readonly outcomes: Promise<PublishOutcome[]>;
 }
 
+/** A piece of a request, for example a line. */
+export interface Piece {
+  /** Its number, from 0. */
+  readonly index: number;
+  /** Bytes or characters that are read to check it, about. */
+  readonly size: number;
+}
+
+/** What the pieces of a request come from, see `ArrivingBody`. */
+export interface PieceSource<P extends Piece> {
+  /** Pieces so far. */
+  readonly lines: number;
+  next(linesMax: number): Promise<readonly P[] | undefined>;
+  skipRest(): Promise<void>;
+}
+
 /**
- * `POST /publish` with a body of lines: each is published as soon as it has arrived.
+ * `POST /publish` with a body of lines: each is published as soon as it has arrived. Other doors use it for bodies of
+ * records of their own.
  *
  *   body ─next()─▶ check ─▶ publish, up to two groups at a time ─▶ report
  *     ▲                        │ the brokers take no more
@@ -50,6 +68,11 @@ export class LinePublishing {
     private readonly topics: Pick<TopicBounds, 'enforce'>,
   ) {}
 
+  /** Bytes of one event, at most. */
+  get eventBytesMax(): number {
+    return this.bounds.eventBytesMax;
+  }
+
   /**
    * Publishes the lines of a request.
    *
@@ -63,6 +86,25 @@ export class LinePublishing {
     access: Pick<Access, 'topics' | 'keyId'>,
     records: RecordReader | undefined,
   ): Promise<string> {
+    const check = (line: Line): Checked => checkLine(line, this.bounds, records);
+    const report = await this.publishEach(body, access, check);
+    if (report.validLines === 0) throw nothingValid(report);
+    return report.text();
+  }
+
+  /**
+   * Publishes what a request consists of.
+   *
+   * @param access the topics of the key
+   * @param check makes an event of one piece. It never throws
+   * @returns the outcomes, once the brokers have every valid piece
+   * @throws ProblemError for everything else, with the results so far
+   */
+  async publishEach<P extends Piece>(
+    body: PieceSource<P>,
+    access: Pick<Access, 'topics' | 'keyId'>,
+    check: (piece: P) => Checked,
+  ): Promise<LineReport> {
     const report = new LineReport();
     const underWay: UnderWay[] = [];
     const linesMax = Math.min(LINES_AT_ONCE, this.bounds.eventsMax);
@@ -70,7 +112,7 @@ export class LinePublishing {
       for (;;) {
         const lines = await body.next(linesMax);
         if (lines === undefined) break;
-        const checked = await this.check(lines, access, records);
+        const checked = await this.check(lines, access, check);
         if (underWay.length === UNDER_WAY_MAX) await settle(underWay, report);
         if (report.reasons.size > 0) break;
         if (isUseless(body, report)) throw useless();
@@ -86,20 +128,19 @@ export class LinePublishing {
       await body.skipRest();
       throw notPublished(report);
     }
-    if (report.validLines === 0) throw nothingValid(report);
-    return report.text();
+    return report;
   }
 
-  private async check(
-    lines: readonly Line[],
+  private async check<P extends Piece>(
+    lines: readonly P[],
     access: Pick<Access, 'topics' | 'keyId'>,
-    records: RecordReader | undefined,
+    check: (piece: P) => Checked,
   ): Promise<CheckedLines> {
     const events = [];
     let chars = 0;
     for (const line of lines) {
-      events.push(checkLine(line, this.bounds, records));
-      chars += line.text.length;
+      events.push(check(line));
+      chars += line.size;
       if (events.length % CHECKED_AT_ONCE !== 0 && chars < CHARS_AT_ONCE) continue;
       chars = 0;
       await setImmediate();
@@ -123,7 +164,7 @@ async function settle(underWay: UnderWay[], report: LineReport): Promise<void> {
   if (first !== undefined) report.add(first.lines, await first.outcomes);
 }
 
-function isUseless(body: LineBody, report: LineReport): boolean {
+function isUseless(body: PieceSource<Piece>, report: LineReport): boolean {
   const others = body.lines - report.validLines;
   return others > USELESS_MAX && others > 2 * report.validLines;
 }

@@ -47,6 +47,16 @@ export class LineReport {
     return this.accepted + this.unavailable;
   }
 
+  /** Invalid lines so far. */
+  get invalidLines(): number {
+    return this.invalid;
+  }
+
+  /** The results of the first invalid lines. @param count how many, at most */
+  firstRejected(count: number): PublishResult[] {
+    return this.rejected.slice(0, count).map((text) => JSON.parse(text) as PublishResult);
+  }
+
   /** Adds lines. @param outcomes of the valid ones among them */
   add({ events, indexes }: CheckedLines, outcomes: readonly PublishOutcome[]): void {
     let published = 0;

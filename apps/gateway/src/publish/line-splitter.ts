@@ -7,6 +7,8 @@ export interface Line {
   /** Its number, from 0. Blank lines are counted. */
   readonly index: number;
   readonly text: string;
+  /** Characters of the text. */
+  readonly size: number;
   /** Why it must not be parsed. Its text is then empty. */
   readonly flaw?: FieldError;
 }
@@ -131,11 +133,11 @@ export class LineSplitter {
     while (start < end && isSpace(text.charCodeAt(start))) start++;
     while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
     const index = this.index++;
-    return start === end ? undefined : { index, text: text.slice(start, end) };
+    return start === end ? undefined : { index, text: text.slice(start, end), size: end - start };
   }
 
   private flawed(message: string): Line {
-    return { index: this.index++, text: '', flaw: { field: 'event', message } };
+    return { index: this.index++, text: '', size: 0, flaw: { field: 'event', message } };
   }
 }
 

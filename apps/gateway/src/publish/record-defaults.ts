@@ -26,11 +26,11 @@ export type RecordFields = Omit<RecordDefaults, 'topic'> & { readonly topic: str
  */
 export function recordFields(
   headers: IncomingHttpHeaders,
-  { defaults, keyName }: Pick<Access, 'defaults' | 'keyName'>,
+  access: Pick<Access, 'defaults' | 'keyName'>,
 ): RecordFields {
+  const { defaults } = access;
   return {
-    topic: named(headers, 'sekali-topic', topicError) ?? defaults?.topic,
-    source: named(headers, 'sekali-source', sourceError) ?? defaults?.source ?? keyName ?? SOURCE,
+    ...recordNames(headers, access, SOURCE),
     idField: named(headers, 'sekali-id-field', recordFieldError) ?? defaults?.id_field,
     timeField: named(headers, 'sekali-time-field', recordFieldError) ?? defaults?.time_field,
   };
@@ -48,6 +48,22 @@ export function recordDefaults(
 ): RecordDefaults | undefined {
   const { topic, ...others } = recordFields(headers, access);
   return topic === undefined ? undefined : { topic, ...others };
+}
+
+/**
+ * The topic and the source of a request, for records of any protocol.
+ *
+ * @param otherwise the source where neither the request nor the key names one
+ * @throws ProblemError 400 when a header is wrong
+ */
+export function recordNames(
+  headers: IncomingHttpHeaders,
+  { defaults, keyName }: Pick<Access, 'defaults' | 'keyName'>,
+  otherwise: string,
+): { readonly topic: string | undefined; readonly source: string } {
+  const topic = named(headers, 'sekali-topic', topicError) ?? defaults?.topic;
+  const source = named(headers, 'sekali-source', sourceError) ?? defaults?.source ?? keyName ?? otherwise;
+  return { topic, source };
 }
 
 function named(

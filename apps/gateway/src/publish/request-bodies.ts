@@ -10,6 +10,7 @@
  * bound. A refused body is still read to its end: a client that is still sending when the connection closes never sees
  * the answer.
  */
+import type { Socket } from 'node:net';
 import { errorCodes, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { sendContinue } from '../expectations.js';
 import { Arrival, type Done } from './body-arrival.js';
@@ -18,7 +19,7 @@ import { BodyRoom } from './body-room.js';
 import { tooLarge } from './body-source.js';
 import { decoderOf, encoded, type DecoderFactory } from './content-encoding.js';
 import { busy, JsonBody } from './json-body.js';
-import { LineBody } from './line-body.js';
+import { ArrivingBody, LineBody, type ArrivingBodyBounds } from './line-body.js';
 
 /** How long a client may take to read an answer that takes room. */
 const ANSWER_MS_MAX = 30_000;
@@ -37,6 +38,21 @@ export interface RouteBodies {
    * refused with 415.
    */
   readonly isOneEvent?: boolean;
+  /** A type of bodies that this route alone reads while they arrive. */
+  readonly arriving?: ArrivingType;
+  /** Whether the route decodes `Content-Encoding: snappy` itself. */
+  readonly snappy?: boolean;
+}
+
+/** Bodies of one media type that are read while they arrive. */
+export interface ArrivingType {
+  readonly type: string;
+  readonly Body: new (
+    payload: NodeJS.ReadableStream,
+    socket: Socket,
+    decode: DecoderFactory | undefined,
+    bounds: ArrivingBodyBounds,
+  ) => ArrivingBody<unknown>;
 }
 
 /** Receives the bodies of one server. */
@@ -59,19 +75,21 @@ export class RequestBodies {
     this.pace = new BodyPace(bytesPerSecondMin);
   }
 
-  /** Makes the server pass bodies of lines on as `LineBody`, and others as `JsonBody`. */
+  /** Makes the server pass bodies on: as `LineBody`, as the type of its route, or as `JsonBody`. */
   serve(server: FastifyInstance): void {
     server.removeAllContentTypeParsers();
     server.addContentTypeParser('application/json', (request, payload, done: Done) => {
-      if (bodiesOf(request).lines === true) this.receiveLines(request, payload, done);
+      if (bodiesOf(request).lines === true) this.receiveArriving(LineBody, request, payload, done);
       else this.receive(request, payload, done);
     });
     server.addContentTypeParser(LINE_TYPES, (request, payload, done: Done) => {
-      this.receiveLines(request, payload, done);
+      this.receiveArriving(LineBody, request, payload, done);
     });
     server.addContentTypeParser('*', (request, payload, done: Done) => {
-      const { anyBody, lines } = bodiesOf(request);
-      if (lines === true) this.receiveLines(request, payload, done);
+      const { anyBody, lines, arriving } = bodiesOf(request);
+      if (lines === true) this.receiveArriving(LineBody, request, payload, done);
+      else if (arriving?.type === mediaTypeOf(request))
+        this.receiveArriving(arriving.Body, request, payload, done);
       else if (anyBody === true || request.is404) this.receive(request, payload, done);
       else done(new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE());
     });
@@ -118,14 +136,19 @@ export class RequestBodies {
     new Arrival(payload, decode, this.room.share(owner), this.pace, bytesMax, done).begin(hasRoom);
   }
 
-  /** A body of lines is read by its route, so it is passed on before its first byte. */
-  private receiveLines(request: FastifyRequest, payload: NodeJS.ReadableStream, done: Done): void {
+  /** Such a body is read by its route, so it is passed on before its first byte. */
+  private receiveArriving(
+    Body: ArrivingType['Body'],
+    request: FastifyRequest,
+    payload: NodeJS.ReadableStream,
+    done: Done,
+  ): void {
     const decode = decoderOr(request, done);
     if (decode === 'done') return;
     sendContinue(request.raw, true);
     const { room, pace, lineBytesMax } = this;
     const bounds = { room, owner: this.ownerOf(request), pace, lineBytesMax };
-    done(null, new LineBody(payload, request.raw.socket, decode, bounds));
+    done(null, new Body(payload, request.raw.socket, decode, bounds));
   }
 }
 
@@ -136,7 +159,9 @@ function bodiesOf(request: FastifyRequest): RouteBodies {
 /** The decoder of a request, unless it is refused or has no route. */
 function decoderOr(request: FastifyRequest, done: Done): DecoderFactory | undefined | 'done' {
   try {
-    const decode = decoderOf(request.headers['content-encoding']);
+    const encoding = request.headers['content-encoding'];
+    const { snappy = false } = request.routeOptions.config as RouteBodies;
+    const decode = snappy && encoding?.toLowerCase() === 'snappy' ? undefined : decoderOf(encoding);
     if (!request.is404) return decode;
     done(null);
   } catch (error) {
@@ -145,8 +170,13 @@ function decoderOr(request: FastifyRequest, done: Done): DecoderFactory | undefi
   return 'done';
 }
 
-function isBody(body: unknown): body is JsonBody | LineBody {
-  return body instanceof JsonBody || body instanceof LineBody;
+/** The media type of a body in small letters, without parameters. It is empty when the request names none. */
+export function mediaTypeOf({ headers }: Pick<FastifyRequest, 'headers'>): string {
+  return (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+}
+
+function isBody(body: unknown): body is JsonBody | ArrivingBody<unknown> {
+  return body instanceof JsonBody || body instanceof ArrivingBody;
 }
 
 /** Ends the connection of a client that does not read its answer. */

@@ -8,6 +8,7 @@ import { bulkInputs, type BulkKind } from './bulk-inputs.js';
 import { expecting, heavy, otherHosts, type DoorKind } from './door-inputs.js';
 import { anyJson, changedEvent, eventNotUtf8, hardText, validEvent } from './event-texts.js';
 import { kitInputs, type KitKind } from './kit-inputs.js';
+import { logInputs, type LogKind } from './log-inputs.js';
 import { request, smuggled, type Headers } from './request-bytes.js';
 import { webhookInputs, type WebhookKind } from './webhook-inputs.js';
 import { bytes, word } from './words.js';
@@ -22,6 +23,7 @@ export type HttpKind =
   | KitKind
   | BulkKind
   | WebhookKind
+  | LogKind
   | 'publish: headers'
   | DoorKind
   | 'events: query'
@@ -67,9 +69,10 @@ export function httpInputs(tokens: FuzzTokens): fc.Arbitrary<HttpInput> {
     { weight: 80, arbitrary: publish('publish: any JSON', anyJson) },
     { weight: 30, arbitrary: publish('publish: deep and large', fc.oneof(hardText, batch(hardText))) },
     { weight: 60, arbitrary: randomBody },
-    { weight: 100, arbitrary: kitInputs },
+    { weight: 70, arbitrary: kitInputs },
     { weight: 40, arbitrary: bulkInputs },
     { weight: 60, arbitrary: webhookInputs(tokens.webhookKey) },
+    { weight: 30, arbitrary: logInputs },
     { weight: 4, arbitrary: heavy },
     { weight: 20, arbitrary: expecting },
     { weight: 20, arbitrary: otherHosts },
