@@ -7,7 +7,7 @@ import { JsonBody, jsonBodyOf } from '../publish/json-body.js';
 import { prefersLenient } from '../publish/publish-request.js';
 import { Publishing } from '../publish/publishing.js';
 import type { RouteBodies } from '../publish/request-bodies.js';
-import { isBinaryMode, structuredText } from './binary-mode.js';
+import { binaryText, isBinaryMode } from './binary-mode.js';
 import { cloudEventCheck } from './cloud-event.js';
 import { CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE } from './cloud-event-text.js';
 import { permission } from './handshake.js';
@@ -67,7 +67,7 @@ function cloudEventsIn(request: FastifyRequest, body: unknown): JsonBody | undef
   }
   if (!isBinaryMode(request.headers)) throw noMode();
   const data = body === undefined || body === null ? Buffer.alloc(0) : jsonBodyOf(body).content;
-  return new JsonBody(Buffer.from(structuredText(request.headers, data)), NO_ROOM_NEEDED);
+  return new JsonBody(Buffer.from(binaryText(request.headers, data)), NO_ROOM_NEEDED);
 }
 
 function noMode(): ProblemError {
