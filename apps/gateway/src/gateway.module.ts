@@ -11,6 +11,7 @@ import { ReadinessCheck } from './health/readiness.js';
 import { LinePublishing } from './publish/line-publishing.js';
 import { PublishController } from './publish/publish.controller.js';
 import { Publishing } from './publish/publishing.js';
+import { SettledAnswer } from './publish/settled-answer.js';
 import { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
 import { StatsController } from './stats/stats.controller.js';
@@ -20,6 +21,7 @@ import { StoryReader } from './story/story-reader.js';
 export interface GatewayParts {
   readonly publishing: Publishing;
   readonly lines: LinePublishing;
+  readonly settled: SettledAnswer;
   readonly events: EventReader;
   readonly stories: StoryReader;
   readonly deadLetters: DeadLetterReader;
@@ -47,6 +49,7 @@ export class GatewayModule {
       providers: [
         { provide: Publishing, useValue: parts.publishing },
         { provide: LinePublishing, useValue: parts.lines },
+        { provide: SettledAnswer, useValue: parts.settled },
         { provide: EventReader, useValue: parts.events },
         { provide: StoryReader, useValue: parts.stories },
         { provide: DeadLetterReader, useValue: parts.deadLetters },

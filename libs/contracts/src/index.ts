@@ -42,6 +42,7 @@ export { decodeEvent, validTopicOf } from './event-decoder.js';
 export type {
   EventView,
   Problem,
+  PublishedOutcome,
   PublishResponse,
   PublishResult,
   StatsView,

@@ -7,6 +7,7 @@ import { JsonBody, jsonBodyOf } from '../publish/json-body.js';
 import { prefersLenient } from '../publish/publish-request.js';
 import { Publishing } from '../publish/publishing.js';
 import type { RouteBodies } from '../publish/request-bodies.js';
+import { SettledAnswer } from '../publish/settled-answer.js';
 import { binaryText, isBinaryMode } from './binary-mode.js';
 import { cloudEventCheck } from './cloud-event.js';
 import { CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE } from './cloud-event-text.js';
@@ -27,7 +28,10 @@ const NO_ROOM_NEEDED = { isLarge: false, growTo: () => true, shrinkTo: () => und
  */
 @Controller('cloudevents')
 export class CloudEventsController {
-  constructor(@Inject(Publishing) private readonly publishing: Publishing) {}
+  constructor(
+    @Inject(Publishing) private readonly publishing: Publishing,
+    @Inject(SettledAnswer) private readonly settled: SettledAnswer,
+  ) {}
 
   @Post()
   @RouteConfig({ ...ACCESS, anyBody: true } satisfies RouteAccess & RouteBodies)
@@ -45,8 +49,9 @@ export class CloudEventsController {
       return;
     }
     const check = cloudEventCheck(access.defaults?.source);
-    const answer = await this.publishing.publish(events, prefersLenient(prefer), access, check);
-    await reply.headers(answer.headers).send(JSON.stringify(answer.body));
+    const published = await this.publishing.publish(events, prefersLenient(prefer), access, check);
+    const answer = await this.settled.complete(published, prefer, reply);
+    await reply.code(answer.status).headers(answer.headers).send(JSON.stringify(answer.body));
   }
 
   @Options()
