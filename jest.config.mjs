@@ -10,12 +10,13 @@ export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/apps', '<rootDir>/deploy', '<rootDir>/libs'],
   testMatch: ['**/*.spec.ts'],
-  // The test of Compose needs Docker, and that of the monitoring needs Prometheus: `npm run test:compose` and
-  // `npm run test:monitoring` run them.
+  // The test of Compose needs Docker, that of the monitoring needs Prometheus, and that of foreign producers needs Python
+  // and Go: `npm run test:compose`, `npm run test:monitoring` and `npm run test:producers` run them.
   testPathIgnorePatterns: [
     '/node_modules/',
     '<rootDir>/deploy/compose\\.e2e\\.spec\\.ts$',
     '<rootDir>/deploy/monitoring/prometheus\\.e2e\\.spec\\.ts$',
+    '<rootDir>/apps/gateway/src/foreign-producers\\.e2e\\.spec\\.ts$',
     SLOW,
   ],
   extensionsToTreatAsEsm: ['.ts'],

@@ -1,9 +1,13 @@
 /** CloudEvents over NATS: the same events as over HTTP, and what is wrong becomes a dead letter. */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { beforeAll, expect, it } from '@jest/globals';
 import { headers as newHeaders } from '@nats-io/nats-core';
 import { jetstream } from '@nats-io/jetstream';
 import { CloudEvent, HTTP } from 'cloudevents';
 import type { EventView, StatsView } from '#contracts';
+import { findRepositoryRoot } from '#local-cluster';
 import { createTestSystem, startApp, type TestSystem, waitFor } from '#testing';
 import { RunningGateway } from '../test/running-gateway.js';
 
@@ -111,6 +115,10 @@ it('become dead letters with a reason when they are wrong, and every message is 
   const { received, unique_processed, duplicate_dropped, dead_letters, in_flight } = stats;
   expect([dead_letters, in_flight]).toEqual([2, 0]);
   expect(received).toBe(unique_processed + duplicate_dropped + dead_letters);
+  const audit = [join(findRepositoryRoot(), 'dist/apps/cli/src/main.js'), 'audit', '--json'];
+  const options = { env: { PATH: process.env['PATH'] ?? '', ...system.environment } };
+  const { stdout } = await promisify(execFile)(process.execPath, audit, options);
+  expect(JSON.parse(stdout)).toMatchObject({ verdict: 'whole' });
 });
 
 it('are replayed as the event that they were', async () => {
