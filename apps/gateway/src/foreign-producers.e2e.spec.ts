@@ -8,7 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ProducerTrial, producersPage } from './test/producer-trial.js';
+import { ProducerTrial, producersPage, storedOnce } from './test/producer-trial.js';
 
 const RUN_MS_MAX = 300_000;
 const WAYS = ['with', 'without'] as const;
@@ -49,7 +49,7 @@ describe('nats-py', () => {
       const messageId = name === 'with' ? undefined : /, headers=headers/;
       writeFileSync(join(folder, `${name}.py`), trial.program('python', messageId));
       const run = { command: 'python/bin/python', args: [`${name}.py`], folder };
-      await trial.sendTwice(`python.${name}`, name === 'with', run);
+      expect(await trial.sendTwice(`python.${name}`, run)).toEqual(storedOnce(name === 'with'));
     },
     RUN_MS_MAX,
   );
@@ -68,7 +68,7 @@ describe('nats.go', () => {
       execute('go', ['get', `${module}@${versionOf(module)}`], own);
       execute('go', ['build', '-o', 'producer', '.'], own);
       const run = { command: './producer', args: [], folder: own };
-      await trial.sendTwice(`go.${name}`, name === 'with', run);
+      expect(await trial.sendTwice(`go.${name}`, run)).toEqual(storedOnce(name === 'with'));
     },
     RUN_MS_MAX,
   );

@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, it } from '@jest/globals';
-import { ProducerTrial } from './test/producer-trial.js';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { ProducerTrial, storedOnce } from './test/producer-trial.js';
 
 const RUN_MS_MAX = 300_000;
 let trial: ProducerTrial;
@@ -23,10 +23,10 @@ it.each([
 ] as const)(
   'has 20,000 events stored once that it sends twice %s message ids',
   async (name, messageId) => {
-    const program = trial.program('javascript', messageId).replace("'nats'", () => `'${clientUrl()}'`);
+    const program = trial.program('js', messageId).replace("'nats'", () => `'${clientUrl()}'`);
     writeFileSync(join(folder, `${name}.mjs`), program);
     const run = { command: process.execPath, args: [`${name}.mjs`], folder };
-    await trial.sendTwice(`javascript.${name}`, name === 'with', run);
+    expect(await trial.sendTwice(`js.${name}`, run)).toEqual(storedOnce(name === 'with'));
   },
   RUN_MS_MAX,
 );
