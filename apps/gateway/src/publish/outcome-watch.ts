@@ -9,7 +9,8 @@
  * notifies takes a lock of the whole server. Outcomes that workers publish would have every message's headers parsed,
  * and those of a worker that crashes after its commit would be missing. So this gateway asks Postgres. While no client
  * waits, that costs nothing at all. While some do, one query is under way at a time, it asks for a bounded number of
- * events, and it rests at least as long as the query took. So it takes less than one of the pool's connections.
+ * events, and then nothing is asked for three times as long as it took, up to half a second. So it takes less than one
+ * of the pool's connections.
  *
  * While Postgres does not answer, nothing is known, and the time of each client runs out.
  */
@@ -38,8 +39,10 @@ const BOUNDS: WatchBounds = {
 /** How long an event is left alone after it was asked for: doubled each time, up to the second value. */
 const AGAIN_MS_MIN = 10;
 const AGAIN_MS_MAX = 320;
-/** The pause after a query that took longer than a tick, as a multiple of its time. */
+/** The pause after a query that took longer than a tick: a multiple of its time, up to a bound. */
 const REST = 3;
+/** A database that hung for seconds and is back must not be left alone for longer. */
+const REST_MS_MAX = 500;
 
 /** One event of one request. */
 interface Waiting {
@@ -154,7 +157,8 @@ export class OutcomeWatch {
       const beganMs = performance.now();
       const due = this.due(beganMs);
       if (due.length > 0) await this.ask(due);
-      restMs = Math.max(this.bounds.tickMs, REST * (performance.now() - beganMs));
+      const tookMs = performance.now() - beganMs;
+      restMs = Math.max(this.bounds.tickMs, Math.min(REST * tookMs, REST_MS_MAX));
     }
     this.isAsking = false;
   }
