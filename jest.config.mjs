@@ -13,13 +13,14 @@ export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/apps', '<rootDir>/deploy', '<rootDir>/libs'],
   testMatch: ['**/*.spec.ts'],
-  // The test of Compose needs Docker, and that of the monitoring needs Prometheus: `npm run test:compose` and
-  // `npm run test:monitoring` run them.
+  // Each of these needs what Node and npm do not bring: `npm run test:compose` Docker, `test:monitoring` Prometheus,
+  // `test:shippers` log shippers, and `test:producers` Python and Go.
   testPathIgnorePatterns: [
     '/node_modules/',
     '<rootDir>/deploy/compose\\.e2e\\.spec\\.ts$',
     '<rootDir>/deploy/monitoring/prometheus\\.e2e\\.spec\\.ts$',
     SHIPPER,
+    '<rootDir>/apps/gateway/src/foreign-producers\\.e2e\\.spec\\.ts$',
     SLOW,
   ],
   extensionsToTreatAsEsm: ['.ts'],

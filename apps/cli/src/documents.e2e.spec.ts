@@ -116,6 +116,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'npm run lint': ({ words }) => passes(() => checkScript('lint', words.slice(3), {})),
   'npm run secrets': ({ words }) => passes(() => checkSecrets(afterDashes(words, 3))),
   'npm run test:compose': ({ words }) => passes(() => checkScript('test:compose', words.slice(3), {})),
+  'npm run test:producers': ({ words }) => passes(() => checkScript('test:producers', words.slice(3), {})),
   'npm run test:monitoring': ({ words }) => passes(() => checkScript('test:monitoring', words.slice(3), {})),
   'npm run test:shippers': ({ words }) => passes(() => checkScript('test:shippers', words.slice(3), {})),
   'npm run fuzz': async ({ words }) =>

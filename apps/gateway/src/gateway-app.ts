@@ -5,7 +5,7 @@ import type { Pool } from 'pg';
 import type { GatewaySettings } from '#config';
 import { PUBLISH_EVENTS_MAX } from '#contracts';
 import { NestLogger, type Logger } from '#observability';
-import { knownTopics } from '#store';
+import { knownTopics, settledOutcomes } from '#store';
 import type { BrokerLink } from './broker-link.js';
 import { addressTest, clientOf } from './client-address.js';
 import { ConnectionBound } from './connection-bound.js';
@@ -25,10 +25,12 @@ import type { Credentials } from './keys/credentials.js';
 import type { GatewayProgram } from './metrics/gateway-program.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { LinePublishing } from './publish/line-publishing.js';
+import { OutcomeWatch } from './publish/outcome-watch.js';
 import type { PublishRecord } from './publish/publish-record.js';
 import { type EventPublisher, Publishing } from './publish/publishing.js';
 import { RequestBodies } from './publish/request-bodies.js';
 import { lineBytesMax } from './publish/request-scan.js';
+import { SettledAnswer } from './publish/settled-answer.js';
 import { TopicBounds } from './publish/topic-bounds.js';
 import { protect } from './protections.js';
 import type { RequestGate } from './request-gate.js';
@@ -115,6 +117,7 @@ function partsOf(
     }),
     lines: new LinePublishing(publisher, record, bounds, topics),
     bulk: new BulkPublishing(publisher, record, bounds, topics),
+    settled: settledAnswer(settings, pool, gate),
     events: new EventReader(pool, broker, pages),
     stories: new StoryReader(pool, broker, pages),
     ...deadLetterParts(settings, { pool, broker, topics, pages }),
@@ -127,6 +130,12 @@ function partsOf(
       subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
     }),
   };
+}
+
+function settledAnswer({ SEKALI_STREAM }: GatewaySettings, pool: Pool, gate: RequestGate): SettledAnswer {
+  return new SettledAnswer(
+    new OutcomeWatch((events) => settledOutcomes(pool, SEKALI_STREAM, events), gate.closing),
+  );
 }
 
 function deadLetterParts(

@@ -16,6 +16,7 @@ import { LokiController } from './loki/loki.controller.js';
 import { LinePublishing } from './publish/line-publishing.js';
 import { PublishController } from './publish/publish.controller.js';
 import { Publishing } from './publish/publishing.js';
+import { SettledAnswer } from './publish/settled-answer.js';
 import { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
 import { StatsController } from './stats/stats.controller.js';
@@ -29,6 +30,7 @@ export interface GatewayParts {
   readonly lines: LinePublishing;
   readonly bulk: BulkPublishing;
   readonly webhooks: WebhookDoor;
+  readonly settled: SettledAnswer;
   readonly events: EventReader;
   readonly stories: StoryReader;
   readonly deadLetters: DeadLetterReader;
@@ -63,6 +65,7 @@ export class GatewayModule {
         { provide: LinePublishing, useValue: parts.lines },
         { provide: BulkPublishing, useValue: parts.bulk },
         { provide: WebhookDoor, useValue: parts.webhooks },
+        { provide: SettledAnswer, useValue: parts.settled },
         { provide: EventReader, useValue: parts.events },
         { provide: StoryReader, useValue: parts.stories },
         { provide: DeadLetterReader, useValue: parts.deadLetters },

@@ -24,12 +24,18 @@ export class RequestGate {
   private unanswered = 0;
   private readonly clients = new Map<string, number>();
   private whenIdle: (() => void) | undefined;
+  private readonly closed = new AbortController();
 
   constructor(private readonly bounds: RequestBounds) {}
 
   /** Whether the gate was closed. */
   get isClosing(): boolean {
     return !this.open;
+  }
+
+  /** Aborts when the gate is closed, so that no answer is held back any longer. */
+  get closing(): AbortSignal {
+    return this.closed.signal;
   }
 
   /** Installs the gate before every route of a server. */
@@ -63,6 +69,7 @@ export class RequestGate {
   /** Admits no more requests, and resolves when the last answer has been sent. */
   async close(): Promise<void> {
     this.open = false;
+    this.closed.abort();
     if (this.unanswered === 0) return;
     await new Promise<void>((resolve) => (this.whenIdle = resolve));
   }

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { decodeEvent, type Decoded } from './event-decoder.js';
+import { decodeEvent } from './event-decoder.js';
 import { eventText } from './event.js';
 import { EVENT_BYTES_MAX } from './limits.js';
+import type { Decoded } from './raw-message.js';
 import { messageIdOf } from './subject.js';
 
 const TOPIC = 'orders.created';

@@ -2,6 +2,12 @@
 import type { FieldError } from './event.js';
 import type { IdOrigin } from './identity.js';
 
+/**
+ * What a worker decided on a published event. It is `pending` while none has, and `duplicate` also when the brokers
+ * dropped the repeat of an event that was stored.
+ */
+export type PublishedOutcome = 'stored' | 'duplicate' | 'conflict' | 'dead_letter' | 'pending';
+
 /** The outcome of one event of a `POST /publish`. */
 export interface PublishResult {
   readonly index: number;
@@ -14,6 +20,12 @@ export interface PublishResult {
   readonly status: 'accepted' | 'duplicate' | 'invalid' | 'unavailable';
   /** The stream sequence of the event; left out when the broker does not have it. */
   readonly seq?: number;
+  /** Only where the client waited for it, see `PublishResponse.outcomes`. */
+  readonly outcome?: PublishedOutcome;
+  /** The sequence of the stored event, of which this one is a duplicate or with which it is in conflict. */
+  readonly first_seq?: number;
+  /** Why it is a dead letter. */
+  readonly reason?: string;
   readonly errors?: readonly FieldError[];
 }
 
@@ -23,6 +35,8 @@ export interface PublishResponse {
   readonly accepted: number;
   /** The accepted events that the broker already had. */
   readonly duplicates: number;
+  /** The number of accepted events with each outcome. Only a client that waits for them (`Prefer: wait`) gets it. */
+  readonly outcomes?: Readonly<Record<PublishedOutcome, number>>;
   /** The invalid events. Only lenient handling accepts the valid ones of the same request. */
   readonly rejected: readonly PublishResult[];
   /** One result for each event, in the order sent. */

@@ -15,7 +15,9 @@ export {
   type ApiKeyEntry,
   type ApiKeyScope,
 } from './api-key.js';
+export { base64Member, bodyMember, type BodyMember } from './body-member.js';
 export { canonicalJson } from './canonical-json.js';
+export { readCloudEvent, structuredText, type ReadCloudEvent } from './cloud-event.js';
 export type {
   DeadLetterActionView,
   DeadLetterBulkResult,
@@ -37,16 +39,11 @@ export {
   type FieldError,
   type SekaliEvent,
 } from './event.js';
-export {
-  decodeEvent,
-  validTopicOf,
-  type Decoded,
-  type PoisonReason,
-  type RawMessage,
-} from './event-decoder.js';
+export { decodeEvent, validTopicOf } from './event-decoder.js';
 export type {
   EventView,
   Problem,
+  PublishedOutcome,
   PublishResponse,
   PublishResult,
   StatsView,
@@ -66,6 +63,7 @@ export {
   PUBLISH_EVENTS_MAX,
   SOURCE_LENGTH_MAX,
 } from './limits.js';
+export type { Decoded, PoisonReason, RawMessage } from './raw-message.js';
 export { recordTimestamp } from './record-time.js';
 export type { StoryActionView, StoryEntryView, StoryRepeatView, StoryView } from './story-view.js';
 export {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { eventText, type SekaliEvent } from './event.js';
-import { decodeEvent, type Decoded } from './event-decoder.js';
+import { decodeEvent } from './event-decoder.js';
+import type { Decoded } from './raw-message.js';
 import { readWrittenMessage } from './written-event.js';
 
 const EVENT: SekaliEvent = {

@@ -10,6 +10,7 @@ function delivery(seq: number, bytes = 0): Delivery {
     data: new Uint8Array(bytes),
     header: nothing,
     headersText: nothing,
+    headerBytes: nothing,
     deliveryCount: 1,
     publishedAt: new Date(0),
     ack: nothing,

@@ -7,6 +7,8 @@ export interface Delivery {
   readonly data: Uint8Array;
   /** Returns the first value of a header, or `undefined`. */
   header(name: string): string | undefined;
+  /** Returns the headers as they were sent, one in each line, without parsing them; or `undefined`. */
+  headerBytes(): Uint8Array | undefined;
   /** Returns all headers as JSON text, or `undefined` when there are none. */
   headersText(): string | undefined;
   /** How often the message was delivered: 1 at the first delivery. */

@@ -36,6 +36,7 @@ export { findDeadLetter, type DeadLetterAction, type FoundDeadLetter } from './d
 export { deadLetterId, readDeadLetterId, type DeadLetterReference } from './dead-letter-reference.js';
 export { REPLAY_HEADER } from './dead-letter-statements.js';
 export { EncodingError, refuseOtherEncoding } from './encoding.js';
+export { settledOutcomes, type SentEvent, type SettledOutcome } from './event-outcomes.js';
 export { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
 export { pageBytes } from './event-page-statements.js';
 export {

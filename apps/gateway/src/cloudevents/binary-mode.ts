@@ -1,7 +1,7 @@
 /** The binary mode of CloudEvents over HTTP: attributes in headers, data as the body. It is rewritten as JSON. */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
-import { bodyMember } from '../publish/body-member.js';
+import { structuredText } from '#contracts';
 
 const PREFIX = 'ce-';
 
@@ -13,32 +13,17 @@ export function isBinaryMode(headers: IncomingHttpHeaders): boolean {
 /**
  * A CloudEvent of the binary mode in its JSON format.
  *
- * Data of a JSON type keeps its characters. Text becomes a string, and anything else `data_base64`.
- *
  * @param body the data
  */
-export function structuredText(headers: IncomingHttpHeaders, body: Buffer): string {
+export function binaryText(headers: IncomingHttpHeaders, body: Buffer): string {
   const attributes = Object.entries(headers)
     .filter(([name]) => name.startsWith(PREFIX))
-    .map(
-      ([name, value]) =>
-        `${JSON.stringify(name.slice(PREFIX.length))}:${JSON.stringify(decoded(String(value)))}`,
-    );
-  const type = headers['content-type'];
-  if (type !== undefined) attributes.push(`"datacontenttype":${JSON.stringify(type)}`);
-  if (body.length > 0) attributes.push(bodyMember('data', type, body).text);
-  return `{${attributes.join(',')}}`;
+    .map(([name, value]) => [name.slice(PREFIX.length), utf8Of(String(value))] as const);
+  return structuredText(attributes, headers['content-type'], body);
 }
 
-/** The value of a header: perhaps quoted, and with percent-encoded UTF-8 (HTTP Protocol Binding, 3.1.3.2). */
-function decoded(value: string): string {
-  // Node reads a header as Latin-1. Some clients send that, and others send UTF-8.
+/** Node reads a header as Latin-1. Some clients send that, and others send UTF-8. */
+function utf8Of(value: string): string {
   const bytes = Buffer.from(value, 'latin1');
-  const text = isUtf8(bytes) ? bytes.toString('utf8') : value;
-  const plain = /^"(?:[^"\\]|\\.)*"$/.test(text) ? text.slice(1, -1).replaceAll(/\\(.)/g, '$1') : text;
-  try {
-    return decodeURIComponent(plain);
-  } catch {
-    return plain;
-  }
+  return isUtf8(bytes) ? bytes.toString('utf8') : value;
 }

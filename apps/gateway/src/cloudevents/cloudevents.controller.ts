@@ -7,7 +7,8 @@ import { JsonBody, jsonBodyOf, ROOM_OF_ANOTHER } from '../publish/json-body.js';
 import { prefersLenient } from '../publish/publish-request.js';
 import { Publishing } from '../publish/publishing.js';
 import type { RouteBodies } from '../publish/request-bodies.js';
-import { isBinaryMode, structuredText } from './binary-mode.js';
+import { SettledAnswer } from '../publish/settled-answer.js';
+import { binaryText, isBinaryMode } from './binary-mode.js';
 import { cloudEventCheck } from './cloud-event.js';
 import { CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE } from './cloud-event-text.js';
 import { permission } from './handshake.js';
@@ -25,7 +26,10 @@ const NOTHING = { accepted: 0, duplicates: 0, rejected: [], results: [] };
  */
 @Controller('cloudevents')
 export class CloudEventsController {
-  constructor(@Inject(Publishing) private readonly publishing: Publishing) {}
+  constructor(
+    @Inject(Publishing) private readonly publishing: Publishing,
+    @Inject(SettledAnswer) private readonly settled: SettledAnswer,
+  ) {}
 
   @Post()
   @RouteConfig({ ...ACCESS, anyBody: true } satisfies RouteAccess & RouteBodies)
@@ -43,8 +47,9 @@ export class CloudEventsController {
       return;
     }
     const check = cloudEventCheck(access.defaults?.source);
-    const answer = await this.publishing.publish(events, prefersLenient(prefer), access, check);
-    await reply.headers(answer.headers).send(JSON.stringify(answer.body));
+    const published = await this.publishing.publish(events, prefersLenient(prefer), access, check);
+    const answer = await this.settled.complete(published, prefer, reply);
+    await reply.code(answer.status).headers(answer.headers).send(JSON.stringify(answer.body));
   }
 
   @Options()
@@ -65,7 +70,7 @@ function cloudEventsIn(request: FastifyRequest, body: unknown): JsonBody | undef
   }
   if (!isBinaryMode(request.headers)) throw noMode();
   const data = body === undefined || body === null ? Buffer.alloc(0) : jsonBodyOf(body).content;
-  return new JsonBody(Buffer.from(structuredText(request.headers, data)), ROOM_OF_ANOTHER);
+  return new JsonBody(Buffer.from(binaryText(request.headers, data)), ROOM_OF_ANOTHER);
 }
 
 function noMode(): ProblemError {

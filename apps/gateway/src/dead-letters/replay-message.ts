@@ -25,7 +25,14 @@ export interface EventRules {
   readonly eventBytesMax: number;
 }
 
-type Letter = Pick<FoundDeadLetter, 'subject' | 'eventId' | 'headers' | 'body' | 'bodyBytes'>;
+type Letter = Pick<FoundDeadLetter, 'reference' | 'subject' | 'eventId' | 'headers' | 'body' | 'bodyBytes'>;
+type Headers = FoundDeadLetter['headers'];
+
+/** By one of these headers, a message is a CloudEvent. */
+const OF_CLOUD_EVENT = /^(ce-|content-type: *application\/cloudevents)/i;
+/** Headers of fewer characters than these were kept whole with the dead letter, see `JetStreamDelivery`. */
+const KEPT_LENGTH_MAX = 6_000;
+const KEPT_VALUE_LENGTH_MAX = 2_000;
 
 /**
  * Finds out what a replay publishes.
@@ -41,19 +48,29 @@ function asItCame(letter: Letter, rules: EventRules): Replayable {
     const detail = `The body has ${letter.bodyBytes} bytes, and ${rules.eventBytesMax} are allowed.`;
     return { ok: false, detail: `${detail} Give a mended event.` };
   }
-  const decode = (header: (name: string) => string | undefined): Decoded =>
+  if (hasCutAttributes(letter.headers)) {
+    const detail = 'It is a CloudEvent whose headers were too long to be kept whole. Give a mended event.';
+    return { ok: false, detail };
+  }
+  const decode = (headers: Headers): Decoded =>
     decodeEvent(
-      { subject: letter.subject, data: letter.body, header },
+      {
+        subject: letter.subject,
+        data: letter.body,
+        publishedAt: new Date(letter.reference.publishedMs),
+        header: (name) => headers[name]?.[0],
+        headerBytes: () => headerLines(headers),
+      },
       rules.subjectPrefix,
       rules.eventBytesMax,
     );
-  const decoded = decode((name) => letter.headers[name]?.[0]);
+  const decoded = decode(letter.headers);
   if (!decoded.ok) {
     const detail = `It would fail again (${decoded.reason}: ${decoded.detail}). Give a mended event.`;
     return { ok: false, detail };
   }
   const { event } = decoded;
-  const isComplete = decode(() => undefined).ok;
+  const isComplete = decode({}).ok;
   const body = isComplete ? null : Buffer.from(eventText(event));
   return { ok: true, message: { topic: event.topic, eventId: event.eventId, body } };
 }
@@ -75,6 +92,29 @@ function asMended(letter: Letter, mended: string, rules: EventRules): Replayable
   }
   const body = Buffer.from(eventText(event));
   return { ok: true, message: { topic: event.topic, eventId: event.eventId, body } };
+}
+
+/** The headers of a message whose body was written as an event of our own form. */
+export function withoutCloudEvent(headers: Headers): Headers {
+  const others = Object.entries(headers).filter(
+    ([name, values]) => !OF_CLOUD_EVENT.test(`${name}: ${values[0] ?? ''}`),
+  );
+  return Object.fromEntries(others);
+}
+
+function hasCutAttributes(headers: Headers): boolean {
+  const entries = Object.entries(headers);
+  if (!entries.some(([name]) => name.toLowerCase() === 'ce-specversion')) return false;
+  const lengths = entries.flatMap(([name, values]) => [name.length, ...values.map(({ length }) => length)]);
+  const isLong = lengths.some((length) => length > KEPT_VALUE_LENGTH_MAX);
+  return isLong || lengths.reduce((sum, length) => sum + length, 0) > KEPT_LENGTH_MAX;
+}
+
+function headerLines(headers: Headers): Buffer {
+  const lines = Object.entries(headers).flatMap(([name, values]) =>
+    values.map((value) => `${name}: ${value}\r\n`),
+  );
+  return Buffer.from(`\r\n${lines.join('')}`);
 }
 
 /** The topic in the text of an event, whatever else is wrong with it. */

@@ -18,7 +18,7 @@ import type { TopicBounds } from '../publish/topic-bounds.js';
 import type { ActionOrder, BulkOrder } from './action-request.js';
 import type { Bulk } from './bulk.js';
 import type { DeadLetterReader } from './dead-letter-reader.js';
-import { replayMessage, type EventRules, type ReplayMessage } from './replay-message.js';
+import { replayMessage, withoutCloudEvent, type EventRules, type ReplayMessage } from './replay-message.js';
 
 /** Publishes replays: see `BrokerLink`. */
 export interface ReplayDoor {
@@ -152,7 +152,10 @@ export class Replays {
       subject: subjectOf(this.rules.subjectPrefix, topic),
       body: body ?? letter.body,
       messageId: `replay:${actionId}`,
-      headers: { [REPLAY_HEADER]: [actionId], ...withoutReplay(letter.headers) },
+      headers: {
+        [REPLAY_HEADER]: [actionId],
+        ...withoutReplay(body === null ? letter.headers : withoutCloudEvent(letter.headers)),
+      },
     });
     if (outcome.status === 'unavailable') throw notPublished(number, outcome.reason);
     const { seq } = outcome;

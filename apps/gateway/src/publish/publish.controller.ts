@@ -9,6 +9,7 @@ import { prefersLenient } from './publish-request.js';
 import { Publishing } from './publishing.js';
 import { recordDefaults } from './record-defaults.js';
 import { RecordReader } from './record-reader.js';
+import { SettledAnswer } from './settled-answer.js';
 
 /** `POST /publish`. */
 @Controller('publish')
@@ -16,6 +17,7 @@ export class PublishController {
   constructor(
     @Inject(Publishing) private readonly publishing: Publishing,
     @Inject(LinePublishing) private readonly lines: LinePublishing,
+    @Inject(SettledAnswer) private readonly settled: SettledAnswer,
   ) {}
 
   @Post()
@@ -34,7 +36,8 @@ export class PublishController {
       await reply.send(await this.lines.publish(body, access, records));
       return;
     }
-    const answer = await this.publishing.publish(jsonBodyOf(body), prefersLenient(prefer), access);
-    await reply.headers(answer.headers).send(JSON.stringify(answer.body));
+    const published = await this.publishing.publish(jsonBodyOf(body), prefersLenient(prefer), access);
+    const answer = await this.settled.complete(published, prefer, reply);
+    await reply.code(answer.status).headers(answer.headers).send(JSON.stringify(answer.body));
   }
 }

@@ -13,15 +13,17 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
 import {
+  base64Member,
+  bodyMember,
   canonicalJson,
   givenId,
   payloadError,
   RecordIds,
+  type BodyMember,
   type DerivedId,
   type SekaliEvent,
   type WebhookSecret,
 } from '#contracts';
-import { base64Member, bodyMember, type BodyMember } from '../publish/body-member.js';
 import { scalarAt } from '../publish/record-reader.js';
 import { headerOf, type Delivery, type SignedBy } from './signature.js';
 

@@ -19,6 +19,23 @@ function headersOf(entries: readonly (readonly [string, string])[]): MsgHdrs {
   return header;
 }
 
+describe('the headers of a delivery, as they were sent,', () => {
+  it('are written again where the client does not have them in front of the body', () => {
+    const message = {
+      subject: 'é',
+      reply: '$JS.ACK.EVENTS.store.1.1.1.1795814306610748103.0',
+      data: new Uint8Array(),
+      headers: headersOf([
+        ['A', '1'],
+        ['A', '2'],
+      ]),
+      size: () => 1_000,
+    };
+    const delivery = new JetStreamDelivery(message as unknown as Msg, { ack: () => undefined });
+    expect(Buffer.from(delivery.headerBytes() ?? []).toString()).toBe('NATS/1.0\r\nA: 1\r\nA: 2\r\n\r\n');
+  });
+});
+
 describe('the headers of a delivery, as a dead letter keeps them,', () => {
   it('are complete when they are no longer than an event needs', () => {
     const id = `${'t'.repeat(1_039)}:${'i'.repeat(256)}`;

@@ -33,6 +33,13 @@ export class MemoryDelivery implements Delivery {
     return value === '' ? undefined : value;
   }
 
+  headerBytes(): Uint8Array | undefined {
+    const entries = Object.entries(this.message.headers);
+    if (entries.length === 0) return undefined;
+    const lines = entries.map(([name, value]) => `${name}: ${value}\r\n`);
+    return Buffer.from(`NATS/1.0\r\n${lines.join('')}\r\n`);
+  }
+
   headersText(): string | undefined {
     const entries = Object.entries(this.message.headers);
     if (entries.length === 0) return undefined;

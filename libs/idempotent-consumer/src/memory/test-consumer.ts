@@ -169,6 +169,7 @@ export class TestConsumer<E = unknown> {
     return {
       ...{ seq, subject, data, publishedAt, deliveryCount: entry.deliveries },
       header: (name) => (name === ID_HEADER ? id : undefined),
+      headerBytes: () => Buffer.from(`NATS/1.0\r\n${ID_HEADER}: ${id}\r\n\r\n`),
       headersText: () => JSON.stringify({ [ID_HEADER]: [id] }),
       ack: end,
       term: end,

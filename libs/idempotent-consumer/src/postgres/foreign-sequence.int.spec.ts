@@ -30,7 +30,15 @@ function delivery(seq: number, publishedAt: Date, deliveryCount = 1): Delivery {
   const nothing = (): undefined => undefined;
   return {
     ...{ seq, subject: 'events.t', data: new Uint8Array(), deliveryCount, publishedAt },
-    ...{ header: nothing, headersText: nothing, ack: nothing, nak: nothing, term: nothing, working: nothing },
+    ...{
+      header: nothing,
+      headersText: nothing,
+      headerBytes: nothing,
+      ack: nothing,
+      nak: nothing,
+      term: nothing,
+      working: nothing,
+    },
   };
 }
 

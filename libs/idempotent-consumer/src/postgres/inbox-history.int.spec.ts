@@ -103,7 +103,15 @@ function delivery(seq: number): Delivery {
   return {
     ...{ seq, subject: 's.t', data: new Uint8Array(), deliveryCount: 1 },
     publishedAt: new Date(stream.get(seq) ?? NaN),
-    ...{ header: nothing, headersText: nothing, ack: nothing, nak: nothing, term: nothing, working: nothing },
+    ...{
+      header: nothing,
+      headersText: nothing,
+      headerBytes: nothing,
+      ack: nothing,
+      nak: nothing,
+      term: nothing,
+      working: nothing,
+    },
   };
 }
 

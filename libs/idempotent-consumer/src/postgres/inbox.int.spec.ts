@@ -68,6 +68,7 @@ function delivery(seq: number, deliveryCount = 1): Delivery {
     data: new Uint8Array(),
     header: nothing,
     headersText: nothing,
+    headerBytes: nothing,
     deliveryCount,
     publishedAt: new Date(0),
     ack: nothing,

@@ -37,6 +37,7 @@ function deliveryUnder(delivery: Delivery, seq: number): Delivery {
     deliveryCount,
     publishedAt,
     header: (name) => delivery.header(name),
+    headerBytes: () => delivery.headerBytes(),
     headersText: () => delivery.headersText(),
     ack: nothing,
     nak: nothing,

@@ -37,7 +37,15 @@ export function deliveryOf(seq: number, body: string, changes: Partial<Delivery>
   return {
     ...{ seq, subject: 's.t', data: Buffer.from(body), deliveryCount: 1 },
     publishedAt: new Date(EPOCH_MS + seq),
-    ...{ header: nothing, headersText: nothing, ack: nothing, nak: nothing, term: nothing, working: nothing },
+    ...{
+      header: nothing,
+      headersText: nothing,
+      headerBytes: nothing,
+      ack: nothing,
+      nak: nothing,
+      term: nothing,
+      working: nothing,
+    },
     ...changes,
   };
 }

@@ -34,6 +34,8 @@ const CASES: Readonly<Record<string, (fixture: SourceFixture) => Promise<void>>>
     ]);
     expect(JSON.parse(first.headersText() ?? '')).toEqual({ 'Nats-Msg-Id': ['id-1'] });
     expect(second.headersText()).toBeUndefined();
+    expect(Buffer.from(first.headerBytes() ?? []).toString()).toBe('NATS/1.0\r\nNats-Msg-Id: id-1\r\n\r\n');
+    expect(second.headerBytes()).toBeUndefined();
     expect(await source.publishedMs(1)).toBe(first.publishedAt.getTime());
     expect(await source.publishedMs(3)).toBeUndefined();
     expect(await source.lastSeq()).toBe(2);

@@ -9,7 +9,7 @@ import { replacedWords } from '../house-rules/word-rules.js';
 export const SENTENCE_WORDS_MAX = 25;
 
 /** Languages of blocks in which no line is a command. The commands of `sh` and `console` blocks are run. */
-const QUIET_LANGUAGES = new Set(['', 'ini', 'json', 'js', 'sql', 'ts']);
+const QUIET_LANGUAGES = new Set(['', 'go', 'ini', 'json', 'js', 'python', 'sql', 'ts']);
 
 /** Words that only a page forbids. A comment may use them, as in "making a copy". */
 const PAGE_WORDS = /\bmaking\b/i;
