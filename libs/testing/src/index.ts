@@ -2,6 +2,7 @@ export { startApp, type App, type AppName, type StartOptions } from './app-proce
 export { BrokerSplit, type SplitManner } from './broker-split.js';
 export { commandsOf, type Command } from './documents/command.js';
 export { codeBlocks, readDocuments, type Document } from './documents/document.js';
+export { FaultProxy, type FaultProxyOptions, type HttpFault, type SeenRequest } from './fault-proxy.js';
 export { waitFor, type Met, type WaitOptions } from './condition.js';
 export { sharedServers, startOwnServers, type OwnServers, type ServerAddresses } from './servers.js';
 export {
