@@ -21,6 +21,7 @@ import { ReadinessCheck } from './health/readiness.js';
 import { isLocal } from './keys/door.js';
 import type { KeyRing } from './keys/key-ring.js';
 import type { GatewayProgram } from './metrics/gateway-program.js';
+import { LogPublishing } from './otlp/log-publishing.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { LinePublishing } from './publish/line-publishing.js';
 import type { PublishRecord } from './publish/publish-record.js';
@@ -104,6 +105,7 @@ function partsOf(
   return {
     publishing: new Publishing(publisher, record, bounds, topics),
     lines: new LinePublishing(publisher, record, bounds, topics),
+    logs: new LogPublishing(publisher, record, bounds, topics),
     events: new EventReader(pool, broker, pages),
     stories: new StoryReader(pool, broker, pages),
     ...deadLetterParts(settings, { pool, broker, topics, pages }),

@@ -8,6 +8,8 @@ import { EventReader } from './events/event-reader.js';
 import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
 import { ReadinessCheck } from './health/readiness.js';
+import { LogPublishing } from './otlp/log-publishing.js';
+import { OtlpController } from './otlp/otlp.controller.js';
 import { LinePublishing } from './publish/line-publishing.js';
 import { PublishController } from './publish/publish.controller.js';
 import { Publishing } from './publish/publishing.js';
@@ -20,6 +22,7 @@ import { StoryReader } from './story/story-reader.js';
 export interface GatewayParts {
   readonly publishing: Publishing;
   readonly lines: LinePublishing;
+  readonly logs: LogPublishing;
   readonly events: EventReader;
   readonly stories: StoryReader;
   readonly deadLetters: DeadLetterReader;
@@ -39,6 +42,7 @@ export class GatewayModule {
       controllers: [
         PublishController,
         CloudEventsController,
+        OtlpController,
         EventsController,
         DeadLettersController,
         StatsController,
@@ -47,6 +51,7 @@ export class GatewayModule {
       providers: [
         { provide: Publishing, useValue: parts.publishing },
         { provide: LinePublishing, useValue: parts.lines },
+        { provide: LogPublishing, useValue: parts.logs },
         { provide: EventReader, useValue: parts.events },
         { provide: StoryReader, useValue: parts.stories },
         { provide: DeadLetterReader, useValue: parts.deadLetters },

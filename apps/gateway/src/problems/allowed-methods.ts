@@ -3,6 +3,7 @@
 const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]])[] = [
   [/^\/publish$/, ['POST']],
   [/^\/cloudevents$/, ['POST', 'OPTIONS']],
+  [/^\/v1\/logs$/, ['POST']],
   [/^\/events$/, ['GET', 'HEAD']],
   [/^\/events\/[^/]+(\/.+)?$/s, ['GET', 'HEAD']],
   [/^\/dead-letters$/, ['GET', 'HEAD']],
