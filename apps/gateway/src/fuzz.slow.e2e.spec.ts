@@ -111,7 +111,7 @@ async function sendHttp(run: Run, input: HttpInput): Promise<void> {
 }
 
 /** What must not happen, for any input. */
-function wrongWith(answer: WireAnswer, { bytes, right }: HttpInput): string | undefined {
+function wrongWith(answer: WireAnswer, { bytes, kind, right }: HttpInput): string | undefined {
   if (answer.status >= 500 && answer.status !== 503) return 'a 5xx';
   if (/^x-injected/im.test(answer.head)) return 'a header was injected';
   if (answer.body.includes('\n    at ') || answer.body.includes('node_modules')) return 'a stack trace';
@@ -119,6 +119,7 @@ function wrongWith(answer: WireAnswer, { bytes, right }: HttpInput): string | un
   if (right !== undefined && ![...right, 503].includes(answer.status))
     return `not one of ${right.join(', ')}`;
   if (answer.status < 400 || bytes.toString('latin1', 0, 5) === 'HEAD ') return undefined;
+  if (kind === 'otlp') return isOtlp(answer) ? undefined : 'no status of OTLP';
   if (answer.type !== 'application/problem+json; charset=utf-8') return 'no problem JSON';
   try {
     const { status, title } = JSON.parse(answer.body) as { status?: unknown; title?: unknown };
@@ -126,6 +127,12 @@ function wrongWith(answer: WireAnswer, { bytes, right }: HttpInput): string | un
   } catch {
     return 'a problem that is not JSON';
   }
+}
+
+/** Whether a refusal is a `google.rpc.Status`: a code, which is field 1, and a message. */
+function isOtlp({ type, body }: WireAnswer): boolean {
+  if (type === 'application/x-protobuf') return /^\x08[\x01-\x10]\x12./s.test(body);
+  return type === 'application/json' && /^\{"code":\d+,"message":".+"\}$/s.test(body);
 }
 
 function takeResults({ account }: Run, input: HttpInput, answer: WireAnswer): void {

@@ -121,7 +121,7 @@ describe('the events of log records', () => {
         expect(fromJson(otlpJson(groups, backwards))).toStrictEqual(expected);
         expect(fromProtobuf(otlpProtobuf(groups, backwards))).toStrictEqual(expected);
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 
@@ -318,5 +318,29 @@ describe('a request', () => {
       expect(fromJson(written)).toEqual([]);
     expect(fromProtobuf(Buffer.alloc(0))).toEqual([]);
     expect(fromProtobuf(Buffer.from([0x0a, 0x00, 0x0a, 0x02, 0x12, 0x00]))).toEqual([]);
+  });
+
+  it('ends with events or a refusal, whichever of its bytes are changed', () => {
+    const change = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), {
+      minLength: 1,
+      maxLength: 4,
+    });
+    fc.assert(
+      fc.property(fc.array(group, { minLength: 1, maxLength: 2 }), change, (groups, changes) => {
+        for (const [bytes, Reader] of [
+          [otlpProtobuf(groups), ProtobufLogs],
+          [Buffer.from(otlpJson(groups)), JsonLogs],
+        ] as const) {
+          for (const [at, byte] of changes) if (bytes.length > 0) bytes[at % bytes.length] = byte;
+          try {
+            for (const event of eventsOf(new Reader(bytes)))
+              if (event.valid) expect(() => JSON.parse(event.body) as unknown).not.toThrow();
+          } catch (error) {
+            if (!(error instanceof MalformedLogsError)) throw error;
+          }
+        }
+      }),
+      { numRuns: 500 },
+    );
   });
 });

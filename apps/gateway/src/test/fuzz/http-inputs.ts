@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { expecting, heavy, otherHosts, type DoorKind } from './door-inputs.js';
 import { anyJson, changedEvent, eventNotUtf8, hardText, validEvent } from './event-texts.js';
 import { kitInputs, type KitKind } from './kit-inputs.js';
+import { otlpInputs, type OtlpInput } from './otlp-inputs.js';
 import { request, smuggled, type Headers } from './request-bytes.js';
 import { bytes, word } from './words.js';
 
@@ -20,6 +21,7 @@ export type HttpKind =
   | KitKind
   | 'publish: headers'
   | DoorKind
+  | OtlpInput['kind']
   | 'events: query'
   | 'any path'
   | 'keys: wrong'
@@ -66,7 +68,8 @@ export function httpInputs(tokens: FuzzTokens): fc.Arbitrary<HttpInput> {
     { weight: 20, arbitrary: expecting },
     { weight: 20, arbitrary: otherHosts },
     { weight: 60, arbitrary: strangeHeaders },
-    { weight: 96, arbitrary: query },
+    { weight: 40, arbitrary: otlpInputs },
+    { weight: 56, arbitrary: query },
     { weight: 60, arbitrary: anyPath },
     { weight: 50, arbitrary: wrongKey(tokens) },
     { weight: 50, arbitrary: boundKey(tokens) },
@@ -214,6 +217,7 @@ const PLACES = [
   '/health/',
   '/publish',
   '/cloudevents',
+  '/v1/logs',
   '/',
   '',
   '//',
