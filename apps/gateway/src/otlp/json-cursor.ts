@@ -32,18 +32,16 @@ export class JsonCursor {
     this.take('}');
   }
 
-  /** What `read` returns for each element of an array. It is called in front of the element, and has to read it. */
-  *elements<T>(read: () => Generator<undefined, T>): Generator<undefined, T[]> {
-    const results: T[] = [];
-    if (this.takesNull()) return results;
+  /** Calls `read` in front of each element of an array; it has to read the element. */
+  *elements(read: () => Generator<undefined, void>): Generator<undefined, void> {
+    if (this.takesNull()) return;
     this.take('[');
-    if (this.takes(']')) return results;
+    if (this.takes(']')) return;
     do {
-      results.push(yield* read());
+      yield* read();
       yield* this.pause();
     } while (this.takes(','));
     this.take(']');
-    return results;
   }
 
   /** Skips a value. It pauses within a long one. */

@@ -25,6 +25,7 @@ import {
   type LogResource,
   type LogScan,
   type LogScope,
+  type ScopeGroup,
 } from './log-record.js';
 
 const BYTE_ORDER_MARK = Buffer.from('\uFEFF');
@@ -49,8 +50,7 @@ export class JsonLogs implements LogReader {
     const cursor = new JsonCursor(this.bytes.toString('latin1'));
     const groups: LogGroup[] = [];
     for (const name of cursor.members()) {
-      if (name === 'resourceLogs')
-        groups.push(...(yield* cursor.elements(() => this.resourceLogs(cursor, count))).flat());
+      if (name === 'resourceLogs') yield* cursor.elements(() => this.resourceLogs(cursor, count, groups));
       else yield* cursor.value();
     }
     cursor.requireEnd();
@@ -84,33 +84,37 @@ export class JsonLogs implements LogReader {
     };
   }
 
-  private *resourceLogs(cursor: JsonCursor, count: () => void): Generator<undefined, LogGroup[]> {
-    const scopes: Omit<LogGroup, 'resource'>[] = [];
+  private *resourceLogs(
+    cursor: JsonCursor,
+    count: () => void,
+    groups: LogGroup[],
+  ): Generator<undefined, void> {
+    const scopes: ScopeGroup[] = [];
     let resource: LogOrigin = NO_ORIGIN;
     for (const name of cursor.members()) {
-      if (name === 'scopeLogs') scopes.push(...(yield* cursor.elements(() => this.scopeLogs(cursor, count))));
+      if (name === 'scopeLogs') yield* cursor.elements(() => this.scopeLogs(cursor, count, scopes));
       else resource = this.withMember(resource, name, 'resource', yield* cursor.value());
     }
-    return scopes.filter(({ records }) => records.length > 0).map((group) => ({ ...group, resource }));
+    groups.push(...scopes.map((group) => ({ ...group, resource })));
   }
 
   private *scopeLogs(
     cursor: JsonCursor,
     count: () => void,
-  ): Generator<undefined, Omit<LogGroup, 'resource'>> {
+    scopes: ScopeGroup[],
+  ): Generator<undefined, void> {
     const records: Span[] = [];
     let scope: LogOrigin = NO_ORIGIN;
     for (const name of cursor.members()) {
       if (name === 'logRecords')
-        records.push(...(yield* cursor.elements(() => this.recordPlace(cursor, count))));
+        yield* cursor.elements(function* () {
+          count();
+          records.push(yield* cursor.value());
+        });
       else scope = this.withMember(scope, name, 'scope', yield* cursor.value());
     }
-    return { scope, records };
-  }
-
-  private *recordPlace(cursor: JsonCursor, count: () => void): Generator<undefined, Span> {
-    count();
-    return yield* cursor.value();
+    // A request may have millions of scopes without a record.
+    if (records.length > 0) scopes.push({ scope, records });
   }
 
   /** An origin with one more member. Members of other names are ignored. */

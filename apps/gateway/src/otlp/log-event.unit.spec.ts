@@ -246,6 +246,13 @@ describe('a record that is wrong', () => {
     expect([wrongOf(bad), good?.valid]).toEqual(['"x" is not an integer', true]);
   });
 
+  it('is not read when it is much larger than an event may be', () => {
+    const body = 'x'.repeat(8 * EVENT_BYTES_MAX);
+    expect(wrongOf(eventOf({ body: 'x'.repeat(EVENT_BYTES_MAX) }))).toContain('bytes of JSON, at most');
+    expect(wrongOf(fromProtobuf(otlpProtobuf([{ records: [{ body }] }]))[0])).toContain('are read');
+    expect(wrongOf(fromJson(otlpJson([{ records: [{ body }] }]))[0])).toContain('are read');
+  });
+
   it('may nest a hundred levels deep, and no deeper', () => {
     expect(eventOf({ body: nested(99) }).valid).toBe(true);
     expect(wrongOf(eventOf({ body: nested(100) }))).toContain('deeper than 100 levels');
@@ -288,6 +295,17 @@ describe('a request', () => {
       delimited(field, Buffer.concat([newer, inner, newer]));
     const record = nested(2, nested(5, delimited(1, Buffer.from('b'))));
     expect(fromProtobuf(nested(1, nested(2, record)))).toStrictEqual([expected]);
+  });
+
+  it('is scanned in steps', () => {
+    const stepsOf = (reader: LogReader): number => [...reader.scan(() => undefined)].length;
+    const empty = (count: number): string => `{"resourceLogs":[${'{},'.repeat(count)}{}]}`;
+    expect(stepsOf(new JsonLogs(Buffer.from(empty(1_000_000))))).toBeGreaterThan(10);
+    expect(stepsOf(new JsonLogs(Buffer.from(`{"a":"${'\\"'.repeat(1_500_000)}"}`)))).toBeGreaterThan(10);
+    expect(stepsOf(new ProtobufLogs(Buffer.alloc(1_000_000, Buffer.from([0x0a, 0]))))).toBeGreaterThan(10);
+    expect(
+      stepsOf(new ProtobufLogs(delimited(1, Buffer.alloc(1_000_000, Buffer.from([0x12, 0]))))),
+    ).toBeGreaterThan(10);
   });
 
   it('is refused where it is cut, at any byte', () => {

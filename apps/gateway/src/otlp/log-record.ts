@@ -39,11 +39,15 @@ export interface LogOrigin {
 /** A resource or a scope that is not in the request. */
 export const NO_ORIGIN: LogOrigin = { place: undefined, schemaUrl: '' };
 
-/** The places of the records that have one resource and one scope. */
-export interface LogGroup {
-  readonly resource: LogOrigin;
+/** The places of the records that have one scope, at least one. */
+export interface ScopeGroup {
   readonly scope: LogOrigin;
   readonly records: readonly Span[];
+}
+
+/** The same with their resource. */
+export interface LogGroup extends ScopeGroup {
+  readonly resource: LogOrigin;
 }
 
 /** The places of a request's records. Each `next()` advances the scan, so that other requests can run. */

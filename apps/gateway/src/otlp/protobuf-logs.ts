@@ -16,6 +16,7 @@ import {
   type LogResource,
   type LogScan,
   type LogScope,
+  type ScopeGroup,
 } from './log-record.js';
 import { WireReader } from './wire-reader.js';
 
@@ -32,7 +33,7 @@ export class ProtobufLogs implements LogReader {
     const groups: LogGroup[] = [];
     const request = this.message({ start: 0, end: this.bytes.length });
     for (let field = request.next(); field !== 0; field = request.next()) {
-      if (field === 1) groups.push(...(yield* this.resourceLogs(request.span(), count)));
+      if (field === 1) yield* this.resourceLogs(request.span(), count, groups);
       else request.skip();
       if (this.isTimeToPause()) yield;
     }
@@ -77,21 +78,21 @@ export class ProtobufLogs implements LogReader {
     return record;
   }
 
-  private *resourceLogs(place: Span, count: () => void): Generator<undefined, LogGroup[]> {
+  private *resourceLogs(place: Span, count: () => void, groups: LogGroup[]): Generator<undefined, void> {
     const message = this.message(place);
-    const scopes: Omit<LogGroup, 'resource'>[] = [];
+    const scopes: ScopeGroup[] = [];
     let resource: LogOrigin = NO_ORIGIN;
     for (let field = message.next(); field !== 0; field = message.next()) {
       if (field === 1) resource = { ...resource, place: message.span() };
-      else if (field === 2) scopes.push(yield* this.scopeLogs(message.span(), count));
+      else if (field === 2) yield* this.scopeLogs(message.span(), count, scopes);
       else if (field === 3) resource = { ...resource, schemaUrl: message.string() };
       else message.skip();
       if (this.isTimeToPause()) yield;
     }
-    return scopes.filter(({ records }) => records.length > 0).map((group) => ({ ...group, resource }));
+    groups.push(...scopes.map((group) => ({ ...group, resource })));
   }
 
-  private *scopeLogs(place: Span, count: () => void): Generator<undefined, Omit<LogGroup, 'resource'>> {
+  private *scopeLogs(place: Span, count: () => void, scopes: ScopeGroup[]): Generator<undefined, void> {
     const message = this.message(place);
     const records: Span[] = [];
     let scope: LogOrigin = NO_ORIGIN;
@@ -104,7 +105,8 @@ export class ProtobufLogs implements LogReader {
       else message.skip();
       if (this.isTimeToPause()) yield;
     }
-    return { scope, records };
+    // A request may have millions of scopes without a record.
+    if (records.length > 0) scopes.push({ scope, records });
   }
 
   private attribute(place: Span, depth: number): Attribute {
