@@ -52,6 +52,7 @@ export class JsonCursor {
     const { end, isCut } = this.scan;
     if (isCut || end === start) throw this.unexpected('a value');
     this.at = end;
+    yield* this.pause();
     return { start, end };
   }
 

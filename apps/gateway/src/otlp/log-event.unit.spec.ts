@@ -301,6 +301,7 @@ describe('a request', () => {
     const stepsOf = (reader: LogReader): number => [...reader.scan(() => undefined)].length;
     const empty = (count: number): string => `{"resourceLogs":[${'{},'.repeat(count)}{}]}`;
     expect(stepsOf(new JsonLogs(Buffer.from(empty(1_000_000))))).toBeGreaterThan(10);
+    expect(stepsOf(new JsonLogs(Buffer.from(`{${'"a":1,'.repeat(500_000)}"b":1}`)))).toBeGreaterThan(10);
     expect(stepsOf(new JsonLogs(Buffer.from(`{"a":"${'\\"'.repeat(1_500_000)}"}`)))).toBeGreaterThan(10);
     expect(stepsOf(new ProtobufLogs(Buffer.alloc(1_000_000, Buffer.from([0x0a, 0]))))).toBeGreaterThan(10);
     expect(
