@@ -131,8 +131,9 @@ function wrongWith(answer: WireAnswer, { bytes, kind, right }: HttpInput): strin
 
 /** Whether a refusal is a `google.rpc.Status`: a code, which is field 1, and a message. */
 function isOtlp({ type, body }: WireAnswer): boolean {
-  if (type === 'application/x-protobuf') return /^\x08[\x01-\x10]\x12./s.test(body);
-  return type === 'application/json' && /^\{"code":\d+,"message":".+"\}$/s.test(body);
+  if (type === 'application/json') return /^\{"code":\d+,"message":".+"\}$/s.test(body);
+  const [first, code = 0, second] = Buffer.from(body);
+  return type === 'application/x-protobuf' && first === 0x08 && code > 0 && code <= 16 && second === 0x12;
 }
 
 function takeResults({ account }: Run, input: HttpInput, answer: WireAnswer): void {
