@@ -44,6 +44,8 @@ const GROUPS: Readonly<Record<string, { roles: string[]; targets?: unknown[]; bo
   'http-repeats-1': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.97 }] },
   'http-repeats-30': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.85 }] },
   'http-repeats-100': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 1.2 }] },
+  'http-gzip-lines': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.9 }] },
+  'http-otlp-protobuf': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.9 }] },
   drain: {
     roles: DRAIN,
     targets: [

@@ -26,7 +26,8 @@ ceiling) and with what users typically write. The rounds of the subjects alterna
 the ratio of the medians, since absolute figures of a shared machine mean nothing. Run it on an idle machine.
 
 Groups:
-  http         POST /publish with 1, 100 and 1,000 events; over 1, 8 and 64 connections; repeats
+  http         POST /publish with 1, 100 and 1,000 events; over 1, 8 and 64 connections; repeats;
+               compressed lines and OTLP logs
   drain        a backlog, without repeats and with 30 % of them
   end-to-end   from the request to the committed row
   query        a page of events, one event, the figures

@@ -9,6 +9,7 @@ import {
   FURTHER_SINGLE_LOADS,
   measureFurtherSingle,
   measureHttpBatch,
+  measureHttpForms,
   measureHttpRepeats,
   measureHttpSingle,
 } from './http/http.js';
@@ -61,6 +62,7 @@ export const SUITES: readonly Suite[] = [
           await measureFurtherSingle(environment, sizes, load, onRound),
         ]),
         ([environment], sizes, { onRound }) => measureHttpRepeats(environment, sizes, onRound),
+        ([environment], sizes, { onRound }) => measureHttpForms(environment, sizes, onRound),
       ],
     },
   },

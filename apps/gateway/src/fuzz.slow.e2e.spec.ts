@@ -117,7 +117,7 @@ async function sendHttp(run: Run, input: HttpInput): Promise<void> {
 }
 
 /** What must not happen, for any input. */
-function wrongWith(answer: WireAnswer, { bytes, right }: HttpInput): string | undefined {
+function wrongWith(answer: WireAnswer, { bytes, kind, right }: HttpInput): string | undefined {
   if (answer.status >= 500 && answer.status !== 503) return 'a 5xx';
   if (/^x-injected/im.test(answer.head)) return 'a header was injected';
   if (answer.body.includes('\n    at ') || answer.body.includes('node_modules')) return 'a stack trace';
@@ -125,6 +125,7 @@ function wrongWith(answer: WireAnswer, { bytes, right }: HttpInput): string | un
   if (right !== undefined && ![...right, 503].includes(answer.status))
     return `not one of ${right.join(', ')}`;
   if (answer.status < 400 || bytes.toString('latin1', 0, 5) === 'HEAD ') return undefined;
+  if (kind === 'otlp') return isOtlp(answer) ? undefined : 'no status of OTLP';
   if (answer.type !== 'application/problem+json; charset=utf-8') return 'no problem JSON';
   try {
     const { status, title } = JSON.parse(answer.body) as { status?: unknown; title?: unknown };
@@ -132,6 +133,13 @@ function wrongWith(answer: WireAnswer, { bytes, right }: HttpInput): string | un
   } catch {
     return 'a problem that is not JSON';
   }
+}
+
+/** Whether a refusal is a `google.rpc.Status`: a code, which is field 1, and a message. */
+function isOtlp({ type, body }: WireAnswer): boolean {
+  if (type === 'application/json') return /^\{"code":\d+,"message":".+"\}$/s.test(body);
+  const [first, code = 0, second] = Buffer.from(body);
+  return type === 'application/x-protobuf' && first === 0x08 && code > 0 && code <= 16 && second === 0x12;
 }
 
 function takeResults({ account }: Run, input: HttpInput, answer: WireAnswer): void {

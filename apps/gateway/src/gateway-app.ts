@@ -23,6 +23,7 @@ import { isLocal } from './keys/door.js';
 import { loggedFailures } from './keys/failed-attempts.js';
 import type { Credentials } from './keys/credentials.js';
 import type { GatewayProgram } from './metrics/gateway-program.js';
+import { LogPublishing } from './otlp/log-publishing.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { LinePublishing } from './publish/line-publishing.js';
 import { OutcomeWatch } from './publish/outcome-watch.js';
@@ -118,6 +119,7 @@ function partsOf(
     lines: new LinePublishing(publisher, record, bounds, topics),
     bulk: new BulkPublishing(publisher, record, bounds, topics),
     settled: settledAnswer(settings, pool, gate),
+    logs: new LogPublishing(publisher, record, bounds, topics),
     events: new EventReader(pool, broker, pages),
     stories: new StoryReader(pool, broker, pages),
     ...deadLetterParts(settings, { pool, broker, topics, pages }),

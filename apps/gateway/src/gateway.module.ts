@@ -13,6 +13,8 @@ import { HealthController } from './health/health.controller.js';
 import { ReadinessCheck } from './health/readiness.js';
 import { JournalController } from './journal/journal.controller.js';
 import { LokiController } from './loki/loki.controller.js';
+import { LogPublishing } from './otlp/log-publishing.js';
+import { OtlpController } from './otlp/otlp.controller.js';
 import { LinePublishing } from './publish/line-publishing.js';
 import { PublishController } from './publish/publish.controller.js';
 import { Publishing } from './publish/publishing.js';
@@ -31,6 +33,7 @@ export interface GatewayParts {
   readonly bulk: BulkPublishing;
   readonly webhooks: WebhookDoor;
   readonly settled: SettledAnswer;
+  readonly logs: LogPublishing;
   readonly events: EventReader;
   readonly stories: StoryReader;
   readonly deadLetters: DeadLetterReader;
@@ -55,6 +58,7 @@ export class GatewayModule {
         WebhooksController,
         JournalController,
         LokiController,
+        OtlpController,
         EventsController,
         DeadLettersController,
         StatsController,
@@ -66,6 +70,7 @@ export class GatewayModule {
         { provide: BulkPublishing, useValue: parts.bulk },
         { provide: WebhookDoor, useValue: parts.webhooks },
         { provide: SettledAnswer, useValue: parts.settled },
+        { provide: LogPublishing, useValue: parts.logs },
         { provide: EventReader, useValue: parts.events },
         { provide: StoryReader, useValue: parts.stories },
         { provide: DeadLetterReader, useValue: parts.deadLetters },

@@ -52,7 +52,7 @@ export type {
 } from './http.js';
 export { givenId, RecordIds, type DerivedId, type IdOrigin } from './identity.js';
 export { isSpace } from './json-characters.js';
-export { arraySpans, objectSpans, type ObjectSpans, type Span } from './json-text.js';
+export { arraySpans, objectSpans, quotedNumbers, type ObjectSpans, type Span } from './json-text.js';
 export {
   EVENT_BYTES_MAX,
   EVENT_ID_LENGTH_MAX,

@@ -23,6 +23,8 @@ import {
 } from './json-characters.js';
 import { EXPONENTS_SUM_MAX, NUMBER_EXPONENT_MAX, NUMBER_LENGTH_MAX } from './limits.js';
 
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
 /** The position of a value: `text.slice(start, end)` is the value. */
 export interface Span {
   readonly start: number;
@@ -128,6 +130,32 @@ export function hasUnstorableNumber(text: string): boolean {
     }
   }
   return false;
+}
+
+/**
+ * Writes each number of a JSON text as a string of its characters, so that `JSON.parse` returns all of its digits.
+ *
+ * @param text any text. What is not JSON is still not JSON afterwards
+ */
+export function quotedNumbers(text: string): string {
+  let result = '';
+  let copiedTo = 0;
+  for (let at = 0; at < text.length;) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = stringEnd(text, at);
+    else if (code !== MINUS && !isDigit(code)) at++;
+    else {
+      const end = scalarEnd(text, at);
+      const written = text.slice(at, end);
+      const isName = text.charCodeAt(skipSpace(text, end)) === COLON;
+      if (!isName && NUMBER.test(written)) {
+        result += `${text.slice(copiedTo, at)}"${written}"`;
+        copiedTo = end;
+      }
+      at = end;
+    }
+  }
+  return copiedTo === 0 ? text : result + text.slice(copiedTo);
 }
 
 /** @param written the name between its quotes; without an escape it is its own characters */

@@ -1,6 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { hasUnstorableCharacter, hasUnstorableNumber, nestingDepth, objectSpans } from './json-text.js';
+import {
+  hasUnstorableCharacter,
+  hasUnstorableNumber,
+  nestingDepth,
+  objectSpans,
+  quotedNumbers,
+} from './json-text.js';
 import { NUMBER_EXPONENT_MAX, NUMBER_LENGTH_MAX } from './limits.js';
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
@@ -234,4 +240,27 @@ describe('hasUnstorableNumber', () => {
     // A search that restarts at every digit takes seconds for this.
     expect(performance.now() - startedAt).toBeLessThan(1_000);
   });
+
+  it('quotes the numbers of a text, and nothing else', () => {
+    const text = String.raw`{"a":12345678901234567890,"b":[-1.50E+400 , "1", "\"2"],"3":true,"c":0}`;
+    expect(quotedNumbers(text)).toBe(
+      String.raw`{"a":"12345678901234567890","b":["-1.50E+400" , "1", "\"2"],"3":true,"c":"0"}`,
+    );
+    fc.assert(
+      fc.property(fc.json(), (json) => {
+        const expected: unknown = JSON.parse(json, (_, value: unknown) =>
+          typeof value === 'number' ? String(value) : value,
+        );
+        const quoted: unknown = JSON.parse(quotedNumbers(json));
+        expect(JSON.stringify(quoted)).toBe(JSON.stringify(expected));
+      }),
+    );
+  });
+
+  it.each(['{1:2}', '{1 :2}', '[01]', '[1.]', '[-]', '[1 2]', '["a"1]', '{"a":1"b":2}', '[1', '1]'])(
+    'leaves what is not JSON as it is not: %s',
+    (text) => {
+      expect(() => JSON.parse(quotedNumbers(text)) as unknown).toThrow(SyntaxError);
+    },
+  );
 });

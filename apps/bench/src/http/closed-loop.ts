@@ -6,13 +6,11 @@
  */
 import { performance } from 'node:perf_hooks';
 import { Client, type Dispatcher } from 'undici';
-import { EventBody } from './event-body.js';
 import { EventNumbers } from './event-numbers.js';
 import { quantile } from './latencies.js';
 import type { LoadOrder, LoadReport } from './load-order.js';
 import { MeasuredWindow } from './measured-window.js';
-
-const HEADERS = { 'content-type': 'application/json' };
+import { requestBody, type RequestBody } from './request-body.js';
 
 /** Sends what the order says. Resolves when the last answer has arrived. */
 export async function closedLoop(order: LoadOrder): Promise<LoadReport> {
@@ -76,7 +74,7 @@ class Tally {
 
 /** One connection: the handler of its requests. */
 class Lane implements Dispatcher.DispatchHandler {
-  private readonly body: EventBody;
+  private readonly body: RequestBody;
   private readonly numbers: EventNumbers;
   private readonly request: Dispatcher.DispatchOptions;
   private readonly sendNext = (): void => {
@@ -99,14 +97,15 @@ class Lane implements Dispatcher.DispatchHandler {
       elsewhere,
       eventsPerRequest,
       firstConnection = 0,
+      form = 'json',
       idPrefix,
       path,
       repeatShare,
     } = order;
-    this.body = new EventBody(idPrefix, eventsPerRequest, eventsPerRequest === 1 ? 'object' : 'array');
+    this.body = requestBody(form, idPrefix, eventsPerRequest);
     const repeats = elsewhere === undefined ? undefined : { events: elsewhere, connections };
     this.numbers = new EventNumbers(firstConnection + index, repeatShare, repeats);
-    this.request = { method: 'POST', path, headers: HEADERS, body: this.body.bytes };
+    this.request = { method: 'POST', path, headers: this.body.headers };
   }
 
   /** Resolves when the load is over and the last request was answered. */
@@ -163,7 +162,8 @@ class Lane implements Dispatcher.DispatchHandler {
     for (let position = 0; position < this.order.eventsPerRequest; position += 1) {
       this.body.write(position, this.numbers.next());
     }
+    const body = this.body.bytes;
     this.sentAt = performance.now();
-    this.client.dispatch(this.request, this);
+    this.client.dispatch({ ...this.request, body }, this);
   }
 }

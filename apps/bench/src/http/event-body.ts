@@ -9,6 +9,8 @@ const TIME_DIGITS = 16;
 const TIME_PLACE = '1000000000000000';
 const ZERO = 48;
 
+const AROUND = { object: ['', '', ''], array: ['[', ',', ']'], lines: ['', '\n', ''] } as const;
+
 /** The topic of the event with a number. */
 export function topicOfNumber(number: number): string {
   return `bench.t${number % TOPICS}`;
@@ -42,15 +44,15 @@ export class EventBody {
   /**
    * @param idPrefix first part of every id; it differs in every run, so that no run repeats another's events
    * @param events the number of events in the body
-   * @param form an array, or (for one event alone) the plain object
+   * @param form an array, lines, or (for one event alone) the plain object
    */
   constructor(
     idPrefix: string,
     readonly events: number,
-    form: 'object' | 'array',
+    form: 'object' | 'array' | 'lines',
   ) {
     const text = eventText(idPrefix);
-    const [before, between, after] = form === 'array' ? ['[', ',', ']'] : ['', '', ''];
+    const [before, between, after] = AROUND[form];
     this.bytes = Buffer.from(`${before}${Array<string>(events).fill(text).join(between)}${after}`, 'latin1');
     const length = text.length + between.length;
     this.starts = Array.from({ length: events }, (_, position) => before.length + position * length);
@@ -68,17 +70,22 @@ export class EventBody {
   write(position: number, number: number, sentAtUs?: number): void {
     const start = this.starts[position] ?? 0;
     this.bytes[start + this.topicAt] = ZERO + (number % TOPICS);
-    this.digits(start + this.numberAt, NUMBER_DIGITS, number);
-    if (sentAtUs !== undefined) this.digits(start + this.timeAt, TIME_DIGITS, sentAtUs);
+    writeNumber(this.bytes, start + this.numberAt, number);
+    if (sentAtUs !== undefined) writeDigits(this.bytes, start + this.timeAt, TIME_DIGITS, sentAtUs);
   }
+}
 
-  private digits(start: number, count: number, value: number): void {
-    let rest = Math.floor(value);
-    for (let at = start + count - 1; at >= start; at -= 1) {
-      const tenth = Math.floor(rest / 10);
-      this.bytes[at] = ZERO + rest - tenth * 10;
-      rest = tenth;
-    }
+/** Overwrites the digits of a number in an id, see `eventIdOfNumber`. @param start index of the first digit */
+export function writeNumber(bytes: Buffer, start: number, number: number): void {
+  writeDigits(bytes, start, NUMBER_DIGITS, number);
+}
+
+function writeDigits(bytes: Buffer, start: number, count: number, value: number): void {
+  let rest = Math.floor(value);
+  for (let at = start + count - 1; at >= start; at -= 1) {
+    const tenth = Math.floor(rest / 10);
+    bytes[at] = ZERO + rest - tenth * 10;
+    rest = tenth;
   }
 }
 

@@ -17,6 +17,7 @@ import type { Sizes } from '../sizes.js';
 import type { Program } from '../environment/program.js';
 import type { Environment } from '../environment/environment.js';
 import { HttpFixture } from './fixture.js';
+import { pathOf, type RequestForm } from './request-body.js';
 import {
   checkedSubject,
   httpRound,
@@ -47,6 +48,12 @@ const REPEATS = [
   { share: 1, atLeast: 1.2 },
 ] as const;
 const REPEAT_BATCH_SIZE = 100;
+/** The forms that are compared with plain JSON. */
+const FORMS: readonly { readonly form: RequestForm; readonly what: string }[] = [
+  { form: 'gzip-lines', what: 'lines, gzip' },
+  { form: 'otlp-protobuf', what: 'OTLP logs, protobuf' },
+];
+const FORM_BATCH_SIZE = 1_000;
 const TARGETS: readonly Target[] = [{ against: 'ceiling', atLeast: 1 }];
 
 /** A load with one event per request. */
@@ -187,6 +194,42 @@ export async function measureHttpRepeats(
       targets: [{ against: 'ceiling', atLeast }],
     };
   });
+}
+
+/**
+ * Events in the forms of other clients, compared with the same number as plain JSON. Throws `WrongSubjectError` when
+ * events that the gateway accepted are missing.
+ */
+export async function measureHttpForms(
+  environment: Environment,
+  sizes: Sizes,
+  onRound: OnRound = () => undefined,
+): Promise<Group[]> {
+  const unit = 'events/s';
+  const load = {
+    connections: sizes.batchConnections,
+    eventsPerRequest: FORM_BATCH_SIZE,
+    durationMs: sizes.httpRoundMs,
+  };
+  const [plain, ...others] = await HttpFixture.whileOpen(environment, async (fixture) => {
+    const program = await fixture.gateway();
+    const subject = (role: 'ours' | 'ceiling', name: string, form: RequestForm): Subject =>
+      checkedSubject({ role, subject: name, unit }, inStream(fixture.gauge), () =>
+        httpRound(environment, { ...load, program, form, path: pathOf(form) }, unit),
+      );
+    const subjects = [
+      subject('ceiling', 'plain JSON', 'json'),
+      ...FORMS.map(({ form, what }) => subject('ours', what, form)),
+    ];
+    return measureRounds(subjects, sizes, onRound);
+  });
+  if (plain === undefined) throw new Error('nothing was measured as plain JSON');
+  return others.map((series, index) => ({
+    name: `http-${FORMS[index]?.form ?? ''}`,
+    what: `HTTP, ${FORM_BATCH_SIZE.toLocaleString('en')} events a request as ${FORMS[index]?.what ?? ''}`,
+    series: [series, plain],
+    targets: [{ against: 'ceiling', atLeast: 0.9 }],
+  }));
 }
 
 /** `batchSize` events per request. Throws `WrongSubjectError` when events that a subject accepted are missing. */

@@ -1,4 +1,5 @@
 /** The orders to the load program and to the client without HTTP, and their reports. */
+import type { RequestForm } from './request-body.js';
 
 /** A closed loop: each connection sends its next request when it has the answer to the last. */
 export interface LoadOrder {
@@ -6,6 +7,8 @@ export interface LoadOrder {
   readonly url: string;
   /** For example `/publish`. */
   readonly path: string;
+  /** JSON when it is left out. */
+  readonly form?: RequestForm;
   readonly connections: number;
   /** A request of 1 event is the plain object, a request of more is an array. */
   readonly eventsPerRequest: number;

@@ -19,6 +19,7 @@ import { WrongSubjectError } from '../wrong-subject.js';
 import { ELSEWHERE_CONNECTION } from './event-numbers.js';
 import type { LoadOrder, LoadReport, PublishOrder, PublishReport } from './load-order.js';
 import { runToReport } from './program-run.js';
+import type { RequestForm } from './request-body.js';
 import type { StreamGauge } from './stream-gauge.js';
 import { TYPICAL_TABLE } from './typical-table.js';
 
@@ -49,6 +50,8 @@ export interface HttpLoad {
   /** The program that receives the load. */
   readonly program: Program;
   readonly path: string;
+  /** JSON when it is left out. */
+  readonly form?: RequestForm;
   readonly connections: number;
   readonly eventsPerRequest: number;
   readonly durationMs: number;

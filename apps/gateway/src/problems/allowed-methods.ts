@@ -12,6 +12,7 @@ const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]
   [/^\/webhooks\/[^/]+$/, ['POST']],
   [/^\/upload$/, ['POST']],
   [/^\/loki\/api\/v1\/push$/, ['POST']],
+  [/^\/v1\/logs$/, ['POST']],
   [/^\/events$/, ['GET', 'HEAD']],
   [/^\/events\/[^/]+(\/.+)?$/s, ['GET', 'HEAD']],
   [/^\/dead-letters$/, ['GET', 'HEAD']],

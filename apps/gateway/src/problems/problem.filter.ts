@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Problem } from '#contracts';
@@ -9,6 +10,18 @@ import { plainProblem, problem, ProblemError, type AnswerHeaders } from './probl
 
 /** The media type of every refusal. */
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
+
+/** What a route says of its refusals, where its clients expect another form than problem JSON. */
+export interface RouteRefusals {
+  /** Writes a refusal in the form of the clients. Status and headers stay those of the problem. */
+  readonly refusal?: RefusalForm;
+}
+
+/** Writes a refusal. @param headers of the request */
+export type RefusalForm = (
+  problem: Problem,
+  headers: IncomingHttpHeaders,
+) => { readonly type: string; readonly body: string | Buffer };
 
 interface Answer {
   readonly problem: Problem;
@@ -51,13 +64,25 @@ export function sendProblem(
   if (reply.sent) return;
   noteRefusal(reply, body);
   const instance = url?.split('?', 1)[0];
-  const { id } = reply.request;
+  const { request } = reply;
+  const whole = identified({ ...body, ...(instance === undefined ? {} : { instance }) }, request.id);
+  const { type, body: content } = refusalFormOf(request)(whole, request.headers);
   void reply
     .code(body.status)
     .headers(headers)
-    .header(REQUEST_ID_HEADER, id)
-    .header('content-type', PROBLEM_TYPE)
-    .send(JSON.stringify(identified({ ...body, ...(instance === undefined ? {} : { instance }) }, id)));
+    .header(REQUEST_ID_HEADER, request.id)
+    .header('content-type', type)
+    .send(content);
+}
+
+function refusalFormOf({ routeOptions }: FastifyRequest): RefusalForm {
+  // An address without a route has no options.
+  const { refusal = asProblem } = (routeOptions.config as RouteRefusals | undefined) ?? {};
+  return refusal;
+}
+
+function asProblem(problem: Problem): { type: string; body: string } {
+  return { type: PROBLEM_TYPE, body: JSON.stringify(problem) };
 }
 
 /** A problem that names its request, for answers that are written without a reply. */

@@ -88,7 +88,9 @@ export class BodySource implements PacedBody {
     this.isDiscarded = true;
     this.held = false;
     this.dropDecoder();
-    this.payload.resume();
+    // When all of it has arrived, nothing else would end it.
+    if (this.hasArrived) setImmediate(() => this.end());
+    else this.payload.resume();
   }
 
   cutOff(): void {

@@ -102,6 +102,20 @@ describe('a compressed body', () => {
     expect(await hasRoomForBody(gateway.gateway.url, 1_000_000)).toBe(true);
   });
 
+  it('is refused when it outgrows the room, also when all of it has arrived', async () => {
+    const socket = dial(gateway.gateway.url);
+    sockets.push(socket);
+    socket.write(
+      'POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 16000000\r\n\r\n',
+    );
+    socket.write(Buffer.alloc(11_500_000, 0x20));
+    const hasLittle = async (): Promise<boolean> => !(await hasRoomForBody(gateway.gateway.url, 2_000_000));
+    await waitFor(hasLittle, { timeoutMs: 20_000, describe: 'the room to be taken' });
+    expect(await encoded('gzip', zlib.gzipSync(Buffer.alloc(4_000_000, 0x20)))).toMatchObject({
+      status: 503,
+    });
+  });
+
   it('gives its room back whatever became of it', async () => {
     const bodies = [
       zlib.gzipSync('x'.repeat(2_000_000)),

@@ -9,6 +9,7 @@ import { expecting, heavy, otherHosts, type DoorKind } from './door-inputs.js';
 import { anyJson, changedEvent, eventNotUtf8, hardText, validEvent } from './event-texts.js';
 import { kitInputs, type KitKind } from './kit-inputs.js';
 import { logInputs, type LogKind } from './log-inputs.js';
+import { otlpInputs, type OtlpInput } from './otlp-inputs.js';
 import { request, smuggled, type Headers } from './request-bytes.js';
 import { webhookInputs, type WebhookKind } from './webhook-inputs.js';
 import { bytes, word } from './words.js';
@@ -26,6 +27,7 @@ export type HttpKind =
   | LogKind
   | 'publish: headers'
   | DoorKind
+  | OtlpInput['kind']
   | 'events: query'
   | 'any path'
   | 'keys: wrong'
@@ -77,7 +79,8 @@ export function httpInputs(tokens: FuzzTokens): fc.Arbitrary<HttpInput> {
     { weight: 20, arbitrary: expecting },
     { weight: 20, arbitrary: otherHosts },
     { weight: 40, arbitrary: strangeHeaders },
-    { weight: 96, arbitrary: query },
+    { weight: 40, arbitrary: otlpInputs },
+    { weight: 56, arbitrary: query },
     { weight: 60, arbitrary: anyPath },
     { weight: 50, arbitrary: wrongKey(tokens) },
     { weight: 50, arbitrary: boundKey(tokens) },
@@ -226,6 +229,7 @@ const PLACES = [
   '/publish',
   '/cloudevents',
   '/webhooks/',
+  '/v1/logs',
   '/',
   '',
   '//',
