@@ -7,7 +7,8 @@ import { changeKeyGeneration, inboxNames, youngestKeyGeneration } from '#store';
 /**
  * Starts checking the size of the youngest generation of keys, of all inboxes in the database: see `keepGenerations`.
  *
- * @param bytesMax the size of the table with its indexes from which on another one begins
+ * @param bytesMax the size of the table with its indexes from which on another one begins, unless it is less than a
+ *   sixteenth of all keys
  * @param everyMs how often to check, in milliseconds; the default is a minute
  * @returns `stop` ends it
  */

@@ -9,10 +9,16 @@ export interface YoungestGeneration {
   readonly number: number;
   /** The size of its table with the indexes, in bytes. */
   readonly bytes: number;
+  /** The size of all generations with the indexes, in bytes. */
+  readonly bytesOfAll: number;
 }
 
 const REGISTRY_IS_THERE = 'SELECT to_regclass($1) IS NOT NULL AS present';
-const SIZE = 'SELECT pg_total_relation_size(to_regclass($1))::float8 AS bytes';
+const SIZES = `
+SELECT coalesce(pg_total_relation_size(to_regclass($1)), 0)::float8 AS bytes, (
+    SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::float8
+    FROM (SELECT to_regclass($2) AS relid UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass($2)) each
+  ) AS "bytesOfAll"`;
 
 /** Reads the youngest generation of an inbox. One that does not exist yet has no bytes. */
 export async function youngestGeneration(
@@ -24,10 +30,12 @@ export async function youngestGeneration(
   const { rows } =
     there[0]?.present === true ? await database.query<{ number: number }>(newest) : { rows: [] };
   const number = rows[0]?.number ?? 0;
-  const { rows: sizes } = await database.query<{ bytes: number | null }>(SIZE, [
+  const { rows: sizes } = await database.query<Omit<YoungestGeneration, 'number'>>(SIZES, [
     generationTable(key, number),
+    key,
   ]);
-  return { number, bytes: sizes[0]?.bytes ?? 0 };
+  const { bytes = 0, bytesOfAll = 0 } = sizes[0] ?? {};
+  return { number, bytes, bytesOfAll };
 }
 
 /**
