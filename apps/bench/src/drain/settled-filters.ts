@@ -39,7 +39,7 @@ export async function settleFilters(
     };
     const store = new KeyFilterStore(pool, tables, bytesMax);
     const keeper = new KeyFilterKeeper(pool, store, loaded, bytesMax, { info: note, warn: note });
-    if (bytesMax > 0) await keeper.keep();
+    await keeper.keep();
     const { filters, bytes } = loaded.figures();
     return { generations: keeper.generations, filters, bytes };
   } finally {
