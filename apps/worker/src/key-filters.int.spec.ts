@@ -79,6 +79,22 @@ describe('the filters of a worker', () => {
     expect(filters.figures().get('store')).toMatchObject({ generations: 2, filters: 1, keys: 1 });
   });
 
+  it('are kept again after they were stopped, as when a consumer starts once more', async () => {
+    const filters = filtersWith(BYTES_MAX);
+    filters.of('store');
+    const loaded = (): number => filters.figures().get('store')?.filters ?? 0;
+    await closeFirst('store', 'event_key');
+    const first = filters.keep(EVERY_MS);
+    await waitFor(() => loaded() === 1, { timeoutMs: 10_000, describe: 'the first filter' });
+    first.stop();
+    await worker.query(
+      `INSERT INTO sekali.event_key_g1 (topic, event_id, stream_id, seq, digest) VALUES ('t', 'more', 1, 2, 0)`,
+    );
+    expect(await changeKeyGeneration(worker, 'store', 1)).toBe(2);
+    keepers.push(filters.keep(EVERY_MS));
+    await waitFor(() => loaded() === 2, { timeoutMs: 10_000, describe: 'the second filter' });
+  });
+
   it('take no memory when none is allowed', () => {
     expect(filtersWith(0).of('store')).toBeUndefined();
   });

@@ -66,6 +66,8 @@ export class ConsumerFilters {
    */
   keep(everyMs = EVERY_MS): { stop(): void } {
     const pool = this.options.openPool();
+    // Those of a former call have its pool, which was ended.
+    this.keepers.clear();
     const stopping = new AbortController();
     let isUnderWay = false;
     let isDue = false;
