@@ -140,7 +140,7 @@ function fillingNote(keys: number, filledMs: number, bytes: number, settled: Set
 
 function generationsText({ generations, filters, bytes }: SettledFilters): string {
   if (generations === 1) return 'one table';
-  return `${generations} generations, and a worker has ${filters} filters of ${megabytes(bytes)} MB for them`;
+  return `${generations} generations; filters in the memory of a worker: ${filters}, with ${megabytes(bytes)} MB`;
 }
 
 function whatOf({ ids, repeats, isBounded }: FlatLoad, { drainedKeys }: Sizes): string {
