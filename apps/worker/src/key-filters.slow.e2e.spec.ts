@@ -1,6 +1,7 @@
 /** A worker begins next to as many filters as its memory may have: it does not wait for them, and takes no more. */
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { crc32 } from 'node:zlib';
+import type { PoolClient } from 'pg';
 import { drawFreePorts } from '#local-cluster';
 import { changeKeyGeneration } from '#store';
 import { type App, createTestSystem, startApp, type TestSystem, waitFor } from '#testing';
@@ -17,6 +18,7 @@ const BITS_PER_KEY = 20;
 
 let system: TestSystem;
 let worker: App | undefined;
+let locker: PoolClient | undefined;
 let metricsUrl: string;
 
 beforeEach(async () => {
@@ -28,6 +30,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   worker?.kill('SIGKILL');
+  locker?.release(true);
   await system.dispose();
 });
 
@@ -54,7 +57,7 @@ async function figure(name: string): Promise<number> {
 }
 
 it('a worker is ready and stores while no filter can be loaded, and loads all of them within its bound', async () => {
-  const locker = await system.pool.connect();
+  locker = await system.pool.connect();
   await locker.query('BEGIN; LOCK TABLE sekali.key_filter IN ACCESS EXCLUSIVE MODE');
   worker = await startApp('worker', system.environment);
   await publishEvent(system, { id: 'new' });
@@ -66,7 +69,6 @@ it('a worker is ready and stores while no filter can be loaded, and loads all of
   expect(await figure('sekali_key_filters')).toBe(0);
   const base = await figure('process_resident_memory_bytes');
   await locker.query('ROLLBACK');
-  locker.release();
   let most = base;
   await waitFor(
     async () => {

@@ -258,6 +258,14 @@ describe('the keys of a service', () => {
     return rows.map(({ name }) => name);
   };
 
+  /** The open connections of the service. */
+  const connections = async (): Promise<number | null> => {
+    const { rowCount } = await system.pool.query(
+      `SELECT FROM pg_stat_activity WHERE application_name = 'service' AND datname = current_database()`,
+    );
+    return rowCount;
+  };
+
   it('begin other generations by themselves when they are large, with filters, and no effect happens twice', async () => {
     logged.length = 0;
     await start(['event'], { generationBytesMax: 1, upkeepMs: 20, log });
@@ -276,10 +284,7 @@ describe('the keys of a service', () => {
       expect.not.arrayContaining([expect.stringContaining('trying again')]),
     );
     await stop();
-    const { rowCount } = await system.pool.query(
-      `SELECT FROM pg_stat_activity WHERE application_name = 'service' AND datname = current_database()`,
-    );
-    expect(rowCount).toBe(0);
+    await waitFor(async () => (await connections()) === 0, { timeoutMs: 10_000, describe: 'its end' });
   });
 
   it('stay in one table while they are few, which takes no table, no memory and no connection', async () => {
@@ -298,10 +303,7 @@ describe('the keys of a service', () => {
     const before = checks;
     await waitFor(() => checks > before + 4, { timeoutMs: 10_000, describe: 'the upkeep' });
     expect(await tablesOfGenerations()).toEqual([]);
-    const { rowCount } = await system.pool.query(
-      `SELECT FROM pg_stat_activity WHERE application_name = 'service' AND datname = current_database()`,
-    );
-    expect(rowCount).toBe(pool.totalCount);
+    expect(await connections()).toBe(pool.totalCount);
   });
 });
 
