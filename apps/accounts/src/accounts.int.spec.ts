@@ -137,6 +137,23 @@ describe('the accounts', () => {
   });
 });
 
+describe('the keys of the accounts', () => {
+  it('begin another generation with the rights of the role, and a payment from before is not added again', async () => {
+    await send('payments.card', 'old', { account: 'cleo', amount: 5 });
+    await settled();
+    // It is what the upkeep calls.
+    const changed = await pool.query('SELECT accounts_inbox.balances_change_key_generation(0) AS number');
+    expect(changed.rows).toEqual([{ number: 1 }]);
+    await send('payments.card', 'old', { account: 'cleo', amount: 5 }, 'old again');
+    await send('payments.card', 'new', { account: 'cleo', amount: 2 });
+    await settled();
+    expect(await rows(`SELECT amount::int FROM accounts.balance WHERE account = 'cleo'`)).toEqual([
+      { amount: 7 },
+    ]);
+    await pool.query('DELETE FROM accounts_inbox.balances_key_filter');
+  });
+});
+
 describe('a batch', () => {
   const KEYS = ['k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7', 'k8'];
 

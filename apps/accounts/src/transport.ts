@@ -32,6 +32,8 @@ export function createTransport(
   logger: Logger,
   metrics: ConsumerProgram,
 ): PullConsumerStrategy<unknown> {
+  const inboxes = inboxesOf(settings, connection, pool, logger);
+  metrics.watchKeys(inboxes.keyFigures);
   return new PullConsumerStrategy({
     connection,
     pool,
@@ -39,7 +41,7 @@ export function createTransport(
     subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
     replyPrefix: settings.SEKALI_NATS_REPLY_PREFIX,
     apiPrefix: settings.SEKALI_NATS_API_PREFIX,
-    ...inboxesOf(settings, connection, pool),
+    ...inboxes,
     decode: payloadDecoder(settings.SEKALI_SUBJECT_PREFIX, settings.SEKALI_EVENT_BYTES_MAX),
     observerOf: (pattern) => {
       const [meter, log] = [metrics.meter(pattern), consumerLog(logger)];

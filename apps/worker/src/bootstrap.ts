@@ -12,6 +12,7 @@ import { brokerAddress, BrokerWatch, MovableConnection } from '#broker';
 import { SettingsError, type WorkerSettings } from '#config';
 import { connectionsNeeded, ErrorPassage, OptionsError, PullConsumerStrategy } from '#idempotent-consumer';
 import { consumersOf } from '#idempotent-consumer/parts';
+import type { ConsumerFilters } from '#idempotent-consumer/postgres';
 import {
   createLogger,
   endWhenHung,
@@ -24,7 +25,7 @@ import {
 import { createPool } from '#postgres';
 import { keepDaysIndexed } from './day-index-keeper.js';
 import { keepGenerationsSmall } from './generation-keeper.js';
-import { KeyFilters } from './key-filters.js';
+import { workerFilters } from './key-filters.js';
 import { keepPartitionsAhead } from './partition-keeper.js';
 import { transportOptions, type WorkerTransport } from './transport-options.js';
 import { measured, workerMetrics } from './worker-metrics.js';
@@ -55,7 +56,7 @@ export async function runWorker(
   logger.info('connecting to the brokers');
   const movable = await MovableConnection.open(brokerAddress(settings, 'worker'), { waitForFirst: true });
   const { connection } = movable;
-  const filters = new KeyFilters(settings.SEKALI_POSTGRES_URL, logger, settings.SEKALI_KEY_FILTER_BYTES_MAX);
+  const filters = workerFilters(settings.SEKALI_POSTGRES_URL, logger, settings.SEKALI_KEY_FILTER_BYTES_MAX);
   const options = {
     ...transportOptions(settings, connection, pool, logger),
     moveTo: (broker: string, signal: AbortSignal) => movable.moveTo(broker, signal),
@@ -63,6 +64,7 @@ export async function runWorker(
     filtersOf: filters.of,
   };
   const strategy = new PullConsumerStrategy(measured(change(options, connection), metrics));
+  metrics.watchKeys(() => filters.figures());
   await metrics.serve(() => strategy.health(), logger);
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, {
     strategy,
@@ -92,7 +94,7 @@ function keepersOf(
   settings: WorkerSettings,
   pool: Pool,
   logger: Logger,
-  filters: KeyFilters,
+  filters: ConsumerFilters,
 ): readonly { stop(): void }[] {
   return [
     keepPartitionsAhead(pool, logger),

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { createLogger } from '#observability';
 import { createPool } from '#postgres';
-import { createInbox, grantRights, youngestGeneration } from '#store';
+import { createInbox, grantRights, youngestKeyGeneration } from '#store';
 import { createRoles, createTestSystem, type TestSystem, waitFor } from '#testing';
 import { keepGenerationsSmall } from './generation-keeper.js';
 
@@ -41,14 +41,14 @@ async function insertKeys(table: string, first: number, keys: number): Promise<v
 }
 
 const numberOf = async (consumer: string): Promise<number> =>
-  (await youngestGeneration(worker, consumer)).number;
+  (await youngestKeyGeneration(worker, consumer)).number;
 
 describe('the keeper of generations', () => {
   it('has the keys of each inbox begin another generation when they are too large, and no other', async () => {
     await createInbox(worker, 'totals');
     await insertKeys('event_key', 1, 1_000);
     await insertKeys('totals_key', 1, 10);
-    const { bytes } = await youngestGeneration(worker, 'store');
+    const { bytes } = await youngestKeyGeneration(worker, 'store');
     keep(bytes - 1);
     keep(bytes - 1);
     await waitFor(async () => (await numberOf('store')) === 1, {

@@ -1,59 +1,28 @@
 /** Has the keys of each inbox begin another generation when their table is large. Any number of workers may do it at once. */
 import type { Pool } from 'pg';
+import { keepGenerations } from '#idempotent-consumer/postgres';
 import type { Logger } from '#observability';
-import { isLockTimeout } from '#postgres';
-import { changeKeyGeneration, inboxNames, youngestGeneration } from '#store';
-
-const EVERY_MS = 60_000;
+import { changeKeyGeneration, inboxNames, youngestKeyGeneration } from '#store';
 
 /**
- * Starts checking the size of the youngest generation of keys, in a minute and then every minute. Of several workers
- * that find it too large, one changes it. An outage, or a long transaction on the keys, only delays the change.
+ * Starts checking the size of the youngest generation of keys, of all inboxes in the database: see `keepGenerations`.
  *
- * @param bytesMax the size of the table with its indexes from which on another one begins
- * @param everyMs how often to check, in milliseconds
+ * @param bytesMax the size of the table with its indexes from which on another one begins, unless it is less than a
+ *   sixteenth of all keys
+ * @param everyMs how often to check, in milliseconds; the default is a minute
  * @returns `stop` ends it
  */
 export function keepGenerationsSmall(
   pool: Pool,
   logger: Logger,
   bytesMax: number,
-  everyMs = EVERY_MS,
+  everyMs?: number,
 ): { stop(): void } {
-  let isUnderWay = false;
-  const keep = (): void => {
-    if (isUnderWay) return;
-    isUnderWay = true;
-    changeLargeGenerations(pool, logger, bytesMax)
-      .catch((error: unknown) => {
-        logger.warn(
-          { reason: String(error) },
-          'the generation of the keys could not be checked; trying again',
-        );
-      })
-      .finally(() => {
-        isUnderWay = false;
-      });
-  };
-  const timer = setInterval(keep, everyMs);
-  return {
-    stop: () => {
-      clearInterval(timer);
-    },
-  };
-}
-
-async function changeLargeGenerations(pool: Pool, logger: Logger, bytesMax: number): Promise<void> {
-  for (const consumer of await inboxNames(pool)) {
-    const { number, bytes } = await youngestGeneration(pool, consumer);
-    if (bytes <= bytesMax) continue;
-    try {
-      const generation = await changeKeyGeneration(pool, consumer, number);
-      if (generation !== undefined)
-        logger.info({ consumer, generation, bytes }, 'the keys have begun another generation');
-    } catch (error) {
-      if (!isLockTimeout(error)) throw error;
-      logger.info({ consumer }, 'a long transaction keeps the keys in their generation; trying again');
-    }
-  }
+  const inboxes = async () =>
+    (await inboxNames(pool)).map((consumer) => ({
+      consumer,
+      youngest: () => youngestKeyGeneration(pool, consumer),
+      change: (expected: number) => changeKeyGeneration(pool, consumer, expected),
+    }));
+  return keepGenerations(inboxes, logger, bytesMax, everyMs);
 }

@@ -232,6 +232,16 @@ export const gatewayFields = {
   ),
 };
 
+/** What remembers ids. */
+const keyFields = {
+  SEKALI_KEY_FILTER_BYTES_MAX: integer(0, 17_179_869_184, 134_217_728).describe(
+    'Memory of one process for filters, which spare a new id the lookups in closed tables of ids; 0 takes none',
+  ),
+  SEKALI_KEY_GENERATION_BYTES: integer(1_048_576, 1_099_511_627_776, 1_073_741_824).describe(
+    'Bytes of the youngest table of ids with its indexes, from which on another generation begins. It should stay in memory',
+  ),
+};
+
 /** The worker. */
 export const workerFields = {
   SEKALI_EVENT_BYTES_MAX: eventBytesMax,
@@ -247,12 +257,7 @@ export const workerFields = {
   SEKALI_STORED_TOPICS_MAX: integer(1, 2_000_000, 100_000).describe(
     'Number of topics, with those of direct producers; events of more become dead letters. Keep it above `SEKALI_TOPICS_MAX`',
   ),
-  SEKALI_KEY_FILTER_BYTES_MAX: integer(0, 17_179_869_184, 134_217_728).describe(
-    'Memory of one worker for filters, which spare a new id the lookups in closed tables of ids; 0 takes none',
-  ),
-  SEKALI_KEY_GENERATION_BYTES: integer(1_048_576, 1_099_511_627_776, 1_073_741_824).describe(
-    'Bytes of the youngest table of ids with its indexes, from which on another generation begins. It should stay in memory',
-  ),
+  ...keyFields,
 };
 
 /** The accounts. Their durable consumer has the bounds of the worker's. */
@@ -260,6 +265,7 @@ export const accountsFields = {
   SEKALI_EVENT_BYTES_MAX: eventBytesMax,
   SEKALI_ACK_WAIT_MS: streamFields.SEKALI_ACK_WAIT_MS,
   SEKALI_ACK_PENDING_MAX: streamFields.SEKALI_ACK_PENDING_MAX,
+  ...keyFields,
 };
 
 /** `sekali up`. */

@@ -48,7 +48,7 @@ export function stuckMsOf({ handlerMsMax = 0 }: Pick<ConsumerBounds, 'handlerMsM
 /** A consumer that calls a handler. It is not started. */
 export function consumerOf<E>(options: CompleteOptions<E>, handler: Handler<E>): IdempotentConsumer {
   const { name, isAlone } = handler;
-  const { pool, settings, moveTo } = options;
+  const { pool, settings, moveTo, keep } = options;
   const observe = options.observerOf(name);
   const gate = new OutageGate(observe);
   const subjects = subjectsOf(handler.options, options.subjectPrefix);
@@ -74,6 +74,7 @@ export function consumerOf<E>(options: CompleteOptions<E>, handler: Handler<E>):
       history: preparedHistory(options, handler, subjects),
       recreate: () => options.recreate(name, subjects),
       observe,
+      keep: keep && (() => keep(name)),
     },
     settings,
   );

@@ -33,6 +33,8 @@ export interface ConsumerParts {
   /** Creates a missing consumer. It throws where the brokers forbid that; then an operator must create it. */
   readonly recreate: () => Promise<void>;
   readonly observe: Observer;
+  /** Starts what keeps the inbox in shape while the consumer runs. */
+  readonly keep?: (() => { stop(): void }) | undefined;
 }
 
 /** The work on one incarnation of the stream, within which sequences compare. */
@@ -77,6 +79,7 @@ export class IdempotentConsumer {
   private session: DeliverySession | undefined;
   private running: Promise<void> | undefined;
   private working: Promise<void> | undefined;
+  private upkeep: { stop(): void } | undefined;
 
   constructor(
     private readonly parts: ConsumerParts,
@@ -87,6 +90,7 @@ export class IdempotentConsumer {
 
   /** Starts the consumer. It resolves when the first session is open and events can flow. */
   async start(): Promise<void> {
+    this.upkeep = this.parts.keep?.();
     await new Promise<void>((resolve, reject) => {
       this.running = this.run(resolve);
       this.running.then(resolve, reject);
@@ -112,6 +116,7 @@ export class IdempotentConsumer {
    * deliveries. During an outage no batch can be finished, so every delivery is handed back.
    */
   async stop(): Promise<void> {
+    this.upkeep?.stop();
     this.stopping.abort();
     this.session?.close();
     for (const delivery of this.scope?.buffer.clear() ?? []) this.handBack(delivery);

@@ -16,6 +16,7 @@ import { OncePerEvent } from './nest/once-per-event.js';
 import { ErrorPassage, PullConsumerStrategy } from './nest/pull-consumer-strategy.js';
 import type { Observer } from './outcome.js';
 import { ownInboxes, type OwnInboxesOptions } from './own-inboxes.js';
+import type { UpkeepOptions } from './postgres/own-upkeep.js';
 
 /** Names that occur in the aggregator's tables, or in an inbox's own. */
 const NAMES = ['event', 'api', 'broker', 'stream', 'counter', 'store', 'key', 'Mixed-case'];
@@ -73,7 +74,7 @@ function transportOn(at: OwnInboxesOptions): PullConsumerStrategy<string> {
   return new PullConsumerStrategy({ ...at, ...ownInboxes(at), ...others });
 }
 
-interface Deployment {
+interface Deployment extends UpkeepOptions {
   readonly schema?: string;
   /** `undefined` where the service leaves it out. */
   readonly ackWaitMs?: number | undefined;
@@ -87,16 +88,20 @@ async function start(consumers: readonly string[], deployment: Deployment = {}):
 }
 
 async function startService(controllers: Type[], deployment: Deployment = {}): Promise<void> {
-  const { schema, ackWaitMs } = { ackWaitMs: 4_000, ...deployment };
+  const { schema, ackWaitMs, ...upkeep } = { ackWaitMs: 4_000, ...deployment };
   @Module({ controllers })
   class Service {}
-  const pool = new pg.Pool({ connectionString: system.postgresUrl, max: 4 * controllers.length });
+  const pool = new pg.Pool({
+    connectionString: system.postgresUrl,
+    application_name: 'service',
+    max: 4 * controllers.length,
+  });
   pool.on('error', () => undefined);
   const at = { ...placeOn(pool), subjectPrefix: system.subjectPrefix };
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(Service, {
     logger: false,
     strategy: transportOn({
-      ...at,
+      ...{ ...at, ...upkeep },
       ...(schema !== undefined && { schema }),
       ...(ackWaitMs !== undefined && { ackWaitMs }),
     }),
@@ -235,6 +240,70 @@ describe('a service with inboxes of its own', () => {
       '"a b" cannot name an inbox: use 1 to 40 letters, digits, _ and -',
     );
     expect(await schemas()).toEqual(['public']);
+  });
+});
+
+describe('the keys of a service', () => {
+  /** Its log lines, with the generations of filters that are in memory. */
+  const logged: { text: string; filters: unknown }[] = [];
+  const note = (fields: object, text: string): void => {
+    logged.push({ text, filters: (fields as { filters?: number }).filters });
+  };
+  const log = { info: note, warn: note };
+  /** The tables whose names say that they are of generations. */
+  const tablesOfGenerations = async (): Promise<string[]> => {
+    const { rows } = await system.pool.query<{ name: string }>(
+      `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relname ~ '_key_' ORDER BY 1`,
+    );
+    return rows.map(({ name }) => name);
+  };
+
+  /** The open connections of the service. */
+  const connections = async (): Promise<number | null> => {
+    const { rowCount } = await system.pool.query(
+      `SELECT FROM pg_stat_activity WHERE application_name = 'service' AND datname = current_database()`,
+    );
+    return rowCount;
+  };
+
+  it('begin other generations by themselves when they are large, with filters, and no effect happens twice', async () => {
+    logged.length = 0;
+    await start(['event'], { generationBytesMax: 1, upkeepMs: 20, log });
+    await send(...ids(1, 10));
+    await waitFor(() => logged.some(({ filters }) => Number(filters) > 0), {
+      timeoutMs: 30_000,
+      describe: 'a filter',
+    });
+    await send(...ids(5, 15));
+    await nothingUnsettled('event');
+    expect(await keptBy('event')).toEqual(ids(1, 15));
+    expect(await tablesOfGenerations()).toEqual(
+      expect.arrayContaining(['event_key_filter', 'event_key_g1', 'event_key_generation']),
+    );
+    expect(logged.map(({ text }) => text)).toEqual(
+      expect.not.arrayContaining([expect.stringContaining('trying again')]),
+    );
+    await stop();
+    await waitFor(async () => (await connections()) === 0, { timeoutMs: 10_000, describe: 'its end' });
+  });
+
+  it('stay in one table while they are few, which takes no table, no memory and no connection', async () => {
+    let checks = 0;
+    await start(['event'], { upkeepMs: 20, log });
+    const { pool } = services.at(-1) as (typeof services)[number];
+    const query = pool.query.bind(pool) as (...args: unknown[]) => unknown;
+    Object.assign(pool, {
+      query: (...args: unknown[]) => {
+        if (String(args[0]).includes('to_regclass')) checks += 1;
+        return query(...args);
+      },
+    });
+    await send(...ids(1, 10));
+    await nothingUnsettled('event');
+    const before = checks;
+    await waitFor(() => checks > before + 4, { timeoutMs: 10_000, describe: 'the upkeep' });
+    expect(await tablesOfGenerations()).toEqual([]);
+    expect(await connections()).toBe(pool.totalCount);
   });
 });
 

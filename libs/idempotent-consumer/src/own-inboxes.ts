@@ -5,12 +5,16 @@ import type { DurableConsumerAddress } from './jetstream/durable-consumer.js';
 import { JetStreamWitness } from './jetstream/jetstream-witness.js';
 import { createInbox } from './postgres/create-inbox.js';
 import type { DifferingHistory } from './postgres/divergence.js';
+import type { KeyFigures } from './postgres/consumer-filters.js';
 import { InboxHistory } from './postgres/inbox-history.js';
 import { inboxTables, type InboxTables } from './postgres/inbox-tables.js';
+import type { FiltersFor } from './postgres/key-generations.js';
+import { OwnUpkeep, type UpkeepOptions } from './postgres/own-upkeep.js';
 import type { Coverage, StreamHistory } from './stream-history.js';
 
 /** Where the inboxes are, and which stream they are for. */
-export interface OwnInboxesOptions extends Partial<Pick<DurableShape, 'ackWaitMs' | 'ackPendingMax'>> {
+export interface OwnInboxesOptions
+  extends Partial<Pick<DurableShape, 'ackWaitMs' | 'ackPendingMax'>>, UpkeepOptions {
   /** The connection to the brokers. */
   readonly connection: NatsConnection;
   /** The pool of the inboxes. */
@@ -46,6 +50,12 @@ export interface OwnInboxes {
    * @param subjects the filter of the durable consumer, with the prefix; the default is the whole stream
    */
   readonly recreate: (pattern: string, subjects?: readonly string[]) => Promise<void>;
+  /** The filters of closed generations of a consumer's keys. */
+  readonly filtersOf: (pattern: string) => FiltersFor | undefined;
+  /** Begins other generations of keys, and loads and builds their filters, while a consumer runs. */
+  readonly keep: (pattern: string) => { stop(): void };
+  /** Returns the generations of the keys of each pattern that runs, and what their filters take and spare, for metrics. */
+  readonly keyFigures: () => ReadonlyMap<string, KeyFigures>;
 }
 
 /** Progress is signalled for held deliveries, so it bounds only how late those of a dead process come again. */
@@ -79,6 +89,7 @@ export function ownInboxes(options: OwnInboxesOptions): OwnInboxes {
       leavesGaps,
       ...(onDiffering && { onDiffering: (found) => onDiffering(pattern, found) }),
     });
+  const upkeep = new OwnUpkeep(pool, tablesOf, options);
   const prepare = async (consumer: string): Promise<void> => {
     await createInbox(pool, { schema, consumer });
     if (adjusted.has(consumer)) return;
@@ -88,6 +99,7 @@ export function ownInboxes(options: OwnInboxesOptions): OwnInboxes {
   };
   return {
     ...{ identityKey, durableOf, tablesOf, historyOf, prepare },
+    ...{ filtersOf: upkeep.filtersOf, keep: upkeep.keep, keyFigures: upkeep.figures },
     recreate: async (pattern, subjects = []) => {
       await prepare(pattern);
       await createDurable(connection, addressOf(pattern), { ackWaitMs, ackPendingMax, subjects }, (stream) =>

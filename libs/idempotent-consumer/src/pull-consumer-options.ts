@@ -75,6 +75,11 @@ export interface PullConsumerOptions<E> {
   readonly watch?: AnswerWatch;
   /** The filters of closed generations of a consumer's keys. By default, ids are looked up in these. */
   readonly filtersOf?: (pattern: string) => FiltersFor | undefined;
+  /**
+   * Starts what keeps the inbox of a consumer in shape, until `stop`. The default of this option and of `filtersOf` is
+   * that of `ownInboxes`, unless the program has tables of its own.
+   */
+  readonly keep?: (pattern: string) => { stop(): void };
   /** Wraps the decider of a consumer. By default it is not wrapped. */
   readonly deciderOf?: (pattern: string, decider: Decider) => Decider;
 }
@@ -97,8 +102,11 @@ export type CompleteOptions<E> = PullConsumerOptions<E> &
 
 /** Completes the options with their defaults. */
 export function complete<E>(given: PullConsumerOptions<E>): CompleteOptions<E> {
+  const { filtersOf, keep, ...inboxes } = ownInboxes(given);
   return {
-    ...ownInboxes(given),
+    ...inboxes,
+    // The upkeep of other tables is not that of inboxes.
+    ...(given.tablesOf === undefined && { filtersOf, keep }),
     // Without a decoder of its own, a program takes events of any JSON shape.
     decode: jsonDecoder as Decoder<E>,
     durableOf: (pattern) => pattern,

@@ -37,6 +37,13 @@ describe('options of consumers that are left out', () => {
     expect(complete(required()).tablesOf('balances')).toEqual(inboxTables({ consumer: 'balances' }));
   });
 
+  it('have the upkeep of inboxes of the library, and of no other tables', () => {
+    const own = complete(required());
+    expect([own.keep, own.filtersOf]).toEqual([expect.any(Function), expect.any(Function)]);
+    const other = complete({ ...required(), tablesOf: (consumer) => inboxTables({ consumer }) });
+    expect([other.keep, other.filtersOf]).toEqual([undefined, undefined]);
+  });
+
   it('give a handler one second more than the bound on its transaction', () => {
     const { settings } = complete({ ...required(), settings: { transactionMsMax: 8_000 } });
     expect(settings.handlerMsMax).toBe(9_000);

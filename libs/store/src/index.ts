@@ -51,7 +51,7 @@ export { eventStory, type StoryEntry, type EventStory, type StoryPosition } from
 export { grantRights, GrantsError, ROLES, type Program } from './grants.js';
 export { createInbox, inboxNames, STORE_INBOX, storeInboxTables } from './inbox-tables.js';
 export { filteredTables } from './key-filters.js';
-export { changeKeyGeneration, youngestGeneration, type YoungestGeneration } from './key-generations.js';
+export { changeKeyGeneration, youngestKeyGeneration } from './key-generations.js';
 export { messageIdSecret } from './message-id-secret.js';
 export { runMigrations } from './migration-run.js';
 export { knownIdentity, streamNames } from './known-streams.js';

@@ -5,7 +5,7 @@ import { CLOSED_GENERATION, createPool } from '#postgres';
 import { createRoles, createTestSystem, type TestSystem, waitFor } from '#testing';
 import { grantRights } from './grants.js';
 import { createInbox } from './inbox-tables.js';
-import { changeKeyGeneration, youngestGeneration } from './key-generations.js';
+import { changeKeyGeneration, youngestKeyGeneration } from './key-generations.js';
 
 let system: TestSystem;
 let worker: Pool;
@@ -55,9 +55,9 @@ const CLOSED = { code: CLOSED_GENERATION };
 describe('a change of generation', () => {
   it('opens a table with the same rights and constraints, which statements on the first one cover', async () => {
     await insert(worker, 'old', 1);
-    expect(await youngestGeneration(worker, consumer)).toMatchObject({ number: 0 });
+    expect(await youngestKeyGeneration(worker, consumer)).toMatchObject({ number: 0 });
     expect(await changeKeyGeneration(worker, consumer, 0)).toBe(1);
-    expect(await youngestGeneration(worker, consumer)).toMatchObject({ number: 1 });
+    expect(await youngestKeyGeneration(worker, consumer)).toMatchObject({ number: 1 });
     await insert(worker, 'new', 2, '_g1');
     await expect(insert(worker, 'new', 3, '_g1')).rejects.toMatchObject({ code: '23505' });
     await expect(insert(worker, 'other', 2, '_g1')).rejects.toMatchObject({ code: '23505' });
@@ -128,7 +128,7 @@ describe('a change of generation', () => {
     await expect(changeKeyGeneration(worker, consumer, 0)).rejects.toMatchObject({ code: '55P03' });
     await client.query('COMMIT');
     client.release();
-    expect(await youngestGeneration(worker, consumer)).toMatchObject({ number: 0 });
+    expect(await youngestKeyGeneration(worker, consumer)).toMatchObject({ number: 0 });
     expect(await changeKeyGeneration(worker, consumer, 0)).toBe(1);
   });
 

@@ -17,8 +17,9 @@ import type { Environment } from '../environment/environment.js';
 import { type DrainOptions, withDrainFixture, openPool, measureRounds, WORKER_SCRIPT } from './drain.js';
 import type { DrainFixture, DrainSubject } from './drain-round.js';
 import { fullDatabase } from './full-database.js';
-import { keyBytes, keyTables } from './key-tables.js';
+import { keyBytes } from './key-tables.js';
 import { checkLedger, emptyLedger, forgetStream } from './ledger.js';
+import { settleFilters, type SettledFilters } from './settled-filters.js';
 
 const REPEATED_SHARE = 0.3;
 const MEMORY_SHARE = 0.1;
@@ -78,18 +79,18 @@ export async function measureFlat(
   sizes: Sizes,
   options: FlatOptions,
 ): Promise<Group[]> {
-  const { load, onProgress } = options;
+  const { load, onProgress = () => undefined, workerVariables = {} } = options;
   // Pages that Postgres reads from now on are in the group.
   const memory = environment.postgresMemory();
   if (load.isBounded && memory === undefined) return [];
   const stored = { keys: sizes.drainedKeys, ids: load.ids, hasEvents: false };
   const { url, filledMs } = await fullDatabase(environment, stored, onProgress);
+  const settled = await settleFilters(url, workerVariables, onProgress);
   const pool = openPool(url);
   try {
     const keys = await keyBytes(pool);
     const limit = Math.max(MEMORY_BYTES_MIN, Math.round(keys * MEMORY_SHARE));
     const bound = async (isBounded: boolean): Promise<void> => memory?.limit(isBounded ? limit : undefined);
-    const generations = (await keyTables(pool)).length;
     const full = { pool, url, bound };
     const plan = planOf(load, sizes, load.repeats === 'old' ? sizes.drainedKeys : undefined);
     const series = await withDrainFixture(environment, plan, options, async (fixture) => {
@@ -100,7 +101,7 @@ export async function measureFlat(
       return measured;
     });
     const notes = [
-      ...(filledMs === undefined ? [] : [fillingNote(sizes.drainedKeys, filledMs, keys, generations)]),
+      ...(filledMs === undefined ? [] : [fillingNote(sizes.drainedKeys, filledMs, keys, settled)]),
       ...(load.isBounded ? [`Postgres and its pages had ${megabytes(limit)} MB; ${MEMORY_NOTE}.`] : []),
       ...(memory === undefined && load.ids === 'random'
         ? [`Without bounded memory: ${UNBOUNDED_NOTE}.`]
@@ -129,10 +130,17 @@ function megabytes(bytes: number): string {
   return Math.round(bytes / 1e6).toLocaleString('en');
 }
 
-function fillingNote(keys: number, filledMs: number, bytes: number, generations: number): string {
+function fillingNote(keys: number, filledMs: number, bytes: number, settled: SettledFilters): string {
   const seconds = Math.round(filledMs / 1_000);
-  const tables = generations === 1 ? 'one table' : `${generations} generations`;
-  return `Storing ${keys.toLocaleString('en')} keys took ${seconds} s before that; they have ${megabytes(bytes)} MB in ${tables}.`;
+  return (
+    `Storing ${keys.toLocaleString('en')} keys took ${seconds} s before that; they have ${megabytes(bytes)} MB ` +
+    `in ${generationsText(settled)}.`
+  );
+}
+
+function generationsText({ generations, filters, bytes }: SettledFilters): string {
+  if (generations === 1) return 'one table';
+  return `${generations} generations; filters in the memory of a worker: ${filters}, with ${megabytes(bytes)} MB`;
 }
 
 function whatOf({ ids, repeats, isBounded }: FlatLoad, { drainedKeys }: Sizes): string {

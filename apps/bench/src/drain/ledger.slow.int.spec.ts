@@ -11,6 +11,7 @@ import { WrongSubjectError } from '../wrong-subject.js';
 import { keyBytes } from './key-tables.js';
 import { checkLedger, emptyLedger, forgetStream } from './ledger.js';
 import { checkPlainTable, emptyPlainTable, INSERT_ONE } from './plain-table.js';
+import { settleFilters } from './settled-filters.js';
 import { storeKeys } from './stored-keys.js';
 
 const MESSAGES = 60;
@@ -23,9 +24,10 @@ const backlog: Backlog = {
   events: MESSAGES,
 };
 let pool: pg.Pool;
+let url: string;
 
 beforeAll(async () => {
-  ({ pool } = await createTestSystem());
+  ({ pool, postgresUrl: url } = await createTestSystem());
 });
 
 async function drained(ids: IdForm = 'ordered'): Promise<void> {
@@ -116,6 +118,26 @@ describe('the stored keys', () => {
     );
     expect(rows).toStrictEqual([{ keys: MESSAGES, events: 0 }]);
     expect(await keyBytes(pool)).toBeGreaterThan(0);
+  });
+});
+
+describe('the filters of the stored keys', () => {
+  const nothing = (): void => undefined;
+
+  it('are all built before a drain is measured, within the memory of its worker', async () => {
+    await drained('random');
+    expect(await settleFilters(url, {}, nothing)).toEqual({ generations: 1, filters: 0, bytes: 0 });
+    await pool.query(`SELECT sekali.change_key_generation('store', 0)`);
+    const lines: string[] = [];
+    const note = (line: string): void => void lines.push(line);
+    const settled = await settleFilters(url, {}, note);
+    expect(settled).toMatchObject({ generations: 2, filters: 1 });
+    expect(settled.bytes).toBeGreaterThan(0);
+    expect(lines).toEqual(['filter of keys built', 'filter of keys loaded']);
+    const { rows } = await pool.query('SELECT keys::int FROM sekali.key_filter');
+    expect(rows).toEqual([{ keys: MESSAGES }]);
+    const none = { SEKALI_KEY_FILTER_BYTES_MAX: '0' };
+    expect(await settleFilters(url, none, nothing)).toEqual({ generations: 2, filters: 0, bytes: 0 });
   });
 });
 

@@ -12,5 +12,7 @@ export { InboxContext } from '../inbox-context.js';
 export { OptionsError } from '../options-error.js';
 export type { ConsumerEvent, Observer, Outcome } from '../outcome.js';
 export { ownInboxes, type OwnInboxes, type OwnInboxesOptions } from '../own-inboxes.js';
+export type { KeyFigures } from '../postgres/consumer-filters.js';
+export type { KeyLog } from '../postgres/key-log.js';
 export { type TraceContext, traceOf } from '../trace-context.js';
 export { Poison, RetryLater } from '../verdict.js';

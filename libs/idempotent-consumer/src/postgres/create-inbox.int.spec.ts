@@ -23,8 +23,10 @@ async function relations(schema: string): Promise<string[]> {
 }
 
 /** The tables that an inbox has from the beginning. */
-const namesOf = ({ keyGeneration, ...tables }: InboxTables): string[] =>
-  Object.values(tables).filter((name): name is string => typeof name === 'string' && name !== keyGeneration);
+const namesOf = ({ key, duplicate, deadLetter, attempt, counter, stream }: InboxTables): string[] => [
+  ...[key, duplicate, deadLetter],
+  ...[attempt, counter, stream],
+];
 
 /** Returns the error of a refused inbox, and checks that nothing has changed. */
 async function refusal(consumer: string, schema: string): Promise<string> {
@@ -112,6 +114,27 @@ describe('an inbox', () => {
     } finally {
       await client.query('ROLLBACK');
       client.release();
+    }
+  });
+
+  it('of a version without generations gets the functions for them, from its owner alone', async () => {
+    const create = (pool: pg.Pool) => createInbox(pool, { schema: 'former', consumer: 'totals' });
+    const functions = async (): Promise<number | null> =>
+      (await system.pool.query(`SELECT FROM pg_proc WHERE pronamespace = 'former'::regnamespace`)).rowCount;
+    await create(system.pool);
+    expect(await functions()).toBe(2);
+    await system.pool.query('DROP FUNCTION former.totals_change_key_generation, former.totals_refuse_keys');
+    const role = `user_${system.streamName.toLowerCase()}`;
+    await system.pool.query(`CREATE ROLE ${role}; GRANT CREATE, USAGE ON SCHEMA former TO ${role}`);
+    const other = new pg.Pool({ connectionString: system.postgresUrl, max: 1, options: `-c role=${role}` });
+    try {
+      await create(other);
+      expect(await functions()).toBe(0);
+      await Promise.all([create(system.pool), create(system.pool)]);
+      expect(await functions()).toBe(2);
+    } finally {
+      await other.end();
+      await system.pool.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
     }
   });
 

@@ -1,11 +1,13 @@
 import type { Pool } from 'pg';
 import { type Queryable, transact } from '#postgres';
+import { changeFunction, generationFunctions } from './generation-functions.js';
 import {
   INBOX_SCHEMA,
   type InboxName,
   InboxNameError,
   type InboxTables,
   inboxTables,
+  type TablesWithGenerations,
 } from './inbox-tables.js';
 
 /** The version of the tables' shape, raised whenever it changes. */
@@ -23,6 +25,14 @@ const PRESENT = `
 SELECT format('"%s"."%s"', nspname, relname) AS name, obj_description(pg_class.oid, 'pg_class') AS comment
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE nspname = $1 AND format('"%s"."%s"', nspname, relname) = ANY($2)`;
+
+// An inbox of an earlier version has no functions. Only its owner can create them.
+const LACKS_FUNCTIONS = `
+SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE pg_class.oid = to_regclass($1) AND pg_has_role(relowner, 'USAGE') AND has_schema_privilege(nspname, 'CREATE')
+  AND NOT EXISTS (
+    SELECT FROM pg_proc WHERE pronamespace = relnamespace AND format('"%s"."%s"', nspname, proname) = $2
+  )`;
 
 interface Present {
   readonly name: string;
@@ -88,25 +98,47 @@ const CHANGED_OFTEN: readonly string[] = ['counter'];
  * its comment, and never by its name alone. A missing table of an existing inbox is never created again:
  * without its keys, every effect would happen a second time.
  *
+ * The keys may begin other generations, by a function `<consumer>_change_key_generation` of the inbox. A role that is
+ * not the owner needs the right to execute it.
+ *
  * @param pool connections of a role that may create the tables and the schema, if they are missing
  * @param name the schema and the consumer
  * @returns its tables, for an `Inbox`
  * @throws InboxNameError when no inbox can have the consumer's name, or another table has the place of one of
  *   its tables; then nothing has changed
  */
-export async function createInbox(pool: Pool, name: InboxName): Promise<InboxTables> {
+export async function createInbox(pool: Pool, name: InboxName): Promise<TablesWithGenerations> {
   const { schema = INBOX_SCHEMA } = name;
   const tables = inboxTables(name);
-  if (await isComplete(pool, schema, tables)) return tables;
+  if (await isComplete(pool, schema, tables)) {
+    await completeFunctions(pool, schema, tables);
+    return tables;
+  }
   await transact(pool, async (database) => {
-    await database.query(LOCK, [`idempotent-consumer ${schema}`]);
+    await lock(database, schema);
     if (await isComplete(database, schema, tables)) return;
     // A role without the right to create schemas may still use an existing one.
     const { rowCount } = await database.query(SCHEMA_IS_THERE, [schema]);
     if (rowCount === 0) await database.query(`CREATE SCHEMA "${schema}"`);
     for (const statement of creation(tables)) await database.query(statement);
+    for (const statement of generationFunctions(tables)) await database.query(statement);
   });
   return tables;
+}
+
+async function lock(database: Queryable, schema: string): Promise<void> {
+  await database.query(LOCK, [`idempotent-consumer ${schema}`]);
+}
+
+/** Creates the functions of an inbox that was created by a version without generations. */
+async function completeFunctions(pool: Pool, schema: string, tables: TablesWithGenerations): Promise<void> {
+  const values = [tables.key, changeFunction(tables)];
+  if ((await pool.query(LACKS_FUNCTIONS, values)).rowCount === 0) return;
+  await transact(pool, async (database) => {
+    await lock(database, schema);
+    if ((await database.query(LACKS_FUNCTIONS, values)).rowCount === 0) return;
+    for (const statement of generationFunctions(tables)) await database.query(statement);
+  });
 }
 
 /**

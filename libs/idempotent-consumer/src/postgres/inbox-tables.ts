@@ -30,6 +30,9 @@ export interface InboxTables {
   readonly keyIsDated?: boolean;
 }
 
+/** An inbox whose keys may have generations. */
+export type TablesWithGenerations = InboxTables & Required<Pick<InboxTables, 'keyGeneration' | 'keyFilter'>>;
+
 /** Which inbox. */
 export interface InboxName {
   /** The schema. The default is `inbox`. It should contain nothing but inboxes. */
@@ -71,7 +74,7 @@ const SCHEMA = /^(?!pg_|information_schema$)[A-Za-z_][A-Za-z0-9_-]{0,62}$/;
  *
  * @throws InboxNameError when no table could have the name of the schema or the consumer
  */
-export function inboxTables({ schema = INBOX_SCHEMA, consumer }: InboxName): InboxTables {
+export function inboxTables({ schema = INBOX_SCHEMA, consumer }: InboxName): TablesWithGenerations {
   if (!CONSUMER.test(consumer))
     throw new InboxNameError(
       `"${consumer}" cannot name an inbox: use 1 to 40 letters, digits, _ and -, a letter or a digit first`,
@@ -84,6 +87,7 @@ export function inboxTables({ schema = INBOX_SCHEMA, consumer }: InboxName): Inb
   return {
     key: table('key'),
     keyGeneration: table('key_generation'),
+    keyFilter: table('key_filter'),
     duplicate: table('duplicate'),
     deadLetter: table('dead_letter'),
     attempt: table('attempt'),

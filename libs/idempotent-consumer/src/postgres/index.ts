@@ -2,7 +2,10 @@
  * The entry for programs that read the inbox's tables without consuming. It loads neither Nest nor the client
  * of a broker.
  */
+export { ConsumerFilters, type ConsumerFiltersOptions, type KeyFigures } from './consumer-filters.js';
 export { currentIncarnation, type DifferingHistory, type Ledger } from './divergence.js';
+export { youngestGeneration, type YoungestGeneration } from './generation-change.js';
+export { keepGenerations } from './generation-keeper.js';
 export {
   compareHistory,
   differingRows,
@@ -12,7 +15,7 @@ export {
   type StreamWitness,
 } from './history-comparison.js';
 export { generationTable, InboxNameError, type InboxTables } from './inbox-tables.js';
-export { KeyFilterKeeper, type KeyFilterLog } from './key-filter-keeper.js';
+export { KeyFilterKeeper } from './key-filter-keeper.js';
 export { type FilteredTables, KeyFilterStore } from './key-filter-store.js';
 export { LoadedKeyFilters } from './loaded-key-filters.js';
 export { followFirsts, LOCK_BATCHES, moveRows } from './moved-rows.js';

@@ -2,14 +2,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { createTestSystem, type TestSystem } from '#testing';
-import { createInbox, storeInboxTables } from '#store';
-import { changeKeyGeneration } from './generation-change.js';
+import { changeKeyGeneration, createInbox, storeInboxTables } from '#store';
 import { KeyFilterKeeper } from './key-filter-keeper.js';
-import { type FilteredTables, KeyFilterStore } from './key-filter-store.js';
+import type { KeyFilter } from './key-filter.js';
+import { type BuildOptions, type FilteredTables, KeyFilterStore } from './key-filter-store.js';
+import type { ClosedGeneration } from './key-filters.js';
 import { LoadedKeyFilters } from './loaded-key-filters.js';
 
 const BYTES_MAX = 134_217_728;
 const KEYS = 1_000;
+const SILENT = { info: () => undefined, warn: () => undefined };
 
 let system: TestSystem;
 let consumers = 0;
@@ -37,7 +39,7 @@ async function closeGeneration(number: number): Promise<void> {
      SELECT 't', $1 || '-' || n, 1, n, 0 FROM generate_series(1, $2::integer) n`,
     [String(number), KEYS],
   );
-  expect(await changeKeyGeneration(system.pool, storeInboxTables(`c${consumers}`), number)).toBe(number + 1);
+  expect(await changeKeyGeneration(system.pool, `c${consumers}`, number)).toBe(number + 1);
 }
 
 interface Kept {
@@ -128,6 +130,49 @@ describe('a keeper of filters', () => {
     expect(none.loaded.figures()).toMatchObject({ filters: 0, bytes: 0 });
     expect(none.lines).toHaveLength(2);
     expect(await suspectsOf(none.loaded, 'new')).toEqual([0, 1]);
+  });
+
+  it('makes room for a filter before it builds it, so that all of them never take more than their memory', async () => {
+    const { keeper, loaded } = keeperWith();
+    await keeper.keep();
+    const { bytes } = loaded.figures();
+    await closeGeneration(1);
+    const bytesMax = Math.floor(bytes * 1.3);
+    const taken: number[] = [];
+    /** Notes what all filters take when the memory of another one is taken. */
+    class NotingStore extends KeyFilterStore {
+      override build(closed: ClosedGeneration, options: BuildOptions = {}) {
+        const onSize = (size: number): void => {
+          options.onSize?.(size);
+          taken.push(size + loaded.figures().bytes);
+        };
+        return super.build(closed, { ...options, onSize });
+      }
+    }
+    const store = new NotingStore(system.pool, tables, bytesMax);
+    const tight = new KeyFilterKeeper(system.pool, store, loaded, bytesMax, SILENT);
+    await tight.keep();
+    expect(taken).toHaveLength(1);
+    expect(taken[0]).toBeLessThanOrEqual(bytesMax);
+    expect(loaded.figures()).toMatchObject({ filters: 2 });
+    expect(loaded.figures().bytes).toBeLessThanOrEqual(bytesMax);
+  });
+
+  it('loads a filter in its former size when there is room again', async () => {
+    const { keeper, loaded } = keeperWith();
+    await keeper.keep();
+    const { bytes } = loaded.figures();
+    loaded.replace(0, loaded.get(0)?.folded() as KeyFilter);
+    expect(loaded.figures().bytes).toBe(bytes / 2);
+    await keeper.keep();
+    expect(loaded.figures().bytes).toBe(bytes);
+  });
+
+  it('knows the number of generations', async () => {
+    const { keeper } = keeperWith();
+    expect(keeper.generations).toBe(1);
+    await keeper.keep();
+    expect(keeper.generations).toBe(2);
   });
 
   it('loads nothing when this Postgres hashes otherwise, and says so once', async () => {

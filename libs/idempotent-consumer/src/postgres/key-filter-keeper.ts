@@ -6,39 +6,43 @@
  *                 └──discard a damaged one──┘
  *
  * Nothing waits for it. Until a filter is loaded, ids are looked up in its generation.
+ *
+ * Promise: the filters take no more than their memory, with the one that is being built. Before it is built, the others
+ * are folded as far as it needs. They are loaded in their former size again when there is room.
  */
 import type { Queryable } from '#postgres';
 import { agreesWithPostgres } from './key-hash.js';
 import { DamagedFilterError, type FilterState, type KeyFilterStore } from './key-filter-store.js';
+import type { KeyLog } from './key-log.js';
 import { type LoadedKeyFilters, planFolds } from './loaded-key-filters.js';
 
 const WORD_BYTES = 4;
 /** A share of the table after which the progress of building is logged once more. */
 const PROGRESS_STEP = 0.1;
 
-/** Where the keeper reports to. */
-export interface KeyFilterLog {
-  info(fields: object, text: string): void;
-  warn(fields: object, text: string): void;
-}
-
 /** Keeps the filters of one inbox. */
 export class KeyFilterKeeper {
   private isAgreed: boolean | undefined;
   private readonly leftOut = new Set<number>();
+  private closedCount = 0;
 
   /**
    * @param database the database of the store
    * @param loaded gets the filters
-   * @param bytesMax the memory for all of them together
+   * @param bytesMax the memory for all of them together, in bytes
    */
   constructor(
     private readonly database: Queryable,
     private readonly store: KeyFilterStore,
     private readonly loaded: LoadedKeyFilters,
     private readonly bytesMax: number,
-    private readonly log: KeyFilterLog,
+    private readonly log: KeyLog,
   ) {}
+
+  /** The number of generations, the youngest included, as they were found last. */
+  get generations(): number {
+    return this.closedCount + 1;
+  }
 
   /**
    * Loads and builds until nothing is missing, or another process builds what is missing. A filter that it discards is
@@ -50,6 +54,7 @@ export class KeyFilterKeeper {
   async keep(signal?: AbortSignal): Promise<void> {
     while (signal?.aborted !== true) {
       const states = await this.store.list();
+      this.closedCount = states.length;
       this.forgetOthers(states);
       if (states.length === 0 || !(await this.hashAgrees())) return;
       await this.loadStored(states);
@@ -74,25 +79,38 @@ export class KeyFilterKeeper {
   }
 
   private async loadStored(states: readonly FilterState[]): Promise<void> {
-    const stored = states.flatMap((state) => (state.stored ? [{ ...state, ...state.stored }] : []));
-    const sizes = stored.map(({ number, words, keys }) => ({
-      generation: number,
-      bytes: words * WORD_BYTES,
-      keys,
-    }));
-    const plan = planFolds(sizes, this.bytesMax);
     // Memory is freed before more is taken.
-    for (const { number, words } of stored) this.shrink(number, words, plan.get(number));
-    for (const state of stored) {
+    const plan = this.shrinkTo(states, this.bytesMax);
+    for (const state of states) {
       const folds = plan.get(state.number);
-      if (folds !== undefined && this.loaded.get(state.number) === undefined) await this.load(state, folds);
+      if (state.stored === undefined) continue;
+      if (folds === undefined) this.warnOfLeftOut(state.number);
+      else if (!this.isLoaded(state.number, state.stored.words / 2 ** folds)) await this.load(state, folds);
     }
+  }
+
+  /** Whether a filter is loaded in this size. It is smaller since another one was built. */
+  private isLoaded(number: number, words: number): boolean {
+    const filter = this.loaded.get(number);
+    return filter !== undefined && filter.words.length >= words;
+  }
+
+  /** Folds and removes loaded filters until they take no more. @returns how often each may be folded: see `planFolds` */
+  private shrinkTo(states: readonly FilterState[], bytesMax: number): ReadonlyMap<number, number> {
+    const stored = states.flatMap(({ number, stored }) =>
+      stored ? [{ generation: number, ...stored }] : [],
+    );
+    const plan = planFolds(
+      stored.map(({ generation, words, keys }) => ({ generation, keys, bytes: words * WORD_BYTES })),
+      bytesMax,
+    );
+    for (const { generation, words } of stored) this.shrink(generation, words, plan.get(generation));
+    return plan;
   }
 
   private shrink(number: number, words: number, folds: number | undefined): void {
     if (folds === undefined) {
       this.loaded.remove(number);
-      this.warnOfLeftOut(number);
       return;
     }
     let filter = this.loaded.get(number);
@@ -111,6 +129,7 @@ export class KeyFilterKeeper {
 
   private async load(state: FilterState, folds: number): Promise<void> {
     const startedAt = performance.now();
+    this.loaded.remove(state.number);
     try {
       const filter = await this.store.load(state, folds);
       this.loaded.set(state, filter);
@@ -129,7 +148,11 @@ export class KeyFilterKeeper {
     for (const state of states) {
       if (state.stored !== undefined) continue;
       const startedAt = performance.now();
-      const built = await this.store.build(state, signal, this.progressOf(state.number));
+      const built = await this.store.build(state, {
+        ...(signal && { signal }),
+        onSize: (bytes) => this.shrinkTo(states, this.bytesMax - bytes),
+        onProgress: this.progressOf(state.number),
+      });
       if (built === undefined) continue;
       const ms = Math.round(performance.now() - startedAt);
       this.log.info({ generation: state.number, ...built, ms }, 'filter of keys built');

@@ -76,7 +76,7 @@ describe('a filter of a closed generation', () => {
   it('has every key of it, and few others, also when it is folded while it is loaded', async () => {
     await closeWith(KEYS);
     const shares: number[] = [];
-    const built = await store.build(await stateOf(0), undefined, (share) => shares.push(share));
+    const built = await store.build(await stateOf(0), { onProgress: (share) => shares.push(share) });
     expect(built).toMatchObject({ keys: KEYS });
     expect(shares.length).toBeGreaterThan(1);
     expect(shares.at(-1)).toBe(1);
@@ -113,7 +113,7 @@ describe('a filter of a closed generation', () => {
       if (slices++ > 0) return;
       await system.pool.query(moveRows(storeInboxTables(consumer), 'seq <= $3'), [1, 2, KEYS]);
     };
-    const built = await store.build(await stateOf(0), undefined, moveOnce);
+    const built = await store.build(await stateOf(0), { onProgress: moveOnce });
     expect(slices).toBeGreaterThan(1);
     expect(built?.keys).toBe(KEYS);
     expect(await suspectsOf(0, 'id', KEYS)).toBe(KEYS);
@@ -155,18 +155,19 @@ describe('building', () => {
     };
     const pastBound = (): Promise<unknown> =>
       waitFor(isOld, { timeoutMs: 10_000, describe: 'an old transaction' });
-    expect(await briefStore.build(await stateOf(0), undefined, pastBound)).toMatchObject({ keys: FEW });
+    expect(await briefStore.build(await stateOf(0), { onProgress: pastBound })).toMatchObject({ keys: FEW });
     await brief.end();
   });
 
   it('leaves nothing when its process dies in the middle, and is done again', async () => {
     await closeWith(FEW);
     const state = await stateOf(0);
-    const dying = store.build(state, undefined, () => {
+    const onProgress = (): void => {
       void system.pool.query(
         `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 0 AND pid <> pg_backend_pid()`,
       );
-    });
+    };
+    const dying = store.build(state, { onProgress });
     await expect(dying).rejects.toThrow();
     expect((await stateOf(0)).stored).toBeUndefined();
     expect(await store.build(state)).toMatchObject({ keys: FEW });
@@ -175,9 +176,10 @@ describe('building', () => {
   it('ends when it is stopped, and leaves nothing', async () => {
     await closeWith(FEW);
     const stop = new AbortController();
-    const stopped = store.build(await stateOf(0), stop.signal, () => {
+    const onProgress = (): void => {
       stop.abort();
-    });
+    };
+    const stopped = store.build(await stateOf(0), { signal: stop.signal, onProgress });
     await expect(stopped).rejects.toThrow();
     expect((await stateOf(0)).stored).toBeUndefined();
   });

@@ -55,6 +55,16 @@ interface Part {
   readonly bits: Buffer;
 }
 
+/** What a builder of a filter is asked for, and what it reports. */
+export interface BuildOptions {
+  /** Stops it. */
+  readonly signal?: AbortSignal;
+  /** Called once before the memory of the filter is taken, with its bytes. */
+  readonly onSize?: (bytes: number) => void;
+  /** Called after each slice with the share of the table that is done, and awaited. */
+  readonly onProgress?: (share: number) => unknown;
+}
+
 /** How a filter was built. */
 export interface BuiltFilter {
   readonly keys: number;
@@ -119,14 +129,12 @@ export class KeyFilterStore {
   /**
    * Builds the filter of a closed generation, and stores it.
    *
-   * @param onProgress it is called after each slice, with the share of the table that is done, and awaited
    * @returns `undefined` when another process builds it, when it exists, or when the memory is too small for it
    * @throws what Postgres says, and the reason of `signal`; then nothing is stored
    */
   async build(
     { number, closedAt }: ClosedGeneration,
-    signal?: AbortSignal,
-    onProgress: (share: number) => unknown = () => undefined,
+    options: BuildOptions = {},
   ): Promise<BuiltFilter | undefined> {
     const client = await this.pool.connect();
     // A connection that breaks during a pause emits this. The next statement fails as well.
@@ -140,7 +148,7 @@ export class KeyFilterStore {
         `SET LOCAL transaction_timeout = 0; SET LOCAL transaction_timeout = ${BUILD_MS_MAX}`,
       );
       const { rows } = await client.query(this.statements.lock, [number, closedAt]);
-      const filter = rows.length > 0 ? await this.read(client, number, signal, onProgress) : undefined;
+      const filter = rows.length > 0 ? await this.read(client, number, options) : undefined;
       if (filter !== undefined) await this.write(client, { number, closedAt }, filter);
       await client.query('COMMIT');
       isDone = true;
@@ -155,8 +163,7 @@ export class KeyFilterStore {
   private async read(
     client: PoolClient,
     number: number,
-    signal: AbortSignal | undefined,
-    onProgress: (share: number) => unknown,
+    { signal, onSize = () => undefined, onProgress = () => undefined }: BuildOptions,
   ): Promise<KeyFilter | undefined> {
     const table = generationTable(this.tables.key, number);
     const { rows } = await client.query<{ pages: number }>(PAGES, [table]);
@@ -165,22 +172,24 @@ export class KeyFilterStore {
     for (let page = 0; page < pages; page += SLICE_PAGES) {
       const startedAt = performance.now();
       const hashes = await readSlice(client, table, page);
-      filter ??= this.emptyFor((hashes.length / HASH_BYTES / Math.min(pages, SLICE_PAGES)) * pages);
+      filter ??= this.emptyFor((hashes.length / HASH_BYTES / Math.min(pages, SLICE_PAGES)) * pages, onSize);
       if (filter === undefined) return undefined;
       addAll(filter, hashes);
       await onProgress(Math.min((page + SLICE_PAGES) / pages, 1));
       // Postgres and this process have other work for at least half of the time.
-      await pause(performance.now() - startedAt, undefined, { signal });
+      await pause(performance.now() - startedAt, undefined, signal && { signal });
     }
     return filter ?? KeyFilter.forKeys(0, BITS_PER_KEY);
   }
 
   /** Returns an empty filter for as many keys, or `undefined` when even a folded one would not fit. */
-  private emptyFor(keys: number): KeyFilter | undefined {
+  private emptyFor(keys: number, onSize: (bytes: number) => void): KeyFilter | undefined {
     const expected = keys * MARGIN;
     const isLarge = (expected * BITS_PER_KEY) / 8 > this.bytesMax * SHARE_MAX;
     const bits = isLarge ? Math.min(BITS_PER_KEY_LARGE, (this.bytesMax * 8) / expected) : BITS_PER_KEY;
-    return bits < BITS_PER_KEY_LARGE / 2 ? undefined : KeyFilter.forKeys(expected, bits);
+    if (bits < BITS_PER_KEY_LARGE / 2) return undefined;
+    onSize(Math.ceil((expected * bits) / 8));
+    return KeyFilter.forKeys(expected, bits);
   }
 
   private async write(client: PoolClient, closed: ClosedGeneration, filter: KeyFilter): Promise<void> {

@@ -8,15 +8,16 @@ import { deliveryOf, messageOf } from '../test/decider-conformance.js';
 import type { Message } from '../delivery.js';
 import { createInbox } from './create-inbox.js';
 import { changeKeyGeneration } from './generation-change.js';
+import { changeFunction } from './generation-functions.js';
 import { Inbox } from './inbox.js';
-import { generationTable, type InboxTables } from './inbox-tables.js';
+import { generationTable, type TablesWithGenerations } from './inbox-tables.js';
 import { allSuspect, type ClosedGeneration, type KeyFilters } from './key-filters.js';
 
 const STREAM_ID = 1;
 const CHANGES = 6;
 
 let system: TestSystem;
-let tables: InboxTables;
+let tables: TablesWithGenerations;
 let consumers = 0;
 
 beforeAll(async () => {
@@ -278,27 +279,42 @@ describe('a change while workers decide', () => {
   });
 });
 
-describe('a role without the right to create tables', () => {
-  it('changes nothing', async () => {
+describe('a role that owns nothing', () => {
+  it('changes the generation only with the right to do so, and has the same rights to what that creates', async () => {
     const { worker: url } = await createRoles(system.postgresUrl);
     const pool = createPool({ url, name: 'test', connectionsMax: 1, transactionMsMax: 30_000 });
     try {
       await system.pool.query(
-        `GRANT USAGE ON SCHEMA inbox TO sekali_worker; GRANT SELECT, INSERT ON ${tables.key} TO sekali_worker`,
+        `GRANT USAGE ON SCHEMA inbox TO sekali_worker; GRANT SELECT, INSERT ON ${tables.key}, ${tables.stream} TO sekali_worker`,
       );
       await decide(workerOf(), [1, 'a']);
       await expect(changeKeyGeneration(pool, tables, 0)).rejects.toMatchObject({ code: '42501' });
-      // The owner's change gives the role the same rights to the next generation.
-      await changeKeyGeneration(system.pool, tables, 0);
-      const { rowCount } = await pool.query(`SELECT FROM ${tables.key}`);
-      expect(rowCount).toBe(1);
-      const next = tables.key.replace(/"$/, '_g1"');
+      await system.pool.query(`GRANT EXECUTE ON FUNCTION ${changeFunction(tables)} TO sekali_worker`);
+      expect(await changeKeyGeneration(pool, tables, 0)).toBe(1);
       await pool.query(
-        `INSERT INTO ${next} (topic, event_id, stream_id, seq, digest, published_at) VALUES ('t', 'b', 1, 2, 0, now())`,
+        `INSERT INTO ${generationTable(tables.key, 1)} (topic, event_id, stream_id, seq, digest, published_at)
+         VALUES ('t', 'b', 1, 2, 0, now())`,
       );
+      for (const table of [tables.key, tables.keyGeneration, tables.keyFilter]) {
+        await pool.query(`SELECT FROM ${table}`);
+        await expect(pool.query(`TRUNCATE ${table}`)).rejects.toMatchObject({ code: '42501' });
+      }
     } finally {
       await pool.end();
     }
+  });
+
+  it('changes nothing that is not the youngest, or has no keys', async () => {
+    expect(await changeKeyGeneration(system.pool, tables, 0)).toBeUndefined();
+    await decide(workerOf(), [1, 'a']);
+    expect(await changeKeyGeneration(system.pool, tables, 1)).toBeUndefined();
+    const { rows } = await system.pool.query('SELECT to_regclass($1) IS NULL AS missing', [
+      tables.keyGeneration,
+    ]);
+    expect(rows).toEqual([{ missing: true }]);
+    expect(await changeKeyGeneration(system.pool, tables, 0)).toBe(1);
+    expect(await changeKeyGeneration(system.pool, tables, 0)).toBeUndefined();
+    expect(await changeKeyGeneration(system.pool, tables, 1)).toBeUndefined();
   });
 });
 
@@ -317,7 +333,7 @@ describe('a store that went back in time', () => {
 
   /** Puts the keys back to before their first change. */
   async function reopen(): Promise<void> {
-    const { key, keyGeneration = '' } = tables;
+    const { key, keyGeneration } = tables;
     await system.pool.query(`
       DROP TABLE ${generationTable(key, 1)}; DROP TABLE ${keyGeneration}; DROP TRIGGER closed ON ${key}`);
   }

@@ -37,6 +37,8 @@ export interface FilterFigures {
   readonly suspected: number;
   /** How many of these found the id. The others are the false positives. */
   readonly found: number;
+  /** Lookups in generations whose filter is not loaded, one for each id. */
+  readonly unfiltered: number;
 }
 
 /**
@@ -75,6 +77,7 @@ export class LoadedKeyFilters {
   private asked = 0;
   private suspected = 0;
   private found = 0;
+  private unfiltered = 0;
 
   /** Returns what says in which of these closed generations an id may be. Filters may be loaded later. */
   readonly over = (closed: readonly ClosedGeneration[]): KeyFilters => {
@@ -132,6 +135,7 @@ export class LoadedKeyFilters {
       asked: this.asked,
       suspected: this.suspected,
       found: this.found,
+      unfiltered: this.unfiltered,
     };
   }
 
@@ -153,7 +157,8 @@ export class LoadedKeyFilters {
     let suspects: number[] | undefined;
     for (const { number, filter } of closed) {
       if (filter?.has(high, low) === false) continue;
-      if (filter !== undefined) this.suspected++;
+      if (filter === undefined) this.unfiltered++;
+      else this.suspected++;
       suspects ??= [];
       suspects.push(number);
     }

@@ -1,6 +1,7 @@
 import type { Logger } from '../logger.js';
 import { consumersHealth } from './consumer-health.js';
 import { type ConsumerMeter, ConsumerMetrics } from './consumer-metrics.js';
+import { measureKeys } from './key-metrics.js';
 import { listenForMetrics, type MetricsEndpoint } from './metrics-endpoint.js';
 import { measurePool, type MeasuredPool } from './pool-metrics.js';
 import { ProgramMetrics } from './program-metrics.js';
@@ -44,6 +45,11 @@ export class ConsumerProgram {
   /** Measures the health of the consumers at each scrape. `serve` does it, too. */
   watch(health: () => Health): void {
     this.measured?.consumers.watch(health);
+  }
+
+  /** Measures the generations of keys and their filters at each scrape. @param figures those of each consumer */
+  watchKeys(figures: Parameters<typeof measureKeys>[1]): void {
+    if (this.measured !== undefined) measureKeys(this.measured.metrics, figures);
   }
 
   /** Returns what a scrape gets; an empty text where nothing is measured. */
