@@ -5,7 +5,7 @@ export { type ConsumerCounts, ConsumerFigures } from './consumer-figures.js';
 export { createInbox } from './postgres/create-inbox.js';
 export { type DataLayer, typeOrm } from './data-layer.js';
 export type { Decoder, Delivery, Message } from './delivery.js';
-export type { PreparedStatement, Transaction } from './effect.js';
+export type { Transaction } from './effect.js';
 export type { ConsumerHealth } from './health.js';
 export { InboxContext } from './inbox-context.js';
 export { OncePerEvent } from './nest/once-per-event.js';

@@ -1,6 +1,6 @@
 /** Stores events, with one statement for each batch. This is the effect of the consumer `store`. */
 import type { SekaliEvent } from '#contracts';
-import type { PreparedStatement, Transaction } from '#idempotent-consumer';
+import type { Transaction } from '#idempotent-consumer';
 import {
   bigintColumn,
   instantColumn,
@@ -18,7 +18,7 @@ export interface NewEvent {
 }
 
 /** In the list of values, Postgres walks the arrays in step. As a table, it would first materialize each of them. */
-const INSERT_EVENTS: PreparedStatement = {
+const INSERT_EVENTS = {
   name: 'insert_events',
   text: `
 INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at)

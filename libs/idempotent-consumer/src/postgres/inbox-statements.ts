@@ -111,7 +111,7 @@ function lookups(
 ): Pick<InboxStatements, 'findFirsts' | 'known' | 'held'> {
   return {
     findFirsts: `
-SELECT ${someExist(tables.deadLetter)} OR ${someExist(tables.duplicate)} AS settled,
+SELECT ${settledBefore(tables)} AS settled,
   array_agg(input.seq) FILTER (WHERE is_repeat)::text AS repeats,
   array_agg(key.stream_id) FILTER (WHERE is_repeat)::text AS "firstStreamIds",
   array_agg(key.seq) FILTER (WHERE is_repeat)::text AS "firstSeqs",
@@ -264,6 +264,15 @@ WHERE NOT ${someExist(tables.deadLetter)}`);
 INSERT INTO ${generation} (topic, event_id, stream_id, seq, digest, published_at)
 SELECT unnest($2::text[]), unnest($3::text[]), $1::integer, unnest($4::bigint[]), unnest($5::bigint[]), unnest($8::timestamptz[])
 WHERE NOT ${someExist(tables.deadLetter)} AND NOT ${someExist(tables.duplicate)}`;
+}
+
+/**
+ * Whether any of the messages was decided on before. If keys are dated, another message may have one of the sequences
+ * under any id, which proves another history.
+ */
+function settledBefore(tables: InboxTables): string {
+  const those = [tables.deadLetter, tables.duplicate, ...(tables.keyIsDated === true ? [tables.key] : [])];
+  return those.map(someExist).join(' OR ');
 }
 
 /**

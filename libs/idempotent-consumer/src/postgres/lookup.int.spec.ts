@@ -8,6 +8,7 @@ import type { Message } from '../delivery.js';
 import { deliveryOf, messageOf } from '../test/decider-conformance.js';
 import type { ClaimStrategy } from './claim-strategy.js';
 import { createInbox } from './create-inbox.js';
+import { ForeignSequenceError } from './foreign-sequence.js';
 import { Inbox } from './inbox.js';
 import type { InboxTables } from './inbox-tables.js';
 
@@ -116,6 +117,16 @@ describe('a lookup', () => {
     await inbox.process(1, { messages: [], poison });
     expect(await decide(inbox, [[2, 'a'], [3, 'a']])).toEqual([KNOWN, DUPLICATE]); // prettier-ignore
     expect(await duplicates()).toEqual([[3, 'a', 1, 1, false]]);
+  });
+
+  it('leaves a repeat whose sequence another message has, which proves another history', async () => {
+    tables = await createInbox(system.pool, { consumer: `dated${consumers}` });
+    const inbox = inboxWith('lookup');
+    await decide(inbox, [[1, 'a'], [2, 'b']]); // prettier-ignore
+    const publishedAt = new Date(0);
+    const messages = [messageOf(deliveryOf(2, 'a', { publishedAt })) as Message<string>];
+    await expect(inbox.process(1, { messages, poison: [] })).rejects.toThrow(ForeignSequenceError);
+    expect(await duplicates()).toEqual([]);
   });
 
   it('is repeated when another transaction records one of the repeats at the same moment', async () => {
