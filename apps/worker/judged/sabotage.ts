@@ -98,7 +98,8 @@ function effectsOutsideTransaction(settings: WorkerSettings): Type[] {
 function contextOn(database: Queryable, { consumer, transaction }: BatchContext): BatchContext {
   return new BatchContext(consumer, {
     streamId: transaction.streamId,
-    query: (text, values) => database.query(text, values),
+    query: (statement, values) =>
+      database.query(typeof statement === 'string' ? statement : statement.text, values),
   });
 }
 

@@ -205,14 +205,13 @@ export class BatchProcessor<E> implements Decider {
    * must be short.
    */
   private async decideApart(streamId: number, { messages, poison }: Batch<E>): Promise<Outcomes> {
-    const outcomes: Outcomes = new Map();
-    for (const part of [
-      { messages, poison: [] },
-      { messages: [], poison },
-    ]) {
-      if (part.messages.length + part.poison.length === 0) continue;
-      for (const [seq, outcome] of await this.decideTogether(streamId, part)) outcomes.set(seq, outcome);
-    }
+    const outcomes =
+      messages.length === 0
+        ? new Map<number, Outcome>()
+        : await this.decideTogether(streamId, { messages, poison: [] });
+    if (poison.length === 0) return outcomes;
+    for (const [seq, outcome] of await this.decideTogether(streamId, { messages: [], poison }))
+      outcomes.set(seq, outcome);
     return outcomes;
   }
 

@@ -1,6 +1,13 @@
 import type { QueryResult, QueryResultRow } from 'pg';
 import type { Message } from './delivery.js';
 
+/** A statement that a connection prepares once. Its plan is kept, and may become a bad one when a table grows. */
+export interface PreparedStatement {
+  /** Every other text has another name. */
+  readonly name: string;
+  readonly text: string;
+}
+
 /** The open transaction that the inbox and the effect share. */
 export interface Transaction {
   /** The incarnation of the stream to which the sequences belong. */
@@ -8,12 +15,13 @@ export interface Transaction {
   /**
    * Sends one statement to Postgres, within the transaction.
    *
-   * @param text SQL with parameters `$1`, `$2` and so on; it may set savepoints, and may not begin or end the transaction
+   * @param statement SQL with parameters `$1`, `$2` and so on; it may set savepoints, and may not begin or end the
+   *   transaction
    * @param values the parameters
    * @throws the error of Postgres, or an error that names the handler for a statement after the end of its call
    */
   query<R extends QueryResultRow = QueryResultRow>(
-    text: string,
+    statement: string | PreparedStatement,
     values?: readonly unknown[],
   ): Promise<QueryResult<R>>;
 }

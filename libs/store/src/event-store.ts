@@ -1,5 +1,6 @@
 /** Stores events, with one statement for each batch. This is the effect of the consumer `store`. */
 import type { SekaliEvent } from '#contracts';
+import type { Transaction } from '#idempotent-consumer';
 import {
   bigintColumn,
   instantColumn,
@@ -17,10 +18,13 @@ export interface NewEvent {
 }
 
 /** In the list of values, Postgres walks the arrays in step. As a table, it would first materialize each of them. */
-const INSERT_EVENTS = `
+const INSERT_EVENTS = {
+  name: 'insert_events',
+  text: `
 INSERT INTO sekali.event (stream_id, seq, topic, event_id, source, "timestamp", payload, published_at)
 SELECT $1::integer, unnest($2::bigint[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]),
-  unnest($6::timestamptz[]), unnest($7::jsonb[]), unnest($8::timestamptz[])`;
+  unnest($6::timestamptz[]), unnest($7::jsonb[]), unnest($8::timestamptz[])`,
+};
 
 /**
  * Stores events in the caller's transaction.
@@ -28,14 +32,14 @@ SELECT $1::integer, unnest($2::bigint[]), unnest($3::text[]), unnest($4::text[])
  * @throws when Postgres refuses one of them; then none is stored
  */
 export async function insertEvents(
-  database: Queryable,
+  transaction: Pick<Transaction, 'query'>,
   streamId: number,
   events: readonly NewEvent[],
 ): Promise<void> {
   if (events.length === 0) return;
   // In the order of the stream, most of the table's indexes grow at their end, which costs least.
   const inOrder = [...events].sort((a, b) => a.seq - b.seq);
-  await database.query(INSERT_EVENTS, [
+  await transaction.query(INSERT_EVENTS, [
     streamId,
     bigintColumn(inOrder.map(({ seq }) => seq)),
     textColumn(inOrder.map(({ event }) => event.topic)),

@@ -1,5 +1,5 @@
 import type { QueryResult, QueryResultRow } from 'pg';
-import type { Transaction } from '../effect.js';
+import type { PreparedStatement, Transaction } from '../effect.js';
 import { TransactionFailedError } from '../postgres/transaction-end.js';
 
 /** One statement of a handler. */
@@ -26,12 +26,12 @@ export class MemoryTransaction implements Transaction {
 
   // Like a driver, it answers later and throws nothing synchronously.
   async query<R extends QueryResultRow = QueryResultRow>(
-    text: string,
+    asked: string | PreparedStatement,
     values: readonly unknown[] = [],
   ): Promise<QueryResult<R>> {
     await Promise.resolve();
     if (this.failed !== undefined) throw new TransactionFailedError();
-    const statement = { text, values };
+    const statement = { text: typeof asked === 'string' ? asked : asked.text, values };
     try {
       const rows = [...(this.answer(statement) ?? [])] as R[];
       this.statements.push(statement);

@@ -1,10 +1,10 @@
 /**
  * How an inbox claims ids:
  *
- * - `plain`: it inserts the ids. This is the cheapest strategy while nothing is repeated: it saves 1.9 µs an event, a
- *   twentieth of a drain.
- * - `lookup`: it looks each id up first, and leaves out known ones. This suits repeats of stored events. It saves the
- *   1.5 µs of `ON CONFLICT`.
+ * - `plain`: it inserts the ids. This is the cheapest strategy while nothing is repeated: it saves the 2.9 µs of a
+ *   lookup for each event, a twelfth of a drain.
+ * - `lookup`: it looks each id up first, and records the repeats of known ones without reading them again. This suits
+ *   repeats of stored events. It saves the 1.5 µs of `ON CONFLICT`.
  * - `defer`: in addition, ids that another batch of this process decides on go into a later batch. This suits
  *   repeats shortly after each other, which would otherwise have batches wait for each other in Postgres, with a fifth
  *   of the processors idle.

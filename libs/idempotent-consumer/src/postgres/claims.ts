@@ -1,10 +1,11 @@
 import { readBigints } from '#postgres';
 import type { Message } from '../delivery.js';
 import type { Transaction } from '../effect.js';
-import type { ClaimStrategy } from './claim-strategy.js';
-import { firstsAndRepeats, repeatsOfUnclaimed } from './identity-order.js';
 import type { InboxStatements } from './inbox-statements.js';
-import { claimColumns, publishedColumn } from './message-columns.js';
+import { claimColumns, publishedColumn, seqBounds } from './message-columns.js';
+
+/** An id was assumed to be new, but its message had been given up as a dead letter. */
+export class NotAllNewError extends Error {}
 
 /** The claims of one transaction, in the youngest generation of keys. */
 export class Claims {
@@ -18,45 +19,32 @@ export class Claims {
   /**
    * Claims ids that are assumed to be new.
    *
-   * @returns how many were claimed: the others belong to messages that were given up
-   * @throws a unique violation, when an id is not new
+   * @param firsts messages with different ids, sorted by these
+   * @throws NotAllNewError when a message was given up before, and a unique violation when an id is not new
    */
-  async plainly(firsts: readonly Message<unknown>[]): Promise<number> {
-    const { rowCount } = await this.transaction.query(this.statements.claimPlainly, this.valuesOf(firsts));
-    return rowCount ?? 0;
+  async plainly(firsts: readonly Message<unknown>[]): Promise<void> {
+    if (firsts.length === 0) return;
+    const values = [...claimColumns(this.transaction, firsts), ...seqBounds(firsts)];
+    const { rowCount } = await this.transaction.query(
+      this.statements.claimPlainly,
+      this.isDated ? [...values, publishedColumn(firsts)] : values,
+    );
+    if (rowCount !== firsts.length) throw new NotAllNewError();
   }
 
   /**
-   * Claims ids. @returns the sequences of messages that are the first of their id, and were not given up
-   * before
+   * Claims ids, and waits for other transactions that claim one of them at the same moment.
+   *
+   * @returns the sequences of messages that are the first of their id, and were not given up before
    */
-  async ids(
-    messages: readonly Message<unknown>[],
-    strategy: Exclude<ClaimStrategy, 'plain'>,
-  ): Promise<readonly number[]> {
+  async waiting(messages: readonly Message<unknown>[]): Promise<readonly number[]> {
     if (messages.length === 0) return [];
-    if (strategy === 'wait') return this.claim(messages, this.statements.claim);
-    const [firsts] = firstsAndRepeats(messages);
-    const claimed = await this.claim(firsts, this.statements.claimUnseen);
-    if (claimed.length === firsts.length || firsts.length === messages.length) return claimed;
-    // The first message of an id had been given up as a dead letter. A repeat may then be the first.
-    const left = repeatsOfUnclaimed(messages, new Set(claimed));
-    const more = left.length === 0 ? [] : await this.claim(left, this.statements.claim);
-    return [...claimed, ...more];
-  }
-
-  private async claim(messages: readonly Message<unknown>[], statement: string): Promise<readonly number[]> {
+    const columns = claimColumns(this.transaction, messages);
     const { rows } = await this.transaction.query<{ count: number; seqs: string | null }>(
-      statement,
-      this.valuesOf(messages),
+      this.statements.claim,
+      this.isDated ? [...columns, publishedColumn(messages)] : columns,
     );
     const { count, seqs } = rows[0] ?? { count: 0, seqs: null };
     return count === messages.length ? messages.map(({ delivery }) => delivery.seq) : readBigints(seqs);
-  }
-
-  private valuesOf(messages: readonly Message<unknown>[]): unknown[] {
-    const columns = claimColumns(this.transaction, messages);
-    if (this.isDated) columns.push(publishedColumn(messages));
-    return columns;
   }
 }

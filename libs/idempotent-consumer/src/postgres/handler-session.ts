@@ -1,7 +1,7 @@
 import { isFailedTransaction } from '#postgres';
 import type { QueryResult, QueryResultRow } from 'pg';
 import type { Message } from '../delivery.js';
-import type { Effect, EventEffect, Transaction } from '../effect.js';
+import type { Effect, EventEffect, PreparedStatement, Transaction } from '../effect.js';
 import { HandlerError, HandlerTimeoutError, SwallowedError } from '../handler-error.js';
 import { StoppedError } from '../stopped-error.js';
 import { CommitRefusedError, PausedTooLongError, TransactionFailedError } from './transaction-end.js';
@@ -193,6 +193,10 @@ const TRANSACTION_CONTROL =
 const SAVEPOINT = /^\s*savepoint\b/i;
 const TEXT_SHOWN_MAX = 120;
 
+function textOf(statement: string | PreparedStatement): string {
+  return typeof statement === 'string' ? statement : statement.text;
+}
+
 function beginningOf(text: string): string {
   const line = text.trim().replaceAll(/\s+/g, ' ');
   return line.length > TEXT_SHOWN_MAX ? `${line.slice(0, TEXT_SHOWN_MAX)}…` : line;
@@ -217,10 +221,10 @@ class CallStatements implements Transaction {
   }
 
   query<R extends QueryResultRow = QueryResultRow>(
-    text: string,
+    statement: string | PreparedStatement,
     values?: readonly unknown[],
   ): Promise<QueryResult<R>> {
-    const answer = this.isOver ? this.refuseLate(text) : this.send<R>(text, values);
+    const answer = this.isOver ? this.refuseLate(textOf(statement)) : this.send<R>(statement, values);
     // A statement that is not awaited fails the call. Its unhandled error must not end the process as well.
     answer.catch(() => undefined);
     return answer;
@@ -242,20 +246,21 @@ class CallStatements implements Transaction {
   }
 
   private async send<R extends QueryResultRow>(
-    text: string,
+    statement: string | PreparedStatement,
     values: readonly unknown[] | undefined,
   ): Promise<QueryResult<R>> {
-    const statement = { text };
-    this.unfinished.add(statement);
+    const text = textOf(statement);
+    const one = { text };
+    this.unfinished.add(one);
     try {
       if (TRANSACTION_CONTROL.test(text)) throw new TransactionControlError(this.handler, text);
       if (SAVEPOINT.test(text)) await this.parts.othersWritten;
-      return await this.transaction.query<R>(text, values);
+      return await this.transaction.query<R>(statement, values);
     } catch (error) {
       this.parts.onFailed(error);
       throw error;
     } finally {
-      this.unfinished.delete(statement);
+      this.unfinished.delete(one);
     }
   }
 }

@@ -42,19 +42,8 @@ export function firstsAndRepeats<E>(messages: readonly Message<E>[]): [Message<E
   return [firsts, repeats];
 }
 
-/** Of messages that are sorted by identity, returns the repeats of messages that were not claimed. */
-export function repeatsOfUnclaimed<E>(
-  messages: readonly Message<E>[],
-  claimed: ReadonlySet<number>,
-): Message<E>[] {
-  let [first] = messages;
-  return messages.filter((message) => {
-    if (!isSameEvent(message, first)) first = message;
-    return message !== first && !claimed.has(first?.delivery.seq ?? 0);
-  });
-}
-
-function isSameEvent(message: Message<unknown>, other: Message<unknown> | undefined): boolean {
+/** Whether two messages have the same id. */
+export function isSameEvent(message: Message<unknown>, other: Message<unknown> | undefined): boolean {
   return other?.eventId === message.eventId && other.topic === message.topic;
 }
 

@@ -1,4 +1,6 @@
+import type { PreparedStatement } from '../effect.js';
 import type { InboxTables } from './inbox-tables.js';
+import { prepared } from './prepared-statement.js';
 
 /**
  * The statements of an inbox. Each takes a whole batch as arrays.
@@ -24,16 +26,19 @@ export interface InboxStatements {
   ) => string;
   /**
    * Claims ids by a plain insert. It fails with a unique violation when an id exists already, or another
-   * transaction is claiming it. It returns no rows: the number of inserted rows shows what was claimed.
+   * transaction is claiming it. It inserts all rows, or none if a message was given up before.
    */
-  readonly claimPlainly: string;
+  readonly claimPlainly: string | PreparedStatement;
   /**
-   * Claims ids that do not exist yet. It fails when another transaction claims one of them at the same
-   * moment.
+   * Looks ids up in this generation. It returns whether any message was decided on before, and otherwise which
+   * messages only repeat a first one: same digest, another sequence. `others` have known ids, too.
    */
-  readonly claimUnseen: string;
+  readonly findFirsts: string;
   /** Claims ids, waits for such a transaction, and leaves the id to it. */
   readonly claim: string;
+  /** Records what `findFirsts` found to be repeats. It fails when another transaction records one of them. */
+  readonly insertRepeats: PreparedStatement;
+  /** Looks ids up, and decides on messages whose ids are known. */
   readonly recordRepeats: string;
   readonly recordDuplicates: string;
   /** Of topics, ids and sequences, returns the sequences whose ids have a key in this generation. */
@@ -45,7 +50,7 @@ export interface InboxStatements {
    * Of sequences that were not recorded as dead letters, returns those under which another message is known.
    */
   readonly foreignDeadLetters: string;
-  readonly count: string;
+  readonly count: PreparedStatement;
   readonly startAttempt: string;
   readonly failAttempt: string;
   readonly withdrawAttempt: string;
@@ -78,7 +83,7 @@ export function inboxStatements(tables: InboxTables, generation = tables.key): I
 function decisions(
   tables: InboxTables,
   generation: string,
-): Pick<InboxStatements, 'begin' | 'claimPlainly' | 'claimUnseen' | 'claim'> {
+): Pick<InboxStatements, 'begin' | 'claimPlainly' | 'insertRepeats' | 'claim'> {
   return {
     // A batch that gives messages up excludes every other with the same sequences. Otherwise a message that
     // one worker stores while another gives it up would count twice, since no constraint spans the tables. A
@@ -89,14 +94,34 @@ function decisions(
       `${locksOn(tables, streamId, seqs, exclusive ? '' : '_shared')}; ` +
       `SELECT base_seq::float8 AS base_seq FROM ${tables.stream} WHERE base_stream_id = ${streamId}`,
 
-    claimPlainly: insertKeys(tables, generation, '', ''),
-    claimUnseen: claimStatement(tables, generation, `AND ${seenBefore(generation)} IS NULL`, ''),
-    claim: claimStatement(tables, generation, '', 'ON CONFLICT DO NOTHING'),
+    claimPlainly: claimPlainly(tables, generation),
+    claim: claimInTurn(tables, generation),
+
+    insertRepeats: prepared(`
+INSERT INTO ${tables.duplicate}
+  (stream_id, seq, topic, event_id, first_stream_id, first_seq, conflict, published_at)
+SELECT $1::integer, unnest($4::bigint[]), unnest($2::text[]), unnest($3::text[]), unnest($5::bigint[]), unnest($6::bigint[]),
+  false, unnest($7::timestamptz[])`),
   };
 }
 
-function lookups(tables: InboxTables, generation: string): Pick<InboxStatements, 'known' | 'held'> {
+function lookups(
+  tables: InboxTables,
+  generation: string,
+): Pick<InboxStatements, 'findFirsts' | 'known' | 'held'> {
   return {
+    findFirsts: `
+SELECT ${settledBefore(tables)} AS settled,
+  array_agg(input.seq) FILTER (WHERE is_repeat)::text AS repeats,
+  array_agg(key.stream_id) FILTER (WHERE is_repeat)::text AS "firstStreamIds",
+  array_agg(key.seq) FILTER (WHERE is_repeat)::text AS "firstSeqs",
+  array_agg(input.seq) FILTER (WHERE NOT is_repeat)::text AS others
+FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) AS input (topic, event_id, seq, digest)
+CROSS JOIN LATERAL (
+  SELECT stream_id, seq, key.digest = input.digest AND (key.stream_id, key.seq) <> ($1, input.seq) AS is_repeat
+  FROM ONLY ${generation} key WHERE key.topic = input.topic AND key.event_id = input.event_id LIMIT 1
+) key`,
+
     known: `
 SELECT array_agg(input.seq)::text AS seqs
 FROM unnest($1::text[], $2::text[], $3::bigint[]) AS input (topic, event_id, seq)
@@ -225,33 +250,62 @@ function boundedTo(ms: number | undefined): string {
 }
 
 /**
- * Claims ids for the messages of a batch. It returns one row, with the sequences only if some were not
- * claimed. A row for each message would cost more to read than the statement itself.
+ * In the list of values, Postgres walks the arrays in step. As a table, it would first materialize each of them.
+ *
+ * The plan of a check for duplicates depends on the size of their table, so it is not prepared.
  */
-function claimStatement(
-  tables: InboxTables,
-  generation: string,
-  condition: string,
-  onConflict: string,
-): string {
+function claimPlainly(tables: InboxTables, generation: string): string | PreparedStatement {
+  if (tables.keyIsDated !== true)
+    return prepared(`
+INSERT INTO ${generation} (topic, event_id, stream_id, seq, digest)
+SELECT unnest($2::text[]), unnest($3::text[]), $1::integer, unnest($4::bigint[]), unnest($5::bigint[])
+WHERE NOT ${someExist(tables.deadLetter)}`);
   return `
-WITH claimed AS (${insertKeys(tables, generation, condition, onConflict)}
+INSERT INTO ${generation} (topic, event_id, stream_id, seq, digest, published_at)
+SELECT unnest($2::text[]), unnest($3::text[]), $1::integer, unnest($4::bigint[]), unnest($5::bigint[]), unnest($8::timestamptz[])
+WHERE NOT ${someExist(tables.deadLetter)} AND NOT ${someExist(tables.duplicate)}`;
+}
+
+/**
+ * Whether any of the messages was decided on before. If keys are dated, another message may have one of the sequences
+ * under any id, which proves another history.
+ */
+function settledBefore(tables: InboxTables): string {
+  const those = [tables.deadLetter, tables.duplicate, ...(tables.keyIsDated === true ? [tables.key] : [])];
+  return those.map(someExist).join(' OR ');
+}
+
+/**
+ * Whether a table has a row of this stream with one of the sequences $4, which are from $6 to $7. With these bounds, old
+ * rows cost next to nothing, however Postgres walks the table.
+ */
+function someExist(table: string): string {
+  return `EXISTS (
+  SELECT FROM ${table} known
+  WHERE known.stream_id = $1 AND known.seq >= $6::bigint AND known.seq <= $7::bigint AND known.seq = ANY ($4::bigint[])
+)`;
+}
+
+/**
+ * Claims ids, and leaves those to another transaction that it claims at the same moment. It returns one row, with the
+ * sequences only if some were not claimed. A row for each message would cost more to read than the statement itself.
+ */
+function claimInTurn(tables: InboxTables, generation: string): string {
+  const date = (column: string): string => (tables.keyIsDated === true ? `, ${column}` : '');
+  return `
+WITH claimed AS (
+  INSERT INTO ${generation} (topic, event_id, stream_id, seq, digest${date('published_at')})
+  SELECT input.topic, input.event_id, $1, input.seq, input.digest${date('input.published_at')}
+  FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]${date('$6::timestamptz[]')})
+    WITH ORDINALITY AS input (topic, event_id, seq, digest${date('published_at')}, position)
+  WHERE NOT EXISTS (SELECT FROM ${tables.deadLetter} dead WHERE dead.stream_id = $1 AND dead.seq = input.seq)${unlessRepeated(tables)}
+  ORDER BY input.position
+  ON CONFLICT DO NOTHING
   RETURNING seq
 )
 SELECT count(*)::integer AS count,
   CASE WHEN count(*) < cardinality($4::bigint[]) THEN array_agg(seq)::text END AS seqs
 FROM claimed`;
-}
-
-function insertKeys(tables: InboxTables, generation: string, condition: string, onConflict: string): string {
-  const date = (column: string): string => (tables.keyIsDated === true ? `, ${column}` : '');
-  return `
-  INSERT INTO ${generation} (topic, event_id, stream_id, seq, digest${date('published_at')})
-  SELECT input.topic, input.event_id, $1, input.seq, input.digest${date('input.published_at')}
-  FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]${date('$6::timestamptz[]')})
-    WITH ORDINALITY AS input (topic, event_id, seq, digest${date('published_at')}, position)
-  WHERE NOT EXISTS (SELECT FROM ${tables.deadLetter} dead WHERE dead.stream_id = $1 AND dead.seq = input.seq)${unlessRepeated(tables)} ${condition}
-  ORDER BY input.position ${onConflict}`;
 }
 
 /**
@@ -262,13 +316,6 @@ function unlessRepeated(tables: InboxTables): string {
   if (tables.keyIsDated !== true) return '';
   return `
   AND NOT EXISTS (SELECT FROM ${tables.duplicate} known WHERE known.stream_id = $1 AND known.seq = input.seq)`;
-}
-
-/**
- * A scalar subquery looks each row up alone. An anti-join would scan the whole table where that seems cheap.
- */
-function seenBefore(generation: string): string {
-  return `(SELECT key.seq FROM ONLY ${generation} key WHERE key.topic = input.topic AND key.event_id = input.event_id)`;
 }
 
 function records(
@@ -294,7 +341,7 @@ WHERE EXISTS (SELECT FROM ${tables.deadLetter} dead
   OR EXISTS (SELECT FROM ${tables.duplicate} known
              WHERE known.stream_id = $1 AND known.seq = input.seq AND known.published_at <> input.published_at)${keyDiffers(tables)}`,
 
-    count: `
+    count: prepared(`
 INSERT INTO ${tables.counter} AS counter
   (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
 SELECT $1, input.topic, pg_backend_pid() % 16, input.stored, input.duplicates, input.conflicts, input.dead_letters, input.redelivered
@@ -305,7 +352,7 @@ ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
   duplicates = counter.duplicates + excluded.duplicates,
   conflicts = counter.conflicts + excluded.conflicts,
   dead_letters = counter.dead_letters + excluded.dead_letters,
-  redelivered = counter.redelivered + excluded.redelivered`,
+  redelivered = counter.redelivered + excluded.redelivered`),
   };
 }
 

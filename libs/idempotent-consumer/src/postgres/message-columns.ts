@@ -22,6 +22,16 @@ export function publishedColumn(messages: readonly Message<unknown>[]): Buffer {
   return timestampColumn(messages.map((message) => message.delivery.publishedAt.getTime()));
 }
 
+/** The smallest and the largest sequence of at least one message. */
+export function seqBounds(messages: readonly Message<unknown>[]): [min: number, max: number] {
+  let [min, max] = [Infinity, -Infinity];
+  for (const { delivery } of messages) {
+    if (delivery.seq < min) min = delivery.seq;
+    if (delivery.seq > max) max = delivery.seq;
+  }
+  return [min, max];
+}
+
 /** The first parameters of a claim, and of the statement about ids that were not claimed. */
 export function claimColumns({ streamId }: Transaction, messages: readonly Message<unknown>[]): unknown[] {
   return [streamId, ...identityColumns(messages), bigintColumn(messages.map((message) => message.digest))];

@@ -1,4 +1,4 @@
-import { booleanColumn, jsonbColumn, readBigints } from '#postgres';
+import { bigintColumn, booleanColumn, jsonbColumn, readBigints } from '#postgres';
 import type { Message } from '../delivery.js';
 import type { Effect, EventEffect, Transaction } from '../effect.js';
 import type { Outcome } from '../outcome.js';
@@ -6,6 +6,7 @@ import { ForeignSequenceError } from './foreign-sequence.js';
 import type { HandlerSession } from './handler-session.js';
 import { divide } from './identity-order.js';
 import type { InboxStatements } from './inbox-statements.js';
+import type { PlainRepeat } from './lookup.js';
 import { claimColumns, identityColumns, publishedColumn } from './message-columns.js';
 
 const DUPLICATE: Outcome = { kind: 'duplicate', conflict: false };
@@ -42,6 +43,28 @@ export class Repeats<E> {
     const [candidates] = divide(messages, new Set(readBigints(differing)));
     const conflicts = await this.conflictsAmong(candidates, session);
     await this.recordDuplicates(transaction, statements, candidates, conflicts, outcomes);
+  }
+
+  /**
+   * Records messages that a lookup found to be repeats.
+   *
+   * @throws a unique violation, when another transaction records one of them at the same moment
+   */
+  async insert(
+    transaction: Transaction,
+    { insertRepeats }: InboxStatements,
+    repeats: readonly PlainRepeat<E>[],
+    outcomes: Map<number, Outcome>,
+  ): Promise<void> {
+    const messages = repeats.map(({ message }) => message);
+    for (const { delivery } of messages) outcomes.set(delivery.seq, DUPLICATE);
+    await transaction.query(insertRepeats, [
+      transaction.streamId,
+      ...identityColumns(messages),
+      bigintColumn(repeats.map(({ firstStreamId }) => firstStreamId)),
+      bigintColumn(repeats.map(({ firstSeq }) => firstSeq)),
+      publishedColumn(messages),
+    ]);
   }
 
   private async conflictsAmong(

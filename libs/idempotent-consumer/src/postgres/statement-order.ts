@@ -1,8 +1,9 @@
 import type { PoolClient, QueryResult, QueryResultRow } from 'pg';
+import type { PreparedStatement } from '../effect.js';
 
 /** Sends one statement on a connection. */
 export type Send = <R extends QueryResultRow = QueryResultRow>(
-  text: string,
+  statement: string | PreparedStatement,
   values?: readonly unknown[],
 ) => Promise<QueryResult<R>>;
 
@@ -16,11 +17,12 @@ export type Send = <R extends QueryResultRow = QueryResultRow>(
  * leave it to be executed by itself, outside of the transaction.
  */
 export function sendInOrder(client: PoolClient): Send {
-  const send: Send = (text, values) => client.query(text, values as unknown[]);
+  const send: Send = (statement, values) =>
+    client.query(typeof statement === 'string' ? statement : { ...statement }, values as unknown[]);
   if ((client as { pipeline?: boolean }).pipeline === true) return send;
   let before: Promise<unknown> = Promise.resolve();
-  return (text, values) => {
-    const answer = before.then(() => send(text, values));
+  return (statement, values) => {
+    const answer = before.then(() => send(statement, values));
     before = answer.catch(() => undefined);
     return answer as ReturnType<typeof send<never>>;
   };

@@ -21,15 +21,11 @@ export function tally<E>(
   for (const { topic, delivery } of [...batch.messages, ...batch.poison]) {
     const outcome = outcomes.get(delivery.seq);
     if (outcome === undefined || outcome.kind === 'already-processed' || outcome.kind === 'retry') continue;
-    const row = rows.get(topic) ?? {
-      topic,
-      stored: 0,
-      duplicates: 0,
-      conflicts: 0,
-      deadLetters: 0,
-      redelivered: 0,
-    };
-    rows.set(topic, row);
+    let row = rows.get(topic);
+    if (row === undefined) {
+      row = { topic, stored: 0, duplicates: 0, conflicts: 0, deadLetters: 0, redelivered: 0 };
+      rows.set(topic, row);
+    }
     if (outcome.kind === 'stored') row.stored++;
     if (outcome.kind === 'duplicate') row.duplicates++;
     if (outcome.kind === 'duplicate' && outcome.conflict) row.conflicts++;

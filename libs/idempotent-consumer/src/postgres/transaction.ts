@@ -1,6 +1,6 @@
 import type { Pool, PoolClient, QueryResult, QueryResultRow } from 'pg';
 import { isFailedTransaction } from '#postgres';
-import type { Transaction } from '../effect.js';
+import type { PreparedStatement, Transaction } from '../effect.js';
 import { rootOf } from '../handler-error.js';
 import { type Send, sendInOrder } from './statement-order.js';
 import { CommitRefusedError, endOf, TransactionFailedError } from './transaction-end.js';
@@ -8,6 +8,8 @@ import { CommitRefusedError, endOf, TransactionFailedError } from './transaction
 /** A statement whose answer is not read. */
 export interface Statement {
   readonly text: string;
+  /** The name under which it is prepared. */
+  readonly name?: string;
   readonly values: readonly unknown[];
 }
 
@@ -103,7 +105,7 @@ export async function together<T extends readonly Promise<unknown>[] | []>(
 }
 
 async function end(send: Send, last: Statement | undefined, ending: 'COMMIT' | 'ROLLBACK'): Promise<void> {
-  const sent = last ? send(last.text, last.values) : Promise.resolve();
+  const sent = last ? send(preparedIfNamed(last), last.values) : Promise.resolve();
   const ended = send(ending).catch((error: unknown) => {
     throw CommitRefusedError.of(error);
   });
@@ -112,15 +114,19 @@ async function end(send: Send, last: Statement | undefined, ending: 'COMMIT' | '
   if (command !== ending) throw new TransactionFailedError();
 }
 
+function preparedIfNamed({ name, text }: Statement): string | PreparedStatement {
+  return name === undefined ? text : { name, text };
+}
+
 function transactionOn(send: Send, streamId: number, opened: Promise<unknown>): Transaction {
   return {
     streamId,
     query: async <R extends QueryResultRow>(
-      text: string,
+      statement: string | PreparedStatement,
       values?: readonly unknown[],
     ): Promise<QueryResult<R>> => {
       await opened;
-      return send<R>(text, values);
+      return send<R>(statement, values);
     },
   };
 }
