@@ -5,10 +5,21 @@
  * health. Filebeat and Logstash also set up templates, policies, pipelines and indices. That is acknowledged and has no
  * effect: an event is stored as it came, and a topic exists as soon as an event has it.
  */
-import { Controller, Get, Head, Header, HttpCode, Inject, Param, Put } from '@nestjs/common';
+import {
+  Controller,
+  Get,
+  Head,
+  Header,
+  HttpCode,
+  Inject,
+  NotFoundException,
+  Param,
+  Put,
+} from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ReadinessCheck } from '../health/readiness.js';
 import type { RouteAccess } from '../keys/access.js';
+import { allowedMethods } from '../problems/allowed-methods.js';
 import type { RouteBodies } from '../publish/request-bodies.js';
 import { PRODUCT_HEADER, PRODUCT_NAME } from './elastic-answer.js';
 
@@ -91,18 +102,25 @@ export class ClusterController {
   @HttpCode(200)
   @Header(PRODUCT_HEADER, PRODUCT_NAME)
   @RouteConfig(NEEDS_PUBLISH)
-  exists(): void {
-    // Every index is there.
+  exists(@Param('index') index: string): void {
+    refuseOwnAddress(index);
+    // Every other index is there.
   }
 
   @Put(':index')
   @Header(PRODUCT_HEADER, PRODUCT_NAME)
   @RouteConfig(SET_UP)
   createIndex(@Param('index') index: string): object {
+    refuseOwnAddress(index);
     return { acknowledged: true, shards_acknowledged: true, index: index.slice(0, 256) };
   }
 
   private async status(): Promise<'green' | 'red'> {
     return (await this.readiness.check()).ready ? 'green' : 'red';
   }
+}
+
+/** An address of the gateway is no index: `PUT /publish` is a mistake. The filter says which methods it takes. */
+function refuseOwnAddress(index: string): void {
+  if (allowedMethods(`/${index}`) !== undefined) throw new NotFoundException();
 }
