@@ -20,7 +20,7 @@ const VALUES = [
 const TYPES = [
   ...['ConsumerBounds', 'ConsumerCounts', 'ConsumerEvent', 'ConsumerHealth', 'DataLayer', 'Decoder'],
   ...['Delivery', 'Message', 'Observer', 'Outcome', 'OwnInboxes', 'OwnInboxesOptions', 'TraceContext'],
-  'Transaction',
+  ...['KeyFigures', 'KeyLog', 'Transaction'],
 ];
 
 /** By the name that `exports` of the package has for a door. */
