@@ -235,12 +235,13 @@ describe('a bulk request', () => {
 describe('documents that the brokers do not take', () => {
   it('are 429 one by one in a 200, and all of them may be sent again', async () => {
     const own = await createTestSystem();
-    const proxies = await Promise.all(
+    const between = await Promise.all(
       own.natsUrls.map(async (url) => TcpProxy.start(Number(new URL(url).port))),
     );
+    proxies.push(...between);
     const urls = own.natsUrls.map((url, n) => {
       const address = new URL(url);
-      address.port = String(proxies[n]?.port);
+      address.port = String(between[n]?.port);
       return address.href;
     });
     const cut = await RunningGateway.start({
@@ -251,7 +252,7 @@ describe('documents that the brokers do not take', () => {
     const count = 5_000;
     const lines = Array.from({ length: count }, (_, n) => [create('cut', String(n)), '{"a":1}']).flat();
     lines[1] = '[]';
-    for (const proxy of proxies) proxy.hang();
+    for (const proxy of between) proxy.hang();
     const answered = await send(lines, { to: cut });
     expect(answered.status).toBe(200);
     const items = itemsOf(answered);
@@ -259,7 +260,7 @@ describe('documents that the brokers do not take', () => {
     expect(items.slice(1).every(({ status }) => status === 429)).toBe(true);
     expect(items).toHaveLength(count);
     expect(items[1]?.error?.type).toBe('es_rejected_execution_exception');
-    for (const proxy of proxies) proxy.heal();
+    for (const proxy of between) proxy.heal();
     const other = await RunningGateway.start(own.environment);
     const again = statusesOf(await send(lines, { to: other }));
     expect(again.filter((status) => status === 201 || status === 409)).toHaveLength(count - 1);
