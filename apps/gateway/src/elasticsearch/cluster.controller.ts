@@ -120,7 +120,7 @@ export class ClusterController {
   }
 }
 
-/** An address of the gateway is no index: `PUT /publish` is a mistake. The filter says which methods it takes. */
+/** An address of the gateway is not an index, so `PUT /publish` is a mistake. The filter says which methods it takes. */
 function refuseOwnAddress(index: string): void {
   if (allowedMethods(`/${index}`) !== undefined) throw new NotFoundException();
 }
