@@ -44,7 +44,8 @@ export default {
     ],
   },
   testTimeout: 60_000,
-  maxWorkers: 2,
+  // A test mostly waits for brokers, Postgres and processes, so two cores have room for a third.
+  maxWorkers: 3,
   globalSetup: '<rootDir>/libs/testing/jest/global-setup.mjs',
   globalTeardown: '<rootDir>/libs/testing/jest/global-teardown.mjs',
   modulePathIgnorePatterns: ['/dist/', '<rootDir>/libs/local-cluster/native/'],
