@@ -13,6 +13,7 @@ import { Bulk } from './dead-letters/bulk.js';
 import { DeadLetterReader } from './dead-letters/dead-letter-reader.js';
 import { Drops } from './dead-letters/drops.js';
 import { Replays } from './dead-letters/replays.js';
+import { Descriptions } from './description/descriptions.js';
 import { EventReader } from './events/event-reader.js';
 import { PageRoom } from './events/page-room.js';
 import { meetExpectations } from './expectations.js';
@@ -115,6 +116,7 @@ function partsOf(
       showErrors: isLocal(settings),
       subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
     }),
+    descriptions: new Descriptions(settings.SEKALI_SUBJECT_PREFIX),
   };
 }
 

@@ -4,6 +4,8 @@ import { DeadLetterReader } from './dead-letters/dead-letter-reader.js';
 import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
 import { Drops } from './dead-letters/drops.js';
 import { Replays } from './dead-letters/replays.js';
+import { DescriptionController } from './description/description.controller.js';
+import { Descriptions } from './description/descriptions.js';
 import { EventReader } from './events/event-reader.js';
 import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
@@ -28,6 +30,7 @@ export interface GatewayParts {
   readonly statistics: Statistics;
   readonly ageWatch: AgeWatch;
   readonly readiness: ReadinessCheck;
+  readonly descriptions: Descriptions;
 }
 
 /** The routes of the gateway, over parts that are created outside the container. */
@@ -43,6 +46,7 @@ export class GatewayModule {
         DeadLettersController,
         StatsController,
         HealthController,
+        DescriptionController,
       ],
       providers: [
         { provide: Publishing, useValue: parts.publishing },
@@ -55,6 +59,7 @@ export class GatewayModule {
         { provide: Statistics, useValue: parts.statistics },
         { provide: AgeWatch, useValue: parts.ageWatch },
         { provide: ReadinessCheck, useValue: parts.readiness },
+        { provide: Descriptions, useValue: parts.descriptions },
       ],
     };
   }

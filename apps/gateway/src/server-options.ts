@@ -25,7 +25,7 @@ const KEPT_MS_MAX = 72_000;
 /** After this silence, the other side is probed. */
 const PROBE_AFTER_MS = 30_000;
 
-const TRAILED = /^\/(?:publish|cloudevents|events|dead-letters|stats|health(?:\/live|\/ready)?)\/$/;
+const TRAILED = /^\/(?:publish|cloudevents|events|dead-letters|stats|health(?:\/live|\/ready)?|docs)\/$/;
 
 /** Options of the server. Throws when the certificate or its key cannot be read. */
 export function serverOptions(
