@@ -1,6 +1,6 @@
 /** The description of `/cloudevents`. */
 import { schemaNamed, type DoorDescription, type Parameter, type Schema } from '../description/operation.js';
-import { CONTENT_ENCODING, PREFER, PUBLISH_ANSWER } from '../publish/publish-description.js';
+import { CONTENT_ENCODING, PREFER, PUBLISH_ANSWER, SETTLED_ANSWER } from '../publish/publish-description.js';
 import { CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE } from './cloud-event-text.js';
 
 const FILLED: Schema = {
@@ -102,6 +102,7 @@ export const CLOUD_EVENTS_DOOR: DoorDescription = {
         },
       },
       answers: {
+        200: SETTLED_ANSWER,
         202: {
           description: 'The brokers have all of the events, or with lenient handling the valid ones.',
           optionalHeaders: ['PreferenceApplied'],

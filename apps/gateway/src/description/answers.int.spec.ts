@@ -3,12 +3,13 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Problem } from '#contracts';
+import { waitFor } from '#testing';
 import { PROBLEM_DESCRIPTIONS } from '../problems/problem-descriptions.js';
 import { othersAreAnswered, permittedIsCarriedOut } from '../test/described/described-properties.js';
 import { DescribedSystem } from '../test/described/described-system.js';
 import { RunningGateway, type Answered } from '../test/running-gateway.js';
 
-const RUNS = 150;
+const RUNS = 200;
 const SEED = 18;
 /** Those that need time or a race have tests of their own, in body-pace.int.spec.ts and gateway.int.spec.ts. */
 const ELSEWHERE = ['busy', 'stopping', 'too-slow'];
@@ -33,6 +34,26 @@ describe('a request that the description permits', () => {
 describe('a request that it does not permit', () => {
   it('is answered as described', async () => {
     await fc.assert(othersAreAnswered(system), { numRuns: RUNS, seed: SEED });
+  });
+});
+
+describe('a delivery that is signed', () => {
+  it('is answered as described, which no drawn one is', async () => {
+    const url = '/webhooks/orders.created';
+    const body = '{"total":12.5}';
+    const headers = {
+      ...JSON_TYPE,
+      'x-github-delivery': 'd-1',
+      'x-hub-signature-256': system.signatureOf(body),
+    };
+    const answer = await waitFor(
+      async () => {
+        const given = await system.gateway.get(url, { method: 'POST', headers, body });
+        return given.status !== 401 && given;
+      },
+      { timeoutMs: 10_000, describe: 'the gateway to know the secret' },
+    );
+    expect([answer.status, system.answers.error({ method: 'POST', url }, answer)]).toEqual([202, undefined]);
   });
 });
 
@@ -64,6 +85,9 @@ describe('each kind of problem', () => {
     await ask('/publish', 'all', json('x'.repeat(100_000)));
     await ask('/publish', 'all', { ...json(''), body: tinyChunks(), duplex: 'half' });
     await ask('/publish', 'read', json({}));
+    await ask('/webhooks/none', undefined, json({}));
+    const untimed = { streams: [{ stream: {}, values: [['now', 'x']] }] };
+    await ask('/loki/api/v1/push', 'all', json(untimed));
     await ask('/events?limit=x', 'all');
     await ask('/events?cursor=x', 'all');
     await ask('/events?topic=other', 'bound');

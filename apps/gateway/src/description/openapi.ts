@@ -18,6 +18,8 @@ export interface DocumentOperation {
   readonly tags: readonly string[];
   readonly summary: string;
   readonly description: string;
+  /** See `OperationDescription.isSigned`. */
+  readonly 'x-signed'?: true;
   readonly security: readonly Readonly<Record<string, readonly string[]>>[];
   readonly parameters: readonly Schema[];
   readonly requestBody?: {
@@ -122,6 +124,7 @@ function documentOperation(operation: OperationDescription, tag: string): Docume
     tags: [tag],
     summary,
     description,
+    ...(operation.isSigned === true && { 'x-signed': true as const }),
     security: securityOf(operation) as DocumentOperation['security'],
     parameters: [...parameters.map((one) => ({ ...one })), { $ref: '#/components/parameters/RequestId' }],
     ...(body !== undefined && {

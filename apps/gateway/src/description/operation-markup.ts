@@ -31,7 +31,8 @@ export function operationMarkup(
   ].join('\n');
 }
 
-function needMarkup({ security }: DocumentOperation): string {
+function needMarkup({ security, 'x-signed': isSigned }: DocumentOperation): string {
+  if (isSigned === true) return 'It needs a signature, and no key.';
   const scope = security[0] && Object.values(security[0])[0]?.[0];
   return scope === undefined ? 'It needs no key.' : `It needs a key with the scope ${code(scope)}.`;
 }
@@ -52,10 +53,12 @@ export function commandOf(
   );
   const url = `${ORIGIN_MARK}${place}${query === '' ? '' : `?${query}`}`;
   const words = ['curl', query === '' ? url : quoted(url)];
-  if (method === 'options') words.push('-X OPTIONS');
+  if (['options', 'put'].includes(method)) words.push(`-X ${method.toUpperCase()}`);
+  if (method === 'head') words.push('-I');
   for (const [name, value] of valuesIn('header')) words.push('-H', quoted(`${name.toLowerCase()}: ${value}`));
   const [type, content] = Object.entries(requestBody?.content ?? {})[0] ?? [];
-  const example = Object.values(content?.examples ?? {})[0]?.value;
+  const [first] = Object.values(content?.examples ?? {});
+  const example = first?.['x-base64'] === true ? undefined : first?.value;
   if (type !== undefined && example !== undefined)
     words.push('-H', quoted(`content-type: ${type}`), '-d', quoted(shown(example)));
   return words.join(' ');
@@ -114,11 +117,13 @@ function examplesMarkup(contents: Contents): string {
 }
 
 function answersMarkup(all: readonly [status: string, answer: DocumentAnswer][]): string {
-  const isRefusal = ({ content }: DocumentAnswer): boolean => content?.[PROBLEM_MEDIA_TYPE] !== undefined;
-  const answers = all.filter(([, answer]) => !isRefusal(answer));
+  const answers = all.filter(([status]) => Number(status) < 400);
   const rows = [
     ...answers.map(([status, answer]) => [status, inlineProse(answer.description) + contentMarkup(answer)]),
-    ...all.map(([status, answer]) => [status, kindsMarkup(answer)]).filter(([, kinds]) => kinds !== ''),
+    ...all
+      .filter(([status]) => Number(status) >= 400)
+      .map(([status, answer]) => [status, kindsMarkup(answer)])
+      .filter(([, kinds]) => kinds !== ''),
     ['others', 'Those of <a href="#every-route">every route</a>.'],
   ];
   const examples = answers.map(([, { content = {} }]) => examplesMarkup(content)).join('\n');
@@ -133,8 +138,11 @@ function contentMarkup({ content = {}, headers }: DocumentAnswer): string {
 }
 
 /** The kinds of problems of a status that not every route has, each with a link to its description. */
-function kindsMarkup({ content }: DocumentAnswer): string {
-  const kinds = Object.keys(content?.[PROBLEM_MEDIA_TYPE]?.examples ?? {});
+function kindsMarkup({ content = {}, description }: DocumentAnswer): string {
+  const problem = content[PROBLEM_MEDIA_TYPE];
+  if (problem === undefined)
+    return inlineProse(description) + contentMarkup({ content, headers: {}, description });
+  const kinds = Object.keys(problem.examples ?? {});
   const others = kinds.filter((kind) => !(EVERY_ROUTE as readonly string[]).includes(kind));
   return others.map((kind) => `<a href="#problem-${kind}">${escapeHtml(kind)}</a>`).join(', ');
 }

@@ -20,10 +20,13 @@ export type Schema = Readonly<Record<string, unknown>>;
 export interface Example {
   readonly summary: string;
   readonly value: unknown;
+  /** The value is the base64 of a body that is not text. */
+  readonly 'x-base64'?: true;
 }
 
 /** A body of one media type. */
 export interface Content {
+  /** With `x-opaque`, no text is drawn from it, and its examples alone are sent. */
   readonly schema: Schema;
   /** By a short name. Each is valid under the schema; one of a request is taken as it stands. */
   readonly examples?: Readonly<Record<string, Example>>;
@@ -48,6 +51,7 @@ export interface Parameter {
 /** The names of the headers of answers, see shared-parts.ts. */
 export type HeaderName =
   | 'Allow'
+  | 'ElasticProduct'
   | 'Link'
   | 'PreferenceApplied'
   | 'RetryAfter'
@@ -65,6 +69,12 @@ export interface OperationAnswer {
   readonly contents?: Contents;
 }
 
+/** A kind of problem with the status that it has at one route. */
+export interface ProblemAt {
+  readonly kind: ProblemKind;
+  readonly status: number;
+}
+
 /** The body of a request. */
 export interface OperationBody {
   readonly description: string;
@@ -75,7 +85,7 @@ export interface OperationBody {
 /** One method of one address. */
 export interface OperationDescription {
   readonly id: string;
-  readonly method: 'get' | 'post' | 'options';
+  readonly method: 'get' | 'head' | 'post' | 'put' | 'options';
   /** In the form of OpenAPI, for example `/events/{topic}`. */
   readonly path: string;
   readonly summary: string;
@@ -85,12 +95,16 @@ export interface OperationDescription {
   readonly queryToken?: boolean;
   /** Whether the requests of a key are counted. */
   readonly isRateBounded?: boolean;
+  /** Whether a request needs a signature instead of a key. No one can invent one. */
+  readonly isSigned?: boolean;
   readonly parameters?: readonly Parameter[];
   readonly body?: OperationBody;
   /** Answers by their status. */
   readonly answers: Readonly<Record<number, OperationAnswer>>;
   /** The problems that only this route has. Those of its scope, and of every route, are added. */
-  readonly problems?: readonly ProblemKind[];
+  readonly problems?: readonly (ProblemKind | ProblemAt)[];
+  /** The form of refusals at this route, where its clients expect another one than problem JSON. */
+  readonly refusalContents?: Contents;
 }
 
 /** The routes of one door, and the schemas that they use. */

@@ -36,16 +36,16 @@ export const RATE_HEADERS: readonly HeaderKey[] = ['RateLimitLimit', 'RateLimitR
 
 /** The refusals of a route, in the order of their status. */
 export function refusalsOf(operation: OperationDescription): Refusal[] {
-  const kinds = problemsOf(operation);
-  const statuses = new Set([
-    ...kinds.map((kind) => PROBLEM_DESCRIPTIONS[kind].status),
-    ...PLAIN_ANSWERS.keys(),
-  ]);
-  return [...statuses]
+  const problems = problemsOf(operation);
+  const { refusalContents: form, id } = operation;
+  return [...new Set([...problems.map(({ status }) => status), ...PLAIN_ANSWERS.keys()])]
     .sort((a, b) => a - b)
     .map((status) => {
-      const own = kinds.filter((kind) => PROBLEM_DESCRIPTIONS[kind].status === status).sort();
-      return { status, name: [status, ...own].join('-'), answer: refusal(status, own) };
+      const kinds = problems.filter((one) => one.status === status).map(({ kind }) => kind);
+      const answer = refusal(status, kinds.sort());
+      return form === undefined
+        ? { status, name: [status, ...kinds].join('-'), answer }
+        : { status, name: [status, ...kinds, id].join('-'), answer: { ...answer, content: form } };
     });
 }
 

@@ -1,6 +1,7 @@
 /** What all routes have in common: the headers of answers, the forms of a key, and the problems of every route. */
+import { PROBLEM_DESCRIPTIONS } from '../problems/problem-descriptions.js';
 import type { ProblemKind } from '../problems/problem-error.js';
-import type { HeaderName, OperationDescription, Parameter, Schema } from './operation.js';
+import type { HeaderName, OperationDescription, Parameter, ProblemAt, Schema } from './operation.js';
 
 /** A header of an answer. */
 interface Header {
@@ -43,11 +44,16 @@ export const HEADERS: Readonly<Record<HeaderName | CommonHeader, Header>> = {
     schema: TEXT,
   },
   Allow: { name: 'Allow', description: 'The methods of the address.', schema: TEXT },
+  ElasticProduct: {
+    name: 'X-Elastic-Product',
+    description: 'Clients of Elasticsearch talk to no server without it.',
+    schema: { const: 'Elasticsearch' },
+  },
   Link: { name: 'Link', description: 'Leads to the next page, while there is one.', schema: LINK },
   PreferenceApplied: {
     name: 'Preference-Applied',
-    description: 'The preference that was followed.',
-    schema: { const: 'handling=lenient' },
+    description: 'The preferences that were followed.',
+    schema: { type: 'string', pattern: '^(handling=lenient|(handling=lenient, )?wait=[0-9]+)$' },
   },
   RetryAfter: { name: 'Retry-After', description: 'Seconds until it may be sent again.', schema: WHOLE },
   SekaliCursor: {
@@ -121,17 +127,19 @@ export function securityOf({ scope, queryToken = false }: OperationDescription):
 /** The kinds of problems of every route. */
 export const EVERY_ROUTE: readonly ProblemKind[] = ['malformed-request', 'wrong-host', 'busy', 'stopping'];
 
-/** The kinds of problems that a route may answer with: those that it names, and those that it shares with others. */
-export function problemsOf(operation: OperationDescription): ProblemKind[] {
+/** The problems that a route may answer with: those that it names, and those that it shares with others. */
+export function problemsOf(operation: OperationDescription): ProblemAt[] {
   const { scope, method, problems = [], isRateBounded = true } = operation;
-  const kinds = new Set<ProblemKind>([...EVERY_ROUTE, ...problems]);
-  if (isRateBounded) kinds.add('too-many-requests');
-  if (scope !== 'none')
-    for (const kind of ['no-key', 'missing-scope', 'unavailable'] as const) kinds.add(kind);
+  const kinds: ProblemKind[] = [...EVERY_ROUTE];
+  if (isRateBounded) kinds.push('too-many-requests');
+  if (scope !== 'none') kinds.push('no-key', 'missing-scope', 'unavailable');
   // A body is read although the route needs none.
-  if (method !== 'get')
-    for (const kind of ['tiny-chunks', 'too-slow', 'too-large', 'unsupported-type'] as const) kinds.add(kind);
-  return [...kinds];
+  if (method !== 'get' && method !== 'head')
+    kinds.push('tiny-chunks', 'too-slow', 'too-large', 'unsupported-type');
+  const all = [...kinds, ...problems].map((one) =>
+    typeof one === 'string' ? { kind: one, status: PROBLEM_DESCRIPTIONS[one].status } : one,
+  );
+  return [...new Map(all.map((one) => [`${one.status} ${one.kind}`, one])).values()];
 }
 
 /** Statuses that explain themselves, and when they are the answer. Every route has them. */

@@ -5,6 +5,8 @@ import type { ProblemKind } from './problem-error.js';
 /** A kind of problem. */
 export interface ProblemDescription {
   readonly status: number;
+  /** Statuses that it has at some routes instead, see `ProblemAt`. */
+  readonly otherStatuses?: readonly number[];
   /** When it is the answer. */
   readonly when: string;
   /** What the client does. */
@@ -78,18 +80,30 @@ export const PROBLEM_DESCRIPTIONS: Readonly<Record<ProblemKind, ProblemDescripti
   },
   'invalid-body': {
     status: 422,
+    otherStatuses: [400],
     when: 'The body is JSON, but has none of the forms of a request.',
     remedy: 'Send one of the forms.',
     detail: 'The batch is empty. Send one event, an array of events, or {"events": [...]}.',
   },
   'invalid-events': {
     status: 422,
+    otherStatuses: [400],
     when: 'Events break rules. Without `Prefer: handling=lenient`, one invalid event refuses the request.',
     remedy: 'Correct the events that `rejected` names by their index.',
     detail: '1 of 1 events are invalid; nothing was published. See "rejected".',
     members: LINE_OUTCOMES,
     always: ['accepted', 'duplicates', 'rejected'],
     example: { accepted: 0, duplicates: 0, rejected: [REJECTED] },
+  },
+  'invalid-records': {
+    status: 422,
+    otherStatuses: [400],
+    when: 'Some records can never be taken as they are. The others were published.',
+    remedy: 'Correct the records that `rejected` names. It lists ten at most.',
+    detail: '1 of 2 records were not taken, and the others were. The first one: the line has no time.',
+    members: { rejected: results },
+    always: ['rejected'],
+    example: { rejected: [REJECTED] },
   },
   'unsupported-type': {
     status: 415,
@@ -132,6 +146,13 @@ export const PROBLEM_DESCRIPTIONS: Readonly<Record<ProblemKind, ProblemDescripti
     when: 'There is no API key, or it is unknown or revoked.',
     remedy: 'Send a key in one of the described forms.',
     detail: 'Send an API key: Authorization: Bearer sekali_…',
+    headers: ['Challenge'],
+  },
+  'no-signature': {
+    status: 401,
+    when: 'The delivery is not signed with a secret of its topic, or was signed too long ago.',
+    remedy: 'Enter the secret of the topic at the provider. The log of the gateway has the reason.',
+    detail: 'The delivery is not signed with a secret of its address, or was signed too long ago.',
     headers: ['Challenge'],
   },
   'missing-scope': {

@@ -1,5 +1,5 @@
 /** The kinds of problems as schemas and as examples. */
-import { described, objectOf, type Schema } from '../description/operation.js';
+import { described, objectOf, schemaNamed, type Schema } from '../description/operation.js';
 import { PROBLEM_DESCRIPTIONS } from './problem-descriptions.js';
 import { problem, type ProblemKind } from './problem-error.js';
 
@@ -8,6 +8,7 @@ const BASE = {
   detail: described('What is wrong in this case, and what to do.', { type: 'string' }),
   instance: described('The address of the request, without its query.', { type: 'string' }),
   request_id: described('It is also in `x-request-id` and in the log.', { type: 'string' }),
+  error: described('The same for clients of Elasticsearch, at `_bulk` alone.', schemaNamed('ElasticError')),
 };
 
 /** The name of a kind's schema: `no-key` has `NoKeyProblem`. */
@@ -18,16 +19,16 @@ export function problemSchemaName(kind: ProblemKind): string {
 
 /** The schema of a kind. */
 export function problemSchema(kind: ProblemKind): Schema {
-  const { status, when, remedy, members = {}, always = [] } = PROBLEM_DESCRIPTIONS[kind];
+  const { status, otherStatuses = [], when, remedy, members = {}, always = [] } = PROBLEM_DESCRIPTIONS[kind];
   const { type, title } = problem(kind, status, '');
   const all = {
     type: { const: type },
     title: { const: title },
-    status: { const: status },
+    status: { enum: [status, ...otherStatuses] },
     ...BASE,
     ...members,
   };
-  const optional = ['instance', ...Object.keys(members).filter((name) => !always.includes(name))];
+  const optional = ['instance', 'error', ...Object.keys(members).filter((name) => !always.includes(name))];
   return { ...objectOf(all, optional), description: `${when} ${remedy}` };
 }
 
@@ -46,7 +47,7 @@ export const PLAIN_PROBLEM: Schema = {
       status: { type: 'integer', minimum: 400, maximum: 599 },
       ...BASE,
     },
-    ['detail', 'instance'],
+    ['detail', 'instance', 'error'],
   ),
   description: 'A problem that its HTTP status explains.',
 };

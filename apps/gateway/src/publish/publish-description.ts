@@ -7,11 +7,12 @@ import {
   schemaNamed,
   type Contents,
   type DoorDescription,
+  type OperationAnswer,
   type Parameter,
   type Schema,
 } from '../description/operation.js';
 import { EXAMPLE_EVENT } from '../description/shared-schemas.js';
-import { PUBLISH_EVENTS_MAX } from '#contracts';
+import { PUBLISH_EVENTS_MAX, type PublishedOutcome } from '#contracts';
 
 const FIELD: Schema = {
   type: 'string',
@@ -62,13 +63,45 @@ export const PUBLISH_ANSWER: Contents = {
   },
 };
 
-/** `Prefer: handling=lenient`. */
+/** The answer to a client that waited until each outcome was known. */
+export const SETTLED_ANSWER: OperationAnswer = {
+  description: 'With `Prefer: wait`, a worker has decided on every event.',
+  headers: ['PreferenceApplied'],
+  contents: {
+    'application/json': {
+      schema: schemaNamed('PublishResponse'),
+      examples: {
+        stored: {
+          summary: 'The event is stored',
+          value: {
+            accepted: 1,
+            duplicates: 0,
+            outcomes: { stored: 1, duplicate: 0, conflict: 0, dead_letter: 0, pending: 0 },
+            rejected: [],
+            results: [
+              {
+                ...{ index: 0, topic: 'orders.created', event_id: 'o-1', status: 'accepted', seq: 4711 },
+                outcome: 'stored',
+              },
+            ],
+          },
+        },
+      },
+    },
+  },
+};
+
+/** `Prefer: handling=lenient` and `Prefer: wait`. */
 export const PREFER: Parameter = {
   name: 'Prefer',
   in: 'header',
   description:
-    '`handling=lenient` publishes the valid events and reports the others (RFC 7240). Other preferences are ignored.',
-  schema: { type: 'string', enum: ['handling=lenient', 'handling=strict'] },
+    '`handling=lenient` publishes the valid events and reports the others (RFC 7240). `wait=<seconds>` waits for the ' +
+    'outcomes, for up to 30 seconds. Other preferences are ignored, and so is `wait` with lines.',
+  schema: {
+    type: 'string',
+    enum: ['handling=lenient', 'handling=strict', 'wait=1', 'handling=lenient, wait=1'],
+  },
 };
 
 /** The encodings of a body that each Node has. */
@@ -78,6 +111,14 @@ export const CONTENT_ENCODING: Parameter = {
   description: 'How the body is compressed. `zstd` is taken where the Node of the gateway has it (22.15).',
   schema: { type: 'string', enum: ['identity', 'gzip', 'deflate', 'br'] },
 };
+
+const OUTCOME_NAMES: readonly PublishedOutcome[] = [
+  'stored',
+  'duplicate',
+  'conflict',
+  'dead_letter',
+  'pending',
+];
 
 const PUBLISH_RESULT: Schema = {
   ...objectOf(
@@ -94,9 +135,18 @@ const PUBLISH_RESULT: Schema = {
       }),
       status: { enum: ['accepted', 'duplicate', 'invalid', 'unavailable'] },
       seq: schemaNamed('Sequence'),
+      outcome: described('What became of it, where the client waited.', { enum: OUTCOME_NAMES }),
+      first_seq: described(
+        'Of the stored event, of which it is a duplicate or with which it is in conflict.',
+        schemaNamed('Sequence'),
+      ),
+      reason: described('Why it is a dead letter.', { type: 'string' }),
       errors: arrayOf(schemaNamed('FieldError'), { minItems: 1 }),
     },
-    ['topic', 'event_id', 'id_origin', 'topic_name', 'seq', 'errors'],
+    [
+      ...['topic', 'event_id', 'id_origin', 'topic_name', 'seq'],
+      ...['outcome', 'first_seq', 'reason', 'errors'],
+    ],
   ),
   description: 'The outcome of one event.',
   if: { properties: { status: { enum: ['accepted', 'duplicate'] } } },
@@ -129,30 +179,35 @@ const LINE_REPORT: Schema = {
     'The outcomes of lines. The figures are always complete, and results are listed up to a bound.',
 };
 
-const RECORD_PARAMETERS: readonly Parameter[] = [
+/** The topic and the source of records that do not say them. */
+export const RECORD_NAMES: readonly Parameter[] = [
   {
     name: 'Sekali-Topic',
     in: 'header',
-    description:
-      'The topic of lines that are not events. Without it, and without one of the key, lines are events.',
+    description: 'The topic of records that are not events. It wins over that of the key.',
     schema: schemaNamed('Topic'),
   },
   {
     name: 'Sekali-Source',
     in: 'header',
-    description: 'The source of such lines; else that of the key.',
+    description: 'The source of records that do not name one; else that of the key.',
     schema: schemaNamed('Source'),
   },
+];
+
+/** The headers of records. */
+export const RECORD_PARAMETERS: readonly Parameter[] = [
+  ...RECORD_NAMES,
   {
     name: 'Sekali-Id-Field',
     in: 'header',
-    description: 'The member of a line with its id: a name, or a JSON Pointer.',
+    description: 'The member of a record with its id: a name, or a JSON Pointer.',
     schema: FIELD,
   },
   {
     name: 'Sekali-Time-Field',
     in: 'header',
-    description: 'The member of a line with its time: a name, or a JSON Pointer.',
+    description: 'The member of a record with its time: a name, or a JSON Pointer.',
     schema: FIELD,
   },
 ];
@@ -171,7 +226,14 @@ export const PUBLISH_DOOR: DoorDescription = {
       ],
     },
     PublishResult: PUBLISH_RESULT,
-    PublishResponse: { ...objectOf({ ...OUTCOMES, ...LISTS }), description: 'The outcomes of a request.' },
+    PublishResponse: {
+      ...objectOf({ ...OUTCOMES, outcomes: schemaNamed('OutcomeCounts'), ...LISTS }, ['outcomes']),
+      description: 'The outcomes of a request.',
+    },
+    OutcomeCounts: {
+      ...objectOf(Object.fromEntries(OUTCOME_NAMES.map((name) => [name, COUNT]))),
+      description: 'Accepted events with each outcome, where the client waited for them.',
+    },
     LineReport: LINE_REPORT,
   },
   operations: [
@@ -206,6 +268,7 @@ export const PUBLISH_DOOR: DoorDescription = {
         },
       },
       answers: {
+        200: SETTLED_ANSWER,
         202: {
           description: 'The brokers have all of the events, or with lenient handling the valid ones.',
           optionalHeaders: ['PreferenceApplied'],

@@ -28,10 +28,12 @@ export class DescribedAnswers {
 
   /** Says how an answer differs from its description; `undefined` when it does not. */
   error({ method, url }: Asked, answer: Answered): string | undefined {
-    const route = this.routeOf(url.split('?', 1)[0] ?? '', answer);
+    const names = method === 'HEAD' ? ['get', 'head'] : [method.toLowerCase()];
+    const route = this.routeOf(url.split('?', 1)[0] ?? '', names, answer);
     const methods = route === undefined ? undefined : this.document.paths[route];
-    const name = method === 'HEAD' ? 'get' : method.toLowerCase();
-    if (route === undefined || methods?.[name] === undefined) return this.unknownError(answer, methods);
+    const name = names.find((one) => methods?.[one] !== undefined);
+    if (route === undefined || name === undefined || methods?.[name] === undefined)
+      return this.unknownError(answer, methods);
     const status = String(answer.status);
     const found = methods[name].responses[status];
     if (found === undefined) return `status ${status} is not described: ${answer.text.slice(0, 500)}`;
@@ -42,10 +44,13 @@ export class DescribedAnswers {
     return inHead ?? (method === 'HEAD' ? undefined : this.bodyError(place, described, answer));
   }
 
-  /** A slash at the end of some routes is ignored. */
-  private routeOf(path: string, { status }: Answered): string | undefined {
+  /** A slash at the end of some routes is ignored. A route with one of the methods goes before the others. */
+  private routeOf(path: string, names: readonly string[], { status }: Answered): string | undefined {
     const paths = path.endsWith('/') && status !== 404 ? [path, path.slice(0, -1)] : [path];
-    return paths.flatMap((one) => this.routes.find(({ form }) => form.test(one)) ?? [])[0]?.route;
+    const found = paths.flatMap((one) => this.routes.filter(({ form }) => form.test(one)));
+    const serves = (route: string): boolean =>
+      Object.keys(this.document.paths[route] ?? {}).some((one) => names.includes(one));
+    return (found.find(({ route }) => serves(route)) ?? found[0])?.route;
   }
 
   /** An address or a method that is not described. Which key is needed there is asked first. */

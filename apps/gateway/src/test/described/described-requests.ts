@@ -34,19 +34,31 @@ export class DescribedRequests {
     this.values = new DescribedValues(schemas, known);
   }
 
-  /** Requests of all operations, each as often as the others, with a key for everything. */
+  /**
+   * Requests of all operations, each as often as the others, with a key for everything. Signatures cannot be drawn, so
+   * the operations that need one are left out.
+   */
   permitted(): Arbitrary<DescribedRequest> {
-    const all = Object.entries(this.document.paths).flatMap(([route, methods]) =>
-      Object.entries(methods).map(([method, operation]) => this.ofOperation(route, method, operation)),
-    );
-    return fc.oneof(...all);
+    return this.ofOperations(({ 'x-signed': isSigned }) => isSigned !== true);
   }
 
   /** The same requests with one to three faults. */
   disturbed(): Arbitrary<DescribedRequest> {
     return fc
-      .tuple(this.permitted(), faults())
+      .tuple(
+        this.ofOperations(() => true),
+        faults(),
+      )
       .map(([request, changes]) => changes.reduce((changed, change) => change(changed), request));
+  }
+
+  private ofOperations(isMeant: (operation: DocumentOperation) => boolean): Arbitrary<DescribedRequest> {
+    const all = Object.entries(this.document.paths).flatMap(([route, methods]) =>
+      Object.entries(methods)
+        .filter(([, operation]) => isMeant(operation))
+        .map(([method, operation]) => this.ofOperation(route, method, operation)),
+    );
+    return fc.oneof(...all);
   }
 
   private ofOperation(
@@ -108,7 +120,11 @@ export class DescribedRequests {
         .map(([any, data]) => ({ type: any, bytes: Buffer.from(data as string), needed }));
     }
     const line = content.schema['x-line'] as Schema | undefined;
-    const examples = Object.values(content.examples ?? {}).map(({ value }) => value);
+    const examples = Object.values(content.examples ?? {}).map((one) =>
+      one['x-base64'] === true ? Buffer.from(String(one.value), 'base64') : one.value,
+    );
+    if (content.schema['x-opaque'] === true)
+      return fc.constantFrom(...examples).map((one) => ({ type, bytes: bytesOf(one), needed }));
     const place = ['paths', route, method, 'requestBody', 'content', type, 'schema'];
     const drawn =
       line === undefined
@@ -122,10 +138,15 @@ export class DescribedRequests {
     );
     return value.map((one) => ({
       type,
-      bytes: Buffer.from(typeof one === 'string' ? one : JSON.stringify(one)),
+      bytes: bytesOf(one),
       needed,
     }));
   }
+}
+
+function bytesOf(value: unknown): Buffer {
+  if (Buffer.isBuffer(value)) return value;
+  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
 }
 
 function requestOf(

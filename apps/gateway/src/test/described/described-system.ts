@@ -1,5 +1,7 @@
 /** A gateway with a few events, dead letters and keys, and requests to it that its own description gives. */
-import { newApiKeyToken } from '#contracts';
+import { createHmac } from 'node:crypto';
+import { newApiKeyToken, newWebhookSecret, newWebhookSecretId, WEBHOOK_HEADERS } from '#contracts';
+import { insertWebhookSecret } from '#store';
 import type { OpenApiDocument } from '../../description/openapi.js';
 import { DeadLetterFixture } from '../dead-letter-fixture.js';
 import type { Answered, RunningGateway } from '../running-gateway.js';
@@ -12,6 +14,7 @@ const TOPIC = 'orders.created';
 const BODY_BYTES_MAX = 65_536;
 const DEAD_LETTERS = 40;
 const EVENTS = ['o-1', 'o-2', 'a/b', ' ü'];
+const SECRET = newWebhookSecret('github');
 const STORE = `
 WITH key AS (
   INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest)
@@ -82,6 +85,11 @@ export class DescribedSystem {
     return key === undefined ? {} : { 'x-api-key': this.fixture.tokenOf(key) ?? newApiKeyToken() };
   }
 
+  /** The signature of GitHub for a delivery to the topic. */
+  signatureOf(body: string): string {
+    return `sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}`;
+  }
+
   /** Drops the payload of an event, as its age would. Returns the event's id. */
   async dropPayload(): Promise<string> {
     const [id = ''] = EVENTS;
@@ -106,6 +114,10 @@ export function urlOf({ path, query }: DescribedRequest): string {
 
 /** Adds events and dead letters, of which every other one can be replayed. */
 async function seed(fixture: DeadLetterFixture): Promise<Record<string, string[]>> {
+  await insertWebhookSecret(fixture.system.pool, {
+    ...{ secret_id: newWebhookSecretId(), name: TOPIC, topic: TOPIC, provider: 'github', source: 'github' },
+    ...{ secret: SECRET, tolerance_seconds: 300, headers: WEBHOOK_HEADERS.github, rules: null },
+  });
   await fixture.system.pool.query(STORE, [fixture.streamId, TOPIC, EVENTS]);
   const seqs = Array.from({ length: DEAD_LETTERS }, (_, n) => EVENTS.length + 1 + n);
   const members = { timestamp: '2026-11-22T10:00:00Z', source: 'checkout', payload: {} };
