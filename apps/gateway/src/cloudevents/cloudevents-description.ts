@@ -19,9 +19,10 @@ export const EXAMPLE_CLOUD_EVENT = {
   data: { total: 12.5 },
 };
 
-/** Visible characters. Others are percent-encoded, so the sign of that has no other use. */
-const HEADER: Schema = { type: 'string', pattern: '^[!#$&-~]([ !#$&-~]{0,98}[!#$&-~])?$' };
-const REQUIRED = ['ce-specversion', 'ce-id', 'ce-source', 'ce-type'];
+/** An attribute in a header. Visible characters stand in it. Others are percent-encoded, so the sign of that has no other use. */
+export const CLOUD_EVENT_HEADER: Schema = { type: 'string', pattern: '^[!#$&-~]([ !#$&-~]{0,98}[!#$&-~])?$' };
+/** Headers without which a message is not a CloudEvent in the binary mode. */
+export const REQUIRED_ATTRIBUTES = ['ce-specversion', 'ce-id', 'ce-source', 'ce-type'];
 
 function attribute(name: string, description: string, schema: Schema, example?: string): Parameter {
   return {
@@ -33,7 +34,8 @@ function attribute(name: string, description: string, schema: Schema, example?: 
   };
 }
 
-const CLOUD_EVENT: Schema = {
+/** A CloudEvent in its JSON format. */
+export const CLOUD_EVENT: Schema = {
   type: 'object',
   description: 'A CloudEvent 1.0 in its JSON format. Other members are extensions.',
   required: ['specversion', 'id', 'source', 'type'],
@@ -75,9 +77,9 @@ export const CLOUD_EVENTS_DOOR: DoorDescription = {
         PREFER,
         CONTENT_ENCODING,
         attribute('ce-specversion', 'always 1.0', { const: '1.0' }),
-        attribute('ce-id', 'the id', HEADER),
-        attribute('ce-source', 'the source', HEADER),
-        attribute('ce-type', 'the type', HEADER),
+        attribute('ce-id', 'the id', CLOUD_EVENT_HEADER),
+        attribute('ce-source', 'the source', CLOUD_EVENT_HEADER),
+        attribute('ce-type', 'the type', CLOUD_EVENT_HEADER),
         attribute('ce-time', 'the time; else that of arrival', schemaNamed('Timestamp')),
       ],
       body: {
@@ -97,7 +99,7 @@ export const CLOUD_EVENTS_DOOR: DoorDescription = {
               type: 'string',
               description: 'The data of the binary mode, which needs the headers of the attributes.',
             },
-            'x-required-parameters': REQUIRED,
+            'x-required-parameters': REQUIRED_ATTRIBUTES,
           },
         },
       },

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import type { Problem } from '#contracts';
 import { waitFor } from '#testing';
 import { PROBLEM_DESCRIPTIONS } from '../problems/problem-descriptions.js';
-import { othersAreAnswered, permittedIsCarriedOut } from '../test/described/described-properties.js';
+import { MISSING, othersAreAnswered, permittedIsCarriedOut } from '../test/described/described-properties.js';
 import { DescribedSystem } from '../test/described/described-system.js';
 import { RunningGateway, type Answered } from '../test/running-gateway.js';
 
@@ -34,6 +34,31 @@ describe('a request that the description permits', () => {
 describe('a request that it does not permit', () => {
   it('is answered as described', async () => {
     await fc.assert(othersAreAnswered(system), { numRuns: RUNS, seed: SEED });
+  });
+});
+
+describe('each example of a body', () => {
+  it('is carried out, and answered as described', async () => {
+    const sent = new Set<string>();
+    for (const request of system.requests.examples()) {
+      const answer = await system.send(request);
+      const name = `${request.method} ${request.path} ${request.headers['content-type'] ?? ''}`;
+      expect([name, system.error(request, answer)]).toEqual([name, undefined]);
+      expect([name, answer.status < 300 || MISSING.test(answer.text)]).toEqual([name, true]);
+      sent.add(name);
+    }
+    // No body of these is drawn.
+    expect([...sent]).toEqual(
+      expect.arrayContaining([
+        'POST /_bulk application/x-ndjson',
+        'PUT /logs-shop/_bulk application/json',
+        'POST /upload application/vnd.fdo.journal',
+        'POST /loki/api/v1/push application/json',
+        'POST /loki/api/v1/push application/x-protobuf',
+        'POST /v1/logs application/json',
+        'POST /v1/logs application/x-protobuf',
+      ]),
+    );
   });
 });
 

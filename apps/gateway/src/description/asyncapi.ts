@@ -1,6 +1,13 @@
 /** The description of publishing straight to NATS, as AsyncAPI 3. */
 import { MESSAGE_ID_HEADER, type PoisonReason } from '#contracts';
-import { objectOf, schemaNamed, type Schema } from './operation.js';
+import {
+  CLOUD_EVENT,
+  CLOUD_EVENT_HEADER,
+  EXAMPLE_CLOUD_EVENT,
+  REQUIRED_ATTRIBUTES,
+} from '../cloudevents/cloudevents-description.js';
+import { CLOUD_EVENT_TYPE } from '../cloudevents/cloud-event-text.js';
+import { described, objectOf, schemaNamed, type Schema } from './operation.js';
 import { DESCRIPTION_VERSION } from './openapi.js';
 import { EVENT_SCHEMAS, EXAMPLE_EVENT } from './shared-schemas.js';
 
@@ -107,6 +114,58 @@ const EVENT_MESSAGE: Message = {
   ],
 };
 
+const SUBJECT = 'The subject is that of its type; characters of it that no topic has are `_` there.';
+const { data: exampleData, ...exampleAttributes } = EXAMPLE_CLOUD_EVENT;
+
+const CLOUD_EVENT_MESSAGE: Message = {
+  name: 'CloudEvent',
+  title: 'A CloudEvent in the structured mode',
+  summary: SUBJECT,
+  contentType: CLOUD_EVENT_TYPE,
+  headers: {
+    type: 'object',
+    properties: {
+      'content-type': {
+        enum: [CLOUD_EVENT_TYPE],
+        description: 'It may be left out. A message holds one CloudEvent, so a batch becomes a dead letter.',
+      },
+    },
+  },
+  payload: schemaNamed('CloudEvent'),
+  examples: [
+    { name: 'structured', headers: { 'content-type': CLOUD_EVENT_TYPE }, payload: EXAMPLE_CLOUD_EVENT },
+  ],
+};
+
+const BINARY_MESSAGE: Message = {
+  name: 'BinaryCloudEvent',
+  title: 'A CloudEvent in the binary mode',
+  summary: `The body is the data, of any type. ${SUBJECT}`,
+  contentType: 'application/json',
+  headers: {
+    type: 'object',
+    required: REQUIRED_ATTRIBUTES,
+    properties: {
+      'ce-specversion': { const: '1.0', description: 'Always 1.0.' },
+      'ce-id': described('The id. With the source it is the id of the event.', CLOUD_EVENT_HEADER),
+      'ce-source': described('The source.', CLOUD_EVENT_HEADER),
+      'ce-type': described('The type, which is the topic.', CLOUD_EVENT_HEADER),
+      'ce-time': described('The time; else that at which the brokers took it.', schemaNamed('Timestamp')),
+      'content-type': { type: 'string', description: 'The type of the data; without it, it is JSON.' },
+    },
+  },
+  payload: schemaNamed('CloudEventData'),
+  examples: [
+    {
+      name: 'binary',
+      headers: Object.fromEntries(
+        Object.entries(exampleAttributes).map(([name, value]) => [`ce-${name}`, value]),
+      ),
+      payload: exampleData,
+    },
+  ],
+};
+
 const ACKNOWLEDGEMENT: Message = {
   name: 'PubAck',
   title: 'The answer of the brokers',
@@ -136,12 +195,16 @@ const PUB_ACK: Schema = {
   additionalProperties: false,
 };
 
+/** The messages that are events, in the order of the page. */
+const EVENT_MESSAGES: readonly Message[] = [EVENT_MESSAGE, CLOUD_EVENT_MESSAGE, BINARY_MESSAGE];
+
 const PUBLISH: Operation = {
   action: 'receive',
   summary: 'Publish an event',
-  description: 'Use the publish of a JetStream client, which waits for the PubAck.',
+  description:
+    'CloudEvents become the same events as over HTTP. Use the publish of a JetStream client, which waits for the PubAck.',
   channel: { $ref: '#/channels/events' },
-  messages: [{ $ref: '#/channels/events/messages/Event' }],
+  messages: EVENT_MESSAGES.map(({ name }) => ({ $ref: `#/channels/events/messages/${name}` })),
   reply: {
     channel: { $ref: '#/channels/acknowledgements' },
     messages: [{ $ref: '#/channels/acknowledgements/messages/PubAck' }],
@@ -158,6 +221,8 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
     ...objectOf({ topic: topic ?? {}, event_id: eventId ?? {}, ...required }, ['topic', 'event_id']),
     description: 'An event. Where `topic` or `event_id` is left out, subject and header say it.',
   },
+  CloudEvent: CLOUD_EVENT,
+  CloudEventData: { type: 'object', description: 'The data. It is JSON here, and may be anything.' },
   PubAck: PUB_ACK,
 };
 
@@ -175,7 +240,12 @@ export function asyncApiDocument(prefix: string): AsyncApiDocument {
     },
     channels: channels(prefix),
     operations: { publishEvent: PUBLISH },
-    components: { messages: { Event: EVENT_MESSAGE, PubAck: ACKNOWLEDGEMENT }, schemas: SCHEMAS },
+    components: {
+      messages: Object.fromEntries(
+        [...EVENT_MESSAGES, ACKNOWLEDGEMENT].map((message) => [message.name, message]),
+      ),
+      schemas: SCHEMAS,
+    },
   };
 }
 
@@ -185,7 +255,9 @@ function channels(prefix: string): Record<string, Channel> {
     events: {
       address: `${prefix}.{topic}`,
       description: 'The subject of a topic. The dots of the topic are those of the subject.',
-      messages: { Event: { $ref: '#/components/messages/Event' } },
+      messages: Object.fromEntries(
+        EVENT_MESSAGES.map(({ name }) => [name, { $ref: `#/components/messages/${name}` }]),
+      ),
       parameters: { topic: { description, examples: [EXAMPLE_EVENT.topic] } },
     },
     acknowledgements: {

@@ -4,10 +4,19 @@ import specifications from '@asyncapi/specs';
 import Ajv, { type AnySchema } from 'ajv';
 import formats from 'ajv-formats';
 import fc from 'fast-check';
-import { decodeEvent, EVENT_BYTES_MAX, MESSAGE_ID_HEADER, messageIdOf, subjectOf } from '#contracts';
+import {
+  decodeEvent,
+  EVENT_BYTES_MAX,
+  MESSAGE_ID_HEADER,
+  messageIdOf,
+  subjectOf,
+  topicFromName,
+} from '#contracts';
 import { DescribedSchemas } from '../test/described/described-schemas.js';
 import { DescribedValues } from '../test/described/described-values.js';
+import { EXAMPLE_CLOUD_EVENT } from '../cloudevents/cloudevents-description.js';
 import { asyncApiDocument } from './asyncapi.js';
+import type { Schema } from './operation.js';
 
 const PREFIX = 'events';
 const document = JSON.parse(JSON.stringify(asyncApiDocument(PREFIX))) as ReturnType<typeof asyncApiDocument>;
@@ -22,6 +31,23 @@ function decoded(subject: string, body: string, messageId?: string): ReturnType<
     header: (name: string) => (name === MESSAGE_ID_HEADER ? messageId : undefined),
   };
   return decodeEvent(message, PREFIX, EVENT_BYTES_MAX);
+}
+
+/** A message with headers as they are on the wire. */
+function decodedCloudEvent(type: string, body: string, headers: object = {}): ReturnType<typeof decodeEvent> {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}\r\n`);
+  const message = {
+    subject: subjectOf(PREFIX, topicFromName(type)),
+    data: Buffer.from(body),
+    header: () => undefined,
+    headerBytes: () => Buffer.from(`NATS/1.0\r\n${lines.join('')}\r\n`),
+  };
+  return decodeEvent(message, PREFIX, EVENT_BYTES_MAX);
+}
+
+/** A value of a header in quotation marks is what stands between them. */
+function headerText(value: string): string {
+  return /^"(?:[^"\\]|\\.)*"$/.test(value) ? value.slice(1, -1).replaceAll(/\\(.)/g, '$1') : value;
 }
 
 describe('the document', () => {
@@ -45,6 +71,11 @@ describe('the document', () => {
       const read = decoded(subjectOf(PREFIX, 'orders.created'), JSON.stringify(payload), messageId);
       expect(read).toMatchObject({ ok: true, event: { topic: 'orders.created', eventId: 'o-1' } });
     }
+    for (const name of ['CloudEvent', 'BinaryCloudEvent'])
+      for (const { headers, payload } of document.components.messages[name]?.examples ?? []) {
+        const read = decodedCloudEvent(EXAMPLE_CLOUD_EVENT.type, JSON.stringify(payload), headers);
+        expect(read).toMatchObject({ ok: true, event: { topic: 'com.example.order', eventId: '/shop 2' } });
+      }
   });
 });
 
@@ -61,6 +92,37 @@ describe('a message that it permits', () => {
         const subject = subjectOf(PREFIX, body.topic ?? (topic as string));
         const messageId = messageIdOf(body.topic ?? (topic as string), body.event_id ?? (id as string));
         expect(decoded(subject, JSON.stringify(body), messageId)).toMatchObject({ ok: true });
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('a CloudEvent that it permits', () => {
+  it('is an event in the structured mode, with or without the header', () => {
+    const headers = fc.constantFrom(undefined, { 'content-type': 'application/cloudevents+json' });
+    fc.assert(
+      fc.property(values.of(named('CloudEvent')), headers, (drawn, given) => {
+        const { type } = drawn as { type: string };
+        expect(decodedCloudEvent(type, JSON.stringify(drawn), given)).toMatchObject({ ok: true });
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('is an event in the binary mode, and none without one of the attributes that are required', () => {
+    const { properties = {}, required = [] } = (document.components.messages['BinaryCloudEvent']?.headers ??
+      {}) as { properties?: Record<string, object>; required?: string[] };
+    const attributes = required.map((name) => values.of(properties[name] as Schema).map(String));
+    fc.assert(
+      fc.property(fc.tuple(...attributes), fc.nat(required.length - 1), fc.json(), (drawn, left, data) => {
+        const headers = Object.fromEntries(required.map((name, at) => [name, drawn[at] ?? '']));
+        const type = headerText(headers['ce-type'] ?? '');
+        expect(decodedCloudEvent(type, data, headers)).toMatchObject({ ok: true });
+        const others = Object.fromEntries(
+          Object.entries(headers).filter(([name]) => name !== required[left]),
+        );
+        expect(decodedCloudEvent(type, data, others)).toMatchObject({ ok: false });
       }),
       { numRuns: 200 },
     );

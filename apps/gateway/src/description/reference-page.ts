@@ -91,21 +91,21 @@ function doorsMarkup(document: OpenApiDocument): string {
 }
 
 function brokersMarkup({ info, channels, operations, components }: AsyncApiDocument): string {
-  const { Event, PubAck } = components.messages;
-  const messages = [Event, PubAck].flatMap((message) => message ?? []);
-  const shownMessages = messages.map(({ title, summary, payload, headers, examples }) => {
-    const headerRows = Object.entries(
-      (headers?.['properties'] ?? {}) as Record<string, { description: string }>,
-    );
-    const rows = headerRows.map(([name, { description }]) => [code(name), inlineProse(description)]);
-    const shownExamples = examples.map((example) =>
-      folded(
-        `Example: ${escapeHtml(example.name)}`,
-        block(shown({ ...example, name: undefined }), example.name),
-      ),
-    );
-    return `<h3>${escapeHtml(title)}</h3><p>${inlineProse(summary)} ${typeMarkup(payload)}</p>${table(['Header', ''], rows, 'Headers')}${shownExamples.join('')}`;
-  });
+  const shownMessages = Object.values(components.messages).map(
+    ({ title, summary, payload, headers, examples }) => {
+      const headerRows = Object.entries(
+        (headers?.['properties'] ?? {}) as Record<string, { description: string }>,
+      );
+      const rows = headerRows.map(([name, { description }]) => [code(name), inlineProse(description)]);
+      const shownExamples = examples.map((example) =>
+        folded(
+          `Example: ${escapeHtml(example.name)}`,
+          block(shown({ ...example, name: undefined }), example.name),
+        ),
+      );
+      return `<h3>${escapeHtml(title)}</h3><p>${inlineProse(summary)} ${typeMarkup(payload)}</p>${table(['Header', ''], rows, 'Headers')}${shownExamples.join('')}`;
+    },
+  );
   const poison = (operations['publishEvent']?.['x-dead-letters'] ?? []).map(({ reason, when }) => [
     code(reason),
     inlineProse(when),

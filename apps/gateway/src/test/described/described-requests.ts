@@ -1,6 +1,7 @@
 /** Requests that the description permits, and the same with something wrong in them. */
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import fc, { type Arbitrary } from 'fast-check';
+import { textOf } from '../../description/markup.js';
 import type { Content, Schema } from '../../description/operation.js';
 import { answersOf, type DocumentOperation, type OpenApiDocument } from '../../description/openapi.js';
 import { PROBLEM_MEDIA_TYPE } from '../../description/refusals.js';
@@ -40,6 +41,29 @@ export class DescribedRequests {
    */
   permitted(): Arbitrary<DescribedRequest> {
     return this.ofOperations(({ 'x-signed': isSigned }) => isSigned !== true);
+  }
+
+  /** A request with each example of a body. Parameters have their examples, and others are left out. */
+  examples(): DescribedRequest[] {
+    return Object.entries(this.document.paths).flatMap(([route, methods]) =>
+      Object.entries(methods).flatMap(([method, operation]) => {
+        const values = operation.parameters.flatMap((one): Value[] =>
+          one['example'] === undefined
+            ? []
+            : [
+                {
+                  ...{ name: String(one['name']), in: String(one['in']) },
+                  ...{ value: textOf(one['example']), isGiven: true },
+                },
+              ],
+        );
+        return Object.entries(operation.requestBody?.content ?? {}).flatMap(([type, content]) =>
+          exampleBodies(content).map((body) =>
+            requestOf(route, method, values, { 'content-type': type }, bytesOf(body)),
+          ),
+        );
+      }),
+    );
   }
 
   /** The same requests with one to three faults. */
@@ -120,9 +144,7 @@ export class DescribedRequests {
         .map(([any, data]) => ({ type: any, bytes: Buffer.from(data as string), needed }));
     }
     const line = content.schema['x-line'] as Schema | undefined;
-    const examples = Object.values(content.examples ?? {}).map((one) =>
-      one['x-base64'] === true ? Buffer.from(String(one.value), 'base64') : one.value,
-    );
+    const examples = exampleBodies(content);
     if (content.schema['x-opaque'] === true)
       return fc.constantFrom(...examples).map((one) => ({ type, bytes: bytesOf(one), needed }));
     const place = ['paths', route, method, 'requestBody', 'content', type, 'schema'];
@@ -142,6 +164,12 @@ export class DescribedRequests {
       needed,
     }));
   }
+}
+
+function exampleBodies({ examples = {} }: Content): unknown[] {
+  return Object.values(examples).map((one) =>
+    one['x-base64'] === true ? Buffer.from(String(one.value), 'base64') : one.value,
+  );
 }
 
 function bytesOf(value: unknown): Buffer {
