@@ -14,6 +14,7 @@ import { DeadLetterReader } from './dead-letters/dead-letter-reader.js';
 import { Drops } from './dead-letters/drops.js';
 import { Replays } from './dead-letters/replays.js';
 import { BulkPublishing } from './elasticsearch/bulk-publishing.js';
+import { Descriptions } from './description/descriptions.js';
 import { EventReader } from './events/event-reader.js';
 import { PageRoom } from './events/page-room.js';
 import { meetExpectations } from './expectations.js';
@@ -131,6 +132,7 @@ function partsOf(
       showErrors: isLocal(settings),
       subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
     }),
+    descriptions: new Descriptions(settings.SEKALI_SUBJECT_PREFIX),
   };
 }
 

@@ -7,6 +7,8 @@ import { Replays } from './dead-letters/replays.js';
 import { BulkController } from './elasticsearch/bulk.controller.js';
 import { BulkPublishing } from './elasticsearch/bulk-publishing.js';
 import { ClusterController } from './elasticsearch/cluster.controller.js';
+import { DescriptionController } from './description/description.controller.js';
+import { Descriptions } from './description/descriptions.js';
 import { EventReader } from './events/event-reader.js';
 import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
@@ -42,6 +44,7 @@ export interface GatewayParts {
   readonly statistics: Statistics;
   readonly ageWatch: AgeWatch;
   readonly readiness: ReadinessCheck;
+  readonly descriptions: Descriptions;
 }
 
 /** The routes of the gateway, over parts that are created outside the container. */
@@ -63,6 +66,7 @@ export class GatewayModule {
         DeadLettersController,
         StatsController,
         HealthController,
+        DescriptionController,
       ],
       providers: [
         { provide: Publishing, useValue: parts.publishing },
@@ -79,6 +83,7 @@ export class GatewayModule {
         { provide: Statistics, useValue: parts.statistics },
         { provide: AgeWatch, useValue: parts.ageWatch },
         { provide: ReadinessCheck, useValue: parts.readiness },
+        { provide: Descriptions, useValue: parts.descriptions },
       ],
     };
   }

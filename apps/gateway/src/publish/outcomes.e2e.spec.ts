@@ -2,6 +2,9 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { PublishResult } from '#contracts';
 import { createTestSystem, startApp, type TestSystem, waitFor } from '#testing';
+import type { OpenApiDocument } from '../description/openapi.js';
+import { DescribedAnswers } from '../test/described/described-answers.js';
+import { DescribedSchemas } from '../test/described/described-schemas.js';
 import { type Answered, event, published, RunningGateway } from '../test/running-gateway.js';
 
 /** Longer than any worker takes here, so an answer with 200 did not wait for the end of it. */
@@ -10,16 +13,26 @@ const SHORT = { prefer: 'wait=1' };
 const other = { payload: { amount: 2 } };
 let system: TestSystem;
 let gateway: RunningGateway;
+let described: DescribedAnswers;
 
 beforeAll(async () => {
   system = await createTestSystem({ settings: { SEKALI_STORED_TOPICS_MAX: '2' } });
   gateway = await RunningGateway.start(system.environment);
+  const document = JSON.parse((await gateway.get('/openapi.json')).text) as OpenApiDocument;
+  described = new DescribedAnswers(document, new DescribedSchemas(document));
 });
 
-function outcomesOf(answered: Answered): unknown[] {
+function outcomesOf(answered: Answered, url = '/publish'): unknown[] {
+  expectDescribed(url, answered);
   return published(answered).results.map(({ status, outcome, first_seq }: PublishResult) =>
     [status, outcome, first_seq].filter((one) => one !== undefined),
   );
+}
+
+/** An answer has the form of its description. */
+function expectDescribed(url: string, answered: Answered): void {
+  const found = described.error({ method: 'POST', url }, answered);
+  expect([url, answered.status, found]).toEqual([url, answered.status, undefined]);
 }
 
 describe('before a worker has decided', () => {
@@ -99,6 +112,7 @@ describe('with a worker', () => {
     for (const topic of ['a.second', 'one.too.many']) await gateway.publish(event('x', { topic }), LONG);
     const answer = await gateway.publish(event('y', { topic: 'one.too.many' }), LONG);
     expect(answer.status).toBe(200);
+    expectDescribed('/publish', answer);
     expect(published(answer).results).toMatchObject([
       { status: 'accepted', outcome: 'dead_letter', reason: 'too_many_topics' },
     ]);
@@ -116,7 +130,7 @@ describe('with a worker', () => {
       headers: { ...LONG, 'content-type': 'application/cloudevents+json' },
       body: JSON.stringify(cloudEvent),
     });
-    expect([answer.status, outcomesOf(answer)]).toEqual([200, [['accepted', 'stored']]]);
+    expect([answer.status, outcomesOf(answer, '/cloudevents')]).toEqual([200, [['accepted', 'stored']]]);
   });
 
   it('answers a large batch whole', async () => {

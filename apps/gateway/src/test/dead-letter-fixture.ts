@@ -39,16 +39,33 @@ export class DeadLetterFixture {
   ) {}
 
   static async start(...keys: readonly GivenKey[]): Promise<DeadLetterFixture> {
-    const system = await createTestSystem({ replicas: 1 });
+    return DeadLetterFixture.startWith({}, ...keys);
+  }
+
+  /** The same with further settings of the gateway, and perhaps over an earlier incarnation of the stream. */
+  static async startWith(
+    {
+      settings = {},
+      identity,
+    }: { readonly settings?: Readonly<Record<string, string>>; readonly identity?: string },
+    ...keys: readonly GivenKey[]
+  ): Promise<DeadLetterFixture> {
+    const system = await createTestSystem({ replicas: 1, settings });
     const tokens = new Map<string, string>();
     for (const key of keys) tokens.set(key.name, await addKey(system, key));
     const environment = { ...system.environment, SEKALI_HTTP_KEYS_ON_LOOPBACK: 'true' };
     const gateway = await RunningGateway.start(environment);
     const { connection, pool, streamName: name } = system;
     const manager = await jetstreamManager(connection, { checkAPI: false });
-    const identity = streamIdentity(await manager.streams.info(name));
-    const { streamId } = await SEKALI_LEDGER.registry.of(pool, { name, identity });
+    const current = streamIdentity(await manager.streams.info(name));
+    const ledger = { name, identity: identity ?? current };
+    const { streamId } = await SEKALI_LEDGER.registry.of(pool, ledger);
     return new DeadLetterFixture(system, gateway, streamId, tokens);
+  }
+
+  /** The token of a key. */
+  tokenOf(name: string): string | undefined {
+    return this.tokens.get(name);
   }
 
   /** Returns a client with a key. Its request with a body is a POST of JSON. */

@@ -1,0 +1,32 @@
+/** The properties of answers.int.spec.ts with many more requests, which differ from run to run. */
+import { beforeAll, describe, it } from '@jest/globals';
+import fc from 'fast-check';
+import { othersAreAnswered, permittedIsCarriedOut } from '../test/described/described-properties.js';
+import { DescribedSystem } from '../test/described/described-system.js';
+
+const RUNS = 4_000;
+const TIME_MS_MAX = 300_000;
+
+let system: DescribedSystem;
+
+beforeAll(async () => {
+  system = await DescribedSystem.start();
+});
+
+describe('many requests', () => {
+  it(
+    'that the description permits are carried out',
+    async () => {
+      await fc.assert(permittedIsCarriedOut(system), { numRuns: RUNS });
+    },
+    TIME_MS_MAX,
+  );
+
+  it(
+    'that it does not permit are answered as described',
+    async () => {
+      await fc.assert(othersAreAnswered(system), { numRuns: RUNS });
+    },
+    TIME_MS_MAX,
+  );
+});
