@@ -47,7 +47,7 @@ describe('each example of a body', () => {
       expect([name, answer.status < 300 || MISSING.test(answer.text)]).toEqual([name, true]);
       sent.add(name);
     }
-    // No body of these is drawn.
+    // Most of these cannot be drawn.
     expect([...sent]).toEqual(
       expect.arrayContaining([
         'POST /_bulk application/x-ndjson',

@@ -1,5 +1,11 @@
 /** The description of `/loki/api/v1/push`. */
-import { type Content, type DoorDescription } from '../description/operation.js';
+import {
+  described,
+  schemaNamed,
+  type Content,
+  type DoorDescription,
+  type Schema,
+} from '../description/operation.js';
 import { CONTENT_ENCODING, RECORD_NAMES } from '../publish/publish-description.js';
 
 const PUSH = {
@@ -9,6 +15,12 @@ const PUSH = {
       values: [['1795341600000000001', 'started', { order: '17' }]],
     },
   ],
+};
+const PAIRS: Schema = {
+  type: 'object',
+  propertyNames: schemaNamed('Text'),
+  additionalProperties: schemaNamed('Text'),
+  maxProperties: 128,
 };
 /** One entry of the stream `{app="shop"}`, in Snappy. */
 const PACKED = 'JZAKIwoMe2FwcD0ic2hvcCJ9EhMKCAig+orYBhABEgdzdGFydGVk';
@@ -36,18 +48,27 @@ export const LOKI_DOOR: DoorDescription = {
             type: 'object',
             required: ['stream'],
             properties: {
-              stream: { type: 'object', description: 'The labels.' },
-              values: {
-                type: 'array',
-                description:
-                  'Entries: nanoseconds since 1970, the line, and structured metadata if there are any.',
-                items: { type: 'array', minItems: 2 },
-              },
+              stream: described('The labels.', PAIRS),
+              values: { type: 'array', items: schemaNamed('LokiEntry') },
             },
           },
         },
       },
       examples: [PUSH],
+    },
+    LokiEntry: {
+      type: 'array',
+      description: 'An entry. Further elements are passed over.',
+      prefixItems: [
+        {
+          type: 'string',
+          description: 'Nanoseconds since 1970.',
+          pattern: '^[0-9]{1,19}$',
+        },
+        described('The line.', schemaNamed('Text')),
+        described('The structured metadata.', PAIRS),
+      ],
+      minItems: 2,
     },
   },
   operations: [
@@ -75,7 +96,7 @@ export const LOKI_DOOR: DoorDescription = {
         isRequired: true,
         contents: {
           'application/json': {
-            schema: { $ref: '#/components/schemas/LokiPush', 'x-opaque': true },
+            schema: schemaNamed('LokiPush'),
             examples: { entry: { summary: 'One entry', value: PUSH } },
           },
           'application/x-protobuf': PROTOBUF,

@@ -1,11 +1,14 @@
 /** The description of `/v1/logs`. */
 import {
+  arrayOf,
+  COUNT,
   described,
   objectOf,
   schemaNamed,
   type Content,
   type Contents,
   type DoorDescription,
+  type Schema,
 } from '../description/operation.js';
 import { CONTENT_ENCODING } from '../publish/publish-description.js';
 import { JSON_TYPE, PROTOBUF_TYPE } from './otlp-answer.js';
@@ -26,6 +29,76 @@ const LOGS = {
 };
 const PACKED_LOGS = 'CjIKGAoWCgxzZXJ2aWNlLm5hbWUSBgoEc2hvcBIWEhQJAUB7TqxV6hgqCQoHc3RhcnRlZA==';
 const PACKED_STATUS = 'CAMSFVRoZSBib2R5IGlzIG5vdCBPVExQLg==';
+
+const NANOSECONDS: Schema = {
+  type: 'string',
+  description: 'Nanoseconds since 1970. A number is taken, too.',
+  pattern: '^[0-9]{1,19}$',
+};
+const ATTRIBUTES: Schema = arrayOf(schemaNamed('OtlpAttribute'));
+const VALUES: Schema = { type: 'object', properties: { values: arrayOf(schemaNamed('OtlpValue')) } };
+
+/** What a request in JSON consists of. */
+const OTLP_PARTS: Readonly<Record<string, Schema>> = {
+  OtlpResourceLogs: {
+    type: 'object',
+    description: 'Records of one resource.',
+    properties: {
+      resource: {
+        type: 'object',
+        properties: { attributes: ATTRIBUTES, droppedAttributesCount: COUNT },
+      },
+      scopeLogs: arrayOf(schemaNamed('OtlpScopeLogs')),
+      schemaUrl: schemaNamed('Text'),
+    },
+  },
+  OtlpScopeLogs: {
+    type: 'object',
+    description: 'Records of one scope.',
+    properties: {
+      scope: {
+        type: 'object',
+        properties: { name: schemaNamed('Text'), version: schemaNamed('Text'), attributes: ATTRIBUTES },
+      },
+      logRecords: arrayOf(schemaNamed('OtlpLogRecord')),
+      schemaUrl: schemaNamed('Text'),
+    },
+  },
+  OtlpLogRecord: {
+    type: 'object',
+    description: 'One record, which becomes one event.',
+    properties: {
+      timeUnixNano: NANOSECONDS,
+      observedTimeUnixNano: NANOSECONDS,
+      severityNumber: { type: 'integer', minimum: 0 },
+      severityText: schemaNamed('Text'),
+      eventName: schemaNamed('Text'),
+      body: schemaNamed('OtlpValue'),
+      attributes: ATTRIBUTES,
+      droppedAttributesCount: COUNT,
+      flags: COUNT,
+      traceId: { type: 'string', pattern: '^[0-9a-f]{32}$' },
+      spanId: { type: 'string', pattern: '^[0-9a-f]{16}$' },
+    },
+  },
+  OtlpAttribute: {
+    type: 'object',
+    description: 'A name and a value.',
+    required: ['key'],
+    properties: { key: schemaNamed('Text'), value: schemaNamed('OtlpValue') },
+  },
+  OtlpValue: {
+    description: '`AnyValue`. Values keep every digit.',
+    anyOf: [
+      objectOf({ stringValue: schemaNamed('Text') }),
+      objectOf({ boolValue: { type: 'boolean' } }),
+      objectOf({ intValue: { type: 'string', pattern: '^(0|-?[1-9][0-9]{0,17})$' } }),
+      objectOf({ doubleValue: { type: 'number' } }),
+      objectOf({ arrayValue: VALUES }),
+      objectOf({ kvlistValue: { type: 'object', properties: { values: ATTRIBUTES } } }),
+    ],
+  },
+};
 
 function packed(message: string, value: string): Content {
   return {
@@ -51,9 +124,10 @@ export const OTLP_DOOR: DoorDescription = {
     OtlpLogs: {
       type: 'object',
       description: '`ExportLogsServiceRequest` in the JSON of OTLP. Unknown members are ignored.',
-      properties: { resourceLogs: { type: 'array', items: { type: 'object' } } },
+      properties: { resourceLogs: arrayOf(schemaNamed('OtlpResourceLogs')) },
       examples: [LOGS],
     },
+    ...OTLP_PARTS,
     OtlpLogsAnswer: {
       ...objectOf(
         {
@@ -89,7 +163,7 @@ export const OTLP_DOOR: DoorDescription = {
         isRequired: true,
         contents: {
           [JSON_TYPE]: {
-            schema: { ...schemaNamed('OtlpLogs'), 'x-opaque': true },
+            schema: schemaNamed('OtlpLogs'),
             examples: { record: { summary: 'One record', value: LOGS } },
           },
           [PROTOBUF_TYPE]: packed('ExportLogsServiceRequest', PACKED_LOGS),

@@ -16,6 +16,8 @@ export class DescribedSchemas {
     allowUnionTypes: true,
     strictTypes: false,
     strictRequired: false,
+    // The last elements of an array may be left out.
+    strictTuples: false,
     allErrors: false,
     // A line of a body, what a client must not invent, and what only shows.
     keywords: ['x-line', 'x-opaque', 'example'],

@@ -101,7 +101,12 @@ export class DescribedValues {
           .filter((text) => text.length <= ((maxLength as number | undefined) ?? Infinity));
   }
 
-  private array({ items = {}, minItems }: Schema, depth: number): Arbitrary<unknown[]> {
+  private array({ items = {}, minItems, prefixItems }: Schema, depth: number): Arbitrary<unknown[]> {
+    if (Array.isArray(prefixItems)) {
+      const places = (prefixItems as Schema[]).map((item) => this.of(item, depth + 1));
+      const length = fc.integer({ min: (minItems as number | undefined) ?? 0, max: places.length });
+      return fc.tuple(fc.tuple(...places), length).map(([all, count]) => all.slice(0, count));
+    }
     const bounds = { minLength: (minItems as number | undefined) ?? 0, maxLength: ITEMS_MAX };
     return fc.array(this.of(items as Schema, depth + 1), bounds);
   }
