@@ -13,7 +13,7 @@ import {
 import { CONTENT_ENCODING, RECORD_PARAMETERS } from '../publish/publish-description.js';
 
 const LINES = [
-  { create: { _index: 'logs-shop', _id: '1' } },
+  { create: { _index: 'logs-shop-default', _id: '1' } },
   { '@timestamp': '2026-11-22T10:00:00.123456Z', host: { name: 'web-1' }, status: 200 },
 ]
   .map((line) => `${JSON.stringify(line)}\n`)
@@ -32,7 +32,7 @@ const ANSWER = {
   items: [
     {
       create: {
-        ...{ _index: 'logs-shop', _id: '1', topic: 'logs.shop' },
+        ...{ _index: 'logs-shop-default', _id: '1', topic: 'logs.shop.default' },
         ...{ _version: 1, result: 'created', _seq_no: 4711, _primary_term: 1, status: 201 },
       },
     },

@@ -15,6 +15,7 @@ const ENCODERS: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
   br: brotliCompressSync,
 };
 const LINES_MAX = 5;
+const BODY_WEIGHT = 5;
 
 interface Value {
   readonly name: string;
@@ -36,8 +37,8 @@ export class DescribedRequests {
   }
 
   /**
-   * Requests of all operations, each as often as the others, with a key for everything. Signatures cannot be drawn, so
-   * the operations that need one are left out.
+   * Requests of all operations, with a key for everything. Those with a body are drawn more often. Signatures cannot be
+   * drawn, so the operations that need one are left out.
    */
   permitted(): Arbitrary<DescribedRequest> {
     return this.ofOperations(({ 'x-signed': isSigned }) => isSigned !== true);
@@ -80,7 +81,11 @@ export class DescribedRequests {
     const all = Object.entries(this.document.paths).flatMap(([route, methods]) =>
       Object.entries(methods)
         .filter(([, operation]) => isMeant(operation))
-        .map(([method, operation]) => this.ofOperation(route, method, operation)),
+        .map(([method, operation]) => ({
+          // There are many routes that take little. A body has more that may be wrong with it.
+          weight: operation.requestBody?.required === true ? BODY_WEIGHT : 1,
+          arbitrary: this.ofOperation(route, method, operation),
+        })),
     );
     return fc.oneof(...all);
   }
