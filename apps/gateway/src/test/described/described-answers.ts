@@ -29,10 +29,11 @@ export class DescribedAnswers {
   /** Says how an answer differs from its description; `undefined` when it does not. */
   error({ method, url }: Asked, answer: Answered): string | undefined {
     const names = method === 'HEAD' ? ['get', 'head'] : [method.toLowerCase()];
-    const route = this.routeOf(url.split('?', 1)[0] ?? '', names, answer);
+    // A route for any name refuses the addresses of others with 405, as they do themselves.
+    const route = this.routeOf(url.split('?', 1)[0] ?? '', answer.status === 405 ? [] : names, answer);
     const methods = route === undefined ? undefined : this.document.paths[route];
     const name = names.find((one) => methods?.[one] !== undefined);
-    if (route === undefined || name === undefined || methods?.[name] === undefined)
+    if (answer.status === 405 || route === undefined || name === undefined || methods?.[name] === undefined)
       return this.unknownError(answer, methods);
     const status = String(answer.status);
     const found = methods[name].responses[status];
@@ -112,8 +113,9 @@ function parametersIn(route: string): number {
 function formOf(route: string): RegExp {
   const parts = route.split('/').map((part) => {
     if (!part.startsWith('{')) return part.replaceAll('.', String.raw`\.`);
-    // The id of an event may have slashes.
-    return part === '{event_id}' ? '.+' : '[^/]+';
+    // The id of an event may have slashes, and the router takes an empty index.
+    if (part === '{event_id}') return '.+';
+    return part === '{index}' ? '[^/]*' : '[^/]+';
   });
   return new RegExp(`^${parts.join('/')}$`, 's');
 }
