@@ -33,7 +33,7 @@ const PACKED_STATUS = 'CAMSFVRoZSBib2R5IGlzIG5vdCBPVExQLg==';
 const NANOSECONDS: Schema = {
   type: 'string',
   description: 'Nanoseconds since 1970. A number is taken, too.',
-  pattern: '^[0-9]{1,19}$',
+  pattern: '^(0|[1-9][0-9]{0,18})$',
 };
 const ATTRIBUTES: Schema = arrayOf(schemaNamed('OtlpAttribute'));
 const VALUES: Schema = { type: 'object', properties: { values: arrayOf(schemaNamed('OtlpValue')) } };
