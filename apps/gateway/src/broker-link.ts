@@ -111,7 +111,10 @@ export class BrokerLink {
   /** The stream as it is now, `undefined` when there is none. Rejects when the brokers do not answer in time. */
   async stream(): Promise<StreamInfo | undefined> {
     const reader = this.answering();
-    return this.ask(() => reader.stream(this.options.publisher.stream));
+    const stream = await this.ask(() => reader.stream(this.options.publisher.stream));
+    // The readiness asks for the stream. Once it says "ready", the next publish must be taken.
+    this.isStreamThere = stream !== undefined;
+    return stream;
   }
 
   /** The consumer as it is now, `undefined` when there is none. Rejects when the brokers do not answer in time. */
@@ -201,10 +204,7 @@ export class BrokerLink {
 
   /** When no broker answers, the last known state stays. */
   private async checkStream(): Promise<void> {
-    await this.stream().then(
-      (stream) => (this.isStreamThere = stream !== undefined),
-      () => undefined,
-    );
+    await this.stream().catch(() => undefined);
     if (this.closed) return;
     const delayMs = this.isStreamThere ? CHECK_EVERY_MS : CHECK_MISSING_EVERY_MS;
     this.checkTimer = setTimeout(() => void this.checkStream(), delayMs);

@@ -2,6 +2,8 @@ import { type ComponentFault, LocalClusterError, ManagedProcess } from '#local-c
 import { poll } from '#waiting';
 import { describeExit } from './reporter.js';
 
+/** How long a gateway may take to reach brokers and database, before the system is said to be ready without. */
+const SERVING_MS_MAX = 10_000;
 const READY_TIMEOUT_MS = 60_000;
 const SETUP_TIMEOUT_MS = 120_000;
 const SILENT_MS_MAX = 30_000;
@@ -76,6 +78,23 @@ export class Application {
       { timeoutMs: READY_TIMEOUT_MS, intervalMs: 10, signal },
     );
     if (!ready) throw failure(this.process, `is not ready after ${READY_TIMEOUT_MS / 1_000} s`);
+  }
+
+  /**
+   * Resolves when a gateway reaches brokers and database. It listens before, and refuses what is published then.
+   *
+   * One that does not get there in time is running all the same, and says itself what it lacks.
+   */
+  async untilServing({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    // A certificate of the user's own is perhaps none that this process trusts.
+    if (this.readyUrl?.startsWith('http:') !== true) return;
+    const url = new URL('/health/ready', this.readyUrl);
+    const isServing = async (): Promise<true | undefined> => {
+      const answer = await fetch(url, { signal: AbortSignal.timeout(SERVING_MS_MAX) }).catch(() => undefined);
+      await answer?.body?.cancel();
+      return answer?.ok === true ? true : undefined;
+    };
+    await poll(isServing, { timeoutMs: SERVING_MS_MAX, intervalMs: 50, signal });
   }
 
   /** A process that gave signs of life and gives none any more hangs. One that was paused on purpose does not. */

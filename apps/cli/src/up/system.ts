@@ -216,6 +216,7 @@ export class LocalSystem {
     this.reporter.progress(application.name);
     await application.spawn();
     await application.untilReady({ signal });
+    await application.untilServing({ signal });
     this.supervisor.watch(application);
     this.reporter.done(application.name, application.url);
   }

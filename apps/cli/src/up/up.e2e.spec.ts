@@ -18,8 +18,13 @@ const DEADLINE_MS = 40_000;
 const STANDINS = {
   setup: `if (process.env.TEST_SETUP_FAILS) { console.error('Error: no schema'); process.exit(3); } process.disconnect();`,
   gateway: `import { createServer } from 'node:http';
-    const server = createServer((_, response) => response.end('ok'));
-    server.listen(Number(process.env.SEKALI_HTTP_PORT), '127.0.0.1', () => process.send({ type: 'ready' }));
+    const port = Number(process.env.SEKALI_HTTP_PORT);
+    let asked = 0;
+    const server = createServer(({ url }, response) => {
+      if (url === '/health/ready') response.statusCode = ++asked < 4 ? 503 : 200;
+      response.end(String(asked));
+    });
+    server.listen(port, '127.0.0.1', () => process.send({ type: 'ready', url: 'http://127.0.0.1:' + port }));
     for (const end of ['SIGTERM', 'disconnect']) process.on(end, () => process.exit(0));`,
   worker: `process.send({ type: 'ready' });
     setInterval(() => {}, 1000);
@@ -164,7 +169,8 @@ describe('sekali up', () => {
       'worker-2',
     ]);
     expect(ready.gateways).toHaveLength(2);
-    expect(await (await fetch(ready.gateway)).text()).toBe('ok');
+    // Its gateway had said three times that it does not reach brokers or database.
+    expect(await (await fetch(ready.gateway)).text()).toBe('4');
     await two.line(/("event":"ready")/);
     const events = two.out
       .trim()
