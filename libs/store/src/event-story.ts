@@ -4,6 +4,7 @@
  * Every part is found by an index, and a page is bounded, so that an event with a million repeats costs no more than
  * its page. Repeats that the brokers dropped are not part of it: they are counted per topic only.
  */
+import type { StoryRepeatView } from '#contracts';
 import type { Queryable } from '#postgres';
 import { fateOf, REPLAY_HEADER } from './dead-letter-statements.js';
 import type { ReplayFate } from './dead-letter-queries.js';
@@ -19,15 +20,6 @@ export interface StoryPosition {
   readonly streamId: number;
   readonly seq: number;
   readonly number: number;
-}
-
-/** How a repeat relates to the first message. */
-export interface RepeatFacts {
-  readonly recorded_at: string;
-  /** Sequences after the first; null when the stream was created again in between. */
-  readonly messages_later: number | null;
-  /** Seconds after the first; null when its payload was dropped, and its time with it. */
-  readonly seconds_later: number | null;
 }
 
 interface LetterFacts {
@@ -65,9 +57,9 @@ export type StoryEntry = {
       readonly kind: 'stored';
       readonly facts: { readonly timestamp: string | null; readonly source: string | null };
     }
-  | { readonly kind: 'duplicate'; readonly facts: RepeatFacts }
+  | { readonly kind: 'duplicate'; readonly facts: StoryRepeatView }
   /** `payload` is the JSON text of the other payload. */
-  | { readonly kind: 'conflict'; readonly facts: RepeatFacts; readonly payload: string | null }
+  | { readonly kind: 'conflict'; readonly facts: StoryRepeatView; readonly payload: string | null }
   | { readonly kind: 'dead_letter'; readonly deadLetter: string; readonly facts: LetterFacts }
   | { readonly kind: 'replay'; readonly deadLetter: string; readonly facts: ReplayFacts }
   | { readonly kind: 'drop'; readonly deadLetter: string; readonly facts: ActionFacts }

@@ -107,15 +107,7 @@ export class EventReader {
    * @param accept what the client accepts
    */
   async one(identity: EventIdentity | undefined, access: Access, accept?: string): Promise<Answer> {
-    if (identity !== undefined) requireTopic(access, identity.topic);
-    if (
-      identity === undefined ||
-      topicError(identity.topic) !== undefined ||
-      eventIdError(identity.eventId) !== undefined
-    ) {
-      throw unknownEvent('No event can have this topic and id.');
-    }
-    const { topic, eventId } = identity;
+    const { topic, eventId } = requireIdentity(identity, access);
     const found = await databaseAnswer(ONE_MS_MAX, findEvent(this.database, topic, eventId));
     switch (found.state) {
       case 'stored':
@@ -165,6 +157,20 @@ function tooManyTopics(): ProblemError {
   return new ProblemError(problem('invalid-parameter', 400, detail, { parameter: 'topic' }));
 }
 
-function unknownEvent(detail: string): ProblemError {
+/** Returns the identity. Throws 403 when the key does not cover its topic, 404 when no event can have it. */
+export function requireIdentity(identity: EventIdentity | undefined, access: Access): EventIdentity {
+  if (identity !== undefined) requireTopic(access, identity.topic);
+  if (
+    identity === undefined ||
+    topicError(identity.topic) !== undefined ||
+    eventIdError(identity.eventId) !== undefined
+  ) {
+    throw unknownEvent('No event can have this topic and id.');
+  }
+  return identity;
+}
+
+/** The problem of an event that is not there. */
+export function unknownEvent(detail: string): ProblemError {
   return new ProblemError(problem('unknown-event', 404, detail));
 }

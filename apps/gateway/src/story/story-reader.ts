@@ -1,12 +1,11 @@
 import { setImmediate as breathe } from 'node:timers/promises';
-import { EVENT_BYTES_MAX, eventIdError, isDigested, MESSAGE_ID_HEADER, topicError } from '#contracts';
+import { EVENT_BYTES_MAX, isDigested, MESSAGE_ID_HEADER } from '#contracts';
 import { eventStory, REPLAY_HEADER, type EventStory, type Queryable, type StoryPosition } from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { databaseAnswer } from '../database-answer.js';
-import type { PageReader } from '../events/event-reader.js';
+import { requireIdentity, unknownEvent, type PageReader } from '../events/event-reader.js';
 import type { EventIdentity } from '../events/event-text.js';
 import type { PageRoom, PageShare } from '../events/page-room.js';
-import { requireTopic } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import type { Answer } from '../text-answer.js';
 import { readCursor, writeCursor } from './story-cursor.js';
@@ -44,23 +43,17 @@ export class StoryReader {
     queryString: string,
     { access, address, origin }: PageReader,
   ): Promise<Answer> {
-    if (identity !== undefined) requireTopic(access, identity.topic);
-    if (
-      identity === undefined ||
-      topicError(identity.topic) !== undefined ||
-      eventIdError(identity.eventId) !== undefined
-    )
-      throw unknownEvent('No event can have this topic and id.');
+    const named = requireIdentity(identity, access);
     const query = readQuery(queryString);
     const share = await this.room.take(access.keyId ?? address, PAGE_BYTES_MAX + EVENT_BYTES_MAX);
     const release = (): void => {
       share.release();
     };
     try {
-      const story = await this.read(identity, query, share);
-      const text = await this.textOf(identity, story);
+      const story = await this.read(named, query, share);
+      const text = await this.textOf(named, story);
       share.shrinkTo(Math.min(share.bytes, Buffer.byteLength(text)));
-      const headers = story.next === undefined ? {} : { link: linkTo(identity, query, story.next, origin) };
+      const headers = story.next === undefined ? {} : { link: linkTo(named, query, story.next, origin) };
       return { text, headers, release };
     } catch (error) {
       release();
@@ -144,8 +137,4 @@ function linkTo(
 
 function wrong(parameter: string, detail: string): ProblemError {
   return new ProblemError(problem('invalid-parameter', 400, detail, { parameter: parameter.slice(0, 64) }));
-}
-
-function unknownEvent(detail: string): ProblemError {
-  return new ProblemError(problem('unknown-event', 404, detail));
 }
