@@ -21,12 +21,9 @@ import { ReadinessCheck } from '../health/readiness.js';
 import type { RouteAccess } from '../keys/access.js';
 import { allowedMethods } from '../problems/allowed-methods.js';
 import type { RouteBodies } from '../publish/request-bodies.js';
+import { CLUSTER_INFO, CLUSTER_NAME } from './cluster-info.js';
 import { PRODUCT_HEADER, PRODUCT_NAME } from './elastic-answer.js';
 
-const NAME = 'sekali';
-/** Clients of a newer version than this may refuse to send. It is the version of the client in the tests. */
-const VERSION = '9.4.3';
-const ID = 'c2VrYWxpLWV2ZXJ5LW9uY2U';
 const NEEDS_PUBLISH: RouteAccess = { scope: 'publish' };
 const SET_UP: RouteAccess & RouteBodies = { ...NEEDS_PUBLISH, anyBody: true };
 /** What clients set up. Each is there, so that they need not. */
@@ -43,18 +40,7 @@ export class ClusterController {
   @Header(PRODUCT_HEADER, PRODUCT_NAME)
   @RouteConfig(NEEDS_PUBLISH)
   info(): object {
-    const version = {
-      number: VERSION,
-      build_flavor: 'default',
-      build_type: 'tar',
-      build_hash: 'unknown',
-      build_date: '1970-01-01T00:00:00Z',
-      build_snapshot: false,
-      lucene_version: '10.0.0',
-      minimum_wire_compatibility_version: '8.19.0',
-      minimum_index_compatibility_version: '8.0.0',
-    };
-    return { name: NAME, cluster_name: NAME, cluster_uuid: ID, version, tagline: 'You Know, for Search' };
+    return CLUSTER_INFO;
   }
 
   @Get('_license')
@@ -62,7 +48,16 @@ export class ClusterController {
   @RouteConfig(NEEDS_PUBLISH)
   license(): object {
     const uid = '00000000-0000-4000-8000-000000000000';
-    return { license: { status: 'active', uid, type: 'basic', issued_to: NAME, issuer: NAME, max_nodes: 1 } };
+    return {
+      license: {
+        status: 'active',
+        uid,
+        type: 'basic',
+        issued_to: CLUSTER_NAME,
+        issuer: CLUSTER_NAME,
+        max_nodes: 1,
+      },
+    };
   }
 
   /** Elasticsearch answers 200 to it with any status, too. */
@@ -71,7 +66,7 @@ export class ClusterController {
   @RouteConfig(NEEDS_PUBLISH)
   async health(): Promise<object> {
     const nodes = { timed_out: false, number_of_nodes: 1, number_of_data_nodes: 1 };
-    return { cluster_name: NAME, status: await this.status(), ...nodes };
+    return { cluster_name: CLUSTER_NAME, status: await this.status(), ...nodes };
   }
 
   @Get('_cat/health')
@@ -81,7 +76,7 @@ export class ClusterController {
   async healthLine(): Promise<string> {
     const seconds = Math.floor(Date.now() / 1_000);
     const clock = new Date().toISOString().slice(11, 19);
-    return `${seconds} ${clock} ${NAME} ${await this.status()} 1 1 0 0 0 0 0 0 0 - 100.0%\n`;
+    return `${seconds} ${clock} ${CLUSTER_NAME} ${await this.status()} 1 1 0 0 0 0 0 0 0 - 100.0%\n`;
   }
 
   @Get(DEFINITIONS)

@@ -8,10 +8,10 @@ import {
   type Schema,
 } from '../description/operation.js';
 import { BULK_OPERATIONS, BULK_SCHEMAS, INDEX } from './bulk-description.js';
+import { CLUSTER_INFO, CLUSTER_NAME } from './cluster-info.js';
 
 const JSON_TYPE = 'application/json';
 const TEXT: Schema = { type: 'string' };
-const NAME = 'sekali';
 const DEFINITIONS: Readonly<Record<string, string>> = {
   Template: '_template',
   IndexTemplate: '_index_template',
@@ -52,27 +52,12 @@ function check(operation: Check, description: string, contents?: Contents): Oper
   };
 }
 
-const VERSION = {
-  number: '9.4.3',
-  build_flavor: 'default',
-  build_type: 'tar',
-  build_hash: 'unknown',
-  build_date: '1970-01-01T00:00:00Z',
-  build_snapshot: false,
-  lucene_version: '10.0.0',
-  minimum_wire_compatibility_version: '8.19.0',
-  minimum_index_compatibility_version: '8.0.0',
-};
-const INFO = {
-  ...{ name: NAME, cluster_name: NAME, cluster_uuid: 'c2VrYWxpLWV2ZXJ5LW9uY2U' },
-  ...{ version: VERSION, tagline: 'You Know, for Search' },
-};
 const LICENSE = {
   ...{ status: 'active', uid: '00000000-0000-4000-8000-000000000000', type: 'basic' },
-  ...{ issued_to: NAME, issuer: NAME, max_nodes: 1 },
+  ...{ issued_to: CLUSTER_NAME, issuer: CLUSTER_NAME, max_nodes: 1 },
 };
 const HEALTH = {
-  ...{ cluster_name: NAME, status: 'green', timed_out: false },
+  ...{ cluster_name: CLUSTER_NAME, status: 'green', timed_out: false },
   ...{ number_of_nodes: 1, number_of_data_nodes: 1 },
 };
 
@@ -90,7 +75,7 @@ const CHECKS: readonly OperationDescription[] = [
       description: 'Clients of Elasticsearch ask for it before the first document.',
     },
     'The product, as clients expect it.',
-    jsonOf(like(INFO), INFO),
+    jsonOf(like(CLUSTER_INFO), CLUSTER_INFO),
   ),
   check(
     {
