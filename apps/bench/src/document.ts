@@ -9,7 +9,7 @@ export interface Machine {
   readonly node: string;
 }
 
-/** What a run writes to bench.json. The chart and the tables of the READMEs are made from it. */
+/** What a run writes as JSON. The chart and the tables of the READMEs are made from it. */
 export interface BenchDocument {
   readonly startedAt: string;
   readonly seconds: number;

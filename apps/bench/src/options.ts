@@ -16,8 +16,14 @@ export interface BenchOptions {
   readonly keys: number | undefined;
   readonly syncInterval: string | undefined;
   readonly json: boolean;
-  /** Folder for bench.json and bench.svg. Nothing is written when it is left out. */
+  /** Folder for the document and the chart. Nothing is written when it is left out. */
   readonly out: string | undefined;
+}
+
+/** The name of what a run writes, without an extension: "bench", with the groups when it measured only some. */
+export function resultName({ only, keys }: Pick<BenchOptions, 'only' | 'keys'>): string {
+  const isWhole = only.length === GROUPS.length;
+  return ['bench', ...(isWhole ? [] : only), ...(keys === undefined ? [] : [keys])].join('-');
 }
 
 const HELP = `
@@ -57,7 +63,7 @@ export function benchCommand(action: (options: BenchOptions) => Promise<void>): 
       '--sync-interval <duration>',
       'how often the brokers call fsync: "always", or such as 1s; not for durability',
     )
-    .option('--out <folder>', 'the folder for bench.json and bench.svg')
+    .option('--out <folder>', 'the folder for the figures (JSON) and the chart (SVG), named after the groups')
     .option('--json', 'print one JSON document instead of the table', false)
     .addHelpText('after', HELP)
     .allowExcessArguments(false)

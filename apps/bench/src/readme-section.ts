@@ -1,5 +1,8 @@
 /**
- * What the READMEs say about a run: its machine, every group, and processor time. It is Markdown, made from bench.json.
+ * What the READMEs say about the committed runs: the machine, every group, and processor time. It is Markdown.
+ *
+ * A whole run takes an hour, so a run of some groups may be committed next to it. Each group is shown from the newest run
+ * that has it.
  */
 import type { BenchDocument } from './document.js';
 import type { Group } from './measurement.js';
@@ -23,37 +26,56 @@ const TITLES: Readonly<Record<GroupName, string>> = {
   durability: 'Durability',
 };
 
+/** A group, and the run that measured it. */
+interface MeasuredGroup {
+  readonly group: Group;
+  readonly run: BenchDocument;
+}
+
+/** The groups of all runs, each from the newest run that has it. What a group says of itself tells it from others. */
+export function latestGroups(runs: readonly BenchDocument[]): readonly Group[] {
+  return latest(runs).map(({ group }) => group);
+}
+
+function latest(runs: readonly BenchDocument[]): readonly MeasuredGroup[] {
+  const ofWhat = new Map<string, MeasuredGroup>();
+  for (const run of runs.toSorted((one, other) => one.startedAt.localeCompare(other.startedAt))) {
+    for (const group of run.groups) ofWhat.set(group.what, { group, run });
+  }
+  return [...ofWhat.values()];
+}
+
 /** The four rows for the root's README, with the machine that they were measured on. */
-export function readmeSummary(document: BenchDocument): string {
-  const rows = SUMMARY_GROUPS.map((name) => {
-    const group = document.groups.find((one) => one.name === name);
-    if (group === undefined) throw new Error(`the committed run has no group ${name}`);
+export function readmeSummary(runs: readonly BenchDocument[]): string {
+  const measured = latest(runs);
+  const shown = SUMMARY_GROUPS.map((name) => {
+    const one = measured.find(({ group }) => group.name === name);
+    if (one === undefined) throw new Error(`no committed run has the group ${name}`);
+    return one;
+  });
+  const rows = shown.map(({ group }) => {
     const [what = '', ours = '', , ofCeiling = '', , ofTypical = ''] = groupRow(group, '');
     return [what, ours, `${ofCeiling} ×`, `${ofTypical} ×`];
   });
   return [
     ...markdownTable(['', 'Sekali', 'of the ceiling', 'of the typical way'], rows),
     '',
-    whereAndWhen(document),
-    '',
+    ...placesOf(shown),
   ].join('\n');
 }
 
 /** All tables, for the benchmark's own README. Each group of `--only` that was measured has a part. */
-export function readmeSection(document: BenchDocument): string {
-  const parts = GROUPS.map((name) => ({
-    name,
-    groups: document.groups.filter((group) => isOf(group, name)),
-  }));
-  return [
-    whereAndWhen(document),
-    '',
-    ...parts.flatMap(({ name, groups }) => (groups.length === 0 ? [] : part(TITLES[name], groups))),
-  ].join('\n');
+export function readmeSection(runs: readonly BenchDocument[]): string {
+  const measured = latest(runs);
+  return GROUPS.flatMap((name) => {
+    const groups = measured.filter(({ group }) => isOf(group, name));
+    return groups.length === 0 ? [] : part(TITLES[name], groups);
+  }).join('\n');
 }
 
 /** What stands below one heading: the figures, the bounds and notes, and processor time where it was measured. */
-function part(title: string, groups: readonly Group[]): string[] {
+function part(title: string, measured: readonly MeasuredGroup[]): string[] {
+  const groups = measured.map(({ group }) => group);
   const costs = groups.flatMap(measuredCosts);
   const remarks = groups.flatMap((group) => [
     ...boundsOf(group).map((verdict) => `- ${verdict}`),
@@ -62,11 +84,17 @@ function part(title: string, groups: readonly Group[]): string[] {
   return [
     `### ${title}`,
     '',
+    ...placesOf(measured),
     ...markdownTable(GROUP_HEAD, groups.map(figureRow)),
     '',
     ...(remarks.length === 0 ? [] : [...remarks, '']),
     ...(costs.length === 0 ? [] : [...markdownTable(COST_HEAD, costs), '']),
   ];
+}
+
+/** Where and when these were measured, each line once. */
+function placesOf(measured: readonly MeasuredGroup[]): string[] {
+  return [...new Set(measured.map(({ run }) => whereAndWhen(run)))].flatMap((line) => [line, '']);
 }
 
 /** A group's row. Its bounds have long names, so they stand below the table. */

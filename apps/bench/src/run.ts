@@ -5,12 +5,12 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Suite, SUITES, type Measure, type Reporter } from './suites.js';
 import { ratioChart } from './chart.js';
 import type { BenchDocument, Machine } from './document.js';
 import type { Group } from './measurement.js';
-import { type BenchOptions, GROUPS } from './options.js';
+import { type BenchOptions, GROUPS, resultName } from './options.js';
 import { Progress } from './progress.js';
 import { FULL, SMALL, type Sizes } from './sizes.js';
 import { Environment } from './environment/environment.js';
@@ -48,7 +48,7 @@ export async function runBench(options: BenchOptions, signal: AbortSignal): Prom
     sizes,
     groups,
   };
-  if (options.out !== undefined) await write(options.out, document);
+  if (options.out !== undefined) await write(join(options.out, resultName(options)), document);
   const text = options.json ? JSON.stringify(document, null, 2) : resultText(groups);
   process.stdout.write(`${text}\n`);
 }
@@ -114,10 +114,11 @@ async function unlessInterrupted<T>(work: Promise<T>, signal: AbortSignal): Prom
   }
 }
 
-async function write(folder: string, document: BenchDocument): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'bench.json'), `${JSON.stringify(document, null, 2)}\n`);
-  await writeFile(join(folder, 'bench.svg'), ratioChart(document.groups));
+/** @param path without an extension */
+async function write(path: string, document: BenchDocument): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(`${path}.json`, `${JSON.stringify(document, null, 2)}\n`);
+  await writeFile(`${path}.svg`, ratioChart(document.groups));
 }
 
 function machine(): Machine {
