@@ -15,7 +15,7 @@ import type { JsonBody } from '../publish/json-body.js';
 import type { PublishAccess } from '../publish/publish-access.js';
 import type { PublishRecord } from '../publish/publish-record.js';
 import type { Checked } from '../publish/publish-request.js';
-import { RETRY_AFTER_SECONDS, WHY } from '../publish/publish-results.js';
+import { retryAfter, WHY } from '../publish/publish-results.js';
 import type { EventPublisher } from '../publish/publishing.js';
 import type { RequestBounds } from '../publish/request-scan.js';
 import type { TopicBounds } from '../publish/topic-bounds.js';
@@ -135,14 +135,13 @@ function requireTaken(report: LogReport): void {
   const { reasons, records, rejected, forbidden } = report;
   if (reasons.size > 0) {
     const why = [...reasons].map((reason) => WHY[reason]).join('; ');
-    const seconds = Math.max(...[...reasons].map((reason) => RETRY_AFTER_SECONDS[reason]));
     throw new ProblemError(
       problem(
         'not-published',
         503,
         `The brokers do not have every log record: ${why}. Send all of them again.`,
       ),
-      { 'retry-after': String(seconds) },
+      retryAfter([...reasons]),
     );
   }
   if (records === 0 || rejected < records) return;

@@ -10,7 +10,7 @@ import type { PublishRights } from './publish-access.js';
 import { withoutOthers } from './publish-permission.js';
 import type { PublishRecord } from './publish-record.js';
 import type { Checked } from './publish-request.js';
-import { RETRY_AFTER_SECONDS, WHY } from './publish-results.js';
+import { notPublishedProblem, retryAfter, WHY } from './publish-results.js';
 import type { EventPublisher } from './publishing.js';
 import type { RecordReader } from './record-reader.js';
 import type { RequestBounds } from './request-scan.js';
@@ -179,10 +179,7 @@ function notPublished(report: LineReport): ProblemError {
   const reasons = [...report.reasons];
   const why = reasons.map((reason) => WHY[reason]).join('; ');
   const detail = `Not every line was published: ${why}. Send all of them again: the ids make it safe.`;
-  const seconds = Math.max(...reasons.map((reason) => RETRY_AFTER_SECONDS[reason]));
-  return new ProblemError(problem('not-published', 503, detail, membersOf(report)), {
-    'retry-after': String(seconds),
-  });
+  return new ProblemError(notPublishedProblem(reasons, detail, membersOf(report)), retryAfter(reasons));
 }
 
 function nothingValid(report: LineReport): ProblemError {

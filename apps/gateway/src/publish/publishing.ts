@@ -7,7 +7,7 @@ import type { PublishRights, RequestOrigin } from './publish-access.js';
 import { restrictToTopics } from './publish-permission.js';
 import type { PublishRecord } from './publish-record.js';
 import { checkCandidate, type Checked } from './publish-request.js';
-import { invalidResult, publishedResult, RETRY_AFTER_SECONDS, WHY } from './publish-results.js';
+import { invalidResult, notPublishedProblem, publishedResult, retryAfter, WHY } from './publish-results.js';
 import { scanRequest, type RequestBounds } from './request-scan.js';
 import type { TopicBounds } from './topic-bounds.js';
 
@@ -141,9 +141,8 @@ function notPublished(
 ): ProblemError {
   const why = [...new Set(reasons)].map((reason) => WHY[reason]).join('; ');
   const detail = `${reasons.length} of ${body.results.length} events were not published: ${why}. The ids make it safe.`;
-  const seconds = Math.max(...reasons.map((reason) => RETRY_AFTER_SECONDS[reason]));
-  return new ProblemError(problem('not-published', 503, detail, { ...body }), {
+  return new ProblemError(notPublishedProblem(reasons, detail, { ...body }), {
     ...headers,
-    'retry-after': String(seconds),
+    ...retryAfter(reasons),
   });
 }
