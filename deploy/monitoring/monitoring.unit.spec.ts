@@ -29,7 +29,7 @@ async function exposedMetrics(): Promise<ReadonlyMap<string, ReadonlySet<string>
   gateway.refused('busy');
   gateway.answered('GET', '/a', 200, 1);
   const outcomes = [{ status: 'unavailable' as const, reason: 'busy' }];
-  await gateway.publisher({ publishAll: () => Promise.resolve(outcomes) }).publishAll([{ topic: 'a' }]);
+  await gateway.publisher({ publishAll: () => Promise.resolve(outcomes) }).publishAll([{ topic: 'a' }], {});
   const consumer = { lagEvents: 1, lagSeconds: 1, inFlightEvents: 1, lastSettledSeconds: 1 };
   const brokers = {
     ...{ streamBytes: 1, streamBytesMax: 1, streamMessages: 1, ageSecondsMax: 1 },

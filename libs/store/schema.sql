@@ -35,9 +35,11 @@ CREATE TABLE sekali.broker_duplicate (
   gateway uuid NOT NULL,
   topic text COLLATE "C" NOT NULL,
   dropped bigint NOT NULL,
+  written_at timestamp with time zone,
   CONSTRAINT broker_duplicate_topic PRIMARY KEY (gateway, topic)
 ) WITH (fillfactor=50);
 COMMENT ON TABLE sekali.broker_duplicate IS 'Totals a gateway process saw, written as totals so that writing twice changes nothing';
+COMMENT ON COLUMN sekali.broker_duplicate.written_at IS 'When the gateway last wrote the row; a gateway that has not written for days has ended, and its rows are added to those of ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 CREATE TABLE sekali.consumer_start (
   stream_id integer NOT NULL,

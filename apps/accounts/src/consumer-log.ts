@@ -1,6 +1,6 @@
 /** What the consumer reports, as log lines. */
 import type { Observer } from '#idempotent-consumer';
-import type { Logger } from '#observability';
+import { errorText, type Logger } from '#observability';
 
 /** Creates the observer that logs what an operator has to know. The rest is for debugging. */
 export function consumerLog(logger: Logger): Observer {
@@ -16,13 +16,17 @@ export function consumerLog(logger: Logger): Observer {
         logger.warn({ seq: event.seq }, 'the consumer was put back: it delivers again from here on');
         return;
       case 'dead-letter':
-        logger.warn({ seq: event.seq, reason: event.reason, detail: event.detail }, 'dead letter');
+        // Its detail may quote the payment.
+        logger.warn({ seq: event.seq, event_id: event.eventId, reason: event.reason }, 'dead letter');
         return;
       case 'failed':
-        logger.error({ seq: event.seq, attempts: event.attempts, err: event.error }, 'a payment failed');
+        logger.error(
+          { seq: event.seq, event_id: event.eventId, attempts: event.attempts, err: event.error },
+          'a payment failed',
+        );
         return;
       case 'outage-began':
-        logger.warn({ reason: String(event.error) }, 'Postgres cannot be reached; waiting');
+        logger.warn({ reason: errorText(event.error) }, 'Postgres cannot be reached; waiting');
         return;
       case 'outage-ended':
         logger.info({ seconds: event.seconds }, 'Postgres is back');

@@ -18,6 +18,7 @@ export function accountsMetrics(settings: AccountsSettings, pool: Pool): Consume
   return new ConsumerProgram({
     program: 'accounts',
     host: settings.SEKALI_METRICS_HOST,
+    hosts: settings.SEKALI_METRICS_HOSTS,
     port: settings.SEKALI_METRICS_PORT,
     pool,
     topicOf: (subject) => validTopicOf(settings.SEKALI_SUBJECT_PREFIX, subject),

@@ -18,6 +18,7 @@ import {
   checkDeployScript,
   checkEnvLine,
   checkImage,
+  checkPackages,
   checkScript,
   checkSecrets,
   checkVolume,
@@ -113,6 +114,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'npm test': ({ words, environment: set }) => passes(() => checkScript('test', afterDashes(words, 2), set)),
   'npm run test:slow': ({ words, environment: set }) =>
     passes(() => checkScript('test:slow', afterDashes(words, 3), set)),
+  'npm install': ({ words }) => passes(() => checkPackages(words.slice(2))),
   'npm run lint': ({ words }) => passes(() => checkScript('lint', words.slice(3), {})),
   'npm run secrets': ({ words }) => passes(() => checkSecrets(afterDashes(words, 3))),
   'npm run test:compose': ({ words }) => passes(() => checkScript('test:compose', words.slice(3), {})),

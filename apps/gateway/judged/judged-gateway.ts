@@ -16,8 +16,8 @@ const PUBLISH_AFTER_MS = 200;
  * the brokers refuse, its `202` was false. There is no sequence yet, so results have 0, which no message has.
  */
 const answerBeforePubAck: PublisherChange = (publisher) => ({
-  publishAll: (events) => {
-    setTimeout(() => void publisher.publishAll(events), PUBLISH_AFTER_MS);
+  publishAll: (events, origin) => {
+    setTimeout(() => void publisher.publishAll(events, origin), PUBLISH_AFTER_MS);
     return Promise.resolve(events.map(() => ({ status: 'accepted', seq: 0 })));
   },
 });

@@ -12,6 +12,7 @@ import {
   StreamReader,
   StreamWitness,
   type Publication,
+  type PublicationOrigin,
   type PublisherOptions,
   type PublishOutcome,
   type Replay,
@@ -88,9 +89,9 @@ export class BrokerLink {
    * Publishes events; see `Publisher.publishAll`. Without this check, another stream that no worker reads might take
    * them.
    */
-  async publishAll(events: readonly Publication[]): Promise<PublishOutcome[]> {
+  async publishAll(events: readonly Publication[], origin: PublicationOrigin): Promise<PublishOutcome[]> {
     if (this.publisher !== undefined && this.isStreamThere) {
-      const outcomes = await this.publisher.publishAll(events);
+      const outcomes = await this.publisher.publishAll(events, origin);
       this.remember(outcomes.at(-1));
       this.noteSequences(outcomes);
       return outcomes;

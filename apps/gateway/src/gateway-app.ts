@@ -36,11 +36,13 @@ import { SettledAnswer } from './publish/settled-answer.js';
 import { TopicBounds } from './publish/topic-bounds.js';
 import { protect } from './protections.js';
 import type { RequestGate } from './request-gate.js';
+import { logAnswers } from './request-log.js';
 import { serverOptions } from './server-options.js';
 import { forgiveStalls } from './stalls.js';
 import type { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
 import { StoryReader } from './story/story-reader.js';
+import { traceRequests } from './traces/request-spans.js';
 import { WebhookDoor } from './webhooks/webhook-door.js';
 
 function connectionBound(
@@ -182,7 +184,9 @@ export async function gatewayApp(
   forgiveStalls(server);
   meetExpectations(server);
   requestBodies(settings, lineBytesMax(publishBounds(settings))).serve(adapter.getInstance());
+  traceRequests(adapter.getInstance());
   metrics.requests(adapter.getInstance());
+  logAnswers(adapter.getInstance(), logger);
   gate.guard(adapter.getInstance());
   await protect(adapter.getInstance(), settings, keys.ring, logger);
   app.useGlobalFilters(new ProblemFilter(logger));

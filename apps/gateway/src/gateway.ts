@@ -2,7 +2,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Pool } from 'pg';
 import { brokerAddress } from '#broker';
 import type { GatewaySettings } from '#config';
-import type { Logger } from '#observability';
+import { errorText, type Logger } from '#observability';
 import { createPool } from '#postgres';
 import { areStored, givenUpAmong, givenUpFrom, messageIdSecret } from '#store';
 import { withTimeout } from '#waiting';
@@ -15,6 +15,7 @@ import { DigestSecret } from './publish/digest-secret.js';
 import { PublishRecord } from './publish/publish-record.js';
 import type { EventPublisher } from './publish/publishing.js';
 import { RequestGate } from './request-gate.js';
+import { loggedPublisher } from './request-log.js';
 import { AgeWatch } from './stats/age-watch.js';
 
 const DATABASE_CONNECTIONS_MAX = 8;
@@ -101,7 +102,7 @@ export class Gateway {
       pool,
       broker,
       ageWatch,
-      publisher: metrics.publisher(change(broker)),
+      publisher: loggedPublisher(metrics.publisher(change(broker)), logger),
       metrics,
       gate,
       record,
@@ -157,7 +158,7 @@ export class Gateway {
   private async step(name: string, msMax: number, work: Promise<unknown>): Promise<void> {
     await withTimeout(msMax, work).catch((error: unknown) => {
       this.logger.warn(
-        { step: name, error: String(error) },
+        { step: name, error: errorText(error) },
         'a step of stopping did not end in time; the next one follows',
       );
     });
@@ -168,7 +169,7 @@ async function connectBrokers(broker: BrokerLink, logger: Logger): Promise<void>
   let failures = 0;
   await broker.connect((error) => {
     failures += 1;
-    if (failures === 1) logger.warn({ error: String(error) }, 'the brokers do not answer yet');
+    if (failures === 1) logger.warn({ error: errorText(error) }, 'the brokers do not answer yet');
   });
   logger.info('connected to the brokers');
 }

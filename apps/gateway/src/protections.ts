@@ -62,6 +62,7 @@ async function allowOrigins(server: FastifyInstance, origins: string): Promise<v
     methods: ['GET', 'HEAD', 'POST'],
     allowedHeaders: [
       ...['authorization', 'content-encoding', 'content-type', 'prefer', 'x-api-key', REQUEST_ID_HEADER],
+      ...['traceparent', 'tracestate'],
       ...RECORD_HEADERS,
     ],
     exposedHeaders: [

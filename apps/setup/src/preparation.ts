@@ -20,7 +20,7 @@ import {
   type StreamInfo,
   StreamWitness,
 } from '#broker';
-import type { Logger } from '#observability';
+import { errorText, type Logger } from '#observability';
 import { createPool, isLockTimeout, isUnavailable, type PostgresAddress } from '#postgres';
 import {
   beginConsumer,
@@ -64,7 +64,7 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
     everyMs: RETRY_MS,
     isPassing: isUnavailable,
     onFailure: (error) => {
-      logger.info({ reason: String(error) }, 'waiting for Postgres');
+      logger.info({ reason: errorText(error) }, 'waiting for Postgres');
     },
   });
   const pool = createPool(address);
@@ -86,7 +86,7 @@ async function migrate(address: PostgresAddress, logger: Logger): Promise<void> 
     await refuseOtherEncoding(dataSource);
     const applied = await runMigrations(dataSource, (error) => {
       logger.warn(
-        { reason: String(error) },
+        { reason: errorText(error) },
         'another session holds a table that a migration needs; trying again',
       );
     });
@@ -106,7 +106,7 @@ async function createPartitions(pool: Parameters<typeof ensurePartitions>[0], lo
   } catch (error) {
     if (!isLockTimeout(error)) throw error;
     logger.warn(
-      { reason: String(error) },
+      { reason: errorText(error) },
       'another session holds the event table; workers will create the partitions',
     );
   }

@@ -1,6 +1,6 @@
 /** Logs the events of a consumer. */
 import type { ConsumerEvent, Observer } from '#idempotent-consumer';
-import type { Logger } from '#observability';
+import { errorText, type Logger } from '#observability';
 
 /** Creates the observer that logs for one consumer. */
 export function consumerLog(logger: Logger, consumer: string): Observer {
@@ -8,7 +8,7 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
   return (event) => {
     switch (event.type) {
       case 'committed':
-        log.trace({ size: event.seqs.length }, 'batch committed');
+        log.trace(rangeOf(event.seqs), 'batch committed');
         return;
       case 'session-opened':
         log.info({ stream: event.stream, identity: event.identity }, 'pulling');
@@ -38,7 +38,7 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
         logTrouble(log, event);
         return;
       case 'outage-began':
-        log.warn({ reason: String(event.error) }, 'Postgres is out of reach; waiting');
+        log.warn({ reason: errorText(event.error) }, 'Postgres is out of reach; waiting');
         return;
       case 'outage-ended':
         log.info({ seconds: event.seconds }, 'Postgres is back');
@@ -59,11 +59,24 @@ type TroubleEvent = Extract<
   { readonly type: 'divided' | 'isolated' | 'dead-letter' | 'failed' | 'late-statement' | 'batch-failed' }
 >;
 
+function rangeOf(seqs: readonly number[]): object {
+  return { size: seqs.length, first: seqs[0], last: seqs.at(-1) };
+}
+
+/** The members of a line by which an event is found. */
+function namesOf({
+  seq,
+  topic,
+  eventId,
+}: Extract<ConsumerEvent, { readonly type: 'dead-letter' | 'failed' }>): object {
+  return { seq, topic, event_id: eventId };
+}
+
 /** Logs what went wrong with one event or several. */
 function logTrouble(log: Logger, event: TroubleEvent): void {
   switch (event.type) {
     case 'divided':
-      log.warn({ size: event.size, reason: String(event.error) }, 'the batch was refused; dividing it');
+      log.warn({ size: event.size, reason: errorText(event.error) }, 'the batch was refused; dividing it');
       return;
     case 'isolated':
       log.warn(
@@ -72,11 +85,12 @@ function logTrouble(log: Logger, event: TroubleEvent): void {
       );
       return;
     case 'dead-letter':
-      log.warn({ seq: event.seq, reason: event.reason, detail: event.detail }, 'dead letter');
+      // Its detail may quote the payload; `GET /dead-letters` has it.
+      log.warn({ ...namesOf(event), reason: event.reason }, 'dead letter');
       return;
     case 'failed':
       log.error(
-        { seq: event.seq, attempts: event.attempts, err: event.error },
+        { ...namesOf(event), attempts: event.attempts, err: event.error },
         'the effect of one event failed',
       );
       return;

@@ -1,5 +1,5 @@
 /** Builds the indexes of closed days while a worker runs. Any number of workers may do it: one at a time builds. */
-import type { Logger } from '#observability';
+import { errorText, type Logger } from '#observability';
 import { createPool } from '#postgres';
 import { indexClosedDays } from '#store';
 
@@ -30,7 +30,7 @@ export function keepDaysIndexed(url: string, logger: Logger): { stop(): void } {
     })
       .catch((error: unknown) => {
         logger.warn(
-          { reason: String(error) },
+          { reason: errorText(error) },
           'a closed day could not be indexed; trying again in ten minutes',
         );
       })

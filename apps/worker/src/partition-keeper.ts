@@ -1,6 +1,6 @@
 /** Creates the partitions of the coming days while a worker runs. Any number of workers may do it at once. */
 import type { Pool } from 'pg';
-import type { Logger } from '#observability';
+import { errorText, type Logger } from '#observability';
 import { ensurePartitions } from '#store';
 
 const EVERY_MS = 3_600_000;
@@ -18,7 +18,7 @@ export function keepPartitionsAhead(pool: Pool, logger: Logger): { stop(): void 
         if (created.length > 0) logger.info({ created }, 'partitions created');
       },
       (error: unknown) => {
-        logger.warn({ reason: String(error) }, 'partitions could not be created; trying again in an hour');
+        logger.warn({ reason: errorText(error) }, 'partitions could not be created; trying again in an hour');
       },
     );
   };

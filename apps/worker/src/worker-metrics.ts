@@ -10,6 +10,7 @@ export function workerMetrics(settings: WorkerSettings, pool: Pool): ConsumerPro
   return new ConsumerProgram({
     program: 'worker',
     host: settings.SEKALI_METRICS_HOST,
+    hosts: settings.SEKALI_METRICS_HOSTS,
     port: settings.SEKALI_METRICS_PORT,
     pool,
     topicOf: (subject) => validTopicOf(settings.SEKALI_SUBJECT_PREFIX, subject),

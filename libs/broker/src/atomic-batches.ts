@@ -92,7 +92,7 @@ export class AtomicBatches {
       const messages = jobs.map((job, index) => ({
         subject: job.subject,
         body: job.event.body,
-        headers: messageHeaders(job.messageId, job.submission, {
+        headers: messageHeaders(job.messageId, job, {
           batch,
           number: index + 1,
           isLast: index === jobs.length - 1,

@@ -16,7 +16,7 @@ export type { EventLedger, GivenUp, SentEvent } from './duplicate-check.js';
 export { jetStreamApi } from './jetstream-api.js';
 export { MovableConnection } from './movable-connection.js';
 export { isUnanswered, type UnavailableReason } from './publish-failure.js';
-export type { Publication, PublishOutcome } from './publish-job.js';
+export type { Publication, PublicationOrigin, PublishOutcome } from './publish-job.js';
 export { Publisher, type PublisherOptions } from './publisher.js';
 export { ReplayPublisher, type Replay } from './replay-publisher.js';
 export {

@@ -6,6 +6,7 @@
  */
 import { errors, type MsgHdrs } from '@nats-io/nats-core';
 import { MESSAGE_ID_HEADER, SUBMISSION_HEADER } from '#contracts';
+import type { PublishJob } from './publish-job.js';
 
 /** The position of a message in an atomic batch. */
 export interface BatchPlace {
@@ -21,10 +22,14 @@ const LINE_BREAK = /[\r\n]/;
 /**
  * @throws `InvalidArgumentError` when the message id holds a line break, which would end the header
  */
-export function messageHeaders(messageId: string, submission: string, place?: BatchPlace): MsgHdrs {
+export function messageHeaders(
+  messageId: string,
+  { submission, traceLines }: Pick<PublishJob, 'submission' | 'traceLines'>,
+  place?: BatchPlace,
+): MsgHdrs {
   if (LINE_BREAK.test(messageId))
     throw errors.InvalidArgumentError.format('header', 'values cannot contain \\r or \\n');
-  let text = `NATS/1.0\r\n${MESSAGE_ID_HEADER}: ${messageId}\r\n${SUBMISSION_HEADER}: ${submission}\r\n`;
+  let text = `NATS/1.0\r\n${MESSAGE_ID_HEADER}: ${messageId}\r\n${SUBMISSION_HEADER}: ${submission}\r\n${traceLines}`;
   if (place !== undefined) {
     text += `Nats-Batch-Id: ${place.batch}\r\nNats-Batch-Sequence: ${place.number}\r\n`;
     if (place.isLast) text += 'Nats-Batch-Commit: 1\r\n';

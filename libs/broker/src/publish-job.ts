@@ -1,4 +1,6 @@
 /** One event on its way to the stream, and what can become of it. */
+import type { PublishDoor } from '#contracts';
+import type { TraceContext } from '#idempotent-consumer/traces';
 import { type UnavailableReason } from './publish-failure.js';
 
 /** An event on its way: its topic, its id and its JSON text. */
@@ -7,6 +9,14 @@ export interface Publication {
   readonly eventId: string;
   /** The message body: the event as JSON text. */
   readonly body: string;
+}
+
+/** How events came to a publisher. It travels with their messages. */
+export interface PublicationOrigin {
+  /** The door of a gateway. */
+  readonly door?: PublishDoor | undefined;
+  /** The trace that they belong to, from the request that brought them. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** The result of one publish. */
@@ -28,6 +38,8 @@ export interface PublishJob {
    * lost.
    */
   readonly submission: string;
+  /** Headers for the trace of the event, one in each line; empty when it belongs to none. */
+  readonly traceLines: string;
   readonly resolve: (outcome: PublishOutcome) => void;
   /** Callers that published the same id meanwhile. */
   readonly followers: ((outcome: PublishOutcome) => void)[];

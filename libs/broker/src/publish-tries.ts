@@ -105,9 +105,9 @@ export class PublishTries {
       goOn();
       return;
     }
-    const { subject, messageId, event, submission } = job;
+    const { subject, messageId, event } = job;
     try {
-      const message = { subject, body: event.body, headers: messageHeaders(messageId, submission) };
+      const message = { subject, body: event.body, headers: messageHeaders(messageId, job) };
       this.acks.send([message], this.tryMs(leftMs), (answer) => {
         if (answer instanceof Error) goOn(answer);
         else if (!answer.duplicate) end(this.accepted(job, answer.seq));
@@ -180,7 +180,7 @@ export class PublishTries {
     const { watch } = this.bounds;
     const sentMs = performance.now();
     try {
-      const headers = messageHeaders(messageId, job.submission);
+      const headers = messageHeaders(messageId, job);
       const ack = await this.client.publish(job.subject, job.event.body, { headers, timeout });
       watch?.answered();
       return ack;

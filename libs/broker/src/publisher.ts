@@ -1,12 +1,19 @@
 import { nuid, type NatsConnection } from '@nats-io/nats-core';
-import { digestedMessageIdOf, messageIdOf, subjectOf } from '#contracts';
+import { digestedMessageIdOf, messageIdOf, subjectOf, submissionOf } from '#contracts';
 import { PubAckSubscription } from './pub-ack-subscription.js';
 import type { BrokerWatch } from './broker-watch.js';
 import type { EventLedger } from './duplicate-check.js';
-import { type Publication, type PublishJob, type PublishOutcome, unavailable } from './publish-job.js';
+import {
+  type Publication,
+  type PublicationOrigin,
+  type PublishJob,
+  type PublishOutcome,
+  unavailable,
+} from './publish-job.js';
 import { AtomicBatches } from './atomic-batches.js';
 import { PublishTries } from './publish-tries.js';
 import { Queue } from './queue.js';
+import { beginSend, traceLinesOf } from './send-span.js';
 
 /** Where a publisher publishes, and its bounds. */
 export interface PublisherOptions {
@@ -49,6 +56,9 @@ export interface PublisherOptions {
   /** Notes whether the broker answers, so that the connection can leave one that does not. */
   readonly watch?: Pick<BrokerWatch, 'answered' | 'unanswered'> | undefined;
 }
+
+/** What the events of one call have in common. */
+type CommonParts = Pick<PublishJob, 'deadline' | 'traceLines'> & Pick<PublicationOrigin, 'door'>;
 
 const DEFAULT_REPLY_PREFIX = '_INBOX';
 const TRY_MS_MAX = 3_000;
@@ -126,18 +136,27 @@ export class Publisher {
    * Publishes events, or none of them: when they do not all fit into the queue, nothing is sent. Each is then
    * `unavailable` with reason `busy`.
    *
+   * @param origin the same for all events
    * @returns the outcomes in the order of the events; never rejects
    */
-  async publishAll(events: readonly Publication[]): Promise<PublishOutcome[]> {
+  async publishAll(
+    events: readonly Publication[],
+    origin: PublicationOrigin = {},
+  ): Promise<PublishOutcome[]> {
     if (events.length === 0) return [];
     const bytes = events.reduce((sum, { body }) => sum + body.length, 0);
     if (!this.hold(events.length, bytes)) return events.map(() => this.noRoom());
-    const deadline = Date.now() + this.options.budgetMs;
+    const span = beginSend(this.options.stream, events.length, origin.trace);
+    const common = {
+      door: origin.door,
+      deadline: Date.now() + this.options.budgetMs,
+      traceLines: traceLinesOf(span === undefined ? origin.trace : span.trace),
+    };
     const outcomes = await new Promise<PublishOutcome[]>((resolve) => {
       const outcomesSoFar = new Array<PublishOutcome>(events.length);
       let left = events.length;
       for (const [index, event] of events.entries()) {
-        this.follow(event, deadline, (outcome) => {
+        this.follow(event, common, (outcome) => {
           outcomesSoFar[index] = outcome;
           this.held -= 1;
           if (--left === 0) resolve(outcomesSoFar);
@@ -146,6 +165,7 @@ export class Publisher {
       this.begin();
     });
     this.heldBytes -= bytes;
+    span?.end(outcomes);
     return outcomes;
   }
 
@@ -174,7 +194,7 @@ export class Publisher {
   }
 
   /** Equal ids at the same moment become one publish, because the brokers would refuse all but one of them (10158). */
-  private follow(event: Publication, deadline: number, resolve: (outcome: PublishOutcome) => void): void {
+  private follow(event: Publication, common: CommonParts, resolve: (outcome: PublishOutcome) => void): void {
     const { topic, eventId, body } = event;
     const secret = this.options.digestSecret?.();
     const messageId =
@@ -185,13 +205,15 @@ export class Publisher {
     if (first === undefined) {
       const subject = subjectOf(this.options.subjectPrefix, topic);
       const isUnforgeable = secret !== undefined;
-      const submission = `${this.submissionPrefix}${(this.submissions += 1).toString(36)}`;
+      const number = (this.submissions += 1).toString(36);
+      const submission = submissionOf(common.door, `${this.submissionPrefix}${number}`);
       const job: PublishJob = {
         event,
         subject,
         messageId,
         isUnforgeable,
-        deadline,
+        deadline: common.deadline,
+        traceLines: common.traceLines,
         submission,
         resolve,
         followers: [],
@@ -202,8 +224,8 @@ export class Publisher {
     }
     first.followers.push((outcome) => {
       if (outcome.status !== 'unavailable') resolve({ status: 'duplicate', seq: outcome.seq });
-      else if (Date.now() >= Math.min(deadline, this.stopAt)) resolve(outcome);
-      else this.follow(event, deadline, resolve);
+      else if (Date.now() >= Math.min(common.deadline, this.stopAt)) resolve(outcome);
+      else this.follow(event, common, resolve);
     });
   }
 

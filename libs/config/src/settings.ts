@@ -116,6 +116,12 @@ export const connectionFields = {
 /** Where programs that run for long serve their metrics. */
 export const metricsFields = {
   SEKALI_METRICS_HOST: text('127.0.0.1').describe('Address on which `/metrics` is served'),
+  SEKALI_METRICS_HOSTS: listed(
+    isHost,
+    'host names such as worker.example, without a port, joined by commas',
+  ).describe(
+    'Names with a dot under which `/metrics` is asked for; addresses and names without a dot need not be listed. A request for any other is refused with 421',
+  ),
   SEKALI_METRICS_PORT: z.coerce
     .number()
     .int()

@@ -63,6 +63,7 @@ export {
   PUBLISH_EVENTS_MAX,
   SOURCE_LENGTH_MAX,
 } from './limits.js';
+export { doorOf, PUBLISH_DOORS, submissionOf, type PublishDoor } from './publish-door.js';
 export type { Decoded, PoisonReason, RawMessage } from './raw-message.js';
 export { recordTimestamp } from './record-time.js';
 export type { StoryActionView, StoryEntryView, StoryRepeatView, StoryView } from './story-view.js';

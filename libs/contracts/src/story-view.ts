@@ -1,5 +1,7 @@
 /** The shapes of a story at the gateway's HTTP door, named as on the wire. */
 
+import type { PublishDoor } from './publish-door.js';
+
 /** One entry in the form of `GET /events/{topic}/{event_id}/story`. Instants are ISO 8601 in UTC. */
 export type StoryEntryView = {
   /** The brokers' time of what was published, else that of the database. */
@@ -11,6 +13,8 @@ export type StoryEntryView = {
       readonly kind: 'published';
       /** By the form of its message id. Null when the brokers no longer have the message, or do not answer. */
       readonly through: 'gateway' | 'nats' | 'replay' | null;
+      /** Of the gateway. Null for other ways, and from a gateway of the version before. */
+      readonly door: PublishDoor | null;
     }
   | { readonly kind: 'stored'; readonly timestamp: string | null; readonly source: string | null }
   | ({ readonly kind: 'duplicate' } & StoryRepeatView)

@@ -383,13 +383,14 @@ export class BatchProcessor<E> implements Decider {
 
   /** Counts a failed attempt of a message that is at fault itself. */
   private async failAlone(streamId: number, message: Message<E>, error: unknown): Promise<Outcomes> {
+    const { topic, eventId } = message;
     const { seq } = message.delivery;
     const isSlow = failureOf(error) === 'timeout';
     if (isSlow) this.slow.add(streamId, seq);
     const text = describe(error);
     const attempts = await this.attempts.fail(streamId, seq, text);
     if (attempts === undefined) return putBack([seq]);
-    this.observe({ type: 'failed', seq, attempts, error: rootOf(error) });
+    this.observe({ type: 'failed', seq, topic, eventId, attempts, error: rootOf(error) });
     if (attempts < this.settings.attemptsMax) {
       const delayMs = retryDelayMs(attempts, this.settings.retryDelayMs);
       return new Map([[seq, { kind: 'retry', delayMs }]]);

@@ -15,6 +15,7 @@ import { OutageGate } from './outage-gate.js';
 import { Inbox } from './postgres/inbox.js';
 import { filteredOut, readingOf, subjectsOf } from './reading.js';
 import type { StreamHistory } from './stream-history.js';
+import { withSpans } from './traces/consumer-spans.js';
 
 /**
  * Calls a handler with an event or with many, and calls `onReturned` when the handler has returned and has
@@ -69,7 +70,7 @@ export function consumerOf<E>(options: CompleteOptions<E>, handler: Handler<E>):
       source: durableOf(options, name),
       // Two would take it away from each other: their leaders need not be the same.
       moveTo: isAlone ? moveTo : undefined,
-      processor: options.deciderOf(name, processor),
+      processor: withSpans(options.deciderOf(name, processor), { stream: options.stream, consumer: name }),
       gate,
       history: preparedHistory(options, handler, subjects),
       recreate: () => options.recreate(name, subjects),

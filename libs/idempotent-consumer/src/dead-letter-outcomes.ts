@@ -30,9 +30,9 @@ export class DeadLetterOutcomes {
 
   /** Reports the dead letters that were written to the observer. */
   report(poison: readonly PoisonMessage[], outcomes: ReadonlyMap<number, Outcome>): void {
-    for (const { delivery, reason, detail } of poison) {
+    for (const { delivery, ...letter } of poison) {
       if (outcomes.get(delivery.seq)?.kind !== 'dead-letter') continue;
-      this.observe({ type: 'dead-letter', seq: delivery.seq, reason, detail });
+      this.observe({ type: 'dead-letter', seq: delivery.seq, ...letter });
     }
   }
 

@@ -31,6 +31,15 @@ export interface Failure {
   readonly afterMs: number;
 }
 
+/** The message that something happened to. */
+interface EventNames {
+  readonly seq: number;
+  /** Under which it is counted. */
+  readonly topic: string;
+  /** Left out where the message has none that is valid. */
+  readonly eventId?: string;
+}
+
 /** What happens inside a consumer, for logs, metrics and tests. */
 export type ConsumerEvent =
   | { readonly type: 'session-opened'; readonly stream: string; readonly identity: string }
@@ -52,8 +61,10 @@ export type ConsumerEvent =
       readonly ms: number;
     }
   | { readonly type: 'divided'; readonly size: number; readonly error: unknown }
-  | { readonly type: 'dead-letter'; readonly seq: number; readonly reason: string; readonly detail: string }
-  | { readonly type: 'failed'; readonly seq: number; readonly attempts: number; readonly error: unknown }
+  /** `detail` may quote the message, so it belongs into no log. */
+  | (EventNames & { readonly type: 'dead-letter'; readonly reason: string; readonly detail: string })
+  /** The message of `error` may quote the event. */
+  | (EventNames & { readonly type: 'failed'; readonly attempts: number; readonly error: unknown })
   /** A handler sent a statement after its call had ended. The statement was not executed. */
   | { readonly type: 'late-statement'; readonly error: unknown }
   /** A whole batch failed for a reason that no message caused. It is delivered again. */

@@ -5,6 +5,7 @@ import { ApiKeys1732320000000 } from './migrations/1732320000000-api-keys.js';
 import { DayIndexes1732460400000 } from './migrations/1732460400000-day-indexes.js';
 import { DeadLetterActions1732540000000 } from './migrations/1732540000000-dead-letter-actions.js';
 import { DuplicateFirst1732460500000 } from './migrations/1732460500000-duplicate-first.js';
+import { DuplicatesWritten1732630000000 } from './migrations/1732630000000-duplicates-written.js';
 import { EventStory1732545000000 } from './migrations/1732545000000-event-story.js';
 import { InboxNames1732453200000 } from './migrations/1732453200000-inbox-names.js';
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
@@ -34,6 +35,7 @@ export const migrations = [
   KeyFilters1732543600000,
   EventStory1732545000000,
   WebhookSecrets1732550000000,
+  DuplicatesWritten1732630000000,
 ];
 
 /**

@@ -32,7 +32,7 @@ const counter = { gateway: read, worker: change, reader: read, recovery: read };
 const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   api_key: { gateway: read },
   attempt,
-  broker_duplicate: { gateway: change, reader: read, recovery: read },
+  broker_duplicate: { gateway: 'SELECT INSERT UPDATE DELETE', reader: read, recovery: read },
   consumer_start: { worker: change, reader: read, recovery: read },
   counter,
   dead_letter: decision,

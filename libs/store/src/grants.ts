@@ -43,7 +43,7 @@ const DECISION: Rights = {
 export const TABLES: Readonly<Record<string, Rights>> = {
   api_key: { gateway: READ },
   attempt: { worker: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'], reader: READ, recovery: READ },
-  broker_duplicate: { gateway: ['SELECT', 'INSERT', 'UPDATE'], reader: READ, recovery: READ },
+  broker_duplicate: { gateway: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'], reader: READ, recovery: READ },
   consumer_start: { worker: ['SELECT', 'INSERT', 'UPDATE'], reader: READ, recovery: READ },
   counter: { gateway: READ, worker: ['SELECT', 'INSERT', 'UPDATE'], reader: READ, recovery: READ },
   dead_letter: DECISION,

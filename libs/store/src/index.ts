@@ -11,6 +11,7 @@ export {
 export { keysInTwoGenerations, type RepeatedKeys } from './audit-generations.js';
 export { unsettledPromises, type PromisedEvent, type PromisesFound } from './audit-promises.js';
 export { missingTables, withAuditSnapshot } from './audit-snapshot.js';
+export { addUpEndedGateways } from './ended-gateways.js';
 export { BrokerDuplicates, type BrokerDuplicatesOptions } from './broker-duplicates.js';
 export { beginConsumer, consumerStart, noteConsumerStart } from './consumer-start.js';
 export { databaseBytes } from './database-size.js';

@@ -47,7 +47,9 @@ it(
       { timeoutMs: 20_000, describe: 'the conflict to be stored' },
     );
     expect(shown).toMatchObject({ code: 0, stderr: '' });
-    expect(shown.stdout).toMatch(/^orders o-1: stored\n\n.*published as sequence 1 by a gateway\n/);
+    expect(shown.stdout).toMatch(
+      /^orders o-1: stored\n\n.*published as sequence 1 by a gateway \(publish\)\n/,
+    );
     expect(shown.stdout).toContain('    /n: 12345678901234567890 → 12345678901234567891\n');
     const inPages = await sekali('orders', 'o-1', '--json', '--limit', '2');
     expect(inPages.stdout).toContain('"is_more":true');

@@ -56,7 +56,7 @@ function lineOf(entry: StoryEntryView): string {
   const seq = `sequence ${formatCount(entry.seq)}`;
   switch (entry.kind) {
     case 'published':
-      return `published as ${seq}${throughOf(entry.through)}`;
+      return `published as ${seq}${throughOf(entry)}`;
     case 'stored':
       return entry.timestamp === null
         ? 'stored'
@@ -74,10 +74,10 @@ function lineOf(entry: StoryEntryView): string {
   }
 }
 
-function throughOf(through: 'gateway' | 'nats' | 'replay' | null): string {
+function throughOf({ through, door }: Extract<StoryEntryView, { kind: 'published' }>): string {
   switch (through) {
     case 'gateway':
-      return ' by a gateway';
+      return door ? ` by a gateway (${printable(door)})` : ' by a gateway';
     case 'nats':
       return ' by a producer over NATS';
     case 'replay':

@@ -84,6 +84,17 @@ export function checkSecrets(args: readonly string[]): void {
   );
 }
 
+/** Checks that packages exist as the tests use them. @param given names with a version each, and options */
+export function checkPackages(given: readonly string[]): void {
+  for (const one of given.filter((word) => !word.startsWith('-'))) {
+    const at = one.lastIndexOf('@');
+    const { version } = JSON.parse(read(`node_modules/${one.slice(0, at)}/package.json`)) as {
+      version: string;
+    };
+    demand(version === one.slice(at + 1), `${one} is ${version} in the tests`);
+  }
+}
+
 function specFiles(): string[] {
   return ['apps', 'libs', 'deploy'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })

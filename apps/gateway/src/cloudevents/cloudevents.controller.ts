@@ -1,9 +1,10 @@
 import { Body, Controller, Headers, Inject, Options, Post, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { accessOf, type RouteAccess } from '../keys/access.js';
+import type { RouteAccess } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import { JsonBody, jsonBodyOf, ROOM_OF_ANOTHER } from '../publish/json-body.js';
+import { publishAccessOf } from '../publish/publish-access.js';
 import { prefersLenient } from '../publish/publish-request.js';
 import { Publishing } from '../publish/publishing.js';
 import type { RouteBodies } from '../publish/request-bodies.js';
@@ -39,7 +40,7 @@ export class CloudEventsController {
     @Headers('prefer') prefer: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const access = accessOf(request);
+    const access = publishAccessOf(request, 'cloudevents');
     reply.code(202).header('content-type', 'application/json; charset=utf-8');
     const events = cloudEventsIn(request, body);
     if (events === undefined) {

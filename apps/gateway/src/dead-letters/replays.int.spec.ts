@@ -159,14 +159,27 @@ describe('a replay', () => {
     await fixture.giveUp({ seq, body: BODY, eventId: 'e-1' });
     const { streamName: name } = fixture.system;
     const { config } = await manager.streams.info(name);
-    await manager.streams.update(name, { ...config, max_msg_size: 10 });
+    await manager.streams.update(name, { ...config, max_bytes: 10 });
     const mended = { event: { ...EVENT, payload: { total: 1 } } };
     const refused = await replay(mended);
     await manager.streams.update(name, config);
-    expect(problemOf(refused)).toMatchObject({ status: 503, reason: 'too_large' });
+    expect(problemOf(refused)).toMatchObject({ status: 503, reason: 'stream_full' });
     expect(problemOf(await replay({ event: { ...EVENT, payload: { total: 2 } } })).status).toBe(409);
     expect((await message(resultOf(await replay()).seq)).string()).toContain('"total":1');
     expect(await shown()).toMatchObject({ actions: 1, history: [{ mended: true }] });
+  });
+});
+
+describe('a replay that is larger than the brokers take', () => {
+  it('is refused for ever, so that no client repeats it', async () => {
+    await fixture.giveUp({ seq, body: BODY, eventId: 'e-1' });
+    const { streamName: name } = fixture.system;
+    const { config } = await manager.streams.info(name);
+    await manager.streams.update(name, { ...config, max_msg_size: 10 });
+    const refused = await replay();
+    await manager.streams.update(name, config);
+    expect(refused.headers.get('retry-after')).toBeNull();
+    expect(problemOf(refused)).toMatchObject({ status: 413, type: 'urn:sekali:problem:too-large' });
   });
 });
 

@@ -1,4 +1,4 @@
-import type { PublishOutcome, Replay } from '#broker';
+import type { PublishOutcome, Replay, UnavailableReason } from '#broker';
 import { subjectOf, type DeadLetterBulkResult, type DeadLetterResult } from '#contracts';
 import {
   beginReplays,
@@ -14,6 +14,7 @@ import {
 import { databaseAnswer } from '../database-answer.js';
 import { requireTopic, type Access } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
+import { isFinal, WHY } from '../publish/publish-results.js';
 import type { TopicBounds } from '../publish/topic-bounds.js';
 import type { ActionOrder, BulkOrder } from './action-request.js';
 import type { Bulk } from './bulk.js';
@@ -192,7 +193,11 @@ function withoutReplay(headers: FoundDeadLetter['headers']): FoundDeadLetter['he
   return Object.fromEntries(Object.entries(headers).filter(([name]) => name !== REPLAY_HEADER));
 }
 
-function notPublished(number: number, reason: string): ProblemError {
+function notPublished(number: number, reason: UnavailableReason): ProblemError {
+  if (isFinal([reason])) {
+    const detail = `Replay ${number} cannot be published: ${WHY[reason]}. Drop the dead letter, or publish a smaller event.`;
+    return new ProblemError(problem('too-large', 413, detail));
+  }
   const detail = `Replay ${number} was begun and is perhaps not published (${reason}). Send the request again: it goes on with the same replay.`;
   return new ProblemError(problem('not-published', 503, detail, { reason }), { 'retry-after': '3' });
 }

@@ -6,7 +6,7 @@
  * heap, takes room, and has a bound.
  */
 import type { PublishOutcome, UnavailableReason } from '#broker';
-import { WHY } from '../publish/publish-results.js';
+import { isFinal, WHY } from '../publish/publish-results.js';
 import type { BulkItem } from './bulk-items.js';
 
 /** Bytes of an answer, at most: more than 80,000 items. */
@@ -63,6 +63,8 @@ export class BulkAnswer {
         : this.failed(name, names, 400, 'document_parsing_exception', reason);
     }
     if (outcome.status === 'unavailable') {
+      if (isFinal([outcome.reason]))
+        return this.failed(name, names, 413, 'illegal_argument_exception', WHY[outcome.reason]);
       this.reasons.add(outcome.reason);
       return this.failed(name, names, 429, 'es_rejected_execution_exception', WHY[outcome.reason]);
     }

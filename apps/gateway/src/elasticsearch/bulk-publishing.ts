@@ -15,11 +15,11 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { PublishOutcome, UnavailableReason } from '#broker';
-import type { Access } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import type { LineBody } from '../publish/line-body.js';
 import type { Line } from '../publish/line-splitter.js';
 import { publishPatiently } from '../publish/patient-publishing.js';
+import type { PublishRights } from '../publish/publish-access.js';
 import { withoutOthers } from '../publish/publish-permission.js';
 import type { PublishRecord } from '../publish/publish-record.js';
 import type { Checked } from '../publish/publish-request.js';
@@ -49,7 +49,7 @@ export interface BulkRequest {
   readonly body: LineBody;
   /** The index in the address. */
   readonly index: string | undefined;
-  readonly access: Pick<Access, 'topics' | 'keyId'>;
+  readonly access: PublishRights;
   /** What the key and the headers say for documents that do not say it themselves. */
   readonly fields: RecordFields;
 }
@@ -105,7 +105,7 @@ export class BulkPublishing {
       const items = lines === undefined ? [last ?? []].flat() : await itemsOf(lines, reader);
       const checked = await this.check(items, access);
       if (underWay.length === UNDER_WAY_MAX) await settle(underWay, answer);
-      underWay.push({ ...checked, outcomes: this.send(checked, answer) });
+      underWay.push({ ...checked, outcomes: this.send(checked, answer, access) });
       if (lines === undefined) break;
       if (body.lines > BLANK_LINES_MAX && answer.items === 0) throw nothingThere();
       if (answer.bytes > ANSWER_BYTES_MAX) throw tooMany(answer);
@@ -122,11 +122,15 @@ export class BulkPublishing {
     return { items: checked, forbidden: new Set(checked.filter((_, at) => covered[at] !== events[at])) };
   }
 
-  private async send({ items }: CheckedItems, answer: BulkAnswer): Promise<PublishOutcome[]> {
+  private async send(
+    { items }: CheckedItems,
+    answer: BulkAnswer,
+    { origin }: PublishRights,
+  ): Promise<PublishOutcome[]> {
     const valid = items.flatMap(({ event }): ValidEvent[] => (event.valid ? [event] : []));
     const reason = FOR_ALL.find((one) => answer.reasons.has(one));
     if (reason !== undefined) return valid.map(() => ({ status: 'unavailable', reason, retryable: true }));
-    return publishPatiently(this.publisher, this.record, valid);
+    return publishPatiently(this.publisher, this.record, valid, origin);
   }
 }
 

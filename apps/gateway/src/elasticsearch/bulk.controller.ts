@@ -2,9 +2,10 @@ import { Readable } from 'node:stream';
 import { Body, Controller, Inject, Param, Post, Put, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { accessOf, type RouteAccess } from '../keys/access.js';
+import type { RouteAccess } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import { LineBody } from '../publish/line-body.js';
+import { publishAccessOf } from '../publish/publish-access.js';
 import { recordFields } from '../publish/record-defaults.js';
 import type { RouteBodies } from '../publish/request-bodies.js';
 import { BulkPublishing } from './bulk-publishing.js';
@@ -64,7 +65,7 @@ export class BulkController {
   ): Promise<readonly Buffer[]> {
     try {
       if (!(body instanceof LineBody)) throw empty();
-      const access = accessOf(request);
+      const access = publishAccessOf(request, 'bulk');
       const fields = recordFields(request.headers, access);
       return await this.bulk.publish({ body, index, access, fields });
     } catch (error) {

@@ -1,9 +1,10 @@
 import { Body, Controller, Inject, Post, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { accessOf, type RouteAccess } from '../keys/access.js';
+import type { RouteAccess } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import { LinePublishing } from '../publish/line-publishing.js';
+import { publishAccessOf } from '../publish/publish-access.js';
 import { recordNames } from '../publish/record-defaults.js';
 import { refuseInvalid, shortened } from '../publish/refused-pieces.js';
 import type { RouteBodies } from '../publish/request-bodies.js';
@@ -41,7 +42,7 @@ export class JournalController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     if (!(body instanceof JournalBody)) throw noJournal();
-    const access = accessOf(request);
+    const access = publishAccessOf(request, 'journal');
     const names = recordNames(request.headers, access, SOURCE);
     const events = new JournalEvents(names, this.lines.eventBytesMax);
     try {

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { GatewaySettings } from '#config';
-import type { Logger } from '#observability';
+import { errorText, type Logger } from '#observability';
 import { createPool } from '#postgres';
 import { activeApiKeys, activeWebhookSecrets } from '#store';
 import { withTimeout } from '#waiting';
@@ -34,7 +34,7 @@ export class Credentials {
     const onOutage =
       (what: string) =>
       (error: unknown): void => {
-        logger.warn({ error: String(error) }, `${what} cannot be read yet`);
+        logger.warn({ error: errorText(error) }, `${what} cannot be read yet`);
       };
     const keys = {
       read: () => withTimeout(KEYS_MS_MAX, activeApiKeys(pool)),

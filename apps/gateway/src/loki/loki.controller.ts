@@ -1,12 +1,13 @@
 import { Body, Controller, Headers, Inject, Post, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { accessOf, type RouteAccess } from '../keys/access.js';
+import type { RouteAccess } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import { tooLarge } from '../publish/body-source.js';
 import { HeldRecords } from '../publish/held-records.js';
 import { jsonBodyOf, type JsonBody } from '../publish/json-body.js';
 import { LinePublishing } from '../publish/line-publishing.js';
+import { publishAccessOf } from '../publish/publish-access.js';
 import { recordNames } from '../publish/record-defaults.js';
 import { refuseInvalid, shortened } from '../publish/refused-pieces.js';
 import { mediaTypeOf, type RouteBodies } from '../publish/request-bodies.js';
@@ -42,7 +43,7 @@ export class LokiController {
     @Headers('x-scope-orgid') tenant: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const access = accessOf(request);
+    const access = publishAccessOf(request, 'loki');
     const entries = new HeldRecords(entriesIn(request, jsonBodyOf(body)), ({ line }) => line.length);
     const events = new LokiEvents(
       { ...recordNames(request.headers, access, SOURCE), tenant: tenantOf(tenant) },

@@ -67,10 +67,11 @@ export class GatewayProgram {
   /** Starts to serve. @throws when the address cannot be taken */
   async serve(parts: Omit<SystemReaderParts, 'settings'>, logger: Logger): Promise<void> {
     const { SEKALI_METRICS_HOST: host, SEKALI_METRICS_PORT: port } = this.settings;
+    const { SEKALI_METRICS_HOSTS: hosts } = this.settings;
     if (this.measured === undefined || port === undefined) return;
     const { metrics } = this.measured;
     new SystemMetrics(metrics, () => readSystem({ ...parts, settings: this.settings }));
-    this.endpoint = await listenForMetrics({ host, port, metrics });
+    this.endpoint = await listenForMetrics({ host, hosts, port, metrics });
     logger.info({ url: this.endpoint.url }, 'metrics are served');
   }
 

@@ -10,12 +10,12 @@
  * was taken before from being there twice.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Access } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import type { JsonBody } from '../publish/json-body.js';
+import type { PublishAccess } from '../publish/publish-access.js';
 import type { PublishRecord } from '../publish/publish-record.js';
 import type { Checked } from '../publish/publish-request.js';
-import { RETRY_AFTER_SECONDS, WHY } from '../publish/publish-results.js';
+import { retryAfter, WHY } from '../publish/publish-results.js';
 import type { EventPublisher } from '../publish/publishing.js';
 import type { RequestBounds } from '../publish/request-scan.js';
 import type { TopicBounds } from '../publish/topic-bounds.js';
@@ -48,7 +48,7 @@ export class LogPublishing {
    * @returns once the brokers have every record that is not rejected
    * @throws ProblemError 400, 403, 413 where nothing was published, and 503 where the brokers do not take a record
    */
-  async publish(body: JsonBody, reader: LogReader, access: Access): Promise<LogReport> {
+  async publish(body: JsonBody, reader: LogReader, access: PublishAccess): Promise<LogReport> {
     const report = new LogReport();
     const batches = new LogBatches(report, this.stepsFor(access));
     try {
@@ -63,11 +63,11 @@ export class LogPublishing {
     return report;
   }
 
-  private stepsFor({ keyId }: Access): BatchSteps {
+  private stepsFor({ keyId, origin }: PublishAccess): BatchSteps {
     return {
       enforce: (events) => this.topics.enforce(events, keyId),
       publish: async (events) => {
-        const outcomes = await this.publisher.publishAll(events);
+        const outcomes = await this.publisher.publishAll(events, origin);
         this.record.note(events, outcomes);
         return outcomes;
       },
@@ -135,14 +135,13 @@ function requireTaken(report: LogReport): void {
   const { reasons, records, rejected, forbidden } = report;
   if (reasons.size > 0) {
     const why = [...reasons].map((reason) => WHY[reason]).join('; ');
-    const seconds = Math.max(...[...reasons].map((reason) => RETRY_AFTER_SECONDS[reason]));
     throw new ProblemError(
       problem(
         'not-published',
         503,
         `The brokers do not have every log record: ${why}. Send all of them again.`,
       ),
-      { 'retry-after': String(seconds) },
+      retryAfter([...reasons]),
     );
   }
   if (records === 0 || rejected < records) return;

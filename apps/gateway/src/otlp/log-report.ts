@@ -1,6 +1,7 @@
 /** What became of the records of one request. */
 import type { PublishOutcome, UnavailableReason } from '#broker';
 import type { Checked } from '../publish/publish-request.js';
+import { isFinal, WHY } from '../publish/publish-results.js';
 
 /** Rejected records that are named, at most, so that an answer stays short. */
 const NAMED_MAX = 5;
@@ -22,15 +23,22 @@ export class LogReport {
     for (const event of events) {
       const index = this.records++;
       if (event.valid) continue;
-      this.rejected += 1;
-      if (this.sentences.length < NAMED_MAX)
-        this.sentences.push(`record ${index}: ${event.errors[0]?.message ?? ''}`);
+      this.reject(`record ${index}: ${event.errors[0]?.message ?? ''}`);
     }
   }
 
   /** Counts the outcomes of records. */
   addOutcomes(outcomes: readonly PublishOutcome[]): void {
-    for (const outcome of outcomes) if (outcome.status === 'unavailable') this.reasons.add(outcome.reason);
+    for (const outcome of outcomes) {
+      if (outcome.status !== 'unavailable') continue;
+      if (isFinal([outcome.reason])) this.reject(`a record: ${WHY[outcome.reason]}`);
+      else this.reasons.add(outcome.reason);
+    }
+  }
+
+  private reject(sentence: string): void {
+    this.rejected += 1;
+    if (this.sentences.length < NAMED_MAX) this.sentences.push(sentence);
   }
 
   /** Says why records were rejected; empty when none was. */

@@ -1,10 +1,11 @@
 import { Body, Controller, Inject, Post, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { accessOf, type RouteAccess } from '../keys/access.js';
+import type { RouteAccess } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import type { RouteRefusals } from '../problems/problem.filter.js';
 import { jsonBodyOf } from '../publish/json-body.js';
+import { publishAccessOf } from '../publish/publish-access.js';
 import type { RouteBodies } from '../publish/request-bodies.js';
 import { JsonLogs } from './json-logs.js';
 import { LogPublishing } from './log-publishing.js';
@@ -43,7 +44,7 @@ export class OtlpController {
     const { content } = received;
     if (content.length === 0) return undefined;
     const reader = encoding === PROTOBUF_TYPE ? new ProtobufLogs(content) : new JsonLogs(content);
-    return this.logs.publish(received, reader, accessOf(request));
+    return this.logs.publish(received, reader, publishAccessOf(request, 'otlp'));
   }
 }
 

@@ -114,8 +114,8 @@ export const PROBLEM_DESCRIPTIONS: Readonly<Record<ProblemKind, ProblemDescripti
   },
   'too-large': {
     status: 413,
-    when: 'The body, or what it unpacks to, is larger than the bound, or has too many events.',
-    remedy: 'Send fewer events in one request.',
+    when: 'The body, or what it unpacks to, is larger than the bound, or has too many events; or the brokers never take a message of this size.',
+    remedy: 'Send fewer events in one request, and smaller ones where `results` says so.',
     detail: 'The body is larger than this gateway takes; send fewer events.',
     members: LINE_OUTCOMES,
   },

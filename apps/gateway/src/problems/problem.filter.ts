@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Problem } from '#contracts';
-import type { Logger } from '#observability';
+import { errorText, type Logger } from '#observability';
 import { noteRefusal } from '../metrics/refusal.js';
 import { allowedMethods } from './allowed-methods.js';
 import { REQUEST_ID_HEADER } from '../request-identity.js';
@@ -42,14 +42,13 @@ export class ProblemFilter implements ExceptionFilter {
   private answerTo(error: unknown, request: FastifyRequest): Answer {
     if (error instanceof ProblemError) {
       if (error.cause instanceof Error)
-        this.logger.warn({ request_id: request.id, error: error.cause.message }, error.message);
+        this.logger.warn({ request_id: request.id, error: errorText(error.cause) }, error.message);
       return error;
     }
     const status = statusOf(error);
     if (status === 404) return missingRoute(request);
     if (status !== undefined && status < 500) return { problem: requestProblem(status, error) };
-    const shown = error instanceof Error ? error.stack : String(error);
-    this.logger.error({ request_id: request.id, error: shown }, 'request failed');
+    this.logger.error({ request_id: request.id, err: error }, 'request failed');
     return { problem: plainProblem(500, 'This is a fault of the gateway. Its log has the details.') };
   }
 }

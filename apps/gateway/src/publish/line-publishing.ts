@@ -1,16 +1,16 @@
 import { setImmediate } from 'node:timers/promises';
 import type { PublishOutcome } from '#broker';
-import type { Access } from '../keys/access.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import type { LineBody } from './line-body.js';
 import { checkLine } from './line-check.js';
 import { LineReport, type CheckedLines } from './line-report.js';
 import type { Line } from './line-splitter.js';
 import { publishPatiently } from './patient-publishing.js';
+import type { PublishRights } from './publish-access.js';
 import { withoutOthers } from './publish-permission.js';
 import type { PublishRecord } from './publish-record.js';
 import type { Checked } from './publish-request.js';
-import { RETRY_AFTER_SECONDS, WHY } from './publish-results.js';
+import { notPublishedProblem, retryAfter, WHY } from './publish-results.js';
 import type { EventPublisher } from './publishing.js';
 import type { RecordReader } from './record-reader.js';
 import type { RequestBounds } from './request-scan.js';
@@ -81,11 +81,7 @@ export class LinePublishing {
    * @returns the answer as JSON text, once the brokers have every valid line
    * @throws ProblemError for everything else, with the results so far
    */
-  async publish(
-    body: LineBody,
-    access: Pick<Access, 'topics' | 'keyId'>,
-    records: RecordReader | undefined,
-  ): Promise<string> {
+  async publish(body: LineBody, access: PublishRights, records: RecordReader | undefined): Promise<string> {
     const check = (line: Line): Checked => checkLine(line, this.bounds, records);
     const report = await this.publishEach(body, access, check);
     if (report.validLines === 0) throw nothingValid(report);
@@ -102,7 +98,7 @@ export class LinePublishing {
    */
   async publishEach<P extends Piece>(
     body: PieceSource<P>,
-    access: Pick<Access, 'topics' | 'keyId'>,
+    access: PublishRights,
     check: (piece: P) => Checked,
   ): Promise<LineReport> {
     const report = new LineReport();
@@ -116,7 +112,7 @@ export class LinePublishing {
         if (underWay.length === UNDER_WAY_MAX) await settle(underWay, report);
         if (report.reasons.size > 0) break;
         if (isUseless(body, report)) throw useless();
-        underWay.push({ lines: checked, outcomes: this.send(checked) });
+        underWay.push({ lines: checked, outcomes: this.send(checked, access) });
       }
       while (underWay.length > 0) await settle(underWay, report);
     } catch (error) {
@@ -133,7 +129,7 @@ export class LinePublishing {
 
   private async check<P extends Piece>(
     lines: readonly P[],
-    access: Pick<Access, 'topics' | 'keyId'>,
+    access: PublishRights,
     check: (piece: P) => Checked,
   ): Promise<CheckedLines> {
     const events = [];
@@ -153,9 +149,9 @@ export class LinePublishing {
     };
   }
 
-  private async send({ events }: CheckedLines): Promise<PublishOutcome[]> {
+  private async send({ events }: CheckedLines, { origin }: PublishRights): Promise<PublishOutcome[]> {
     const valid = events.filter((event) => event.valid);
-    return publishPatiently(this.publisher, this.record, valid);
+    return publishPatiently(this.publisher, this.record, valid, origin);
   }
 }
 
@@ -183,10 +179,7 @@ function notPublished(report: LineReport): ProblemError {
   const reasons = [...report.reasons];
   const why = reasons.map((reason) => WHY[reason]).join('; ');
   const detail = `Not every line was published: ${why}. Send all of them again: the ids make it safe.`;
-  const seconds = Math.max(...reasons.map((reason) => RETRY_AFTER_SECONDS[reason]));
-  return new ProblemError(problem('not-published', 503, detail, membersOf(report)), {
-    'retry-after': String(seconds),
-  });
+  return new ProblemError(notPublishedProblem(reasons, detail, membersOf(report)), retryAfter(reasons));
 }
 
 function nothingValid(report: LineReport): ProblemError {

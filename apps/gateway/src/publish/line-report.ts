@@ -9,7 +9,7 @@
 import type { PublishOutcome, UnavailableReason } from '#broker';
 import type { PublishResult } from '#contracts';
 import type { Checked } from './publish-request.js';
-import { invalidResult, publishedResult } from './publish-results.js';
+import { invalidResult, isFinal, publishedResult, WHY } from './publish-results.js';
 
 /** Characters of all results in an answer, and of those about lines that were not taken, at most. */
 const RESULT_CHARS_MAX = 786_432;
@@ -63,9 +63,10 @@ export class LineReport {
     for (const [at, event] of events.entries()) {
       const index = indexes[at] ?? 0;
       const outcome = event.valid ? outcomes[published++] : undefined;
-      if (event.valid && outcome !== undefined)
-        this.addPublished(publishedResult(event, index, outcome), outcome);
-      else this.addInvalid(event, index);
+      if (!event.valid || outcome === undefined) this.addInvalid(event, index);
+      else if (outcome.status === 'unavailable' && isFinal([outcome.reason]))
+        this.addInvalid(tooLarge(event, WHY[outcome.reason]), index);
+      else this.addPublished(publishedResult(event, index, outcome), outcome);
     }
   }
 
@@ -110,4 +111,14 @@ export class LineReport {
     this.rejected.push(text);
     this.rejectedChars += text.length;
   }
+}
+
+/** An event that breaks a rule of the brokers, which is seen only when it is published. */
+function tooLarge({ topic, eventId }: Checked, message: string): Checked {
+  return {
+    valid: false,
+    ...(topic !== undefined && { topic }),
+    ...(eventId !== undefined && { eventId }),
+    errors: [{ field: 'event', message }],
+  };
 }

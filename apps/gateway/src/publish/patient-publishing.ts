@@ -1,6 +1,7 @@
 /** Publishing for requests that can wait: their bodies are read while they arrive, and the client waits meanwhile. */
 import type { Publication, PublishOutcome } from '#broker';
 import { pause } from '#waiting';
+import type { RequestOrigin } from './publish-access.js';
 import type { PublishRecord } from './publish-record.js';
 import type { EventPublisher } from './publishing.js';
 
@@ -17,11 +18,12 @@ export async function publishPatiently(
   publisher: EventPublisher,
   record: Pick<PublishRecord, 'note'>,
   events: readonly Publication[],
+  origin: RequestOrigin,
 ): Promise<PublishOutcome[]> {
   if (events.length === 0) return [];
   const until = performance.now() + BUSY_MS_MAX;
   for (;;) {
-    const outcomes = await publisher.publishAll(events);
+    const outcomes = await publisher.publishAll(events, origin);
     if (!outcomes.every(isBusy) || performance.now() > until) {
       record.note(events, outcomes);
       return outcomes;

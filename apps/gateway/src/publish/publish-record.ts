@@ -1,6 +1,8 @@
 import type { Publication, PublishOutcome } from '#broker';
-import type { Logger } from '#observability';
-import { BrokerDuplicates, PromiseMarks, type Queryable } from '#store';
+import { errorText, type Logger } from '#observability';
+import { addUpEndedGateways, BrokerDuplicates, PromiseMarks, type Queryable } from '#store';
+
+const ADD_UP_EVERY_MS = 3_600_000;
 
 /**
  * Records which events the brokers dropped as duplicates, and marks of what they promised, apart from the answers.
@@ -12,17 +14,22 @@ import { BrokerDuplicates, PromiseMarks, type Queryable } from '#store';
 export class PublishRecord {
   readonly duplicates: BrokerDuplicates;
   private readonly promises: PromiseMarks;
+  private readonly addingUp: NodeJS.Timeout;
 
   constructor(database: Queryable, stream: string, logger: Pick<Logger, 'warn'>) {
     const later =
       (what: string) =>
       (error: unknown): void =>
-        logger.warn({ error: String(error) }, `${what} could not be written yet`);
+        logger.warn({ error: errorText(error) }, `${what} could not be written yet`);
     this.duplicates = new BrokerDuplicates(database, { onError: later('counts of duplicates') });
     this.promises = new PromiseMarks(database, {
       stream,
       onError: later('marks of what the brokers promised'),
     });
+    this.addingUp = setInterval(() => {
+      addUpEndedGateways(database).catch(later('sums of the duplicates of gateways that have ended'));
+    }, ADD_UP_EVERY_MS);
+    this.addingUp.unref();
   }
 
   /** Notes the outcomes of events, in the same order. Returns at once. */
@@ -42,6 +49,7 @@ export class PublishRecord {
 
   /** Stops the regular writes. */
   stop(): void {
+    clearInterval(this.addingUp);
     this.duplicates.stop();
     this.promises.stop();
   }

@@ -1,10 +1,11 @@
 import { Body, Controller, Headers, Inject, Post, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { accessOf, type RouteAccess } from '../keys/access.js';
+import type { RouteAccess } from '../keys/access.js';
 import { jsonBodyOf } from './json-body.js';
 import { LineBody } from './line-body.js';
 import { LinePublishing } from './line-publishing.js';
+import { publishAccessOf } from './publish-access.js';
 import { prefersLenient } from './publish-request.js';
 import { Publishing } from './publishing.js';
 import { recordDefaults } from './record-defaults.js';
@@ -28,7 +29,7 @@ export class PublishController {
     @Headers('prefer') prefer: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const access = accessOf(request);
+    const access = publishAccessOf(request, 'publish');
     reply.code(202).header('content-type', 'application/json; charset=utf-8');
     if (body instanceof LineBody) {
       const defaults = recordDefaults(request.headers, access);

@@ -1,19 +1,19 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Publication, PublishOutcome, UnavailableReason } from '#broker';
 import type { PublishResponse, PublishResult } from '#contracts';
-import type { Access } from '../keys/access.js';
 import { problem, ProblemError, type AnswerHeaders } from '../problems/problem-error.js';
 import type { JsonBody } from './json-body.js';
+import type { PublishRights, RequestOrigin } from './publish-access.js';
 import { restrictToTopics } from './publish-permission.js';
 import type { PublishRecord } from './publish-record.js';
 import { checkCandidate, type Checked } from './publish-request.js';
-import { invalidResult, publishedResult, RETRY_AFTER_SECONDS, WHY } from './publish-results.js';
+import { invalidResult, notPublishedProblem, publishedResult, retryAfter, WHY } from './publish-results.js';
 import { scanRequest, type RequestBounds } from './request-scan.js';
 import type { TopicBounds } from './topic-bounds.js';
 
 /** Publishes events to the brokers: see `Publisher`. */
 export interface EventPublisher {
-  publishAll(events: readonly Publication[]): Promise<PublishOutcome[]>;
+  publishAll(events: readonly Publication[], origin: RequestOrigin): Promise<PublishOutcome[]>;
 }
 
 /** Reads one element of a request, see `checkCandidate`. */
@@ -48,7 +48,7 @@ export class Publishing {
    *
    * @param request released as soon as its events were read
    * @param lenient whether valid events are published although others are not
-   * @param access the topics of the key
+   * @param access the topics of the key, and how the events came
    * @param check reads one element of the request
    * @returns once the brokers have all of them
    * @throws ProblemError for everything else, with the results where something was tried
@@ -56,7 +56,7 @@ export class Publishing {
   async publish(
     request: JsonBody,
     lenient: boolean,
-    access: Pick<Access, 'topics' | 'keyId'>,
+    access: PublishRights,
     check: EventCheck = checkCandidate,
   ): Promise<{ body: PublishResponse; headers: AnswerHeaders }> {
     const headers = lenient ? PREFERENCE_APPLIED : {};
@@ -64,7 +64,7 @@ export class Publishing {
     const checked = await this.topics.enforce(covered, access.keyId);
     const valid = checked.filter((event) => event.valid);
     if (valid.length === 0 || (valid.length < checked.length && !lenient)) throw refused(checked, headers);
-    const outcomes = await this.publisher.publishAll(valid);
+    const outcomes = await this.publisher.publishAll(valid, access.origin);
     this.record.note(valid, outcomes);
     const body = answer(checked, outcomes);
     const reasons = outcomes.flatMap((outcome) => (outcome.status === 'unavailable' ? [outcome.reason] : []));
@@ -141,9 +141,8 @@ function notPublished(
 ): ProblemError {
   const why = [...new Set(reasons)].map((reason) => WHY[reason]).join('; ');
   const detail = `${reasons.length} of ${body.results.length} events were not published: ${why}. The ids make it safe.`;
-  const seconds = Math.max(...reasons.map((reason) => RETRY_AFTER_SECONDS[reason]));
-  return new ProblemError(problem('not-published', 503, detail, { ...body }), {
+  return new ProblemError(notPublishedProblem(reasons, detail, { ...body }), {
     ...headers,
-    'retry-after': String(seconds),
+    ...retryAfter(reasons),
   });
 }

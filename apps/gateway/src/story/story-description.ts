@@ -1,4 +1,5 @@
 /** The description of `GET /events/{topic}/{event_id}/story`. */
+import { PUBLISH_DOORS } from '#contracts';
 import {
   arrayOf,
   COUNT,
@@ -45,6 +46,9 @@ const ENTRY: Schema = {
     entry('published', {
       through: described('Null when the brokers no longer have the message.', {
         enum: ['gateway', 'nats', 'replay', null],
+      }),
+      door: described('The door of the gateway by which it came; null where that is not known.', {
+        enum: [...PUBLISH_DOORS, null],
       }),
     }),
     entry('stored', { timestamp: nullable(schemaNamed('Instant')), source: nullable(TEXT) }),
@@ -94,7 +98,7 @@ const EXAMPLE = {
   event_id: 'o-1',
   state: 'stored',
   entries: [
-    { at: '2026-11-22T10:00:00.412000Z', kind: 'published', seq: 4711, through: 'gateway' },
+    { at: '2026-11-22T10:00:00.412000Z', kind: 'published', seq: 4711, through: 'gateway', door: 'publish' },
     {
       at: '2026-11-22T10:00:00.431000Z',
       kind: 'stored',

@@ -1,5 +1,5 @@
 import { setImmediate as breathe } from 'node:timers/promises';
-import { EVENT_BYTES_MAX, isDigested, MESSAGE_ID_HEADER } from '#contracts';
+import { doorOf, EVENT_BYTES_MAX, isDigested, MESSAGE_ID_HEADER, SUBMISSION_HEADER } from '#contracts';
 import { eventStory, REPLAY_HEADER, type EventStory, type Queryable, type StoryPosition } from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { databaseAnswer } from '../database-answer.js';
@@ -95,8 +95,10 @@ export class StoryReader {
   ): Promise<EventOrigin | null> {
     const message = await this.broker.message(seq).catch(() => undefined);
     if (message?.publishedAt.getTime() !== Date.parse(at)) return null;
-    if (message.header(REPLAY_HEADER) !== undefined) return 'replay';
-    return isDigested(message.header(MESSAGE_ID_HEADER) ?? '', topic, eventId) ? 'gateway' : 'nats';
+    if (message.header(REPLAY_HEADER) !== undefined) return { through: 'replay' };
+    // Only a gateway writes such an id, so only then the door is believed.
+    if (!isDigested(message.header(MESSAGE_ID_HEADER) ?? '', topic, eventId)) return { through: 'nats' };
+    return { through: 'gateway', door: doorOf(message.header(SUBMISSION_HEADER)) };
   }
 }
 

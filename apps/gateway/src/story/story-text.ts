@@ -1,15 +1,14 @@
 /** Entries of a story as JSON text. Values of payloads are inserted as Postgres wrote them, so no digit is lost. */
+import type { PublishDoor } from '#contracts';
 import type { StoryEntry } from '#store';
 import { payloadDifferences, type PayloadDifference } from './payload-differences.js';
 
 /** The way on which an event came. */
 export type EventOrigin =
-  /** A gateway published it. */
-  | 'gateway'
-  /** A producer published it to the brokers. */
-  | 'nats'
-  /** An operator replayed a dead letter. */
-  | 'replay';
+  /** A gateway published it. One of the version before has not written by which door it came. */
+  | { readonly through: 'gateway'; readonly door: PublishDoor | undefined }
+  /** A producer published it to the brokers, or an operator replayed a dead letter. */
+  | { readonly through: 'nats' | 'replay'; readonly door?: undefined };
 
 /** Differences that are shown of one conflict. */
 const DIFFERENCES_MAX = 20;
@@ -26,7 +25,7 @@ export function entryText(entry: StoryEntry, payload: string | null, origin: Eve
   const { at, kind, seq } = entry;
   switch (kind) {
     case 'published':
-      return JSON.stringify({ at, kind, seq, through: origin });
+      return JSON.stringify({ at, kind, seq, through: origin?.through ?? null, door: origin?.door ?? null });
     case 'stored':
     case 'duplicate':
       return JSON.stringify({ at, kind, seq, ...entry.facts });

@@ -86,7 +86,7 @@ describe('the story of an event', () => {
       ['conflict', 5],
     ]);
     expect(entries).toMatchObject([
-      { through: 'gateway' },
+      { through: 'gateway', door: 'publish' },
       { source: 'checkout' },
       { messages_later: 1 },
       { messages_later: 2, more_differences: false },

@@ -18,6 +18,7 @@ import { ClientShares } from '../keys/client-shares.js';
 import { tooManyFailures, type FailedAttempts } from '../keys/failed-attempts.js';
 import { problem, ProblemError, unavailableError, type AnswerHeaders } from '../problems/problem-error.js';
 import { JsonBody, ROOM_OF_ANOTHER } from '../publish/json-body.js';
+import type { RequestOrigin } from '../publish/publish-access.js';
 import { asPublication } from '../publish/publish-request.js';
 import type { EventCheck, Publishing } from '../publish/publishing.js';
 import { deliveredEvent, type DeliveredEvent } from './delivered-event.js';
@@ -40,7 +41,7 @@ export interface WebhookDoorParts {
 export interface Sender {
   /** See `clientOf`. */
   readonly client: string;
-  readonly requestId: string;
+  readonly origin: RequestOrigin;
 }
 
 /** Takes the deliveries of webhooks. */
@@ -78,14 +79,14 @@ export class WebhookDoor {
     const delivered = deliveredEvent(topic, delivery, verdict, now);
     const payload = new JsonBody(Buffer.from(delivered.event.payload), ROOM_OF_ANOTHER);
     // The topics that a secret adds are counted as those of a key.
-    const access = { topics: null, keyId: `webhook ${verdict.secret.secret_id}` };
+    const access = { topics: null, keyId: `webhook ${verdict.secret.secret_id}`, origin: sender.origin };
     return publishing.publish(payload, false, access, checkOf(delivered));
   }
 
-  private refused(reason: SignatureRefusal, topic: string, sender: Sender): ProblemError {
+  private refused(reason: SignatureRefusal, topic: string, { client, origin }: Sender): ProblemError {
     // A topic without secrets is any text of a stranger.
     const named = reason === 'unknown topic' ? {} : { topic };
-    const seconds = this.parts.failed.note({ ...sender, ...named, reason });
+    const seconds = this.parts.failed.note({ client, requestId: origin.requestId, ...named, reason });
     if (seconds !== undefined) return tooManyFailures('signature', seconds);
     const detail =
       'The delivery is not signed with a secret of its address, or was signed too long ago. The log of the gateway says more.';

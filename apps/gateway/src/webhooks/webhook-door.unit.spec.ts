@@ -18,7 +18,7 @@ const SECRET: WebhookSecret = {
   headers: [],
   rules: null,
 };
-const SENDER = { client: '192.0.2.1', requestId: 'r' };
+const SENDER = { client: '192.0.2.1', origin: { requestId: 'r' } };
 const ANSWER = {
   body: { accepted: 1, duplicates: 0, rejected: [], results: [] },
   headers: {},

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { clientOf } from '../client-address.js';
 import type { RouteAccess } from '../keys/access.js';
 import { jsonBodyOf } from '../publish/json-body.js';
+import { originOf } from '../publish/publish-access.js';
 import type { RouteBodies } from '../publish/request-bodies.js';
 import { WebhookDoor } from './webhook-door.js';
 
@@ -25,7 +26,7 @@ export class WebhooksController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const content = body === undefined || body === null ? NOTHING : jsonBodyOf(body).content;
-    const sender = { client: clientOf(request.ip), requestId: request.id };
+    const sender = { client: clientOf(request.ip), origin: originOf(request, 'webhook') };
     const answer = await this.door.take(topic, request.headers, content, sender);
     reply.code(202).header('content-type', 'application/json; charset=utf-8');
     await reply.headers(answer.headers).send(JSON.stringify(answer.body));

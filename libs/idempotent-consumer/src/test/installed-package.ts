@@ -23,6 +23,7 @@ export const PEERS = [
   '@nats-io/jetstream',
   '@nats-io/nats-core',
   '@nats-io/transport-node',
+  '@opentelemetry/api',
   '@types/node',
   '@types/pg',
   'pg',

@@ -11,6 +11,8 @@ export interface ConsumerProgramOptions {
   /** Its name, such as `worker`. */
   readonly program: string;
   readonly host: string;
+  /** Names with a dot, joined by commas, see `MetricsOptions`. */
+  readonly hosts?: string | undefined;
   /** 0 takes a free port. Without one, nothing is measured or served. */
   readonly port: number | undefined;
   readonly pool: MeasuredPool;
@@ -64,11 +66,17 @@ export class ConsumerProgram {
    * @throws when the address cannot be taken
    */
   async serve(health: () => Health, logger: Logger): Promise<void> {
-    const { host, port } = this.options;
+    const { host, hosts, port } = this.options;
     if (this.measured === undefined || port === undefined) return;
     const { metrics } = this.measured;
     this.watch(health);
-    this.endpoint = await listenForMetrics({ host, port, metrics, health: () => consumersHealth(health()) });
+    this.endpoint = await listenForMetrics({
+      host,
+      hosts,
+      port,
+      metrics,
+      health: () => consumersHealth(health()),
+    });
     logger.info({ url: this.endpoint.url }, 'metrics are served');
   }
 

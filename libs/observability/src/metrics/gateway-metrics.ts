@@ -21,8 +21,8 @@ interface Published {
 }
 
 /** What publishes events. */
-interface MeasuredPublisher<E, O> {
-  publishAll(events: readonly E[]): Promise<O[]>;
+interface MeasuredPublisher<E, O, R> {
+  publishAll(events: readonly E[], origin: R): Promise<O[]>;
 }
 
 /** Counts of one topic in the current request, and their counters. */
@@ -82,15 +82,15 @@ export class GatewayMetrics {
   }
 
   /** Wraps the publisher. */
-  publisher<E extends Published, O extends MeasuredOutcome>(
-    inner: MeasuredPublisher<E, O>,
-  ): MeasuredPublisher<E, O> {
+  publisher<E extends Published, O extends MeasuredOutcome, R>(
+    inner: MeasuredPublisher<E, O, R>,
+  ): MeasuredPublisher<E, O, R> {
     return {
-      publishAll: async (events) => {
+      publishAll: async (events, origin) => {
         const beganMs = performance.now();
         this.pending.inc(events.length);
         try {
-          const outcomes = await inner.publishAll(events);
+          const outcomes = await inner.publishAll(events, origin);
           this.published(events, outcomes, performance.now() - beganMs);
           return outcomes;
         } finally {
