@@ -18,8 +18,8 @@ interface Fault {
 
 function faulty(pool: TestSystem['pool'], fault: Fault): Queryable {
   return {
-    query: async (...given: Parameters<Queryable['query']>) => {
-      const answer = await pool.query(...given);
+    query: async (text: string, values: readonly unknown[] = []) => {
+      const answer = await pool.query(text, [...values]);
       if (fault.isLost) throw new Error('the answer was lost');
       return answer;
     },
