@@ -63,6 +63,7 @@ describe('the verdict of the judge', () => {
     ['late-keys', 0.4, 'change-key-generation,kill-worker', 'duplicated'],
     ['forgetful-filters', 0.4, 'change-key-generation', 'duplicated'],
     ['answer-before-puback', 0.4, 'kill-gateway,fill-stream', 'lost'],
+    ['bulk-hides-refusals', 0.4, 'fill-stream', 'lost'],
   ])(
     'catches %s',
     async (sabotage, minutes, faults, violation) => {

@@ -42,6 +42,7 @@ export const SABOTAGES = {
   'late-keys': 'worker',
   'forgetful-filters': 'worker',
   'answer-before-puback': 'gateway',
+  'bulk-hides-refusals': 'gateway',
 } as const;
 
 /** A name of `SABOTAGES`. */

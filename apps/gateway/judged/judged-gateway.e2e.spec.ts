@@ -57,12 +57,28 @@ describe('the judged gateway', () => {
     expect(await messages()).toBe(1);
   });
 
+  it('bulk-hides-refusals: says created of what the brokers did not take, at its door alone', async () => {
+    const { environment } = await createTestSystem();
+    const settings = { SEKALI_SUBJECT_PREFIX: 'without-stream', SEKALI_PUBLISH_BUDGET_MS: '1000' };
+    const app = await startJudged({ ...environment, ...settings }, 'bulk-hides-refusals');
+    const answer = await fetch(`${app.url}/_bulk`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: '{"create":{"_index":"orders","_id":"1"}}\n{}\n{"delete":{"_index":"orders","_id":"1"}}\n',
+    });
+    expect(await answer.json()).toMatchObject({
+      items: [{ create: { _index: 'orders', _id: '1', status: 201 } }, { delete: { status: 400 } }],
+    });
+    expect((await post(app.url, event('1'))).status).toBe(503);
+    app.kill('SIGKILL');
+  });
+
   it('ends with 2 at a sabotage that it does not know, and names those it does', async () => {
     const { environment } = await createTestSystem();
     const app = await startJudged(environment, 'answer-never', false);
     expect(await app.exited).toMatchObject({ code: 2 });
     expect(app.output()).toBe(
-      'judged-gateway: "answer-never" is not a sabotage; there is answer-before-puback\n',
+      'judged-gateway: "answer-never" is not a sabotage; there is answer-before-puback, bulk-hides-refusals\n',
     );
   });
 });

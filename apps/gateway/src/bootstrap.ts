@@ -6,10 +6,14 @@
  */
 import { type GatewaySettings, readGatewaySettings, SettingsError } from '#config';
 import { createLogger, endWhenHung, giveLifeSigns } from '#observability';
-import { Gateway, type PublisherChange } from './gateway.js';
+import { Gateway, type Sabotage } from './gateway.js';
 
-/** Runs a gateway until a signal stops it. Resolves when it listens. */
-export async function runGateway(publisher?: PublisherChange): Promise<void> {
+/**
+ * Runs a gateway until a signal stops it. Resolves when it listens.
+ *
+ * @param sabotage of the judge or the benchmark, which makes it a wrong one
+ */
+export async function runGateway(sabotage: Sabotage = {}): Promise<void> {
   const settings = settingsOrExit();
   const logger = createLogger('gateway', settings.SEKALI_LOG_LEVEL);
   const giveUp = (error: unknown): never => {
@@ -17,8 +21,7 @@ export async function runGateway(publisher?: PublisherChange): Promise<void> {
     process.stderr.write(`The gateway cannot start: ${reason}\n`);
     process.exit(1);
   };
-  const changes = { onNoKey: giveUp, ...(publisher !== undefined && { publisher }) };
-  const gateway = await Gateway.start(settings, logger, changes).catch(giveUp);
+  const gateway = await Gateway.start(settings, logger, { onNoKey: giveUp, ...sabotage }).catch(giveUp);
   const stop = (): void => {
     logger.info('stopping');
     void gateway.stop().then(() => process.exit(0));

@@ -165,14 +165,18 @@ function deadLetterParts(
   };
 }
 
+/** Replaces some of the parts behind the routes. */
+export type PartsChange = (parts: GatewayParts) => GatewayParts;
+
 /** Builds the app with its routes and its protections. It does not listen yet. */
 export async function gatewayApp(
   settings: GatewaySettings,
   logger: Logger,
   base: GatewayBase,
+  change: PartsChange = (parts) => parts,
 ): Promise<NestFastifyApplication> {
   const { gate, metrics, keys } = base;
-  const module = GatewayModule.over(partsOf(settings, base, logger));
+  const module = GatewayModule.over(change(partsOf(settings, base, logger)));
   const adapter = new FastifyAdapter(serverOptions(settings));
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     logger: new NestLogger(logger),

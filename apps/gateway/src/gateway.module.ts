@@ -32,7 +32,7 @@ import { WebhooksController } from './webhooks/webhooks.controller.js';
 export interface GatewayParts {
   readonly publishing: Publishing;
   readonly lines: LinePublishing;
-  readonly bulk: BulkPublishing;
+  readonly bulk: Pick<BulkPublishing, 'publish'>;
   readonly webhooks: WebhookDoor;
   readonly settled: SettledAnswer;
   readonly logs: LogPublishing;

@@ -7,7 +7,7 @@ import { createPool } from '#postgres';
 import { areStored, givenUpAmong, givenUpFrom, messageIdSecret } from '#store';
 import { withTimeout } from '#waiting';
 import { BrokerLink } from './broker-link.js';
-import { gatewayApp, perClientMax } from './gateway-app.js';
+import { gatewayApp, perClientMax, type PartsChange } from './gateway-app.js';
 import { Credentials } from './keys/credentials.js';
 import type { NoKeyError } from './keys/key-ring.js';
 import { GatewayProgram } from './metrics/gateway-program.js';
@@ -27,12 +27,18 @@ const CLOSE_MS_MAX = 1_000;
 /** Characters of events that wait for the brokers. Each takes two bytes as text, and up to three more on its way. */
 const HELD_CHARS_MAX = 16_777_216;
 
-/** Wraps the publisher. The judge uses it to remove a protection. */
-export type PublisherChange = (publisher: EventPublisher) => EventPublisher;
+/** What the judge and the benchmark may change, to remove a protection. */
+export interface Sabotage {
+  /** Wraps the publisher, which all doors have in common. */
+  readonly publisher?: (publisher: EventPublisher) => EventPublisher;
+  /** Replaces parts behind the routes, and so what is special to one door. */
+  readonly parts?: PartsChange;
+  /** Whether message ids have a digest of the payload. Default: they do. */
+  readonly hasDigests?: boolean;
+}
 
 /** What the starter of a gateway may change. */
-export interface GatewayChanges {
-  readonly publisher?: PublisherChange;
+export interface GatewayChanges extends Sabotage {
   /** Called when keys are required, and the database's first answer after the start contains none. */
   readonly onNoKey?: (error: NoKeyError) => void;
 }
@@ -65,12 +71,12 @@ export class Gateway {
   static async start(
     settings: GatewaySettings,
     logger: Logger,
-    { publisher: change = (publisher) => publisher, onNoKey = () => undefined }: GatewayChanges = {},
+    { onNoKey = () => undefined, ...sabotage }: GatewayChanges = {},
   ): Promise<Gateway> {
     const keys = new Credentials(settings, logger, onNoKey);
     await keys.open();
     try {
-      return await Gateway.listen(settings, logger, keys, change);
+      return await Gateway.listen(settings, logger, keys, sabotage);
     } catch (error) {
       await keys.close();
       throw error;
@@ -81,7 +87,7 @@ export class Gateway {
     settings: GatewaySettings,
     logger: Logger,
     keys: Credentials,
-    change: PublisherChange,
+    { publisher: wrapped = (publisher) => publisher, parts, hasDigests = true }: Sabotage,
   ): Promise<Gateway> {
     const pool = createPool({
       url: settings.SEKALI_POSTGRES_URL,
@@ -95,19 +101,13 @@ export class Gateway {
     });
     const metrics = new GatewayProgram(settings, pool);
     const digestSecret = new DigestSecret(() => messageIdSecret(pool));
-    const broker = new BrokerLink(brokerOptions(settings, pool, digestSecret, logger));
+    const digests = hasDigests ? digestSecret : undefined;
+    const broker = new BrokerLink(brokerOptions(settings, pool, digests, logger));
     const record = new PublishRecord(pool, settings.SEKALI_STREAM, logger);
     const ageWatch = new AgeWatch(broker, logger);
-    const app = await gatewayApp(settings, logger, {
-      pool,
-      broker,
-      ageWatch,
-      publisher: loggedPublisher(metrics.publisher(change(broker)), logger),
-      metrics,
-      gate,
-      record,
-      keys,
-    });
+    const publisher = loggedPublisher(metrics.publisher(wrapped(broker)), logger);
+    const base = { pool, broker, ageWatch, publisher, metrics, gate, record, keys };
+    const app = await gatewayApp(settings, logger, base, parts);
     try {
       await metrics.serve({ database: pool, broker, duplicates: record.duplicates }, logger);
       await app.listen(settings.SEKALI_HTTP_PORT, settings.SEKALI_HTTP_HOST);
@@ -177,7 +177,7 @@ async function connectBrokers(broker: BrokerLink, logger: Logger): Promise<void>
 function brokerOptions(
   settings: GatewaySettings,
   pool: Pool,
-  digestSecret: DigestSecret,
+  digestSecret: DigestSecret | undefined,
   logger: Logger,
 ): ConstructorParameters<typeof BrokerLink>[0] {
   return {
@@ -199,7 +199,7 @@ function brokerOptions(
       atomicBatches: settings.SEKALI_PUBLISH_ATOMIC_BATCH === 'true',
       atomicBatchMax: settings.SEKALI_PUBLISH_ATOMIC_BATCH_MAX,
       replyPrefix: settings.SEKALI_NATS_REPLY_PREFIX,
-      digestSecret: () => digestSecret.current,
+      digestSecret: digestSecret && (() => digestSecret.current),
       ledger: {
         givenUpFrom: (seq, limit) => givenUpFrom(pool, settings.SEKALI_STREAM, seq, limit),
         givenUpAmong: (seqs) => givenUpAmong(pool, settings.SEKALI_STREAM, seqs),

@@ -12,8 +12,20 @@
  */
 import type { Poison } from '../workload/message.js';
 
-/** How an operation was sent. */
-export type Via = 'http' | 'http_batch' | 'http_lenient' | 'nats';
+/**
+ * How an operation was sent.
+ *
+ *   http          one event as an object, to `POST /publish`
+ *   http_batch    an array there, all or none
+ *   http_lenient  an array there, the valid ones
+ *   bulk          documents, as clients of Elasticsearch send them
+ *   cloudevents   one CloudEvent or a batch, all or none
+ *   nats          one event, straight to the brokers
+ */
+export type Via = HttpVia | 'nats';
+
+/** Those that a gateway takes. */
+export type HttpVia = 'http' | 'http_batch' | 'http_lenient' | 'bulk' | 'cloudevents';
 
 /** The outcome of one message of an operation. */
 export type Outcome = 'ok' | 'fail' | 'info';

@@ -31,7 +31,7 @@ export const TALLY_NAMES: Readonly<Record<keyof Tally, string>> = {
   sent: 'messages sent, repeats included',
   operations: 'operations',
   ok: 'ended ok',
-  fail: 'ended info: unknown',
+  fail: 'ended fail: refused',
   info: 'ended info: unknown',
   acknowledged: 'events acknowledged',
   unknownStored: 'events of unknown outcome that were stored',

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { formatBytes, formatCount, formatDuration, formatMoment } from './figures.js';
+import { formatBytes, formatCount, formatDuration, formatMoment, TALLY_NAMES } from './figures.js';
 
 it.each([
   [formatCount(1_234_567), '1,234,567'],
@@ -12,4 +12,9 @@ it.each([
   [formatBytes(2_000 * 1_048_576), '2,000 MiB'],
 ])('a report writes %s', (written, expected) => {
   expect(written).toBe(expected);
+});
+
+it('has a name of its own for each count', () => {
+  const names = Object.values(TALLY_NAMES);
+  expect(names).toEqual([...new Set(names)]);
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/nats-core';
+import { readBulkAnswer } from './bulk-answer.js';
 import { readAnswer, readFailure } from './http-answer.js';
 import type { Message } from './message.js';
 import { readPublishFailure } from './nats-answer.js';
@@ -85,6 +86,62 @@ describe('an answer of a gateway over HTTP', () => {
     );
     const answer = readAnswer(202, text, messages, false);
     expect(answer.messages.map(([outcome]) => outcome)).toEqual(['info', 'ok', 'info']);
+  });
+});
+
+describe('an answer to documents', () => {
+  const item = (status: number, members: object = {}, id = 'a'): unknown => ({
+    create: { _index: 't', _id: id, status, ...members },
+  });
+  const read = (...items: unknown[]): unknown =>
+    readBulkAnswer(200, JSON.stringify({ took: 1, errors: true, items }), messages.slice(0, 1)).messages[0];
+
+  it('says document by document what the brokers have', () => {
+    const reason = 'the event is there already, as sequence 2';
+    const items = [
+      item(201, { _seq_no: 5 }),
+      { index: { _index: 't', _id: 'b', status: 409, error: { reason } } },
+      item(429, { error: { reason: 'the stream is full' } }, 'c'),
+    ];
+    expect(readBulkAnswer(200, JSON.stringify({ items }), messages)).toEqual({
+      messages: [
+        ['ok', 5, 0],
+        ['ok', 2, 1],
+        ['info', 0, 0],
+      ],
+      refusedForNow: false,
+      reason: 'items',
+    });
+  });
+
+  it.each([
+    ['created', item(201, { _seq_no: 5 }), ['ok', 5, 0]],
+    ['created, without a sequence', item(201), ['ok', 0, 0]],
+    ['there already, without a sequence', item(409), ['ok', 0, 1]],
+    ['invalid', item(400), ['fail', 0, 0]],
+    ['not covered by the key', item(403), ['fail', 0, 0]],
+    ['refused for now', item(429), ['info', 0, 0]],
+    ['broken', item(500), ['info', 0, 0]],
+    ['another document', item(201, { _seq_no: 5 }, 'x'), ['info', 0, 0]],
+    ['of another topic', item(201, { _seq_no: 5, topic: 'u' }), ['info', 0, 0]],
+    ['no item', undefined, ['info', 0, 0]],
+    ['empty', {}, ['info', 0, 0]],
+  ])('an item that is %s', (_what, one, end) => {
+    expect(read(...(one === undefined ? [] : [one]))).toEqual(end);
+  });
+
+  it.each([
+    [200, 'no JSON'],
+    [200, '{"items":[null]}'],
+    [200, '{}'],
+    [400, '{"status":400}'],
+    [413, ''],
+    [429, ''],
+    [503, ''],
+  ])('%d %s: unknown, because documents are published while they arrive', (status, text) => {
+    const { messages: ended, refusedForNow } = readBulkAnswer(status, text, messages);
+    expect(ended.map(([outcome]) => outcome)).toEqual(['info', 'info', 'info']);
+    expect(refusedForNow).toBe(false);
   });
 });
 

@@ -1,6 +1,6 @@
 import type { Via } from '../history/operation.js';
 import { BoundedQueue } from './bounded-queue.js';
-import type { Message } from './message.js';
+import { eventIdOf, type Message } from './message.js';
 import { Poisoner } from './poisoner.js';
 import type { Random } from './random.js';
 import { Topics } from './topics.js';
@@ -142,6 +142,6 @@ export class Generator {
   private identity(prefix: string): Identity {
     const topic = this.topics.pick(this.random);
     this.counter += 1;
-    return { topic: topic.name, eventId: `${prefix}${topic.number}-${this.counter}` };
+    return { topic: topic.name, eventId: eventIdOf(`${prefix}${topic.number}-${this.counter}`) };
   }
 }

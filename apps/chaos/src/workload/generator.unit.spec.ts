@@ -15,6 +15,9 @@ const MIX: readonly (readonly [Via, number])[] = [
   ['nats', 1],
   ['http', 1],
   ['http_lenient', 10],
+  ['bulk', 15],
+  ['nats', 1],
+  ['cloudevents', 10],
   ...Array.from({ length: 25 }, () => ['nats', 1] as const),
   ...Array.from({ length: 15 }, () => ['http', 1] as const),
 ];
@@ -99,13 +102,18 @@ describe('the plan of the generator', () => {
     expect(share(poison, messages)).toBeGreaterThan(0.005);
     expect(share(poison, messages)).toBeLessThan(0.02);
     expect(new Set(poison.map(identity)).size).toBe(poison.length);
-    expect(poison.every(({ eventId, variant }) => eventId.startsWith('poison-') && variant === 0)).toBe(true);
+    expect(
+      poison.every(({ eventId, variant }) => eventId.startsWith('sekali-chaos poison-') && variant === 0),
+    ).toBe(true);
     const overHttp = new Set(poison.filter(({ via }) => via !== 'nats').map((message) => message.poison));
     expect(overHttp).not.toContain('wrong_subject');
     const lenient = new Set(
       poison.filter(({ via }) => via === 'http_lenient').map((message) => message.poison),
     );
     expect(lenient).not.toContain('not_json');
+    const documents = new Set(poison.filter(({ via }) => via === 'bulk').map((message) => message.poison));
+    expect(documents).toContain('nul');
+    expect(documents).not.toContain('missing_field');
     const overNats = new Set(poison.filter(({ via }) => via === 'nats').map((message) => message.poison));
     expect([...overNats]).toEqual(
       expect.arrayContaining(['not_json', 'wrong_subject', 'nul', 'missing_field']),

@@ -1,5 +1,5 @@
 /**
- * What an answer of `POST /publish`, or the lack of one, says about each message.
+ * What an answer of `POST /publish` or `POST /cloudevents`, or the lack of one, says about each message.
  *
  *   202                  accepted, duplicate → ok    invalid → fail    not named → ok (info when lenient)
  *   400, 413, 415, 422   fail: nothing of the request was published

@@ -1,15 +1,15 @@
-import { eventBody } from './event-body.js';
-import { readAnswer, readFailure } from './http-answer.js';
+import { readFailure } from './http-answer.js';
+import { HTTP_DOORS } from './http-doors.js';
 import type { Message } from './message.js';
 import type { Answer, Producer } from './producer.js';
 import type { Random } from './random.js';
-import type { Via } from '../history/operation.js';
+import type { HttpVia } from '../history/operation.js';
 
 /** Where and how it sends. */
 export interface HttpProducerOptions {
   readonly name: string;
-  /** `http`: one event as an object. `http_batch`: an array, all or none. `http_lenient`: an array, the valid ones. */
-  readonly via: Exclude<Via, 'nats'>;
+  /** The door. */
+  readonly via: HttpVia;
   /** URLs, at least one. */
   readonly gateways: readonly string[];
   /** The key that the gateways ask for, if they do. */
@@ -27,7 +27,7 @@ const TIMEOUT_MS = 25_000;
  */
 export class HttpProducer implements Producer {
   readonly name: string;
-  readonly via: Via;
+  readonly via: HttpVia;
 
   /** @param random picks the gateway of each operation */
   constructor(
@@ -39,21 +39,21 @@ export class HttpProducer implements Producer {
   }
 
   async send(messages: readonly Message[]): Promise<Answer> {
-    const { via, gateways, apiKey, timeoutMs = TIMEOUT_MS } = this.options;
-    const lenient = via === 'http_lenient';
+    const { via, gateways, apiKey, runStartedAtMs, timeoutMs = TIMEOUT_MS } = this.options;
+    const door = HTTP_DOORS[via];
     const gateway = this.random.pick(gateways);
+    const { path, headers, body } = door.request(messages, runStartedAtMs);
     try {
-      const response = await fetch(new URL('/publish', gateway), {
+      const response = await fetch(new URL(path, gateway), {
         method: 'POST',
         headers: {
-          'content-type': 'application/json',
-          ...(lenient ? { prefer: 'handling=lenient' } : {}),
+          ...headers,
           ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
         },
-        body: this.body(messages),
+        body,
         signal: AbortSignal.timeout(timeoutMs),
       });
-      return { ...readAnswer(response.status, await response.text(), messages, lenient), gateway };
+      return { ...door.read(response.status, await response.text(), messages), gateway };
     } catch (error) {
       return readFailure(error, messages.length);
     }
@@ -62,10 +62,5 @@ export class HttpProducer implements Producer {
   /** Connections close themselves when they have been idle for a while. */
   async close(): Promise<void> {
     return Promise.resolve();
-  }
-
-  private body(messages: readonly Message[]): string {
-    const texts = messages.map((message) => eventBody(message, this.options.runStartedAtMs));
-    return this.via === 'http' ? texts.join('') : `[${texts.join(',')}]`;
   }
 }

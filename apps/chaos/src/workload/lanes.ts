@@ -32,15 +32,17 @@ type Load = Omit<Lane, 'producer'> & { readonly producers: number };
 
 /** Single operations are many and small, batches few and large. Only NATS carries poison to the workers. */
 const LOADS: Readonly<Record<Via, Load>> = {
-  http: { producers: 2, share: 0.2, concurrency: 16, size: [1, 1] },
-  http_batch: { producers: 2, share: 0.3, concurrency: 4, size: [2, 100] },
-  http_lenient: { producers: 1, share: 0.15, concurrency: 4, size: [2, 50] },
-  nats: { producers: 2, share: 0.35, concurrency: 64, size: [1, 1] },
+  http: { producers: 2, share: 0.15, concurrency: 16, size: [1, 1] },
+  http_batch: { producers: 2, share: 0.2, concurrency: 4, size: [2, 100] },
+  http_lenient: { producers: 1, share: 0.1, concurrency: 4, size: [2, 50] },
+  bulk: { producers: 1, share: 0.15, concurrency: 4, size: [1, 100] },
+  cloudevents: { producers: 1, share: 0.1, concurrency: 4, size: [1, 30] },
+  nats: { producers: 2, share: 0.3, concurrency: 64, size: [1, 1] },
 };
 
 /**
- * Creates every producer of a run. Two send single events over HTTP, two batches, one lenient batches. Two publish over
- * NATS, each with a separate connection.
+ * Creates every producer of a run. Two send single events over HTTP, two batches, one lenient batches. One sends
+ * documents, one CloudEvents. Two publish over NATS, each with a separate connection.
  *
  * @param runStartedAtMs milliseconds since 1970, from which the timestamps of events follow
  * @throws when no broker answers

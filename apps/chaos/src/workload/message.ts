@@ -28,13 +28,40 @@ export interface Message {
   readonly poison?: Poison;
 }
 
-/** The payload of an event: what the store keeps, and what the judge reads back. */
+/** The source of every event, also as a CloudEvent. */
+export const SOURCE = 'sekali-chaos';
+
+/**
+ * The payload of an event: what the store keeps, and what the judge reads back.
+ *
+ * It is a CloudEvent, whose extensions are what the judge reads. A gateway makes the same event of the CloudEvent alone,
+ * and of the same text as a document. So one event may be repeated through every door, and its payload stays the same.
+ */
 export interface ChaosPayload {
+  readonly specversion: '1.0';
+  /** The end of the event id, see `cloudEventIdOf`. */
+  readonly id: string;
+  /** Undefined only in poison. */
+  readonly source: string | undefined;
+  /** The topic. */
+  readonly type: string;
+  /** The time of the event. */
+  readonly time: string;
   /** Added to the account of its topic, once; the same in every variant of an event. 1 to 1,000. */
   readonly amount: number;
   readonly variant: number;
   /** Fills the event up to its size. */
   readonly filler: string;
+}
+
+/** An event id as a gateway makes it of a CloudEvent: its source and its id, with a blank between them. */
+export function eventIdOf(cloudEventId: string): string {
+  return `${SOURCE} ${cloudEventId}`;
+}
+
+/** The id of the CloudEvent with this event id. */
+export function cloudEventIdOf(eventId: string): string {
+  return eventId.slice(SOURCE.length + 1);
 }
 
 /** The amount of an event, from its identity: 1 to 1,000. It uses FNV-1a, so that neighbouring ids differ. */

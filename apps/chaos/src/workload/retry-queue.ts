@@ -1,6 +1,7 @@
 import type { Via } from '../history/operation.js';
 import { BoundedQueue } from './bounded-queue.js';
 import type { Message } from './message.js';
+import { carries } from './poisoner.js';
 import type { Random } from './random.js';
 
 /** A message on its way, and how often it was sent before. */
@@ -24,9 +25,9 @@ const WAIT_MS_MAX = 8_000;
 /**
  * Messages of unknown outcome, to be sent again with the same id, as a correct producer does.
  *
- * An event goes out again over HTTP or NATS, regardless of its first way. Poison stays on its way, because it means
- * something else on the other. It goes alone, because in a strict batch it would refuse its neighbours. After the last
- * try a message stays unknown. The queue is bounded: from `isCrowded` on, the workload sends nothing new.
+ * An event goes out again over HTTP or NATS, and through any door, regardless of its first way. Poison stays on its way,
+ * and goes only through doors where it is poison. It goes alone, because in a strict batch it would refuse its
+ * neighbours. After the last try a message stays unknown. The queue is bounded: from `isCrowded` on, the workload sends nothing new.
  */
 export class RetryQueue {
   private readonly queues: Readonly<Record<Way, BoundedQueue<Waiting>>> = {
@@ -63,7 +64,8 @@ export class RetryQueue {
   }
 
   /**
-   * The messages to send next over `via`, at most `max`; none when none is due. A later one waits for those before it.
+   * The messages to send next over `via`, at most `max`; none when none is due. A later one waits for those before it,
+   * and for poison that goes through another door.
    */
   take(via: Via, max: number, nowMs: number): Trial[] {
     const queue = this.queues[wayOf(via)];
@@ -71,8 +73,9 @@ export class RetryQueue {
     while (taken.length < max) {
       const next = queue.at(0);
       if (next === undefined || next.dueAtMs > nowMs) break;
-      const isPoison = next.message.poison !== undefined;
-      if (isPoison && taken.length > 0) break;
+      const { poison } = next.message;
+      const isPoison = poison !== undefined;
+      if (isPoison && (taken.length > 0 || !carries(via, poison))) break;
       queue.shift();
       taken.push(next);
       if (isPoison) break;

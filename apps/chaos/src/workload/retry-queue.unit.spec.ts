@@ -58,6 +58,19 @@ describe('messages to be sent again', () => {
     ]);
   });
 
+  it('go only through doors where they are poison', () => {
+    const retries = queue();
+    for (const [id, poison] of [
+      ['field', 'missing_field'],
+      ['nul', 'nul'],
+    ] as const)
+      retries.add({ message: message(id, { poison }), retries: 0 }, 'cloudevents', 0);
+    // A document without a source is a valid one.
+    expect(retries.take('bulk', 100, LATER_MS)).toEqual([]);
+    expect(ids(retries.take('http', 1, LATER_MS))).toEqual(['field']);
+    expect(ids(retries.take('bulk', 100, LATER_MS))).toEqual(['nul']);
+  });
+
   it('are crowded from some number on', () => {
     const retries = queue();
     for (let n = 0; n < 4_999; n++) retries.add({ message: message(String(n)), retries: 0 }, 'http', 0);

@@ -10,9 +10,11 @@ import { eventIdOfMessage } from '../checker/message-id.js';
 import { HistoryReader } from '../history/history-reader.js';
 import { HistoryWriter } from '../history/history-writer.js';
 import type { Completion, Invocation, SentMessage, EndedMessage, Via } from '../history/operation.js';
+import { eventBody } from './event-body.js';
 import { Generator } from './generator.js';
 import { HttpProducer } from './http-producer.js';
 import { closeLanes, openLanes } from './lanes.js';
+import { eventIdOf } from './message.js';
 import { NatsProducer } from './nats-producer.js';
 import { Random } from './random.js';
 import { Workload } from './workload.js';
@@ -96,7 +98,7 @@ describe('a load on a healthy system', () => {
     expect(completions.map(({ op }) => op).sort((a, b) => a - b)).toEqual(invocations.map(({ op }) => op));
     expect(ended).toHaveLength(workload.sent);
     expect(workload.sent).toBeGreaterThanOrEqual(MESSAGES);
-    expect(new Set(invocations.map(({ via }) => via)).size).toBe(4);
+    expect(new Set(invocations.map(({ via }) => via)).size).toBe(6);
     const ok = ended.filter(({ end }) => end[0] === 'ok');
     expect(ok).toHaveLength(workload.acknowledged);
     expect(ok.length / ended.length).toBeGreaterThan(0.6);
@@ -128,6 +130,36 @@ describe('a load on a healthy system', () => {
 
 describe('a producer of the load', () => {
   const message = { topic: 'chaos.r3.t00', eventId: '0-1', variant: 0 };
+
+  it.each(['http', 'http_batch', 'http_lenient', 'bulk', 'cloudevents'] as const)(
+    'sends the same event through every door: %s',
+    async (via) => {
+      const variants = via === 'http' ? [0] : [0, 1];
+      const messages = variants.map((variant) => ({
+        topic: 'chaos.r4.t00',
+        eventId: eventIdOf(`${via}-${variant}`),
+        variant,
+      }));
+      const options = { name: via, via, gateways: [gateway.url], runStartedAtMs: started };
+      const producer = new HttpProducer(options, new Random(1));
+      const { messages: first } = await producer.send(messages);
+      expect(first.map(([outcome, , duplicate]) => [outcome, duplicate])).toEqual(
+        variants.map(() => ['ok', 0]),
+      );
+      const manager = await jetstreamManager(system.connection, { checkAPI: false });
+      for (const [index, sent] of messages.entries()) {
+        const inStream = await manager.streams.getMessage(system.streamName, { seq: first[index]?.[1] ?? 0 });
+        const { timestamp, ...others } = inStream?.json<{ timestamp: string }>() ?? { timestamp: '' };
+        const { timestamp: sentAt, ...expected } = JSON.parse(eventBody(sent, started)) as {
+          timestamp: string;
+        };
+        expect(others).toEqual(expected);
+        expect(Date.parse(timestamp)).toBe(Date.parse(sentAt));
+      }
+      const { messages: again } = await producer.send(messages);
+      expect(again).toEqual(first.map(([, seq]) => ['ok', seq, 1]));
+    },
+  );
 
   it('over HTTP knows for certain only that a refused connection stored nothing', async () => {
     const server = createServer((socket) => socket.once('data', () => socket.resetAndDestroy()));

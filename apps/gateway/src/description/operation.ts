@@ -105,6 +105,8 @@ export interface OperationDescription {
   readonly problems?: readonly (ProblemKind | ProblemAt)[];
   /** The form of refusals at this route, where its clients expect another one than problem JSON. */
   readonly refusalContents?: Contents;
+  /** Headers that some refusals of this route have in addition, because its clients look for them. */
+  readonly refusalHeaders?: readonly HeaderName[];
 }
 
 /** The routes of one door, and the schemas that they use. */

@@ -7,6 +7,7 @@ import {
   schemaNamed,
   type Content,
   type Contents,
+  type HeaderName,
   type OperationDescription,
   type Schema,
 } from './operation.js';
@@ -37,19 +38,19 @@ export const RATE_HEADERS: readonly HeaderKey[] = ['RateLimitLimit', 'RateLimitR
 /** The refusals of a route, in the order of their status. */
 export function refusalsOf(operation: OperationDescription): Refusal[] {
   const problems = problemsOf(operation);
-  const { refusalContents: form, id } = operation;
+  const { refusalContents: form, refusalHeaders = [], id } = operation;
   return [...new Set([...problems.map(({ status }) => status), ...PLAIN_ANSWERS.keys()])]
     .sort((a, b) => a - b)
     .map((status) => {
       const kinds = problems.filter((one) => one.status === status).map(({ kind }) => kind);
-      const answer = refusal(status, kinds.sort());
+      const answer = refusal(status, kinds.sort(), refusalHeaders);
       return form === undefined
-        ? { status, name: [status, ...kinds].join('-'), answer }
+        ? { status, name: [status, ...kinds, ...refusalHeaders].join('-'), answer }
         : { status, name: [status, ...kinds, id].join('-'), answer: { ...answer, content: form } };
     });
 }
 
-function refusal(status: number, kinds: readonly ProblemKind[]): DocumentAnswer {
+function refusal(status: number, kinds: readonly ProblemKind[], more: readonly HeaderName[]): DocumentAnswer {
   const plain = PLAIN_ANSWERS.get(status);
   const schemas = kinds.map((kind) => schemaNamed(problemSchemaName(kind)));
   if (plain !== undefined) schemas.push(schemaNamed('PlainProblem'));
@@ -63,6 +64,7 @@ function refusal(status: number, kinds: readonly ProblemKind[]): DocumentAnswer 
     headers: headersOf(inAll, [
       ...named,
       ...(status === 415 ? ['AcceptEncoding' as const] : []),
+      ...more,
       ...RATE_HEADERS,
     ]),
     content: {

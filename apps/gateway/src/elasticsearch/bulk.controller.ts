@@ -21,7 +21,7 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 /** `POST` and `PUT /_bulk`, and the same below an index. */
 @Controller()
 export class BulkController {
-  constructor(@Inject(BulkPublishing) private readonly bulk: BulkPublishing) {}
+  constructor(@Inject(BulkPublishing) private readonly bulk: Pick<BulkPublishing, 'publish'>) {}
 
   @Post(ADDRESSES)
   @RouteConfig(ROUTE)

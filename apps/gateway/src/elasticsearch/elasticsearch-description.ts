@@ -169,5 +169,9 @@ export const ELASTICSEARCH_DOOR: DoorDescription = {
   description:
     'Bulk requests of clients of Elasticsearch, and what they ask before. Nothing can be searched here.',
   schemas: BULK_SCHEMAS,
-  operations: [...BULK_OPERATIONS, ...CHECKS, ...SET_UP, ...INDICES],
+  operations: [...BULK_OPERATIONS, ...CHECKS, ...SET_UP, ...INDICES].map((operation) => ({
+    ...operation,
+    // Refusals of the protections before the routes do not have it.
+    refusalHeaders: ['ElasticProduct'],
+  })),
 };

@@ -78,14 +78,18 @@ export class LinePublishing {
    *
    * @param access the topics of the key
    * @param records makes events of other objects; `undefined` where every line has to be an event
-   * @returns the answer as JSON text, once the brokers have every valid line
+   * @returns the outcomes, once the brokers have every valid line
    * @throws ProblemError for everything else, with the results so far
    */
-  async publish(body: LineBody, access: PublishRights, records: RecordReader | undefined): Promise<string> {
+  async publish(
+    body: LineBody,
+    access: PublishRights,
+    records: RecordReader | undefined,
+  ): Promise<LineReport> {
     const check = (line: Line): Checked => checkLine(line, this.bounds, records);
     const report = await this.publishEach(body, access, check);
     if (report.validLines === 0) throw nothingValid(report);
-    return report.text();
+    return report;
   }
 
   /**
@@ -172,14 +176,14 @@ function useless(): ProblemError {
 
 function withReport(error: unknown, report: LineReport): unknown {
   if (!(error instanceof ProblemError)) return error;
-  return new ProblemError({ ...error.problem, ...membersOf(report) }, error.headers);
+  return new ProblemError({ ...error.problem, ...report.answer() }, error.headers);
 }
 
 function notPublished(report: LineReport): ProblemError {
   const reasons = [...report.reasons];
   const why = reasons.map((reason) => WHY[reason]).join('; ');
   const detail = `Not every line was published: ${why}. Send all of them again: the ids make it safe.`;
-  return new ProblemError(notPublishedProblem(reasons, detail, membersOf(report)), retryAfter(reasons));
+  return new ProblemError(notPublishedProblem(reasons, detail, { ...report.answer() }), retryAfter(reasons));
 }
 
 function nothingValid(report: LineReport): ProblemError {
@@ -188,9 +192,5 @@ function nothingValid(report: LineReport): ProblemError {
       problem('invalid-body', 422, 'There is no line. Send one JSON object in each line.'),
     );
   const detail = `None of ${report.lines} lines is valid; nothing was published. See "rejected".`;
-  return new ProblemError(problem('invalid-events', 422, detail, membersOf(report)));
-}
-
-function membersOf(report: LineReport): Record<string, unknown> {
-  return JSON.parse(report.text()) as Record<string, unknown>;
+  return new ProblemError(problem('invalid-events', 422, detail, { ...report.answer() }));
 }

@@ -7,7 +7,7 @@
  * only those of lines that were not taken.
  */
 import type { PublishOutcome, UnavailableReason } from '#broker';
-import type { PublishResult } from '#contracts';
+import type { PublishResponse, PublishResult } from '#contracts';
 import type { Checked } from './publish-request.js';
 import { invalidResult, isFinal, publishedResult, WHY } from './publish-results.js';
 
@@ -52,6 +52,11 @@ export class LineReport {
     return this.invalid;
   }
 
+  /** Whether each line has its result in the answer. */
+  get isListed(): boolean {
+    return this.listed === this.lines;
+  }
+
   /** The results of the first invalid lines. @param count how many, at most */
   firstRejected(count: number): PublishResult[] {
     return this.rejected.slice(0, count).map((text) => JSON.parse(text) as PublishResult);
@@ -68,6 +73,11 @@ export class LineReport {
         this.addInvalid(tooLarge(event, WHY[outcome.reason]), index);
       else this.addPublished(publishedResult(event, index, outcome), outcome);
     }
+  }
+
+  /** The members of the answer. */
+  answer(): PublishResponse {
+    return JSON.parse(this.text()) as PublishResponse;
   }
 
   /** The members of the answer, as JSON text. */

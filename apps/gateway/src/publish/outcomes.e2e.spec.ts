@@ -133,6 +133,38 @@ describe('with a worker', () => {
     expect([answer.status, outcomesOf(answer, '/cloudevents')]).toEqual([200, [['accepted', 'stored']]]);
   });
 
+  it('waits for lines', async () => {
+    const lines = [event('line'), event(''), event('line'), event('early', other)];
+    const answer = await gateway.publish(lines.map((line) => JSON.stringify(line)).join('\n'), {
+      ...LONG,
+      'content-type': 'application/x-ndjson',
+    });
+    const [{ seq } = {}] = published(answer).results;
+    expect([answer.status, answer.headers.get('preference-applied')]).toEqual([200, 'wait=30']);
+    expect(outcomesOf(answer)).toEqual([
+      ['accepted', 'stored'],
+      ['invalid'],
+      ['duplicate', 'duplicate', seq],
+      ['duplicate', 'conflict', 1],
+    ]);
+    expect(JSON.parse(answer.text)).toMatchObject({
+      lines: 4,
+      invalid: 1,
+      outcomes: { stored: 1, pending: 0 },
+    });
+  });
+
+  it('does not wait for lines whose results are not all in the answer', async () => {
+    const lines = Array.from({ length: 12_000 }, (_, n) => JSON.stringify(event(`unlisted-${n}`)));
+    const answer = await gateway.publish(lines.join('\n'), {
+      ...LONG,
+      'content-type': 'application/x-ndjson',
+    });
+    expect([answer.status, answer.headers.get('preference-applied')]).toEqual([202, null]);
+    expect(JSON.parse(answer.text)).toMatchObject({ accepted: 12_000, lines: 12_000 });
+    expect(published(answer).outcomes).toBeUndefined();
+  });
+
   it('answers a large batch whole', async () => {
     const many = Array.from({ length: 3_000 }, (_, n) => event(`many-${n}`));
     const answer = await gateway.publish(many, LONG);

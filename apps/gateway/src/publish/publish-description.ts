@@ -64,7 +64,7 @@ export const PUBLISH_ANSWER: Contents = {
 };
 
 /** The answer to a client that waited until each outcome was known. */
-export const SETTLED_ANSWER: OperationAnswer = {
+export const SETTLED_ANSWER = {
   description: 'With `Prefer: wait`, a worker has decided on every event.',
   headers: ['PreferenceApplied'],
   contents: {
@@ -89,7 +89,7 @@ export const SETTLED_ANSWER: OperationAnswer = {
       },
     },
   },
-};
+} satisfies OperationAnswer;
 
 /** `Prefer: handling=lenient` and `Prefer: wait`. */
 export const PREFER: Parameter = {
@@ -97,7 +97,7 @@ export const PREFER: Parameter = {
   in: 'header',
   description:
     '`handling=lenient` publishes the valid events and reports the others (RFC 7240). `wait=<seconds>` waits for the ' +
-    'outcomes, for up to 30 seconds. Other preferences are ignored, and so is `wait` with lines.',
+    'outcomes, for up to 30 seconds. Other preferences are ignored, and so is `wait` with lines whose results are not all listed.',
   schema: {
     type: 'string',
     enum: ['handling=lenient', 'handling=strict', 'wait=1', 'handling=lenient, wait=1'],
@@ -170,14 +170,17 @@ const LINE_REPORT: Schema = {
       invalid: COUNT,
       unavailable: COUNT,
       lines: described('Lines that are not blank.', COUNT),
+      outcomes: schemaNamed('OutcomeCounts'),
       results_left_out: described('Results beyond about 1 MB.', COUNT),
       ...LISTS,
     },
-    ['results_left_out'],
+    ['outcomes', 'results_left_out'],
   ),
   description:
     'The outcomes of lines. The figures are always complete, and results are listed up to a bound.',
 };
+
+const EITHER: Schema = { anyOf: [schemaNamed('PublishResponse'), schemaNamed('LineReport')] };
 
 /** The topic and the source of records that do not say them. */
 export const RECORD_NAMES: readonly Parameter[] = [
@@ -268,14 +271,19 @@ export const PUBLISH_DOOR: DoorDescription = {
         },
       },
       answers: {
-        200: SETTLED_ANSWER,
+        200: {
+          ...SETTLED_ANSWER,
+          contents: {
+            'application/json': { ...SETTLED_ANSWER.contents['application/json'], schema: EITHER },
+          },
+        },
         202: {
           description: 'The brokers have all of the events, or with lenient handling the valid ones.',
           optionalHeaders: ['PreferenceApplied'],
           contents: {
             'application/json': {
               ...PUBLISH_ANSWER['application/json'],
-              schema: { anyOf: [schemaNamed('PublishResponse'), schemaNamed('LineReport')] },
+              schema: EITHER,
             },
           },
         },

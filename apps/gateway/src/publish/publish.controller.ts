@@ -10,7 +10,7 @@ import { prefersLenient } from './publish-request.js';
 import { Publishing } from './publishing.js';
 import { recordDefaults } from './record-defaults.js';
 import { RecordReader } from './record-reader.js';
-import { SettledAnswer } from './settled-answer.js';
+import { SettledAnswer, waitSeconds, type PublishAnswer } from './settled-answer.js';
 
 /** `POST /publish`. */
 @Controller('publish')
@@ -34,10 +34,25 @@ export class PublishController {
     if (body instanceof LineBody) {
       const defaults = recordDefaults(request.headers, access);
       const records = defaults === undefined ? undefined : new RecordReader(defaults);
-      await reply.send(await this.lines.publish(body, access, records));
+      const report = await this.lines.publish(body, access, records);
+      if (waitSeconds(prefer) === 0 || !report.isListed) {
+        await reply.send(report.text());
+        return;
+      }
+      // A request that only waits for workers must not keep others from their room.
+      body.close();
+      await this.answer({ body: report.answer(), headers: {} }, prefer, reply);
       return;
     }
     const published = await this.publishing.publish(jsonBodyOf(body), prefersLenient(prefer), access);
+    await this.answer(published, prefer, reply);
+  }
+
+  private async answer(
+    published: PublishAnswer,
+    prefer: string | undefined,
+    reply: FastifyReply,
+  ): Promise<void> {
     const answer = await this.settled.complete(published, prefer, reply);
     await reply.code(answer.status).headers(answer.headers).send(JSON.stringify(answer.body));
   }

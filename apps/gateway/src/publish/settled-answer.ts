@@ -85,15 +85,15 @@ function withOutcomes(
     dead_letter: 0,
     pending: 0,
   };
+  const { rejected, results: unsettled, ...figures } = body;
   let at = 0;
-  const results = body.results.map((result) => {
+  const results = unsettled.map((result) => {
     if (sentEvent(result).length === 0) return result;
     const known = outcomeMembers(result, settled[at++]);
     outcomes[known.outcome] += 1;
     return { ...result, ...known };
   });
-  const { accepted, duplicates, rejected } = body;
-  return { accepted, duplicates, outcomes, rejected, results };
+  return { ...figures, outcomes, rejected, results };
 }
 
 function outcomeMembers(
