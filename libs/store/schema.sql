@@ -107,6 +107,18 @@ COMMENT ON COLUMN sekali.dead_letter_action.body IS 'What is published; null is 
 COMMENT ON COLUMN sekali.dead_letter_action.replay_seq IS 'Where the brokers have the replay; null until they acknowledged it';
 CREATE INDEX dead_letter_action_event ON sekali.dead_letter_action USING btree (topic, event_id);
 
+CREATE TABLE sekali.dropped_payload (
+  topic text COLLATE "C" NOT NULL,
+  day date NOT NULL,
+  rows bigint NOT NULL,
+  bytes bigint NOT NULL,
+  dropped_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT dropped_payload_day PRIMARY KEY (topic, day)
+);
+COMMENT ON TABLE sekali.dropped_payload IS 'How many events of a topic and a day in UTC have lost their rows in event by age; their keys stay';
+COMMENT ON COLUMN sekali.dropped_payload.bytes IS 'Of the payloads as they were stored';
+COMMENT ON COLUMN sekali.dropped_payload.dropped_at IS 'Of the last rows';
+
 CREATE TABLE sekali.duplicate (
   stream_id integer NOT NULL,
   seq bigint NOT NULL,
@@ -151,6 +163,16 @@ CREATE TABLE sekali.event_key (
   CONSTRAINT event_key_sequence UNIQUE (stream_id, seq)
 );
 COMMENT ON COLUMN sekali.event_key.digest IS 'Of the payload as text: equal means the same payload, different means look closer';
+
+CREATE TABLE sekali.event_sample (
+  stream_id integer NOT NULL,
+  seq bigint NOT NULL,
+  topic text COLLATE "C" NOT NULL,
+  event_id text COLLATE "C" NOT NULL,
+  published_at timestamp with time zone NOT NULL,
+  CONSTRAINT event_sample_sequence PRIMARY KEY (stream_id, seq)
+);
+COMMENT ON TABLE sekali.event_sample IS 'Some of the events that were dropped by age, the newest among them: the history of a stream is compared by when they were published';
 
 CREATE TABLE sekali.horizon (
   stream_id integer NOT NULL,
@@ -205,6 +227,18 @@ CREATE TABLE sekali.promise (
 );
 COMMENT ON TABLE sekali.promise IS 'The last event that the brokers acknowledged in each moment, kept for an hour: the audit looks for it';
 
+CREATE TABLE sekali.retention_rule (
+  position integer NOT NULL,
+  pattern text NOT NULL,
+  expression text NOT NULL,
+  days integer,
+  CONSTRAINT retention_rule_days CHECK ((days > 0)),
+  CONSTRAINT retention_rule_position PRIMARY KEY ("position")
+);
+COMMENT ON TABLE sekali.retention_rule IS 'How long payloads are kept: the first rule that matches a topic decides; none keeps them for ever';
+COMMENT ON COLUMN sekali.retention_rule.expression IS 'The pattern as a regular expression';
+COMMENT ON COLUMN sekali.retention_rule.days IS 'Whole days in UTC after that of storing; null is for ever';
+
 CREATE TABLE sekali.stream (
   stream_id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
   name text NOT NULL,
@@ -246,6 +280,51 @@ COMMENT ON TABLE sekali.webhook_secret IS 'Who may sign deliveries to a topic. S
 COMMENT ON COLUMN sekali.webhook_secret.secret IS 'As it is, because an HMAC cannot be verified with a hash of its key; null once it is revoked';
 COMMENT ON COLUMN sekali.webhook_secret.rules IS 'How a sender signs that is none of the known ones';
 
+CREATE OR REPLACE FUNCTION sekali.aged_payloads(counted boolean)
+ RETURNS TABLE(day text, since timestamp with time zone, topic text, is_whole boolean, rows bigint, bytes bigint)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+DECLARE
+  part record;
+BEGIN
+  IF NOT EXISTS (SELECT FROM sekali.retention_rule WHERE days IS NOT NULL) THEN RETURN; END IF;
+  FOR part IN SELECT * FROM sekali.payload_days() ORDER BY until NULLS LAST LOOP
+    CONTINUE WHEN part.since >= date_trunc('day', now(), 'UTC') - interval '24 hours';
+    BEGIN
+      RETURN QUERY EXECUTE format($query$
+      WITH RECURSIVE present (topic) AS (
+        (SELECT topic FROM sekali.%1$I ORDER BY topic LIMIT 1)
+        UNION ALL
+        SELECT (SELECT topic FROM sekali.%1$I following WHERE following.topic > present.topic ORDER BY topic LIMIT 1)
+        FROM present WHERE present.topic IS NOT NULL
+      ), judged AS MATERIALIZED (
+        SELECT topic, sekali.payload_cutoff(topic) AS cutoff FROM present WHERE topic IS NOT NULL
+      ), day AS (
+        SELECT coalesce($2 <= date_trunc('day', now(), 'UTC') - interval '24 hours'
+          AND NOT EXISTS (SELECT FROM judged WHERE cutoff >= $2 IS NOT TRUE), false) AS is_whole
+      )
+      SELECT %1$L::text, $1, topic, is_whole, CASE WHEN $3 THEN size.rows END, CASE WHEN $3 THEN size.bytes END
+      FROM judged CROSS JOIN day CROSS JOIN LATERAL (
+        SELECT count(*) AS rows, coalesce(sum(pg_column_size(payload)), 0)::bigint AS bytes
+        FROM (SELECT payload FROM sekali.%1$I aged
+              WHERE aged.topic = judged.topic AND stored_at < cutoff LIMIT CASE WHEN NOT $3 THEN 1 END) those
+      ) size
+      WHERE size.rows > 0
+      UNION ALL
+      SELECT %1$L, $1, NULL, true, CASE WHEN $3 THEN 0::bigint END, CASE WHEN $3 THEN 0::bigint END
+      FROM day WHERE is_whole AND NOT EXISTS (SELECT FROM judged)$query$, part.day)
+      USING part.since, part.until, counted;
+    EXCEPTION WHEN undefined_table THEN
+      -- Another session has dropped it.
+      NULL;
+    END;
+  END LOOP;
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION sekali.change_key_generation(consumer text, expected integer)
  RETURNS integer
  LANGUAGE plpgsql
@@ -285,6 +364,116 @@ BEGIN
   EXECUTE format('CREATE TRIGGER closed BEFORE INSERT ON sekali.%I FOR EACH STATEMENT EXECUTE FUNCTION sekali.refuse_keys()',
     youngest);
   RETURN expected + 1;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.drop_payload_day(asked text)
+ RETURNS TABLE(rows bigint, bytes bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2000'
+AS $function$
+#variable_conflict use_column
+DECLARE
+  part record;
+  is_kept boolean;
+  dropped record;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(7365006) THEN RETURN; END IF;
+  SELECT * INTO part FROM sekali.payload_days() WHERE day = asked AND until <= date_trunc('day', now(), 'UTC') - interval '24 hours';
+  IF NOT FOUND OR NOT EXISTS (SELECT FROM sekali.retention_rule WHERE days IS NOT NULL) THEN RETURN; END IF;
+  -- It ends a vacuum of the day, and lets everyone read and write.
+  EXECUTE format('LOCK TABLE sekali.%I IN SHARE UPDATE EXCLUSIVE MODE', part.day);
+  EXECUTE format('
+    WITH RECURSIVE present (topic) AS (
+      (SELECT topic FROM sekali.%1$I ORDER BY topic LIMIT 1)
+      UNION ALL
+      SELECT (SELECT topic FROM sekali.%1$I following WHERE following.topic > present.topic ORDER BY topic LIMIT 1)
+      FROM present WHERE present.topic IS NOT NULL
+    )
+    SELECT EXISTS (SELECT FROM present WHERE topic IS NOT NULL AND sekali.payload_cutoff(topic) >= $1 IS NOT TRUE)', part.day)
+    INTO is_kept USING part.until;
+  IF is_kept THEN RETURN; END IF;
+  EXECUTE format('
+    WITH newest AS MATERIALIZED (
+      SELECT stream_id, (SELECT max(seq) FROM sekali.event_key key WHERE key.stream_id = stream.stream_id) AS seq FROM sekali.stream
+    )
+    INSERT INTO sekali.event_sample (stream_id, seq, topic, event_id, published_at)
+    SELECT stream_id, stored.seq, topic, event_id, published_at
+    FROM sekali.%I stored LEFT JOIN newest USING (stream_id)
+    WHERE stored.seq %% 1000 = 0 OR stored.seq > coalesce(newest.seq, 0) - 8
+    ON CONFLICT DO NOTHING', part.day);
+  EXECUTE format('
+    WITH gone AS (
+      SELECT topic, (stored_at AT TIME ZONE ''UTC'')::date AS day, count(*) AS rows, sum(pg_column_size(payload)) AS bytes
+      FROM sekali.%I GROUP BY 1, 2
+    ), noted AS (
+      INSERT INTO sekali.dropped_payload AS known (topic, day, rows, bytes)
+      SELECT * FROM gone ORDER BY 1, 2
+      ON CONFLICT (topic, day) DO UPDATE SET
+        rows = known.rows + excluded.rows, bytes = known.bytes + excluded.bytes, dropped_at = excluded.dropped_at
+    )
+    SELECT coalesce(sum(rows), 0)::bigint AS rows, coalesce(sum(bytes), 0)::bigint AS bytes FROM gone', part.day)
+    INTO dropped;
+  -- Every insert and page waits behind this lock, so each try is short, and the pauses are longer.
+  FOR try IN 1 .. 12 LOOP
+    BEGIN
+      SET LOCAL lock_timeout = 200;
+      EXECUTE format('DROP TABLE sekali.%I', part.day);
+      RETURN QUERY SELECT dropped.rows, dropped.bytes;
+      RETURN;
+    EXCEPTION WHEN lock_not_available THEN
+      IF try = 12 THEN RAISE; END IF;
+      PERFORM pg_sleep(5);
+    END;
+  END LOOP;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.drop_payload_rows(asked_day text, asked_topic text, after_stream_id integer, after_seq bigint, rows_max integer)
+ RETURNS TABLE(rows bigint, bytes bigint, stream_id integer, seq bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2000'
+AS $function$
+#variable_conflict use_column
+DECLARE
+  cutoff timestamptz := sekali.payload_cutoff(asked_topic);
+BEGIN
+  IF rows_max NOT BETWEEN 1 AND 10000 OR rows_max IS NULL THEN
+    RAISE EXCEPTION 'a step drops 1 to 10,000 rows, not %', rows_max USING ERRCODE = '22023';
+  END IF;
+  IF NOT pg_try_advisory_xact_lock(7365006) THEN RETURN; END IF;
+  IF cutoff IS NULL OR NOT EXISTS (SELECT FROM sekali.payload_days() WHERE day = asked_day) THEN RETURN; END IF;
+  RETURN QUERY EXECUTE format('
+    WITH newest AS MATERIALIZED (
+      SELECT stream_id, (SELECT max(seq) FROM sekali.event_key key WHERE key.stream_id = stream.stream_id) AS seq FROM sekali.stream
+    ), aged AS MATERIALIZED (
+      SELECT ctid AS place FROM sekali.%1$I
+      WHERE topic = $1 AND (stream_id, seq) > ($3, $4) AND stored_at < $2
+      ORDER BY stream_id, seq LIMIT $5
+    ), gone AS (
+      DELETE FROM sekali.%1$I stored USING aged WHERE stored.ctid = aged.place
+      RETURNING stream_id, seq, topic, event_id, published_at, stored_at, pg_column_size(payload) AS bytes
+    ), sampled AS (
+      INSERT INTO sekali.event_sample (stream_id, seq, topic, event_id, published_at)
+      SELECT stream_id, gone.seq, topic, event_id, published_at
+      FROM gone LEFT JOIN newest USING (stream_id)
+      WHERE gone.seq %% 1000 = 0 OR gone.seq > coalesce(newest.seq, 0) - 8
+      ON CONFLICT DO NOTHING
+    ), noted AS (
+      INSERT INTO sekali.dropped_payload AS known (topic, day, rows, bytes)
+      SELECT topic, (stored_at AT TIME ZONE ''UTC'')::date, count(*), sum(bytes) FROM gone GROUP BY 1, 2 ORDER BY 1, 2
+      ON CONFLICT (topic, day) DO UPDATE SET
+        rows = known.rows + excluded.rows, bytes = known.bytes + excluded.bytes, dropped_at = excluded.dropped_at
+    ), place AS (
+      SELECT stream_id, seq FROM gone ORDER BY stream_id DESC, seq DESC LIMIT 1
+    )
+    SELECT (SELECT count(*) FROM gone), (SELECT coalesce(sum(bytes), 0)::bigint FROM gone),
+      (SELECT stream_id FROM place), (SELECT seq FROM place)', asked_day)
+    USING asked_topic, cutoff, after_stream_id, after_seq, rows_max;
 END
 $function$;
 
@@ -434,6 +623,28 @@ BEGIN
     partition, beginning, ending);
   RETURN 'sekali.' || partition;
 END
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.payload_cutoff(asked text)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  SELECT date_trunc('day', now(), 'UTC') - days * interval '24 hours'
+  FROM sekali.retention_rule WHERE asked ~ expression ORDER BY position LIMIT 1
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.payload_days()
+ RETURNS TABLE(day text, since timestamp with time zone, until timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  SELECT relname::text, bounds[1]::timestamptz, bounds[2]::timestamptz
+  FROM pg_inherits JOIN pg_class part ON part.oid = inhrelid
+  LEFT JOIN LATERAL regexp_match(pg_get_expr(relpartbound, part.oid), 'FROM \(''(.+)''\) TO \(''(.+)''\)') AS bounds ON true
+  WHERE inhparent = 'sekali.event'::regclass
 $function$;
 
 CREATE OR REPLACE FUNCTION sekali.refuse_keys()

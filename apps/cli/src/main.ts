@@ -8,6 +8,7 @@ import { deadLettersCommand } from './dead-letters/command.js';
 import { eventCommand } from './event/command.js';
 import { keysCommand } from './keys/command.js';
 import { programCommand } from './program.js';
+import { retentionCommand } from './retention/command.js';
 import { shipCommand } from './ship/command.js';
 import { simulateCommand } from './simulate/command.js';
 import { rewindCommand } from './rewind/command.js';
@@ -37,6 +38,7 @@ program.addCommand(eventCommand());
 program.addCommand(keysCommand());
 program.addCommand(webhooksCommand());
 program.addCommand(rewindCommand());
+program.addCommand(retentionCommand());
 program.addCommand(
   // This is enough to judge a million messages.
   programCommand('chaos', 'break the system on purpose, and prove that nothing was lost or done twice', 256),

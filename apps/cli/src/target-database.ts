@@ -10,15 +10,20 @@ const ANSWER_MS_MAX = 10_000;
  *
  * @param name of the connection
  * @param what the table has, for the error when it does not exist yet
+ * @param answerMsMax how long one answer may take, in milliseconds
  * @throws CommandError (2) when the database cannot be reached, or does not do what is asked
  */
 export async function withDatabase<T>(
   options: TargetOptions,
-  { name, what }: { readonly name: string; readonly what: string },
+  {
+    name,
+    what,
+    answerMsMax = ANSWER_MS_MAX,
+  }: { readonly name: string; readonly what: string; readonly answerMsMax?: number },
   work: (database: Queryable) => Promise<T>,
 ): Promise<T> {
   const url = findTarget(options).SEKALI_POSTGRES_URL;
-  const pool = createPool({ url, name, connectionsMax: 1, transactionMsMax: ANSWER_MS_MAX });
+  const pool = createPool({ url, name, connectionsMax: 1, transactionMsMax: answerMsMax });
   try {
     return await work(pool);
   } catch (error) {

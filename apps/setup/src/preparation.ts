@@ -33,9 +33,11 @@ import {
   noteConsumerStart,
   type Queryable,
   refuseOtherEncoding,
+  retentionRules,
   runMigrations,
   SEKALI_LEDGER,
   STORE_INBOX,
+  writeRetentionRules,
 } from '#store';
 import { retry } from '#waiting';
 import { BacklogGuard } from './backlog-guard.js';
@@ -50,7 +52,7 @@ type BrokerConnection = Awaited<ReturnType<typeof connectBroker>>;
 
 /**
  * Runs the migrations, grants the programs' roles their rights, and creates the partitions of the coming days. It also
- * adds the API keys of the file that the settings name. Two setups that run at once wait for each other.
+ * writes the rules of retention, and adds the API keys of the file that the settings name. Two setups that run at once wait for each other.
  *
  * @throws SettingsError when that file is wrong; nothing has been changed
  * @throws EncodingError when the database is not in UTF-8; nothing has been changed
@@ -72,6 +74,8 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
     const granted = await grantRights(pool);
     if (granted.length > 0) logger.info({ granted }, 'rights of the programs brought up to date');
     await createPartitions(pool, logger);
+    const rules = await writeRetentionRules(pool, retentionRules(settings.SEKALI_RETENTION));
+    if (rules !== undefined) logger.info({ rules }, 'rules of retention brought up to date');
     const added = await insertApiKeys(pool, keys);
     if (added.length > 0) logger.info({ added }, 'API keys added');
   } finally {

@@ -27,6 +27,7 @@ import { keepDaysIndexed } from './day-index-keeper.js';
 import { keepGenerationsSmall } from './generation-keeper.js';
 import { workerFilters } from './key-filters.js';
 import { keepPartitionsAhead } from './partition-keeper.js';
+import { keepRetention } from './retention-keeper.js';
 import { transportOptions, type WorkerTransport } from './transport-options.js';
 import { measured, workerMetrics } from './worker-metrics.js';
 
@@ -71,7 +72,7 @@ export async function runWorker(
     logger: new NestLogger(logger),
   });
   app.useGlobalFilters(new ErrorPassage());
-  const keepers = keepersOf(settings, pool, logger, filters);
+  const keepers = keepersOf(settings, pool, logger, filters, metrics);
   const listening = app.listen();
   const stopChecks = endWhenStuck(strategy, logger);
   shutdown.setSteps(async () => {
@@ -95,12 +96,16 @@ function keepersOf(
   pool: Pool,
   logger: Logger,
   filters: ConsumerFilters,
+  metrics: ReturnType<typeof workerMetrics>,
 ): readonly { stop(): void }[] {
+  const retention = keepRetention(settings.SEKALI_POSTGRES_URL, logger);
+  metrics.watchRetention(() => retention.figures());
   return [
     keepPartitionsAhead(pool, logger),
     keepDaysIndexed(settings.SEKALI_POSTGRES_URL, logger),
     keepGenerationsSmall(pool, logger, settings.SEKALI_KEY_GENERATION_BYTES),
     filters.keep(),
+    retention,
   ];
 }
 

@@ -37,6 +37,9 @@ const file = (): z.ZodOptional<z.ZodString> =>
 /** `nats://user:password@host:4222`; the scheme and the port may be left out. */
 const BROKER = '(?:(?:nats|tls)://)?[^\\s,/]+';
 
+/** A century. */
+const RETENTION_DAYS_MAX = 36_500;
+
 const flag = z.enum(['true', 'false']).default('false');
 const filePath = z.string().min(1).optional();
 /** Words joined by commas, each of which must be valid. */
@@ -45,6 +48,16 @@ const listed = (isRight: (word: string) => boolean, form: string): z.ZodOptional
     .string()
     .refine((text) => text.split(',').every((word) => isRight(word.trim())), `must be ${form}`)
     .optional();
+
+/** A rule of retention: a pattern of topics, and for how many days, or for ever, their payloads are kept. */
+function isRetentionRule(text: string): boolean {
+  const token = '(?:[A-Za-z0-9_-]{1,64}|\\*)';
+  const pattern = `(?:>|${token}(?:\\.${token}){0,15}|(?:${token}\\.){1,15}>)`;
+  const days = /=(\d{1,5})d$/.exec(text)?.[1] ?? '1';
+  return (
+    new RegExp(`^${pattern}=(?:[1-9]\\d{0,4}d|forever)$`).test(text) && Number(days) <= RETENTION_DAYS_MAX
+  );
+}
 
 /** An origin in the form that a browser sends: no path, no slash at its end. */
 function isOrigin(text: string): boolean {
@@ -160,6 +173,12 @@ export const setupFields = {
   SEKALI_EVENT_BYTES_MAX: eventBytesMax,
   SEKALI_API_KEYS_FILE: filePath.describe(
     'JSON list of keys to add, hashes only; existing keys, revoked or not, stay as they are',
+  ),
+  SEKALI_RETENTION: listed(
+    isRetentionRule,
+    `rules such as logs.>=7d or audit.*=forever, with 1 to ${RETENTION_DAYS_MAX} days, joined by commas`,
+  ).describe(
+    'How long payloads are kept, such as `logs.>=7d,orders.*=365d,>=90d`: the first pattern that matches a topic decides. `forever` exempts topics. None is dropped when left out',
   ),
 };
 

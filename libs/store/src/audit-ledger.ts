@@ -88,7 +88,8 @@ FROM sekali.duplicate WHERE stream_id = $1 AND seq BETWEEN $2 AND $3`;
 
 /**
  * $4 and $5 are the beginnings and ends of the days that exist. The event of a key from another day was dropped by age,
- * which is not a fault.
+ * which is not a fault. Of a day that exists, events were dropped where that is noted. Whether they are as many as
+ * noted is for audit-retention.ts.
  */
 const EVENT_FAULTS = `
 SELECT coalesce(key.seq, stored.seq)::float8 AS seq,
@@ -104,6 +105,9 @@ WHERE CASE
   WHEN stored.seq IS NULL THEN EXISTS (
     SELECT FROM unnest($4::timestamptz[], $5::timestamptz[]) AS day (since, until)
     WHERE key.stored_at >= day.since AND key.stored_at < day.until)
+    AND NOT EXISTS (
+    SELECT FROM sekali.dropped_payload dropped
+    WHERE dropped.topic = key.topic AND dropped.day = (key.stored_at AT TIME ZONE 'UTC')::date)
   ELSE (key.topic, key.event_id, key.stored_at) IS DISTINCT FROM (stored.topic, stored.event_id, stored.stored_at)
 END
 ORDER BY 1`;

@@ -41,18 +41,21 @@ const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
     reader: read,
     recovery: read,
   },
+  dropped_payload: { reader: read },
   duplicate,
   event: decision,
   event_default: { reader: read },
   'event_<day>': {},
   event_key: decision,
   event_key_g1: decision,
+  event_sample: { ...decision, worker: `${read} UPDATE(stream_id)` },
   horizon: { gateway: change, worker: change, reader: read, recovery: 'SELECT INSERT UPDATE DELETE' },
   key_filter: { worker: 'SELECT INSERT DELETE', reader: read },
   key_generation: { gateway: read, worker: read, reader: read, recovery: read },
   message_id_secret: { gateway: read },
   migration: { gateway: read, reader: read },
   promise: { gateway: 'SELECT INSERT DELETE', reader: read },
+  retention_rule: { reader: read },
   stream: { gateway: read, worker: write, reader: read, recovery: change },
   totals_attempt: attempt,
   totals_counter: counter,
@@ -220,6 +223,8 @@ describe('the roles of the programs', () => {
     const calls = [
       'SELECT sekali.make_partition(current_date, current_date + 1)',
       `SELECT sekali.make_inbox('totals')`,
+      `SELECT sekali.drop_payload_day('event_20260101')`,
+      `SELECT sekali.drop_payload_rows('event_20260101', 't', 0, 0, 1)`,
     ];
     for (const program of PROGRAMS) {
       for (const call of calls) {

@@ -53,6 +53,8 @@ export const TABLES: Readonly<Record<string, Rights>> = {
     reader: READ,
     recovery: READ,
   },
+  // Only the functions of retention write it.
+  dropped_payload: { reader: READ },
   duplicate: {
     ...DECISION,
     worker: ['SELECT', 'INSERT', 'UPDATE (stream_id)', 'UPDATE (first_stream_id)'],
@@ -61,6 +63,8 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   // The audit reads which days have no partition and are therefore in this table.
   event_default: { reader: READ },
   event_key: DECISION,
+  // Only the functions of retention add to it.
+  event_sample: { ...DECISION, worker: ['SELECT', 'UPDATE (stream_id)'] },
   horizon: {
     gateway: ['SELECT', 'INSERT', 'UPDATE'],
     worker: ['SELECT', 'INSERT', 'UPDATE'],
@@ -74,6 +78,8 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   message_id_secret: { gateway: READ },
   migration: { gateway: READ, reader: READ },
   promise: { gateway: ['SELECT', 'INSERT', 'DELETE'], reader: READ },
+  // Only setup writes it.
+  retention_rule: { reader: READ },
   stream: {
     gateway: READ,
     worker: ['SELECT', 'INSERT'],
@@ -85,6 +91,9 @@ export const TABLES: Readonly<Record<string, Rights>> = {
 
 /** Functions that run with the rights of setup, and the programs that may call them. */
 export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
+  'aged_payloads(boolean)': ['worker', 'reader'],
+  'drop_payload_day(text)': ['worker'],
+  'drop_payload_rows(text, text, integer, bigint, integer)': ['worker'],
   'index_closed_day()': ['worker'],
   'change_key_generation(text, integer)': ['worker'],
   'make_inbox(text)': ['worker'],

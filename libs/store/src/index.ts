@@ -9,6 +9,7 @@ export {
   type RowFault,
 } from './audit-ledger.js';
 export { keysInTwoGenerations, type RepeatedKeys } from './audit-generations.js';
+export { droppedPayloads, type DroppedPayloadFault, type DroppedPayloads } from './audit-retention.js';
 export { unsettledPromises, type PromisedEvent, type PromisesFound } from './audit-promises.js';
 export { missingTables, withAuditSnapshot } from './audit-snapshot.js';
 export { addUpEndedGateways } from './ended-gateways.js';
@@ -62,6 +63,8 @@ export { ensurePartitions, partitionsEndMs } from './partitions.js';
 export { areStored, givenUpAmong, givenUpFrom, type DeadLetterName } from './published-events.js';
 export type { Queryable } from '#postgres';
 export { PromiseMarks, type PromiseMarksOptions } from './promise-marks.js';
+export { agedPayloads, dropAgedPayloads, type AgedPayloads, type DroppedStep } from './retention.js';
+export { retentionRules, writeRetentionRules, type RetentionRule } from './retention-rules.js';
 export { pendingMigrations } from './schema-state.js';
 export {
   storeTotals,

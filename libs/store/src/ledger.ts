@@ -32,11 +32,11 @@ export const STORE_HORIZON = horizonOf(STORE_INBOX);
 export const SEKALI_LEDGER: Ledger = {
   // Programs of the previous version write the identity by the column's older name, and so does this one.
   registry: new StreamRegistry('sekali.stream', 'created'),
-  // Every message of the ledger has a row with its time of publication in one of these.
-  datedTables: ['sekali.event', 'sekali.duplicate', 'sekali.dead_letter'],
+  // Every message has a row with its time of publication in one of these. Of payloads dropped by age, some have.
+  datedTables: ['sekali.event', 'sekali.event_sample', 'sekali.duplicate', 'sekali.dead_letter'],
   inboxes: async (database) => (await inboxNames(database)).map(storeInboxTables),
   settled: (database, streamId, floor) => STORE_HORIZON.settled(database, streamId, floor),
-  otherTables: ['sekali.event'],
+  otherTables: ['sekali.event', 'sekali.event_sample'],
   begin: async (database, streamId, seq) => {
     await database.query(START_HORIZON, [streamId, seq]);
   },

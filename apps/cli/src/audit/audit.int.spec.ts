@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { createTestSystem, type TestSystem } from '#testing';
 import { resetConsumer } from '#broker';
-import { SEKALI_LEDGER } from '#store';
+import { dropAgedPayloads, retentionRules, SEKALI_LEDGER, writeRetentionRules } from '#store';
 import { audit, type AuditRequest, type AuditResult } from './audit.js';
 import { BrokerView } from './broker-view.js';
 
@@ -190,6 +190,35 @@ describe('the audit of a system without faults', () => {
     await sql(`UPDATE sekali.event_key SET stored_at = '2020-02-02 13:00Z' WHERE seq = 4`);
     await sql(`UPDATE sekali.event SET stored_at = '2020-02-02 13:00Z' WHERE seq = 4`);
     expect((await run()).judgement.violations).toEqual(['1 key without an event, although the day is there']);
+  });
+});
+
+describe('the audit of a system that drops payloads by age', () => {
+  it('finds it whole, and compares what was dropped with its record', async () => {
+    await wholeSystem();
+    for (const table of ['event', 'event_key'])
+      await sql(`UPDATE sekali.${table} SET stored_at = '2020-02-02 12:00Z' WHERE seq <= 3`);
+    await writeRetentionRules(system.pool, retentionRules('>=30d'));
+    expect(await dropAgedPayloads(system.pool, { onStep: () => undefined })).toBe(true);
+    const { judgement, findings } = await run();
+    expect(judgement).toEqual({ verdict: 'whole', violations: [], doubts: [] });
+    expect(findings.dropped).toMatchObject({ rows: 3, faults: [] });
+    await sql(`UPDATE sekali.event_key SET stored_at = '2020-02-02 13:00Z' WHERE seq = 4`);
+    await sql(`DELETE FROM sekali.event WHERE seq = 4`);
+    expect((await run()).judgement.violations).toEqual([
+      `1 day of a topic that lack other events than retention has noted, the first ${TOPIC} on 2020-02-02: 4 are missing and 3 are noted`,
+    ]);
+  });
+
+  it('still finds that the brokers have other messages', async () => {
+    await wholeSystem();
+    for (const table of ['event', 'event_key'])
+      await sql(`UPDATE sekali.${table} SET stored_at = '2020-02-02 12:00Z'`);
+    await writeRetentionRules(system.pool, retentionRules('>=30d'));
+    await dropAgedPayloads(system.pool, { onStep: () => undefined });
+    expect((await run()).judgement.verdict).toBe('whole');
+    await sql(`UPDATE sekali.event_sample SET published_at = published_at - interval '15 s' WHERE seq = 10`);
+    expect((await run()).findings.foreign.ranges).toEqual([{ first: 10, last: 10 }]);
   });
 });
 

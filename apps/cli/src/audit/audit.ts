@@ -18,6 +18,7 @@ import {
 } from '#idempotent-consumer/postgres';
 import {
   counterFaults,
+  droppedPayloads,
   keysInTwoGenerations,
   ledgerChunks,
   ledgerLastSequence,
@@ -111,6 +112,7 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
       repeatedKeys: await keysInTwoGenerations(database),
       ahead: Math.max(0, (consumer?.ackFloor ?? 0) - after.lastSeq),
       ledger,
+      dropped: await droppedPayloads(database),
       promises,
       unsettled: consumer?.unsettled,
       inFlightThen: found.inFlight.countUpTo(before.lastSeq),

@@ -31,6 +31,7 @@ export function auditReport(result: AuditResult, context: AuditContext): string 
   const figures = figureTable([
     [`sequences of stream ${context.stream}`, formatCount(stream.lastSeq)],
     ['stored', formatCount(ledger.totals.stored)],
+    ['  of which payloads dropped by age', formatCount(findings.dropped.rows)],
     ['duplicates', formatCount(ledger.totals.duplicates)],
     ['  of which conflicts', formatCount(ledger.totals.conflicts)],
     ['dead letters', formatCount(ledger.totals.deadLetters)],
@@ -78,6 +79,12 @@ export function auditDocument(result: AuditResult, context: AuditContext): unkno
       ? { name: context.consumer, ack_floor: consumer.ackFloor, unsettled: consumer.unsettled }
       : null,
     ...totalsDocument(findings.ledger.totals),
+    dropped_payloads: {
+      rows: findings.dropped.rows,
+      bytes: findings.dropped.bytes,
+      faults: findings.dropped.faults,
+      faults_omitted: findings.dropped.faultsOmitted,
+    },
     in_flight: tallyDocument(sequences.inFlight),
     missing: { acknowledged: tallyDocument(sequences.skipped), gone: tallyDocument(sequences.lost) },
     doubled: tallyDocument(sequences.doubled),

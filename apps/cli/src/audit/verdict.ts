@@ -3,7 +3,7 @@
  *
  * A violation counts even when something else is unknown, because a fault remains a fault.
  */
-import type { CounterFault, LedgerTotals, RepeatedKeys, RowFault } from '#store';
+import type { CounterFault, DroppedPayloads, LedgerTotals, RepeatedKeys, RowFault } from '#store';
 import { countOf } from '../output.js';
 import type { PromiseFindings } from './promises.js';
 import type { RangeTally } from './range-tally.js';
@@ -47,6 +47,8 @@ export interface AuditFindings {
    */
   readonly ahead: number;
   readonly ledger: LedgerFindings;
+  /** The payloads that were dropped by age. */
+  readonly dropped: DroppedPayloads;
   readonly promises: PromiseFindings;
   /** Messages that the consumer had not settled when the audit began; `undefined` when there is no consumer. */
   readonly unsettled: number | undefined;
@@ -92,6 +94,7 @@ export function judge(findings: AuditFindings): Judgement {
       : []),
     ...(sequences.inFlight.count === 0 ? count(findings.promises.broken, BROKEN) : []),
     ...ledgerViolations(findings.ledger, ''),
+    ...droppedViolations(findings.dropped),
     ...findings.past.flatMap((past) => pastViolations(past)),
   ];
   const doubts = doubtsOf(findings);
@@ -102,6 +105,15 @@ export function judge(findings: AuditFindings): Judgement {
 function repeatedKeyViolations({ count: keys, first }: RepeatedKeys): string[] {
   if (first === undefined) return [];
   return [`${countOf(keys, 'id')} in two generations of keys, the first ${first.topic} ${first.eventId}`];
+}
+
+function droppedViolations({ faults, faultsOmitted }: DroppedPayloads): string[] {
+  const [first] = faults;
+  if (first === undefined) return [];
+  return [
+    `${countOf(faults.length + faultsOmitted, 'day')} of a topic that lack other events than retention has noted, ` +
+      `the first ${first.topic} on ${first.day}: ${first.missing} are missing and ${first.noted} are noted`,
+  ];
 }
 
 function doubtsOf(findings: AuditFindings): string[] {

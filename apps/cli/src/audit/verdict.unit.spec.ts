@@ -32,6 +32,7 @@ function findings(
     repeatedKeys: { count: 0, first: undefined },
     ahead: 0,
     ledger,
+    dropped: { rows: 0, bytes: 0, faults: [], faultsOmitted: 0 },
     promises: { marks: 3, broken: tally(), uncompared: 0 },
     unsettled: 0,
     inFlightThen: 0,
@@ -58,6 +59,14 @@ describe('the verdict of the audit', () => {
     const judgement = judge(findings({ [kind]: tally(7) }));
     expect(judgement.verdict).toBe('violated');
     expect(judgement.violations).toHaveLength(1);
+  });
+
+  it('is violated where other events lack their payload than retention has noted', () => {
+    const faults = [{ topic: 'a', day: '2026-11-22', noted: 5, missing: 6 }];
+    const { violations } = judge(findings({}, { dropped: { rows: 5, bytes: 10, faults, faultsOmitted: 2 } }));
+    expect(violations).toEqual([
+      '3 days of a topic that lack other events than retention has noted, the first a on 2026-11-22: 6 are missing and 5 are noted',
+    ]);
   });
 
   it('is violated by a broken promise, and unknown while the event may be on its way again', () => {

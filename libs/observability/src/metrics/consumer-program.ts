@@ -5,6 +5,7 @@ import { measureKeys } from './key-metrics.js';
 import { listenForMetrics, type MetricsEndpoint } from './metrics-endpoint.js';
 import { measurePool, type MeasuredPool } from './pool-metrics.js';
 import { ProgramMetrics } from './program-metrics.js';
+import { measureRetention } from './retention-metrics.js';
 
 /** A program of consumers, and where it serves its metrics. */
 export interface ConsumerProgramOptions {
@@ -52,6 +53,11 @@ export class ConsumerProgram {
   /** Measures the generations of keys and their filters at each scrape. @param figures those of each consumer */
   watchKeys(figures: Parameters<typeof measureKeys>[1]): void {
     if (this.measured !== undefined) measureKeys(this.measured.metrics, figures);
+  }
+
+  /** Measures at each scrape what this program has dropped by age. */
+  watchRetention(figures: Parameters<typeof measureRetention>[1]): void {
+    if (this.measured !== undefined) measureRetention(this.measured.metrics, figures);
   }
 
   /** Returns what a scrape gets; an empty text where nothing is measured. */

@@ -3,6 +3,7 @@ export { GatewayMetrics } from './gateway-metrics.js';
 export { listenForMetrics, type MetricsEndpoint } from './metrics-endpoint.js';
 export { measurePool } from './pool-metrics.js';
 export { ProgramMetrics } from './program-metrics.js';
+export type { RetentionFigures } from './retention-metrics.js';
 export {
   SystemMetrics,
   type BrokerFigures,

@@ -1,0 +1,86 @@
+/** Drops payloads that are older than their rule while a worker runs. Any number of workers may do it: one at a time drops. */
+import type { Logger } from '#observability';
+import type { RetentionFigures } from '#observability/metrics';
+import { createPool, isLockTimeout } from '#postgres';
+import { dropAgedPayloads, type Queryable } from '#store';
+
+const EVERY_MS = 600_000;
+/** A day of a hundred million events takes minutes to count. */
+const STEP_MS_MAX = 3_600_000;
+
+/** Drops until it is stopped. */
+export interface RetentionKeeper {
+  figures(): RetentionFigures;
+  /** Ends it, without waiting for the step under way: the database finishes it or undoes it. */
+  stop(): void;
+}
+
+/**
+ * Starts dropping payloads, now and then every ten minutes. It has a connection of its own while it drops, since the
+ * bounds of a worker's transactions are too short for a large day.
+ *
+ * @param url the database
+ * @param everyMs how often to begin a pass, in milliseconds
+ */
+export function keepRetention(url: string, logger: Logger, everyMs = EVERY_MS): RetentionKeeper {
+  const pool = createPool({
+    url,
+    name: 'sekali-worker-retention',
+    connectionsMax: 1,
+    transactionMsMax: STEP_MS_MAX,
+  });
+  const stopped = new AbortController();
+  const figures = { rows: 0, bytes: 0, passedAtMs: undefined as number | undefined };
+  let isUnderWay = false;
+  const keep = (): void => {
+    if (isUnderWay) return;
+    isUnderWay = true;
+    pass(pool, logger, figures, stopped.signal)
+      .catch((error: unknown) => {
+        if (!stopped.signal.aborted) report(logger, error);
+      })
+      .finally(() => {
+        isUnderWay = false;
+      });
+  };
+  keep();
+  const timer = setInterval(keep, everyMs);
+  return {
+    figures: () => figures,
+    stop: () => {
+      clearInterval(timer);
+      stopped.abort();
+      void pool.end();
+    },
+  };
+}
+
+/** Drops what is due. @param figures gets what was dropped */
+async function pass(
+  database: Queryable,
+  logger: Logger,
+  figures: { -readonly [figure in keyof RetentionFigures]: RetentionFigures[figure] },
+  signal: AbortSignal,
+): Promise<void> {
+  const before = figures.rows;
+  const isDone = await dropAgedPayloads(database, {
+    signal,
+    onStep: ({ partition, topic, rows, bytes }) => {
+      figures.rows += rows;
+      figures.bytes += bytes;
+      if (topic === null) logger.info({ partition, rows, bytes }, 'a day of payloads was dropped');
+    },
+  });
+  if (isDone) figures.passedAtMs = Date.now();
+  if (figures.rows > before) logger.info({ rows: figures.rows - before }, 'payloads were dropped by age');
+}
+
+function report(logger: Logger, error: unknown): void {
+  if (isLockTimeout(error))
+    logger.info('other sessions read the events without a pause; payloads are dropped later');
+  else
+    logger.warn(
+      { reason: String(error) },
+      'payloads could not be dropped by age; trying again in ten minutes',
+    );
+}

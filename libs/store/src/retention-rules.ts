@@ -1,0 +1,68 @@
+/** The rules of how long payloads are kept. Setup writes them into the database, where every worker obeys them. */
+import type { Pool } from 'pg';
+import { transact } from '#postgres';
+
+/** One rule. The first whose pattern matches a topic decides on it. */
+export interface RetentionRule {
+  /** A topic in which `*` stands for one token, and `>` at the end for one or more. */
+  readonly pattern: string;
+  /** Whole days in UTC after that of storing; `null` is for ever. */
+  readonly days: number | null;
+}
+
+const RETENTION_LOCK = 7_365_007;
+
+const PRESENT = `SELECT pattern, days FROM sekali.retention_rule ORDER BY position`;
+const REMOVE = `DELETE FROM sekali.retention_rule`;
+const INSERT = `
+INSERT INTO sekali.retention_rule (position, pattern, expression, days)
+SELECT position, pattern, expression, days
+FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY AS input (pattern, expression, days, position)`;
+
+/**
+ * Reads the rules of the setting `SEKALI_RETENTION`, which libs/config has validated.
+ *
+ * @param text rules such as `logs.>=7d`, joined by commas; `undefined` is none
+ */
+export function retentionRules(text: string | undefined): RetentionRule[] {
+  return (text ?? '').split(',').flatMap((rule) => {
+    const [pattern, age] = splitRule(rule.trim());
+    return pattern === '' ? [] : [{ pattern, days: age === 'forever' ? null : Number.parseInt(age, 10) }];
+  });
+}
+
+/** The pattern `>` makes a rule of `>=7d`, so the last `=` divides it. */
+function splitRule(rule: string): [string, string] {
+  const at = rule.lastIndexOf('=');
+  return [rule.slice(0, at), rule.slice(at + 1)];
+}
+
+/** Returns a pattern as a regular expression of Postgres. */
+function expressionOf(pattern: string): string {
+  const tokens = pattern.split('.').map((token) => (token === '*' ? '[^.]+' : token === '>' ? '.+' : token));
+  return `^${tokens.join('\\.')}$`;
+}
+
+/**
+ * Makes the rules in the database those of the settings.
+ *
+ * @param pool connected as the owner of the schema
+ * @returns the rules that hold now, if they have changed
+ */
+export async function writeRetentionRules(
+  pool: Pool,
+  rules: readonly RetentionRule[],
+): Promise<readonly RetentionRule[] | undefined> {
+  return transact(pool, async (database) => {
+    await database.query('SELECT pg_advisory_xact_lock($1)', [RETENTION_LOCK]);
+    const { rows: present } = await database.query<{ pattern: string; days: number | null }>(PRESENT);
+    if (JSON.stringify(present) === JSON.stringify(rules)) return undefined;
+    await database.query(REMOVE);
+    await database.query(INSERT, [
+      rules.map(({ pattern }) => pattern),
+      rules.map(({ pattern }) => expressionOf(pattern)),
+      rules.map(({ days }) => days),
+    ]);
+    return rules;
+  });
+}

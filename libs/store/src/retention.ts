@@ -1,0 +1,139 @@
+/**
+ * Drops payloads that are older than their rule. Any number of processes may do it at once: one step at a time is done.
+ *
+ *   day of events   every topic is older than its rule ─▶ the partition is dropped
+ *                   some topics are                    ─▶ their rows are deleted, a small batch at a time
+ *
+ * Keys stay, so a repeat of an event long gone is still a duplicate. What was dropped is counted by topic and day in the
+ * same transaction, so the audit knows which events must lack their row.
+ *
+ * Three designs were considered for who decides:
+ *
+ * - Each worker by its own settings. Two workers with different settings would contradict each other, and a thief of a
+ *   worker's password could have everything dropped.
+ * - A leader. It has to be elected and noticed when it dies, and there is nothing that it knows better.
+ * - Rules in the database, which is in use. Functions there check the rule at each step, and take no age from a caller.
+ *
+ * A partition cannot be detached CONCURRENTLY next to a default partition. So a drop waits 200 ms for the table at most,
+ * and tries again. Inserts and pages wait that long behind it. It gives up after a minute, until the next pass.
+ */
+import type { Queryable } from '#postgres';
+import { pause } from '#waiting';
+
+/** Payloads of one topic and day that are older than their rule. */
+export interface AgedPayloads {
+  /** The partition, without the schema. */
+  readonly partition: string;
+  /** When the day begins, such as 2026-11-22; `null` for rows of days that have no partition. */
+  readonly day: string | null;
+  /** `null` for a day without events. */
+  readonly topic: string | null;
+  /** Whether the whole day is dropped at once. */
+  readonly isWhole: boolean;
+  /** 0 where they were not counted. */
+  readonly rows: number;
+  /** The size of the payloads as they are stored, in bytes; 0 where they were not counted. */
+  readonly bytes: number;
+}
+
+/** What one step has dropped. */
+export interface DroppedStep {
+  readonly partition: string;
+  /** `null` for a whole day. */
+  readonly topic: string | null;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** How payloads are dropped. */
+export interface RetentionOptions {
+  /** Called after each step. */
+  readonly onStep: (step: DroppedStep) => void;
+  /** Ends the pass before the next step. */
+  readonly signal?: AbortSignal;
+  /** Rows that one step deletes, at most. The default is 1,000. */
+  readonly rowsMax?: number;
+  /**
+   * How long to pause after a step that deletes rows, in times of what it took. With the default of 4, a fifth of one
+   * connection deletes.
+   */
+  readonly pauseFactor?: number;
+}
+
+const ROWS_MAX = 1_000;
+const PAUSE_FACTOR = 4;
+
+const AGED = `
+SELECT day AS partition, to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, topic, is_whole AS "isWhole",
+  coalesce(rows, 0)::float8 AS rows, coalesce(bytes, 0)::float8 AS bytes
+FROM sekali.aged_payloads($1)`;
+const DROP_DAY = `SELECT rows::float8 AS rows, bytes::float8 AS bytes FROM sekali.drop_payload_day($1)`;
+const DROP_ROWS = `
+SELECT rows::float8 AS rows, bytes::float8 AS bytes, stream_id AS "streamId", seq::text AS seq
+FROM sekali.drop_payload_rows($1, $2, $3, $4, $5)`;
+
+/**
+ * Returns the payloads that are older than their rule, oldest day first.
+ *
+ * @param counted whether rows and bytes are counted, which reads all of them
+ */
+export async function agedPayloads(database: Queryable, counted: boolean): Promise<AgedPayloads[]> {
+  return (await database.query<AgedPayloads & Record<string, unknown>>(AGED, [counted])).rows;
+}
+
+/**
+ * Drops payloads that are older than their rule, until none is left.
+ *
+ * @param database its bound on a statement must allow for counting a day: about a second for a million events
+ * @returns whether all of them were dropped; `false` when another process drops, or the signal ended the pass
+ * @throws an error that `isLockTimeout` recognizes, when other sessions read the events without a pause; try again later
+ */
+export async function dropAgedPayloads(database: Queryable, options: RetentionOptions): Promise<boolean> {
+  const wholeDays = new Set<string>();
+  for (const aged of await agedPayloads(database, false)) {
+    const { partition, topic, isWhole } = aged;
+    if (options.signal?.aborted === true) return false;
+    if (isWhole) {
+      if (wholeDays.has(partition)) continue;
+      wholeDays.add(partition);
+      if (!(await dropDay(database, partition, options))) return false;
+    } else if (topic !== null && !(await dropRows(database, partition, topic, options))) return false;
+  }
+  return true;
+}
+
+async function dropDay(
+  database: Queryable,
+  partition: string,
+  { onStep }: RetentionOptions,
+): Promise<boolean> {
+  const { rows } = await database.query<{ rows: number; bytes: number }>(DROP_DAY, [partition]);
+  const dropped = rows[0];
+  if (dropped !== undefined) onStep({ partition, topic: null, ...dropped });
+  return dropped !== undefined;
+}
+
+/** Each step begins behind the rows of the last one, because an index still leads to those. */
+async function dropRows(
+  database: Queryable,
+  partition: string,
+  topic: string,
+  { onStep, signal, rowsMax = ROWS_MAX, pauseFactor = PAUSE_FACTOR }: RetentionOptions,
+): Promise<boolean> {
+  let place: { streamId: number; seq: string } = { streamId: 0, seq: '0' };
+  while (signal?.aborted !== true) {
+    const beganMs = performance.now();
+    const values = [partition, topic, place.streamId, place.seq, rowsMax];
+    const { rows } = await database.query<{ rows: number; bytes: number; streamId: number; seq: string }>(
+      DROP_ROWS,
+      values,
+    );
+    const step = rows[0];
+    if (step === undefined) return false;
+    if (step.rows > 0) onStep({ partition, topic, rows: step.rows, bytes: step.bytes });
+    if (step.rows < rowsMax) return true;
+    place = step;
+    await pause((performance.now() - beganMs) * pauseFactor, signal);
+  }
+  return false;
+}
