@@ -18,12 +18,12 @@ interface Fault {
 
 function faulty(pool: TestSystem['pool'], fault: Fault): Queryable {
   return {
-    query: async (...given: Parameters<Queryable['query']>) => {
-      const answer = await pool.query(...given);
+    query: async (text: string, values: unknown[]) => {
+      const answer = await pool.query(text, values);
       if (fault.isLost) throw new Error('the answer was lost');
       return answer;
     },
-  } as Queryable;
+  } as unknown as Queryable;
 }
 
 async function rowsOf({ pool }: TestSystem): Promise<{ gateway: string; topic: string; dropped: number }[]> {
