@@ -25,6 +25,7 @@ import {
 import { createPool } from '#postgres';
 import { keepDaysIndexed } from './day-index-keeper.js';
 import { keepGenerationsSmall } from './generation-keeper.js';
+import { keepHistogramSmall } from './histogram-keeper.js';
 import { workerFilters } from './key-filters.js';
 import { keepPartitionsAhead } from './partition-keeper.js';
 import { transportOptions, type WorkerTransport } from './transport-options.js';
@@ -98,6 +99,7 @@ function keepersOf(
 ): readonly { stop(): void }[] {
   return [
     keepPartitionsAhead(pool, logger),
+    keepHistogramSmall(pool, logger),
     keepDaysIndexed(settings.SEKALI_POSTGRES_URL, logger),
     keepGenerationsSmall(pool, logger, settings.SEKALI_KEY_GENERATION_BYTES),
     filters.keep(),

@@ -6,6 +6,7 @@ import { DayIndexes1732460400000 } from './migrations/1732460400000-day-indexes.
 import { DeadLetterActions1732540000000 } from './migrations/1732540000000-dead-letter-actions.js';
 import { DuplicateFirst1732460500000 } from './migrations/1732460500000-duplicate-first.js';
 import { EventStory1732545000000 } from './migrations/1732545000000-event-story.js';
+import { Histogram1732640000000 } from './migrations/1732640000000-histogram.js';
 import { InboxNames1732453200000 } from './migrations/1732453200000-inbox-names.js';
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
 import { KeyDefaults1732530010000 } from './migrations/1732530010000-key-defaults.js';
@@ -34,6 +35,7 @@ export const migrations = [
   KeyFilters1732543600000,
   EventStory1732545000000,
   WebhookSecrets1732550000000,
+  Histogram1732640000000,
 ];
 
 /**

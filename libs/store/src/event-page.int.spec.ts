@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Queryable } from '#postgres';
 import { createTestSystem, type TestSystem } from '#testing';
-import { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
+import type { EventFilter } from './event-filter.js';
+import { eventPage, FIRST_POSITION, type AckFloor } from './event-page.js';
 import { findEvent } from './event-queries.js';
+import type { EventPage } from './found-page.js';
 import { SEKALI_LEDGER, STORE_HORIZON } from './ledger.js';
 
 const NO_FLOOR: AckFloor = () => Promise.resolve(0);

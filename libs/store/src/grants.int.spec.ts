@@ -47,6 +47,7 @@ const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   'event_<day>': {},
   event_key: decision,
   event_key_g1: decision,
+  histogram: { gateway: read, reader: read, recovery: read },
   horizon: { gateway: change, worker: change, reader: read, recovery: 'SELECT INSERT UPDATE DELETE' },
   key_filter: { worker: 'SELECT INSERT DELETE', reader: read },
   key_generation: { gateway: read, worker: read, reader: read, recovery: read },

@@ -61,6 +61,8 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   // The audit reads which days have no partition and are therefore in this table.
   event_default: { reader: READ },
   event_key: DECISION,
+  // A trigger on the counters writes it.
+  histogram: { gateway: READ, reader: READ, recovery: READ },
   horizon: {
     gateway: ['SELECT', 'INSERT', 'UPDATE'],
     worker: ['SELECT', 'INSERT', 'UPDATE'],
@@ -86,6 +88,7 @@ export const TABLES: Readonly<Record<string, Rights>> = {
 /** Functions that run with the rights of setup, and the programs that may call them. */
 export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
   'index_closed_day()': ['worker'],
+  'roll_up_histogram(integer)': ['worker'],
   'change_key_generation(text, integer)': ['worker'],
   'make_inbox(text)': ['worker'],
   'make_key_filter(text)': ['worker'],

@@ -30,6 +30,7 @@ function findings(
     },
     foreign: tally(),
     repeatedKeys: { count: 0, first: undefined },
+    histogram: [],
     ahead: 0,
     ledger,
     promises: { marks: 3, broken: tally(), uncompared: 0 },
