@@ -178,6 +178,11 @@ describe('a page of events', () => {
       NO_FLOOR,
     );
     expect(seqsOf(page)).toEqual(range(90_001, 90_010));
+    expect(page.reached).toBeUndefined();
+    // The walk tries 50,000 events, which are fewer than fill the page.
+    const filter = { since: new Date(2 * day).toISOString() };
+    const short = await eventPage(system.pool, filter, { streamId, seq: 50_000 }, 20_000, NO_FLOOR);
+    expect([short.events.length, short.reached?.seq]).toEqual([10_000, 100_000]);
   });
 
   it('keeps its bound on bytes, and always makes progress', async () => {

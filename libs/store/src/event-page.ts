@@ -19,6 +19,7 @@ import { printedEvents } from './printed-events.js';
 import { positionAfter, rangesAbove, SEEN_RANGES_MAX } from './read-position.js';
 import { sourceWalkEnd } from './source-walk.js';
 import { topicsAsked, topicWalkEnd } from './topic-walk.js';
+import { walkedTo } from './walk-piece.js';
 import type { EventPage } from './found-page.js';
 import { walkedPage, walkedPastPage, type WalkedQuestion } from './walked-page.js';
 
@@ -66,6 +67,8 @@ export interface StreamRow {
 interface Found {
   readonly events: readonly StoredEvent[];
   readonly more?: number;
+  /** Whether the bound of the walk ended it, and not the size of the page. */
+  readonly isPartial?: boolean;
 }
 
 /**
@@ -137,9 +140,21 @@ async function pastPage(
   after: EventPosition,
   following: EventPosition,
 ): Promise<EventPage> {
-  const { events, more } = await find(database, question, after);
+  const found = await find(database, question, after);
+  const { events, more } = found;
   const next = more === undefined ? following : { streamId: after.streamId, seq: more };
-  return { events, next, end: next };
+  return withReached(database, found, { events, next, end: next });
+}
+
+/** Adds where the bound of the walk ended it. */
+async function withReached(
+  database: Queryable,
+  { isPartial, more }: Found,
+  page: EventPage,
+): Promise<EventPage> {
+  if (isPartial !== true || more === undefined || page.next?.seq !== more) return page;
+  const reached = await walkedTo(database, page.next.streamId, more);
+  return reached === undefined ? page : { ...page, reached };
 }
 
 async function presentPage(
@@ -153,7 +168,8 @@ async function presentPage(
   const settled = await pageUpTo(kept, database, question, after);
   if (settled !== undefined) return settled;
   const horizon = await STORE_HORIZON.settled(database, after.streamId, await ackFloor());
-  return cutAt(horizon, await find(database, question, after), after);
+  const found = await find(database, question, after);
+  return withReached(database, found, cutAt(horizon, found, after));
 }
 
 /** Returns the page if all its events are settled. If not, no event stays in memory while the horizon is found. */
@@ -167,7 +183,7 @@ async function pageUpTo(
   const { events, more } = found;
   if (events.length === 0 && more === undefined) return { events, end: after };
   const reached = more ?? events.at(-1)?.seq ?? after.seq;
-  return reached <= horizon ? cutAt(horizon, found, after) : undefined;
+  return reached <= horizon ? withReached(database, found, cutAt(horizon, found, after)) : undefined;
 }
 
 /** Makes the found events a page. Those above the horizon are left to the next one, unless the page reaches the end. */
@@ -221,7 +237,7 @@ async function find(
   if (end === undefined) return { events };
   return events.length === 0 && Date.now() < giveUpAt
     ? find(database, question, withSeen({ streamId: after.streamId, seq: end }, after), giveUpAt)
-    : { events, more: end };
+    : { events, more: end, isPartial: events.length < limit };
 }
 
 async function isFewInTime(database: Queryable, filter: EventFilter): Promise<boolean> {
