@@ -2,6 +2,7 @@ import {
   newestPosition,
   TooManyTopicsError,
   type AckFloor,
+  type EventFilter,
   type EventPosition,
   type Queryable,
 } from '#store';
@@ -25,6 +26,8 @@ export interface Follower {
 
 /** Lets clients follow events, from now on or from a position. */
 export class LiveEvents {
+  private readonly readings = new Map<string, Promise<EventPosition>>();
+
   constructor(
     private readonly database: Queryable,
     private readonly ackFloor: AckFloor,
@@ -47,8 +50,16 @@ export class LiveEvents {
     return this.feed.listen({ filter: meant, from, reader: access.keyId ?? address });
   }
 
-  private async newest(filter: Parameters<typeof newestPosition>[1]): Promise<EventPosition> {
-    const reading = newestPosition(this.database, filter, this.ackFloor);
+  /** A reading that is under way answers others with the same filter, too: they get what came since it began. */
+  private async newest(filter: EventFilter): Promise<EventPosition> {
+    const key = JSON.stringify(filter);
+    let reading = this.readings.get(key);
+    if (reading === undefined) {
+      reading = newestPosition(this.database, filter, this.ackFloor).finally(() => {
+        this.readings.delete(key);
+      });
+      this.readings.set(key, reading);
+    }
     return databaseAnswer(NEWEST_MS_MAX, reading).catch((error: unknown) => {
       throw error instanceof TooManyTopicsError ? tooManyTopics() : error;
     });

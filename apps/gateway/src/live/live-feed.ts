@@ -9,6 +9,7 @@ import {
   type Queryable,
 } from '#store';
 import { pause } from '#waiting';
+import { writeCursor } from '../events/event-cursor.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
 import { COMMENT, eventMessage, OPENING, positionMessage, WAITING } from './event-message.js';
 import { Listener, type Following } from './listener.js';
@@ -35,7 +36,9 @@ const EVENTS_PER_PAGE = 1_000;
 const PAGE_BYTES_MAX = 524_288;
 const PAGES_PER_ROUND = 4;
 const ROUND_MS_MIN = 250;
-const ROUND_MS_MAX = 10_000;
+const ROUND_MS_MAX = 30_000;
+/** How long a round reads for listeners that join. The others wait for the next one. */
+const JOINING_MS_MAX = 250;
 /** Of the time of one connection, reading takes at most this part: of rounds with events, and of idle ones. */
 const SHARE_OF_BUSY = 1 / 4;
 const SHARE_OF_IDLE = 1 / 40;
@@ -130,7 +133,7 @@ export class LiveFeed {
     this.isRunning = false;
   }
 
-  /** @returns whether an event was sent */
+  /** @returns whether a listener has got an event, or has joined */
   private async round(): Promise<boolean> {
     let sent = false;
     // The floor may be older than a page, and is read once for all of them.
@@ -139,9 +142,12 @@ export class LiveFeed {
     for (const group of [...this.groups.values()])
       sent = (await this.attempt(group.members, () => this.follow(group, ackFloor))) || sent;
     // They join behind the groups, so that a group never is ahead of its newest member.
-    for (const listener of [...this.joining])
-      if (listener.isReady)
-        sent = (await this.attempt([listener], () => this.catchUp(listener, ackFloor))) || sent;
+    const untilMs = performance.now() + JOINING_MS_MAX;
+    for (const alike of this.joiningAlike()) {
+      if (performance.now() > untilMs) break;
+      await this.attempt(alike, () => this.catchUp(alike, ackFloor));
+      sent = true;
+    }
     return sent;
   }
 
@@ -174,7 +180,8 @@ export class LiveFeed {
         const isNew = newTo(member.position);
         for (const [index, { streamId, seq }] of page.events.entries())
           if (isNew(streamId, seq)) member.write(messages[index] ?? COMMENT);
-        member.position = page.end;
+        // A member that came back may be ahead of a group that lags.
+        if (page.next === undefined || !isFarther(member.position, page.end)) member.position = page.end;
       }
       group.position = page.end;
       sent ||= page.events.length > 0;
@@ -183,19 +190,36 @@ export class LiveFeed {
     return sent;
   }
 
-  private async catchUp(listener: Listener, ackFloor: AckFloor): Promise<boolean> {
-    let sent = false;
-    for (let pages = 0; pages < PAGES_PER_ROUND && listener.isReady; pages++) {
-      const after = listener.position;
-      const page = await this.page(listener.filter, after, ackFloor);
-      for (const message of messagesOf(page, after)) listener.write(message);
-      listener.position = page.end;
-      sent ||= page.events.length > 0;
+  /** Listeners that are ready for a page, together with those that need the same one: many come back at once. */
+  private joiningAlike(): readonly (readonly Listener[])[] {
+    const alike = new Map<string, Listener[]>();
+    for (const listener of this.joining) {
+      if (!listener.isReady) continue;
+      const key = `${writeCursor(listener.position)} ${listener.group}`;
+      const others = alike.get(key);
+      if (others === undefined) alike.set(key, [listener]);
+      else others.push(listener);
+    }
+    return [...alike.values()];
+  }
+
+  /** @param alike at least one listener; all have the same filter and position */
+  private async catchUp(alike: readonly Listener[], ackFloor: AckFloor): Promise<boolean> {
+    const [first] = alike;
+    if (first === undefined) return false;
+    for (let pages = 0; pages < PAGES_PER_ROUND && alike.every(({ isReady }) => isReady); pages++) {
+      const after = first.position;
+      const page = await this.page(first.filter, after, ackFloor);
+      const messages = messagesOf(page, after);
+      for (const listener of alike) {
+        for (const message of messages) listener.write(message);
+        listener.position = page.end;
+      }
       if (page.next !== undefined && page.isWaiting !== true) continue;
-      if (listener.isOpen) this.promote(listener);
+      for (const listener of alike) if (listener.isOpen) this.promote(listener);
       break;
     }
-    return sent;
+    return true;
   }
 
   private promote(listener: Listener): void {
@@ -239,6 +263,12 @@ function newTo({ streamId, seq, seen = [] }: EventPosition): (ofStream: number, 
   return (ofStream, one) =>
     ofStream > streamId ||
     (ofStream === streamId && one > seq && !seen.some(([first, last]) => one >= first && one <= last));
+}
+
+/** Whether a reader at one position has got a later event than one at another. */
+function isFarther(a: EventPosition, b: EventPosition): boolean {
+  const last = ({ seq, seen = [] }: EventPosition): number => seen.at(-1)?.[1] ?? seq;
+  return a.streamId > b.streamId || (a.streamId === b.streamId && last(a) > last(b));
 }
 
 /** Filters are read from a query in one order, so equal ones have the same text. */

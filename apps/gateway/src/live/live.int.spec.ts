@@ -209,6 +209,45 @@ describe('the feed', () => {
     for (const { seqs } of clients) expect(seqs).toEqual(range(1, 70));
   });
 
+  it('gives a listener nothing twice that joins while events are stored', async () => {
+    let isJoining = false;
+    const database = {
+      query: async (...given: [unknown, (readonly unknown[])?]) => {
+        // The group has read in this round, and the listener that joins reads from the first event on.
+        if (isJoining && given[1]?.[0] === streamId && given[1][1] === 0) {
+          isJoining = false;
+          await insert(range(11, 20));
+        }
+        return ask(system, given);
+      },
+    } as unknown as Pool;
+    const feed = new LiveFeed(database, NO_FLOOR, closing.signal);
+    await insert(range(1, 10));
+    const first = Client.of(feed.listen(following()));
+    await waitFor(() => first.seqs.length === 10, DEADLINE);
+    isJoining = true;
+    const second = Client.of(feed.listen(following()));
+    await waitFor(() => first.seqs.length === 20 && second.seqs.length >= 20, DEADLINE);
+    await insert([21]);
+    await waitFor(() => [first, second].every(({ seqs }) => seqs.includes(21)), DEADLINE);
+    expect([first.seqs, second.seqs]).toEqual([range(1, 21), range(1, 21)]);
+  });
+
+  it('gives a listener nothing twice that is ahead of its group', async () => {
+    const feed = new LiveFeed(system.pool, NO_FLOOR, closing.signal);
+    const first = Client.of(feed.listen(following()));
+    await insert([1]);
+    await waitFor(() => first.seqs.length === 1, DEADLINE);
+    // The group needs several rounds for these, and the second listener only one page.
+    await insert(range(2, 9_000));
+    const second = Client.of(feed.listen({ ...following(), from: { streamId, seq: 8_990 } }));
+    await waitFor(() => first.seqs.length >= 9_000, DEADLINE);
+    await insert([9_001]);
+    await waitFor(() => [first, second].every(({ seqs }) => seqs.includes(9_001)), DEADLINE);
+    expect(second.seqs).toEqual(range(8_991, 9_001));
+    expect(first.seqs).toEqual(range(1, 9_001));
+  });
+
   it('cuts a client off that does not read, and the others go on', async () => {
     const feed = new LiveFeed(system.pool, NO_FLOOR, closing.signal);
     const slow = feed.listen(following());
