@@ -62,6 +62,8 @@ CREATE TABLE sekali.counter (
   CONSTRAINT counter_topic PRIMARY KEY (stream_id, topic, shard)
 ) WITH (fillfactor=50);
 COMMENT ON COLUMN sekali.counter.shard IS 'Transactions at work at the same time count in different rows; the sum is the figure';
+CREATE TRIGGER counted_added AFTER INSERT ON sekali.counter REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_added();
+CREATE TRIGGER counted_changed AFTER UPDATE ON sekali.counter REFERENCING OLD TABLE AS older NEW TABLE AS newer FOR EACH STATEMENT EXECUTE FUNCTION count_changed();
 
 CREATE TABLE sekali.dead_letter (
   stream_id integer NOT NULL,
@@ -173,6 +175,23 @@ CREATE TABLE sekali.event_sample (
   CONSTRAINT event_sample_sequence PRIMARY KEY (stream_id, seq)
 );
 COMMENT ON TABLE sekali.event_sample IS 'Some of the events that were dropped by age, the newest among them: the history of a stream is compared by when they were published';
+
+CREATE TABLE sekali.histogram (
+  topic text COLLATE "C" NOT NULL,
+  kind text COLLATE "C" NOT NULL,
+  beginning timestamp with time zone NOT NULL,
+  shard smallint NOT NULL,
+  stored bigint NOT NULL,
+  duplicates bigint NOT NULL,
+  conflicts bigint NOT NULL,
+  dead_letters bigint NOT NULL,
+  CONSTRAINT histogram_bucket PRIMARY KEY (topic, kind, beginning, shard),
+  CONSTRAINT histogram_kind CHECK ((kind = ANY (ARRAY['before'::text, 'open'::text, 'minute'::text, 'hour'::text, 'day'::text])))
+) WITH (fillfactor=50);
+COMMENT ON TABLE sekali.histogram IS 'Counts by topic and time of settling; summed over all rows of a topic they equal its counters';
+COMMENT ON COLUMN sekali.histogram.kind IS 'Open minutes are counted in shards, and become minutes, hours and days with age; before is what was counted before the table existed';
+COMMENT ON COLUMN sekali.histogram.shard IS 'The shard of the counter in an open minute, otherwise 0';
+CREATE INDEX histogram_beginning ON sekali.histogram USING btree (kind, beginning);
 
 CREATE TABLE sekali.horizon (
   stream_id integer NOT NULL,
@@ -364,6 +383,53 @@ BEGIN
   EXECUTE format('CREATE TRIGGER closed BEFORE INSERT ON sekali.%I FOR EACH STATEMENT EXECUTE FUNCTION sekali.refuse_keys()',
     youngest);
   RETURN expected + 1;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.count_added()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  INSERT INTO sekali.histogram AS bucket (topic, kind, beginning, shard, stored, duplicates, conflicts, dead_letters)
+  SELECT topic, 'open', date_trunc('minute', now(), 'UTC'), shard,
+    sum(stored), sum(duplicates), sum(conflicts), sum(dead_letters)
+  FROM (SELECT topic, shard, stored, duplicates, conflicts, dead_letters FROM added) change
+  GROUP BY topic, shard
+  HAVING sum(stored) <> 0 OR sum(duplicates) <> 0 OR sum(conflicts) <> 0 OR sum(dead_letters) <> 0
+  ORDER BY topic, shard
+  ON CONFLICT (topic, kind, beginning, shard) DO UPDATE SET
+    stored = bucket.stored + excluded.stored,
+    duplicates = bucket.duplicates + excluded.duplicates,
+    conflicts = bucket.conflicts + excluded.conflicts,
+    dead_letters = bucket.dead_letters + excluded.dead_letters;
+  RETURN NULL;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.count_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  INSERT INTO sekali.histogram AS bucket (topic, kind, beginning, shard, stored, duplicates, conflicts, dead_letters)
+  SELECT topic, 'open', date_trunc('minute', now(), 'UTC'), shard,
+    sum(stored), sum(duplicates), sum(conflicts), sum(dead_letters)
+  FROM (SELECT topic, shard, stored, duplicates, conflicts, dead_letters FROM newer
+    UNION ALL SELECT topic, shard, -stored, -duplicates, -conflicts, -dead_letters FROM older) change
+  GROUP BY topic, shard
+  HAVING sum(stored) <> 0 OR sum(duplicates) <> 0 OR sum(conflicts) <> 0 OR sum(dead_letters) <> 0
+  ORDER BY topic, shard
+  ON CONFLICT (topic, kind, beginning, shard) DO UPDATE SET
+    stored = bucket.stored + excluded.stored,
+    duplicates = bucket.duplicates + excluded.duplicates,
+    conflicts = bucket.conflicts + excluded.conflicts,
+    dead_letters = bucket.dead_letters + excluded.dead_letters;
+  RETURN NULL;
 END
 $function$;
 
@@ -655,5 +721,53 @@ AS $function$
 BEGIN
   RAISE EXCEPTION 'the generation of keys % is closed', TG_TABLE_NAME
     USING ERRCODE = 'SK001', HINT = 'Start a program of this version, which inserts into the youngest generation.';
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.roll_up_histogram(rows_max integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2000'
+AS $function$
+DECLARE
+  step record;
+  taken integer;
+  total integer := 0;
+BEGIN
+  IF rows_max IS NULL OR rows_max NOT BETWEEN 1 AND 10000 THEN
+    RAISE EXCEPTION 'the histogram is rolled up in steps of 1 to 10,000 rows' USING ERRCODE = '22023';
+  END IF;
+  IF NOT pg_try_advisory_xact_lock(7365020) THEN RETURN NULL; END IF;
+  FOR step IN
+    SELECT * FROM (VALUES ('open', 'minute', interval '1 hour'), ('minute', 'hour', interval '3 days'),
+      ('hour', 'day', interval '90 days')) AS ages (younger, older, age)
+  LOOP
+    -- A row that a batch is changing is left to a later step, so this one waits for no batch.
+    WITH chosen AS MATERIALIZED (
+      SELECT topic, kind, beginning, shard FROM sekali.histogram
+      WHERE kind = step.younger AND beginning < date_trunc(step.older, now() - step.age, 'UTC')
+      ORDER BY beginning LIMIT rows_max FOR UPDATE SKIP LOCKED
+    ), gone AS (
+      DELETE FROM sekali.histogram bucket USING chosen
+      WHERE bucket.topic = chosen.topic AND bucket.kind = chosen.kind AND bucket.beginning = chosen.beginning
+        AND bucket.shard = chosen.shard
+      RETURNING bucket.*
+    ), merged AS (
+      INSERT INTO sekali.histogram AS bucket (topic, kind, beginning, shard, stored, duplicates, conflicts, dead_letters)
+      SELECT topic, step.older, date_trunc(step.older, beginning, 'UTC') AS rounded, 0,
+        sum(stored), sum(duplicates), sum(conflicts), sum(dead_letters)
+      FROM gone GROUP BY topic, rounded
+      ON CONFLICT (topic, kind, beginning, shard) DO UPDATE SET
+        stored = bucket.stored + excluded.stored,
+        duplicates = bucket.duplicates + excluded.duplicates,
+        conflicts = bucket.conflicts + excluded.conflicts,
+        dead_letters = bucket.dead_letters + excluded.dead_letters
+    )
+    SELECT count(*) INTO taken FROM gone;
+    total := total + taken;
+  END LOOP;
+  RETURN total;
 END
 $function$;

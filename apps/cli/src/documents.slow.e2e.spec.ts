@@ -139,6 +139,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
   // The system was started by "npm start". A superfluous argument is refused after everything else was read.
   'npx sekali up': async ({ words }) =>
     refuses(await sekali(...words.slice(2), 'more'), 'too many arguments'),
+  'npx sekali tail': async ({ words }) =>
+    refuses(await sekali(...words.slice(2), 'more'), 'too many arguments'),
   // Two brokers are refused after everything else was read.
   'npx sekali chaos': async ({ words }) =>
     refuses(await sekali(...words.slice(2), '--nodes', '2'), '--nodes must be 1 or 3'),

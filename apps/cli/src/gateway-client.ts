@@ -23,6 +23,7 @@ export interface ClientAnswer<T> {
   /** The body as it came: a parsed number may have lost digits. */
   readonly text: string;
   readonly next: string | undefined;
+  readonly headers: Headers;
 }
 
 /** Longer than the gateway's own budget for many replays. */
@@ -30,6 +31,13 @@ const ANSWER_MS_MAX = 60_000;
 /** How often a request is sent while the gateway is busy, or a part of the system does not answer. */
 const TRIES_MAX = 5;
 const PAUSE_MS = 1_000;
+
+/** The gateway did not answer, or not now. */
+export class UnansweredError extends CommandError {
+  constructor({ message, cause }: CommandError) {
+    super(message, 2, { cause });
+  }
+}
 
 /** Talks to one gateway with one key. */
 export class GatewayClient {
@@ -53,6 +61,30 @@ export class GatewayClient {
     return (await this.request<T>(path, { method: 'POST', headers, body })).body;
   }
 
+  /**
+   * Opens a stream of server-sent events, which ends when `signal` aborts.
+   *
+   * @param lastEventId the id of the last message that was read, behind which it goes on
+   * @throws CommandError 2 when the gateway refuses the key or a parameter; `UnansweredError` when trying again may help
+   */
+  async stream(
+    path: string,
+    lastEventId: string | undefined,
+    signal: AbortSignal,
+  ): Promise<ReadableStream<Uint8Array>> {
+    const [route = '', query = ''] = path.split('?');
+    const url = gatewayUrl(this.gateway, route);
+    url.search = query;
+    const last: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
+    const headers = { ...this.headers, accept: 'text/event-stream', ...last };
+    const response = await fetch(url, { headers, signal }).catch((error: unknown) => {
+      throw new UnansweredError(unreachable(this.gateway, error));
+    });
+    if (response.ok && response.body !== null) return response.body;
+    const refused = refusal(url, response.status, await response.text());
+    throw isPassing(response.status) ? new UnansweredError(refused) : refused;
+  }
+
   private async request<T>(
     path: string,
     { headers, ...request }: { method?: string; headers?: Record<string, string>; body?: string },
@@ -65,9 +97,11 @@ export class GatewayClient {
         ...request,
         headers: { ...this.headers, ...headers },
       });
-      if (response.ok) return { body: JSON.parse(text) as T, text, next: nextPath(response, route) };
-      const isPassing = response.status === 503 || response.status === 429;
-      if (!isPassing || tries === TRIES_MAX) throw refusal(url, response.status, text);
+      if (response.ok) {
+        const next = nextPath(response, route);
+        return { body: JSON.parse(text) as T, text, next, headers: response.headers };
+      }
+      if (!isPassing(response.status) || tries === TRIES_MAX) throw refusal(url, response.status, text);
       await pause(readRetryAfter(response.headers.get('retry-after')) ?? PAUSE_MS);
     }
   }
@@ -80,6 +114,10 @@ export class GatewayClient {
       throw unreachable(this.gateway, error);
     }
   }
+}
+
+function isPassing(status: number): boolean {
+  return status === 503 || status === 429;
 }
 
 /** A page is followed by one of the same route. A proxy may serve it below a path, which the link does not have. */

@@ -15,15 +15,21 @@ import { Drops } from './dead-letters/drops.js';
 import { Replays } from './dead-letters/replays.js';
 import { BulkPublishing } from './elasticsearch/bulk-publishing.js';
 import { Descriptions } from './description/descriptions.js';
+import { ackFloorOf } from './events/ack-floor.js';
 import { EventReader } from './events/event-reader.js';
-import { PageRoom } from './events/page-room.js';
+import { AT_A_TIME, PageRoom } from './events/page-room.js';
 import { meetExpectations } from './expectations.js';
+import { EventExport } from './export/event-export.js';
+import { EventFacets } from './facets/event-facets.js';
 import { GatewayModule, type GatewayParts } from './gateway.module.js';
 import { ReadinessCheck } from './health/readiness.js';
+import { Histograms } from './histogram/histograms.js';
 import { isLocal } from './keys/door.js';
 import { loggedFailures } from './keys/failed-attempts.js';
 import type { Credentials } from './keys/credentials.js';
 import type { GatewayProgram } from './metrics/gateway-program.js';
+import { LiveEvents } from './live/live-events.js';
+import { LiveFeed } from './live/live-feed.js';
 import { LogPublishing } from './otlp/log-publishing.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { LinePublishing } from './publish/line-publishing.js';
@@ -111,6 +117,7 @@ function partsOf(
   };
   const topics = new TopicBounds(limits, async (topicsMax) => knownTopics(pool, topicsMax));
   const pages = new PageRoom();
+  const ackFloor = ackFloorOf(broker);
   const publishing = new Publishing(publisher, record, bounds, topics);
   return {
     publishing,
@@ -123,9 +130,13 @@ function partsOf(
     bulk: new BulkPublishing(publisher, record, bounds, topics),
     settled: settledAnswer(settings, pool, gate),
     logs: new LogPublishing(publisher, record, bounds, topics),
-    events: new EventReader(pool, broker, pages),
+    events: new EventReader(pool, ackFloor, pages),
+    live: new LiveEvents(pool, ackFloor, new LiveFeed(pool, ackFloor, gate.closing)),
+    exports: new EventExport(pool, ackFloor, new PageRoom(AT_A_TIME)),
     stories: new StoryReader(pool, broker, pages),
     ...deadLetterParts(settings, { pool, broker, topics, pages }),
+    histograms: new Histograms(pool),
+    facets: new EventFacets(pool, new PageRoom(AT_A_TIME)),
     statistics: new Statistics(pool, broker, settings.SEKALI_STREAM, record.duplicates),
     ageWatch,
     readiness: new ReadinessCheck(pool, broker, {

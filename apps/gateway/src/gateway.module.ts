@@ -11,9 +11,17 @@ import { DescriptionController } from './description/description.controller.js';
 import { Descriptions } from './description/descriptions.js';
 import { EventReader } from './events/event-reader.js';
 import { EventsController } from './events/events.controller.js';
+import { EventExport } from './export/event-export.js';
+import { ExportController } from './export/export.controller.js';
+import { EventFacets } from './facets/event-facets.js';
+import { FacetsController } from './facets/facets.controller.js';
 import { HealthController } from './health/health.controller.js';
 import { ReadinessCheck } from './health/readiness.js';
+import { HistogramController } from './histogram/histogram.controller.js';
+import { Histograms } from './histogram/histograms.js';
 import { JournalController } from './journal/journal.controller.js';
+import { LiveController } from './live/live.controller.js';
+import { LiveEvents } from './live/live-events.js';
 import { LokiController } from './loki/loki.controller.js';
 import { LogPublishing } from './otlp/log-publishing.js';
 import { OtlpController } from './otlp/otlp.controller.js';
@@ -37,11 +45,15 @@ export interface GatewayParts {
   readonly settled: SettledAnswer;
   readonly logs: LogPublishing;
   readonly events: EventReader;
+  readonly live: LiveEvents;
+  readonly exports: EventExport;
   readonly stories: StoryReader;
   readonly deadLetters: DeadLetterReader;
   readonly replays: Replays;
   readonly drops: Drops;
   readonly statistics: Statistics;
+  readonly histograms: Histograms;
+  readonly facets: EventFacets;
   readonly ageWatch: AgeWatch;
   readonly readiness: ReadinessCheck;
   readonly descriptions: Descriptions;
@@ -62,9 +74,13 @@ export class GatewayModule {
         JournalController,
         LokiController,
         OtlpController,
+        LiveController,
+        ExportController,
         EventsController,
         DeadLettersController,
         StatsController,
+        HistogramController,
+        FacetsController,
         HealthController,
         DescriptionController,
       ],
@@ -76,11 +92,15 @@ export class GatewayModule {
         { provide: SettledAnswer, useValue: parts.settled },
         { provide: LogPublishing, useValue: parts.logs },
         { provide: EventReader, useValue: parts.events },
+        { provide: LiveEvents, useValue: parts.live },
+        { provide: EventExport, useValue: parts.exports },
         { provide: StoryReader, useValue: parts.stories },
         { provide: DeadLetterReader, useValue: parts.deadLetters },
         { provide: Replays, useValue: parts.replays },
         { provide: Drops, useValue: parts.drops },
         { provide: Statistics, useValue: parts.statistics },
+        { provide: Histograms, useValue: parts.histograms },
+        { provide: EventFacets, useValue: parts.facets },
         { provide: AgeWatch, useValue: parts.ageWatch },
         { provide: ReadinessCheck, useValue: parts.readiness },
         { provide: Descriptions, useValue: parts.descriptions },

@@ -26,7 +26,7 @@ const KEPT_MS_MAX = 72_000;
 const PROBE_AFTER_MS = 30_000;
 
 const TRAILED =
-  /^\/(?:publish|cloudevents|v1\/logs|webhooks\/[^/]+|upload|loki\/api\/v1\/push|events|dead-letters|stats|health(?:\/live|\/ready)?|docs)\/$/;
+  /^\/(?:publish|cloudevents|v1\/logs|webhooks\/[^/]+|upload|loki\/api\/v1\/push|events(?:\/(?:stream|export))?|dead-letters|stats|histogram|facets|health(?:\/live|\/ready)?|docs)\/$/;
 
 /** Options of the server. Throws when the certificate or its key cannot be read. */
 export function serverOptions(

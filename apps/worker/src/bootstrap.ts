@@ -25,6 +25,7 @@ import {
 import { createPool } from '#postgres';
 import { keepDaysIndexed } from './day-index-keeper.js';
 import { keepGenerationsSmall } from './generation-keeper.js';
+import { keepHistogramSmall } from './histogram-keeper.js';
 import { workerFilters } from './key-filters.js';
 import { keepPartitionsAhead } from './partition-keeper.js';
 import { keepRetention } from './retention-keeper.js';
@@ -102,6 +103,7 @@ function keepersOf(
   metrics.watchRetention(() => retention.figures());
   return [
     keepPartitionsAhead(pool, logger),
+    keepHistogramSmall(pool, logger),
     keepDaysIndexed(settings.SEKALI_POSTGRES_URL, logger),
     keepGenerationsSmall(pool, logger, settings.SEKALI_KEY_GENERATION_BYTES),
     filters.keep(),

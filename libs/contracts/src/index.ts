@@ -53,6 +53,7 @@ export type {
 export { givenId, RecordIds, type DerivedId, type IdOrigin } from './identity.js';
 export { isSpace } from './json-characters.js';
 export { arraySpans, objectSpans, quotedNumbers, type ObjectSpans, type Span } from './json-text.js';
+export { LEVEL_SPELLINGS, LEVELS, type Level } from './level.js';
 export {
   EVENT_BYTES_MAX,
   EVENT_ID_LENGTH_MAX,
@@ -80,6 +81,7 @@ export {
 } from './subject.js';
 export { canonicalTimestamp } from './timestamp.js';
 export { topicFromName } from './topic-name.js';
+export { isTopicPattern, matchesTopic, topicFilterError, topicPatternPrefix } from './topic-pattern.js';
 export { ValueScan } from './value-scan.js';
 export {
   HMAC_ALGORITHMS,

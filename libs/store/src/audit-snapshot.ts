@@ -14,7 +14,7 @@ const FIX_SNAPSHOT = `SELECT count(*) FROM sekali.stream`;
 
 const MISSING_TABLES = `
 SELECT name FROM unnest(ARRAY['stream', 'event_key', 'event', 'event_sample', 'dropped_payload', 'duplicate',
-  'dead_letter', 'counter', 'promise']) AS name
+  'dead_letter', 'counter', 'histogram', 'promise']) AS name
 WHERE to_regclass('sekali.' || name) IS NULL`;
 
 /**

@@ -7,6 +7,7 @@ import { DeadLetterActions1732540000000 } from './migrations/1732540000000-dead-
 import { DuplicateFirst1732460500000 } from './migrations/1732460500000-duplicate-first.js';
 import { DuplicatesWritten1732630000000 } from './migrations/1732630000000-duplicates-written.js';
 import { EventStory1732545000000 } from './migrations/1732545000000-event-story.js';
+import { Histogram1732640000000 } from './migrations/1732640000000-histogram.js';
 import { InboxNames1732453200000 } from './migrations/1732453200000-inbox-names.js';
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
 import { KeyDefaults1732530010000 } from './migrations/1732530010000-key-defaults.js';
@@ -38,6 +39,7 @@ export const migrations = [
   WebhookSecrets1732550000000,
   Retention1732610000000,
   DuplicatesWritten1732630000000,
+  Histogram1732640000000,
 ];
 
 /**

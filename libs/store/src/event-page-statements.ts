@@ -32,15 +32,29 @@ const CONDITIONS = `stream_id = $1 AND seq > $2 AND seq <= $3
       AND ($11::int8multirange IS NULL OR NOT seq <@ $11::int8multirange)`;
 const COLUMNS = `stream_id, seq, topic, event_id, source, "timestamp", payload, published_at, stored_at`;
 
-/** Walks along the index that has the order of the stream. */
-export const PAGE_WALKED = measuredPage(`
-      SELECT ${COLUMNS} FROM sekali.event WHERE ${CONDITIONS}
-      ORDER BY seq LIMIT $8`);
+/** The order of a page. */
+export type PageOrder = 'oldest' | 'newest';
 
-/** Sorts the few events that meet the conditions. With OFFSET 0, the planner ignores the limit. */
-export const PAGE_SORTED = measuredPage(`
-      SELECT * FROM (SELECT ${COLUMNS} FROM sekali.event WHERE ${CONDITIONS} OFFSET 0) few
-      ORDER BY seq LIMIT $8`);
+const DIRECTION: Readonly<Record<PageOrder, string>> = { oldest: '', newest: ' DESC' };
+
+/**
+ * Writes the statement of a page.
+ *
+ * @param isSorted whether the few events that meet the conditions are found first, and then sorted. Otherwise the
+ *   statement walks along the index that has the order of the stream
+ * @param more further conditions, see `payloadCondition`
+ */
+export function pageStatement(order: PageOrder, isSorted: boolean, more = ''): string {
+  const events = `SELECT ${COLUMNS} FROM sekali.event WHERE ${CONDITIONS}${more}`;
+  const place = `seq${DIRECTION[order]}`;
+  return measuredPage(
+    // With OFFSET 0, the planner ignores the limit.
+    `
+      ${isSorted ? `SELECT * FROM (${events} OFFSET 0) few` : events}
+      ORDER BY ${place} LIMIT $8`,
+    place,
+  );
+}
 
 /**
  * Cuts a page twice. The first cut is by the bytes that may have to be printed, which follow from the stored size. So
@@ -50,20 +64,20 @@ export const PAGE_SORTED = measuredPage(`
  * With OFFSET 0, each payload is printed once, although its text is used twice. A compressed byte stands for up to 90
  * bytes (pglz: 273 bytes in a match of 3) or 255 (lz4).
  */
-function measuredPage(page: string): string {
+function measuredPage(page: string, place: string): string {
   return `
 SELECT stream_id, seq::float8 AS seq, topic, event_id, source, ${instantText('"timestamp"')} AS "timestamp",
   payload_text AS payload, ${instantText('published_at')} AS published_at,
   ${instantText('stored_at')} AS stored_at, found
 FROM (
-  SELECT *, sum(own_bytes) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS bytes
+  SELECT *, sum(own_bytes) OVER (ORDER BY ${place} ROWS UNBOUNDED PRECEDING) AS bytes
   FROM (
     SELECT *, ${FRAME_BYTES} + octet_length(topic) + octet_length(event_id) + octet_length(source)
       + octet_length(payload_text) AS own_bytes
     FROM (
       SELECT *, payload::text AS payload_text
       FROM (
-        SELECT *, count(*) OVER ()::integer AS found, sum(bytes_max) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS most
+        SELECT *, count(*) OVER ()::integer AS found, sum(bytes_max) OVER (ORDER BY ${place} ROWS UNBOUNDED PRECEDING) AS most
         FROM (
           SELECT *, pg_column_size(payload)
             * CASE pg_column_compression(payload) WHEN 'pglz' THEN 90 WHEN 'lz4' THEN 255 ELSE 1 END AS bytes_max
@@ -77,5 +91,5 @@ FROM (
   ) weighed
 ) measured
 WHERE bytes <= $9 OR ($10 AND bytes = own_bytes)
-ORDER BY measured.seq`;
+ORDER BY measured.${place}`;
 }

@@ -2,7 +2,9 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Queryable } from '#postgres';
 import { createTestSystem, type TestSystem } from '#testing';
-import { eventPage, FIRST_POSITION, type EventFilter, type EventPage } from './event-page.js';
+import type { EventFilter } from './event-filter.js';
+import { eventPage, FIRST_POSITION } from './event-page.js';
+import type { EventPage } from './found-page.js';
 import type { EventPosition } from './event-queries.js';
 import { SEKALI_LEDGER } from './ledger.js';
 import { SEEN_RANGES_MAX } from './read-position.js';

@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Queryable } from '#postgres';
 import { createTestSystem, type TestSystem } from '#testing';
-import { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
+import type { EventFilter } from './event-filter.js';
+import { eventPage, FIRST_POSITION, type AckFloor } from './event-page.js';
 import { findEvent } from './event-queries.js';
+import type { EventPage } from './found-page.js';
 import { SEKALI_LEDGER, STORE_HORIZON } from './ledger.js';
 
 const NO_FLOOR: AckFloor = () => Promise.resolve(0);
@@ -176,6 +178,11 @@ describe('a page of events', () => {
       NO_FLOOR,
     );
     expect(seqsOf(page)).toEqual(range(90_001, 90_010));
+    expect(page.reached).toBeUndefined();
+    // The walk tries 50,000 events, which are fewer than fill the page.
+    const filter = { since: new Date(2 * day).toISOString() };
+    const short = await eventPage(system.pool, filter, { streamId, seq: 50_000 }, 20_000, NO_FLOOR);
+    expect([short.events.length, short.reached?.seq]).toEqual([10_000, 100_000]);
   });
 
   it('keeps its bound on bytes, and always makes progress', async () => {

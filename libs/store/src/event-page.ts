@@ -12,50 +12,25 @@
  */
 import type { StreamKey } from '#idempotent-consumer/postgres';
 import type { Queryable } from '#postgres';
-import { coversTopic } from '#contracts';
-import { PAGE_SORTED, PAGE_WALKED, pageBytes } from './event-page-statements.js';
-import { storedEvent, type EventPosition, type EventRow, type StoredEvent } from './event-queries.js';
+import { readsPayloads, type EventFilter } from './event-filter.js';
+import type { EventPosition, StoredEvent } from './event-queries.js';
 import { STORE_HORIZON } from './ledger.js';
+import { printedEvents } from './printed-events.js';
 import { positionAfter, rangesAbove, SEEN_RANGES_MAX } from './read-position.js';
 import { sourceWalkEnd } from './source-walk.js';
-import { topicsOf, topicWalkEnd } from './topic-walk.js';
+import { topicsAsked, topicWalkEnd } from './topic-walk.js';
+import { walkedTo } from './walk-piece.js';
+import type { EventPage } from './found-page.js';
+import { walkedPage, walkedPastPage, type WalkedQuestion } from './walked-page.js';
 
 /** The position before the first event. */
 export const FIRST_POSITION: EventPosition = { streamId: 0, seq: 0 };
-
-/** The conditions on events. A property that is left out does not restrict. */
-export interface EventFilter {
-  readonly topic?: string | undefined;
-  /**
-   * Topics, and prefixes that end in `.>`. A page reveals nothing about events of other topics, not even their
-   * sequences.
-   */
-  readonly topics?: readonly string[] | undefined;
-  readonly source?: string | undefined;
-  /** The earliest `timestamp`, included, in UTC. */
-  readonly since?: string | undefined;
-  /** The latest `timestamp`, excluded, in UTC. */
-  readonly until?: string | undefined;
-}
-
-/** A page of events. */
-export interface EventPage {
-  readonly events: readonly StoredEvent[];
-  /** The next page begins after it. It is left out when this page reached the end of the stored events. */
-  readonly next?: EventPosition;
-  /** The position from which to continue, now or later; the same as `next` if that exists. */
-  readonly end: EventPosition;
-  /** Whether the page waits for a sequence to settle. The next page is empty as well if it is requested at once. */
-  readonly isWaiting?: boolean;
-}
 
 /** Returns the consumer's ack floor in a stream, 0 when it is not known. */
 export type AckFloor = (stream: StreamKey) => Promise<number>;
 
 /** Bytes of one page, at most, because 10,000 large events would fill the memory. A single event may be larger. */
 const PAGE_BYTES_MAX = 33_554_432;
-/** Events that one statement prints, at most, because a stored number of a few bytes may have hundreds of digits. */
-const PRINTED_MAX = 2_500;
 /** Events in a span of time that are found by time and then sorted. If there are more, they are walked in order. */
 const SORTED_MAX = 20_000;
 /** Events that are tried for one page, at most, where only some of them match. */
@@ -78,27 +53,22 @@ FROM (
   ORDER BY "timestamp" LIMIT $3
 ) counted`;
 
-const STREAMS = `SELECT stream_id, name, identity FROM sekali.stream WHERE stream_id >= $1 ORDER BY stream_id`;
+/** The incarnations of streams from $1 on, oldest first. */
+export const STREAMS = `SELECT stream_id, name, identity FROM sekali.stream WHERE stream_id >= $1 ORDER BY stream_id`;
 
-interface StreamRow {
+/** A row of `STREAMS`. */
+export interface StreamRow {
   readonly stream_id: number;
   readonly name: string;
   readonly identity: string;
-}
-
-/** A query on one stream incarnation: the filter with the topics that it names. */
-interface Question {
-  readonly filter: EventFilter;
-  /** `undefined` means all topics. */
-  readonly topics: readonly string[] | undefined;
-  readonly limit: number;
-  readonly bytesMax: number;
 }
 
 /** The events that were found. `more` is the end of the walk, where others may follow. */
 interface Found {
   readonly events: readonly StoredEvent[];
   readonly more?: number;
+  /** Whether the bound of the walk ended it, and not the size of the page. */
+  readonly isPartial?: boolean;
 }
 
 /**
@@ -118,34 +88,78 @@ export async function eventPage(
   ackFloor: AckFloor,
   bytesMax = PAGE_BYTES_MAX,
 ): Promise<EventPage> {
-  const topics = await topicsAsked(database, filter);
+  const isWalked = readsPayloads(filter);
+  return pageFrom(database, { filter, limit, bytesMax, isWalked }, after, ackFloor);
+}
+
+/**
+ * Reads one page, and tries each event for it, whatever the filter. So its end is behind all that were tried, and a
+ * reader that follows reads none of them again.
+ */
+export async function followPage(
+  database: Queryable,
+  filter: EventFilter,
+  after: EventPosition,
+  limit: number,
+  ackFloor: AckFloor,
+  bytesMax: number,
+): Promise<EventPage> {
+  return pageFrom(database, { filter, limit, bytesMax, isWalked: true }, after, ackFloor);
+}
+
+async function pageFrom(
+  database: Queryable,
+  { isWalked, ...asked }: Omit<WalkedQuestion, 'topics'> & { readonly isWalked: boolean },
+  after: EventPosition,
+  ackFloor: AckFloor,
+): Promise<EventPage> {
+  const topics = await topicsAsked(database, asked.filter);
   if (topics?.length === 0) return { events: [], end: after };
-  const question = { filter, topics, limit, bytesMax };
+  const question = { ...asked, topics };
   const { rows: streams } = await database.query<StreamRow>(STREAMS, [after.streamId]);
   for (const [index, stream] of streams.entries()) {
     const from = stream.stream_id === after.streamId ? after : { streamId: stream.stream_id, seq: 0 };
     const following = streams[index + 1];
-    if (following === undefined) return newestPage(database, question, from, () => ackFloor(stream));
+    if (following === undefined) {
+      const readPage = isWalked ? walkedPage : presentPage;
+      return readPage(database, question, from, () => ackFloor(stream));
+    }
     // An older incarnation does not change: its messages have left the brokers, or belong to a newer one.
-    const { events, more } = await find(database, question, from);
-    const next =
-      more === undefined ? { streamId: following.stream_id, seq: 0 } : { streamId: from.streamId, seq: more };
-    if (more !== undefined || events.length > 0) return { events, next, end: next };
+    const begins = { streamId: following.stream_id, seq: 0 };
+    const page = isWalked
+      ? await walkedPastPage(database, question, from, begins)
+      : await pastPage(database, question, from, begins);
+    if (page.events.length > 0 || page.next !== begins) return page;
   }
   return { events: [], end: after };
 }
 
-async function topicsAsked(
+async function pastPage(
   database: Queryable,
-  { topic, topics }: EventFilter,
-): Promise<readonly string[] | undefined> {
-  if (topic === undefined) return topics && topicsOf(database, topics);
-  return topics === undefined || coversTopic(topics, topic) ? [topic] : [];
+  question: WalkedQuestion,
+  after: EventPosition,
+  following: EventPosition,
+): Promise<EventPage> {
+  const found = await find(database, question, after);
+  const { events, more } = found;
+  const next = more === undefined ? following : { streamId: after.streamId, seq: more };
+  return withReached(database, found, { events, next, end: next });
 }
 
-async function newestPage(
+/** Adds where the bound of the walk ended it. */
+async function withReached(
   database: Queryable,
-  question: Question,
+  { isPartial, more }: Found,
+  page: EventPage,
+): Promise<EventPage> {
+  if (isPartial !== true || more === undefined || page.next?.seq !== more) return page;
+  const reached = await walkedTo(database, page.next.streamId, more);
+  return reached === undefined ? page : { ...page, reached };
+}
+
+async function presentPage(
+  database: Queryable,
+  question: WalkedQuestion,
   after: EventPosition,
   ackFloor: () => Promise<number>,
 ): Promise<EventPage> {
@@ -154,21 +168,22 @@ async function newestPage(
   const settled = await pageUpTo(kept, database, question, after);
   if (settled !== undefined) return settled;
   const horizon = await STORE_HORIZON.settled(database, after.streamId, await ackFloor());
-  return cutAt(horizon, await find(database, question, after), after);
+  const found = await find(database, question, after);
+  return withReached(database, found, cutAt(horizon, found, after));
 }
 
 /** Returns the page if all its events are settled. If not, no event stays in memory while the horizon is found. */
 async function pageUpTo(
   horizon: number,
   database: Queryable,
-  question: Question,
+  question: WalkedQuestion,
   after: EventPosition,
 ): Promise<EventPage | undefined> {
   const found = await find(database, question, after);
   const { events, more } = found;
   if (events.length === 0 && more === undefined) return { events, end: after };
   const reached = more ?? events.at(-1)?.seq ?? after.seq;
-  return reached <= horizon ? cutAt(horizon, found, after) : undefined;
+  return reached <= horizon ? withReached(database, found, cutAt(horizon, found, after)) : undefined;
 }
 
 /** Makes the found events a page. Those above the horizon are left to the next one, unless the page reaches the end. */
@@ -199,7 +214,7 @@ function seqsOf(events: readonly StoredEvent[]): number[] {
 /** Finds events of one stream incarnation, as it is at this moment. Empty walks are continued for a while. */
 async function find(
   database: Queryable,
-  question: Question,
+  question: WalkedQuestion,
   after: EventPosition,
   giveUpAt = Date.now() + EMPTY_WALK_MS_MAX,
 ): Promise<Found> {
@@ -211,51 +226,18 @@ async function find(
   const walkedMax = isTried ? WALKED_MAX : limit + 1;
   const end =
     isFew || !(isTried || isNamed) ? undefined : await walkEnd(database, question, after, walkedMax);
-  const statement = isFew || isNamed ? PAGE_SORTED : PAGE_WALKED;
-  const { events, isCut } = await printedEvents(database, statement, question, after, end);
+  const { events, isCut } = await printedEvents(database, {
+    ...question,
+    ...{ streamId: after.streamId, after: after.seq, upTo: end, seen: after.seen },
+    order: 'oldest',
+    isSorted: isFew || isNamed,
+  });
   const last = events.at(-1);
   if (last !== undefined && isCut) return { events, more: last.seq };
   if (end === undefined) return { events };
   return events.length === 0 && Date.now() < giveUpAt
     ? find(database, question, withSeen({ streamId: after.streamId, seq: end }, after), giveUpAt)
-    : { events, more: end };
-}
-
-/** Reads up to `limit` events or `bytesMax` bytes, in several statements. `isCut` means that others follow. */
-async function printedEvents(
-  database: Queryable,
-  statement: string,
-  { filter, topics, limit, bytesMax }: Question,
-  after: EventPosition,
-  end: number | undefined,
-): Promise<{ events: StoredEvent[]; isCut: boolean }> {
-  const events: StoredEvent[] = [];
-  const seen = after.seen?.map(([first, last]) => `[${first},${last}]`).join(',');
-  let bytesLeft = bytesMax;
-  for (;;) {
-    const asked = Math.min(limit - events.length, PRINTED_MAX);
-    const { rows } = await database.query<EventRow & { readonly found: number }>(statement, [
-      after.streamId,
-      events.at(-1)?.seq ?? after.seq,
-      end ?? Number.MAX_SAFE_INTEGER,
-      topics ?? null,
-      filter.source ?? null,
-      filter.since ?? null,
-      filter.until ?? null,
-      asked + 1,
-      bytesLeft,
-      events.length === 0,
-      seen === undefined ? null : `{${seen}}`,
-    ]);
-    const taken = rows.slice(0, asked).map(storedEvent);
-    const found = rows[0]?.found;
-    // The previous statement found more events, so the next one has no room in the page.
-    if (found === undefined) return { events, isCut: events.length > 0 };
-    events.push(...taken);
-    if (found === taken.length) return { events, isCut: false };
-    bytesLeft -= pageBytes(taken);
-    if (events.length === limit || bytesLeft <= 0) return { events, isCut: true };
-  }
+    : { events, more: end, isPartial: events.length < limit };
 }
 
 async function isFewInTime(database: Queryable, filter: EventFilter): Promise<boolean> {
@@ -269,7 +251,7 @@ async function isFewInTime(database: Queryable, filter: EventFilter): Promise<bo
  */
 async function walkEnd(
   database: Queryable,
-  { filter, topics }: Question,
+  { filter, topics }: WalkedQuestion,
   after: EventPosition,
   walkedMax: number,
 ): Promise<number | undefined> {

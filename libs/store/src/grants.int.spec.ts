@@ -49,6 +49,7 @@ const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   event_key: decision,
   event_key_g1: decision,
   event_sample: { ...decision, worker: `${read} UPDATE(stream_id)` },
+  histogram: { gateway: read, reader: read, recovery: read },
   horizon: { gateway: change, worker: change, reader: read, recovery: 'SELECT INSERT UPDATE DELETE' },
   key_filter: { worker: 'SELECT INSERT DELETE', reader: read },
   key_generation: { gateway: read, worker: read, reader: read, recovery: read },

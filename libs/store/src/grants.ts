@@ -65,6 +65,8 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   event_key: DECISION,
   // Only the functions of retention add to it.
   event_sample: { ...DECISION, worker: ['SELECT', 'UPDATE (stream_id)'] },
+  // A trigger on the counters writes it.
+  histogram: { gateway: READ, reader: READ, recovery: READ },
   horizon: {
     gateway: ['SELECT', 'INSERT', 'UPDATE'],
     worker: ['SELECT', 'INSERT', 'UPDATE'],
@@ -95,6 +97,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
   'drop_payload_day(text)': ['worker'],
   'drop_payload_rows(text, text, integer, bigint, integer)': ['worker'],
   'index_closed_day()': ['worker'],
+  'roll_up_histogram(integer)': ['worker'],
   'change_key_generation(text, integer)': ['worker'],
   'make_inbox(text)': ['worker'],
   'make_key_filter(text)': ['worker'],

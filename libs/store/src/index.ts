@@ -8,6 +8,7 @@ export {
   type LedgerTotals,
   type RowFault,
 } from './audit-ledger.js';
+export { histogramFaults, type HistogramFault } from './audit-histogram.js';
 export { keysInTwoGenerations, type RepeatedKeys } from './audit-generations.js';
 export { droppedPayloads, type DroppedPayloadFault, type DroppedPayloads } from './audit-retention.js';
 export { unsettledPromises, type PromisedEvent, type PromisesFound } from './audit-promises.js';
@@ -39,7 +40,8 @@ export { deadLetterId, readDeadLetterId, type DeadLetterReference } from './dead
 export { REPLAY_HEADER } from './dead-letter-statements.js';
 export { EncodingError, refuseOtherEncoding } from './encoding.js';
 export { settledOutcomes, type SentEvent, type SettledOutcome } from './event-outcomes.js';
-export { eventPage, FIRST_POSITION, type AckFloor, type EventFilter, type EventPage } from './event-page.js';
+export { readsPayloads, type EventFilter } from './event-filter.js';
+export { eventPage, FIRST_POSITION, followPage, type AckFloor } from './event-page.js';
 export { pageBytes } from './event-page-statements.js';
 export {
   findEvent,
@@ -50,7 +52,18 @@ export {
 } from './event-queries.js';
 export { findConflicts, insertEvents, type NewEvent } from './event-store.js';
 export { eventStory, type StoryEntry, type EventStory, type StoryPosition } from './event-story.js';
+export { readFacets, type Facets } from './facets.js';
+export type { EventPage } from './found-page.js';
 export { grantRights, GrantsError, ROLES, type Program } from './grants.js';
+export {
+  isHistogramStep,
+  longerStep,
+  readHistogram,
+  type Histogram,
+  type HistogramQuestion,
+  type SettledCounts,
+} from './histogram.js';
+export { rollUpHistogram } from './histogram-roll-up.js';
 export { createInbox, inboxNames, STORE_INBOX, storeInboxTables } from './inbox-tables.js';
 export { filteredTables } from './key-filters.js';
 export { changeKeyGeneration, youngestKeyGeneration } from './key-generations.js';
@@ -59,6 +72,7 @@ export { runMigrations } from './migration-run.js';
 export { knownIdentity, streamNames } from './known-streams.js';
 export { countTopics, knownTopics, topicsKnownAmong } from './known-topics.js';
 export { SEKALI_LEDGER } from './ledger.js';
+export { newestPage, newestPosition, type NewestPage } from './newest-page.js';
 export { ensurePartitions, partitionsEndMs } from './partitions.js';
 export { areStored, givenUpAmong, givenUpFrom, type DeadLetterName } from './published-events.js';
 export type { Queryable } from '#postgres';
@@ -75,7 +89,7 @@ export {
   type TopicPage,
   type TopicTotals,
 } from './stats-queries.js';
-export { SEEN_RANGES_MAX } from './read-position.js';
+export { positionsAlong, SEEN_RANGES_MAX } from './read-position.js';
 export { TOPICS_BELOW_MAX, TooManyTopicsError } from './topic-walk.js';
 export {
   activeWebhookSecrets,

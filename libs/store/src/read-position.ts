@@ -53,3 +53,27 @@ export function positionAfter(after: EventPosition, read: readonly number[], hor
   const seen = rangesAbove(seq, known, read);
   return { streamId: after.streamId, seq, ...(seen.length > 0 && { seen }) };
 }
+
+/**
+ * Returns the position after each event of a page, so that a reader may be interrupted behind any of them.
+ *
+ * @param after the position where the page began
+ * @param read its sequences, in ascending order
+ * @param end the position where the page ended
+ */
+export function positionsAlong(
+  after: EventPosition,
+  read: readonly number[],
+  end: EventPosition,
+): EventPosition[] {
+  const known = after.streamId === end.streamId ? (after.seen ?? []) : [];
+  return read.map((seq, index) => {
+    const place = Math.min(seq, end.seq);
+    const seen = rangesAbove(
+      place,
+      known,
+      read.slice(0, index + 1).filter((one) => one > place),
+    );
+    return { streamId: end.streamId, seq: place, ...(seen.length > 0 && { seen }) };
+  });
+}

@@ -37,6 +37,9 @@ FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 WHERE i.indrelid = $1 AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid)
 ORDER BY c.relname`;
 
+const TRIGGERS = `
+SELECT pg_get_triggerdef(oid) AS definition FROM pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal ORDER BY tgname`;
+
 const FUNCTIONS = `
 SELECT pg_get_functiondef(oid) AS definition FROM pg_proc WHERE pronamespace = 'sekali'::regnamespace ORDER BY proname`;
 
@@ -77,6 +80,7 @@ async function tableText(database: Queryable, table: Table): Promise<string> {
     table.id,
   ]);
   const { rows: indexes } = await database.query<{ definition: string }>(INDEXES, [table.id]);
+  const { rows: triggers } = await database.query<{ definition: string }>(TRIGGERS, [table.id]);
   const lines = [
     ...columns.map(columnText),
     ...constraints.map((constraint) => `CONSTRAINT ${constraint.name} ${constraint.definition}`),
@@ -90,6 +94,7 @@ async function tableText(database: Queryable, table: Table): Promise<string> {
       .filter((column) => column.comment !== null)
       .map((column) => `COMMENT ON COLUMN ${name}.${quoted(column.name)} IS '${column.comment ?? ''}';`),
     ...indexes.map((index) => `${index.definition};`),
+    ...triggers.map((trigger) => `${trigger.definition};`),
   ].join('\n');
 }
 

@@ -4,7 +4,9 @@
  * Each topic is walked along its own part of an index, and the walks are merged. So the place where a walk ends is
  * always that of an event of one of these topics, and reveals nothing about the others.
  */
+import { coversTopic, isTopicPattern, matchesTopic, topicPatternPrefix } from '#contracts';
 import type { Queryable } from '#postgres';
+import type { EventFilter } from './event-filter.js';
 import type { EventPosition } from './event-queries.js';
 
 /** Topics below the prefixes of one query, at most. */
@@ -13,7 +15,9 @@ export const TOPICS_BELOW_MAX = 10_000;
 const ENTRIES_MAX = 50_000;
 /** A walk reads at least this many entries of each topic. Otherwise one over many topics would make no progress. */
 const ENTRIES_OF_TOPIC_MIN = 50;
-const BELOW = '.>';
+
+/** No character of a topic is behind the tilde. */
+const AFTER_ALL_TOPICS = '~';
 
 /** A query names more topics than can be walked at a time. */
 export class TooManyTopicsError extends Error {
@@ -51,32 +55,47 @@ SELECT least(
 )::float8 AS seq`;
 
 /**
- * Returns the topics that patterns name. The database has those below a prefix.
+ * Returns the topics that patterns name. The database has those that match one with a wildcard.
  *
- * @param patterns topics, and prefixes that end in `.>`
+ * @param patterns topics and patterns, see `matchesTopic`
  * @param table the table with the topics, if they are not those of the stored events
- * @throws TooManyTopicsError when there are more than `TOPICS_BELOW_MAX` below the prefixes
+ * @throws TooManyTopicsError when there are more than `TOPICS_BELOW_MAX` below what precedes the wildcards
  */
 export async function topicsOf(
   database: Queryable,
   patterns: readonly string[],
   table = KEYS,
 ): Promise<string[]> {
-  const topics = new Set(patterns.filter((pattern) => !pattern.endsWith(BELOW)));
-  const prefixes = patterns.filter((pattern) => pattern.endsWith(BELOW)).map((text) => text.slice(0, -1));
-  if (prefixes.length > 0) {
+  const topics = new Set(patterns.filter((pattern) => !isTopicPattern(pattern)));
+  const open = patterns.filter(isTopicPattern);
+  if (open.length > 0) {
+    const prefixes = open.map(topicPatternPrefix);
     const { rows } = await database.query<{ topic: string }>(topicsBelow(table), [
       prefixes,
       // The slash is the character after the dot, so every text with the prefix is before it.
-      prefixes.map((prefix) => `${prefix.slice(0, -1)}/`),
+      prefixes.map((prefix) => (prefix === '' ? AFTER_ALL_TOPICS : `${prefix.slice(0, -1)}/`)),
       TOPICS_BELOW_MAX + 1,
     ]);
     if (rows.length > TOPICS_BELOW_MAX) {
       throw new TooManyTopicsError(`more than ${TOPICS_BELOW_MAX} topics are below ${prefixes.join(', ')}`);
     }
-    for (const { topic } of rows) topics.add(topic);
+    for (const { topic } of rows) if (open.some((pattern) => matchesTopic(pattern, topic))) topics.add(topic);
   }
   return [...topics];
+}
+
+/**
+ * Returns the topics that a filter names; `undefined` means all.
+ *
+ * @throws TooManyTopicsError when its patterns name too many
+ */
+export async function topicsAsked(
+  database: Queryable,
+  { topic, topics }: Pick<EventFilter, 'topic' | 'topics'>,
+): Promise<readonly string[] | undefined> {
+  if (topic === undefined) return topics && topicsOf(database, topics);
+  const named = isTopicPattern(topic) ? await topicsOf(database, [topic]) : [topic];
+  return topics === undefined ? named : named.filter((one) => coversTopic(topics, one));
 }
 
 /**

@@ -7,6 +7,8 @@ import { createDataSource, migrations } from './data-source.js';
 import { eventPage, FIRST_POSITION } from './event-page.js';
 import { findEvent } from './event-queries.js';
 import { grantRights } from './grants.js';
+import { histogramFaults } from './audit-histogram.js';
+import { readHistogram } from './histogram.js';
 import { inboxNames } from './inbox-tables.js';
 import { knownIdentity } from './known-streams.js';
 import { SEKALI_LEDGER, STORE_HORIZON } from './ledger.js';
@@ -136,6 +138,23 @@ describe('a database of the first version', () => {
     const { rows } = await worker.query('SELECT count(*)::int AS count FROM sekali.totals_key');
     expect(rows).toEqual([{ count: 3 }]);
     await worker.query(`UPDATE sekali.totals_key SET stream_id = 2 WHERE stream_id = 2`);
+  });
+
+  it('counts by time from now on, also what programs of the first version settle', async () => {
+    const window = { since: Date.now() / 1_000 - 86_400, until: Date.now() / 1_000 + 60, stepSeconds: 60 };
+    const before = await readHistogram(pool, window);
+    expect(before.totals).toEqual({ stored: 0, duplicates: 0, conflicts: 0, deadLetters: 0 });
+    expect(before.countedSince).toBeGreaterThan(window.since);
+    await worker.query(
+      `INSERT INTO sekali.counter AS counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
+       VALUES (2, 't', 0, 2, 1, 0, 0, 0) ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
+       stored = counter.stored + excluded.stored, duplicates = counter.duplicates + excluded.duplicates`,
+    );
+    expect((await readHistogram(pool, window)).totals).toMatchObject({ stored: 2, duplicates: 1 });
+    expect(await histogramFaults(pool, 10)).toEqual([]);
+    await worker.query(
+      `UPDATE sekali.counter SET stored = stored - 2, duplicates = duplicates - 1 WHERE topic = 't'`,
+    );
   });
 
   it('still serves programs of the first version, which find their streams and register others', async () => {

@@ -19,6 +19,7 @@ import {
 import {
   counterFaults,
   droppedPayloads,
+  histogramFaults,
   keysInTwoGenerations,
   ledgerChunks,
   ledgerLastSequence,
@@ -71,6 +72,8 @@ const NEWEST_COMPARED = 500;
 const SPREAD_COMPARED = 500;
 /** Topics with wrong counters that are listed. */
 const COUNTER_FAULTS_MAX = 1_000;
+/** Topics with a wrong histogram that are listed. */
+const HISTOGRAM_FAULTS_MAX = 100;
 
 /** Audits. Throws `CommandError` (2) when there can be no verdict. */
 export async function audit(brokers: BrokerView, pool: Pool, request: AuditRequest): Promise<AuditResult> {
@@ -109,6 +112,7 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
     const findings: AuditFindings = {
       sequences: found,
       foreign,
+      histogram: await histogramFaults(database, HISTOGRAM_FAULTS_MAX),
       repeatedKeys: await keysInTwoGenerations(database),
       ahead: Math.max(0, (consumer?.ackFloor ?? 0) - after.lastSeq),
       ledger,

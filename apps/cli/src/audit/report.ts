@@ -96,6 +96,7 @@ export function auditDocument(result: AuditResult, context: AuditContext): unkno
       uncompared: findings.promises.uncompared,
     },
     ...ledgerDocument(findings.ledger),
+    histogram: findings.histogram,
     other_streams: findings.past.map((past) => ({
       stream_id: past.streamId,
       name: past.name ?? null,

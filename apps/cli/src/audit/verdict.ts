@@ -3,7 +3,14 @@
  *
  * A violation counts even when something else is unknown, because a fault remains a fault.
  */
-import type { CounterFault, DroppedPayloads, LedgerTotals, RepeatedKeys, RowFault } from '#store';
+import type {
+  CounterFault,
+  DroppedPayloads,
+  HistogramFault,
+  LedgerTotals,
+  RepeatedKeys,
+  RowFault,
+} from '#store';
 import { countOf } from '../output.js';
 import type { PromiseFindings } from './promises.js';
 import type { RangeTally } from './range-tally.js';
@@ -42,6 +49,8 @@ export interface AuditFindings {
   readonly foreign: RangeTally;
   /** Ids that took effect twice, because a generation of keys took them that was closed. */
   readonly repeatedKeys: RepeatedKeys;
+  /** Topics whose counts by time differ from their counters or rows. */
+  readonly histogram: readonly HistogramFault[];
   /**
    * How far the consumer has acknowledged beyond the end of the stream. Messages that arrive there are not delivered.
    */
@@ -87,6 +96,9 @@ export function judge(findings: AuditFindings): Judgement {
     ...count(sequences.beyond, 'in the ledger, but never in the stream'),
     ...count(findings.foreign, 'with another message in the stream than in the ledger'),
     ...repeatedKeyViolations(findings.repeatedKeys),
+    ...findings.histogram.map(
+      ({ topic, kind }) => `the counts by time of topic ${topic} do not equal its ${kind}`,
+    ),
     ...(findings.ahead > 0
       ? [
           `the consumer is ${plural(findings.ahead)} ahead of the stream, and would not receive the next messages`,

@@ -30,6 +30,7 @@ function findings(
     },
     foreign: tally(),
     repeatedKeys: { count: 0, first: undefined },
+    histogram: [],
     ahead: 0,
     ledger,
     dropped: { rows: 0, bytes: 0, faults: [], faultsOmitted: 0 },

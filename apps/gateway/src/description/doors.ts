@@ -3,8 +3,12 @@ import { CLOUD_EVENTS_DOOR } from '../cloudevents/cloudevents-description.js';
 import { DEAD_LETTERS_DOOR } from '../dead-letters/dead-letters-description.js';
 import { ELASTICSEARCH_DOOR } from '../elasticsearch/elasticsearch-description.js';
 import { EVENTS_DOOR } from '../events/events-description.js';
+import { EXPORT_DOOR } from '../export/export-description.js';
+import { FACETS_DOOR } from '../facets/facets-description.js';
 import { HEALTH_DOOR } from '../health/health-description.js';
+import { HISTOGRAM_DOOR } from '../histogram/histogram-description.js';
 import { JOURNAL_DOOR } from '../journal/journal-description.js';
+import { LIVE_DOOR } from '../live/live-description.js';
 import { LOKI_DOOR } from '../loki/loki-description.js';
 import { OTLP_DOOR } from '../otlp/otlp-description.js';
 import { PUBLISH_DOOR } from '../publish/publish-description.js';
@@ -27,8 +31,12 @@ export const DOORS: readonly DoorDescription[] = [
   LOKI_DOOR,
   OTLP_DOOR,
   EVENTS_DOOR,
+  LIVE_DOOR,
+  EXPORT_DOOR,
   STORY_DOOR,
   STATS_DOOR,
+  HISTOGRAM_DOOR,
+  FACETS_DOOR,
   DEAD_LETTERS_DOOR,
   HEALTH_DOOR,
   DESCRIPTION_DOOR,

@@ -20,6 +20,8 @@ export interface DocumentOperation {
   readonly description: string;
   /** See `OperationDescription.isSigned`. */
   readonly 'x-signed'?: true;
+  /** See `OperationDescription.isEndless`. */
+  readonly 'x-endless'?: true;
   readonly security: readonly Readonly<Record<string, readonly string[]>>[];
   readonly parameters: readonly Schema[];
   readonly requestBody?: {
@@ -125,6 +127,7 @@ function documentOperation(operation: OperationDescription, tag: string): Docume
     summary,
     description,
     ...(operation.isSigned === true && { 'x-signed': true as const }),
+    ...(operation.isEndless === true && { 'x-endless': true as const }),
     security: securityOf(operation) as DocumentOperation['security'],
     parameters: [...parameters.map((one) => ({ ...one })), { $ref: '#/components/parameters/RequestId' }],
     ...(body !== undefined && {

@@ -56,6 +56,7 @@ export type HeaderName =
   | 'PreferenceApplied'
   | 'RetryAfter'
   | 'SekaliCursor'
+  | 'SekaliWalk'
   | 'WebHookAllowedOrigin'
   | 'WebHookAllowedRate';
 
@@ -97,6 +98,8 @@ export interface OperationDescription {
   readonly isRateBounded?: boolean;
   /** Whether a request needs a signature instead of a key. No one can invent one. */
   readonly isSigned?: boolean;
+  /** Whether the answer goes on until the client ends it. No one waits for its end. */
+  readonly isEndless?: boolean;
   readonly parameters?: readonly Parameter[];
   readonly body?: OperationBody;
   /** Answers by their status. */

@@ -61,6 +61,16 @@ export const HEADERS: Readonly<Record<HeaderName | CommonHeader, Header>> = {
     description: 'Where to go on behind this page, now or later.',
     schema: { type: 'string', pattern: '^[A-Za-z0-9_-]+$' },
   },
+  SekaliWalk: {
+    name: 'Sekali-Walk',
+    description:
+      'How far the page inspected: `complete`, or `partial` up to an event with this `seq` and time of storing. `rows` are ' +
+      'the events that were inspected one by one. An item of RFC 9651.',
+    schema: {
+      type: 'string',
+      pattern: String.raw`^(complete(;rows=\d+)?|partial(;rows=\d+)?;seq=\d+;time="[0-9TZ:.-]+")$`,
+    },
+  },
   WebHookAllowedOrigin: {
     name: 'WebHook-Allowed-Origin',
     description: 'The origin that asked.',

@@ -152,6 +152,18 @@ export const LIMIT: Parameter = {
   schema: { type: 'integer', minimum: 1 },
 };
 
+/** A topic, or a pattern of topics. */
+export const TOPIC_FILTER: Parameter = {
+  name: 'topic',
+  in: 'query',
+  description: 'A topic, or a pattern: `*` is any one token, and `>` at the end is one or more.',
+  schema: {
+    type: 'string',
+    pattern: String.raw`^(?:${TOPIC_TOKEN}(\.${TOPIC_TOKEN}){0,14}(\.>)?|\*\.${TOPIC_TOKEN})$`,
+  },
+  example: EXAMPLE_EVENT.topic,
+};
+
 /** A place in the order of what is listed. */
 export function cursorFrom(where: string): Parameter {
   return {

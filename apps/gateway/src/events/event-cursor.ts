@@ -24,16 +24,28 @@ export function writeCursor({ streamId, seq, seen = [] }: EventPosition): string
 export function readCursor(text: string): EventPosition {
   const position = text.length <= CURSOR_LENGTH_MAX ? positionIn(text) : undefined;
   if (position !== undefined && isValid(position) && writeCursor(position) === text) return position;
-  throw new ProblemError(
-    problem(
-      'invalid-cursor',
-      400,
-      'Take "cursor" unchanged from the Link or Sekali-Cursor header of an answer, or leave it out.',
-      {
-        parameter: 'cursor',
-      },
-    ),
-  );
+  throw wrongCursor();
+}
+
+const BACKWARD_FORM = /^3\.(\d{1,10})\.(\d{1,16})$/;
+
+/** Writes the position before which the next page ends, of pages with the newest event first. */
+export function writeBackwardCursor({ streamId, seq }: EventPosition): string {
+  return Buffer.from(`3.${streamId}.${seq}`).toString('base64url');
+}
+
+/** Reads such a cursor. Throws a 400 problem for a text that `writeBackwardCursor` never writes. */
+export function readBackwardCursor(text: string): EventPosition {
+  const match = BACKWARD_FORM.exec(Buffer.from(text.slice(0, 64), 'base64url').toString('latin1'));
+  const position = { streamId: Number(match?.[1]), seq: Number(match?.[2]) };
+  if (match !== null && isValid(position) && writeBackwardCursor(position) === text) return position;
+  throw wrongCursor();
+}
+
+function wrongCursor(): ProblemError {
+  const detail =
+    'Take "cursor" unchanged from the Link or Sekali-Cursor header of an answer of the same order, or leave it out.';
+  return new ProblemError(problem('invalid-cursor', 400, detail, { parameter: 'cursor' }));
 }
 
 function positionIn(text: string): EventPosition | undefined {

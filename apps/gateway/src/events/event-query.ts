@@ -1,42 +1,42 @@
 /** The query of `GET /events`: its parameters and their meaning. */
-import { canonicalTimestamp, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, sourceError, topicError } from '#contracts';
-import { FIRST_POSITION, type EventFilter, type EventPosition } from '#store';
-import { problem, ProblemError } from '../problems/problem-error.js';
-import { readCursor, writeCursor } from './event-cursor.js';
+import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from '#contracts';
+import { FIRST_POSITION, type EventPosition } from '#store';
+import { readBackwardCursor, readCursor, writeBackwardCursor, writeCursor } from './event-cursor.js';
+import {
+  FILTER_PARAMETERS,
+  readFilter,
+  refuseOtherParameters,
+  wrongParameter,
+  type FilterQuery,
+} from './filter-query.js';
 
 /** A valid query. */
-export interface EventQuery {
-  readonly filter: EventFilter;
-  readonly after: EventPosition;
+export interface EventQuery extends FilterQuery {
   readonly limit: number;
-  /** Whether a matching event can exist. No event has an invalid topic or source. */
-  readonly possible: boolean;
+  /** Where a page begins whose events are in the order of the stream. */
+  readonly after: EventPosition;
+  /** Of a page with the newest event first, where it begins; `undefined` means at the newest event of all. */
+  readonly before: EventPosition | undefined;
+  readonly isNewestFirst: boolean;
   /** The parameters as given, without the cursor. */
   readonly parameters: URLSearchParams;
 }
 
-const PARAMETERS = ['topic', 'source', 'since', 'until', 'limit', 'cursor'];
+const PARAMETERS = [...FILTER_PARAMETERS, 'order', 'limit', 'cursor'];
 
 /** Reads the query string of a request, without its `?`. Throws a 400 problem that names the parameter. */
 export function readEventQuery(queryString: string): EventQuery {
   const parameters = new URLSearchParams(queryString);
-  for (const name of parameters.keys()) {
-    if (!PARAMETERS.includes(name)) {
-      throw wrong(name, `"${name.slice(0, 64)}" is not a parameter; there are ${PARAMETERS.join(', ')}.`);
-    }
-    if (parameters.getAll(name).length > 1) throw wrong(name, `"${name}" is given more than once.`);
-  }
-  const topic = parameters.get('topic') ?? undefined;
-  const source = parameters.get('source') ?? undefined;
+  refuseOtherParameters(parameters, PARAMETERS);
   const cursor = parameters.get('cursor');
+  const isNewestFirst = readOrder(parameters.get('order'));
   parameters.delete('cursor');
   return {
-    filter: { topic, source, since: instant(parameters, 'since'), until: instant(parameters, 'until') },
-    after: cursor === null ? FIRST_POSITION : readCursor(cursor),
+    ...readFilter(parameters),
+    after: cursor === null || isNewestFirst ? FIRST_POSITION : readCursor(cursor),
+    before: cursor === null || !isNewestFirst ? undefined : readBackwardCursor(cursor),
+    isNewestFirst,
     limit: readLimit(parameters.get('limit')),
-    possible:
-      (topic === undefined || topicError(topic) === undefined) &&
-      (source === undefined || sourceError(source) === undefined),
     parameters,
   };
 }
@@ -48,25 +48,18 @@ export function readEventQuery(queryString: string): EventQuery {
  */
 export function nextLink(query: EventQuery, next: EventPosition, origin: string): string {
   const parameters = new URLSearchParams(query.parameters);
-  parameters.set('cursor', writeCursor(next));
+  parameters.set('cursor', query.isNewestFirst ? writeBackwardCursor(next) : writeCursor(next));
   return `<${origin}/events?${parameters.toString()}>; rel="next"`;
+}
+
+function readOrder(text: string | null): boolean {
+  if (text === null || text === 'asc') return false;
+  if (text === 'desc') return true;
+  throw wrongParameter('order', '"order" must be asc, oldest first, or desc, newest first.');
 }
 
 function readLimit(text: string | null): number {
   if (text === null) return PAGE_SIZE_DEFAULT;
-  if (!/^0*[1-9]\d*$/.test(text)) throw wrong('limit', '"limit" must be a positive integer.');
+  if (!/^0*[1-9]\d*$/.test(text)) throw wrongParameter('limit', '"limit" must be a positive integer.');
   return Math.min(Number(text), PAGE_SIZE_MAX);
-}
-
-function instant(parameters: URLSearchParams, name: 'since' | 'until'): string | undefined {
-  const text = parameters.get(name);
-  if (text === null) return undefined;
-  const canonical = canonicalTimestamp(text);
-  if (canonical !== undefined) return canonical;
-  const detail = `"${name}" must be an ISO 8601 instant with a zone or Z, for example 2026-11-22T10:00:00.000Z (a + in it is written %2B).`;
-  throw wrong(name, detail);
-}
-
-function wrong(parameter: string, detail: string): ProblemError {
-  return new ProblemError(problem('invalid-parameter', 400, detail, { parameter: parameter.slice(0, 64) }));
 }

@@ -1,16 +1,17 @@
-import { streamIdentity } from '#broker';
-import { EVENT_BYTES_MAX, eventIdError, topicError } from '#contracts';
+import { EVENT_BYTES_MAX, eventIdError, isTopicPattern, topicError } from '#contracts';
 import {
   eventPage,
   findEvent,
+  newestPage,
   pageBytes,
+  readsPayloads,
   TooManyTopicsError,
   TOPICS_BELOW_MAX,
   type AckFloor,
   type EventPage,
+  type NewestPage,
   type Queryable,
 } from '#store';
-import type { BrokerLink } from '../broker-link.js';
 import {
   accepts,
   CLOUD_EVENT_BATCH_TYPE,
@@ -19,12 +20,13 @@ import {
 } from '../cloudevents/cloud-event-text.js';
 import { databaseAnswer } from '../database-answer.js';
 import { requireTopic, type Access } from '../keys/access.js';
-import { problem, ProblemError } from '../problems/problem-error.js';
+import { problem, ProblemError, type AnswerHeaders } from '../problems/problem-error.js';
 import type { Answer } from '../text-answer.js';
 import { writeCursor } from './event-cursor.js';
 import { nextLink, readEventQuery, type EventQuery } from './event-query.js';
+import type { FilterQuery } from './filter-query.js';
 import { eventArrayText, eventViewText, type EventIdentity } from './event-text.js';
-import { PageRoom, type PageShare } from './page-room.js';
+import { AT_A_TIME, PageRoom, type PageShare } from './page-room.js';
 
 /** The reader of a page, and how the request reached us. */
 export interface PageReader {
@@ -38,10 +40,16 @@ export interface PageReader {
 }
 
 const JSON_TYPE = 'application/json';
-/** Where to continue, now or later. Every page has it. */
+/** From where to follow what is newer. Every page has it, but of those with the newest event first only the first. */
 const CURSOR_HEADER = 'sekali-cursor';
+/** How far the page inspected. */
+const WALK_HEADER = 'sekali-walk';
 /** The largest size of an event in a page, including its names. */
 const ROW_BYTES_MAX = EVENT_BYTES_MAX + 4_096;
+
+/** A page of either order. */
+type FoundPage = Pick<EventPage, 'events' | 'next' | 'inspected' | 'reached' | 'isWaiting'> &
+  Partial<Pick<EventPage, 'end'> & Pick<NewestPage, 'newer'>>;
 
 /** A page with large payloads takes longer than a single event. */
 const PAGE_MS_MAX = 12_000;
@@ -51,8 +59,9 @@ const ONE_MS_MAX = 3_000;
 export class EventReader {
   constructor(
     private readonly database: Queryable,
-    private readonly broker: Pick<BrokerLink, 'consumer' | 'stream'>,
+    private readonly ackFloor: AckFloor,
     private readonly room: PageRoom = new PageRoom(),
+    private readonly walks: PageRoom = new PageRoom(AT_A_TIME),
   ) {}
 
   /**
@@ -65,38 +74,47 @@ export class EventReader {
     const query = forTopics(readEventQuery(queryString), access);
     const isCloud = accepts(accept, CLOUD_EVENT_BATCH_TYPE);
     const type = isCloud ? CLOUD_EVENT_BATCH_TYPE : JSON_TYPE;
-    if (!query.possible) return { type, text: '[]', headers: { [CURSOR_HEADER]: writeCursor(query.after) } };
-    const share = await this.room.take(access.keyId ?? address, query.limit * ROW_BYTES_MAX);
-    const page = await this.read(query, share);
+    if (!query.possible) {
+      const headers = { [CURSOR_HEADER]: writeCursor(query.after), [WALK_HEADER]: 'complete;rows=0' };
+      return { type, text: '[]', headers };
+    }
+    const reader = access.keyId ?? address;
+    const walk = isWalk(query) ? await this.walks.take(reader, 1) : undefined;
+    const share = await this.room.take(reader, query.limit * ROW_BYTES_MAX).catch((error: unknown) => {
+      walk?.release();
+      throw error;
+    });
+    const page = await this.read(query, [share, ...(walk === undefined ? [] : [walk])]);
+    walk?.release();
     share.shrinkTo(pageBytes(page.events));
-    const headers = {
-      [CURSOR_HEADER]: writeCursor(page.end),
-      ...(page.next !== undefined && { link: nextLink(query, page.next, origin) }),
-      ...(page.isWaiting === true && { 'retry-after': '1' }),
-    };
     const release = (): void => {
       share.release();
     };
-    return {
-      type,
-      text: eventArrayText(page.events, isCloud ? cloudEventText : undefined),
-      headers,
-      release,
-    };
+    const text = eventArrayText(page.events, isCloud ? cloudEventText : undefined);
+    return { type, text, headers: headersOf(query, page, origin), release };
   }
 
   /** Keeps the room until the database has answered, even when the client has given up before. */
-  private async read({ filter, after, limit }: EventQuery, share: PageShare): Promise<EventPage> {
-    const reading = eventPage(this.database, filter, after, limit, this.ackFloor, share.bytes);
+  private async read(
+    query: EventQuery,
+    [share, ...others]: readonly [PageShare, ...PageShare[]],
+  ): Promise<FoundPage> {
+    const reading = this.readFrom(query, share.bytes);
     try {
       return await databaseAnswer(PAGE_MS_MAX, reading);
     } catch (error) {
       const release = (): void => {
-        share.release();
+        for (const taken of [share, ...others]) taken.release();
       };
       void reading.then(release, release);
       throw error instanceof TooManyTopicsError ? tooManyTopics() : error;
     }
+  }
+
+  private async readFrom(query: EventQuery, bytesMax: number): Promise<FoundPage> {
+    const { filter, limit, before, after } = query;
+    if (!query.isNewestFirst) return eventPage(this.database, filter, after, limit, this.ackFloor, bytesMax);
+    return newestPage(this.database, filter, { before, limit, bytesMax }, this.ackFloor);
   }
 
   /**
@@ -134,26 +152,48 @@ export class EventReader {
         );
     }
   }
+}
 
-  /** Pages still come without an answer from the brokers. They may only wait longer for a gap to close. */
-  private readonly ackFloor: AckFloor = async ({ identity }) => {
-    const unknown = (): undefined => undefined;
-    const consumer = await this.broker.consumer().catch(unknown);
-    const stream = await this.broker.stream().catch(unknown);
-    if (stream === undefined || streamIdentity(stream) !== identity) return 0;
-    return consumer?.ack_floor.stream_seq ?? 0;
+/** Whether events have to be tried one by one. */
+function isWalk({ filter, isNewestFirst }: EventQuery): boolean {
+  const { source, since, until } = filter;
+  return (
+    readsPayloads(filter) ||
+    (isNewestFirst && (source !== undefined || since !== undefined || until !== undefined))
+  );
+}
+
+function headersOf(query: EventQuery, page: FoundPage, origin: string): AnswerHeaders {
+  const from = page.newer ?? page.end;
+  return {
+    [WALK_HEADER]: walkText(page),
+    ...(from !== undefined && { [CURSOR_HEADER]: writeCursor(from) }),
+    ...(page.next !== undefined && { link: nextLink(query, page.next, origin) }),
+    ...(page.isWaiting === true && { 'retry-after': '1' }),
   };
 }
 
-/** Restricts the query to the topics that the key covers. */
-function forTopics(query: EventQuery, access: Access): EventQuery {
+/** An item of RFC 9651. Where an index chose the events, no others were inspected. */
+function walkText({ inspected, reached }: FoundPage): string {
+  const rows = inspected === undefined ? '' : `;rows=${inspected}`;
+  if (reached === undefined) return `complete${rows}`;
+  return `partial${rows};seq=${reached.seq};time="${reached.storedAt}"`;
+}
+
+/**
+ * Restricts a query to the topics that the key covers.
+ *
+ * @throws ProblemError 403 for a topic that it does not cover
+ */
+export function forTopics<Q extends FilterQuery>(query: Q, access: Access): Q {
   const { topic } = query.filter;
-  if (topic !== undefined) requireTopic(access, topic);
+  if (topic !== undefined && !isTopicPattern(topic)) requireTopic(access, topic);
   return access.topics === null ? query : { ...query, filter: { ...query.filter, topics: access.topics } };
 }
 
-function tooManyTopics(): ProblemError {
-  const detail = `The key covers prefixes with more than ${TOPICS_BELOW_MAX} topics: name one of them with "topic".`;
+/** A 400 problem: patterns of the query or the key name too many topics. */
+export function tooManyTopics(): ProblemError {
+  const detail = `There are more than ${TOPICS_BELOW_MAX} topics to choose from: name more of their first tokens with "topic".`;
   return new ProblemError(problem('invalid-parameter', 400, detail, { parameter: 'topic' }));
 }
 

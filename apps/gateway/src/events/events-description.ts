@@ -11,7 +11,8 @@ import {
   type OperationAnswer,
   type Parameter,
 } from '../description/operation.js';
-import { cursorFrom, EXAMPLE_EVENT, instantIn, LIMIT } from '../description/shared-schemas.js';
+import { cursorFrom, EXAMPLE_EVENT, LIMIT } from '../description/shared-schemas.js';
+import { EVENT_FILTER } from './filter-description.js';
 
 const EXAMPLE_STORED = {
   ...EXAMPLE_EVENT,
@@ -87,20 +88,19 @@ export const EVENTS_DOOR: DoorDescription = {
       path: '/events',
       summary: 'List stored events',
       description:
-        'Oldest first. `Link` leads to the next page while there is one. `Sekali-Cursor` comes with every page: ' +
-        'given as `cursor`, now or later, it goes on behind this page. An unknown topic is an empty array.',
+        'Oldest first, unless `order` says otherwise. `Link` leads to the next page while there is one. `Sekali-Cursor` ' +
+        'leads to what is newer than the page, now or later: give it as `cursor`, oldest first. Of pages with the newest ' +
+        'event first, only the first has it. Conditions on payloads are tried on one event after the other, for about a ' +
+        'quarter of a second: the page may then be short or empty, and `Link` goes on. An unknown topic is an empty array.',
       scope: 'read',
       parameters: [
+        ...EVENT_FILTER,
         {
-          name: 'topic',
+          name: 'order',
           in: 'query',
-          description: 'Exactly this topic.',
-          schema: { type: 'string' },
-          example: EXAMPLE_EVENT.topic,
+          description: 'Oldest first (`asc`, the default), or newest first (`desc`).',
+          schema: { enum: ['asc', 'desc'] },
         },
-        { name: 'source', in: 'query', description: 'Exactly this source.', schema: { type: 'string' } },
-        instantIn('since', "the event's own timestamp"),
-        instantIn('until', "the event's own timestamp"),
         { ...LIMIT, example: 100 },
         cursorFrom('`Link` or `Sekali-Cursor`'),
       ],
@@ -108,8 +108,8 @@ export const EVENTS_DOOR: DoorDescription = {
         200: {
           description:
             'A page, which may be shorter than asked for. `Retry-After` says that the next event has not settled yet.',
-          headers: ['SekaliCursor'],
-          optionalHeaders: ['Link', 'RetryAfter'],
+          headers: ['SekaliWalk'],
+          optionalHeaders: ['Link', 'RetryAfter', 'SekaliCursor'],
           contents: {
             'application/json': {
               schema: arrayOf(schemaNamed('StoredEvent')),

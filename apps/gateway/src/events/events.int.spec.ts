@@ -105,6 +105,59 @@ describe('an id that no path can carry', () => {
   });
 });
 
+describe('filters of a page', () => {
+  const linked = (answer: Answered): string | undefined => {
+    const link = /^<([^>]+)>; rel="next"$/.exec(linkOf(answer))?.[1];
+    return link === undefined ? undefined : new URL(link).pathname + new URL(link).search;
+  };
+
+  it('are kept by its link, in both orders, and the header says how far it inspected', async () => {
+    const system = await createTestSystem();
+    await store(system, [1, 2, 3, 4, 5, 6]);
+    await system.pool.query(`UPDATE sekali.event SET payload = jsonb_build_object('even', seq % 2 = 0)`);
+    const gateway = await RunningGateway.start(system.environment);
+    const read = async (query: string): Promise<{ seqs: number[]; walks: (string | null)[] }> => {
+      const [seqs, walks]: [number[], (string | null)[]] = [[], []];
+      for (let path: string | undefined = `/events?${query}`; path !== undefined;) {
+        const answer: Answered = await gateway.get(path);
+        seqs.push(...seqsOf(answer));
+        walks.push(answer.headers.get('sekali-walk'));
+        path = linked(answer);
+      }
+      return { seqs, walks };
+    };
+    expect((await read('where=payload.even:true&limit=2')).seqs).toEqual([2, 4, 6]);
+    expect((await read('where=payload.even:true&order=desc&limit=2')).seqs).toEqual([6, 4, 2]);
+    expect((await read('topic=a.>&order=desc&limit=4')).seqs).toEqual([6, 5, 4, 3, 2, 1]);
+    expect((await read('topic=*.c')).seqs).toEqual([]);
+    expect((await read('q=EVEN&where={"even":false}')).seqs).toEqual([1, 3, 5]);
+    expect(await read('q=none')).toEqual({ seqs: [], walks: ['complete;rows=6'] });
+    expect((await read('limit=6')).walks).toEqual(['complete']);
+    const newest = await gateway.get('/events?order=desc&limit=2');
+    await store(system, [7]);
+    expect(seqsOf(await gateway.get(`/events?cursor=${newest.headers.get('sekali-cursor')}`))).toEqual([7]);
+  });
+
+  it('are refused with what to write instead', async () => {
+    const system = await createTestSystem();
+    await store(system, [1, 2]);
+    const gateway = await RunningGateway.start(system.environment);
+    for (const [query, parameter] of [
+      ['where=status:5', 'where'],
+      [Array(9).fill('where=payload.a:1').join('&'), 'where'],
+      ['q=', 'q'],
+      ['q=%00', 'q'],
+      ['min_level=loud', 'min_level'],
+      ['order=up', 'order'],
+      ['topic=a.>.b', 'topic'],
+    ])
+      expect(problemOf(await gateway.get(`/events?${query}`))).toMatchObject({ status: 400, parameter });
+    const first = await gateway.get('/events?limit=1&order=desc');
+    const other = linked(first)?.replace('&order=desc', '').replace('order=desc&', '') ?? '';
+    expect(problemOf(await gateway.get(other)).type).toBe('urn:sekali:problem:invalid-cursor');
+  });
+});
+
 describe('times', () => {
   it('are in UTC where the URL has options of its own and the database another zone', async () => {
     const system = await createTestSystem();

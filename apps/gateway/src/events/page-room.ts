@@ -24,6 +24,16 @@ export const PAGE_ROOM: PageRoomBounds = {
   waitingMax: 200,
 };
 
+/** Bounds of work that is counted in pieces, and not in bytes: each has a share of one. */
+export const AT_A_TIME: PageRoomBounds = {
+  bytesMax: 4,
+  pageBytesMax: 1,
+  pageBytesMin: 1,
+  readerBytesMax: 2,
+  waitMsMax: 5_000,
+  waitingMax: 100,
+};
+
 interface Waiting {
   readonly reader: string;
   readonly requested: number;

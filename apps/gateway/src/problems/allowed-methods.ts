@@ -19,6 +19,8 @@ const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]
   [/^\/dead-letters\/(?:[^/]+\/)?(?:replay|drop)$/, ['POST']],
   [/^\/dead-letters\/[^/]+$/, ['GET', 'HEAD']],
   [/^\/stats(\/topics)?$/, ['GET', 'HEAD']],
+  [/^\/facets$/, ['GET', 'HEAD']],
+  [/^\/histogram$/, ['GET', 'HEAD']],
   [/^\/health(\/live|\/ready)?$/, ['GET', 'HEAD']],
   [/^\/(?:docs|openapi\.json|asyncapi\.json)$/, ['GET', 'HEAD']],
 ];

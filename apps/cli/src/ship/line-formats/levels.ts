@@ -1,20 +1,8 @@
 /** The names of levels: what loggers write, and the one name that each becomes. */
-
-const SPELLINGS: Readonly<Record<string, readonly string[]>> = {
-  trace: ['trace', 'trc', 'verbose', 'finest', 'finer', 'vrb'],
-  debug: ['debug', 'dbg', 'debu', 'fine', 'config', 'debug1', 'debug2', 'debug3', 'debug4', 'debug5'],
-  info: ['info', 'inf', 'information', 'informational', 'log'],
-  notice: ['notice', 'note'],
-  warn: ['warn', 'warning', 'wrn'],
-  error: ['error', 'err', 'eror', 'severe', 'fail'],
-  critical: ['critical', 'crit'],
-  fatal: ['fatal', 'ftl', 'panic', 'dpanic'],
-  alert: ['alert'],
-  emergency: ['emergency', 'emerg'],
-};
+import { LEVEL_SPELLINGS } from '#contracts';
 
 const NAMES: ReadonlyMap<string, string> = new Map(
-  Object.entries(SPELLINGS).flatMap(([name, spellings]) =>
+  Object.entries(LEVEL_SPELLINGS).flatMap(([name, spellings]) =>
     spellings.flatMap((spelling): [string, string][] => [
       [spelling, name],
       [spelling.toUpperCase(), name],

@@ -38,7 +38,7 @@ export class DescribedRequests {
 
   /**
    * Requests of all operations, with a key for everything. Those with a body are drawn more often. Signatures cannot be
-   * drawn, so the operations that need one are left out.
+   * drawn, so the operations that need one are left out, as are those whose answer never ends.
    */
   permitted(): Arbitrary<DescribedRequest> {
     return this.ofOperations(({ 'x-signed': isSigned }) => isSigned !== true);
@@ -80,7 +80,7 @@ export class DescribedRequests {
   private ofOperations(isMeant: (operation: DocumentOperation) => boolean): Arbitrary<DescribedRequest> {
     const all = Object.entries(this.document.paths).flatMap(([route, methods]) =>
       Object.entries(methods)
-        .filter(([, operation]) => isMeant(operation))
+        .filter(([, operation]) => operation['x-endless'] !== true && isMeant(operation))
         .map(([method, operation]) => ({
           // There are many routes that take little. A body has more that may be wrong with it.
           weight: operation.requestBody?.required === true ? BODY_WEIGHT : 1,

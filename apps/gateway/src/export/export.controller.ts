@@ -1,0 +1,40 @@
+import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { EventReader } from '../events/event-reader.js';
+import { identityInQuery } from '../events/event-text.js';
+import { accessOf, type RouteAccess } from '../keys/access.js';
+import { queryString, sendText } from '../text-answer.js';
+import { EventExport } from './event-export.js';
+
+const NEEDS_READ: RouteAccess = { scope: 'read' };
+
+/** `GET /events/export`. With `event_id`, it is the event of a topic `export`. */
+@Controller('events')
+export class ExportController {
+  constructor(
+    @Inject(EventExport) private readonly exports: EventExport,
+    @Inject(EventReader) private readonly events: EventReader,
+  ) {}
+
+  @Get('export')
+  @RouteConfig(NEEDS_READ)
+  async export(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const identity = identityInQuery(request.url);
+    const access = accessOf(request);
+    const { headers } = request;
+    if (identity !== undefined)
+      return sendText(reply, await this.events.one(identity, access, headers.accept));
+    const takesGzip = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:,|$))/.test(headers['accept-encoding'] ?? '');
+    const exported = await this.exports.begin(queryString(request.url), {
+      access,
+      address: request.ip,
+      takesGzip,
+    });
+    reply.raw.once('close', () => {
+      exported.body.destroy();
+    });
+    if (exported.isGzip) reply.header('content-encoding', 'gzip');
+    await reply.headers({ 'content-type': exported.type, vary: 'accept-encoding' }).send(exported.body);
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * The most frequent values of a member of payloads, on a sample whose rate is known.
+ *
+ * Postgres takes whole pages of the table at random (TABLESAMPLE SYSTEM). So the price follows from the size of the
+ * sample, however large the table is. Where the table is small, the sample is all of it. The same question gets the same
+ * sample while the table stays the same.
+ */
+import type { Queryable } from '#postgres';
+import { payloadCondition, type EventFilter } from './event-filter.js';
+import { topicsAsked } from './topic-walk.js';
+
+/** A value, and how often the sample has it. */
+export interface FacetValue {
+  /** JSON text. */
+  readonly value: string;
+  readonly count: number;
+}
+
+/** The values of one member. */
+export interface Facets {
+  /** The part of all events that was inspected: 1 is all of them. */
+  readonly rate: number;
+  /** Events of the sample that match the filter. */
+  readonly matched: number;
+  /** Those of them that have the member. */
+  readonly present: number;
+  /** The most frequent values, the most frequent first. */
+  readonly values: readonly FacetValue[];
+}
+
+/** What to count. */
+export interface FacetQuestion {
+  readonly filter: EventFilter;
+  /** The names of the members on the way from the payload. */
+  readonly path: readonly string[];
+  readonly valuesMax: number;
+}
+
+const ROWS_MAX = 20_000;
+const BYTES_MAX = 67_108_864;
+/** Rates are multiples of this, so that an answer can show them. */
+const RATE_STEP = 1 / 1_048_576;
+/** A longer value is not a facet. */
+const VALUE_LENGTH_MAX = 256;
+
+const SIZE = `
+SELECT coalesce(sum(greatest(reltuples, 0)), 0)::float8 AS rows,
+  coalesce(sum(pg_total_relation_size(part.oid)), 0)::float8 AS bytes
+FROM pg_inherits JOIN pg_class part ON part.oid = inhrelid WHERE inhparent = 'sekali.event'::regclass`;
+
+const facetStatement = (conditions: string): string => `
+WITH sample AS MATERIALIZED (
+  SELECT payload #> $5::text[] AS value
+  FROM sekali.event TABLESAMPLE SYSTEM ($6) REPEATABLE (1)
+  WHERE ($1::text[] IS NULL OR topic = ANY ($1)) AND ($2::text IS NULL OR source = $2)
+    AND ($3::timestamptz IS NULL OR "timestamp" >= $3) AND ($4::timestamptz IS NULL OR "timestamp" < $4)${conditions}
+), valued AS (
+  SELECT value::text AS value, count(*)::float8 AS count FROM sample
+  WHERE value IS NOT NULL AND length(value::text) <= ${VALUE_LENGTH_MAX}
+  GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT $7
+)
+SELECT (SELECT count(*)::float8 FROM sample) AS matched, (SELECT count(value)::float8 FROM sample) AS present,
+  (SELECT json_agg(json_build_array(value, count)) FROM valued) AS values`;
+
+interface FacetRow {
+  readonly matched: number;
+  readonly present: number;
+  readonly values: readonly (readonly [value: string, count: number])[] | null;
+}
+
+/**
+ * Counts the values of a member.
+ *
+ * @throws TooManyTopicsError when patterns of the filter name too many topics
+ */
+export async function readFacets(
+  database: Queryable,
+  { filter, path, valuesMax }: FacetQuestion,
+): Promise<Facets> {
+  const topics = await topicsAsked(database, filter);
+  const rate = await sampleRate(database);
+  if (topics?.length === 0) return { rate, matched: 0, present: 0, values: [] };
+  const payloads = payloadCondition(filter, 8);
+  const { rows } = await database.query<FacetRow>(facetStatement(payloads.sql), [
+    topics ?? null,
+    filter.source ?? null,
+    filter.since ?? null,
+    filter.until ?? null,
+    path,
+    rate * 100,
+    valuesMax,
+    ...payloads.values,
+  ]);
+  const { matched = 0, present = 0, values = null } = rows[0] ?? {};
+  return { rate, matched, present, values: (values ?? []).map(([value, count]) => ({ value, count })) };
+}
+
+/** A table that was never analysed has an unknown number of rows: then its bytes decide alone. */
+async function sampleRate(database: Queryable): Promise<number> {
+  const { rows } = await database.query<{ rows: number; bytes: number }>(SIZE);
+  const { rows: events = 0, bytes = 0 } = rows[0] ?? {};
+  const rate = Math.min(1, ROWS_MAX / Math.max(events, 1), BYTES_MAX / Math.max(bytes, 1));
+  return Math.max(RATE_STEP, Math.floor(rate / RATE_STEP) * RATE_STEP);
+}

@@ -1,0 +1,71 @@
+/** Reads the events of a range of sequences, in several statements that are bounded in what they print. */
+import type { Queryable } from '#postgres';
+import { payloadCondition, type EventFilter } from './event-filter.js';
+import { pageBytes, pageStatement, type PageOrder } from './event-page-statements.js';
+import { storedEvent, type EventRow, type SequenceRange, type StoredEvent } from './event-queries.js';
+
+/** Events that one statement prints, at most, because a stored number of a few bytes may have hundreds of digits. */
+const PRINTED_MAX = 2_500;
+
+/** Which events of a stream incarnation to read. */
+export interface PrintedRange {
+  readonly streamId: number;
+  /** Excluded. */
+  readonly after: number;
+  /** Included; without it, all that follow. */
+  readonly upTo?: number | undefined;
+  readonly filter: EventFilter;
+  /** The topics that the filter names; `undefined` means all. */
+  readonly topics: readonly string[] | undefined;
+  /** Sequences that are left out. */
+  readonly seen?: readonly SequenceRange[] | undefined;
+  readonly order: PageOrder;
+  /** Whether Postgres should find the few events first and then sort them. */
+  readonly isSorted: boolean;
+  readonly limit: number;
+  /** The size of all events as `pageBytes` counts it, at most; the first event may be larger. */
+  readonly bytesMax: number;
+}
+
+/**
+ * Reads up to `limit` events or `bytesMax` bytes.
+ *
+ * @returns the events in the order; `isCut` means that others follow in the range
+ */
+export async function printedEvents(
+  database: Queryable,
+  range: PrintedRange,
+): Promise<{ events: StoredEvent[]; isCut: boolean }> {
+  const { streamId, filter, topics, order, limit } = range;
+  const events: StoredEvent[] = [];
+  const seen = range.seen?.map(([first, last]) => `[${first},${last}]`).join(',');
+  const payloads = payloadCondition(filter, 12);
+  const statement = pageStatement(order, range.isSorted, payloads.sql);
+  let bytesLeft = range.bytesMax;
+  for (;;) {
+    const asked = Math.min(limit - events.length, PRINTED_MAX);
+    const last = events.at(-1)?.seq;
+    const { rows } = await database.query<EventRow & { readonly found: number }>(statement, [
+      streamId,
+      order === 'oldest' && last !== undefined ? last : range.after,
+      order === 'newest' && last !== undefined ? last - 1 : (range.upTo ?? Number.MAX_SAFE_INTEGER),
+      topics ?? null,
+      filter.source ?? null,
+      filter.since ?? null,
+      filter.until ?? null,
+      asked + 1,
+      bytesLeft,
+      events.length === 0,
+      seen === undefined ? null : `{${seen}}`,
+      ...payloads.values,
+    ]);
+    const taken = rows.slice(0, asked).map(storedEvent);
+    const found = rows[0]?.found;
+    // The previous statement found more events, so the next one has no room in the page.
+    if (found === undefined) return { events, isCut: events.length > 0 };
+    events.push(...taken);
+    if (found === taken.length) return { events, isCut: false };
+    bytesLeft -= pageBytes(taken);
+    if (events.length === limit || bytesLeft <= 0) return { events, isCut: true };
+  }
+}
