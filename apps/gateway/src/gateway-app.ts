@@ -25,6 +25,7 @@ import { loggedFailures } from './keys/failed-attempts.js';
 import type { Credentials } from './keys/credentials.js';
 import type { GatewayProgram } from './metrics/gateway-program.js';
 import { LogPublishing } from './otlp/log-publishing.js';
+import { PageAnswer } from './page/page-answer.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { LinePublishing } from './publish/line-publishing.js';
 import { OutcomeWatch } from './publish/outcome-watch.js';
@@ -133,6 +134,7 @@ function partsOf(
       subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
     }),
     descriptions: new Descriptions(settings.SEKALI_SUBJECT_PREFIX),
+    page: new PageAnswer(),
   };
 }
 

@@ -7,6 +7,7 @@ import { HEALTH_DOOR } from '../health/health-description.js';
 import { JOURNAL_DOOR } from '../journal/journal-description.js';
 import { LOKI_DOOR } from '../loki/loki-description.js';
 import { OTLP_DOOR } from '../otlp/otlp-description.js';
+import { PAGE_DOOR } from '../page/page-description.js';
 import { PUBLISH_DOOR } from '../publish/publish-description.js';
 import { STATS_DOOR } from '../stats/stats-description.js';
 import { STORY_DOOR } from '../story/story-description.js';
@@ -31,5 +32,6 @@ export const DOORS: readonly DoorDescription[] = [
   STATS_DOOR,
   DEAD_LETTERS_DOOR,
   HEALTH_DOOR,
+  PAGE_DOOR,
   DESCRIPTION_DOOR,
 ];

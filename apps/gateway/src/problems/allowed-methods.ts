@@ -20,6 +20,7 @@ const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]
   [/^\/dead-letters\/[^/]+$/, ['GET', 'HEAD']],
   [/^\/stats(\/topics)?$/, ['GET', 'HEAD']],
   [/^\/health(\/live|\/ready)?$/, ['GET', 'HEAD']],
+  [/^\/page\/[^/]+$/, ['GET', 'HEAD']],
   [/^\/(?:docs|openapi\.json|asyncapi\.json)$/, ['GET', 'HEAD']],
 ];
 
