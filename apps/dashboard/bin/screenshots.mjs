@@ -33,7 +33,7 @@ const LOOKS = [
 const VIEWS = [
   ['now', '#/now', 'It balances.'],
   ['event', '#/event?topic=orders.created&id=o-1', 'with another payload'],
-  ['dead-letters', '#/dead-letters', 'Newest first'],
+  ['dead-letters', '#/dead-letters', 'not_json'],
   ['topics', '#/topics', 'orders.created'],
   ['system', '#/system', 'The workers'],
 ];

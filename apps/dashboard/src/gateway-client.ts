@@ -34,7 +34,6 @@ export async function ask<T>(path: string, options: RequestOptions = {}): Promis
       ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
       headers: { ...requestHeaders(), ...(body !== undefined && { 'content-type': 'application/json' }) },
       cache: 'no-store',
-      credentials: 'omit',
       signal: signal === undefined ? bound : AbortSignal.any([bound, signal]),
     });
     const text = await response.text();

@@ -5,7 +5,7 @@ import { hrefOf, VIEWS, type ViewName } from './place.js';
 import type { Reading } from './reading.js';
 import { keepKey, sessionKey } from './session.js';
 import { failureNote } from './view.js';
-import { ago, clock } from './wording.js';
+import { clock } from './wording.js';
 
 /** The answer of `GET /health`. */
 export interface Health {
@@ -71,7 +71,7 @@ export function shell(
 function banners(health: Reading<Health>): TemplateResult | typeof nothing {
   const { value, failure, atMs } = health;
   if (failure !== undefined && !health.isCurrent) {
-    const last = atMs === undefined ? nothing : html` It last answered ${ago(atMs)}, at ${clock(atMs)}.`;
+    const last = atMs === undefined ? nothing : html` It last answered at ${clock(atMs)}.`;
     return html`<p class="banner failed">
       <strong>The gateway</strong> does not answer.${last} What is shown is not current.
     </p>`;
