@@ -44,7 +44,6 @@ export default defineConfig(
       '.sekali/',
       '**/node_modules/',
       'libs/local-cluster/native/',
-      'apps/dashboard/',
     ],
   },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },

@@ -2,6 +2,7 @@
  * Tests run from the sources: swc strips the types, and the mapper resolves `#lib` and `.js` to the TypeScript files.
  * One broker cluster and one Postgres serve the whole run (libs/testing/jest).
  */
+import { findChromium } from './apps/dashboard/chromium.mjs';
 
 /** The slow proofs, which `npm run test:slow` runs. */
 export const SLOW = '\\.slow\\.(?:int|e2e)\\.spec\\.ts$';
@@ -9,12 +10,18 @@ export const SLOW = '\\.slow\\.(?:int|e2e)\\.spec\\.ts$';
 /** The tests with log shippers of Debian, which `npm run test:shippers` runs. */
 const SHIPPER = '\\.shipper\\.e2e\\.spec\\.ts$';
 
+/** The tests of the page, which run where there is a Chromium. */
+const BROWSER = '\\.browser\\.e2e\\.spec\\.ts$';
+const chromium = findChromium();
+// The processes of a run inherit it.
+if (chromium !== undefined) process.env.SEKALI_CHROMIUM = chromium;
+
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/apps', '<rootDir>/deploy', '<rootDir>/libs'],
   testMatch: ['**/*.spec.ts'],
   // Each of these needs what Node and npm do not bring: `npm run test:compose` Docker, `test:monitoring` Prometheus,
-  // `test:shippers` log shippers, and `test:producers` Python and Go.
+  // `test:shippers` log shippers, `test:producers` Python and Go, and `test:page` a Chromium.
   testPathIgnorePatterns: [
     '/node_modules/',
     '<rootDir>/deploy/compose\\.e2e\\.spec\\.ts$',
@@ -22,6 +29,7 @@ export default {
     SHIPPER,
     '<rootDir>/apps/gateway/src/foreign-producers\\.e2e\\.spec\\.ts$',
     SLOW,
+    ...(chromium === undefined ? [BROWSER] : []),
   ],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {

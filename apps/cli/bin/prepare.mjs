@@ -178,9 +178,11 @@ async function installNatsServer() {
 const dist = join(root, 'dist');
 const buildStamp = join(dist, '.sekali-build');
 const builtMain = join(dist, 'apps', 'cli', 'src', 'main.js');
+const pageSources = join(root, 'apps', 'dashboard');
+const builtPage = join(dist, 'apps', 'dashboard', 'page');
 
 function isBuilt() {
-  return existsSync(builtMain) && readText(buildStamp) === sourcesHash();
+  return existsSync(builtMain) && existsSync(builtPage) && readText(buildStamp) === sourcesHash();
 }
 
 async function build() {
@@ -190,7 +192,11 @@ async function build() {
   rmSync(buildStamp, { force: true });
   removeOrphans();
   const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  await step('building', () => run(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { cwd: root }));
+  const bundler = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
+  await step('building', async () => {
+    await run(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { cwd: root });
+    await run(process.execPath, [bundler, 'build', 'apps/dashboard'], { cwd: root });
+  });
   writeFileSync(buildStamp, expected);
 }
 
@@ -207,12 +213,18 @@ function sourcesHash() {
 function sourceFiles() {
   return ['apps', 'libs']
     .flatMap((folder) => filesBelow(join(root, folder)))
-    .filter((file) => file.endsWith('.ts') && !file.endsWith('.spec.ts') && !file.endsWith('.d.ts'));
+    .filter(
+      (file) =>
+        file.endsWith('.ts') || (file.startsWith(pageSources) && /\.(?:css|html|svg|mjs)$/.test(file)),
+    )
+    .filter((file) => !file.endsWith('.spec.ts') && !file.endsWith('.d.ts'));
 }
 
 /** Removes from dist what was built from sources that no longer exist. */
 function removeOrphans() {
   for (const file of filesBelow(dist)) {
+    // The bundler empties its folder itself.
+    if (file.startsWith(builtPage)) continue;
     const source = join(root, relative(dist, file)).replace(/\.js(\.map)?$/, '.ts');
     if (source.endsWith('.ts') && !existsSync(source)) rmSync(file);
   }

@@ -121,6 +121,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'npm run test:producers': ({ words }) => passes(() => checkScript('test:producers', words.slice(3), {})),
   'npm run test:monitoring': ({ words }) => passes(() => checkScript('test:monitoring', words.slice(3), {})),
   'npm run test:shippers': ({ words }) => passes(() => checkScript('test:shippers', words.slice(3), {})),
+  'npm run test:page': ({ words }) => passes(() => checkScript('test:page', words.slice(3), {})),
+  'npm run screenshots': ({ words }) => passes(() => checkScript('screenshots', words.slice(3), {})),
   'npm run fuzz': async ({ words }) =>
     refuses(
       await run(process.execPath, [

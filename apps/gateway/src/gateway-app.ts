@@ -31,6 +31,7 @@ import type { GatewayProgram } from './metrics/gateway-program.js';
 import { LiveEvents } from './live/live-events.js';
 import { LiveFeed } from './live/live-feed.js';
 import { LogPublishing } from './otlp/log-publishing.js';
+import { PageAnswer } from './page/page-answer.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { LinePublishing } from './publish/line-publishing.js';
 import { OutcomeWatch } from './publish/outcome-watch.js';
@@ -146,6 +147,7 @@ function partsOf(
       subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
     }),
     descriptions: new Descriptions(settings.SEKALI_SUBJECT_PREFIX),
+    page: new PageAnswer(),
   };
 }
 

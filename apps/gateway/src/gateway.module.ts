@@ -26,6 +26,8 @@ import { LokiController } from './loki/loki.controller.js';
 import { LogPublishing } from './otlp/log-publishing.js';
 import { OtlpController } from './otlp/otlp.controller.js';
 import { LinePublishing } from './publish/line-publishing.js';
+import { PageAnswer } from './page/page-answer.js';
+import { PageController } from './page/page.controller.js';
 import { PublishController } from './publish/publish.controller.js';
 import { Publishing } from './publish/publishing.js';
 import { SettledAnswer } from './publish/settled-answer.js';
@@ -57,6 +59,7 @@ export interface GatewayParts {
   readonly ageWatch: AgeWatch;
   readonly readiness: ReadinessCheck;
   readonly descriptions: Descriptions;
+  readonly page: PageAnswer;
 }
 
 /** The routes of the gateway, over parts that are created outside the container. */
@@ -83,6 +86,7 @@ export class GatewayModule {
         FacetsController,
         HealthController,
         DescriptionController,
+        PageController,
       ],
       providers: [
         { provide: Publishing, useValue: parts.publishing },
@@ -104,6 +108,7 @@ export class GatewayModule {
         { provide: AgeWatch, useValue: parts.ageWatch },
         { provide: ReadinessCheck, useValue: parts.readiness },
         { provide: Descriptions, useValue: parts.descriptions },
+        { provide: PageAnswer, useValue: parts.page },
       ],
     };
   }

@@ -112,6 +112,8 @@ class TextReporter implements Reporter {
 
   ready(report: ReadyReport, logs: string): void {
     const places = [
+      // A person opens it first. Every gateway serves the page.
+      ['page', `${report.gateway}/`],
       ['gateway', (report.gateways ?? [report.gateway]).join('  ')],
       ['nats', report.nats.join('  ')],
       ['postgres', report.postgres],

@@ -119,6 +119,7 @@ describe('each kind of problem', () => {
     await ask('/events/other/none', 'all');
     await ask(`/events/orders.created/${await system.dropPayload()}`, 'all');
     await ask('/dead-letters/none', 'all');
+    await ask('/page/none', undefined);
     const [replayable = '', broken = ''] = system.letters;
     await ask(`/dead-letters/${replayable}/drop`, 'all', json({}));
     await ask(`/dead-letters/${broken}/replay`, 'all', json({ force: true }));

@@ -11,6 +11,7 @@ import { JOURNAL_DOOR } from '../journal/journal-description.js';
 import { LIVE_DOOR } from '../live/live-description.js';
 import { LOKI_DOOR } from '../loki/loki-description.js';
 import { OTLP_DOOR } from '../otlp/otlp-description.js';
+import { PAGE_DOOR } from '../page/page-description.js';
 import { PUBLISH_DOOR } from '../publish/publish-description.js';
 import { STATS_DOOR } from '../stats/stats-description.js';
 import { STORY_DOOR } from '../story/story-description.js';
@@ -39,5 +40,6 @@ export const DOORS: readonly DoorDescription[] = [
   FACETS_DOOR,
   DEAD_LETTERS_DOOR,
   HEALTH_DOOR,
+  PAGE_DOOR,
   DESCRIPTION_DOOR,
 ];

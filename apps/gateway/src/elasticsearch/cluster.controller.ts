@@ -1,9 +1,10 @@
 /**
  * The routes by which clients of Elasticsearch check what they send to, before the first document.
  *
- * Filebeat, Logstash and the clients of Elastic read product, version and licence. Vector and rsyslog ask for the
- * health. Filebeat and Logstash also set up templates, policies, pipelines and indices. That is acknowledged and has no
- * effect: an event is stored as it came, and a topic exists as soon as an event has it.
+ * Filebeat, Logstash and the clients of Elastic read product, version and licence; the product is at `/`, where
+ * page.controller.ts answers. Vector and rsyslog ask for the health. Filebeat and Logstash also set up templates,
+ * policies, pipelines and indices. That is acknowledged and has no effect: an event is stored as it came, and a topic
+ * exists as soon as an event has it.
  */
 import {
   Controller,
@@ -21,7 +22,7 @@ import { ReadinessCheck } from '../health/readiness.js';
 import type { RouteAccess } from '../keys/access.js';
 import { allowedMethods } from '../problems/allowed-methods.js';
 import type { RouteBodies } from '../publish/request-bodies.js';
-import { CLUSTER_INFO, CLUSTER_NAME } from './cluster-info.js';
+import { CLUSTER_NAME } from './cluster-info.js';
 import { PRODUCT_HEADER, PRODUCT_NAME } from './elastic-answer.js';
 
 const NEEDS_PUBLISH: RouteAccess = { scope: 'publish' };
@@ -35,13 +36,6 @@ const DEFINITIONS = ['_template', '_index_template', '_component_template', '_il
 @Controller()
 export class ClusterController {
   constructor(@Inject(ReadinessCheck) private readonly readiness: Pick<ReadinessCheck, 'check'>) {}
-
-  @Get()
-  @Header(PRODUCT_HEADER, PRODUCT_NAME)
-  @RouteConfig(NEEDS_PUBLISH)
-  info(): object {
-    return CLUSTER_INFO;
-  }
 
   @Get('_license')
   @Header(PRODUCT_HEADER, PRODUCT_NAME)

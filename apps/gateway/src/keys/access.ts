@@ -21,6 +21,8 @@ export interface RouteAccess {
   readonly scope?: ApiKeyScope | 'none';
   /** Whether the key may be sent as `access_token` in the address. */
   readonly queryToken?: boolean;
+  /** Which requests of the route need no key. When left out, all of them need one. */
+  readonly needsNoKey?: (request: Pick<FastifyRequest, 'headers' | 'method'>) => boolean;
 }
 
 declare module 'fastify' {

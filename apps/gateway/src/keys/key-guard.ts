@@ -68,7 +68,8 @@ function boundFailures(request: FastifyRequest, reason: string, failed: FailedAt
 /** `undefined` means that any key suffices. */
 function neededScope(request: FastifyRequest): ApiKeyScope | 'none' | undefined {
   if (request.is404) return undefined;
-  return (request.routeOptions.config as RouteAccess).scope ?? 'admin';
+  const { scope = 'admin', needsNoKey } = request.routeOptions.config as RouteAccess;
+  return needsNoKey?.(request) === true ? 'none' : scope;
 }
 
 function refused(challenge: string, detail: string): ProblemError {

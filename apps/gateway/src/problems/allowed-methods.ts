@@ -22,6 +22,7 @@ const ADDRESSES: readonly (readonly [pattern: RegExp, methods: readonly string[]
   [/^\/facets$/, ['GET', 'HEAD']],
   [/^\/histogram$/, ['GET', 'HEAD']],
   [/^\/health(\/live|\/ready)?$/, ['GET', 'HEAD']],
+  [/^\/page\/[^/]+$/, ['GET', 'HEAD']],
   [/^\/(?:docs|openapi\.json|asyncapi\.json)$/, ['GET', 'HEAD']],
 ];
 

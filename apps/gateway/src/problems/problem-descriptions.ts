@@ -195,6 +195,12 @@ export const PROBLEM_DESCRIPTIONS: Readonly<Record<ProblemKind, ProblemDescripti
     remedy: 'List the dead letters.',
     detail: 'No dead letter has this id. "GET /dead-letters?state=all" lists all of them.',
   },
+  'unknown-page-file': {
+    status: 404,
+    when: 'The page has no such file, or it was not built.',
+    remedy: 'Load the page again; build it with `npm run build`.',
+    detail: 'The page has no such file. It may be of another version: load the page again.',
+  },
   'not-replayable': {
     status: 422,
     when: 'The message of the dead letter is not an event, or the mended one is not valid.',

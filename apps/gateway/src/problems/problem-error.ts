@@ -43,6 +43,7 @@ const TITLES = {
   'too-many-requests': 'Too many requests',
   'unknown-event': 'There is no such event',
   'unknown-dead-letter': 'There is no such dead letter',
+  'unknown-page-file': 'The page has no such file',
   'not-replayable': 'The message is not an event',
   'invalid-action': 'The body does not describe the action',
   'acted-on': 'The dead letter was acted on already',

@@ -25,6 +25,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   // The judge shares nothing with what it judges.
   'apps/chaos': ['libs/contracts', 'libs/config'],
+  // It runs in a browser, and takes types alone.
+  'apps/dashboard': ['libs/contracts'],
   // Only tests load it, so it may import whatever it sets up for them.
   'libs/testing': [
     'libs/contracts',

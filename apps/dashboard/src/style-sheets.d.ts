@@ -1,0 +1,2 @@
+/** Style sheets that a file imports become part of the build. */
+declare module '*.css';

@@ -1,0 +1,107 @@
+/** The view System: each part that the gateway depends on, as the gateway sees it. */
+import { html, nothing, type TemplateResult } from 'lit-html';
+import type { StatsView } from '#contracts';
+import type { Reading } from '../reading.js';
+import { PART_NAMES, type Health } from '../shell.js';
+import { failureNote, figureOf, sourceLine, type View } from '../view.js';
+import { count, span, UNKNOWN } from '../wording.js';
+
+const ABOUT: Readonly<Record<string, string>> = {
+  broker: 'whether this gateway can publish',
+  brokers: 'those that hold the stream',
+  stream: 'its leader, its settings, its history',
+  consumer: 'whether what arrives is settled',
+  database: 'whether it answers',
+  schema: 'whether every migration was applied',
+};
+const STATES = { ok: 'well', degraded: 'degraded', failed: 'failed' } as const;
+
+/** The parts of the system. */
+export class SystemView implements View {
+  readonly title = 'System';
+
+  constructor(
+    private readonly health: Reading<Health>,
+    private readonly stats: Reading<StatsView>,
+  ) {}
+
+  open(): void {
+    this.stats.start();
+  }
+
+  close(): void {
+    this.stats.stop();
+  }
+
+  template(): TemplateResult {
+    return html`${this.parts()} ${this.backlog()} ${audit()}`;
+  }
+
+  private parts(): TemplateResult {
+    const { health } = this;
+    const parts = Object.entries(health.value?.components ?? {});
+    return html`<section aria-labelledby="parts-title">
+      <h2 id="parts-title">Parts</h2>
+      ${failureNote(health.failure)}
+      <ul class="parts">
+        ${parts.map(([name, { status, detail }]) => {
+          const shown = health.isCurrent ? status : 'unknown';
+          return html`<li class=${shown}>
+            <span class="state">${health.isCurrent ? STATES[status] : UNKNOWN}</span>
+            <span
+              ><b>${PART_NAMES[name] ?? name}</b><span class="about">${ABOUT[name] ?? ''}</span>${
+                detail === undefined || !health.isCurrent
+                  ? nothing
+                  : html`<span class="detail">${detail}</span>`
+              }</span
+            >
+          </li>`;
+        })}
+      </ul>
+      ${sourceLine(health)}
+    </section>`;
+  }
+
+  private backlog(): TemplateResult {
+    const { stats, health } = this;
+    return html`<section aria-labelledby="work-title">
+      <h2 id="work-title">Work</h2>
+      ${failureNote(stats.failure)}
+      <dl class="figures">
+        <div>
+          <dt>in flight</dt>
+          <dd>${figureOf(stats, (value) => count(value.in_flight))}</dd>
+          <dd class="about">messages that no worker has settled</dd>
+        </div>
+        <div>
+          <dt>lag</dt>
+          <dd>${figureOf(stats, (value) => span(value.lag_seconds))}</dd>
+          <dd class="about">age of the oldest of them</dd>
+        </div>
+        <div>
+          <dt>until it leaves the stream</dt>
+          <dd>
+            ${figureOf(stats, (value) => (value.expires_in_seconds === null ? 'no deadline' : span(value.expires_in_seconds)))}
+          </dd>
+          <dd class="about">of the oldest of them, by age</dd>
+        </div>
+        <div>
+          <dt>this gateway runs for</dt>
+          <dd>${figureOf(health, (value) => span(value.uptime_seconds))}</dd>
+        </div>
+      </dl>
+      ${sourceLine(stats)}
+    </section>`;
+  }
+}
+
+function audit(): TemplateResult {
+  return html`<section aria-labelledby="audit-title">
+    <h2 id="audit-title">Audit</h2>
+    <p>
+      The audit compares every sequence of the stream with the database. It runs where the database can be
+      reached:
+    </p>
+    <pre tabindex="0"><code>npx sekali audit</code></pre>
+  </section>`;
+}
