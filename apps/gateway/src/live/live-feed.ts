@@ -36,7 +36,9 @@ const EVENTS_PER_PAGE = 1_000;
 const PAGE_BYTES_MAX = 524_288;
 const PAGES_PER_ROUND = 4;
 const ROUND_MS_MIN = 250;
-const ROUND_MS_MAX = 30_000;
+const ROUND_MS_MAX = 60_000;
+/** How long a round reads for groups. The others wait for the next one, in turn. */
+const READING_MS_MAX = 500;
 /** How long a round reads for listeners that join. The others wait for the next one. */
 const JOINING_MS_MAX = 250;
 /** Of the time of one connection, reading takes at most this part: of rounds with events, and of idle ones. */
@@ -139,8 +141,14 @@ export class LiveFeed {
     // The floor may be older than a page, and is read once for all of them.
     let floor: Promise<number> | undefined;
     const ackFloor: AckFloor = (stream) => (floor ??= this.ackFloor(stream));
-    for (const group of [...this.groups.values()])
-      sent = (await this.attempt(group.members, () => this.follow(group, ackFloor))) || sent;
+    const readUntilMs = performance.now() + READING_MS_MAX;
+    for (const [name, group] of [...this.groups]) {
+      if (performance.now() > readUntilMs) break;
+      // The groups that are left come first in the next round.
+      if (this.groups.delete(name)) this.groups.set(name, group);
+      const read = (): Promise<boolean> => this.follow(group, ackFloor, readUntilMs);
+      sent = (await this.attempt(group.members, read)) || sent;
+    }
     // They join behind the groups, so that a group never is ahead of its newest member.
     const untilMs = performance.now() + JOINING_MS_MAX;
     for (const alike of this.joiningAlike()) {
@@ -168,7 +176,7 @@ export class LiveFeed {
     }
   }
 
-  private async follow(group: Group, ackFloor: AckFloor): Promise<boolean> {
+  private async follow(group: Group, ackFloor: AckFloor, untilMs: number): Promise<boolean> {
     const [first] = group.members;
     if (first === undefined) return false;
     let sent = false;
@@ -185,7 +193,7 @@ export class LiveFeed {
       }
       group.position = page.end;
       sent ||= page.events.length > 0;
-      if (page.next === undefined || page.isWaiting === true) break;
+      if (page.next === undefined || page.isWaiting === true || performance.now() > untilMs) break;
     }
     return sent;
   }
