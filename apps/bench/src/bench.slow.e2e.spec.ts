@@ -46,6 +46,7 @@ const GROUPS: Readonly<Record<string, { roles: string[]; targets?: unknown[]; bo
   'http-repeats-100': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 1.2 }] },
   'http-gzip-lines': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.9 }] },
   'http-otlp-protobuf': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.9 }] },
+  'http-digests': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.97 }] },
   drain: {
     roles: DRAIN,
     targets: [

@@ -158,7 +158,7 @@ async function sendNats(run: Run, raw: RawBrokerSocket, input: NatsInput): Promi
     return;
   }
   // A body that is not UTF-8 is not text. Read as one character per byte, no row can contain it.
-  const body = input.body.toString(isUtf8(input.body) ? 'utf8' : 'latin1');
+  const body = input.means ?? input.body.toString(isUtf8(input.body) ? 'utf8' : 'latin1');
   const outcome = await publishMessage(run.system.connection, run.system.subjectPrefix, input);
   run.tally.count(input.kind, outcome.status);
   if (outcome.status === 'unknown') run.account.unansweredMessage(input.topic, input.messageId, body);

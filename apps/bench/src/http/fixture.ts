@@ -53,9 +53,9 @@ export class HttpFixture {
     return this.program('worker', 'worker/src/main.js');
   }
 
-  /** Starts a gateway. Resolves when the brokers and the database answer it. */
-  async gateway(): Promise<Program> {
-    return this.keep(await startGateway(this.environment));
+  /** Starts a gateway. Resolves when the brokers and the database answer it. @param script of another one */
+  async gateway(script?: string): Promise<Program> {
+    return this.keep(await startGateway(this.environment, script));
   }
 
   private async close(): Promise<void> {

@@ -54,6 +54,7 @@ const FORMS: readonly { readonly form: RequestForm; readonly what: string }[] = 
   { form: 'otlp-protobuf', what: 'OTLP logs, protobuf' },
 ];
 const FORM_BATCH_SIZE = 1_000;
+const DIGEST_BATCH_SIZE = 100;
 const TARGETS: readonly Target[] = [{ against: 'ceiling', atLeast: 1 }];
 
 /** A load with one event per request. */
@@ -230,6 +231,43 @@ export async function measureHttpForms(
     series: [series, plain],
     targets: [{ against: 'ceiling', atLeast: 0.9 }],
   }));
+}
+
+/**
+ * Events whose message ids have a digest of the payload, compared with a gateway that computes none. Throws
+ * `WrongSubjectError` when events that a gateway accepted are missing.
+ */
+export async function measureHttpDigests(
+  environment: Environment,
+  sizes: Sizes,
+  onRound: OnRound = () => undefined,
+): Promise<Group> {
+  const unit = 'events/s';
+  const load = {
+    path: '/publish',
+    connections: sizes.batchConnections,
+    eventsPerRequest: DIGEST_BATCH_SIZE,
+    durationMs: sizes.httpRoundMs,
+  };
+  const series = await HttpFixture.whileOpen(environment, async (fixture) => {
+    const gateway = await fixture.gateway();
+    const undigested = await fixture.gateway('gateway/judged/undigested-gateway.js');
+    const subject = (role: 'ours' | 'ceiling', name: string, program: Program): Subject =>
+      checkedSubject({ role, subject: name, unit }, inStream(fixture.gauge), () =>
+        httpRound(environment, { ...load, program }, unit),
+      );
+    const subjects = [
+      subject('ours', 'with digests', gateway),
+      subject('ceiling', 'without digests', undigested),
+    ];
+    return measureRounds(subjects, sizes, onRound);
+  });
+  return {
+    name: 'http-digests',
+    what: `HTTP, ${DIGEST_BATCH_SIZE} events a request, digests in message ids`,
+    series,
+    targets: [{ against: 'ceiling', atLeast: 0.97 }],
+  };
 }
 
 /** `batchSize` events per request. Throws `WrongSubjectError` when events that a subject accepted are missing. */

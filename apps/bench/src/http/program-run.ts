@@ -55,9 +55,16 @@ export function announce(url: string): void {
   process.send?.({ type: 'ready', url });
 }
 
-/** Starts the gateway as in production, with another port. */
-export async function startGateway(environment: Environment): Promise<Program> {
-  const gateway = await environment.startProgram('gateway', 'gateway/src/main.js', [], {
+/**
+ * Starts the gateway as in production, with another port.
+ *
+ * @param script of another gateway, from `dist/apps`
+ */
+export async function startGateway(
+  environment: Environment,
+  script = 'gateway/src/main.js',
+): Promise<Program> {
+  const gateway = await environment.startProgram('gateway', script, [], {
     SEKALI_HTTP_PORT: '0',
   });
   try {

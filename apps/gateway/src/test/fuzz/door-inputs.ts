@@ -21,7 +21,7 @@ export interface DoorInput {
 const JSON_TYPE: readonly [string, string] = ['Content-Type', 'application/json'];
 
 /** Texts that cost much more than their length once they are parsed: a start, a repeated part, an end. */
-export const heavy: fc.Arbitrary<DoorInput> = fc
+const heavy: fc.Arbitrary<DoorInput> = fc
   .tuple(
     fc.constantFrom<readonly [string, string]>(
       ...([
@@ -51,7 +51,7 @@ export const heavy: fc.Arbitrary<DoorInput> = fc
   }));
 
 /** Requests that ask before they send their body, and some with another expectation. */
-export const expecting: fc.Arbitrary<DoorInput> = fc
+const expecting: fc.Arbitrary<DoorInput> = fc
   .tuple(
     fc.constantFrom('100-continue', '100-Continue', '200-ok', ''),
     fc.constantFrom('application/json', 'text/plain', ''),
@@ -66,7 +66,7 @@ export const expecting: fc.Arbitrary<DoorInput> = fc
   });
 
 /** Names that a web page may point here, and two hosts in one request. */
-export const otherHosts: fc.Arbitrary<DoorInput> = fc
+const otherHosts: fc.Arbitrary<DoorInput> = fc
   .tuple(
     fc.constantFrom('evil.example', 'localhost.evil.example', '127.0.0.1.evil.example:80', '0', '[::2]'),
     fc.constantFrom('/stats', '/events', '/publish', '/health', '/nothing'),
@@ -78,3 +78,10 @@ export const otherHosts: fc.Arbitrary<DoorInput> = fc
     const right = isSecond ? [400] : [421];
     return { kind: 'other hosts', door: 'open', bytes: Buffer.from(bytes, 'latin1'), then: 'wait', right };
   });
+
+/** Each of these forms. */
+export const doorInputs: fc.Arbitrary<DoorInput> = fc.oneof(
+  { weight: 1, arbitrary: heavy },
+  { weight: 5, arbitrary: expecting },
+  { weight: 5, arbitrary: otherHosts },
+);

@@ -5,11 +5,12 @@
 import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
 import { bulkInputs, type BulkKind } from './bulk-inputs.js';
-import { expecting, heavy, otherHosts, type DoorKind } from './door-inputs.js';
+import { doorInputs, type DoorKind } from './door-inputs.js';
 import { anyJson, changedEvent, eventNotUtf8, hardText, validEvent } from './event-texts.js';
 import { kitInputs, type KitKind } from './kit-inputs.js';
 import { logInputs, type LogKind } from './log-inputs.js';
 import { otlpInputs, type OtlpInput } from './otlp-inputs.js';
+import { operatorInputs, type OperatorKind } from './operator-inputs.js';
 import { request, smuggled, type Headers } from './request-bytes.js';
 import { webhookInputs, type WebhookKind } from './webhook-inputs.js';
 import { bytes, word } from './words.js';
@@ -25,6 +26,7 @@ export type HttpKind =
   | BulkKind
   | WebhookKind
   | LogKind
+  | OperatorKind
   | 'publish: headers'
   | DoorKind
   | OtlpInput['kind']
@@ -75,9 +77,8 @@ export function httpInputs(tokens: FuzzTokens): fc.Arbitrary<HttpInput> {
     { weight: 40, arbitrary: bulkInputs },
     { weight: 60, arbitrary: webhookInputs(tokens.webhookKey) },
     { weight: 30, arbitrary: logInputs },
-    { weight: 4, arbitrary: heavy },
-    { weight: 20, arbitrary: expecting },
-    { weight: 20, arbitrary: otherHosts },
+    { weight: 60, arbitrary: operatorInputs },
+    { weight: 44, arbitrary: doorInputs },
     { weight: 40, arbitrary: strangeHeaders },
     { weight: 40, arbitrary: otlpInputs },
     { weight: 56, arbitrary: query },

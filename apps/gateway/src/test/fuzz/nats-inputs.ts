@@ -1,6 +1,7 @@
 /**
  * The bytes that are sent directly to the brokers: messages of a client, and protocol bytes that no client would send.
  */
+import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { messageIdOf } from '#contracts';
 import { anyJson, changedEvent, eventNotUtf8, hardText, validEvent } from './event-texts.js';
@@ -14,6 +15,7 @@ export type NatsKind =
   | 'nats: any JSON'
   | 'nats: deep and large'
   | 'nats: random bytes'
+  | 'nats: cloudevents'
   | 'nats: raw headers';
 
 /** One input. */
@@ -23,6 +25,10 @@ export interface NatsInput {
   readonly topic: string;
   readonly messageId?: string;
   readonly body: Buffer;
+  /** More headers, which the client sends. */
+  readonly fields?: Readonly<Record<string, string>>;
+  /** The event that it becomes, in the form of an event. When left out, it is the body. */
+  readonly means?: string;
   /** The header block as bytes. No client corrects it. */
   readonly headers?: Buffer;
   /** Whether it is an event, and so must be stored, or be a duplicate. */
@@ -45,8 +51,13 @@ const MORE_HEADERS = [
   'Nats-Incr',
   'Status',
   'Sekali-Submission',
+  'ce-specversion',
+  'CE-Type',
+  'content-type',
   '',
 ];
+/** What makes a CloudEvent one that is refused. */
+const BROKEN = ['specversion', 'id', 'source', 'type', 'data'] as const;
 
 const TOPICS = ['orders.created', 'a', 'logs.web', 'x'.repeat(64)];
 
@@ -95,6 +106,7 @@ export const natsInputs: fc.Arbitrary<NatsInput> = fc.oneof(
       .map(([topic, body]) => ({ kind: 'nats: random bytes' as const, topic, body, valid: false })),
   },
   { weight: 80, arbitrary: rawHeaders() },
+  { weight: 120, arbitrary: cloudEvents() },
 );
 
 function message(
@@ -106,6 +118,54 @@ function message(
   const valid = event !== undefined;
   const id = valid ? { messageId: messageIdOf(topic, event['event_id'] as string) } : {};
   return { kind, topic, body: Buffer.from(text), valid, ...id };
+}
+
+/** CloudEvents in both modes, and without headers. One in five has something wrong, and must not be stored. */
+function cloudEvents(): fc.Arbitrary<NatsInput> {
+  return fc
+    .tuple(
+      validEvent,
+      fc.constantFrom('structured', 'binary', 'bare'),
+      fc.constantFrom(...Array.from({ length: 4 * BROKEN.length }, () => undefined), ...BROKEN),
+      fc.constantFrom('ce-', 'Ce-', 'CE-'),
+      fc.boolean(),
+    )
+    .map(([{ topic, payload }, mode, flaw, prefix, hasMessageId]) => {
+      const isBinary = mode === 'binary';
+      // Data of the binary mode may be any bytes.
+      const broken = isBinary && flaw === 'data' ? undefined : flaw;
+      const [id, source, type] = [randomUUID(), '/fuzz', topic as string];
+      const right = { specversion: '1.0', id, source, type };
+      const wrong: Readonly<Record<string, string>> = {
+        specversion: '0.3',
+        type: `${type}.other`,
+      };
+      const attributes = {
+        ...right,
+        ...(broken !== undefined && broken !== 'data' && { [broken]: wrong[broken] ?? '' }),
+      };
+      const whole = isBinary
+        ? { ...attributes, datacontenttype: 'application/json', data: payload }
+        : { ...attributes, data: payload, extension: 1 };
+      const text = JSON.stringify(isBinary ? payload : whole);
+      const named = Object.entries(attributes).map(([name, value]) => [`${prefix}${name}`, value] as const);
+      const fields = isBinary
+        ? { 'content-type': 'application/json', ...Object.fromEntries(named) }
+        : mode === 'structured'
+          ? { 'Content-Type': 'application/cloudevents+json; charset=utf-8' }
+          : {};
+      const event = { topic: type, event_id: `${source} ${id}`, source, payload: whole };
+      const valid = broken === undefined;
+      return {
+        kind: 'nats: cloudevents',
+        topic: type,
+        body: Buffer.from(broken === 'data' ? `${text.slice(0, -1)},` : text),
+        fields,
+        means: valid ? JSON.stringify(event) : 'null',
+        valid,
+        ...(hasMessageId && { messageId: messageIdOf(type, event.event_id) }),
+      };
+    });
 }
 
 function rawHeaders(): fc.Arbitrary<NatsInput> {

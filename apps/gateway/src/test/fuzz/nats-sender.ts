@@ -20,6 +20,7 @@ export async function publishMessage(
 ): Promise<NatsOutcome> {
   const fields = headers();
   if (input.messageId !== undefined) fields.set('Nats-Msg-Id', input.messageId);
+  for (const [name, value] of Object.entries(input.fields ?? {})) fields.set(name, value);
   try {
     const answer = await connection.request(`${prefix}.${input.topic}`, input.body, {
       timeout: ACK_MS_MAX,
