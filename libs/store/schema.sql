@@ -150,6 +150,14 @@ CREATE TABLE sekali.event_key (
 );
 COMMENT ON COLUMN sekali.event_key.digest IS 'Of the payload as text: equal means the same payload, different means look closer';
 
+CREATE TABLE sekali.further_horizon (
+  consumer text COLLATE "C" NOT NULL,
+  stream_id integer NOT NULL,
+  seq bigint NOT NULL,
+  CONSTRAINT further_horizon_pkey PRIMARY KEY (consumer, stream_id)
+);
+COMMENT ON TABLE sekali.further_horizon IS 'The same as the table horizon, for the inboxes of further consumers';
+
 CREATE TABLE sekali.horizon (
   stream_id integer NOT NULL,
   seq bigint NOT NULL,
@@ -202,6 +210,25 @@ CREATE TABLE sekali.promise (
   CONSTRAINT promise_number PRIMARY KEY (gateway, number)
 );
 COMMENT ON TABLE sekali.promise IS 'The last event that the brokers acknowledged in each moment, kept for an hour: the audit looks for it';
+
+CREATE TABLE sekali.store_loss (
+  loss_id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  consumer text COLLATE "C" NOT NULL,
+  stream_id integer NOT NULL,
+  first_seq bigint NOT NULL,
+  last_seq bigint NOT NULL,
+  missing bigint NOT NULL,
+  published_at timestamp with time zone NOT NULL,
+  noticed_at timestamp with time zone NOT NULL DEFAULT now(),
+  restored_at timestamp with time zone,
+  CONSTRAINT store_loss_pkey PRIMARY KEY (loss_id)
+);
+COMMENT ON TABLE sekali.store_loss IS 'Each time that an inbox lacked what its consumer had acknowledged, because the database went back in time';
+COMMENT ON COLUMN sekali.store_loss.first_seq IS 'Everything from here on is delivered again';
+COMMENT ON COLUMN sekali.store_loss.last_seq IS 'The last sequence that was acknowledged by then';
+COMMENT ON COLUMN sekali.store_loss.missing IS 'How many sequences from the first to the last had no row';
+COMMENT ON COLUMN sekali.store_loss.published_at IS 'When the message under the first sequence was published';
+COMMENT ON COLUMN sekali.store_loss.restored_at IS 'When every one of them had its row again; null until then';
 
 CREATE TABLE sekali.stream (
   stream_id integer GENERATED ALWAYS AS IDENTITY NOT NULL,

@@ -14,6 +14,7 @@ import { KeyGenerations1732456800000 } from './migrations/1732456800000-key-gene
 import { MessageIdSecret1732536000000 } from './migrations/1732536000000-message-id-secret.js';
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
+import { StoreLosses1732620000000 } from './migrations/1732620000000-store-losses.js';
 import { StreamIncarnations1732406400000 } from './migrations/1732406400000-stream-incarnations.js';
 import { WebhookSecrets1732550000000 } from './migrations/1732550000000-webhook-secrets.js';
 
@@ -34,6 +35,7 @@ export const migrations = [
   KeyFilters1732543600000,
   EventStory1732545000000,
   WebhookSecrets1732550000000,
+  StoreLosses1732620000000,
 ];
 
 /**

@@ -61,6 +61,11 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   // The audit reads which days have no partition and are therefore in this table.
   event_default: { reader: READ },
   event_key: DECISION,
+  further_horizon: {
+    worker: ['SELECT', 'INSERT', 'UPDATE'],
+    reader: READ,
+    recovery: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
+  },
   horizon: {
     gateway: ['SELECT', 'INSERT', 'UPDATE'],
     worker: ['SELECT', 'INSERT', 'UPDATE'],
@@ -74,6 +79,12 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   message_id_secret: { gateway: READ },
   migration: { gateway: READ, reader: READ },
   promise: { gateway: ['SELECT', 'INSERT', 'DELETE'], reader: READ },
+  store_loss: {
+    gateway: READ,
+    worker: ['SELECT', 'INSERT', 'UPDATE (restored_at)'],
+    reader: READ,
+    recovery: READ,
+  },
   stream: {
     gateway: READ,
     worker: ['SELECT', 'INSERT'],

@@ -71,6 +71,7 @@ export {
   type TopicPage,
   type TopicTotals,
 } from './stats-queries.js';
+export { newestStoreLoss, noteRestored, noteStoreLoss, type NotedLoss } from './store-losses.js';
 export { SEEN_RANGES_MAX } from './read-position.js';
 export { TOPICS_BELOW_MAX, TooManyTopicsError } from './topic-walk.js';
 export {
