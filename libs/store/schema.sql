@@ -192,6 +192,13 @@ COMMENT ON TABLE sekali.histogram IS 'Counts by topic and time of settling; summ
 COMMENT ON COLUMN sekali.histogram.kind IS 'Open minutes are counted in shards, and become minutes, hours and days with age; before is what was counted before the table existed';
 COMMENT ON COLUMN sekali.histogram.shard IS 'The shard of the counter in an open minute, otherwise 0';
 CREATE INDEX histogram_beginning ON sekali.histogram USING btree (kind, beginning);
+CREATE TABLE sekali.further_horizon (
+  consumer text COLLATE "C" NOT NULL,
+  stream_id integer NOT NULL,
+  seq bigint NOT NULL,
+  CONSTRAINT further_horizon_pkey PRIMARY KEY (consumer, stream_id)
+);
+COMMENT ON TABLE sekali.further_horizon IS 'The same as the table horizon, for the inboxes of further consumers';
 
 CREATE TABLE sekali.horizon (
   stream_id integer NOT NULL,
@@ -257,6 +264,24 @@ CREATE TABLE sekali.retention_rule (
 COMMENT ON TABLE sekali.retention_rule IS 'How long payloads are kept: the first rule that matches a topic decides; none keeps them for ever';
 COMMENT ON COLUMN sekali.retention_rule.expression IS 'The pattern as a regular expression';
 COMMENT ON COLUMN sekali.retention_rule.days IS 'Whole days in UTC after that of storing; null is for ever';
+CREATE TABLE sekali.store_loss (
+  loss_id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  consumer text COLLATE "C" NOT NULL,
+  stream_id integer NOT NULL,
+  first_seq bigint NOT NULL,
+  last_seq bigint NOT NULL,
+  missing bigint NOT NULL,
+  published_at timestamp with time zone NOT NULL,
+  noticed_at timestamp with time zone NOT NULL DEFAULT now(),
+  restored_at timestamp with time zone,
+  CONSTRAINT store_loss_pkey PRIMARY KEY (loss_id)
+);
+COMMENT ON TABLE sekali.store_loss IS 'Each time that an inbox lacked what its consumer had acknowledged, because the database went back in time';
+COMMENT ON COLUMN sekali.store_loss.first_seq IS 'Everything from here on is delivered again';
+COMMENT ON COLUMN sekali.store_loss.last_seq IS 'The last sequence that was acknowledged by then';
+COMMENT ON COLUMN sekali.store_loss.missing IS 'How many sequences from the first to the last had no row';
+COMMENT ON COLUMN sekali.store_loss.published_at IS 'When the message under the first sequence was published';
+COMMENT ON COLUMN sekali.store_loss.restored_at IS 'When every one of them had its row again; null until then';
 
 CREATE TABLE sekali.stream (
   stream_id integer GENERATED ALWAYS AS IDENTITY NOT NULL,

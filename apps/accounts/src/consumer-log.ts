@@ -12,6 +12,12 @@ export function consumerLog(logger: Logger): Observer {
       case 'session-lost':
         logger.warn({ reason: event.reason }, 'pulling was interrupted; trying again');
         return;
+      case 'store-went-back':
+        logger.error(
+          { first: event.firstSeq, last: event.lastSeq, missing: event.missing },
+          'the database went back in time; what it lacks is delivered again',
+        );
+        return;
       case 'put-back':
         logger.warn({ seq: event.seq }, 'the consumer was put back: it delivers again from here on');
         return;

@@ -31,6 +31,7 @@ import {
   insertApiKeys,
   knownIdentity,
   noteConsumerStart,
+  noteStoreLoss,
   type Queryable,
   refuseOtherEncoding,
   retentionRules,
@@ -191,14 +192,19 @@ async function putBack(
   logger: Logger,
 ): Promise<void> {
   const position = { deliveredSeq: delivered.stream_seq, ackFloorSeq: ackFloor.stream_seq };
-  const seq = await consumerStart(
+  const start = await consumerStart(
     pool,
     incarnation,
     STORE_INBOX,
     { ...position, stream: await witness.bounds() },
     witness,
   );
-  if (seq === undefined) return;
+  if (start === undefined) return;
+  const { seq, loss } = start;
+  if (loss !== undefined) {
+    await noteStoreLoss(pool, STORE_INBOX, incarnation.streamId, loss);
+    logger.error({ ...loss }, 'the database went back in time: messages that were acknowledged have no row');
+  }
   await resetConsumer(connection, { name, stream }, seq);
   await noteConsumerStart(pool, incarnation, STORE_INBOX, seq);
   logger.warn({ consumer: name, seq }, 'the consumer was put back: it delivers again from here on');

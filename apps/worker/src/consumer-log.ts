@@ -16,18 +16,14 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
       case 'session-lost':
         log.warn({ reason: event.reason }, 'pulling was interrupted; checking the consumer again');
         return;
+      case 'store-went-back':
       case 'put-back':
-        log.warn({ seq: event.seq }, 'the consumer was put back: it delivers again from here on');
+      case 'given-back':
+        logRepetition(log, event);
         return;
       case 'moved':
         if (event.reached) log.info({ broker: event.broker }, "connected to the consumer's leader");
         else log.warn({ broker: event.broker }, "the consumer's leader was not reached; staying here");
-        return;
-      case 'given-back':
-        log.warn(
-          { first: event.firstSeq, last: event.lastSeq },
-          'deliveries stayed unsettled beyond the ack wait; they are delivered again',
-        );
         return;
       case 'divided':
       case 'isolated':
@@ -52,6 +48,35 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
         event satisfies never;
     }
   };
+}
+
+type RepetitionEvent = Extract<
+  ConsumerEvent,
+  { readonly type: 'store-went-back' | 'put-back' | 'given-back' }
+>;
+
+/** Logs what is delivered again, and why. */
+function logRepetition(log: Logger, event: RepetitionEvent): void {
+  switch (event.type) {
+    case 'store-went-back':
+      log.error(
+        {
+          ...{ first: event.firstSeq, last: event.lastSeq, missing: event.missing },
+          published: event.publishedAt,
+        },
+        'the database went back in time: messages that were acknowledged have no row; everything from the first on is delivered again',
+      );
+      return;
+    case 'put-back':
+      log.warn({ seq: event.seq }, 'the consumer was put back: it delivers again from here on');
+      return;
+    case 'given-back':
+      log.warn(
+        { first: event.firstSeq, last: event.lastSeq },
+        'deliveries stayed unsettled beyond the ack wait; they are delivered again',
+      );
+      return;
+  }
 }
 
 type TroubleEvent = Extract<

@@ -6,7 +6,16 @@ import { EVENT_BYTES_METADATA, StreamWitness } from '#broker';
 import type { WorkerSettings } from '#config';
 import type { StreamHistory, StreamState } from '#idempotent-consumer/parts';
 import type { Logger } from '#observability';
-import { consumerStart, noteConsumerStart, SEKALI_LEDGER, setForeignAside, STORE_INBOX } from '#store';
+import { onNewConnection } from '#postgres';
+import {
+  consumerStart,
+  noteConsumerStart,
+  noteRestored,
+  noteStoreLoss,
+  SEKALI_LEDGER,
+  setForeignAside,
+  STORE_INBOX,
+} from '#store';
 
 /** The stream, and the consumer that reads it. */
 interface HistoryOptions {
@@ -53,11 +62,17 @@ function streamHistory(options: HistoryOptions): StreamHistory {
       }
       return current;
     },
-    startOf: async (_incarnation, consumer) =>
-      current && consumerStart(pool, current, inbox, consumer, witness),
-    started: async (_incarnation, seq) => {
+    startOf: async ({ streamId }, consumer) => {
+      if (current?.streamId !== streamId) return undefined;
+      const start = await consumerStart(pool, current, inbox, consumer, witness);
+      if (start === undefined) await noteRestored(pool, inbox, streamId);
+      return start;
+    },
+    lost: ({ streamId }, loss) => noteStoreLoss(pool, inbox, streamId, loss),
+    started: async (_incarnation, { seq }) => {
       if (current) await noteConsumerStart(pool, current, inbox, seq);
     },
+    onNewConnection: (listener) => onNewConnection(pool, listener),
   };
 }
 

@@ -99,13 +99,16 @@ function preparedHistory<E>(
   subjects: readonly string[],
 ): StreamHistory {
   const { name } = handler;
-  const history = options.historyOf(name, { leavesGaps: handler.options.onUnmatched === 'ack' });
+  const leavesGaps = handler.options.onUnmatched === 'ack';
+  const history = options.historyOf(name, { leavesGaps, subjects });
   return {
     startOf: (incarnation, consumer) => {
       refuseOtherFilter(options.durableOf(name), subjects, consumer);
       return history.startOf(incarnation, consumer);
     },
-    started: (incarnation, seq) => history.started(incarnation, seq),
+    started: (incarnation, start) => history.started(incarnation, start),
+    ...(history.lost && { lost: history.lost.bind(history) }),
+    ...(history.onNewConnection && { onNewConnection: history.onNewConnection.bind(history) }),
     incarnation: async (stream, foreign) => {
       await options.prepare(name);
       return history.incarnation(stream, foreign);

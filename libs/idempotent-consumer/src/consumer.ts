@@ -16,6 +16,7 @@ import { ForeignEvidence } from './foreign-evidence.js';
 import { putBack, inspectConsumer } from './session-history.js';
 import { settle } from './settlement.js';
 import { SlowLane } from './slow-messages.js';
+import { StoreWatch } from './store-watch.js';
 import { byStreamId, type StreamHistory, type StreamIncarnation } from './stream-history.js';
 
 /** What a consumer works with. */
@@ -162,12 +163,15 @@ export class IdempotentConsumer {
   private async pullUntilLost(scope: IncarnationScope, state: ConsumerState): Promise<string | undefined> {
     const { signal } = this.stopping;
     let stopped: (() => void) | undefined;
-    let watchdog: Watchdog | undefined;
+    const watches: { stop(): void }[] = [];
     try {
       return await new Promise<string | undefined>((resolve) => {
         const { session, check } = this.openSession(scope, state, resolve);
         this.session = session;
-        watchdog = this.watch(session, check, state);
+        watches.push(
+          this.watch(session, check, state),
+          StoreWatch.over(this.parts, scope.incarnation, session, state),
+        );
         stopped = (): void => {
           resolve(undefined);
         };
@@ -175,7 +179,7 @@ export class IdempotentConsumer {
         this.pull();
       });
     } finally {
-      watchdog?.stop();
+      for (const watch of watches) watch.stop();
       if (stopped) signal.removeEventListener('abort', stopped);
       this.session?.close();
       this.session = undefined;

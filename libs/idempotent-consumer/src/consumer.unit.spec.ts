@@ -275,8 +275,11 @@ describe('the engine on its twins', () => {
     const started: number[] = [];
     history = {
       ...history,
-      startOf: () => Promise.resolve(starts.pop()),
-      started: (_incarnation, seq) => Promise.resolve(void started.push(seq)),
+      startOf: () => {
+        const seq = starts.pop();
+        return Promise.resolve(seq === undefined ? undefined : { seq });
+      },
+      started: (_incarnation, { seq }) => Promise.resolve(void started.push(seq)),
     };
     await start();
     await becomes(async () => (await allSettled()) && outcomesOf(3).length === 2);

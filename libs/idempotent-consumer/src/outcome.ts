@@ -43,6 +43,17 @@ interface EventNames {
 /** What happens inside a consumer, for logs, metrics and tests. */
 export type ConsumerEvent =
   | { readonly type: 'session-opened'; readonly stream: string; readonly identity: string }
+  /**
+   * The store lacked what the consumer had acknowledged, because it went back in time. A reset follows, so the
+   * missing messages are delivered again: see `StoreLoss`.
+   */
+  | {
+      readonly type: 'store-went-back';
+      readonly firstSeq: number;
+      readonly lastSeq: number;
+      readonly missing: number;
+      readonly publishedAt: Date;
+    }
   /** The consumer was reset: it delivers again from this sequence on. */
   | { readonly type: 'put-back'; readonly seq: number }
   | { readonly type: 'session-lost'; readonly reason: string }

@@ -81,12 +81,12 @@ export function ownInboxes(options: OwnInboxesOptions): OwnInboxes {
     ...(apiPrefix !== undefined && { apiPrefix }),
   });
   const tablesOf = (consumer: string): InboxTables => inboxTables({ schema, consumer });
-  const historyOf = (pattern: string, { leavesGaps }: Coverage): InboxHistory =>
+  const historyOf = (pattern: string, coverage: Coverage): InboxHistory =>
     new InboxHistory({
       pool,
       tables: tablesOf(pattern),
       witness: new JetStreamWitness(connection, stream, apiPrefix),
-      leavesGaps,
+      ...coverage,
       ...(onDiffering && { onDiffering: (found) => onDiffering(pattern, found) }),
     });
   const upkeep = new OwnUpkeep(pool, tablesOf, options);

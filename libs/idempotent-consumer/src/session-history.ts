@@ -34,10 +34,13 @@ export async function putBack(
   incarnation: StreamIncarnation,
   state: ConsumerState,
 ): Promise<boolean> {
-  const seq = await gate.pass(() => history.startOf(incarnation, state));
-  if (seq === undefined) return false;
+  const start = await gate.pass(() => history.startOf(incarnation, state));
+  if (start === undefined) return false;
+  const { seq, loss } = start;
+  if (loss !== undefined) await gate.pass(async () => history.lost?.(incarnation, loss));
   await source.reset(seq);
-  await gate.pass(() => history.started(incarnation, seq));
+  await gate.pass(() => history.started(incarnation, start));
+  if (loss !== undefined) observe({ type: 'store-went-back', ...loss });
   observe({ type: 'put-back', seq });
   return true;
 }

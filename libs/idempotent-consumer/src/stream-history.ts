@@ -27,10 +27,34 @@ export interface ForeignSequences {
   readonly seqs: readonly number[];
 }
 
+/**
+ * What a store lacks although its consumer acknowledged it. An ack follows the commit, so the store went back
+ * in time: a standby that lagged was promoted, or a backup was put in its place.
+ */
+export interface StoreLoss {
+  /** The first message without a row. Everything from it on is delivered again. */
+  readonly firstSeq: number;
+  /** The last sequence that was acknowledged by then. */
+  readonly lastSeq: number;
+  /** How many sequences from the first to the last have no row. */
+  readonly missing: number;
+  /** When the first message was published. */
+  readonly publishedAt: Date;
+}
+
+/** Where a consumer must begin. */
+export interface ConsumerStart {
+  readonly seq: number;
+  /** What the store lacks, where that is the reason. */
+  readonly loss?: StoreLoss;
+}
+
 /** Which messages of a stream leave a row in the inbox. */
 export interface Coverage {
   /** Whether some messages are acknowledged unread, so that they leave no row. */
   readonly leavesGaps: boolean;
+  /** The subjects of the other messages, no two of which overlap; every subject when it is empty or left out. */
+  readonly subjects?: readonly string[];
 }
 
 /**
@@ -51,12 +75,28 @@ export interface StreamHistory {
    *   shows it
    */
   incarnation(stream: StreamState, foreign?: ForeignSequences): Promise<StreamIncarnation>;
-  /** Returns the sequence to which the consumer must be reset, or `undefined` when its position is right. */
-  startOf(incarnation: StreamIncarnation, consumer: ConsumerState): Promise<number | undefined>;
+  /**
+   * Returns where the consumer must be reset to, or `undefined` when its position is right. It may be called
+   * during a session as well.
+   *
+   * @param consumer its state, which has to be read before this call
+   */
+  startOf(incarnation: StreamIncarnation, consumer: ConsumerState): Promise<ConsumerStart | undefined>;
+  /**
+   * Notes what the store lacks, before the consumer is reset. When a process dies in between, the same loss is
+   * found and noted again.
+   */
+  lost?(incarnation: StreamIncarnation, loss: StoreLoss): Promise<void>;
   /**
    * Notes that the consumer was reset. When a process dies before this call, the consumer is reset once more.
    */
-  started(incarnation: StreamIncarnation, seq: number): Promise<void>;
+  started(incarnation: StreamIncarnation, start: ConsumerStart): Promise<void>;
+  /**
+   * Calls the listener whenever the store may be another one than before, because a connection to it is new.
+   *
+   * @returns a function that ends it
+   */
+  onNewConnection?(listener: () => void): () => void;
 }
 
 /**

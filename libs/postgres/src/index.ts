@@ -8,7 +8,13 @@ export {
 } from './column.js';
 export { readBigints } from './bigint-list.js';
 export { LOCK_MS_MAX } from './lock-bound.js';
-export { CONNECT_MS_MAX, connectionBounds, createPool, type PostgresAddress } from './pool.js';
+export {
+  CONNECT_MS_MAX,
+  connectionBounds,
+  createPool,
+  onNewConnection,
+  type PostgresAddress,
+} from './pool.js';
 export type { Queryable } from './queryable.js';
 export {
   classifyDatabaseError,
@@ -25,5 +31,6 @@ export {
   isUnavailable,
   isUniqueViolation,
   isWrongStatement,
+  READ_ONLY,
 } from './sqlstate.js';
 export { transact } from './transact.js';

@@ -37,6 +37,21 @@ export function createPool(address: PostgresAddress): pg.Pool {
 }
 
 /**
+ * Calls the listener for each new connection of a pool. Another server, or the same one after a restart, can
+ * only answer on a new connection.
+ *
+ * @returns a function that ends it
+ */
+export function onNewConnection(pool: pg.Pool, listener: () => void): () => void {
+  // Each consumer of a pool listens, and Node warns from eleven listeners on.
+  pool.setMaxListeners(0);
+  pool.on('connect', listener);
+  return () => {
+    pool.off('connect', listener);
+  };
+}
+
+/**
  * The bounds of a connection, as options of `pg`, for code that opens connections without `createPool`.
  *
  * They are set by the first statement of the connection, not by `options`. A URL with `options` of its own replaces

@@ -91,6 +91,9 @@ export function isAboutTheValue(error: unknown): boolean {
 /** The SQLSTATE of a lost connection, for errors that our code throws. It means an outage. */
 export const CONNECTION_FAILURE = '08006';
 
+/** The SQLSTATE of a server that takes no writes, for errors that our code throws. It means an outage. */
+export const READ_ONLY = '25006';
+
 /** The SQLSTATE with which a closed generation of keys refuses an insert. */
 export const CLOSED_GENERATION = 'SK001';
 

@@ -5,7 +5,7 @@
  * The consumer is put back when a new incarnation begins, and when it is ahead of the stream. It is also put back when
  * it has acknowledged what the database does not have. The inbox knows what is delivered again as already processed.
  */
-import type { Incarnation, StreamWitness } from '#idempotent-consumer/postgres';
+import type { ConsumerStart, Incarnation, StreamSearch } from '#idempotent-consumer/postgres';
 import type { Queryable } from '#postgres';
 import { STORE_INBOX } from './inbox-tables.js';
 import { horizonOf, STORE_HORIZON } from './ledger.js';
@@ -29,25 +29,23 @@ export interface ConsumerPosition {
  * Checks the position of a consumer.
  *
  * @param inbox the name of the consumer's inbox
- * @returns the sequence to which the consumer has to be put back; `undefined` when its position is right
+ * @returns where the consumer has to be put back to; `undefined` when its position is right
  */
 export async function consumerStart(
   database: Queryable,
   incarnation: Incarnation,
   inbox: string,
   position: ConsumerPosition,
-  witness: Pick<StreamWitness, 'publishedAt'>,
-): Promise<number | undefined> {
-  const { streamId, revision } = incarnation;
+  witness: Pick<StreamSearch, 'bounds' | 'nextAt'>,
+): Promise<ConsumerStart | undefined> {
+  const { streamId, revision, segments } = incarnation;
   const { stream, deliveredSeq, ackFloorSeq } = position;
   const isAhead = Math.max(deliveredSeq, ackFloorSeq) > stream.lastSeq;
   const isNew = revision > 1 && !(await isStarted(database, streamId, inbox));
-  if (isAhead || isNew) return firstToRead(database, incarnation, inbox, stream.firstSeq);
-  if (inbox !== STORE_INBOX) return undefined;
-  const missing = await STORE_HORIZON.firstUnsettled(database, streamId, stream.firstSeq - 1, ackFloorSeq);
-  if (missing === undefined) return undefined;
-  // A message that was deleted cannot be read again.
-  return (await witness.publishedAt([missing])).has(missing) ? missing : undefined;
+  if (isAhead || isNew) return { seq: await firstToRead(database, incarnation, inbox, stream.firstSeq) };
+  const bounds = { floor: stream.firstSeq - 1, acknowledged: Math.min(ackFloorSeq, stream.lastSeq) };
+  const loss = await horizonOf(inbox).loss(database, segments, bounds, witness);
+  return loss && { seq: loss.firstSeq, loss };
 }
 
 /**

@@ -67,6 +67,11 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   event_sample: { ...DECISION, worker: ['SELECT', 'UPDATE (stream_id)'] },
   // A trigger on the counters writes it.
   histogram: { gateway: READ, reader: READ, recovery: READ },
+  further_horizon: {
+    worker: ['SELECT', 'INSERT', 'UPDATE'],
+    reader: READ,
+    recovery: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
+  },
   horizon: {
     gateway: ['SELECT', 'INSERT', 'UPDATE'],
     worker: ['SELECT', 'INSERT', 'UPDATE'],
@@ -82,6 +87,12 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   promise: { gateway: ['SELECT', 'INSERT', 'DELETE'], reader: READ },
   // Only setup writes it.
   retention_rule: { reader: READ },
+  store_loss: {
+    gateway: READ,
+    worker: ['SELECT', 'INSERT', 'UPDATE (restored_at)'],
+    reader: READ,
+    recovery: READ,
+  },
   stream: {
     gateway: READ,
     worker: ['SELECT', 'INSERT'],

@@ -7,6 +7,7 @@ import {
   currentIncarnation,
   type DifferingHistory,
   type Incarnation,
+  type StreamSearch,
   type StreamWitness,
 } from '#idempotent-consumer/postgres';
 import { createPool } from '#postgres';
@@ -41,10 +42,15 @@ afterEach(async () => {
   await system.dispose();
 });
 
-const witness: StreamWitness = {
+const witness: StreamSearch = {
   bounds: () =>
     Promise.resolve({ firstSeq: Math.min(...stream.keys()), lastSeq: Math.max(0, ...stream.keys()) }),
   publishedAt: (seqs) => Promise.resolve(new Map([...stream].filter(([seq]) => seqs.includes(seq)))),
+  nextAt: (from) => {
+    const seq = Math.min(...[...stream.keys()].filter((one) => one >= from));
+    const publishedMs = stream.get(seq);
+    return Promise.resolve(publishedMs === undefined ? undefined : { seq, publishedMs });
+  },
 };
 
 const range = (from: number, to: number): number[] =>
@@ -363,7 +369,7 @@ describe('the start of a consumer', () => {
     stream: { firstSeq: 1, lastSeq },
   });
   const startOf = async (inbox: string, seq: number): Promise<number | undefined> =>
-    consumerStart(worker, await SEKALI_LEDGER.registry.of(worker, KEY), inbox, at(seq), witness);
+    (await consumerStart(worker, await SEKALI_LEDGER.registry.of(worker, KEY), inbox, at(seq), witness))?.seq;
 
   it('is the beginning of a new incarnation, once', async () => {
     await diverged(10, 7, 12);

@@ -5,19 +5,28 @@ import { inboxNames, STORE_INBOX, storeInboxTables } from './inbox-tables.js';
 const KEPT_HORIZON = {
   read: `SELECT seq::float8 AS seq FROM sekali.horizon WHERE stream_id = $1`,
   write: `
-INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)
+INSERT INTO sekali.horizon (stream_id, seq) SELECT $1, seq FROM moved
 ON CONFLICT (stream_id) DO UPDATE SET seq = GREATEST(horizon.seq, EXCLUDED.seq)
 WHERE horizon.seq < EXCLUDED.seq`,
 };
 
+/** The name of an inbox has no character to quote. */
+function furtherHorizon(inbox: string): typeof KEPT_HORIZON {
+  return {
+    read: `SELECT seq::float8 AS seq FROM sekali.further_horizon WHERE consumer = '${inbox}' AND stream_id = $1`,
+    write: `
+INSERT INTO sekali.further_horizon (consumer, stream_id, seq) SELECT '${inbox}', $1, seq FROM moved
+ON CONFLICT (consumer, stream_id) DO UPDATE SET seq = GREATEST(further_horizon.seq, EXCLUDED.seq)
+WHERE further_horizon.seq < EXCLUDED.seq`,
+  };
+}
+
 const START_HORIZON = `INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)`;
 
-/**
- * Returns the settled horizon of a consumer's inbox. The table keeps only that of `store`. Those of further consumers
- * may be walked, and must not be kept.
- */
+/** Returns the settled horizon of a consumer's inbox. @throws InboxNameError for a name that no inbox can have */
 export function horizonOf(inbox: string): SettledHorizon {
-  return new SettledHorizon(storeInboxTables(inbox), KEPT_HORIZON);
+  const keeping = inbox === STORE_INBOX ? KEPT_HORIZON : furtherHorizon(inbox);
+  return new SettledHorizon(storeInboxTables(inbox), keeping);
 }
 
 /** The settled horizon of the consumer `store`, which gateways read. Readers with a cursor stay below it. */

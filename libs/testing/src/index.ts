@@ -4,6 +4,7 @@ export { commandsOf, type Command } from './documents/command.js';
 export { codeBlocks, readDocuments, type Document } from './documents/document.js';
 export { FaultProxy, type FaultProxyOptions, type HttpFault, type SeenRequest } from './fault-proxy.js';
 export { waitFor, type Met, type WaitOptions } from './condition.js';
+export { DatabaseCopy, Standby } from './older-database.js';
 export { sharedServers, startOwnServers, type OwnServers, type ServerAddresses } from './servers.js';
 export {
   createTestCluster,

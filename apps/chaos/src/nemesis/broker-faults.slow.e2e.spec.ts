@@ -151,6 +151,20 @@ describe('brokers that are put back', () => {
   );
 
   it(
+    'roll-back-broker: everything that was acknowledged is there, because the others went on',
+    async () => {
+      await system.untilReplicasCurrent(30_000);
+      const { ended, acknowledged } = await publishing(apply('roll-back-broker'));
+      expect(ended.exposed).toBeUndefined();
+      expect(acknowledged.length).toBeGreaterThan(0);
+      const highest = Math.max(...acknowledged.map(({ seq }) => seq));
+      expect(await lastSequence()).toBeGreaterThanOrEqual(highest);
+      await system.untilReplicasCurrent(30_000);
+    },
+    TEST_MS_MAX,
+  );
+
+  it(
     'give sequences again after roll-back-brokers',
     async () => {
       const { ended, acknowledged } = await publishing(apply('roll-back-brokers'));

@@ -14,7 +14,9 @@ import {
   killWorker,
 } from './faults/kill-process.js';
 import { pauseBroker, pauseGateway, pauseStreamLeader, pauseWorker } from './faults/pause-process.js';
+import { rollBackBroker } from './faults/roll-back-broker.js';
 import { rollBackBrokers, rollBackStream, rollBackTwoBrokers } from './faults/roll-back-brokers.js';
+import { promoteStandby, putBackPostgres } from './faults/send-postgres-back.js';
 import { splitFaults } from './faults/split-brokers.js';
 import { stepDownConsumerLeader, stepDownStreamLeader } from './faults/step-down.js';
 import { killPostgres, stopPostgres } from './faults/stop-postgres.js';
@@ -38,6 +40,7 @@ export const catalogue: readonly Fault[] = [
   stepDownConsumerLeader,
   wipeBroker,
   wipeTwoBrokers,
+  rollBackBroker,
   rollBackBrokers,
   rollBackStream,
   rollBackTwoBrokers,
@@ -48,6 +51,8 @@ export const catalogue: readonly Fault[] = [
   readOnlyPostgres,
   cutPostgresConnections,
   exhaustPostgres,
+  putBackPostgres,
+  promoteStandby,
   changeKeyGeneration,
   ...linkFaults,
   ...splitFaults,

@@ -304,6 +304,39 @@ describe('faults of Postgres', () => {
     });
   });
 
+  it.each(['put-back-postgres', 'promote-standby'])(
+    '%s: rows that were committed are gone, and come back by themselves',
+    async (name) => {
+      const [probe] = ['CREATE TABLE IF NOT EXISTS public.went_back (at timestamptz)'];
+      await system.sql(probe);
+      const before = pids();
+      const applied = apply(name, ({ detail }) => {
+        expect(detail).toMatch(/\d+ ms/);
+        return Promise.resolve();
+      });
+      let committed = 0;
+      const over = new AbortController();
+      const write = (): Promise<unknown> => system.sql('INSERT INTO public.went_back VALUES (now())');
+      const writing = (async (): Promise<void> => {
+        while (!over.signal.aborted)
+          committed += await write().then(
+            () => 1,
+            () => 0,
+          );
+      })();
+      await applied.finally(() => {
+        over.abort();
+      });
+      await writing;
+      expect(restartedSince(before)).toEqual(['postgres']);
+      const [row] = await system.sql('SELECT count(*)::int AS count FROM public.went_back');
+      expect(row?.['count']).toBeLessThan(committed - 5);
+      expect(row?.['count']).toBeGreaterThan(0);
+      await system.sql('DROP TABLE public.went_back');
+    },
+    TEST_MS_MAX,
+  );
+
   it('exhaust-postgres: no client gets a connection until it is healed', async () => {
     await apply('exhaust-postgres', async () => {
       expect(await codeOf('SELECT 1')).toBe(TOO_MANY_CONNECTIONS);

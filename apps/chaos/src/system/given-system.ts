@@ -22,6 +22,7 @@ export interface GivenSystemOptions {
 export class GivenSystem implements Target {
   readonly processes: readonly TargetProcess[] = [];
   readonly routes = undefined;
+  readonly databaseDirectory = undefined;
 
   private constructor(
     private readonly options: GivenSystemOptions,

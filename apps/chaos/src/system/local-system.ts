@@ -4,6 +4,7 @@ import { systemEnvironment } from '#config';
 import { connectToBrokers, WatchedStream } from './broker-door.js';
 import { brokerStoreIn } from './broker-store.js';
 import type { OwnProcess } from './own-process.js';
+import { databaseIn } from './postgres-files.js';
 import { countConnections, prepareBrokers, type PreparedBrokers } from './prepared-brokers.js';
 import { makeApplications, type Program } from './proxied-applications.js';
 import { builtProgram } from './repository.js';
@@ -182,6 +183,10 @@ export class LocalSystem implements Target {
 
   brokerStore(name: string): string | undefined {
     return brokerStoreIn(this.parts.ready.data, name);
+  }
+
+  get databaseDirectory(): string | undefined {
+    return databaseIn(this.parts.ready.data);
   }
 
   brokerDisk(name: string): BrokerDisk | undefined {

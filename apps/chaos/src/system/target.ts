@@ -63,6 +63,8 @@ export interface Target {
   holdRestarts(): () => void;
   /** The directory of a broker's stream data; undefined when it cannot be reached. */
   brokerStore(name: string): string | undefined;
+  /** The data directory of Postgres; undefined when it cannot be reached. */
+  readonly databaseDirectory: string | undefined;
   /** Undefined when a broker has no separate disk that can be filled. */
   brokerDisk(name: string): BrokerDisk | undefined;
   /** Undefined when the routes do not lead through proxies. */

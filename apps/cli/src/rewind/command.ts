@@ -10,8 +10,9 @@ stream still has, but the database does not. This command deletes the consumer. 
 right, creates it again where the database ends. Everything from there on is delivered again. A message that the
 database already has changes nothing.
 
-Do it while the database is stopped, before the backup is put in its place. Otherwise a worker would create the
-consumer where the old database ends, and readers would see the messages in between as settled.
+Workers notice by themselves that a database lacks what was acknowledged, and have it delivered again. With this
+command readers never see a moment in which the messages in between count as settled. Use it while the database is
+stopped, before the backup is put in its place. Otherwise a worker creates the consumer where the old database ends.
 
 Examples:
   sekali rewind

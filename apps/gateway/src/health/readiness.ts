@@ -1,11 +1,12 @@
 import type { ConsumerInfo, StreamInfo } from '#broker';
-import { pendingMigrations, type Queryable } from '#store';
+import { newestStoreLoss, pendingMigrations, type Queryable } from '#store';
 import { withTimeout } from '#waiting';
 import type { BrokerLink } from '../broker-link.js';
 import type { ComponentState } from './component-state.js';
 import { ConsumerProgress, consumerState, streamState } from './drift.js';
 import { HistoryCheck, positionFault } from './history-check.js';
 import { lostReplicas } from './replicas.js';
+import { lossState } from './loss-state.js';
 
 /** The parts, and whether none has failed. */
 export interface Readiness {
@@ -73,7 +74,7 @@ export class ReadinessCheck {
       state(showErrors, async () => brokersOf(await asked, showErrors)),
       state(showErrors, async () => this.streamOf(await asked)),
       state(showErrors, async () => this.consumerOf(await this.broker.consumer(), await asked)),
-      state(showErrors, async () => this.database.query('SELECT 1').then(() => OK)),
+      state(showErrors, async () => this.databaseState()),
       state(showErrors, async () => this.missingMigrations()),
     ]);
     const components = { broker, brokers, stream, consumer, database, schema };
@@ -112,6 +113,13 @@ export class ReadinessCheck {
     const drift = consumerState(info, this.options.showErrors);
     const progress = this.progress.stateOf(info);
     return drift.status === 'ok' ? (progress ?? drift) : drift;
+  }
+
+  private async databaseState(): Promise<ComponentState> {
+    await this.database.query('SELECT 1');
+    // A schema that is older than this gateway has no record of losses. Its own part reports that.
+    const loss = await newestStoreLoss(this.database).catch(() => undefined);
+    return loss === undefined ? OK : lossState(loss);
   }
 
   private async missingMigrations(): Promise<ComponentState> {

@@ -1,6 +1,6 @@
 import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
-import type { StreamWitness } from '../postgres/history-comparison.js';
+import type { StreamSearch } from '../postgres/history-comparison.js';
 import { openApi } from './jetstream-api.js';
 
 const ANSWER_MS_MAX = 3_000;
@@ -17,7 +17,7 @@ const PARALLEL = 64;
  * lost messages. Leaders hear from their replicas once a second, so a leader that has lately not heard from a
  * majority may have been replaced.
  */
-export class JetStreamWitness implements StreamWitness {
+export class JetStreamWitness implements StreamSearch {
   private manager: JetStreamManager | undefined;
 
   /** @param apiPrefix the API prefix of JetStream in the connection's account; the default is `$JS.API` */
@@ -53,6 +53,15 @@ export class JetStreamWitness implements StreamWitness {
       for (const message of messages) if (message) found.set(message.seq, message.time.getTime());
     }
     return found;
+  }
+
+  /** Returns the first message at or after a sequence whose subject matches. @throws when no broker answers */
+  async nextAt(seq: number, subject = '>'): Promise<{ seq: number; publishedMs: number } | undefined> {
+    const { streams } = await this.asked();
+    // The brokers take both members, which the client's type does not say.
+    const query: { seq: number; next_by_subj: string } = { seq, next_by_subj: subject };
+    const message = await streams.getMessage(this.stream, query);
+    return message ? { seq: message.seq, publishedMs: message.time.getTime() } : undefined;
   }
 
   private async asked(): Promise<JetStreamManager> {

@@ -14,6 +14,20 @@ export interface StreamWitness {
   publishedAt(seqs: readonly number[]): Promise<ReadonlyMap<number, number>>;
 }
 
+/** Finds messages of a stream as well. It throws when the brokers do not answer. */
+export interface StreamSearch extends StreamWitness {
+  /**
+   * Returns the first message at or after a sequence, with its publishing time in milliseconds. It returns
+   * `undefined` when there is none.
+   *
+   * @param subject only messages whose subject matches it count; the default is every subject
+   */
+  nextAt(
+    seq: number,
+    subject?: string,
+  ): Promise<{ readonly seq: number; readonly publishedMs: number } | undefined>;
+}
+
 /** The result of a comparison. */
 export type HistoryComparison =
   | { readonly agrees: true }

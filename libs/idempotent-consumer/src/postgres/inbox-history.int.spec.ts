@@ -1,13 +1,14 @@
 /** What an inbox finds out about its stream before a session, and where it puts its consumer. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { Pool } from 'pg';
 import { createTestSystem, type TestSystem } from '#testing';
 import type { Delivery, Message } from '../delivery.js';
 import type { ConsumerState, StreamState } from '../delivery-source.js';
-import type { ForeignSequences, StreamIncarnation } from '../stream-history.js';
+import type { Coverage, ForeignSequences, StreamIncarnation } from '../stream-history.js';
 import { createInbox } from './create-inbox.js';
 import type { DifferingHistory } from './divergence.js';
 import { ForeignSequenceError } from './foreign-sequence.js';
-import type { StreamWitness } from './history-comparison.js';
+import type { StreamSearch } from './history-comparison.js';
 import { Inbox } from './inbox.js';
 import { InboxHistory } from './inbox-history.js';
 import type { InboxTables } from './inbox-tables.js';
@@ -52,9 +53,19 @@ const range = (from: number, to: number): number[] =>
 const firstSeq = (): number => Math.min(...stream.keys());
 const lastSeq = (): number => Math.max(0, ...stream.keys());
 
-const witness: StreamWitness = {
+/** A subject that few messages have. */
+const FEW = 's.few';
+const ODD_ONES = [1, 2, 5, 9, 30];
+
+const witness: StreamSearch = {
   bounds: () => Promise.resolve({ firstSeq: firstSeq(), lastSeq: lastSeq() }),
   publishedAt: (seqs) => Promise.resolve(new Map([...stream].filter(([seq]) => seqs.includes(seq)))),
+  nextAt: (from, subject) => {
+    const matching = [...stream.keys()].filter((seq) => subject !== FEW || ODD_ONES.includes(seq));
+    const seq = Math.min(...matching.filter((one) => one >= from));
+    const publishedMs = stream.get(seq);
+    return Promise.resolve(publishedMs === undefined ? undefined : { seq, publishedMs });
+  },
 };
 
 /** Publishes messages of one history. Those of another history have other publishing times. */
@@ -86,14 +97,16 @@ interface Found {
 /** Does what a session does before it begins. */
 async function begin(
   seq: number,
-  changes: Partial<ConsumerState> & { foreign?: ForeignSequences; leavesGaps?: boolean } = {},
+  changes: Partial<ConsumerState> & Partial<Coverage> & { foreign?: ForeignSequences } = {},
 ): Promise<Found> {
-  const { foreign, leavesGaps = false, ...seen } = changes;
+  const { foreign, leavesGaps = false, subjects = [], ...seen } = changes;
   let differing: DifferingHistory | undefined;
   const onDiffering = (found: DifferingHistory): void => void (differing = found);
-  const history = new InboxHistory({ pool: system.pool, tables, witness, leavesGaps, onDiffering });
+  const history = new InboxHistory({
+    ...{ pool: system.pool, tables, witness, leavesGaps, subjects, onDiffering },
+  });
   const incarnation = await history.incarnation(streamState(), foreign);
-  const start = await history.startOf(incarnation, standingAt(seq, seen));
+  const start = (await history.startOf(incarnation, standingAt(seq, seen)))?.seq;
   if (start !== undefined) await history.started(incarnation);
   return { incarnation, start, differing };
 }
@@ -283,11 +296,77 @@ describe('a consumer with a wrong position', () => {
     expect((await begin(30)).start).toBeUndefined();
   });
 
-  it('is not reset when it leaves messages out, whose sequences never get a row', async () => {
+  it('is reset behind messages that were deleted before it had them', async () => {
     published(1, 1, 30);
+    for (const seq of [4, 5, 12]) stream.delete(seq);
     const { incarnation } = await begin(0);
-    await process(incarnation, [1, 2, 5, 9, 30]);
-    expect((await begin(30, { isFiltered: true })).start).toBeUndefined();
-    expect((await begin(30, { leavesGaps: true })).start).toBeUndefined();
+    await process(incarnation, [...stream.keys()]);
+    expect((await begin(30)).start).toBeUndefined();
+    await goBackTo(10, 13);
+    expect((await begin(30)).start).toBe(13);
+    await goBackTo(11, 20);
+    expect((await begin(30)).start).toBe(13);
+  });
+
+  it.each([
+    ['by a filter', { isFiltered: true, filters: [FEW] }],
+    ['unread', { leavesGaps: true, subjects: [FEW] }],
+  ])('is reset only to messages that it is for, when it leaves others out %s', async (_, coverage) => {
+    published(1, 1, 30);
+    const { incarnation } = await begin(0, coverage);
+    await process(incarnation, ODD_ONES);
+    expect((await begin(30, coverage)).start).toBeUndefined();
+    await goBackTo(5, 9);
+    expect((await begin(30, coverage)).start).toBe(9);
+    await process(incarnation, [9, 30]);
+    expect((await begin(30, coverage)).start).toBeUndefined();
+  });
+
+  it('is reset although the database goes back between two statements of the search', async () => {
+    published(1, 1, 30);
+    await process((await begin(0)).incarnation, range(1, 30));
+    let isBack = false;
+    const pool = Object.create(system.pool) as Pool;
+    pool.query = (async (text: string, values: unknown[]) => {
+      const result = await system.pool.query(text, values);
+      if (!isBack && text.includes('row_number')) {
+        isBack = true;
+        await goBackTo(0, 21);
+      }
+      return result;
+    }) as unknown as Pool['query'];
+    const history = new InboxHistory({ pool, tables, witness });
+    const incarnation = await history.incarnation(streamState());
+    expect(await history.startOf(incarnation, standingAt(30))).toBeUndefined();
+    expect(isBack).toBe(true);
+    expect((await begin(30)).start).toBe(21);
+  });
+
+  it('is reset to what a process with an open session finds lost on a new connection', async () => {
+    const options = { pool: system.pool, tables, witness, leavesGaps: true, subjects: [FEW] };
+    published(1, 1, 30);
+    const history = new InboxHistory(options);
+    const incarnation = await history.incarnation(streamState());
+    await history.startOf(incarnation, standingAt(0));
+    await process(incarnation, ODD_ONES);
+    await goBackTo(5, 9);
+    // Without a new connection, the store is the same as before.
+    expect(await history.startOf(incarnation, standingAt(30))).toBeUndefined();
+    const heard = jest.fn();
+    const end = history.onNewConnection(heard);
+    system.pool.emit('connect');
+    expect(await history.startOf(incarnation, standingAt(30))).toMatchObject({
+      seq: 9,
+      loss: { firstSeq: 9, lastSeq: 30, missing: 2, publishedAt: new Date(stream.get(9) ?? NaN) },
+    });
+    end();
+    expect(heard).toHaveBeenCalledTimes(1);
   });
 });
+
+/** Has the inbox lack everything from a sequence on, as a store that went back in time does. */
+async function goBackTo(settled: number, firstLost: number): Promise<void> {
+  await system.pool.query(`DELETE FROM ${tables.key} WHERE seq >= $1`, [firstLost]);
+  await system.pool.query(`DELETE FROM applied WHERE id::integer >= $1`, [60_000 + firstLost]);
+  await system.pool.query(`UPDATE ${tables.stream} SET settled_seq = LEAST(settled_seq, $1)`, [settled]);
+}

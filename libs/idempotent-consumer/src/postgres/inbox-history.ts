@@ -1,9 +1,10 @@
 import type { Pool } from 'pg';
-import type { Queryable } from '#postgres';
+import { onNewConnection, type Queryable } from '#postgres';
 import type { ConsumerState, StreamState } from '../delivery-source.js';
-import type { ForeignSequences, StreamHistory, StreamIncarnation } from '../stream-history.js';
+import type { ConsumerStart, ForeignSequences, StreamHistory, StreamIncarnation } from '../stream-history.js';
 import { currentIncarnation, type DifferingHistory, type Ledger } from './divergence.js';
-import { isSameHistory, type StreamWitness } from './history-comparison.js';
+import { isSameHistory, type StreamSearch } from './history-comparison.js';
+import { FilteredLosses } from './filtered-losses.js';
 import type { InboxTables } from './inbox-tables.js';
 import { SettledHorizon } from './settled-horizon.js';
 import { type Incarnation, type StreamKey, StreamRegistry } from './stream-registry.js';
@@ -13,12 +14,14 @@ export interface InboxHistoryOptions {
   readonly pool: Pool;
   /** The tables, as `createInbox` created them. */
   readonly tables: InboxTables;
-  readonly witness: StreamWitness;
+  readonly witness: StreamSearch;
   /**
    * Whether some messages of the stream leave no row, because they are acknowledged unread. The default is
    * false.
    */
   readonly leavesGaps?: boolean;
+  /** The subjects of the messages that leave a row all the same; every subject by default. */
+  readonly subjects?: readonly string[];
   /** Called when the stream has lost messages that the inbox has. */
   readonly onDiffering?: (found: DifferingHistory) => void;
 }
@@ -41,12 +44,13 @@ interface Begun {
  *   the consumer is ahead of the stream ────────▶ it is reset to the first unsettled message
  *   it acknowledged messages that have no row ──▶ it is reset to the first of them, as after the restore of a backup
  *
- * A redelivered message is found already processed. The last case needs a row for each message up to the ack
- * floor. So it does not apply to a consumer that leaves messages out.
+ * A redelivered message is found already processed. The last case also applies to a consumer that leaves
+ * messages out: the stream says which of them should have rows.
  */
 export class InboxHistory implements StreamHistory {
   private readonly registry: StreamRegistry;
   private readonly horizon: SettledHorizon;
+  private readonly filtered: FilteredLosses;
   private readonly ledger: Ledger;
   private readonly statements: ReturnType<typeof statementsFor>;
   private readonly datedTables: readonly string[];
@@ -58,19 +62,21 @@ export class InboxHistory implements StreamHistory {
     this.statements = statementsFor(tables.stream);
     this.registry = new StreamRegistry(tables.stream);
     this.horizon = new SettledHorizon(tables, this.statements.horizon);
+    this.filtered = new FilteredLosses(tables, this.horizon, this.statements.horizon);
     this.ledger = {
       registry: this.registry,
       datedTables: this.datedTables,
       inboxes: () => Promise.resolve([tables]),
       settled: (database, streamId, floor) => this.horizon.settled(database, streamId, floor),
       otherTables: [],
-      begin: (database, streamId, seq) => this.horizon.keep(database, streamId, seq),
+      begin: (database, streamId, seq) => this.horizon.keep(database, streamId, 0, seq),
     };
   }
 
   async incarnation({ name, identity }: StreamState, foreign?: ForeignSequences): Promise<StreamIncarnation> {
     const { pool, witness, onDiffering = () => undefined } = this.options;
     const key = { name, identity };
+    this.filtered.suspect();
     await this.adopt(key);
     this.current = await currentIncarnation(pool, this.ledger, key, witness, {
       onDiffering,
@@ -79,29 +85,40 @@ export class InboxHistory implements StreamHistory {
     return this.current;
   }
 
-  async startOf({ streamId }: StreamIncarnation, consumer: ConsumerState): Promise<number | undefined> {
+  async startOf(
+    { streamId }: StreamIncarnation,
+    consumer: ConsumerState,
+  ): Promise<ConsumerStart | undefined> {
     const { current } = this;
     if (current?.streamId !== streamId) return undefined;
-    const { pool, leavesGaps = false, witness } = this.options;
+    const { pool, leavesGaps = false, subjects = [], witness } = this.options;
     const { stream, ackFloorSeq, deliveredSeq } = consumer;
     const { rows } = await pool.query<Begun>(this.statements.begun, [streamId]);
     const { begun = false, is_later: isLater = false } = rows[0] ?? {};
     const acknowledged = Math.min(ackFloorSeq, stream.lastSeq);
     if (!begun && !isLater) await this.begin(pool, streamId, acknowledged);
     const isAhead = Math.max(deliveredSeq, ackFloorSeq) > stream.lastSeq;
-    if (isAhead || (!begun && isLater)) return this.firstToRead(pool, current, stream.firstSeq);
-    if (leavesGaps || consumer.isFiltered === true) {
-      await this.horizon.keep(pool, streamId, acknowledged);
-      return undefined;
-    }
-    const missing = await this.horizon.firstUnsettled(pool, streamId, stream.firstSeq - 1, acknowledged);
-    if (missing === undefined) return undefined;
-    // A deleted message cannot be read again.
-    return (await witness.publishedAt([missing])).has(missing) ? missing : undefined;
+    if (isAhead || (!begun && isLater))
+      return { seq: await this.firstToRead(pool, current, stream.firstSeq) };
+    const bounds = { floor: stream.firstSeq - 1, acknowledged };
+    const { segments } = current;
+    const filters = leavesGaps ? subjects : (consumer.filters ?? []);
+    const loss =
+      filters.length === 0
+        ? await this.horizon.loss(pool, segments, bounds, witness)
+        : await this.filtered.loss(pool, segments, bounds, witness, filters);
+    return loss && { seq: loss.firstSeq, loss };
   }
 
   async started({ streamId }: StreamIncarnation): Promise<void> {
     await this.options.pool.query(this.statements.begin, [streamId, 0]);
+  }
+
+  onNewConnection(listener: () => void): () => void {
+    return onNewConnection(this.options.pool, () => {
+      this.filtered.suspect();
+      listener();
+    });
   }
 
   /** Returns where a new consumer must begin: at the first message that is not settled. */
@@ -160,7 +177,8 @@ function statementsFor(table: string) {
   return {
     horizon: {
       read: `SELECT settled_seq::float8 AS seq FROM ${table} WHERE stream_id = $1`,
-      write: `UPDATE ${table} SET settled_seq = $2 WHERE stream_id = $1 AND settled_seq < $2`,
+      write: `
+UPDATE ${table} SET settled_seq = moved.seq FROM moved WHERE stream_id = $1 AND settled_seq < moved.seq`,
     },
     begun: `
 SELECT begun_at IS NOT NULL AS begun,

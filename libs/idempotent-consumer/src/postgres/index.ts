@@ -12,6 +12,7 @@ export {
   type HistoryComparison,
   isSameHistory,
   type KnownHistory,
+  type StreamSearch,
   type StreamWitness,
 } from './history-comparison.js';
 export { generationTable, InboxNameError, type InboxTables } from './inbox-tables.js';
@@ -21,4 +22,4 @@ export { LoadedKeyFilters } from './loaded-key-filters.js';
 export { followFirsts, LOCK_BATCHES, moveRows } from './moved-rows.js';
 export { SettledHorizon } from './settled-horizon.js';
 export { type Incarnation, type StreamKey, StreamRegistry } from './stream-registry.js';
-export type { SequenceSegment } from '../stream-history.js';
+export type { ConsumerStart, SequenceSegment, StoreLoss } from '../stream-history.js';

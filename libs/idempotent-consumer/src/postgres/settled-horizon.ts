@@ -1,16 +1,42 @@
-import type { Queryable } from '#postgres';
+import { READ_ONLY, type Queryable } from '#postgres';
+import type { SequenceSegment, StoreLoss } from '../stream-history.js';
+import type { StreamSearch } from './history-comparison.js';
 import type { InboxTables } from './inbox-tables.js';
 
 const SEQUENCES_PER_STEP = 10_000;
 /** A kept horizon far behind the floor catches up over many calls, and none of them waits for all of it. */
 const CATCH_UP_STEPS_MAX = 20;
+/** How many sequences one search for a loss reads. A batch of them takes some milliseconds. */
+const CHECKED_MAX = 1_000_000;
+/** How many gaps without messages one search passes. Each costs a question to the brokers. */
+const GAPS_MAX = 1_000;
 
 /** The statements that read and write a kept horizon. */
 export interface KeptHorizon {
   /** Reads the horizon as `seq`, a float8; $1 is the stream id. */
   readonly read: string;
-  /** Writes $2, if it is larger than the kept horizon; $1 is the stream id. */
+  /**
+   * Writes the `seq` of the relation `moved`, which the statement around it defines, if it is larger than the kept
+   * horizon; $1 is the stream id.
+   */
   readonly write: string;
+}
+
+/** Which sequences are searched for a loss. */
+export interface SearchBounds {
+  /** No sequence up to here can be delivered again. */
+  readonly floor: number;
+  /** The consumer's ack floor, which has to be read before the database. */
+  readonly acknowledged: number;
+}
+
+/** A standby answered. It may lag, so what it lacks proves nothing. The error counts as an outage. */
+export class StandbyError extends Error {
+  override readonly name = 'StandbyError';
+  readonly code = READ_ONLY;
+  constructor() {
+    super('a standby of Postgres answered: the URL must lead to the primary');
+  }
 }
 
 /**
@@ -22,9 +48,15 @@ export interface KeptHorizon {
  *
  * The horizon is found step by step from where it was kept last. The kept value may lag, and two processes
  * may write it at the same moment; it only grows.
+ *
+ * Between two statements, the store may become one that went back in time. Rows that the first statement read
+ * may then be gone. So what is kept depends on the rows, and on the former horizon, in the same statement.
  */
 export class SettledHorizon {
   private readonly step: string;
+  private readonly rowsBetween: string;
+  private readonly keepShown: string;
+  private readonly keepMoved: string;
 
   constructor(
     tables: Pick<InboxTables, 'key' | 'duplicate' | 'deadLetter'>,
@@ -33,17 +65,33 @@ export class SettledHorizon {
     const range = 'WHERE stream_id = $1 AND seq > $2 AND seq <= $2 + $3';
     // Each sequence is in one of the three tables. UNION keeps a violation of that from counting a sequence
     // twice.
+    const rows = (range: string, union: string): string => `
+  SELECT seq FROM ${tables.key} ${range}
+  ${union} SELECT seq FROM ${tables.duplicate} ${range}
+  ${union} SELECT seq FROM ${tables.deadLetter} ${range}`;
     this.step = `
 SELECT count(*)::float8 AS unbroken
 FROM (
   SELECT seq, row_number() OVER (ORDER BY seq) AS place
-  FROM (
-    SELECT seq FROM ${tables.key} ${range}
-    UNION SELECT seq FROM ${tables.duplicate} ${range}
-    UNION SELECT seq FROM ${tables.deadLetter} ${range}
+  FROM (${rows(range, 'UNION')}
   ) settled
 ) placed
 WHERE seq = $2 + place`;
+    const between = 'WHERE stream_id = $1 AND seq BETWEEN $2 AND $3';
+    this.rowsBetween = `
+SELECT pg_is_in_recovery() AS standby, count(*)::float8 AS count
+FROM (${rows(between, 'UNION')}
+) settled`;
+    const isAsBefore = `coalesce((${keeping.read}), 0) >= $2::bigint`;
+    this.keepMoved = `WITH moved AS (SELECT $3::bigint AS seq WHERE ${isAsBefore})${keeping.write}`;
+    const behind = 'WHERE stream_id = $1 AND seq > $2::bigint AND seq <= $3::bigint';
+    this.keepShown = `
+WITH moved AS (
+  SELECT $3::bigint AS seq WHERE ${isAsBefore} AND $3::bigint - $2::bigint = (
+    SELECT count(*) FROM (${rows(behind, 'UNION ALL')}
+    ) settled
+  )
+)${keeping.write}`;
   }
 
   /** Returns the horizon as it was last kept: a lower bound, for the price of one row. */
@@ -52,9 +100,18 @@ WHERE seq = $2 + place`;
     return rows[0]?.seq ?? 0;
   }
 
-  /** Keeps a horizon, if it is larger than the kept one. */
-  async keep(database: Queryable, streamId: number, seq: number): Promise<void> {
-    await database.query(this.keeping.write, [streamId, seq]);
+  /**
+   * Keeps a horizon, if it is larger than the kept one.
+   *
+   * @param from where the kept horizon was; a store in which it is lower went back in time, and keeps its own
+   */
+  async keep(database: Queryable, streamId: number, from: number, seq: number): Promise<void> {
+    await database.query(this.keepMoved, [streamId, from, seq]);
+  }
+
+  /** The same for a horizon up to which every sequence has a row, if the rows are still there. */
+  private async keepRows(database: Queryable, streamId: number, from: number, seq: number): Promise<void> {
+    if (seq > from) await database.query(this.keepShown, [streamId, from, seq]);
   }
 
   /**
@@ -70,33 +127,86 @@ WHERE seq = $2 + place`;
     const kept = await this.kept(database, streamId);
     const stepsMax = floor > kept ? CATCH_UP_STEPS_MAX : Infinity;
     const shown = await this.walk(database, streamId, kept, stepsMax);
-    if (shown > kept) await this.keep(database, streamId, shown);
+    await this.keepRows(database, streamId, kept, shown);
     return shown < floor ? this.walk(database, streamId, floor) : shown;
   }
 
   /**
-   * Returns the first acknowledged sequence that has no row, although it should be settled.
+   * Looks for acknowledged messages that have no row. There are none, unless the store went back in time.
    *
-   * It reads a bounded number of sequences from the kept horizon on, and keeps its progress.
+   * It reads a bounded number of sequences from the kept horizon on, and keeps its progress. Where rows have a
+   * gap, the stream is asked for the next message. A gap without messages is passed: what was deleted cannot be
+   * read again.
    *
-   * @param floor no sequence up to here can be delivered again
-   * @param acknowledged the consumer's ack floor
+   * @param segments the stream ids of the rows, by their sequences
    * @returns `undefined` when there is none, or none was found within the bound
+   * @throws `StandbyError` when a standby answered, because it may lag
    */
-  async firstUnsettled(
+  async loss(
+    database: Queryable,
+    segments: readonly SequenceSegment[],
+    { floor, acknowledged }: SearchBounds,
+    stream: Pick<StreamSearch, 'bounds' | 'nextAt'>,
+  ): Promise<StoreLoss | undefined> {
+    for (const { streamId, after, upTo } of segments) {
+      const bounds = { floor: Math.max(floor, after), acknowledged: Math.min(acknowledged, upTo) };
+      const loss = await this.lossOfSegment(database, streamId, bounds, stream);
+      if (loss !== undefined) return loss;
+    }
+    return undefined;
+  }
+
+  private async lossOfSegment(
     database: Queryable,
     streamId: number,
-    floor: number,
-    acknowledged: number,
-  ): Promise<number | undefined> {
+    { floor, acknowledged }: SearchBounds,
+    stream: Pick<StreamSearch, 'bounds' | 'nextAt'>,
+  ): Promise<StoreLoss | undefined> {
+    if (floor >= acknowledged) return undefined;
     const kept = await this.kept(database, streamId);
-    if (Math.max(kept, floor) >= acknowledged) return undefined;
-    const from = Math.max(kept, floor);
-    const shown = await this.walk(database, streamId, from, CATCH_UP_STEPS_MAX);
-    // Only what rows show is kept: see `settled`.
-    if (from === kept && shown > kept) await this.keep(database, streamId, shown);
-    const isBounded = shown - from === CATCH_UP_STEPS_MAX * SEQUENCES_PER_STEP;
-    return shown < acknowledged && !isBounded ? shown + 1 : undefined;
+    let at = Math.max(kept, floor);
+    if (at > kept) await this.keep(database, streamId, kept, at);
+    const end = Math.min(acknowledged, at + CHECKED_MAX);
+    for (let gaps = 0; at < end && gaps < GAPS_MAX; gaps++) {
+      const steps = Math.ceil((end - at) / SEQUENCES_PER_STEP);
+      const shown = await this.walk(database, streamId, at, steps);
+      await this.keepRows(database, streamId, at, shown);
+      at = shown;
+      if (at >= end) break;
+      const next = await nextMessage(stream, at + 1, acknowledged);
+      if (next !== undefined && (await this.isLost(database, streamId, next.seq)))
+        return this.describe(database, streamId, next, acknowledged);
+      const beyond = next === undefined ? acknowledged : next.seq - 1;
+      await this.keep(database, streamId, at, beyond);
+      at = beyond;
+    }
+    return undefined;
+  }
+
+  private async isLost(database: Queryable, streamId: number, seq: number): Promise<boolean> {
+    const { rows } = await database.query<{ standby: boolean; count: number }>(this.rowsBetween, [
+      streamId,
+      seq,
+      seq,
+    ]);
+    const [{ standby, count } = { standby: true, count: 0 }] = rows;
+    if (standby) throw new StandbyError();
+    return count === 0;
+  }
+
+  private async describe(
+    database: Queryable,
+    streamId: number,
+    { seq, publishedMs }: { readonly seq: number; readonly publishedMs: number },
+    acknowledged: number,
+  ): Promise<StoreLoss> {
+    const { rows } = await database.query<{ count: number }>(this.rowsBetween, [streamId, seq, acknowledged]);
+    return {
+      firstSeq: seq,
+      lastSeq: acknowledged,
+      missing: acknowledged - seq + 1 - (rows[0]?.count ?? 0),
+      publishedAt: new Date(publishedMs),
+    };
   }
 
   /** Returns how far rows continue without a gap behind a sequence, or how far `stepsMax` steps came. */
@@ -111,4 +221,17 @@ WHERE seq = $2 + place`;
     }
     return at;
   }
+}
+
+/** Returns the first message of a range, or `undefined`. A leader without a majority may not know the newest ones. */
+async function nextMessage(
+  stream: Pick<StreamSearch, 'bounds' | 'nextAt'>,
+  from: number,
+  upTo: number,
+): Promise<{ readonly seq: number; readonly publishedMs: number } | undefined> {
+  const next = await stream.nextAt(from);
+  if (next !== undefined && next.seq <= upTo) return next;
+  const { lastSeq } = await stream.bounds();
+  if (lastSeq < upTo) throw new Error(`the stream ends at ${lastSeq}, and ${upTo} was acknowledged`);
+  return undefined;
 }

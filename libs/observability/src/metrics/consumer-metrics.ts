@@ -70,6 +70,8 @@ export class ConsumerMetrics {
   private readonly redeliveries: Counter<'consumer'>;
   private readonly deadLetters: Counter<'consumer' | 'reason'>;
   private readonly incidents: Counter<'consumer' | 'event'>;
+  private readonly wentBackAt: Gauge<'consumer'>;
+  private readonly lacking: Gauge<'consumer'>;
   private readonly latency: TalliedHistogram;
   private readonly durations: TalliedHistogram;
   private readonly sizes: TalliedHistogram;
@@ -108,6 +110,18 @@ export class ConsumerMetrics {
       labelNames: ['consumer', 'event'],
       registers,
     });
+    this.wentBackAt = new Gauge({
+      name: 'sekali_store_went_back_timestamp_seconds',
+      help: 'When the consumer last found that its store had gone back in time; 0 where it never did',
+      labelNames: ['consumer'],
+      registers,
+    });
+    this.lacking = new Gauge({
+      name: 'sekali_store_went_back_events',
+      help: 'Acknowledged messages that the store lacked when it had last gone back in time',
+      labelNames: ['consumer'],
+      registers,
+    });
     this.latency = new TalliedHistogram(metrics.registry, END_TO_END);
     this.durations = new TalliedHistogram(metrics.registry, TRANSACTION);
     this.sizes = new TalliedHistogram(metrics.registry, BATCH);
@@ -128,6 +142,8 @@ export class ConsumerMetrics {
       redelivered: this.redeliveries.labels(consumer),
       deadLetter: (reason) => this.deadLetters.labels(consumer, reason),
       incident: (event) => this.incidents.labels(consumer, event),
+      wentBackAt: this.wentBackAt.labels(consumer),
+      lacking: this.lacking.labels(consumer),
       latency: this.latency.with({ consumer }),
       duration: this.durations.with({ consumer }),
       size: this.sizes.with({ consumer }),
@@ -175,6 +191,8 @@ interface MeterParts {
   readonly redelivered: Counter.Internal;
   readonly deadLetter: (reason: string) => Counter.Internal;
   readonly incident: (event: string) => Counter.Internal;
+  readonly wentBackAt: Gauge.Internal<'consumer'>;
+  readonly lacking: Gauge.Internal<'consumer'>;
   readonly latency: Tally;
   readonly duration: Tally;
   readonly size: Tally;
@@ -192,11 +210,17 @@ export class ConsumerMeter {
     this.topics = new BoundedLabels(TOPICS_MAX, (topic) => this.countsOf(topic), parts.topicOf);
     this.reasons = new BoundedLabels(REASONS_MAX, parts.deadLetter);
     parts.redelivered.inc(0);
+    parts.wentBackAt.set(0);
+    parts.lacking.set(0);
   }
 
   /** Counts an event of the consumer, by the type that the consumer library gives it. */
-  happened(event: { readonly type: string; readonly reason?: string }): void {
+  happened(event: { readonly type: string; readonly reason?: string; readonly missing?: number }): void {
     if (event.type === 'committed') return;
+    if (event.type === 'store-went-back') {
+      this.parts.wentBackAt.setToCurrentTime();
+      this.parts.lacking.set(event.missing ?? 0);
+    }
     if (event.type === 'dead-letter') this.reasons.of(event.reason ?? 'unknown').inc();
     else this.parts.incident(event.type).inc();
   }
