@@ -15,6 +15,7 @@ import { MessageIdSecret1732536000000 } from './migrations/1732536000000-message
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
 import { Retention1732610000000 } from './migrations/1732610000000-retention.js';
+import { RowAges1732610000001 } from './migrations/1732610000001-row-ages.js';
 import { StreamIncarnations1732406400000 } from './migrations/1732406400000-stream-incarnations.js';
 import { WebhookSecrets1732550000000 } from './migrations/1732550000000-webhook-secrets.js';
 
@@ -36,6 +37,7 @@ export const migrations = [
   EventStory1732545000000,
   WebhookSecrets1732550000000,
   Retention1732610000000,
+  RowAges1732610000001,
 ];
 
 /**
