@@ -39,6 +39,7 @@ import {
   SEKALI_LEDGER,
   STORE_INBOX,
   writeRetentionRules,
+  writeRowAges,
 } from '#store';
 import { retry } from '#waiting';
 import { BacklogGuard } from './backlog-guard.js';
@@ -77,6 +78,11 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
     await createPartitions(pool, logger);
     const rules = await writeRetentionRules(pool, retentionRules(settings.SEKALI_RETENTION));
     if (rules !== undefined) logger.info({ rules }, 'rules of retention brought up to date');
+    await writeRowAges(pool, {
+      duplicate: settings.SEKALI_RETENTION_DUPLICATES_DAYS,
+      conflict: settings.SEKALI_RETENTION_CONFLICTS_DAYS,
+      dead_letter: settings.SEKALI_RETENTION_DEAD_LETTERS_DAYS,
+    });
     const added = await insertApiKeys(pool, keys);
     if (added.length > 0) logger.info({ added }, 'API keys added');
   } finally {

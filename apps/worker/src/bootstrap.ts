@@ -22,13 +22,14 @@ import {
   NestLogger,
   Shutdown,
 } from '#observability';
-import { createPool } from '#postgres';
+import { createPool, type Queryable } from '#postgres';
 import { keepDaysIndexed } from './day-index-keeper.js';
 import { keepGenerationsSmall } from './generation-keeper.js';
 import { keepHistogramSmall } from './histogram-keeper.js';
 import { workerFilters } from './key-filters.js';
 import { keepPartitionsAhead } from './partition-keeper.js';
 import { keepRetention } from './retention-keeper.js';
+import { streamFloorNote } from './stream-floor.js';
 import { transportOptions, type WorkerTransport } from './transport-options.js';
 import { measured, workerMetrics } from './worker-metrics.js';
 
@@ -73,7 +74,8 @@ export async function runWorker(
     logger: new NestLogger(logger),
   });
   app.useGlobalFilters(new ErrorPassage());
-  const keepers = keepersOf(settings, pool, logger, filters, metrics);
+  const noteFloor = streamFloorNote(connection, settings.SEKALI_STREAM);
+  const keepers = keepersOf({ settings, pool, logger, filters, metrics, noteFloor });
   const listening = app.listen();
   const stopChecks = endWhenStuck(strategy, logger);
   shutdown.setSteps(async () => {
@@ -91,15 +93,21 @@ export async function runWorker(
   logger.info('ready');
 }
 
+/** What the keepers work with. */
+interface KeeperParts {
+  readonly settings: WorkerSettings;
+  readonly pool: Pool;
+  readonly logger: Logger;
+  readonly filters: ConsumerFilters;
+  readonly metrics: ReturnType<typeof workerMetrics>;
+  readonly noteFloor: (database: Queryable) => Promise<void>;
+}
+
 /** Starts what keeps the database in shape while the worker runs. */
-function keepersOf(
-  settings: WorkerSettings,
-  pool: Pool,
-  logger: Logger,
-  filters: ConsumerFilters,
-  metrics: ReturnType<typeof workerMetrics>,
-): readonly { stop(): void }[] {
-  const retention = keepRetention(settings.SEKALI_POSTGRES_URL, logger);
+function keepersOf({ settings, pool, logger, filters, metrics, noteFloor }: KeeperParts): readonly {
+  stop(): void;
+}[] {
+  const retention = keepRetention(settings.SEKALI_POSTGRES_URL, logger, noteFloor);
   metrics.watchRetention(() => retention.figures());
   return [
     keepPartitionsAhead(pool, logger),

@@ -1,8 +1,8 @@
-/** Drops payloads that are older than their rule while a worker runs. Any number of workers may do it: one at a time drops. */
+/** Drops payloads and rows that are older than their rules while a worker runs. Any number of workers may do it: one at a time drops. */
 import type { Logger } from '#observability';
 import type { RetentionFigures } from '#observability/metrics';
 import { createPool, isLockTimeout } from '#postgres';
-import { dropAgedPayloads, type Queryable } from '#store';
+import { dropAgedPayloads, dropAgedRows, type Queryable } from '#store';
 
 const EVERY_MS = 600_000;
 /** A day of a hundred million events takes minutes to count. */
@@ -16,13 +16,19 @@ export interface RetentionKeeper {
 }
 
 /**
- * Starts dropping payloads, now and then every ten minutes. It has a connection of its own while it drops, since the
+ * Starts dropping payloads and rows, now and then every ten minutes. It has a connection of its own while it drops, since the
  * bounds of a worker's transactions are too short for a large day.
  *
  * @param url the database
+ * @param noteFloor notes how far messages have left the stream; when it fails, the last note holds
  * @param everyMs how often to begin a pass, in milliseconds
  */
-export function keepRetention(url: string, logger: Logger, everyMs = EVERY_MS): RetentionKeeper {
+export function keepRetention(
+  url: string,
+  logger: Logger,
+  noteFloor: (database: Queryable) => Promise<void>,
+  everyMs = EVERY_MS,
+): RetentionKeeper {
   const pool = createPool({
     url,
     name: 'sekali-worker-retention',
@@ -30,12 +36,16 @@ export function keepRetention(url: string, logger: Logger, everyMs = EVERY_MS): 
     transactionMsMax: STEP_MS_MAX,
   });
   const stopped = new AbortController();
-  const figures = { rows: 0, bytes: 0, passedAtMs: undefined as number | undefined };
+  const figures = { payloads: 0, rows: 0, bytes: 0, passedAtMs: undefined as number | undefined };
   let isUnderWay = false;
   const keep = (): void => {
     if (isUnderWay) return;
     isUnderWay = true;
-    pass(pool, logger, figures, stopped.signal)
+    const floor = noteFloor(pool).catch((error: unknown) => {
+      logger.info({ reason: String(error) }, 'how far messages have left the stream could not be noted');
+    });
+    floor
+      .then(() => pass(pool, logger, figures, stopped.signal))
       .catch((error: unknown) => {
         if (!stopped.signal.aborted) report(logger, error);
       })
@@ -62,17 +72,26 @@ async function pass(
   figures: { -readonly [figure in keyof RetentionFigures]: RetentionFigures[figure] },
   signal: AbortSignal,
 ): Promise<void> {
-  const before = figures.rows;
-  const isDone = await dropAgedPayloads(database, {
+  const before = { ...figures };
+  const arePayloadsDone = await dropAgedPayloads(database, {
     signal,
     onStep: ({ partition, topic, rows, bytes }) => {
-      figures.rows += rows;
+      figures.payloads += rows;
       figures.bytes += bytes;
       if (topic === null) logger.info({ partition, rows, bytes }, 'a day of payloads was dropped');
     },
   });
-  if (isDone) figures.passedAtMs = Date.now();
-  if (figures.rows > before) logger.info({ rows: figures.rows - before }, 'payloads were dropped by age');
+  const areRowsDone = await dropAgedRows(database, {
+    signal,
+    onStep: ({ duplicates, deadLetters }) => {
+      figures.rows += duplicates + deadLetters;
+    },
+  });
+  if (arePayloadsDone && areRowsDone) figures.passedAtMs = Date.now();
+  const payloads = figures.payloads - before.payloads;
+  if (payloads > 0) logger.info({ rows: payloads }, 'payloads were dropped by age');
+  const rows = figures.rows - before.rows;
+  if (rows > 0) logger.info({ rows }, 'duplicates, conflicts or dead letters were dropped by age');
 }
 
 function report(logger: Logger, error: unknown): void {
@@ -81,6 +100,6 @@ function report(logger: Logger, error: unknown): void {
   else
     logger.warn(
       { reason: String(error) },
-      'payloads could not be dropped by age; trying again in ten minutes',
+      'payloads and rows could not be dropped by age; trying again in ten minutes',
     );
 }

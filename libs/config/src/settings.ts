@@ -40,6 +40,9 @@ const BROKER = '(?:(?:nats|tls)://)?[^\\s,/]+';
 /** A century. */
 const RETENTION_DAYS_MAX = 36_500;
 
+const days = (): z.ZodOptional<z.ZodCoercedNumber> =>
+  z.coerce.number().int().min(1).max(RETENTION_DAYS_MAX).optional();
+
 const flag = z.enum(['true', 'false']).default('false');
 const filePath = z.string().min(1).optional();
 /** Words joined by commas, each of which must be valid. */
@@ -179,6 +182,15 @@ export const setupFields = {
     `rules such as logs.>=7d or audit.*=forever, with 1 to ${RETENTION_DAYS_MAX} days, joined by commas`,
   ).describe(
     'How long payloads are kept, such as `logs.>=7d,orders.*=365d,>=90d`: the first pattern that matches a topic decides. `forever` exempts topics. None is dropped when left out',
+  ),
+  SEKALI_RETENTION_DUPLICATES_DAYS: days().describe(
+    'How many days duplicates are kept after their message has left the stream; for ever when left out',
+  ),
+  SEKALI_RETENTION_CONFLICTS_DAYS: days().describe(
+    'The same for conflicts, with the payload that differed; for ever when left out',
+  ),
+  SEKALI_RETENTION_DEAD_LETTERS_DAYS: days().describe(
+    'The same for dead letters, open ones too, with what was done about them; for ever when left out',
   ),
 };
 

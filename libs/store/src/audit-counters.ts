@@ -1,4 +1,4 @@
-/** Compares the counters of a stream with its rows, and lists the streams that have rows. */
+/** Compares the counters of a stream with its rows and with those that were dropped by age, and lists the streams that have rows. */
 import type { Queryable } from '#postgres';
 import type { LedgerTotals } from './audit-ledger.js';
 
@@ -29,6 +29,8 @@ WITH present AS (
     FROM sekali.duplicate WHERE stream_id = $1 GROUP BY topic
     UNION ALL
     SELECT topic, 0, 0, 0, count(*) FROM sekali.dead_letter WHERE stream_id = $1 GROUP BY topic
+    UNION ALL
+    SELECT topic, 0, duplicates, conflicts, dead_letters FROM sekali.dropped_row WHERE stream_id = $1
   ) place GROUP BY topic
 ), counted AS (
   SELECT topic, sum(stored) AS stored, sum(duplicates) AS duplicates, sum(conflicts) AS conflicts,

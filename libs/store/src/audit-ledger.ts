@@ -52,7 +52,9 @@ SELECT least(
   (SELECT min(seq) FROM sekali.event_key WHERE stream_id = $1 AND seq >= $2),
   (SELECT min(seq) FROM sekali.duplicate WHERE stream_id = $1 AND seq >= $2),
   (SELECT min(seq) FROM sekali.dead_letter WHERE stream_id = $1 AND seq >= $2),
-  (SELECT min(seq) FROM sekali.event WHERE stream_id = $1 AND seq >= $2)
+  (SELECT min(seq) FROM sekali.event WHERE stream_id = $1 AND seq >= $2),
+  (SELECT greatest(1024 * block, $2) FROM sekali.dropped_sequence
+   WHERE stream_id = $1 AND block >= $2::bigint / 1024 ORDER BY block LIMIT 1)
 )::float8 AS seq`;
 
 const LAST_SEQUENCE = `
@@ -69,6 +71,14 @@ WITH settled AS (
   SELECT seq, 'duplicate' FROM sekali.duplicate WHERE stream_id = $1 AND seq BETWEEN $2 AND $3
   UNION ALL
   SELECT seq, 'dead_letter' FROM sekali.dead_letter WHERE stream_id = $1 AND seq BETWEEN $2 AND $3
+  UNION ALL
+  SELECT seq, place FROM sekali.dropped_sequence CROSS JOIN generate_series(0, 1023) AS bit (number)
+  CROSS JOIN LATERAL (
+    SELECT 1024 * block + number AS seq, place
+    FROM (VALUES ('dropped duplicate', duplicates), ('dropped dead_letter', dead_letters)) AS marks (place, bits)
+    WHERE get_bit(bits, number) = 1
+  ) dropped
+  WHERE stream_id = $1 AND block BETWEEN $2::bigint / 1024 AND $3::bigint / 1024 AND seq BETWEEN $2 AND $3
 ), sequence AS (
   SELECT seq, CASE WHEN count(*) = 1 THEN 'once' ELSE string_agg(place, ',' ORDER BY place) END AS places
   FROM settled GROUP BY seq

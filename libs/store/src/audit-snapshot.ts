@@ -13,8 +13,8 @@ const LOCK_DAYS = `LOCK TABLE sekali.event IN ACCESS SHARE MODE`;
 const FIX_SNAPSHOT = `SELECT count(*) FROM sekali.stream`;
 
 const MISSING_TABLES = `
-SELECT name FROM unnest(ARRAY['stream', 'event_key', 'event', 'event_sample', 'dropped_payload', 'duplicate',
-  'dead_letter', 'counter', 'histogram', 'promise']) AS name
+SELECT name FROM unnest(ARRAY['stream', 'event_key', 'event', 'event_sample', 'dropped_payload', 'dropped_row',
+  'dropped_sequence', 'duplicate', 'dead_letter', 'counter', 'histogram', 'promise']) AS name
 WHERE to_regclass('sekali.' || name) IS NULL`;
 
 /**

@@ -18,6 +18,7 @@ import { ProgramFunctions1732449600000 } from './migrations/1732449600000-progra
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
 import { Retention1732610000000 } from './migrations/1732610000000-retention.js';
 import { StoreLosses1732620000000 } from './migrations/1732620000000-store-losses.js';
+import { RowAges1732610000001 } from './migrations/1732610000001-row-ages.js';
 import { StreamIncarnations1732406400000 } from './migrations/1732406400000-stream-incarnations.js';
 import { WebhookSecrets1732550000000 } from './migrations/1732550000000-webhook-secrets.js';
 
@@ -39,6 +40,7 @@ export const migrations = [
   EventStory1732545000000,
   WebhookSecrets1732550000000,
   Retention1732610000000,
+  RowAges1732610000001,
   StoreLosses1732620000000,
   DuplicatesWritten1732630000000,
   Histogram1732640000000,

@@ -42,6 +42,8 @@ const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
     recovery: read,
   },
   dropped_payload: { reader: read },
+  dropped_row: { reader: read },
+  dropped_sequence: { reader: read },
   duplicate,
   event: decision,
   event_default: { reader: read },
@@ -57,9 +59,11 @@ const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   message_id_secret: { gateway: read },
   migration: { gateway: read, reader: read },
   promise: { gateway: 'SELECT INSERT DELETE', reader: read },
+  retention_age: { reader: read },
   retention_rule: { reader: read },
   store_loss: { gateway: read, worker: `${write} UPDATE(restored_at)`, reader: read, recovery: read },
   stream: { gateway: read, worker: write, reader: read, recovery: change },
+  stream_floor: { worker: change, reader: read },
   totals_attempt: attempt,
   totals_counter: counter,
   totals_dead_letter: decision,
@@ -226,6 +230,7 @@ describe('the roles of the programs', () => {
     const calls = [
       'SELECT sekali.make_partition(current_date, current_date + 1)',
       `SELECT sekali.make_inbox('totals')`,
+      `SELECT sekali.drop_aged_rows(1, 0, 1)`,
       `SELECT sekali.drop_payload_day('event_20260101')`,
       `SELECT sekali.drop_payload_rows('event_20260101', 't', 0, 0, 1)`,
     ];

@@ -55,6 +55,8 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   },
   // Only the functions of retention write it.
   dropped_payload: { reader: READ },
+  dropped_row: { reader: READ },
+  dropped_sequence: { reader: READ },
   duplicate: {
     ...DECISION,
     worker: ['SELECT', 'INSERT', 'UPDATE (stream_id)', 'UPDATE (first_stream_id)'],
@@ -85,7 +87,8 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   message_id_secret: { gateway: READ },
   migration: { gateway: READ, reader: READ },
   promise: { gateway: ['SELECT', 'INSERT', 'DELETE'], reader: READ },
-  // Only setup writes it.
+  // Only setup writes these two.
+  retention_age: { reader: READ },
   retention_rule: { reader: READ },
   store_loss: {
     gateway: READ,
@@ -99,12 +102,15 @@ export const TABLES: Readonly<Record<string, Rights>> = {
     reader: READ,
     recovery: ['SELECT', 'INSERT', 'UPDATE'],
   },
+  stream_floor: { worker: ['SELECT', 'INSERT', 'UPDATE'], reader: READ },
   webhook_secret: { gateway: READ },
 };
 
 /** Functions that run with the rights of setup, and the programs that may call them. */
 export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
   'aged_payloads(boolean)': ['worker', 'reader'],
+  'aged_rows()': ['worker', 'reader'],
+  'drop_aged_rows(integer, bigint, integer)': ['worker'],
   'drop_payload_day(text)': ['worker'],
   'drop_payload_rows(text, text, integer, bigint, integer)': ['worker'],
   'index_closed_day()': ['worker'],

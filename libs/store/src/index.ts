@@ -10,6 +10,7 @@ export {
 } from './audit-ledger.js';
 export { histogramFaults, type HistogramFault } from './audit-histogram.js';
 export { keysInTwoGenerations, type RepeatedKeys } from './audit-generations.js';
+export { droppedRows, type DroppedRowsOfStream } from './audit-dropped-rows.js';
 export { droppedPayloads, type DroppedPayloadFault, type DroppedPayloads } from './audit-retention.js';
 export { unsettledPromises, type PromisedEvent, type PromisesFound } from './audit-promises.js';
 export { missingTables, withAuditSnapshot } from './audit-snapshot.js';
@@ -79,6 +80,14 @@ export type { Queryable } from '#postgres';
 export { PromiseMarks, type PromiseMarksOptions } from './promise-marks.js';
 export { agedPayloads, dropAgedPayloads, type AgedPayloads, type DroppedStep } from './retention.js';
 export { retentionRules, writeRetentionRules, type RetentionRule } from './retention-rules.js';
+export {
+  agedRows,
+  dropAgedRows,
+  noteStreamFloor,
+  writeRowAges,
+  type AgedKind,
+  type DroppedRows,
+} from './row-retention.js';
 export { pendingMigrations } from './schema-state.js';
 export {
   storeTotals,

@@ -19,6 +19,8 @@ import {
 import {
   counterFaults,
   droppedPayloads,
+  droppedRows,
+  type DroppedRowsOfStream,
   histogramFaults,
   keysInTwoGenerations,
   ledgerChunks,
@@ -115,8 +117,7 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
       histogram: await histogramFaults(database, HISTOGRAM_FAULTS_MAX),
       repeatedKeys: await keysInTwoGenerations(database),
       ahead: Math.max(0, (consumer?.ackFloor ?? 0) - after.lastSeq),
-      ledger,
-      dropped: await droppedPayloads(database),
+      ...(await withDropped(database, ledger, current)),
       promises,
       unsettled: consumer?.unsettled,
       inFlightThen: found.inFlight.countUpTo(before.lastSeq),
@@ -125,6 +126,40 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
     };
     return { judgement: judge(findings), findings, stream: after, consumer };
   });
+}
+
+/** Reads what was dropped by age, and counts the rows of the current stream as if they were there. */
+async function withDropped(
+  database: Queryable,
+  ledger: LedgerFindings,
+  current: Incarnation | undefined,
+): Promise<Pick<AuditFindings, 'ledger' | 'dropped' | 'droppedRows'>> {
+  const rows = await droppedRows(database);
+  return {
+    ledger: { ...ledger, totals: totalsWith(ledger.totals, rows, current) },
+    dropped: await droppedPayloads(database),
+    droppedRows: rows,
+  };
+}
+
+/** Adds the rows of the current stream that were dropped by age to those that are there. */
+function totalsWith(
+  totals: LedgerTotals,
+  dropped: readonly DroppedRowsOfStream[],
+  current: Incarnation | undefined,
+): LedgerTotals {
+  const own = dropped.filter(({ streamId }) =>
+    current?.segments.some((segment) => segment.streamId === streamId),
+  );
+  return own.reduce(
+    (sum, { duplicates, conflicts, deadLetters }) => ({
+      ...sum,
+      duplicates: sum.duplicates + duplicates,
+      conflicts: sum.conflicts + conflicts,
+      deadLetters: sum.deadLetters + deadLetters,
+    }),
+    totals,
+  );
 }
 
 /** @returns whether nothing was in flight at the end */

@@ -35,6 +35,7 @@ export function auditReport(result: AuditResult, context: AuditContext): string 
     ['duplicates', formatCount(ledger.totals.duplicates)],
     ['  of which conflicts', formatCount(ledger.totals.conflicts)],
     ['dead letters', formatCount(ledger.totals.deadLetters)],
+    ['  duplicates and dead letters dropped by age', formatCount(rowsDropped(findings))],
     ['in flight', formatCount(sequences.inFlight.count)],
     ['missing: acknowledged, not in the ledger', formatCount(sequences.skipped.count)],
     ['missing: gone before they were stored', formatCount(sequences.lost.count)],
@@ -60,6 +61,24 @@ export function auditReport(result: AuditResult, context: AuditContext): string 
   return [...lines, VERDICTS[judgement.verdict](colours.bold(verdictLine(result)))].join('\n');
 }
 
+function droppedDocument({ dropped, droppedRows }: AuditResult['findings']): Record<string, unknown> {
+  return {
+    dropped_payloads: {
+      rows: dropped.rows,
+      bytes: dropped.bytes,
+      faults: dropped.faults,
+      faults_omitted: dropped.faultsOmitted,
+    },
+    dropped_rows: droppedRows.map(({ streamId, duplicates, conflicts, deadLetters }) => ({
+      ...{ stream_id: streamId, duplicates, conflicts, dead_letters: deadLetters },
+    })),
+  };
+}
+
+function rowsDropped({ droppedRows }: AuditResult['findings']): number {
+  return droppedRows.reduce((sum, { duplicates, deadLetters }) => sum + duplicates + deadLetters, 0);
+}
+
 /** The report as one JSON document. */
 export function auditDocument(result: AuditResult, context: AuditContext): unknown {
   const { judgement, findings, stream, consumer } = result;
@@ -79,12 +98,7 @@ export function auditDocument(result: AuditResult, context: AuditContext): unkno
       ? { name: context.consumer, ack_floor: consumer.ackFloor, unsettled: consumer.unsettled }
       : null,
     ...totalsDocument(findings.ledger.totals),
-    dropped_payloads: {
-      rows: findings.dropped.rows,
-      bytes: findings.dropped.bytes,
-      faults: findings.dropped.faults,
-      faults_omitted: findings.dropped.faultsOmitted,
-    },
+    ...droppedDocument(findings),
     in_flight: tallyDocument(sequences.inFlight),
     missing: { acknowledged: tallyDocument(sequences.skipped), gone: tallyDocument(sequences.lost) },
     doubled: tallyDocument(sequences.doubled),

@@ -6,6 +6,7 @@
 import type {
   CounterFault,
   DroppedPayloads,
+  DroppedRowsOfStream,
   HistogramFault,
   LedgerTotals,
   RepeatedKeys,
@@ -58,6 +59,8 @@ export interface AuditFindings {
   readonly ledger: LedgerFindings;
   /** The payloads that were dropped by age. */
   readonly dropped: DroppedPayloads;
+  /** The other rows that were dropped by age. */
+  readonly droppedRows: readonly DroppedRowsOfStream[];
   readonly promises: PromiseFindings;
   /** Messages that the consumer had not settled when the audit began; `undefined` when there is no consumer. */
   readonly unsettled: number | undefined;
@@ -107,6 +110,7 @@ export function judge(findings: AuditFindings): Judgement {
     ...(sequences.inFlight.count === 0 ? count(findings.promises.broken, BROKEN) : []),
     ...ledgerViolations(findings.ledger, ''),
     ...droppedViolations(findings.dropped),
+    ...findings.droppedRows.flatMap(markViolations),
     ...findings.past.flatMap((past) => pastViolations(past)),
   ];
   const doubts = doubtsOf(findings);
@@ -125,6 +129,15 @@ function droppedViolations({ faults, faultsOmitted }: DroppedPayloads): string[]
   return [
     `${countOf(faults.length + faultsOmitted, 'day')} of a topic that lack other events than retention has noted, ` +
       `the first ${first.topic} on ${first.day}: ${first.missing} are missing and ${first.noted} are noted`,
+  ];
+}
+
+function markViolations(dropped: DroppedRowsOfStream): string[] {
+  const { streamId, duplicates, duplicatesMarked, deadLetters, deadLettersMarked } = dropped;
+  if (duplicates === duplicatesMarked && deadLetters === deadLettersMarked) return [];
+  return [
+    `of stream number ${streamId}, ${duplicates} duplicates and ${deadLetters} dead letters were dropped by count, ` +
+      `but ${duplicatesMarked} and ${deadLettersMarked} by sequence`,
   ];
 }
 

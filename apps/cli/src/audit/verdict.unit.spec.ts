@@ -34,6 +34,7 @@ function findings(
     ahead: 0,
     ledger,
     dropped: { rows: 0, bytes: 0, faults: [], faultsOmitted: 0 },
+    droppedRows: [],
     promises: { marks: 3, broken: tally(), uncompared: 0 },
     unsettled: 0,
     inFlightThen: 0,

@@ -9,6 +9,9 @@ How long payloads are kept is set for setup, in SEKALI_RETENTION, such as logs.>
 themselves, every ten minutes. This command shows what is due, or drops it now. The ids stay, so a repeat of an event
 long gone is still a duplicate.
 
+Duplicates, conflicts and dead letters have ages of their own. They are dropped when their messages have left the
+stream, as far as a worker has noted that.
+
 A day whose events are all older than their rules is dropped at once. Of other days, rows are deleted in small batches.
 It may be interrupted at any time.
 

@@ -1,6 +1,7 @@
 /** Retention as its user sees it: setup takes the rules, a worker obeys them, and the command shows and drops. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { findRepositoryRoot } from '#local-cluster';
 import { createTestSystem, startApp, waitFor, type TestSystem } from '#testing';
@@ -68,19 +69,26 @@ describe('retention', () => {
     expect((await retention('--dry-run')).stdout).toMatch(/event_default .*logs\.web .*30 /);
     expect(await events()).toBe(40);
     const dropped = await retention('--json');
-    expect(JSON.parse(dropped.stdout)).toMatchObject({ rows: 30, done: true });
+    expect(JSON.parse(dropped.stdout)).toMatchObject({ payloads: 30, rows: 0, done: true });
     expect(dropped.code).toBe(0);
     expect(await events()).toBe(10);
-    expect((await retention()).stdout).toMatch(/^Dropped 0 payloads of 0 bytes, and 0 whole days\.\n$/);
+    expect((await retention()).stdout).toMatch(
+      /^Dropped 0 payloads of 0 bytes, 0 whole days, and 0 other rows\.\n$/,
+    );
   });
 
   it('is done by a worker', async () => {
     await startApp('setup', { ...system.environment, SEKALI_RETENTION: '>=7d' });
+    for (let n = 0; n < 3; n++)
+      await jetstream(system.connection).publish(`${system.subjectPrefix}.logs`, 'x');
+    await (await jetstreamManager(system.connection)).streams.purge(system.streamName, { seq: 3 });
     const worker = await startApp('worker', { ...system.environment, SEKALI_METRICS_PORT: '0' });
     await waitFor(async () => (await events()) === 0, {
       timeoutMs: 20_000,
       describe: 'the payloads to be dropped',
     });
+    const { rows } = await system.pool.query('SELECT seq::int AS seq FROM sekali.stream_floor');
+    expect(rows).toEqual([{ seq: 3 }]);
     await worker.stop();
     expect(worker.output()).toContain('payloads were dropped by age');
   });

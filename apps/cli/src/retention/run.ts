@@ -1,6 +1,16 @@
-/** Shows the payloads that are older than their rule, or drops them. */
+/** Shows the payloads and rows that are older than their rules, or drops them. */
 import { isLockTimeout } from '#postgres';
-import { agedPayloads, dropAgedPayloads, type AgedPayloads, type DroppedStep, type Queryable } from '#store';
+import {
+  agedPayloads,
+  agedRows,
+  dropAgedPayloads,
+  dropAgedRows,
+  type AgedKind,
+  type AgedPayloads,
+  type DroppedRows,
+  type DroppedStep,
+  type Queryable,
+} from '#store';
 import type { ExitCode } from '../command-error.js';
 import { columnTable, countOf, formatCount, notice, print, printJson } from '../output.js';
 import { Progress } from '../progress.js';
@@ -24,50 +34,58 @@ export async function runRetention(options: RetentionCommandOptions): Promise<Ex
 }
 
 async function showAged(options: RetentionCommandOptions): Promise<ExitCode> {
-  const payloads = await withDatabase(options, DATABASE, (database) => agedPayloads(database, true));
+  const { payloads, rows } = await withDatabase(options, DATABASE, async (database) => ({
+    payloads: await agedPayloads(database, true),
+    rows: await agedRows(database),
+  }));
   if (options.json === true) {
     await printJson({
-      payloads: payloads.map(({ partition, day, topic, isWhole, rows, bytes }) => ({
-        ...{ day, topic, rows, bytes, partition },
+      payloads: payloads.map(({ partition, day, topic, isWhole, rows: events, bytes }) => ({
+        ...{ day, topic, rows: events, bytes, partition },
         whole_day: isWhole,
       })),
+      rows,
     });
     return 0;
   }
   await print(
-    payloads.length === 0
-      ? 'No payload is older than its rule.'
-      : columnTable(
-          ['day', 'topic', 'rows', 'bytes', 'how'],
-          payloads.map(({ partition, day, topic, isWhole, rows, bytes }) => [
-            day ?? partition,
-            topic ?? '(no events)',
-            formatCount(rows),
-            formatCount(bytes),
-            isWhole ? 'whole day' : 'rows',
-          ]),
-        ),
+    payloads.length === 0 ? 'No payload is older than its rule.' : columnTable(HEAD, payloads.map(lineOf)),
   );
+  for (const { kind, rows: count } of rows) await print(`${countOf(count, KINDS[kind])} older than the age.`);
   return 0;
+}
+
+const HEAD = ['day', 'topic', 'rows', 'bytes', 'how'];
+const KINDS: Record<AgedKind, string> = {
+  duplicate: 'duplicate',
+  conflict: 'conflict',
+  dead_letter: 'dead letter',
+};
+
+function lineOf({ partition, day, topic, isWhole, rows, bytes }: AgedPayloads): string[] {
+  const how = isWhole ? 'whole day' : 'rows';
+  return [day ?? partition, topic ?? '(no events)', formatCount(rows), formatCount(bytes), how];
 }
 
 interface Pass {
   readonly steps: readonly DroppedStep[];
+  /** Duplicates, conflicts and dead letters. */
+  readonly others: number;
   readonly isDone: boolean;
 }
 
 async function drop(options: RetentionCommandOptions): Promise<ExitCode> {
   const interruption = new Interruption(() => process.exit(130));
   try {
-    const { steps, isDone } = await withDatabase(options, DATABASE, (database) =>
+    const { steps, others, isDone } = await withDatabase(options, DATABASE, (database) =>
       dropAll(database, interruption.signal),
     );
     const [rows, bytes] = [sumOf(steps, 'rows'), sumOf(steps, 'bytes')];
     const days = steps.filter(({ topic }) => topic === null).map(({ partition }) => partition);
-    if (options.json === true) await printJson({ rows, bytes, days, done: isDone });
+    if (options.json === true) await printJson({ payloads: rows, bytes, days, rows: others, done: isDone });
     else
       await print(
-        `Dropped ${countOf(rows, 'payload')} of ${formatCount(bytes)} bytes, and ${countOf(days.length, 'whole day')}.`,
+        `Dropped ${countOf(rows, 'payload')} of ${formatCount(bytes)} bytes, ${countOf(days.length, 'whole day')}, and ${countOf(others, 'other row')}.`,
       );
     if (interruption.signal.aborted) return 130;
     if (!isDone)
@@ -79,25 +97,32 @@ async function drop(options: RetentionCommandOptions): Promise<ExitCode> {
 }
 
 async function dropAll(database: Queryable, signal: AbortSignal): Promise<Pass> {
-  const total = sumOf(await agedPayloads(database, true), 'rows');
-  const progress = new Progress('dropping', total, 'payloads');
+  const total = sumOf(await agedPayloads(database, true), 'rows') + sumOf(await agedRows(database), 'rows');
+  const progress = new Progress('dropping', total, 'rows');
   const steps: DroppedStep[] = [];
-  let rows = 0;
+  const dropped = { payloads: 0, others: 0 };
   const onStep = (step: DroppedStep): void => {
     steps.push(step);
-    rows += step.rows;
-    progress.update(rows);
+    dropped.payloads += step.rows;
+    progress.update(dropped.payloads);
+  };
+  const onRows = ({ duplicates, deadLetters }: DroppedRows): void => {
+    dropped.others += duplicates + deadLetters;
+    progress.update(dropped.payloads + dropped.others);
   };
   try {
-    return { steps, isDone: await dropAgedPayloads(database, { onStep, signal }) };
+    const isDone =
+      (await dropAgedPayloads(database, { onStep, signal })) &&
+      (await dropAgedRows(database, { onStep: onRows, signal }));
+    return { steps, others: dropped.others, isDone };
   } catch (error) {
     if (!isLockTimeout(error)) throw error;
-    return { steps, isDone: false };
+    return { steps, others: dropped.others, isDone: false };
   } finally {
     progress.stop();
   }
 }
 
-function sumOf(parts: readonly (AgedPayloads | DroppedStep)[], figure: 'rows' | 'bytes'): number {
+function sumOf<F extends string>(parts: readonly Readonly<Record<F, number>>[], figure: F): number {
   return parts.reduce((sum, part) => sum + part[figure], 0);
 }

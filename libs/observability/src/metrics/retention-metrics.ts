@@ -4,6 +4,8 @@ import type { ProgramMetrics } from './program-metrics.js';
 
 /** What a process has dropped since its start. */
 export interface RetentionFigures {
+  readonly payloads: number;
+  /** Duplicates, conflicts and dead letters. */
   readonly rows: number;
   /** The size of the payloads as they were stored. */
   readonly bytes: number;
@@ -11,30 +13,31 @@ export interface RetentionFigures {
   readonly passedAtMs: number | undefined;
 }
 
+const COUNTERS = [
+  ['payloads', 'payloads', 'Payloads that this process has dropped by age'],
+  ['rows', 'rows', 'Duplicates, conflicts and dead letters that this process has dropped by age'],
+  ['bytes', 'bytes', 'Size of the payloads that this process has dropped by age, as they were stored'],
+] as const;
+
 /** Measures retention at each scrape. @param figures what is counted never goes back */
 export function measureRetention(metrics: ProgramMetrics, figures: () => RetentionFigures): void {
-  const registers = [metrics.registry];
-  const rows = new Counter({
-    name: 'sekali_retention_dropped_payloads_total',
-    help: 'Payloads that this process has dropped by age',
-    registers,
-  });
-  const bytes = new Counter({
-    name: 'sekali_retention_dropped_bytes_total',
-    help: 'Size of the payloads that this process has dropped by age, as they were stored',
-    registers,
-  });
+  const common = { registers: [metrics.registry] };
+  const counters = COUNTERS.map(([figure, name, help]) => ({
+    figure,
+    metric: new Counter({ name: `sekali_retention_dropped_${name}_total`, help, ...common }),
+    counted: 0,
+  }));
   const passed = new Gauge({
     name: 'sekali_retention_last_pass_timestamp_seconds',
     help: 'When this process last found nothing left to drop by age; 0 before',
-    registers,
+    ...common,
   });
-  const counted = { rows: 0, bytes: 0 };
   metrics.beforeScrape(() => {
     const now = figures();
-    rows.inc(now.rows - counted.rows);
-    bytes.inc(now.bytes - counted.bytes);
-    Object.assign(counted, { rows: now.rows, bytes: now.bytes });
+    for (const counter of counters) {
+      counter.metric.inc(now[counter.figure] - counter.counted);
+      counter.counted = now[counter.figure];
+    }
     passed.set((now.passedAtMs ?? 0) / 1_000);
   });
 }

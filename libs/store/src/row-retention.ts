@@ -1,0 +1,109 @@
+/**
+ * Drops duplicates, conflicts and dead letters of the consumer `store` by age. The migration `RowAges` says which may go.
+ *
+ *   message in the stream ─▶ its row stays: delivered again, it must count once
+ *   message gone, all below it settled, row older than its age ─▶ dropped; a bit and a count remain
+ *
+ * The database does not see the stream. So workers note the first sequence that the stream still has. A note that is
+ * old is safe, because that sequence only grows.
+ */
+import type { Pool } from 'pg';
+import type { Incarnation } from '#idempotent-consumer/postgres';
+import { transact, type Queryable } from '#postgres';
+import { pause } from '#waiting';
+
+/** The kinds of rows that have an age. */
+export type AgedKind = 'duplicate' | 'conflict' | 'dead_letter';
+
+/** How many whole days rows of a kind are kept; `undefined` is for ever. */
+export type RowAges = Readonly<Record<AgedKind, number | undefined>>;
+
+/** Rows that were dropped. Duplicates include conflicts. */
+export interface DroppedRows {
+  readonly duplicates: number;
+  readonly conflicts: number;
+  readonly deadLetters: number;
+}
+
+/** How rows are dropped: see `RetentionOptions`. */
+export interface RowRetentionOptions {
+  readonly onStep: (step: DroppedRows) => void;
+  readonly signal?: AbortSignal;
+  readonly rowsMax?: number;
+  readonly pauseFactor?: number;
+}
+
+const ROWS_MAX = 1_000;
+const PAUSE_FACTOR = 4;
+
+const WRITE_AGES = `
+INSERT INTO sekali.retention_age (kind, days)
+SELECT * FROM unnest($1::text[], $2::integer[]) AS input (kind, days) WHERE days IS NOT NULL`;
+const NOTE_FLOOR = `
+INSERT INTO sekali.stream_floor AS known (stream_id, seq) SELECT stream_id, $2 FROM unnest($1::integer[]) AS input (stream_id)
+ON CONFLICT (stream_id) DO UPDATE SET seq = greatest(known.seq, excluded.seq), noted_at = now()
+WHERE known.seq < excluded.seq`;
+const STREAMS = `SELECT stream_id AS "streamId" FROM sekali.stream_floor ORDER BY stream_id`;
+const AGED = `SELECT kind, rows::float8 AS rows FROM sekali.aged_rows()`;
+const DROP = `
+SELECT duplicates::float8 AS duplicates, conflicts::float8 AS conflicts, dead_letters::float8 AS "deadLetters", seq::text AS seq
+FROM sekali.drop_aged_rows($1, $2, $3)`;
+
+/** Makes the ages in the database those of the settings. @param pool connected as the owner of the schema */
+export async function writeRowAges(pool: Pool, ages: RowAges): Promise<void> {
+  await transact(pool, async (database) => {
+    await database.query('DELETE FROM sekali.retention_age');
+    await database.query(WRITE_AGES, [Object.keys(ages), Object.values(ages).map((days) => days ?? null)]);
+  });
+}
+
+/** Notes the first sequence that the stream of an incarnation still has. */
+export async function noteStreamFloor(
+  database: Queryable,
+  { segments }: Pick<Incarnation, 'segments'>,
+  firstSeq: number,
+): Promise<void> {
+  await database.query(NOTE_FLOOR, [segments.map(({ streamId }) => streamId), firstSeq]);
+}
+
+/** Counts the rows that are older than their age and may be dropped, by kind. It reads every row that may go. */
+export async function agedRows(
+  database: Queryable,
+): Promise<readonly { readonly kind: AgedKind; readonly rows: number }[]> {
+  return (await database.query<{ kind: AgedKind; rows: number }>(AGED)).rows;
+}
+
+/**
+ * Drops rows that are older than their age, until none is left.
+ *
+ * @returns whether all of them were dropped; `false` when another process drops, or the signal ended the pass
+ */
+export async function dropAgedRows(database: Queryable, options: RowRetentionOptions): Promise<boolean> {
+  const { rows: streams } = await database.query<{ streamId: number }>(STREAMS);
+  for (const { streamId } of streams) if (!(await dropOf(database, streamId, options))) return false;
+  return true;
+}
+
+type Step = DroppedRows & {
+  /** Where to go on; null at the end. */
+  readonly seq: string | null;
+};
+
+async function dropOf(
+  database: Queryable,
+  streamId: number,
+  { onStep, signal, rowsMax = ROWS_MAX, pauseFactor = PAUSE_FACTOR }: RowRetentionOptions,
+): Promise<boolean> {
+  for (let after = '0'; signal?.aborted !== true;) {
+    const beganMs = performance.now();
+    const { rows } = await database.query<Step>(DROP, [streamId, after, rowsMax]);
+    const step = rows[0];
+    if (step === undefined) return false;
+    const { seq, ...dropped } = step;
+    if (dropped.duplicates + dropped.deadLetters > 0) onStep(dropped);
+    if (seq === null) return true;
+    after = seq;
+    await pause((performance.now() - beganMs) * pauseFactor, signal);
+  }
+  return false;
+}
