@@ -14,6 +14,8 @@ const FRAME_MS = 100;
 export interface ReadyReport {
   readonly gateway: string;
   readonly gateways?: readonly string[];
+  /** The example service, where it runs. */
+  readonly accounts?: string;
   readonly nats: readonly string[];
   readonly postgres: string;
   readonly data: string;
@@ -113,11 +115,12 @@ class TextReporter implements Reporter {
   ready(report: ReadyReport, logs: string): void {
     const places = [
       ['gateway', (report.gateways ?? [report.gateway]).join('  ')],
+      ...(report.accounts === undefined ? [] : [['accounts', report.accounts] as const]),
       ['nats', report.nats.join('  ')],
       ['postgres', report.postgres],
       ['data', report.data],
       ['logs', logs],
-    ] as const;
+    ];
     this.line('');
     for (const [name, place] of places) this.line(`  ${this.paint(pc.bold, name.padEnd(9))} ${place}`);
     this.line('');
