@@ -42,7 +42,7 @@ export interface OutboxRelayOptions<T extends Topics = Topics> {
   readonly outbox: Outbox<T>;
   /** It stays open when the relay stops. */
   readonly publisher: EventPublisher<T>;
-  /** Events in one round. The default is 1,000, which is one atomic batch. */
+  /** Events in one round: 5,000 at most. The default is 1,000, which is one atomic batch. */
   readonly batchSize?: number;
   /**
    * How often an idle relay checks for events without a notification, in milliseconds: 10,000 at most. The default is
@@ -59,6 +59,7 @@ export interface OutboxRelayOptions<T extends Topics = Topics> {
 }
 
 const BATCH_SIZE = 1_000;
+const BATCH_SIZE_MAX = 5_000;
 const POLL_MS = 1_000;
 /** Far below what ends an idle session. */
 const POLL_MS_MAX = 10_000;
@@ -237,7 +238,8 @@ export class OutboxRelay<T extends Topics = Topics> {
     session: RelaySession,
     position: RelayPosition,
   ): Promise<{ readonly position: RelayPosition; readonly result: 'done' | 'idle' | 'blocked' }> {
-    const { batchSize = BATCH_SIZE, observe } = this.options;
+    const { observe } = this.options;
+    const batchSize = Math.min(this.options.batchSize ?? BATCH_SIZE, BATCH_SIZE_MAX);
     const isFull = position.open.length >= OPEN_RANGES_MAX;
     if (isFull) observe?.({ type: 'transactions-open', ranges: position.open.length });
     const { rows, reading, hasDeadLetters } = await session.read(position, batchSize, !isFull);

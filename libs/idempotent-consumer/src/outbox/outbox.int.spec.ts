@@ -298,6 +298,24 @@ describe('the ring of segments', () => {
 });
 
 describe('a session of a relay', () => {
+  it('reads no more bytes than it may hold, and says that there are more', async () => {
+    const roomy = new Outbox({ source: 'shop', eventBytesMax: 1_000_000 });
+    const payload = { text: 'x'.repeat(900_000) };
+    const large = numbered(12).map((id) => ({ topic: 'orders', id, payload }));
+    await inTransaction((client) => roomy.addAll(client, large));
+    const session = await RelaySession.open(pool, outbox.tables, () => undefined);
+    try {
+      const first = await session.read({ passed: 0, open: [] }, 100, true);
+      expect(first.reading).toMatchObject({ numbers: numbered(10).map((_, n) => n + 1), isCut: true });
+      const rest = await session.read({ passed: 10, open: [] }, 100, true);
+      expect(rest.reading).toMatchObject({ numbers: [11, 12], isCut: false });
+    } finally {
+      session.close();
+    }
+    startRelay();
+    await expectEvents(numbered(12));
+  });
+
   it('empties no segment with a number that may still be published', async () => {
     await add('a', 'b');
     await pool.query('SELECT setval($1, 300000)', ['outbox.event_number']);

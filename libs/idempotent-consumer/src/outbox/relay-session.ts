@@ -29,10 +29,14 @@ export interface Found {
 /** Postgres ends the session of a process that is stopped, and another relay goes on. */
 export const IDLE_MS_MAX = 60_000;
 const TRUNCATE_LOCK_MS_MAX = 100;
+/** Bytes of what is read at a time; the event that exceeds them is the last. */
+const READ_BYTES_MAX = 8_388_608;
 
 interface RawRow {
   readonly ended_before: string;
   readonly has_dead_letters: boolean;
+  /** How many there were before the bound on bytes. */
+  readonly total: string;
   readonly number: string | null;
   readonly topic: string;
   readonly event_id: string;
@@ -119,28 +123,33 @@ export class RelaySession {
     const { event, deadLetter } = this.tables;
     const columns = 'number, topic, event_id, key, body';
     const text = `
-SELECT ended_before, has_dead_letters, found.* FROM (
+SELECT ended_before, has_dead_letters, total, number, topic, event_id, key, body FROM (
   SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS ended_before,
     EXISTS (SELECT FROM ${deadLetter}) AS has_dead_letters
 ) AS moment LEFT JOIN (
+  SELECT *, count(*) OVER () AS total, sum(octet_length(body)) OVER (ORDER BY number) - octet_length(body) AS bytes_before
+  FROM (
   (SELECT ${columns} FROM unnest($2::bigint[], $3::bigint[]) AS gap (from_number, to_number)
     JOIN ${event} ON ${SEGMENT} = ${SEGMENT.replace('number', 'from_number')} AND number BETWEEN from_number AND to_number
     ORDER BY number LIMIT $4)
   UNION ALL
   (SELECT ${columns} FROM ${event} WHERE number > $1 AND $5 ORDER BY number LIMIT $4)
   ORDER BY number LIMIT $4
-) AS found ON true ORDER BY number`;
+  ) AS next
+) AS found ON bytes_before < $6 ORDER BY number`;
     const { rows } = await this.query<RawRow>(text, [
       passed,
       open.map(({ from }) => from),
       open.map(({ to }) => to),
       limit,
       withNew,
+      READ_BYTES_MAX,
     ]);
     const found = rows.flatMap((row) => (row.number === null ? [] : [rowOf(row)]));
+    const total = Number(rows[0]?.total ?? 0);
     const reading = {
       numbers: found.map(({ number }) => number),
-      isCut: found.length >= limit,
+      isCut: total >= limit || total > found.length,
       endedBefore: Number(rows[0]?.ended_before ?? 0),
     };
     return { rows: found, reading, hasDeadLetters: rows[0]?.has_dead_letters === true };
