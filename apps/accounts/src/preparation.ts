@@ -10,13 +10,19 @@ import type { AccountsSettings } from '#config';
 import { createInbox } from '#idempotent-consumer';
 import { BALANCES, PAYMENTS } from './balances.js';
 import { INBOX_SCHEMA, inboxesOf } from './inboxes.js';
+import { OUTBOX_SCHEMA, paymentOutbox } from './payment-outbox.js';
 
 /** The role of the service. Where it does not exist, nothing is granted. */
 export const ROLE = 'sekali_accounts';
 
 const SCHEMA = 'CREATE SCHEMA IF NOT EXISTS accounts';
 
-const TABLE = `
+const TABLES = `
+CREATE TABLE IF NOT EXISTS accounts.payment (
+  id text COLLATE "C" PRIMARY KEY,
+  account text COLLATE "C" NOT NULL,
+  amount bigint NOT NULL
+);
 CREATE TABLE IF NOT EXISTS accounts.balance (
   account text COLLATE "C" PRIMARY KEY,
   amount bigint NOT NULL,
@@ -27,8 +33,11 @@ const RIGHTS = `
 DO $$
 BEGIN
   IF EXISTS (SELECT FROM pg_roles WHERE rolname = '${ROLE}') THEN
-    GRANT USAGE ON SCHEMA accounts, ${INBOX_SCHEMA} TO ${ROLE};
+    GRANT USAGE ON SCHEMA accounts, ${INBOX_SCHEMA}, ${OUTBOX_SCHEMA} TO ${ROLE};
     GRANT SELECT, INSERT, UPDATE ON accounts.balance TO ${ROLE};
+    GRANT SELECT, INSERT ON accounts.payment TO ${ROLE};
+    GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${OUTBOX_SCHEMA} TO ${ROLE};
+    GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA ${OUTBOX_SCHEMA} TO ${ROLE};
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${INBOX_SCHEMA} TO ${ROLE};
     GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA ${INBOX_SCHEMA} TO ${ROLE};
   END IF;
@@ -38,7 +47,8 @@ $$`;
 /** Creates the tables that are missing, and gives the role of the service its rights. Repeatable. */
 export async function prepareDatabase(pool: Pool): Promise<void> {
   await pool.query(SCHEMA);
-  await pool.query(TABLE);
+  await pool.query(TABLES);
+  await paymentOutbox.create(pool);
   await createInbox(pool, { schema: INBOX_SCHEMA, consumer: BALANCES });
   await pool.query(RIGHTS);
 }

@@ -3,7 +3,8 @@ import { describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { eventText, MESSAGE_ID_HEADER } from '#contracts';
 import { createTestSystem, type TestSystem } from '#testing';
-import type { Publication, PublishOutcome } from './publish-job.js';
+import type { PublishOutcome } from '#idempotent-consumer/jetstream';
+import type { Publication } from './publication.js';
 import { Publisher, type PublisherOptions } from './publisher.js';
 
 const EVENT = { topic: 'orders', timestamp: '2026-11-22T10:00:00Z', source: 'test', payload: '{}' };

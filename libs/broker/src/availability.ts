@@ -5,6 +5,7 @@
  *   no room ─▶ NoRoomError     not permitted ─▶ isForbidden     refused ─▶ the brokers' own error
  */
 import { errors } from '@nats-io/nats-core';
+import { hasNoResponders } from '#idempotent-consumer/jetstream';
 import { retry } from '#waiting';
 import { DefinitionError } from './definition-differences.js';
 
@@ -85,13 +86,6 @@ export async function change<T>(request: Promise<T>): Promise<T> {
     if (!hasNoResponders(error)) throw error;
     throw new NotPermittedError('this user may not change that on the brokers', { cause: error });
   }
-}
-
-function hasNoResponders(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof errors.NoRespondersError) return true;
-  }
-  return false;
 }
 
 /** Whether an error means that this user may not do what it tried. */

@@ -3,7 +3,8 @@ import { describe, expect, it } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { digestedMessageIdOf, eventText } from '#contracts';
 import { createTestSystem, waitFor, type TestSystem } from '#testing';
-import type { Publication, PublishOutcome } from './publish-job.js';
+import type { PublishOutcome } from '#idempotent-consumer/jetstream';
+import type { Publication } from './publication.js';
 import { Publisher, type PublisherOptions } from './publisher.js';
 
 const SECRET = 's'.repeat(64);

@@ -5,7 +5,7 @@ import { eventText } from '#contracts';
 import { areStored, givenUpAmong, givenUpFrom } from '#store';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import { type EventLedger, Repeats } from './duplicate-check.js';
-import type { Publication } from './publish-job.js';
+import type { Publication } from './publication.js';
 import { Publisher } from './publisher.js';
 
 function event(eventId: string): Publication {

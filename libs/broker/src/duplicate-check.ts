@@ -1,6 +1,6 @@
 import type { JetStreamManager, StreamState } from '@nats-io/jetstream';
+import { publishFailure } from '#idempotent-consumer/jetstream';
 import { withTimeout } from '#waiting';
-import { publishFailure } from './publish-failure.js';
 
 /** The stored message that an event appears to repeat. */
 export interface SentEvent {

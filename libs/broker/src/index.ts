@@ -15,8 +15,7 @@ export {
 export type { EventLedger, GivenUp, SentEvent } from './duplicate-check.js';
 export { jetStreamApi } from './jetstream-api.js';
 export { MovableConnection } from './movable-connection.js';
-export { isUnanswered, type UnavailableReason } from './publish-failure.js';
-export type { Publication, PublicationOrigin, PublishOutcome } from './publish-job.js';
+export type { Publication, PublicationOrigin } from './publication.js';
 export { Publisher, type PublisherOptions } from './publisher.js';
 export { ReplayPublisher, type Replay } from './replay-publisher.js';
 export {
@@ -31,7 +30,12 @@ export {
   type StreamDefinition,
   type StreamIdentity,
 } from './topology.js';
-export { hasMajority } from '#idempotent-consumer/jetstream';
+export {
+  hasMajority,
+  isUnanswered,
+  type PublishOutcome,
+  type UnavailableReason,
+} from '#idempotent-consumer/jetstream';
 export {
   type ConsumerInfo,
   type ConsumerName,

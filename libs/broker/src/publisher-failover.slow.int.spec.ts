@@ -3,7 +3,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { eventText, MESSAGE_ID_HEADER } from '#contracts';
 import { createTestCluster, waitFor, type TestCluster } from '#testing';
 import { connectBroker } from './connection.js';
-import type { PublishOutcome } from './publish-job.js';
+import type { PublishOutcome } from '#idempotent-consumer/jetstream';
 import { Publisher } from './publisher.js';
 
 const EVENTS = 4_000;

@@ -3,7 +3,8 @@ import { jetstream, jetstreamManager, type JetStreamManager } from '@nats-io/jet
 import { headers } from '@nats-io/nats-core';
 import { eventText, MESSAGE_ID_HEADER } from '#contracts';
 import { createTestSystem, waitFor, type TestSystem } from '#testing';
-import type { Publication, PublishOutcome } from './publish-job.js';
+import type { PublishOutcome } from '#idempotent-consumer/jetstream';
+import type { Publication } from './publication.js';
 import { Publisher, type PublisherOptions } from './publisher.js';
 
 function event(topic: string, eventId: string, payload = '{}'): Publication {

@@ -1,9 +1,13 @@
 import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import { headers as newHeaders, type MsgHdrs, type NatsConnection } from '@nats-io/nats-core';
-import { SUBMISSION_HEADER } from '#contracts';
+import {
+  publishFailure,
+  type PublishOutcome,
+  retryDelayMs,
+  SUBMISSION_HEADER,
+  unavailable,
+} from '#idempotent-consumer/jetstream';
 import { pause } from '#waiting';
-import { publishFailure, retryDelayMs } from './publish-failure.js';
-import { type PublishOutcome, unavailable } from './publish-job.js';
 
 /** A message that is published again. */
 export interface Replay {

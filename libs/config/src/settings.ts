@@ -302,6 +302,13 @@ export const accountsFields = {
   SEKALI_EVENT_BYTES_MAX: eventBytesMax,
   SEKALI_ACK_WAIT_MS: streamFields.SEKALI_ACK_WAIT_MS,
   SEKALI_ACK_PENDING_MAX: streamFields.SEKALI_ACK_PENDING_MAX,
+  SEKALI_PAYMENTS_PORT: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .optional()
+    .describe('Port on 127.0.0.1 of `POST /payments`; 0 takes a free one. None when left out'),
   ...keyFields,
 };
 

@@ -75,7 +75,6 @@ export {
   isDigested,
   MESSAGE_ID_HEADER,
   messageIdOf,
-  SUBMISSION_HEADER,
   subjectOf,
   topicOf,
 } from './subject.js';

@@ -8,12 +8,6 @@ import { hash } from 'node:crypto';
 /** The header by which JetStream recognises a repeated publish. */
 export const MESSAGE_ID_HEADER = 'Nats-Msg-Id';
 
-/**
- * Identifies one submission. A publisher that tried twice and gets the answer "duplicate" sees by it whether the broker
- * means its own first try. No other program needs it.
- */
-export const SUBMISSION_HEADER = 'Sekali-Submission';
-
 /** The subject on which events of a topic are published, for example `events.orders.created`. */
 export function subjectOf(prefix: string, topic: string): string {
   return `${prefix}.${topic}`;

@@ -82,8 +82,9 @@ export const consumer = new TestConsumer<Payment>((payment, context) => new Bala
 `;
 
 const PLAIN_HANDLER = `import type { NatsConnection } from '@nats-io/nats-core';
-import type { Pool } from 'pg';
+import type { ClientBase, Pool } from 'pg';
 import { createConsumer, type EventConsumer } from '${NAME}/core';
+import { Outbox, OutboxRelay, StreamEventPublisher } from '${NAME}/producer';
 import { TestConsumer } from '${NAME}/testing';
 
 const schema = { parse: (value: unknown) => value as { amount: number } };
@@ -109,6 +110,17 @@ export function totals(connection: NatsConnection, pool: Pool): EventConsumer {
 }
 
 export const consumer = new TestConsumer<{ amount: number }>(() => undefined);
+
+const outbox = new Outbox({ source: 'shop', schemas: { paid: schema } });
+
+export async function pay(client: ClientBase, amount: number): Promise<string> {
+  return outbox.add(client, { topic: 'paid', payload: { amount } });
+}
+
+export function relay(connection: NatsConnection, pool: Pool): OutboxRelay {
+  const publisher = new StreamEventPublisher({ connection, stream: 'PAYMENTS', source: 'shop' });
+  return new OutboxRelay({ pool, outbox, publisher });
+}
 `;
 
 const PROJECTS = [

@@ -10,6 +10,7 @@ Examples:
   sekali up                        the whole system; its data stays in .sekali/ of the clone
   sekali up --ephemeral            in addition to another one: free ports, temporary data
   sekali up --nodes 1 --workers 1  as little as possible
+  sekali up --accounts             a service that publishes and consumes exactly once, as an example
   sekali up --json | jq .          for machines: one JSON object per line
 
 The line that begins with "ready" has all addresses and the pid of each process.
@@ -36,6 +37,11 @@ export function registerUp(program: Command, surroundings: UpSurroundings = {}):
     .addOption(new Option('--nodes <count>', 'brokers').choices(['1', '3', '5']).default(3).argParser(nodes))
     .option('--workers <count>', 'workers', between(0, 64), 2)
     .option('--gateways <count>', 'gateways', between(1, 16), 1)
+    .option(
+      '--accounts',
+      'the example of a service as well: POST /payments on a free port, and balances',
+      false,
+    )
     .option(
       '--sync-interval <duration>',
       'how often brokers call fsync: "always", or such as 500ms, 1s, 2m',

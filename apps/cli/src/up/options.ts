@@ -13,6 +13,8 @@ export interface UpOptions {
   readonly nodes: number;
   readonly workers: number;
   readonly gateways: number;
+  /** Whether the example service of accounts runs as well. */
+  readonly accounts?: boolean;
   /** How often the brokers call fsync; their own default when left out. */
   readonly syncInterval?: string;
   /** Only JSON on standard output, one object per line. */

@@ -14,6 +14,8 @@ const FRAME_MS = 100;
 export interface ReadyReport {
   readonly gateway: string;
   readonly gateways?: readonly string[];
+  /** The example service, where it runs. */
+  readonly accounts?: string;
   readonly nats: readonly string[];
   readonly postgres: string;
   readonly data: string;
@@ -115,11 +117,12 @@ class TextReporter implements Reporter {
       // A person opens it first. Every gateway serves the page.
       ['page', `${report.gateway}/`],
       ['gateway', (report.gateways ?? [report.gateway]).join('  ')],
+      ...(report.accounts === undefined ? [] : [['accounts', report.accounts] as const]),
       ['nats', report.nats.join('  ')],
       ['postgres', report.postgres],
       ['data', report.data],
       ['logs', logs],
-    ] as const;
+    ];
     this.line('');
     for (const [name, place] of places) this.line(`  ${this.paint(pc.bold, name.padEnd(9))} ${place}`);
     this.line('');

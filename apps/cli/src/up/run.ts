@@ -94,6 +94,7 @@ async function prepareSystem(
       ports,
       nodes: options.nodes,
       workers: options.workers,
+      withAccounts: options.accounts === true,
       syncInterval: options.syncInterval,
       natsServerBinary,
       postgresBinDirectory,
@@ -107,7 +108,13 @@ async function prepareSystem(
 
 function builtScripts(): ApplicationScripts {
   const script = (name: string) => join(findRepositoryRoot(), 'dist/apps', name, 'src/main.js');
-  return { setup: script('setup'), gateway: script('gateway'), worker: script('worker') };
+  return {
+    setup: script('setup'),
+    gateway: script('gateway'),
+    worker: script('worker'),
+    accounts: script('accounts'),
+    accountsSetup: join(findRepositoryRoot(), 'dist/apps/accounts/src/prepare.js'),
+  };
 }
 
 function temporaryDirectory(): string {

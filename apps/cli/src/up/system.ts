@@ -1,8 +1,8 @@
 /**
  * The processes of one local system, and the order in which they start and stop.
  *
- *   start   brokers ‖ Postgres ─▶ setup ─▶ gateways ‖ workers ─▶ supervised
- *   stop    gateways ─▶ workers (they drain) ─▶ brokers ─▶ Postgres
+ *   start   brokers ‖ Postgres ─▶ setup ─▶ gateways ‖ workers ‖ accounts ─▶ supervised
+ *   stop    gateways ─▶ workers ‖ accounts (they drain) ─▶ brokers ─▶ Postgres
  *
  * `stop` leaves none of them running, at whatever moment it is called. It takes at most the sum of the budgets below:
  * each group is asked to end, and killed when its time is up.
@@ -33,6 +33,9 @@ export interface ApplicationScripts {
   readonly setup: string;
   readonly gateway: string;
   readonly worker: string;
+  readonly accounts: string;
+  /** Creates what the accounts need. */
+  readonly accountsSetup: string;
 }
 
 /** Everything that a system consists of. */
@@ -42,6 +45,8 @@ export interface SystemOptions {
   readonly ports: PortPlan;
   readonly nodes: number;
   readonly workers: number;
+  /** Whether the example service of accounts runs as well. */
+  readonly withAccounts: boolean;
   readonly syncInterval: string | undefined;
   readonly natsServerBinary: string | undefined;
   readonly postgresBinDirectory: string | undefined;
@@ -60,6 +65,7 @@ export class LocalSystem {
   private setup: ManagedProcess | undefined;
   private gateways: Application[] = [];
   private workers: Application[] = [];
+  private accounts: Application | undefined;
   private readonly supervisor: Supervisor;
 
   constructor(
@@ -75,14 +81,19 @@ export class LocalSystem {
       (together) => this.startBrokers(together),
       (together) => this.startPostgres(together),
     ]);
-    await this.runSetup(signal);
+    await this.runSetup('setup', this.options.scripts.setup, 'schema, stream and consumer', signal);
     this.gateways = this.options.ports.gateways.map((port, index) =>
       this.application('gateway', index, { SEKALI_HTTP_PORT: String(port) }),
     );
     this.workers = Array.from({ length: this.options.workers }, (_, index) =>
       this.application('worker', index),
     );
-    const applications = [...this.gateways, ...this.workers];
+    if (this.options.withAccounts) {
+      const { accountsSetup } = this.options.scripts;
+      await this.runSetup('accounts-setup', accountsSetup, 'tables and consumer', signal);
+      this.accounts = this.application('accounts', 0, { SEKALI_PAYMENTS_PORT: '0' });
+    }
+    const applications = this.applications;
     await settleTogether(
       signal,
       applications.map((one) => (together) => this.startApplication(one, together)),
@@ -95,7 +106,8 @@ export class LocalSystem {
     this.supervisor.close();
     await this.setup?.stop({ timeoutMs: 0 });
     await Promise.all(this.gateways.map((one) => one.stop({ timeoutMs: GATEWAYS_STOP_MS })));
-    await Promise.all(this.workers.map((one) => one.stop({ timeoutMs: WORKERS_STOP_MS })));
+    const draining = [...this.workers, ...(this.accounts ? [this.accounts] : [])];
+    await Promise.all(draining.map((one) => one.stop({ timeoutMs: WORKERS_STOP_MS })));
     await Promise.all(this.brokers.map((one) => one.stop({ timeoutMs: BROKERS_STOP_MS })));
     await this.postgres?.stop('fast', { timeoutMs: POSTGRES_STOP_MS });
   }
@@ -103,10 +115,7 @@ export class LocalSystem {
   /** Ends everything at once. Postgres gets a moment, because after a SIGKILL it would leave shared memory behind. */
   async kill(): Promise<void> {
     this.supervisor.close();
-    const others = [
-      this.setup,
-      ...[...this.gateways, ...this.workers, ...this.brokers].map((one) => one.process),
-    ];
+    const others = [this.setup, ...[...this.applications, ...this.brokers].map((one) => one.process)];
     await Promise.all([
       ...others.map((one) => one?.stop({ signal: 'SIGKILL', timeoutMs: POSTGRES_KILL_MS })),
       this.postgres?.stop('immediate', { timeoutMs: POSTGRES_KILL_MS }),
@@ -119,7 +128,7 @@ export class LocalSystem {
       ...this.brokers.map((one) => one.process),
       this.postgres?.process,
       this.setup,
-      ...[...this.gateways, ...this.workers].map((one) => one.process),
+      ...this.applications.map((one) => one.process),
     ];
     return Object.fromEntries(
       processes.flatMap((one) => (one?.pid === undefined ? [] : [[one.name, one.pid]])),
@@ -182,24 +191,36 @@ export class LocalSystem {
     this.reporter.done('postgres', `port ${server.port}`);
   }
 
-  private async runSetup(signal: AbortSignal): Promise<void> {
-    this.reporter.progress('setup');
+  private get applications(): Application[] {
+    return [...this.gateways, ...this.workers, ...(this.accounts ? [this.accounts] : [])];
+  }
+
+  /** Runs a program that prepares something, and ends. */
+  private async runSetup(name: string, script: string, what: string, signal: AbortSignal): Promise<void> {
+    this.reporter.progress(name);
     this.setup = new ManagedProcess({
-      name: 'setup',
+      name,
       command: process.execPath,
-      args: [this.options.scripts.setup],
+      args: [script],
       environment: this.environment(),
-      logFile: join(this.options.logDirectory, 'setup.log'),
+      logFile: join(this.options.logDirectory, `${name}.log`),
       channel: true,
     });
     this.record(this.setup);
     await runToEnd(this.setup, signal);
-    this.reporter.done('setup', 'schema, stream and consumer');
+    this.reporter.done(name, what);
   }
 
-  private application(kind: 'gateway' | 'worker', index: number, extra: NodeJS.ProcessEnv = {}): Application {
-    const name = `${kind}-${index + 1}`;
-    const before = kind === 'gateway' ? 0 : this.options.ports.gateways.length;
+  private application(
+    kind: 'gateway' | 'worker' | 'accounts',
+    index: number,
+    extra: NodeJS.ProcessEnv = {},
+  ): Application {
+    const name = kind === 'accounts' ? kind : `${kind}-${index + 1}`;
+    const { ports, workers } = this.options;
+    const before = { gateway: 0, worker: ports.gateways.length, accounts: ports.gateways.length + workers }[
+      kind
+    ];
     const metrics = metricsPort(this.options.environment['SEKALI_METRICS_PORT'], before + index);
     const application = new Application({
       name,
@@ -246,6 +267,7 @@ export class LocalSystem {
     return {
       gateway: gateways[0] as string,
       ...(gateways.length > 1 && { gateways }),
+      ...(this.accounts?.url !== undefined && { accounts: this.accounts.url }),
       nats: this.brokers.map((broker) => broker.url),
       postgres: this.postgres?.url as string,
       data: this.options.dataDirectory,

@@ -1,5 +1,6 @@
 import { setImmediate as breathe } from 'node:timers/promises';
-import { doorOf, EVENT_BYTES_MAX, isDigested, MESSAGE_ID_HEADER, SUBMISSION_HEADER } from '#contracts';
+import { doorOf, EVENT_BYTES_MAX, isDigested, MESSAGE_ID_HEADER } from '#contracts';
+import { SUBMISSION_HEADER } from '#idempotent-consumer/jetstream';
 import { eventStory, REPLAY_HEADER, type EventStory, type Queryable, type StoryPosition } from '#store';
 import type { BrokerLink } from '../broker-link.js';
 import { databaseAnswer } from '../database-answer.js';

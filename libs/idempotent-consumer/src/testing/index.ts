@@ -2,6 +2,11 @@
 export type { Effect, EventEffect } from '../effect.js';
 export type { Answer, TestStatement } from '../memory/memory-transaction.js';
 export {
+  MemoryEventPublisher,
+  type MemoryEventPublisherOptions,
+  type PublishedEvent,
+} from '../memory/memory-event-publisher.js';
+export {
   TestConsumer,
   type TestConsumerOptions,
   type TestEvent,

@@ -27,7 +27,12 @@ export type RetryPace = 'in_process' | 'unanswered' | 'slow_down';
 
 /** What to do after a failed try. */
 export type PublishFailure =
-  | { readonly retry: true; readonly pace: RetryPace }
+  | {
+      readonly retry: true;
+      readonly pace: RetryPace;
+      /** Whether the brokers may have stored the message all the same. */
+      readonly mayBeStored: boolean;
+    }
   | { readonly retry: false; readonly reason: UnavailableReason };
 
 // The server's own codes (nats-server, server/errors.json).
@@ -63,17 +68,34 @@ export function publishFailure(error: unknown): PublishFailure {
   if (cause instanceof errors.ClosedConnectionError || cause instanceof errors.DrainingConnectionError) {
     return { retry: false, reason: 'stopping' };
   }
-  return { retry: true, pace: 'unanswered' };
+  return { retry: true, pace: 'unanswered', mayBeStored: !hasNoResponders(error) };
 }
 
 function apiFailure(error: JetStreamApiError): PublishFailure {
   const { code, status } = error;
-  if (code === DUPLICATE_IN_PROCESS) return { retry: true, pace: 'in_process' };
-  if (code === TOO_MANY_REQUESTS || status === 429) return { retry: true, pace: 'slow_down' };
+  if (code === DUPLICATE_IN_PROCESS) return { retry: true, pace: 'in_process', mayBeStored: true };
+  if (code === TOO_MANY_REQUESTS || status === 429)
+    return { retry: true, pace: 'slow_down', mayBeStored: false };
   if (TOO_LARGE.has(code)) return { retry: false, reason: 'too_large' };
   if (OUT_OF_SPACE.has(code)) return { retry: false, reason: 'stream_full' };
   if (code === STORE_FAILED && FULL.test(error.message)) return { retry: false, reason: 'stream_full' };
-  return status >= 500 ? { retry: true, pace: 'unanswered' } : { retry: false, reason: 'refused' };
+  return status >= 500
+    ? { retry: true, pace: 'unanswered', mayBeStored: true }
+    : { retry: false, reason: 'refused' };
+}
+
+/** Whether no broker got the request, which the client says by several errors around its own. */
+export function hasNoResponders(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof errors.NoRespondersError) return true;
+  }
+  return false;
+}
+
+/** Whether the brokers may have stored a message although its try failed. */
+export function mayBeStored(error: unknown): boolean {
+  const failure = publishFailure(error);
+  return failure.retry && failure.mayBeStored;
 }
 
 /** Whether no broker answered. A broker that is cut off from the others causes the same errors. */

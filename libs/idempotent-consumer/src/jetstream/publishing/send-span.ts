@@ -7,12 +7,9 @@
  * that find no room are refused at once, and get no span. A request that waits for room would fill its trace with them.
  */
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace as traceApi } from '@opentelemetry/api';
-import {
-  registeredTracer,
-  spanContextOf,
-  type TraceContext,
-  traceContextOf,
-} from '#idempotent-consumer/traces';
+import type { TraceContext } from '../../trace-context.js';
+import { spanContextOf, traceContextOf } from '../../traces/span-context.js';
+import { registeredTracer } from '../../traces/tracer.js';
 import type { PublishOutcome } from './publish-job.js';
 
 /** A span that has begun. */

@@ -1,39 +1,29 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { jetstream, type JetStreamClient, type JetStreamManager, type PubAck } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
-import { decodeEvent, messageIdOf, type RawMessage, SUBMISSION_HEADER } from '#contracts';
-import { pause } from '#waiting';
 import { type Ack, type PubAckSubscription } from './pub-ack-subscription.js';
-import type { BrokerWatch } from './broker-watch.js';
-import { DuplicateCheck, type EventLedger, type SentEvent } from './duplicate-check.js';
-import { jetStreamApi } from './jetstream-api.js';
-import { KnownIds } from './known-ids.js';
-import { messageHeaders } from './message-headers.js';
+import type { DuplicateJudge } from './duplicate-judge.js';
+import { messageHeaders, SUBMISSION_HEADER } from './message-headers.js';
 import { isUnanswered, publishFailure, retryDelayMs } from './publish-failure.js';
-import { type PublishJob, type PublishOutcome, unavailable } from './publish-job.js';
+import { type PublishJob, type PublishOutcome, type PublishRequest, unavailable } from './publish-job.js';
+import type { PublishWatch } from './publish-watch.js';
 import { RecentSequences } from './recent-sequences.js';
 
 /** Where to publish, and the bounds of the tries. */
-export interface TryBounds {
+export interface TryBounds<R extends PublishRequest> {
   readonly stream: string;
-  readonly subjectPrefix: string;
-  /** Whether this user may inspect a message. Without that right, the brokers alone decide what is a duplicate. */
-  readonly mayInspect: boolean;
+  /** JetStream's API, for inspecting messages. Without it, the brokers alone decide what is a duplicate. */
+  readonly manager?: (() => Promise<JetStreamManager>) | undefined;
   /** How long one try waits for an answer. */
   readonly tryMsMax: number;
   /** When every try ends, on the clock of `Date.now()`; it may move closer. */
   readonly stopAt: () => number;
-  /** Whether message ids have a digest of the payload. */
-  readonly hasDigests: boolean;
-  /** Where gateways tell each other what they published. Without it, a publisher knows only its own. */
-  readonly knownIdsSubject?: string | undefined;
-  /** What the database knows of events beyond the stream. */
-  readonly ledger?: EventLedger | undefined;
+  readonly judge: DuplicateJudge<R>;
   /** Notes whether the broker answers. */
-  readonly watch?: Pick<BrokerWatch, 'answered' | 'unanswered'> | undefined;
+  readonly watch?: PublishWatch | undefined;
 }
 
 const LAST_TRY_MS_MIN = 100;
-const INSPECT_MS_MAX = 2_000;
 
 /**
  * Takes one event to its outcome, by as many tries as it needs.
@@ -48,7 +38,7 @@ const INSPECT_MS_MAX = 2_000;
  * That holds even for one that is not JSON or has another id in its body. So the first message is inspected, unless
  * this process published it. If it is another event, this one is published under a new message id.
  *
- * A message that has left the stream, or became a dead letter, swallows its event in the same way (duplicate-check.ts).
+ * A message that has left the stream, or became a dead letter, swallows its event in the same way (duplicate-judge.ts).
  * The new id derives from the sequence of the lost message. So all repeats of an event together add only one message
  * per lost message.
  *
@@ -57,35 +47,30 @@ const INSPECT_MS_MAX = 2_000;
  *
  * The inspection costs a request to the leader for each repeat. It is left out where its result is certain. The message
  * id cannot be forged, so the message is this event. This was the first try, so it is an earlier submission. Whether the
- * message is kept is still decided by `DuplicateCheck`.
+ * message is kept is still decided by the judge.
  */
-export class PublishTries {
+export class PublishTries<R extends PublishRequest> {
   private readonly client: JetStreamClient;
-  private manager: Promise<JetStreamManager> | undefined;
   /** What this process published recently. Those messages need no inspection. */
   private readonly own = new RecentSequences();
-  private readonly known: KnownIds | undefined;
-  private readonly duplicates: DuplicateCheck;
 
   constructor(
-    private readonly connection: NatsConnection,
+    connection: NatsConnection,
     private readonly acks: PubAckSubscription,
-    private readonly bounds: TryBounds,
+    private readonly bounds: TryBounds<R>,
   ) {
     this.client = jetstream(connection, { timeout: bounds.tryMsMax });
-    this.duplicates = new DuplicateCheck(() => this.leader(), bounds.stream, bounds.ledger);
-    if (bounds.knownIdsSubject !== undefined) this.known = new KnownIds(connection, bounds.knownIdsSubject);
   }
 
-  /** Whether the message id was recently published, by this process or another gateway, so that it is a duplicate. */
+  /** Whether the message id was recently published, by this process or another one, so that it is a duplicate. */
   isKnown(messageId: string): boolean {
-    return this.own.sequenceOf(messageId) !== undefined || this.known?.has(messageId) === true;
+    return this.own.sequenceOf(messageId) !== undefined || this.bounds.judge.isKnown(messageId);
   }
 
   /** The outcome of an event that the brokers took. */
-  accepted(job: PublishJob, seq: number): PublishOutcome {
-    this.own.add(job.messageId, seq);
-    this.known?.add(job.messageId);
+  accepted({ request: { messageId } }: PublishJob<R>, seq: number): PublishOutcome {
+    this.own.add(messageId, seq);
+    this.bounds.judge.published(messageId);
     return { status: 'accepted', seq };
   }
 
@@ -95,19 +80,20 @@ export class PublishTries {
    * @param isFirst whether no earlier try can have stored it
    * @param end called once with the outcome, never before this returns
    */
-  begin(job: PublishJob, isFirst: boolean, end: (outcome: PublishOutcome) => void): void {
-    const isPlain = isFirst && job.isUnforgeable;
+  begin(job: PublishJob<R>, isFirst: boolean, end: (outcome: PublishOutcome) => void): void {
+    const { request } = job;
+    const isPlain = isFirst && request.isUnforgeable === true;
     const goOn = (answer?: Ack | Error): void => {
-      void this.goOn(job, answer, isPlain).then(end);
+      void this.goOn(job, answer, { isPlain, mayBeStored: !isFirst }).then(end);
     };
     const leftMs = this.leftMs(job);
     if (leftMs <= 0) {
       goOn();
       return;
     }
-    const { subject, messageId, event } = job;
     try {
-      const message = { subject, body: event.body, headers: messageHeaders(messageId, job) };
+      const { subject, body, messageId } = request;
+      const message = { subject, body, headers: messageHeaders(messageId, job) };
       this.acks.send([message], this.tryMs(leftMs), (answer) => {
         if (answer instanceof Error) goOn(answer);
         else if (!answer.duplicate) end(this.accepted(job, answer.seq));
@@ -120,40 +106,44 @@ export class PublishTries {
   }
 
   /** How long a try of a job may wait for its answer. It is not positive when there is no time left. */
-  tryMsOf(job: PublishJob): number {
+  tryMsOf(job: PublishJob<R>): number {
     const leftMs = this.leftMs(job);
     return leftMs <= 0 ? leftMs : this.tryMs(leftMs);
   }
 
   /**
    * @param begun the answer to the first try; left out when there was no time for one
-   * @param isPlain whether `begun`, if it says "duplicate", can only mean the same event from before
+   * @param before `isPlain`: whether `begun`, if it says "duplicate", can only mean the same event from before.
+   *   `mayBeStored`: whether an earlier try, in a batch, may have stored it
    */
   private async goOn(
-    job: PublishJob,
+    job: PublishJob<R>,
     begun: Ack | Error | undefined,
-    isPlain: boolean,
+    before: { readonly isPlain: boolean; readonly mayBeStored: boolean },
   ): Promise<PublishOutcome> {
-    let { messageId } = job;
+    let { messageId } = job.request;
+    let { mayBeStored } = before;
     let answer = begun;
     for (let tries = 1; ; tries += 1) {
       const leftMs = this.leftMs(job);
       if (answer instanceof Error) {
         const failure = publishFailure(answer);
-        if (!failure.retry) return unavailable(failure.reason);
+        if (!failure.retry) return unavailable(failure.reason, mayBeStored);
+        mayBeStored ||= failure.mayBeStored;
         await pause(Math.min(retryDelayMs(failure.pace, tries), Math.max(0, leftMs)));
         answer = undefined;
         continue;
       }
-      if (leftMs <= 0) return unavailable(this.bounds.stopAt() < job.deadline ? 'stopping' : 'no_answer');
+      if (leftMs <= 0)
+        return unavailable(this.bounds.stopAt() < job.deadline ? 'stopping' : 'no_answer', mayBeStored);
       try {
         // The client's own publish also notices that publishing is not permitted.
         answer ??= await this.again(job, messageId, this.tryMs(leftMs));
-        const isSurelySame = isPlain && answer === begun;
+        const isSurelySame = before.isPlain && answer === begun;
         const first = answer.duplicate ? await this.firstOf(job, answer.seq, isSurelySame) : 'this';
         if (first === 'this') return this.accepted(job, answer.seq);
         if (await this.isKept(job, answer.seq, first)) return { status: 'duplicate', seq: answer.seq };
-        messageId = `${job.messageId}#${first === 'another' ? job.submission : answer.seq}`;
+        messageId = `${job.request.messageId}#${first === 'another' ? job.submission : answer.seq}`;
         answer = undefined;
       } catch (error) {
         answer = asError(error);
@@ -161,27 +151,26 @@ export class PublishTries {
     }
   }
 
-  private isSurelyKept({ messageId }: PublishJob, seq: number, isPlain: boolean): boolean {
-    return (isPlain || this.own.sequenceOf(messageId) === seq) && this.duplicates.isSurelyKept(seq);
+  private isSurelyKept({ request }: PublishJob<R>, seq: number, isPlain: boolean): boolean {
+    const isSame = isPlain || this.own.sequenceOf(request.messageId) === seq;
+    return isSame && this.bounds.judge.isSurelyKept(seq);
   }
 
   /** Whether the message that came first is this event, and is kept. */
   private async isKept(
-    { event: { topic, eventId } }: PublishJob,
+    { request }: PublishJob<R>,
     seq: number,
     first: 'same' | 'gone' | 'another',
   ): Promise<boolean> {
-    const sent: SentEvent = { topic, eventId, seq };
-    if (first === 'another') return false;
-    return first === 'gone' ? this.duplicates.isStored(sent) : this.duplicates.isKept(sent);
+    return first !== 'another' && this.bounds.judge.isKept(request, seq, first);
   }
 
-  private async again(job: PublishJob, messageId: string, timeout: number): Promise<PubAck> {
+  private async again(job: PublishJob<R>, messageId: string, timeout: number): Promise<PubAck> {
     const { watch } = this.bounds;
     const sentMs = performance.now();
     try {
       const headers = messageHeaders(messageId, job);
-      const ack = await this.client.publish(job.subject, job.event.body, { headers, timeout });
+      const ack = await this.client.publish(job.request.subject, job.request.body, { headers, timeout });
       watch?.answered();
       return ack;
     } catch (error) {
@@ -196,13 +185,16 @@ export class PublishTries {
    * or another event. It throws when no broker answers, and the try is then repeated.
    */
   private async firstOf(
-    job: PublishJob,
+    { request, submission }: PublishJob<R>,
     seq: number,
     isSurelySame: boolean,
   ): Promise<'this' | 'same' | 'gone' | 'another'> {
-    if (isSurelySame || !this.bounds.mayInspect || this.own.sequenceOf(job.messageId) === seq) return 'same';
-    const manager = await this.leader();
-    const stored = await manager.streams.getMessage(this.bounds.stream, { seq }).catch((error: unknown) => {
+    const { manager } = this.bounds;
+    if (isSurelySame || manager === undefined || this.own.sequenceOf(request.messageId) === seq)
+      return 'same';
+    // Queries go to the leader, because a replica may not have the message yet.
+    const { streams } = await manager();
+    const stored = await streams.getMessage(this.bounds.stream, { seq }).catch((error: unknown) => {
       if (publishFailure(error).retry) throw error;
       // A producer that may only publish may not inspect messages. The message id decides then.
       return 'not-permitted' as const;
@@ -210,36 +202,13 @@ export class PublishTries {
     if (stored === 'not-permitted') return 'same';
     // The message has left the stream, by age or by hand.
     if (stored === null) return 'gone';
-    if (stored.header.get(SUBMISSION_HEADER) === job.submission) return 'this';
-    const theirs = this.identityOf({
-      subject: stored.subject,
-      data: stored.data,
-      header: (name) => stored.header.get(name) || undefined,
-    });
-    const ours = this.identityOf({
-      subject: job.subject,
-      data: Buffer.from(job.event.body),
-      header: () => job.messageId,
-    });
-    const isSame = ours === undefined || ours === theirs;
-    return isSame ? 'same' : 'another';
+    if (stored.header.get(SUBMISSION_HEADER) === submission) return 'this';
+    const { subject, data } = stored;
+    const header = (name: string): string | undefined => stored.header.get(name) || undefined;
+    return this.bounds.judge.isSame({ subject, data, header }, request) ? 'same' : 'another';
   }
 
-  /** Queries go to the leader, because a replica may not have the message yet. */
-  private async leader(): Promise<JetStreamManager> {
-    this.manager ??= jetStreamApi(this.connection, INSPECT_MS_MAX);
-    return this.manager;
-  }
-
-  private identityOf(message: RawMessage): string | undefined {
-    const decoded = decodeEvent(message, this.bounds.subjectPrefix, Number.POSITIVE_INFINITY);
-    if (!decoded.ok) return undefined;
-    const { topic, eventId, payload } = decoded.event;
-    // Where the message id has a digest, the same id with another payload is another event.
-    return messageIdOf(topic, eventId) + (this.bounds.hasDigests ? `\n${payload}` : '');
-  }
-
-  private leftMs(job: PublishJob): number {
+  private leftMs(job: PublishJob<R>): number {
     return Math.min(job.deadline, this.bounds.stopAt()) - Date.now();
   }
 

@@ -7,7 +7,7 @@ import {
   type NatsConnection,
   type Subscription,
 } from '@nats-io/nats-core';
-import type { BrokerWatch } from './broker-watch.js';
+import type { PublishWatch } from './publish-watch.js';
 import { isUnanswered } from './publish-failure.js';
 
 /** The brokers' answer to a publish. */
@@ -62,7 +62,7 @@ export class PubAckSubscription {
   constructor(
     private readonly connection: NatsConnection,
     replyPrefix?: string,
-    private readonly watch?: Pick<BrokerWatch, 'answered' | 'unanswered'>,
+    private readonly watch?: PublishWatch,
   ) {
     this.prefix = `${createInbox(replyPrefix)}.`;
   }

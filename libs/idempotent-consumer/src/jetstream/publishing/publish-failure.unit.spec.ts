@@ -8,24 +8,26 @@ const refusal = (code: number, status: number, description = ''): JetStreamApiEr
 
 describe('a try to publish that failed', () => {
   it.each([
-    ['no answer in time', new errors.TimeoutError(), 'unanswered'],
+    ['no answer in time', new errors.TimeoutError(), 'unanswered', true],
     [
       'no responders: no leader',
       new errors.RequestError('', { cause: new errors.NoRespondersError('x') }),
       'unanswered',
+      false,
     ],
     [
       'the connection broke',
       new errors.RequestError('', { cause: new errors.ConnectionError('reset') }),
       'unanswered',
+      true,
     ],
-    ['JetStream is not available now', refusal(10008, 503), 'unanswered'],
-    ['storing failed, but not for want of room', refusal(10077, 503, 'store is closed'), 'unanswered'],
-    ['the same id is being published', refusal(10158, 409), 'in_process'],
-    ['too many requests', refusal(10167, 429), 'slow_down'],
-    ['an unforeseen error', new Error('?'), 'unanswered'],
-  ])('is repeated when %s', (_, error, pace) => {
-    expect(publishFailure(error)).toEqual({ retry: true, pace });
+    ['JetStream is not available now', refusal(10008, 503), 'unanswered', true],
+    ['storing failed, but not for want of room', refusal(10077, 503, 'store is closed'), 'unanswered', true],
+    ['the same id is being published', refusal(10158, 409), 'in_process', true],
+    ['too many requests', refusal(10167, 429), 'slow_down', false],
+    ['an unforeseen error', new Error('?'), 'unanswered', true],
+  ])('is repeated when %s', (_, error, pace, mayBeStored) => {
+    expect(publishFailure(error)).toEqual({ retry: true, pace, mayBeStored });
   });
 
   it.each([

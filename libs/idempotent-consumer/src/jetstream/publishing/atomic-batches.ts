@@ -1,8 +1,8 @@
-import { JetStreamApiError } from '@nats-io/jetstream';
 import { errors, nuid } from '@nats-io/nats-core';
 import type { Ack, PubAckSubscription } from './pub-ack-subscription.js';
 import { messageHeaders } from './message-headers.js';
-import type { PublishJob, PublishOutcome } from './publish-job.js';
+import type { PublishJob, PublishOutcome, PublishRequest } from './publish-job.js';
+import { mayBeStored } from './publish-failure.js';
 import type { PublishTries } from './publish-tries.js';
 
 /** The brokers take at most this many messages in one batch. */
@@ -14,8 +14,6 @@ const MESSAGE_BYTES_MAX = 262_144;
  * While this many batches are under way, new events gather for the next one. The brokers take 50 at a time per stream.
  */
 const UNDERWAY_MAX = 2;
-/** The server's own code: the batch has a message that the stream has already, and nothing of it was stored. */
-const CONTAINS_DUPLICATE = 10201;
 const PAUSE_MS = 25;
 const PAUSE_MS_MAX = 3_200;
 
@@ -26,10 +24,10 @@ const PAUSE_MS_MAX = 3_200;
  *   active ─taken─▶ active          active ─not taken─▶ paused (for twice as long each time) ─▶ active
  *
  * The brokers refuse a whole batch when they already have one of its messages, and they do not say which one. So a
- * batch leaves out every event that is known to be a repeat (known-ids.ts). After a refusal no batch is sent for a while.
+ * batch leaves out every event that is known to be a repeat. After a refusal no batch is sent for a while.
  * When many events repeat those of other processes, publishing each on its own is faster.
  */
-export class AtomicBatches {
+export class AtomicBatches<R extends PublishRequest> {
   readonly sizeMax: number;
   readonly bytesMax = BYTES_MAX;
   private underway = 0;
@@ -38,7 +36,7 @@ export class AtomicBatches {
 
   constructor(
     private readonly acks: PubAckSubscription,
-    private readonly tries: PublishTries,
+    private readonly tries: PublishTries<R>,
     sizeMax = MESSAGES_MAX,
   ) {
     this.sizeMax = Math.min(sizeMax, MESSAGES_MAX);
@@ -55,10 +53,10 @@ export class AtomicBatches {
   }
 
   /** Whether a job may be part of a batch. */
-  isEligible(job: PublishJob): boolean {
+  isEligible(job: PublishJob<R>): boolean {
     return (
-      job.event.body.length <= MESSAGE_BYTES_MAX &&
-      !this.tries.isKnown(job.messageId) &&
+      job.request.body.length <= MESSAGE_BYTES_MAX &&
+      !this.tries.isKnown(job.request.messageId) &&
       this.tries.tryMsOf(job) > 0
     );
   }
@@ -70,7 +68,7 @@ export class AtomicBatches {
    *   known of any job. Each job then has to be published on its own. `isRefused` says that nothing was stored.
    */
   send(
-    jobs: readonly PublishJob[],
+    jobs: readonly PublishJob<R>[],
     end: (outcomes: PublishOutcome[] | undefined, isRefused: boolean) => void,
   ): void {
     this.underway += 1;
@@ -83,16 +81,16 @@ export class AtomicBatches {
         isTaken
           ? jobs.map((job, index) => this.tries.accepted(job, answer.seq - jobs.length + 1 + index))
           : undefined,
-        answer instanceof JetStreamApiError && answer.code === CONTAINS_DUPLICATE,
+        answer instanceof Error && !mayBeStored(answer),
       );
     };
     const batch = nuid.next();
     const timeoutMs = Math.min(...jobs.map((job) => this.tries.tryMsOf(job)));
     try {
       const messages = jobs.map((job, index) => ({
-        subject: job.subject,
-        body: job.event.body,
-        headers: messageHeaders(job.messageId, job, {
+        subject: job.request.subject,
+        body: job.request.body,
+        headers: messageHeaders(job.request.messageId, job, {
           batch,
           number: index + 1,
           isLast: index === jobs.length - 1,

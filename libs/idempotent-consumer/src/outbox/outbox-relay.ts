@@ -1,0 +1,382 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Pool } from 'pg';
+import type { EventOutcome, EventPublisher, NotTakenReason } from '../producer/event-publisher.js';
+import type { Topics } from '../producer/new-event.js';
+import { advance, type RelayPosition } from './open-numbers.js';
+import type { Outbox } from './outbox.js';
+import { segmentOf } from './outbox-tables.js';
+import { IDLE_MS_MAX, type OutboxRow, RelaySession, type SetAside } from './relay-session.js';
+
+/** What a relay reports, for logs and metrics. */
+export type RelayEvent =
+  /** It is now the relay that publishes. */
+  | { readonly type: 'leading' }
+  | { readonly type: 'published'; readonly events: number }
+  /** The brokers refuse an event, and it became a dead letter. */
+  | {
+      readonly type: 'dead-letter';
+      readonly topic: string;
+      readonly eventId: string;
+      readonly reason: string;
+    }
+  /** Events were not taken, and are tried again. */
+  | { readonly type: 'not-taken'; readonly events: number; readonly reason: string }
+  /** As many numbers as it may remember can still get an event. Only these are read, until slow transactions end. */
+  | { readonly type: 'transactions-open'; readonly ranges: number }
+  /** Postgres failed, or the role lacks a right. The relay goes on by itself. */
+  | { readonly type: 'failed'; readonly error: unknown };
+
+/** Whether a relay gets on: `leading` publishes, `standing-by` waits for the one that does, `failing` begins again. */
+export interface RelayHealth {
+  readonly state: 'stopped' | 'leading' | 'standing-by' | 'failing';
+  /** Events that it has published. */
+  readonly published: number;
+  /** For how long the oldest event of now could not be published, in milliseconds; 0 when nothing is in the way. */
+  readonly blockedMs: number;
+}
+
+/** Which outbox a relay publishes, and how. `pool`, `outbox` and `publisher` are required. */
+export interface OutboxRelayOptions<T extends Topics = Topics> {
+  /** The relay keeps one connection of it. No transaction pooler may stand before Postgres. */
+  readonly pool: Pool;
+  readonly outbox: Outbox<T>;
+  /** It stays open when the relay stops. */
+  readonly publisher: EventPublisher<T>;
+  /** Events in one round: 5,000 at most. The default is 1,000, which is one atomic batch. */
+  readonly batchSize?: number;
+  /**
+   * How often an idle relay checks for events without a notification, in milliseconds: 10,000 at most. The default is
+   * 1,000.
+   */
+  readonly pollMs?: number;
+  /**
+   * What happens to events behind a dead letter: `skip` (the default) publishes them, `hold` keeps those of its topic and key until the
+   * dead letter is released or dropped.
+   */
+  readonly onDeadLetter?: 'skip' | 'hold';
+  /** It is called synchronously, and must not throw. */
+  readonly observe?: (event: RelayEvent) => void;
+}
+
+const BATCH_SIZE = 1_000;
+const BATCH_SIZE_MAX = 5_000;
+const POLL_MS = 1_000;
+/** Far below what ends an idle session. */
+const POLL_MS_MAX = 10_000;
+const STANDBY_MS = 1_000;
+const BUSY_POLL_MS = 10;
+const AWAKE_MS = 100;
+const FAILED_PAUSE_MS = 200;
+const FAILED_PAUSE_MS_MAX = 5_000;
+const EMPTY_EVERY_MS = 1_000;
+const OPEN_RANGES_MAX = 10_000;
+const RELEASED_MAX = 1_000;
+const RELEASED_EVERY_MS = 1_000;
+/** A process that stood still for longer may have lost the lock, and asks before it publishes. */
+const STALE_MS = IDLE_MS_MAX / 2;
+
+/**
+ * Publishes the events of an outbox after their commit, in order per topic.
+ *
+ *   standing by ─lock─▶ leading: read ─▶ publish ─▶ save ─▶ read … ─nothing─▶ asleep ─NOTIFY or poll─▶ read
+ *        ▲                  └──────── error ────────┐
+ *        └──────────────────────────────────────────┘
+ *
+ * Any number of relays may run. One publishes, because the order of a topic allows no second one, and the others stand by.
+ * It holds an advisory lock on the connection of all its statements, so a relay that lost the lock can save nothing.
+ *
+ * Nothing is lost: the position is saved after the brokers have the events. A relay that dies in between leaves them to the
+ * next one, which publishes them again under the same message ids. The brokers drop these within their duplicate window,
+ * and an inbox drops them after it.
+ *
+ * An outage is waited for. Only what the brokers refuse becomes a dead letter: an event that is too large, or one that is
+ * refused while others of its round are taken. When all of a round is refused, it is the fault of the relay's user or of
+ * the stream, and the relay waits for a repair.
+ */
+export class OutboxRelay<T extends Topics = Topics> {
+  private state: RelayHealth['state'] = 'stopped';
+  private published = 0;
+  private blockedSinceMs: number | undefined;
+  private readonly ending = new AbortController();
+  private running: Promise<void> | undefined;
+  private wake: (() => void) | undefined;
+  private isNotified = false;
+  private releasedFromMs = 0;
+  /** Rows of the round that are done, although the round is not. */
+  private readonly done = new Set<number>();
+
+  constructor(private readonly options: OutboxRelayOptions<T>) {}
+
+  /** Begins to relay. It waits for Postgres and the brokers by itself. */
+  start(): void {
+    this.running ??= this.run();
+  }
+
+  /** Finishes the round, and gives up the lock. A relay that was stopped is not started again: create another one. */
+  async stop(): Promise<void> {
+    this.ending.abort();
+    this.wake?.();
+    await this.running;
+  }
+
+  /** Whether it gets on. */
+  health(): RelayHealth {
+    const { state, published, blockedSinceMs } = this;
+    return {
+      state,
+      published,
+      blockedMs: blockedSinceMs === undefined ? 0 : performance.now() - blockedSinceMs,
+    };
+  }
+
+  /** Nest calls it. */
+  onApplicationBootstrap(): void {
+    this.start();
+  }
+
+  /** Nest calls it, before it stops publishers. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.stop();
+  }
+
+  private async run(): Promise<void> {
+    let pauseMs = FAILED_PAUSE_MS;
+    while (!this.ending.signal.aborted) {
+      try {
+        await this.session();
+        pauseMs = FAILED_PAUSE_MS;
+      } catch (error) {
+        if (this.state === 'leading') pauseMs = FAILED_PAUSE_MS;
+        this.state = 'failing';
+        this.options.observe?.({ type: 'failed', error });
+        await this.rest(pauseMs);
+        pauseMs = Math.min(FAILED_PAUSE_MS_MAX, pauseMs * 2);
+      }
+    }
+    this.state = 'stopped';
+  }
+
+  /** Relays on one connection, until it breaks or the relay is stopped. */
+  private async session(): Promise<void> {
+    const { pool, outbox } = this.options;
+    const session = await RelaySession.open(pool, outbox.tables, () => {
+      this.isNotified = true;
+      this.wake?.();
+    });
+    try {
+      this.state = 'standing-by';
+      while (!(await session.lead())) {
+        if (this.ending.signal.aborted) return;
+        await this.rest(STANDBY_MS);
+      }
+      this.state = 'leading';
+      this.options.observe?.({ type: 'leading' });
+      this.done.clear();
+      await this.lead(session);
+    } finally {
+      session.close();
+    }
+  }
+
+  private async lead(session: RelaySession): Promise<void> {
+    const pollMs = Math.min(this.options.pollMs ?? POLL_MS, POLL_MS_MAX);
+    let position = await session.position();
+    let idleSinceMs: number | undefined;
+    let isAsleep = false;
+    let pauseMs = BUSY_POLL_MS;
+    const ring = { segment: -1, isLeft: true, fromMs: 0 };
+    while (!this.ending.signal.aborted) {
+      const round = await this.round(session, position);
+      // Saving also says that the relay is awake.
+      if (round.position !== position) isAsleep = false;
+      ({ position } = round);
+      await this.emptySegments(session, position, ring);
+      if (round.result === 'done') {
+        idleSinceMs = undefined;
+        pauseMs = BUSY_POLL_MS;
+        continue;
+      }
+      if (round.result === 'blocked') {
+        await this.rest(pauseMs);
+        pauseMs = Math.min(pollMs, pauseMs * 2);
+        continue;
+      }
+      idleSinceMs ??= performance.now();
+      if (performance.now() - idleSinceMs < AWAKE_MS) {
+        await this.rest(BUSY_POLL_MS);
+      } else if (!isAsleep) {
+        // The next round finds what was added meanwhile without a notification.
+        await session.fallAsleep();
+        isAsleep = true;
+        pauseMs = BUSY_POLL_MS;
+      } else {
+        // An event whose transaction began before the relay was asleep comes without a notification, too.
+        await this.rest(pauseMs);
+        pauseMs = Math.min(pollMs, pauseMs * 2);
+      }
+    }
+  }
+
+  /** Empties what is behind the relay: now and then, while something is left. */
+  private async emptySegments(
+    session: RelaySession,
+    position: RelayPosition,
+    ring: { segment: number; isLeft: boolean; fromMs: number },
+  ): Promise<void> {
+    const segment = segmentOf(position.passed);
+    if (segment !== ring.segment) ring.isLeft = true;
+    if (!ring.isLeft || performance.now() < ring.fromMs) return;
+    ring.segment = segment;
+    const { isLeft, error } = await session.emptySegments(position);
+    ring.isLeft = isLeft;
+    ring.fromMs = performance.now() + EMPTY_EVERY_MS;
+    if (error !== undefined) this.options.observe?.({ type: 'failed', error });
+  }
+
+  /** `done`: events were published, and there may be more. `idle`: there were none. `blocked`: some were not taken. */
+  private async round(
+    session: RelaySession,
+    position: RelayPosition,
+  ): Promise<{ readonly position: RelayPosition; readonly result: 'done' | 'idle' | 'blocked' }> {
+    const { observe } = this.options;
+    const batchSize = Math.min(this.options.batchSize ?? BATCH_SIZE, BATCH_SIZE_MAX);
+    const isFull = position.open.length >= OPEN_RANGES_MAX;
+    if (isFull) observe?.({ type: 'transactions-open', ranges: position.open.length });
+    const { rows, reading, hasDeadLetters } = await session.read(position, batchSize, !isFull);
+    if (hasDeadLetters && !(await this.publishReleased(session))) return { position, result: 'blocked' };
+    const aside: SetAside[] = [];
+    const fresh = rows.filter(({ number }) => !this.done.has(number));
+    const sent = hasDeadLetters ? await this.withoutHeld(session, fresh, aside) : fresh;
+    if (!(await this.publish(session, sent, aside))) return { position, result: 'blocked' };
+    const next = advance(position, reading);
+    const isIdle = rows.length === 0;
+    if (isIdle && next.open.length === position.open.length)
+      return { position, result: isFull ? 'blocked' : 'idle' };
+    const saved = await session.save(next, aside);
+    this.done.clear();
+    for (const { row, state, reason } of aside)
+      if (state === 'dead')
+        observe?.({ type: 'dead-letter', topic: row.topic, eventId: row.eventId, reason });
+    return { position: saved, result: isIdle ? 'idle' : 'done' };
+  }
+
+  /** Publishes rows. @returns false when some were not taken, and are to be tried again */
+  private async publish(
+    session: RelaySession,
+    rows: readonly OutboxRow[],
+    aside: SetAside[],
+  ): Promise<boolean> {
+    for (let rest = rows; rest.length > 0;) {
+      const { taken, refused, behind, reason } = await this.send(session, rest);
+      for (const { number } of taken) this.done.add(number);
+      // What hits every event of a round is not the fault of one.
+      const isOwn = (why: NotTakenReason): boolean => why === 'too_large' || this.done.size > 0;
+      const cause = reason ?? refused.find((one) => !isOwn(one.reason))?.reason;
+      if (cause !== undefined) {
+        this.blockedSinceMs ??= performance.now();
+        this.options.observe?.({ type: 'not-taken', events: rest.length - taken.length, reason: cause });
+        return false;
+      }
+      for (const { row, reason: why } of refused) aside.push({ row, state: 'dead', reason: why });
+      rest = this.withoutBlocked(behind, (row) => refused.some((one) => isSameKey(one.row, row)), aside);
+    }
+    this.blockedSinceMs = undefined;
+    return true;
+  }
+
+  private async send(session: RelaySession, rows: readonly OutboxRow[]): Promise<Sent> {
+    if (performance.now() - session.answeredAtMs > STALE_MS)
+      throw new Error(
+        'this process stood still, so that another relay may publish now: the session begins again',
+      );
+    const outcomes = await this.options.publisher.sendInOrder(rows);
+    const sent: Sent = { taken: [], refused: [], behind: [] };
+    for (const [index, row] of rows.entries()) {
+      const outcome: EventOutcome = outcomes[index] ?? UNSENT;
+      if ('seq' in outcome) sent.taken.push(row);
+      else if (outcome.reason === 'behind') sent.behind.push(row);
+      else if (outcome.status === 'refused' && !outcome.retryable)
+        sent.refused.push({ row, reason: outcome.reason });
+      else sent.reason ??= outcome.reason;
+    }
+    this.published += sent.taken.length;
+    if (sent.taken.length > 0) this.options.observe?.({ type: 'published', events: sent.taken.length });
+    return sent;
+  }
+
+  /** The rows that no dead letter of their key is before. The others are set aside. */
+  private async withoutHeld(
+    session: RelaySession,
+    rows: readonly OutboxRow[],
+    aside: SetAside[],
+  ): Promise<readonly OutboxRow[]> {
+    const keyed = rows.filter(({ key }) => key !== null);
+    if (this.options.onDeadLetter !== 'hold' || keyed.length === 0) return rows;
+    const isBlocked = await session.blockedAmong(keyed);
+    return this.withoutBlocked(rows, isBlocked, aside);
+  }
+
+  private withoutBlocked(
+    rows: readonly OutboxRow[],
+    isBlocked: (row: OutboxRow) => boolean,
+    aside: SetAside[],
+  ): readonly OutboxRow[] {
+    if (this.options.onDeadLetter !== 'hold') return rows;
+    return rows.filter((row) => {
+      const isHeld = isBlocked(row);
+      if (isHeld)
+        aside.push({ row, state: 'held', reason: 'an event of its key before it is a dead letter' });
+      return !isHeld;
+    });
+  }
+
+  /** Publishes what was released, now and then. @returns false when some were not taken, and are to be tried again */
+  private async publishReleased(session: RelaySession): Promise<boolean> {
+    if (performance.now() < this.releasedFromMs) return true;
+    for (;;) {
+      const rows = await session.released(RELEASED_MAX);
+      if (rows.length === 0) break;
+      const { taken, refused, behind, reason } = await this.send(session, rows);
+      await session.settleReleased(
+        taken,
+        refused.map(({ row, reason: why }) => ({ row, state: 'dead', reason: why })),
+      );
+      if (reason !== undefined) {
+        this.options.observe?.({ type: 'not-taken', events: rows.length - taken.length, reason });
+        return false;
+      }
+      if (taken.length + refused.length === 0 && behind.length > 0) break;
+    }
+    this.releasedFromMs = performance.now() + RELEASED_EVERY_MS;
+    return true;
+  }
+
+  /** Waits until it is notified, or for some milliseconds. */
+  private async rest(ms: number): Promise<void> {
+    const woken = new AbortController();
+    this.wake = () => {
+      woken.abort();
+    };
+    if (!this.isNotified && !this.ending.signal.aborted)
+      await pause(ms, undefined, { signal: woken.signal }).catch(() => undefined);
+    this.wake = undefined;
+    if (this.isNotified) this.releasedFromMs = 0;
+    this.isNotified = false;
+  }
+}
+
+/** What became of rows. */
+interface Sent {
+  readonly taken: OutboxRow[];
+  readonly refused: { readonly row: OutboxRow; readonly reason: NotTakenReason }[];
+  /** Not sent, because one before of their topic was not taken. */
+  readonly behind: OutboxRow[];
+  /** Why others were not taken, and are to be tried again. */
+  reason?: NotTakenReason;
+}
+
+const UNSENT: EventOutcome = { status: 'refused', eventId: '', reason: 'stopping', retryable: true };
+
+function isSameKey(one: OutboxRow, other: OutboxRow): boolean {
+  return one.key !== null && one.key === other.key && one.topic === other.topic;
+}

@@ -1,0 +1,155 @@
+/** Where an outbox is in a database, and how it is created there. */
+import type { Pool } from 'pg';
+import { type Queryable, transact } from '#postgres';
+
+/** Which outbox. */
+export interface OutboxName {
+  /** The schema, which should contain nothing else. The default is `outbox`. */
+  readonly schema?: string | undefined;
+}
+
+/** This outbox is impossible because of its name, or of what has its place. The message says what to change. */
+export class OutboxNameError extends Error {
+  override readonly name = 'OutboxNameError';
+}
+
+/** Qualified and quoted names for statements. They come from code, and never from input. */
+export interface OutboxTables {
+  /** The added events, by number. Its partitions are a ring. */
+  readonly event: string;
+  /** One row: how far the relay has got. */
+  readonly relay: string;
+  readonly deadLetter: string;
+  /** The channel of `NOTIFY`. */
+  readonly channel: string;
+  /** What relays agree on by an advisory lock. */
+  readonly lock: string;
+}
+
+/** The version of the tables' shape, raised whenever it changes. */
+const VERSION = 1;
+const MARK = /^Outbox, version (\d+): /;
+const SCHEMA = /^(?!pg_|information_schema$)[A-Za-z_][A-Za-z0-9_-]{0,49}$/;
+const OUTBOX_SCHEMA = 'outbox';
+
+/** Partitions of the ring. */
+export const SEGMENTS = 16;
+/** The bits of a number within one segment: 131,072 events. */
+export const SEGMENT_BITS = 17;
+
+const LOCK = 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))';
+const SCHEMA_IS_THERE = 'SELECT FROM pg_namespace WHERE nspname = $1';
+// The catalogue is read directly, because to_regclass may still answer from before another process created the schema.
+const MARKS = `
+SELECT relname AS name, obj_description(pg_class.oid, 'pg_class') AS comment
+FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = $1 AND relname IN ('event', 'relay', 'dead_letter')`;
+
+/** @throws OutboxNameError when no schema can have the name */
+export function outboxTables({ schema = OUTBOX_SCHEMA }: OutboxName = {}): OutboxTables {
+  if (!SCHEMA.test(schema))
+    throw new OutboxNameError(
+      `"${schema}" cannot be the schema of an outbox: use 1 to 50 letters, digits, _ and -, a letter or _ first, and not a name of Postgres' own`,
+    );
+  return {
+    event: `"${schema}"."event"`,
+    relay: `"${schema}"."relay"`,
+    deadLetter: `"${schema}"."dead_letter"`,
+    channel: `outbox ${schema}`,
+    lock: `outbox relay ${schema}`,
+  };
+}
+
+/** The segment of the ring that has a number. */
+export function segmentOf(number: number): number {
+  return Math.floor(number / 2 ** SEGMENT_BITS) % SEGMENTS;
+}
+
+/** The partition of a segment. */
+export function segmentTable(tables: OutboxTables, segment: number): string {
+  return `${tables.event.slice(0, -1)}_${segment}"`;
+}
+
+/**
+ * Creates an outbox, if it is missing. The call is repeatable, and safe when several processes start at once. If the outbox
+ * exists already, the role needs only the right to read it.
+ *
+ * @param pool connections of a role that may create the schema and its tables, if they are missing
+ * @throws OutboxNameError when other tables have the place of the outbox; then nothing has changed
+ */
+export async function createOutbox(pool: Pool, name: OutboxName = {}): Promise<OutboxTables> {
+  const { schema = OUTBOX_SCHEMA } = name;
+  const tables = outboxTables(name);
+  if (await isThere(pool, schema)) return tables;
+  await transact(pool, async (database) => {
+    await database.query(LOCK, [`outbox ${schema}`]);
+    if (await isThere(database, schema)) return;
+    const { rowCount } = await database.query(SCHEMA_IS_THERE, [schema]);
+    if (rowCount === 0) await database.query(`CREATE SCHEMA "${schema}"`);
+    for (const statement of creation(schema, tables)) await database.query(statement);
+  });
+  return tables;
+}
+
+async function isThere(database: Queryable, schema: string): Promise<boolean> {
+  const { rows } = await database.query<{ name: string; comment: string | null }>(MARKS, [schema]);
+  for (const { name, comment } of rows) {
+    const version = Number(MARK.exec(comment ?? '')?.[1] ?? 0);
+    if (version === 0)
+      throw new OutboxNameError(
+        `${schema}.${name} exists already and is not the table of an outbox: give the outbox another schema`,
+      );
+    if (version > VERSION)
+      throw new OutboxNameError(
+        `${schema}.${name} has version ${version}, and this program knows version ${VERSION}: start a newer program`,
+      );
+  }
+  if (rows.length !== 0 && rows.length !== 3)
+    throw new OutboxNameError(
+      `a table of the outbox in schema ${schema} is missing: restore it from a backup, or drop the others as well`,
+    );
+  return rows.length > 0;
+}
+
+/**
+ * The transaction gets its id before the number. A number that is missing can therefore only come from a transaction whose
+ * id is known to be older than the relay's next one (open-numbers.ts).
+ */
+function creation(schema: string, { event, relay, deadLetter }: OutboxTables): string[] {
+  const columns = `topic text COLLATE "C" NOT NULL, event_id text COLLATE "C" NOT NULL, key text COLLATE "C", body text NOT NULL,
+  added_at timestamptz NOT NULL DEFAULT now()`;
+  const segments = Array.from({ length: SEGMENTS }, (_, n) => {
+    // Rows are never updated or deleted, and a segment is emptied as a whole, so vacuuming it would be in vain.
+    return `CREATE TABLE ${event.slice(0, -1)}_${n}" PARTITION OF ${event} (PRIMARY KEY (number))
+FOR VALUES IN (${n}) WITH (autovacuum_vacuum_insert_threshold = -1)`;
+  });
+  const mark = (table: string, holds: string): string =>
+    `COMMENT ON TABLE ${table} IS 'Outbox, version ${VERSION}: ${holds}'`;
+  return [
+    `CREATE SEQUENCE "${schema}".event_number`,
+    `CREATE FUNCTION "${schema}".next_event_number() RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_current_xact_id();
+  RETURN nextval('"${schema}".event_number');
+END
+$$`,
+    `CREATE TABLE ${event} (number bigint NOT NULL DEFAULT "${schema}".next_event_number(), ${columns})
+PARTITION BY LIST (${SEGMENT})`,
+    ...segments,
+    `CREATE TABLE ${relay} (single boolean PRIMARY KEY DEFAULT true CHECK (single), passed bigint NOT NULL DEFAULT 0,
+  gap_from bigint[] NOT NULL DEFAULT '{}', gap_to bigint[] NOT NULL DEFAULT '{}', gap_until bigint[] NOT NULL DEFAULT '{}',
+  asleep boolean NOT NULL DEFAULT true) WITH (fillfactor = 20)`,
+    `INSERT INTO ${relay} DEFAULT VALUES`,
+    `CREATE TABLE ${deadLetter} (number bigint PRIMARY KEY, ${columns},
+  state text NOT NULL CHECK (state IN ('dead', 'held', 'released')), reason text NOT NULL,
+  recorded_at timestamptz NOT NULL DEFAULT now())`,
+    `CREATE INDEX ON ${deadLetter} (key, topic, state) WHERE key IS NOT NULL`,
+    `CREATE INDEX ON ${deadLetter} (number) WHERE state <> 'dead'`,
+    mark(event, 'events that were added in the transactions of their callers'),
+    mark(relay, 'how far the relay has published them'),
+    mark(deadLetter, 'events that the brokers refuse, and those held behind them'),
+  ];
+}
+
+/** The segment of a row, as the tables are partitioned by it. */
+export const SEGMENT = `((number >> ${SEGMENT_BITS}) & ${SEGMENTS - 1})`;

@@ -1,0 +1,301 @@
+/** One connection of a relay to its outbox: the lock that makes it the only one that publishes, and its statements. */
+import type { Pool, PoolClient, QueryResult, QueryResultRow } from 'pg';
+import { isLockTimeout } from '#postgres';
+import type { WrittenEvent } from '../producer/new-event.js';
+import type { OpenRange, Reading, RelayPosition } from './open-numbers.js';
+import { type OutboxTables, SEGMENT, segmentOf, SEGMENTS, segmentTable } from './outbox-tables.js';
+
+/** An event of the outbox. */
+export interface OutboxRow extends WrittenEvent {
+  readonly number: number;
+  readonly key: string | null;
+}
+
+/** A row that is not published for now. */
+export interface SetAside {
+  readonly row: OutboxRow;
+  readonly state: 'dead' | 'held';
+  readonly reason: string;
+}
+
+/** What a reading found. */
+export interface Found {
+  readonly rows: readonly OutboxRow[];
+  readonly reading: Reading;
+  /** Whether there are dead letters. */
+  readonly hasDeadLetters: boolean;
+}
+
+/** Postgres ends the session of a process that is stopped, and another relay goes on. */
+export const IDLE_MS_MAX = 60_000;
+const TRUNCATE_LOCK_MS_MAX = 100;
+/** Bytes of what is read at a time; the event that exceeds them is the last. */
+const READ_BYTES_MAX = 8_388_608;
+
+interface RawRow {
+  readonly ended_before: string;
+  readonly has_dead_letters: boolean;
+  /** How many there were before the bound on bytes. */
+  readonly total: string;
+  readonly number: string | null;
+  readonly topic: string;
+  readonly event_id: string;
+  readonly key: string | null;
+  readonly body: string;
+}
+
+/** A session, until its connection breaks. Every statement is on one connection, so each proves that the lock is held. */
+export class RelaySession {
+  /** When Postgres answered last, on the clock of `performance.now()`. */
+  answeredAtMs = performance.now();
+
+  private constructor(
+    private readonly client: PoolClient,
+    private readonly tables: OutboxTables,
+    private readonly onBroken: (error: Error) => void,
+  ) {}
+
+  /**
+   * Opens a session on a connection of the pool, which it keeps.
+   *
+   * @param onNotified called when events were added while the relay was asleep
+   * @throws the error of Postgres
+   */
+  static async open(pool: Pool, tables: OutboxTables, onNotified: () => void): Promise<RelaySession> {
+    const client = await pool.connect();
+    // The next statement reports it. Without a listener the error would end the process.
+    const onBroken = (): void => {
+      onNotified();
+    };
+    client.on('error', onBroken);
+    client.on('notification', onNotified);
+    const session = new RelaySession(client, tables, onBroken);
+    try {
+      await client.query(`SET SESSION idle_session_timeout = ${IDLE_MS_MAX}; LISTEN "${tables.channel}"`);
+      return session;
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+  }
+
+  /** Whether this is now the relay that publishes. Another one has the lock otherwise. */
+  async lead(): Promise<boolean> {
+    const { rows } = await this.query<{ leads: boolean }>(
+      'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS leads',
+      [this.tables.lock],
+    );
+    return rows[0]?.leads === true;
+  }
+
+  /** How far the relay before has got. */
+  async position(): Promise<RelayPosition> {
+    const { rows } = await this.query<
+      Record<'passed' | 'gap_from' | 'gap_to' | 'gap_until' | 'now', unknown>
+    >(
+      `SELECT passed, gap_from::text[], gap_to::text[], gap_until::text[],
+  pg_current_xact_id()::text AS now FROM ${this.tables.relay}`,
+    );
+    const [row] = rows;
+    if (row === undefined)
+      throw new Error(`${this.tables.relay} has no row: restore the outbox from a backup`);
+    const froms = row.gap_from as string[];
+    const [tos, untils] = [row.gap_to as string[], row.gap_until as string[]];
+    // In a database that was restored from a dump, the ids of transactions begin again.
+    const open = froms.map((from, at): OpenRange => {
+      return {
+        from: Number(from),
+        to: Number(tos[at]),
+        until: Math.min(Number(untils[at]), Number(row.now)),
+      };
+    });
+    return { passed: Number(row.passed), open };
+  }
+
+  /**
+   * Reads the events that are not done, by one statement: an event that was added after another one had been committed
+   * is never seen without it.
+   *
+   * @param limit how many
+   * @param withNew whether events above `passed` are read, and not the open ones alone
+   */
+  async read({ passed, open }: RelayPosition, limit: number, withNew: boolean): Promise<Found> {
+    const { event, deadLetter } = this.tables;
+    const columns = 'number, topic, event_id, key, body';
+    const text = `
+SELECT ended_before, has_dead_letters, total, number, topic, event_id, key, body FROM (
+  SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS ended_before,
+    EXISTS (SELECT FROM ${deadLetter}) AS has_dead_letters
+) AS moment LEFT JOIN (
+  SELECT *, count(*) OVER () AS total, sum(octet_length(body)) OVER (ORDER BY number) - octet_length(body) AS bytes_before
+  FROM (
+  (SELECT ${columns} FROM unnest($2::bigint[], $3::bigint[]) AS gap (from_number, to_number)
+    JOIN ${event} ON ${SEGMENT} = ${SEGMENT.replace('number', 'from_number')} AND number BETWEEN from_number AND to_number
+    ORDER BY number LIMIT $4)
+  UNION ALL
+  (SELECT ${columns} FROM ${event} WHERE number > $1 AND $5 ORDER BY number LIMIT $4)
+  ORDER BY number LIMIT $4
+  ) AS next
+) AS found ON bytes_before < $6 ORDER BY number`;
+    const { rows } = await this.query<RawRow>(text, [
+      passed,
+      open.map(({ from }) => from),
+      open.map(({ to }) => to),
+      limit,
+      withNew,
+      READ_BYTES_MAX,
+    ]);
+    const found = rows.flatMap((row) => (row.number === null ? [] : [rowOf(row)]));
+    const total = Number(rows[0]?.total ?? 0);
+    const reading = {
+      numbers: found.map(({ number }) => number),
+      isCut: total >= limit || total > found.length,
+      endedBefore: Number(rows[0]?.ended_before ?? 0),
+    };
+    return { rows: found, reading, hasDeadLetters: rows[0]?.has_dead_letters === true };
+  }
+
+  /**
+   * Saves how far the relay has got, and what it set aside, in one transaction.
+   *
+   * @returns the position, with the ids of transactions until which new ranges are open
+   */
+  async save({ passed, open }: RelayPosition, aside: readonly SetAside[]): Promise<RelayPosition> {
+    const { relay } = this.tables;
+    const insertion = aside.length === 0 ? '' : `WITH aside AS (${this.asideStatement('$5')}) `;
+    const { rows } = await this.query<{ until: string[] }>(
+      `${insertion}UPDATE ${relay} SET passed = $1, gap_from = $2::bigint[], gap_to = $3::bigint[], asleep = false,
+  gap_until = array_replace($4::bigint[], 0, pg_current_xact_id()::text::bigint) RETURNING gap_until::text[] AS until`,
+      [
+        passed,
+        open.map(({ from }) => from),
+        open.map(({ to }) => to),
+        open.map(({ until }) => until),
+        ...(aside.length === 0 ? [] : [asideText(aside)]),
+      ],
+    );
+    const untils = rows[0]?.until ?? [];
+    return { passed, open: open.map((range, at) => ({ ...range, until: Number(untils[at]) })) };
+  }
+
+  /** From now on, who adds an event notifies the relay. */
+  async fallAsleep(): Promise<void> {
+    await this.query(`UPDATE ${this.tables.relay} SET asleep = true`);
+  }
+
+  /** The dead letters that are published again, and what is held behind none, by number. */
+  async released(limit: number): Promise<OutboxRow[]> {
+    const { deadLetter } = this.tables;
+    const { rows } = await this.query<RawRow>(
+      `SELECT number, topic, event_id, key, body FROM ${deadLetter} AS one WHERE state = 'released' OR (state = 'held'
+  AND NOT EXISTS (SELECT FROM ${deadLetter} AS dead WHERE dead.key = one.key AND dead.topic = one.topic AND dead.state = 'dead'))
+ORDER BY number LIMIT $1`,
+      [limit],
+    );
+    return rows.map(rowOf);
+  }
+
+  /** Forgets dead letters that were published, and notes why others were refused again. */
+  async settleReleased(published: readonly OutboxRow[], refused: readonly SetAside[]): Promise<void> {
+    const { deadLetter } = this.tables;
+    await this.query(
+      `WITH refused AS (
+  UPDATE ${deadLetter} AS one SET state = 'dead', reason = again.reason
+  FROM json_to_recordset($2::json) AS again (number bigint, reason text) WHERE one.number = again.number
+)
+DELETE FROM ${deadLetter} WHERE number = ANY($1::bigint[])`,
+      [published.map(({ number }) => number), asideText(refused)],
+    );
+  }
+
+  /** Finds the rows whose topic and key have a dead letter, or one that is held. */
+  async blockedAmong(rows: readonly OutboxRow[]): Promise<(row: OutboxRow) => boolean> {
+    const { rows: found } = await this.query<{ topic: string; key: string }>(
+      `SELECT DISTINCT topic, key FROM ${this.tables.deadLetter} WHERE key = ANY($1)`,
+      [[...new Set(rows.map(({ key }) => key))]],
+    );
+    const blocked = new Set(found.map(({ topic, key }) => `${topic} ${key}`));
+    return ({ topic, key }) => key !== null && blocked.has(`${topic} ${key}`);
+  }
+
+  /**
+   * Empties the segments whose events are all done. Emptying one leaves nothing to vacuum.
+   *
+   * A transaction that still adds to a segment keeps its lock, and then the segment is left for another time. Its events
+   * are checked again after the lock was taken.
+   *
+   * @param position what was saved
+   * @returns whether segments are left that could not be emptied yet, and why not where that is an error
+   */
+  async emptySegments({ passed, open }: RelayPosition): Promise<{ isLeft: boolean; error?: unknown }> {
+    const current = new Set([segmentOf(passed), segmentOf(passed + 1)]);
+    const held = new Set(open.map(({ from }) => segmentOf(from)));
+    let isLeft = false;
+    for (let segment = 0; segment < SEGMENTS; segment += 1) {
+      if (current.has(segment)) continue;
+      try {
+        const isEmpty =
+          !held.has(segment) && (await this.emptySegment(segmentTable(this.tables, segment), passed));
+        isLeft ||= !isEmpty;
+      } catch (error) {
+        // Events are published all the same, while the connection is whole.
+        await this.query('ROLLBACK');
+        if (!isLockTimeout(error)) return { isLeft: true, error };
+        isLeft = true;
+      }
+    }
+    return { isLeft };
+  }
+
+  /** Gives the connection up. Its lock and its settings end with it. */
+  close(): void {
+    const { client, onBroken } = this;
+    client.removeAllListeners('notification');
+    client.release(true);
+    // It may still report that it broke.
+    client.on('error', () => undefined);
+    client.off('error', onBroken);
+  }
+
+  /** @returns whether it is empty now */
+  private async emptySegment(table: string, passed: number): Promise<boolean> {
+    const isDone = `SELECT max(number) <= $1 AS done FROM ${table}`;
+    const before = (await this.query<{ done: boolean | null }>(isDone, [passed])).rows[0]?.done;
+    if (before !== true) return before !== false;
+    await this.query(`BEGIN; SET LOCAL lock_timeout = ${TRUNCATE_LOCK_MS_MAX}`);
+    await this.query(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+    // What was added before the lock was taken is seen now.
+    const isStill = (await this.query<{ done: boolean | null }>(isDone, [passed])).rows[0]?.done === true;
+    if (isStill) await this.query(`TRUNCATE ${table}`);
+    await this.query('COMMIT');
+    return isStill;
+  }
+
+  private asideStatement(parameter: string): string {
+    return `INSERT INTO ${this.tables.deadLetter} (number, topic, event_id, key, body, state, reason)
+  SELECT number, topic, event_id, key, body, state, reason FROM json_to_recordset(${parameter}::json)
+    AS one (number bigint, topic text, event_id text, key text, body text, state text, reason text)
+  ON CONFLICT (number) DO NOTHING`;
+  }
+
+  private async query<R extends QueryResultRow>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<QueryResult<R>> {
+    const result = await this.client.query<R>(text, values as unknown[]);
+    this.answeredAtMs = performance.now();
+    return result;
+  }
+}
+
+function rowOf({ number, topic, event_id: eventId, key, body }: RawRow): OutboxRow {
+  return { number: Number(number), topic, eventId, key, body };
+}
+
+function asideText(aside: readonly SetAside[]): string {
+  return JSON.stringify(
+    aside.map(({ row: { number, topic, eventId, key, body }, state, reason }) => {
+      return { number, topic, event_id: eventId, key, body, state, reason };
+    }),
+  );
+}

@@ -1,0 +1,86 @@
+/** One `POST /publish` of a gateway, and what its answer says of each event. */
+
+/** What an answer says of one event. */
+export interface EventResult {
+  readonly status: string;
+  /** The sequence in the stream, where the brokers have the event. */
+  readonly seq: number | undefined;
+}
+
+/** An answer, or that there was none. */
+export interface GatewayAnswer {
+  /** The status of HTTP; left out when no answer came. */
+  readonly status?: number;
+  /** By the position of the event in the request. An answer may have none. */
+  readonly results?: ReadonlyMap<number, EventResult>;
+  /** Whether the request as a whole would be refused again. */
+  readonly isRefused: boolean;
+  /** How long the gateway wants us to wait, in milliseconds. */
+  readonly retryAfterMs?: number;
+}
+
+const NO_ANSWER: GatewayAnswer = { isRefused: false };
+/** These 4xx pass: a timeout of the request, a conflict, too early, too many requests. */
+const PASSING = new Set([408, 409, 425, 429]);
+
+/** Sends events to one gateway. */
+export class GatewayRequest {
+  private readonly address: string;
+  private readonly headers: Readonly<Record<string, string>>;
+
+  /** @throws TypeError when the address is not one */
+  constructor(url: string, apiKey?: string) {
+    this.address = new URL('publish', url.endsWith('/') ? url : `${url}/`).href;
+    this.headers = {
+      'content-type': 'application/json',
+      // One invalid event must not refuse the others.
+      prefer: 'handling=lenient',
+      ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
+    };
+  }
+
+  /**
+   * Publishes events.
+   *
+   * @param bodies the events as JSON texts
+   * @returns the answer; an answer that cannot be read counts as none. It never rejects
+   */
+  async publish(bodies: readonly string[], signal: AbortSignal): Promise<GatewayAnswer> {
+    try {
+      const { headers, address } = this;
+      const response = await fetch(address, {
+        method: 'POST',
+        headers,
+        body: `[${bodies.join(',')}]`,
+        signal,
+      });
+      const { status } = response;
+      const text = await response.text();
+      const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
+      const isRefused = status >= 400 && status < 500 && !PASSING.has(status);
+      return {
+        ...{ status, isRefused, results: resultsIn(text) },
+        ...(seconds > 0 && { retryAfterMs: seconds * 1_000 }),
+      };
+    } catch {
+      return NO_ANSWER;
+    }
+  }
+}
+
+function resultsIn(text: string): Map<number, EventResult> {
+  const found = new Map<number, EventResult>();
+  let answer: unknown;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    return found;
+  }
+  const { results } = (answer ?? {}) as { results?: unknown };
+  for (const result of Array.isArray(results) ? (results as unknown[]) : []) {
+    const { index, status, seq } = (result ?? {}) as { index?: unknown; status?: unknown; seq?: unknown };
+    if (typeof index !== 'number' || typeof status !== 'string') continue;
+    found.set(index, { status, seq: typeof seq === 'number' ? seq : undefined });
+  }
+  return found;
+}
