@@ -32,6 +32,7 @@ const LOOKS = [
 /** A view, and a text that is there when its answers have arrived. */
 const VIEWS = [
   ['now', '#/now', 'It balances.'],
+  ['explore', '#/explore?topic=simulated.>', 'live: what is stored'],
   ['event', '#/event?topic=orders.created&id=o-1', 'with another payload'],
   ['dead-letters', '#/dead-letters', 'not_json'],
   ['topics', '#/topics', 'orders.created'],

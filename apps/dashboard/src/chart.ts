@@ -26,10 +26,14 @@ export class Chart {
   private readonly theme = matchMedia('(prefers-color-scheme: dark)');
   private data: ChartData | undefined;
 
-  /** @param unit what a value of the axis is, for example `/s` */
+  /**
+   * @param unit what a value of the axis is, for example `/s`
+   * @param isStepped whether a value holds for a whole step, rather than for a moment
+   */
   constructor(
     private readonly element: HTMLElement,
     private readonly unit: string,
+    private readonly isStepped = false,
   ) {
     this.resized = new ResizeObserver(() => {
       this.plot?.setSize({ width: element.clientWidth, height: HEIGHT });
@@ -63,6 +67,7 @@ export class Chart {
   private options(): uPlot.Options {
     const style = getComputedStyle(document.documentElement);
     const colour = (name: string): string => style.getPropertyValue(`--${name}`).trim();
+    const paths = this.isStepped ? uPlot.paths.stepped?.({ align: 1 }) : undefined;
     const axis = {
       stroke: colour('quiet'),
       grid: { stroke: colour('grid'), width: 1 },
@@ -74,10 +79,10 @@ export class Chart {
       height: HEIGHT,
       // The page speaks of times in UTC.
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1_000), 'Etc/UTC'),
-      padding: [8, 8, 0, 0],
+      padding: [8, 24, 0, 0],
       cursor: { drag: { x: false, y: false } },
       legend: { show: false },
-      scales: { y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.1)] } },
+      scales: { y: { range: (_plot, _min, max) => [0, Math.max(4, max * 1.1)] } },
       axes: [
         { ...axis, values: [[1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1]], space: 80 },
         {
@@ -94,6 +99,7 @@ export class Chart {
           width: 2,
           dash: DASHES[outcome],
           points: { show: false },
+          ...(paths !== undefined && { paths }),
         })),
       ],
     };

@@ -15,6 +15,7 @@ import './style.css';
 import type { View } from './view.js';
 import { DeadLettersView } from './views/dead-letters.js';
 import { EventView } from './views/event.js';
+import { ExploreView } from './views/explore.js';
 import { NowView } from './views/now.js';
 import { SystemView } from './views/system.js';
 import { TopicsView } from './views/topics.js';
@@ -42,7 +43,8 @@ const health = new Reading<Health>({ path: () => '/health', intervalMs: HEALTH_M
 const stats = new Reading<StatsView>({ path: () => '/stats', intervalMs: STATS_MS, onChange: redraw });
 const host = { redraw };
 const views: Readonly<Record<ViewName, View>> = {
-  now: new NowView(stats),
+  now: new NowView(stats, host),
+  explore: new ExploreView(host),
   event: new EventView(host),
   'dead-letters': new DeadLettersView(host),
   topics: new TopicsView(stats),

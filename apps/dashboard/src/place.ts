@@ -1,7 +1,7 @@
 /** Where one is in the page. It stands in the address, so every view is a link: `#/dead-letters?topic=orders`. */
 
 /** The names of the views, in the order of the navigation. */
-export const VIEWS = ['now', 'event', 'dead-letters', 'topics', 'system'] as const;
+export const VIEWS = ['now', 'explore', 'event', 'dead-letters', 'topics', 'system'] as const;
 
 /** The name of a view. */
 export type ViewName = (typeof VIEWS)[number];

@@ -20,6 +20,7 @@ export interface Health {
 /** The names of the views, as one reads them. */
 export const VIEW_NAMES: Readonly<Record<ViewName, string>> = {
   now: 'Now',
+  explore: 'Explore',
   event: 'One event',
   'dead-letters': 'Dead letters',
   topics: 'Topics',

@@ -5,7 +5,14 @@ import { OpenedPage } from './opened-page.js';
 import { event, PageSystem } from './page-system.js';
 
 const START_MS_MAX = 60_000;
-const PLACES = ['#/now', '#/event?topic=orders.created&id=o-1', '#/dead-letters', '#/topics', '#/system'];
+const PLACES = [
+  '#/now',
+  '#/explore',
+  '#/event?topic=orders.created&id=o-1',
+  '#/dead-letters',
+  '#/topics',
+  '#/system',
+];
 const PHONE = { viewport: { width: 360, height: 740 } };
 
 let system: PageSystem;
@@ -13,6 +20,7 @@ let system: PageSystem;
 /** The text that a view has only when its answers have arrived. */
 const ARRIVED: Readonly<Record<string, string | RegExp>> = {
   '#/now': 'It balances.',
+  '#/explore': 'live: what is stored appears by itself',
   '#/event?topic=orders.created&id=o-1': /This event is/,
   '#/dead-letters': 'not_json',
   '#/topics': '1 topic',
@@ -93,7 +101,7 @@ describe('the page', () => {
     const focused = async (): Promise<string> => opened.page.evaluate('document.activeElement.innerText');
     await keyboard.press('Tab');
     expect(await focused()).toBe('To the content');
-    for (const name of ['Sekali', 'Now', 'One event', 'Dead letters']) {
+    for (const name of ['Sekali', 'Now', 'Explore', 'One event', 'Dead letters']) {
       await keyboard.press('Tab');
       expect(await focused()).toBe(name);
     }

@@ -19,7 +19,7 @@ interface Term {
 
 const TERMS: readonly Term[] = [
   { name: 'received', read: ({ received }) => received },
-  { name: 'stored', outcome: 'stored', read: (known) => known.unique_processed },
+  { name: 'stored', outcome: 'stored', href: hrefOf('explore'), read: (known) => known.unique_processed },
   {
     name: 'duplicates',
     outcome: 'duplicate',

@@ -1,15 +1,20 @@
 /** The view Now: the equation that balances, rates, lag, and what needs attention. */
-import { html, type TemplateResult } from 'lit-html';
-import type { StatsView } from '#contracts';
+import { html, nothing, type TemplateResult } from 'lit-html';
+import type { EventView, StatsView } from '#contracts';
 import { Chart } from '../chart.js';
 import { hrefOf } from '../place.js';
-import type { Reading } from '../reading.js';
-import { failureNote, figureOf, sourceLine, type View } from '../view.js';
-import { count, rate, span, UNKNOWN } from '../wording.js';
+import { Reading } from '../reading.js';
+import { failureNote, figureOf, sourceLine, type Host, type View } from '../view.js';
+import { count, counted, rate, span, UNKNOWN } from '../wording.js';
 import { outcomeMark } from '../outcome-mark.js';
 import { equation } from './equation.js';
 import { firstEvent } from './first-event.js';
+import { histogramChart, type Histogram } from './histogram.js';
+import { latencyOf, type Latency } from './latency.js';
 import { RateSamples } from './rate-samples.js';
+
+const LATENCY_MS = 5_000;
+const HOUR_MS = 10_000;
 
 /** What is true now. */
 export class NowView implements View {
@@ -17,16 +22,36 @@ export class NowView implements View {
   private readonly samples = new RateSamples();
   private chart: Chart | undefined;
 
-  constructor(private readonly stats: Reading<StatsView>) {}
+  private readonly newest: Reading<readonly EventView[]>;
+  private readonly hour: Reading<Histogram>;
+  private isHour = false;
 
-  open(): void {
+  constructor(
+    private readonly stats: Reading<StatsView>,
+    host: Host,
+  ) {
+    const onChange = (): void => host.redraw();
+    const path = (): string => '/events?order=desc&limit=100';
+    this.newest = new Reading({ path, intervalMs: LATENCY_MS, onChange });
+    this.hour = new Reading({ path: () => '/histogram', intervalMs: HOUR_MS, onChange });
+  }
+
+  /** @param parameters `rates=hour` shows the last hour, else what came since the page was opened */
+  open(parameters: URLSearchParams): void {
+    const isHour = parameters.get('rates') === 'hour';
+    if (isHour !== this.isHour) this.closeChart();
+    this.isHour = isHour;
     this.stats.start();
+    this.newest.start();
+    if (isHour) this.hour.start();
+    else this.hour.stop();
   }
 
   close(): void {
     this.stats.stop();
-    this.chart?.close();
-    this.chart = undefined;
+    this.newest.stop();
+    this.hour.stop();
+    this.closeChart();
   }
 
   template(): TemplateResult {
@@ -43,14 +68,18 @@ export class NowView implements View {
 
   drawn(): void {
     const element = document.querySelector<HTMLElement>('#rates');
-    const data = this.samples.chart;
-    if (element === null) {
-      this.chart?.close();
-      this.chart = undefined;
-    } else if (data !== undefined) {
-      this.chart ??= new Chart(element, '/s');
+    const { value: hour } = this.hour;
+    const data = !this.isHour ? this.samples.chart : hour && histogramChart(hour);
+    if (element === null) this.closeChart();
+    else if (data !== undefined) {
+      this.chart ??= new Chart(element, this.isHour ? '' : '/s', this.isHour);
       this.chart.show(data);
     }
+  }
+
+  private closeChart(): void {
+    this.chart?.close();
+    this.chart = undefined;
   }
 
   private rates(): TemplateResult {
@@ -58,6 +87,12 @@ export class NowView implements View {
     const isCurrent = this.stats.isCurrent;
     const shown = (value: number | null | undefined): string =>
       isCurrent && typeof value === 'number' ? rate(value) : UNKNOWN;
+    const link = (name: string, isHour: boolean): TemplateResult =>
+      html`<a
+        href=${hrefOf('now', isHour ? { rates: 'hour' } : {})}
+        aria-current=${isHour === this.isHour ? 'true' : nothing}
+        >${name}</a
+      >`;
     return html`<section aria-labelledby="rates-title">
       <h2 id="rates-title">Rates</h2>
       <ul class="legend">
@@ -67,23 +102,61 @@ export class NowView implements View {
         <li>${outcomeMark('dead-letter')} dead letters <b>${shown(newest?.deadLetter)}</b></li>
       </ul>
       <div id="rates" class="chart" aria-hidden="true"></div>
-      <p class="source">
-        ${this.samples.chart === undefined ? 'The chart begins with the next figures.' : 'Since this page was opened; times in UTC.'}
-      </p>
+      <p class="orders">${link('since the page was opened', false)} ${link('the last hour', true)}</p>
+      ${this.chartSource()}
     </section>`;
   }
 
+  private chartSource(): TemplateResult {
+    if (this.isHour)
+      return html`${failureNote(this.hour.failure)}
+        <p class="about">
+          Messages a minute, by when they were settled; times in UTC. The newest is not over.
+        </p>
+        ${sourceLine(this.hour)}`;
+    return html`<p class="about">
+      ${this.samples.chart === undefined ? 'The chart begins with the next figures.' : 'Messages a second; times in UTC.'}
+    </p>`;
+  }
+
   private delays(): TemplateResult {
-    const { stats } = this;
+    const { stats, newest } = this;
+    const quantile =
+      (read: (latency: Latency) => number) =>
+      (events: readonly EventView[]): string => {
+        const latency = latencyOf(events);
+        return latency === undefined ? UNKNOWN : span(read(latency));
+      };
     return html`<section aria-labelledby="delays-title">
-      <h2 id="delays-title">Delay</h2>
+      <h2 id="delays-title">Delays</h2>
       <dl class="figures">
         <div>
           <dt>lag</dt>
           <dd>${figureOf(stats, ({ lag_seconds: lag }) => span(lag))}</dd>
           <dd class="about">age of the oldest message in flight</dd>
         </div>
+        <div>
+          <dt>published to stored, p50</dt>
+          <dd>
+            ${figureOf(
+              newest,
+              quantile(({ p50 }) => p50),
+            )}
+          </dd>
+          <dd class="about">of the newest ${counted(newest.value?.length ?? 0, 'event')}</dd>
+        </div>
+        <div>
+          <dt>published to stored, p99</dt>
+          <dd>
+            ${figureOf(
+              newest,
+              quantile(({ p99 }) => p99),
+            )}
+          </dd>
+          <dd class="about">of the same events</dd>
+        </div>
       </dl>
+      ${failureNote(newest.failure)} ${sourceLine(newest)}
     </section>`;
   }
 

@@ -104,7 +104,9 @@ export class TopicsView implements View {
 function row(name: string, topic: TopicStats): TemplateResult {
   const { unique_processed: stored, duplicate_dropped: repeats, conflicts, dead_letters: dead } = topic;
   return html`<tr>
-    <th scope="row">${name}</th>
+    <th scope="row">
+      ${name.startsWith('(') ? name : html`<a href=${hrefOf('explore', { topic: name })}>${name}</a>`}
+    </th>
     <td class="number">${count(stored)}</td>
     <td class="number">${count(repeats)}</td>
     <td class="number">${stored + repeats === 0 ? UNKNOWN : share(repeats, stored + repeats)}</td>

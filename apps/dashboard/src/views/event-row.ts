@@ -1,0 +1,65 @@
+/** One event of a list: a line, and its payload once one opens it. */
+import { html, nothing, type TemplateResult } from 'lit-html';
+import type { EventView } from '#contracts';
+import { copyButton } from '../copy-button.js';
+import { printedJson, shortJson } from '../json-text.js';
+import { hrefOf } from '../place.js';
+import { count, instant } from '../wording.js';
+
+const AROUND_MS = 60_000;
+const LINE_LENGTH_MAX = 300;
+
+/** @param toggle is called when one opens or closes it */
+export function eventRow(event: EventView, isOpen: boolean, toggle: () => void): TemplateResult {
+  return html`<li class="event">
+    <button class="line" aria-expanded=${isOpen} @click=${toggle}>
+      <span class="time">${instant(event.stored_at)}</span>
+      <span class="topic">${event.topic}</span>
+      <code>${shortJson(event.payload).slice(0, LINE_LENGTH_MAX)}</code>
+    </button>
+    ${isOpen ? detail(event) : nothing}
+  </li>`;
+}
+
+function detail(event: EventView): TemplateResult {
+  const { topic, event_id: id, source, timestamp } = event;
+  const text = printedJson(event.payload);
+  const ms = Date.parse(timestamp);
+  const around = {
+    source,
+    since: new Date(ms - AROUND_MS).toISOString(),
+    until: new Date(ms + AROUND_MS).toISOString(),
+  };
+  const story = hrefOf('event', { topic, id });
+  return html`<div class="opened">
+    <dl class="facts">
+      <div>
+        <dt>event</dt>
+        <dd>${id}, topic ${topic}</dd>
+      </div>
+      <div>
+        <dt>source</dt>
+        <dd>${source}</dd>
+      </div>
+      <div>
+        <dt>its own time</dt>
+        <dd>${instant(timestamp)}</dd>
+      </div>
+      <div>
+        <dt>published</dt>
+        <dd>${instant(event.published_at)}, sequence ${count(event.seq)}</dd>
+      </div>
+      <div>
+        <dt>stored</dt>
+        <dd>${instant(event.stored_at)}</dd>
+      </div>
+    </dl>
+    <pre tabindex="0"><code>${text}</code></pre>
+    <p class="source">
+      <a href=${story}>What happened to it</a> ·
+      <a href=${hrefOf('explore', around)}>a minute before and after, of this source</a> ·
+      ${copyButton('Copy payload', () => text)} ·
+      ${copyButton('Copy link', () => new URL(story, location.href).href)}
+    </p>
+  </div>`;
+}

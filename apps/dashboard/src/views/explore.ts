@@ -1,0 +1,184 @@
+/** The view Explore: how much came when, and the events themselves, newest first, live or paused. */
+import { html, nothing, type TemplateResult } from 'lit-html';
+import { repeat } from 'lit-html/directives/repeat.js';
+import type { EventView } from '#contracts';
+import { Chart } from '../chart.js';
+import type { Failure } from '../gateway-client.js';
+import { outcomeMark } from '../outcome-mark.js';
+import { Reading } from '../reading.js';
+import { failureNote, figureOf, openJson, sourceLine, type Host, type View } from '../view.js';
+import { clock, count, counted, instant } from '../wording.js';
+import { eventFilterIn, type EventFilter } from './event-filter.js';
+import { eventForm } from './event-form.js';
+import { EventList } from './event-list.js';
+import { eventRow } from './event-row.js';
+import { histogramChart, type Histogram } from './histogram.js';
+
+const HISTOGRAM_MS = 10_000;
+
+/** Stored events by a filter. */
+export class ExploreView implements View {
+  readonly title = 'Explore';
+  private filter: EventFilter = { where: [] };
+  private list: EventList | undefined;
+  private opened: string | undefined;
+  private chart: Chart | undefined;
+  private readonly histogram: Reading<Histogram>;
+
+  constructor(private readonly host: Host) {
+    this.histogram = new Reading({
+      path: () => `/histogram?${this.histogramQuery()}`,
+      intervalMs: HISTOGRAM_MS,
+      onChange: () => host.redraw(),
+    });
+  }
+
+  get failure(): Failure | undefined {
+    return this.list?.failure ?? this.histogram.failure;
+  }
+
+  open(parameters: URLSearchParams): void {
+    const filter = eventFilterIn(parameters);
+    const isSame = this.list !== undefined && JSON.stringify(filter) === JSON.stringify(this.filter);
+    if (isSame) return;
+    this.close();
+    this.filter = filter;
+    this.list = new EventList(filter, () => this.host.redraw());
+    this.histogram.restart();
+    this.histogram.start();
+  }
+
+  close(): void {
+    this.list?.close();
+    this.list = undefined;
+    this.opened = undefined;
+    this.histogram.stop();
+    this.chart?.close();
+    this.chart = undefined;
+  }
+
+  template(): TemplateResult {
+    return html`${eventForm(this.filter)} ${this.counts()} ${this.events()}`;
+  }
+
+  drawn(): void {
+    const element = document.querySelector<HTMLElement>('#histogram');
+    const { value } = this.histogram;
+    if (element === null || value === undefined) return;
+    this.chart ??= new Chart(element, '', true);
+    this.chart.show(histogramChart(value));
+  }
+
+  /** Events have other times of their own, so the histogram follows the topic alone. */
+  private histogramQuery(): string {
+    const { topic } = this.filter;
+    return new URLSearchParams(topic === undefined ? {} : { topic }).toString();
+  }
+
+  private counts(): TemplateResult {
+    const { histogram } = this;
+    const minutes = (histogram.value?.step_seconds ?? 60) / 60;
+    return html`<section aria-labelledby="histogram-title">
+      <h2 id="histogram-title">
+        The last hour${this.filter.topic === undefined ? '' : ` of ${this.filter.topic}`}
+      </h2>
+      ${failureNote(histogram.failure)}
+      <ul class="legend">
+        <li>
+          ${outcomeMark('stored')} stored <b>${figureOf(histogram, ({ totals }) => count(totals.stored))}</b>
+        </li>
+        <li>
+          ${outcomeMark('duplicate')} duplicates in the store
+          <b>${figureOf(histogram, ({ totals }) => count(totals.duplicates - totals.conflicts))}</b>
+        </li>
+        <li>
+          ${outcomeMark('conflict')} conflicts
+          <b>${figureOf(histogram, ({ totals }) => count(totals.conflicts))}</b>
+        </li>
+        <li>
+          ${outcomeMark('dead-letter')} dead letters
+          <b>${figureOf(histogram, ({ totals }) => count(totals.dead_letters))}</b>
+        </li>
+      </ul>
+      <div id="histogram" class="chart" aria-hidden="true"></div>
+      <p class="about">
+        Messages by when they were settled, in steps of ${counted(minutes, 'minute')}; times in UTC. The
+        newest is not over. The topic selects them, and no other filter.
+      </p>
+      ${sourceLine(histogram)}
+    </section>`;
+  }
+
+  private events(): TemplateResult | typeof nothing {
+    const { list } = this;
+    if (list === undefined) return nothing;
+    return html`<section aria-labelledby="events-title">
+      <h2 id="events-title">Newest first</h2>
+      ${failureNote(list.failure)} ${live(list)}
+      <ol class="events">
+        ${repeat(list.events, keyOf, (event) =>
+          eventRow(event, this.opened === keyOf(event), () => this.toggle(event)),
+        )}
+      </ol>
+      ${walk(list)}
+      <p class="source">
+        ${list.atMs === undefined ? 'asking…' : `as of ${clock(list.atMs)}`} ·
+        <a href=${list.path} target="_blank" @click=${openJson}>JSON</a>
+      </p>
+    </section>`;
+  }
+
+  private toggle(event: EventView): void {
+    const key = keyOf(event);
+    this.opened = this.opened === key ? undefined : key;
+    // A row that one reads does not move.
+    if (this.opened !== undefined) this.list?.pause();
+    this.host.redraw();
+  }
+}
+
+function keyOf({ seq, published_at: at }: EventView): string {
+  return `${seq} ${at}`;
+}
+
+const STATES = {
+  connecting: 'connecting…',
+  open: 'live: what is stored appears by itself',
+  waiting: 'Postgres does not answer; it goes on by itself',
+  interrupted: 'interrupted; it goes on behind the last event',
+  refused: 'the gateway refuses to go on; load the page again',
+} as const;
+
+function live(list: EventList): TemplateResult {
+  const { isPaused, waitingCount, liveState } = list;
+  return html`<div class="actions">
+    ${
+      isPaused
+        ? html`<button class="primary" @click=${() => list.resume()}>
+              ${waitingCount === 0 ? 'Go on' : `Show ${counted(waitingCount, 'new event')}, and go on`}
+            </button>
+            <span role="status"
+              >paused;
+              ${waitingCount === 0 ? 'nothing came meanwhile' : `${counted(waitingCount, 'event')} came meanwhile`}</span
+            >`
+        : html`<button @click=${() => list.pause()}>Pause</button>
+            <span class="about" role="status">${liveState === undefined ? '' : STATES[liveState]}</span>`
+    }
+  </div>`;
+}
+
+function walk(list: EventList): TemplateResult | typeof nothing {
+  const { walk: found, older, events, atMs } = list;
+  const rows = found?.rows === undefined ? '' : `${counted(found.rows, 'row')} were looked through`;
+  const note =
+    found === undefined || found.isComplete
+      ? nothing
+      : html`<p class="note">
+          This is not all of it: ${rows}${found.time === undefined ? '' : `, back to ${instant(found.time)}`}.
+          There may be older ones.
+        </p>`;
+  const isEmpty = events.length === 0 && atMs !== undefined && older === undefined;
+  return html`${note}
+  ${isEmpty ? html`<p class="empty">No stored event is selected. What is stored from now on appears by itself.</p>` : nothing}
+  ${older === undefined ? nothing : html`<p><button @click=${() => void list.readOlder()}>Show older ones</button></p>`}`;
+}

@@ -1,0 +1,83 @@
+/** Stored events on the page: filtered, newest first, live and paused, with what came meanwhile. */
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { createTestSystem, waitFor } from '#testing';
+import { OpenedPage } from './opened-page.js';
+import { event, PageSystem } from './page-system.js';
+
+const START_MS_MAX = 60_000;
+
+let system: PageSystem;
+
+beforeAll(async () => {
+  system = await PageSystem.start(await createTestSystem());
+  await system.publish(
+    event('a-1', { status: 200, text: 'all is well' }),
+    event('a-2', { status: 500, text: 'It Failed' }),
+    event('b-1', { status: 500 }, 'payments'),
+  );
+  await system.settles(3);
+}, START_MS_MAX);
+
+async function expectRows(opened: OpenedPage, ...texts: string[]): Promise<void> {
+  await waitFor(
+    async () => {
+      const rows = await opened.page.locator('.event .line code').allInnerTexts();
+      return rows.length === texts.length && rows.every((row, index) => row.includes(texts[index] ?? ''));
+    },
+    { timeoutMs: 15_000, describe: `the rows ${texts.join(', ')}` },
+  );
+}
+
+describe('the view Explore', () => {
+  it('shows the newest events first, and counts of the last hour', async () => {
+    const opened = await OpenedPage.open(system.url, '#/explore');
+    await opened.page.locator('.event').nth(2).waitFor();
+    await opened.shows('live: what is stored appears by itself');
+    expect(await opened.page.locator('.event').count()).toBe(3);
+    expect(await opened.page.locator('.legend li').first().innerText()).toMatch(/stored\s+3/);
+    expect(await opened.violations()).toEqual([]);
+    expect(opened.messages).toEqual([]);
+    await opened.close();
+  });
+
+  it.each([
+    ['topic=payments', ['"status":500']],
+    ['where=payload.status:500&topic=orders.created', ['It Failed']],
+    ['q=failed', ['It Failed']],
+    ['source=none', []],
+  ])('shows what the address selects: %s', async (query, rows) => {
+    const opened = await OpenedPage.open(system.url, `#/explore?${query}`);
+    if (rows.length === 0) await opened.shows('No stored event is selected');
+    await expectRows(opened, ...rows);
+    await opened.close();
+  });
+
+  it('shows what is stored by itself, and keeps still while it is paused', async () => {
+    const opened = await OpenedPage.open(system.url, '#/explore?topic=live');
+    await opened.shows('live: what is stored appears by itself');
+    await system.publish(event('l-1', { n: 1 }, 'live'));
+    await expectRows(opened, '"n":1');
+    await opened.page.locator('.event .line').first().click();
+    await opened.shows('What happened to it');
+    await system.publish(event('l-2', { n: 2 }, 'live'), event('l-3', { n: 3 }, 'live'));
+    await opened.shows('2 events came meanwhile');
+    await expectRows(opened, '"n":1');
+    expect(await opened.violations()).toEqual([]);
+    await opened.page.getByRole('button', { name: 'Show 2 new events, and go on' }).click();
+    await waitFor(async () => (await opened.page.locator('.event').count()) === 3, {
+      timeoutMs: 10_000,
+      describe: 'three rows',
+    });
+    await opened.close();
+  });
+
+  it('leads to the story of an event, and to what was around it', async () => {
+    const opened = await OpenedPage.open(system.url, '#/explore?topic=payments');
+    await opened.page.locator('.event .line').first().click();
+    const around = opened.page.getByRole('link', { name: 'a minute before and after' });
+    expect(await around.getAttribute('href')).toContain('since=2026-11-22T09');
+    await opened.page.getByRole('link', { name: 'What happened to it' }).click();
+    await opened.shows('This event is');
+    await opened.close();
+  });
+});
