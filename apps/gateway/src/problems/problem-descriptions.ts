@@ -1,27 +1,7 @@
 /** What each kind of problem means, and what a client does about it. A kind without a description does not compile. */
-import { arrayOf, COUNT, described, schemaNamed, type Schema } from '../description/operation.js';
+import { arrayOf, COUNT, described, schemaNamed } from '../description/operation.js';
+import type { ProblemDescription } from './problem-description.js';
 import type { ProblemKind } from './problem-error.js';
-
-/** A kind of problem. */
-export interface ProblemDescription {
-  readonly status: number;
-  /** Statuses that it has at some routes instead, see `ProblemAt`. */
-  readonly otherStatuses?: readonly number[];
-  /** When it is the answer. */
-  readonly when: string;
-  /** What the client does. */
-  readonly remedy: string;
-  /** Its detail in an example. */
-  readonly detail: string;
-  /** Members beyond those of every problem. */
-  readonly members?: Readonly<Record<string, Schema>>;
-  /** Members that it always has. */
-  readonly always?: readonly string[];
-  /** Values of members in the example. */
-  readonly example?: Readonly<Record<string, unknown>>;
-  /** Headers that it always has. */
-  readonly headers?: readonly ('RetryAfter' | 'Challenge')[];
-}
 
 const results = arrayOf(schemaNamed('PublishResult'));
 /** What a request of events has on an answer that ended it. Lines that came before may have been published. */

@@ -2,6 +2,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import { openApi } from '../jetstream/jetstream-api.js';
 import type { PublishOutcome, PublishRequest } from '../jetstream/publishing/publish-job.js';
 import { StreamPublisher } from '../jetstream/publishing/stream-publisher.js';
+import { activeTrace } from '../traces/span-context.js';
 import {
   EventForm,
   type EventFormOptions,
@@ -69,7 +70,8 @@ export class StreamEventPublisher<T extends Topics = Topics> extends EventPublis
   }
 
   override async send(events: readonly WrittenEvent[]): Promise<EventOutcome[]> {
-    const outcomes = await this.publisher.publishAll(events.map((event) => this.requestOf(event)));
+    const requests = events.map((event) => this.requestOf(event));
+    const outcomes = await this.publisher.publishAll(requests, { trace: activeTrace() });
     return outcomes.map((outcome, index) => outcomeOf(events[index]?.eventId ?? '', outcome));
   }
 

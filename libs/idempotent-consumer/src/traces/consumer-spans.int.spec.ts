@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { jetstream } from '@nats-io/jetstream';
 import { headers as natsHeaders } from '@nats-io/nats-core';
-import { SpanStatusCode, trace } from '@opentelemetry/api';
+import { context, ROOT_CONTEXT, SpanStatusCode, trace } from '@opentelemetry/api';
 import {
   InMemorySpanExporter,
   NodeTracerProvider,
@@ -12,6 +12,7 @@ import {
 import pg from 'pg';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import { createConsumer, type EventConsumer } from '../core/create-consumer.js';
+import { StreamEventPublisher } from '../producer/stream-event-publisher.js';
 import { spanContextOf, traceContextOf } from './span-context.js';
 
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -108,6 +109,21 @@ describe('the span of a batch', () => {
     }));
     expect(JSON.stringify(texts)).not.toContain(SECRET);
     expect(batch.status.code).toBe(SpanStatusCode.UNSET);
+  });
+});
+
+describe('an event that a service publishes within a span', () => {
+  it('carries the trace of that span to its consumers', async () => {
+    const { connection, streamName: stream, subjectPrefix } = system;
+    const publisher = new StreamEventPublisher({ connection, stream, subjectPrefix, source: 'test' });
+    const request = trace.getTracer('service').startSpan('request');
+    const published = await context.with(trace.setSpan(ROOT_CONTEXT, request), () =>
+      publisher.publish({ topic: 'payments', payload: { total: 1 } }),
+    );
+    request.end();
+    expect(published).toMatchObject({ status: 'accepted' });
+    expect((await spanOfBatch()).spanContext().traceId).toBe(request.spanContext().traceId);
+    await publisher.stop();
   });
 });
 

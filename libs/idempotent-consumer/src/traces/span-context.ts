@@ -1,5 +1,5 @@
 /** Converts between the W3C's headers and the span contexts of OpenTelemetry. */
-import { createTraceState, isSpanContextValid, type SpanContext } from '@opentelemetry/api';
+import { createTraceState, isSpanContextValid, type SpanContext, trace } from '@opentelemetry/api';
 import type { TraceContext } from '../trace-context.js';
 
 /** The positions of the parts in a `traceparent` of any version. */
@@ -30,4 +30,10 @@ export function traceContextOf(context: SpanContext): TraceContext | undefined {
     traceparent: `00-${traceId}-${spanId}-0${traceFlags & SAMPLED}`,
     ...(tracestate !== '' && { tracestate }),
   };
+}
+
+/** The context of the span that the caller is in; `undefined` without one, as in a program without an SDK. */
+export function activeTrace(): TraceContext | undefined {
+  const span = trace.getActiveSpan();
+  return span && traceContextOf(span.spanContext());
 }
