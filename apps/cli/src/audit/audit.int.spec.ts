@@ -14,6 +14,7 @@ import { BrokerView } from './broker-view.js';
 const TOPIC = 'audited';
 /** 1 to 6 are stored, 7 and 8 are duplicates of 1 and 2 (8 is a conflict), 9 is a dead letter, 10 is stored. */
 const MESSAGES = 10;
+const STORED_EVENTS = 7;
 /** Rows and their counts are written one after the other here, and have to lie in the same minute. */
 const MINUTE_MS = 60_000;
 const LEFT_MS_MIN = 15_000;
@@ -104,13 +105,14 @@ async function count(
   );
 }
 
-/** Counts one event by the day of 2020 to which a test moves it. */
-async function moveCount(): Promise<void> {
-  await sql(`UPDATE sekali.histogram SET stored = stored - 1 WHERE kind = 'open' AND shard = 0`);
+/** Counts events by the day of 2020 to which a test moves them. */
+async function moveCounts(events = 1): Promise<void> {
+  await sql(`UPDATE sekali.histogram SET stored = stored - $1 WHERE kind = 'open' AND shard = 0`, events);
   await sql(
-    `INSERT INTO sekali.histogram AS bucket VALUES ($1, 'day', '2020-02-02', 0, 1, 0, 0, 0)
-     ON CONFLICT (topic, kind, beginning, shard) DO UPDATE SET stored = bucket.stored + 1`,
+    `INSERT INTO sekali.histogram AS bucket VALUES ($1, 'day', '2020-02-02', 0, $2, 0, 0, 0)
+     ON CONFLICT (topic, kind, beginning, shard) DO UPDATE SET stored = bucket.stored + $2`,
     TOPIC,
+    events,
   );
 }
 
@@ -201,12 +203,12 @@ describe('the audit of a system without faults', () => {
     await wholeSystem();
     await sql(`UPDATE sekali.event_key SET stored_at = '2020-02-02 12:00Z' WHERE seq = 3`);
     await sql(`DELETE FROM sekali.event WHERE seq = 3`);
-    await moveCount();
+    await moveCounts();
     expect((await run()).judgement.verdict).toBe('whole');
     // The day exists again, because the default partition has another event of that day.
     await sql(`UPDATE sekali.event_key SET stored_at = '2020-02-02 13:00Z' WHERE seq = 4`);
     await sql(`UPDATE sekali.event SET stored_at = '2020-02-02 13:00Z' WHERE seq = 4`);
-    await moveCount();
+    await moveCounts();
     expect((await run()).judgement.violations).toEqual(['1 key without an event, although the day is there']);
   });
 });
@@ -216,6 +218,7 @@ describe('the audit of a system that drops payloads by age', () => {
     await wholeSystem();
     for (const table of ['event', 'event_key'])
       await sql(`UPDATE sekali.${table} SET stored_at = '2020-02-02 12:00Z' WHERE seq <= 3`);
+    await moveCounts(3);
     await writeRetentionRules(system.pool, retentionRules('>=30d'));
     expect(await dropAgedPayloads(system.pool, { onStep: () => undefined })).toBe(true);
     const { judgement, findings } = await run();
@@ -223,6 +226,7 @@ describe('the audit of a system that drops payloads by age', () => {
     expect(findings.dropped).toMatchObject({ rows: 3, faults: [] });
     await sql(`UPDATE sekali.event_key SET stored_at = '2020-02-02 13:00Z' WHERE seq = 4`);
     await sql(`DELETE FROM sekali.event WHERE seq = 4`);
+    await moveCounts();
     expect((await run()).judgement.violations).toEqual([
       `1 day of a topic that lack other events than retention has noted, the first ${TOPIC} on 2020-02-02: 4 are missing and 3 are noted`,
     ]);
@@ -232,6 +236,7 @@ describe('the audit of a system that drops payloads by age', () => {
     await wholeSystem();
     for (const table of ['event', 'event_key'])
       await sql(`UPDATE sekali.${table} SET stored_at = '2020-02-02 12:00Z'`);
+    await moveCounts(STORED_EVENTS);
     await writeRetentionRules(system.pool, retentionRules('>=30d'));
     await dropAgedPayloads(system.pool, { onStep: () => undefined });
     expect((await run()).judgement.verdict).toBe('whole');
