@@ -215,13 +215,11 @@ describe('a key with a list of topics', () => {
     expect(await topicsOf('/events?limit=2')).toEqual(['orders.created', 'logs.a', 'logs.b.c']);
     expect(await topicsOf('/events?topic=logs.a')).toEqual(['logs.a']);
     expect(await topicsOf('/events?limit=1', 1)).toEqual(['payments', 'payments']);
-    const refused = [
-      '/events?topic=payments',
-      '/events?topic=logs',
-      '/events/payments/id-1',
-      '/events?topic=*',
-      '/stats',
-    ];
+    // A pattern finds what the key covers of it.
+    expect(await topicsOf('/events?topic=*')).toEqual([]);
+    expect(await topicsOf('/events?topic=*', 1)).toEqual(['payments', 'payments']);
+    expect(await topicsOf('/events?topic=logs.%3E')).toEqual(['logs.a', 'logs.b.c']);
+    const refused = ['/events?topic=payments', '/events?topic=logs', '/events/payments/id-1', '/stats'];
     for (const path of refused) expect([path, problemOf(await get(path)).status]).toEqual([path, 403]);
     expect(problemOf(await get('/events?topic=payments'))).toMatchObject({ topic: 'payments' });
     expect((await get('/events/logs.a/id-3')).status).toBe(200);
