@@ -23,7 +23,7 @@ function faulty(pool: TestSystem['pool'], fault: Fault): Queryable {
       if (fault.isLost) throw new Error('the answer was lost');
       return answer;
     },
-  } as unknown as Queryable;
+  };
 }
 
 async function rowsOf({ pool }: TestSystem): Promise<{ gateway: string; topic: string; dropped: number }[]> {
