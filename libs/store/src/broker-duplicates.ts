@@ -41,7 +41,8 @@ export interface BrokerDuplicatesOptions {
  */
 export class BrokerDuplicates {
   private gateway = randomUUID();
-  private readonly totals = new Map<string, number>();
+  /** Another map for each id: a reader of the figures may still hold the map of the id that it left out. */
+  private totals = new Map<string, number>();
   /** The totals that the database has confirmed. */
   private readonly written = new Map<string, number>();
   private readonly nowMs: () => number;
@@ -149,9 +150,8 @@ export class BrokerDuplicates {
   /** Begins another id. @param left what no row has */
   private begin(left: ReadonlyMap<string, number>): void {
     this.gateway = randomUUID();
-    this.totals.clear();
+    this.totals = new Map(left);
     this.written.clear();
-    for (const [topic, dropped] of left) this.totals.set(topic, dropped);
     this.changed = new Set(left.keys());
     this.writtenMs = this.nowMs();
   }
