@@ -5,7 +5,8 @@ import type { DescribedSystem } from './described-system.js';
 import type { DescribedRequest } from './request-faults.js';
 
 /** What a permitted request may lack: the thing that it is about, or the state in which it is possible. */
-export const MISSING = /:(unknown-event|unknown-dead-letter|unknown-page-file|payload-dropped|acted-on|not-replayable)"/;
+export const MISSING =
+  /:(unknown-event|unknown-dead-letter|unknown-page-file|payload-dropped|acted-on|not-replayable)"/;
 
 /** A request that the description permits is carried out, and answered as described. */
 export function permittedIsCarriedOut(system: DescribedSystem): IAsyncProperty<[DescribedRequest]> {
