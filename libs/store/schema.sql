@@ -195,6 +195,14 @@ CREATE TABLE sekali.event_sample (
 );
 COMMENT ON TABLE sekali.event_sample IS 'Some of the events that were dropped by age, the newest among them: the history of a stream is compared by when they were published';
 
+CREATE TABLE sekali.further_horizon (
+  consumer text COLLATE "C" NOT NULL,
+  stream_id integer NOT NULL,
+  seq bigint NOT NULL,
+  CONSTRAINT further_horizon_pkey PRIMARY KEY (consumer, stream_id)
+);
+COMMENT ON TABLE sekali.further_horizon IS 'The same as the table horizon, for the inboxes of further consumers';
+
 CREATE TABLE sekali.histogram (
   topic text COLLATE "C" NOT NULL,
   kind text COLLATE "C" NOT NULL,
@@ -211,13 +219,6 @@ COMMENT ON TABLE sekali.histogram IS 'Counts by topic and time of settling; summ
 COMMENT ON COLUMN sekali.histogram.kind IS 'Open minutes are counted in shards, and become minutes, hours and days with age; before is what was counted before the table existed';
 COMMENT ON COLUMN sekali.histogram.shard IS 'The shard of the counter in an open minute, otherwise 0';
 CREATE INDEX histogram_beginning ON sekali.histogram USING btree (kind, beginning);
-CREATE TABLE sekali.further_horizon (
-  consumer text COLLATE "C" NOT NULL,
-  stream_id integer NOT NULL,
-  seq bigint NOT NULL,
-  CONSTRAINT further_horizon_pkey PRIMARY KEY (consumer, stream_id)
-);
-COMMENT ON TABLE sekali.further_horizon IS 'The same as the table horizon, for the inboxes of further consumers';
 
 CREATE TABLE sekali.horizon (
   stream_id integer NOT NULL,
@@ -292,6 +293,7 @@ CREATE TABLE sekali.retention_rule (
 COMMENT ON TABLE sekali.retention_rule IS 'How long payloads are kept: the first rule that matches a topic decides; none keeps them for ever';
 COMMENT ON COLUMN sekali.retention_rule.expression IS 'The pattern as a regular expression';
 COMMENT ON COLUMN sekali.retention_rule.days IS 'Whole days in UTC after that of storing; null is for ever';
+
 CREATE TABLE sekali.store_loss (
   loss_id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
   consumer text COLLATE "C" NOT NULL,
@@ -510,6 +512,9 @@ BEGIN
     conflicts = bucket.conflicts + excluded.conflicts,
     dead_letters = bucket.dead_letters + excluded.dead_letters;
   RETURN NULL;
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION sekali.drop_aged_rows(asked integer, after_seq bigint, rows_max integer)
  RETURNS TABLE(duplicates bigint, conflicts bigint, dead_letters bigint, seq bigint)
  LANGUAGE plpgsql
