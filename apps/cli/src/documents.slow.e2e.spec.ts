@@ -63,7 +63,20 @@ beforeAll(async () => {
   minimum = await versionsOf(ready.nats, ready.postgres);
   const key = await sekali('keys', 'create', '--name', 'page', '--scopes', 'read', '--json');
   keyId = (JSON.parse(key.printed) as { key_id: string }).key_id;
+  await publishSought();
 }, 180_000);
+
+/** Publishes the event that the searches of the pages find. */
+async function publishSought(): Promise<void> {
+  const event = {
+    ...{ topic: 'logs.web', event_id: 'sought', source: 'web', timestamp: new Date().toISOString() },
+    payload: { status: 500, level: 'error', message: 'timeout' },
+  };
+  const headers = { 'content-type': 'application/json' };
+  const body = JSON.stringify(event);
+  const { status } = await fetch(`${ready.gateway}/publish`, { method: 'POST', headers, body });
+  expect(status).toBe(202);
+}
 
 afterAll(async () => {
   await system.interrupt();
