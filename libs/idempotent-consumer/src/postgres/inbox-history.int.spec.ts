@@ -296,6 +296,19 @@ describe('a consumer with a wrong position', () => {
     expect((await begin(30)).start).toBeUndefined();
   });
 
+  it('is reset to a loss of any size, of which no more than a bounded part is counted', async () => {
+    published(1, 1, 30);
+    published(1, 5_000_000, 5_000_000);
+    const { incarnation } = await begin(0);
+    await process(incarnation, [...range(1, 10), 21]);
+    const history = new InboxHistory({ pool: system.pool, tables, witness });
+    await history.incarnation(streamState());
+    expect(await history.startOf(incarnation, standingAt(5_000_000))).toMatchObject({
+      seq: 11,
+      loss: { firstSeq: 11, lastSeq: 5_000_000, missing: 999_999 },
+    });
+  });
+
   it('is reset behind messages that were deleted before it had them', async () => {
     published(1, 1, 30);
     for (const seq of [4, 5, 12]) stream.delete(seq);
