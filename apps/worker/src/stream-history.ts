@@ -4,11 +4,12 @@ import type { Pool } from 'pg';
 import { currentIncarnation, type DifferingHistory, type Incarnation } from '#idempotent-consumer/postgres';
 import { EVENT_BYTES_METADATA, StreamWitness } from '#broker';
 import type { WorkerSettings } from '#config';
-import type { StreamHistory, StreamState } from '#idempotent-consumer/parts';
+import type { Coverage, StreamHistory, StreamState } from '#idempotent-consumer/parts';
 import type { Logger } from '#observability';
 import { onNewConnection } from '#postgres';
 import {
   consumerStart,
+  filteredLossesOf,
   noteConsumerStart,
   noteRestored,
   noteStoreLoss,
@@ -28,17 +29,22 @@ interface HistoryOptions {
   readonly eventBytesMax: number;
   /** The inbox of the consumer. */
   readonly inbox: string;
+  /** Which messages leave a row in it; every message by default. */
+  readonly coverage?: Coverage;
   readonly logger: Logger;
 }
 
 /** Compares the stream with the database, and determines where the consumer has to start. */
 function streamHistory(options: HistoryOptions): StreamHistory {
   const { connection, pool, stream, inbox, logger } = options;
+  const { leavesGaps = false, subjects = [] } = options.coverage ?? {};
   const witness = new StreamWitness(connection, stream);
+  const losses = filteredLossesOf(inbox);
   let current: Incarnation | undefined;
   return {
     incarnation: async (state, foreign) => {
       refuseOtherRules(state, options);
+      losses.suspect();
       const { name, identity } = state;
       const onDiffering = (found: DifferingHistory): void => {
         logger.error(
@@ -64,22 +70,27 @@ function streamHistory(options: HistoryOptions): StreamHistory {
     },
     startOf: async ({ streamId }, consumer) => {
       if (current?.streamId !== streamId) return undefined;
-      const start = await consumerStart(pool, current, inbox, consumer, witness);
-      if (start === undefined) await noteRestored(pool, inbox, streamId);
+      const filters = leavesGaps ? subjects : (consumer.filters ?? []);
+      const filtered = filters.length > 0 ? { losses, subjects: filters } : undefined;
+      const start = await consumerStart(pool, current, inbox, consumer, witness, filtered);
+      if (start === undefined) await noteRestored(pool, inbox, current, consumer.stream.firstSeq - 1);
       return start;
     },
     lost: ({ streamId }, loss) => noteStoreLoss(pool, inbox, streamId, loss),
     started: async (_incarnation, { seq }) => {
       if (current) await noteConsumerStart(pool, current, inbox, seq);
     },
-    onNewConnection: (listener) => onNewConnection(pool, listener),
+    onNewConnection: (listener) =>
+      onNewConnection(pool, (server) => {
+        void losses.connected(server).then(listener);
+      }),
   };
 }
 
 /** Creates the history of one consumer from the settings of a worker. */
 export function historyOf(
   settings: Pick<WorkerSettings, 'SEKALI_STREAM' | 'SEKALI_SUBJECT_PREFIX' | 'SEKALI_EVENT_BYTES_MAX'>,
-  parts: Pick<HistoryOptions, 'connection' | 'pool' | 'inbox' | 'logger'>,
+  parts: Pick<HistoryOptions, 'connection' | 'pool' | 'inbox' | 'coverage' | 'logger'>,
 ): StreamHistory {
   return streamHistory({
     ...parts,

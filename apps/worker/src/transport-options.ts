@@ -55,7 +55,7 @@ export function transportOptions(
     durableOf,
     tablesOf: storeInboxTables,
     comparisonOf: (pattern) => (pattern === STORE_CONSUMER ? payloadComparison : {}),
-    historyOf: (inbox) => historyOf(settings, { connection, pool, inbox, logger }),
+    historyOf: (inbox, coverage) => historyOf(settings, { connection, pool, inbox, coverage, logger }),
     prepare: (pattern) => prepareInbox(pool, pattern),
     recreate: async (pattern) => {
       await ensureConsumer(

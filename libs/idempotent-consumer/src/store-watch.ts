@@ -105,7 +105,7 @@ export class StoreWatch {
     lose(
       loss === undefined
         ? `the consumer has to deliver again from ${start.seq} on`
-        : `the store went back in time: it lacks ${loss.missing} messages that were acknowledged, from ${loss.firstSeq} on`,
+        : `the store went back in time: it lacks at least ${loss.missing} messages that were acknowledged, from ${loss.firstSeq} on`,
     );
   }
 

@@ -36,7 +36,7 @@ export interface StoreLoss {
   readonly firstSeq: number;
   /** The last sequence that was acknowledged by then. */
   readonly lastSeq: number;
-  /** How many sequences from the first to the last have no row. */
+  /** How many sequences from the first to the last have no row, at least: the count is bounded. */
   readonly missing: number;
   /** When the first message was published. */
   readonly publishedAt: Date;

@@ -36,19 +36,45 @@ export function createPool(address: PostgresAddress): pg.Pool {
   return pool;
 }
 
+/** A start of a server process has a time of its own, and a promoted standby another timeline. */
+const SERVER = `
+SELECT concat_ws(' ', pg_postmaster_start_time(), pg_is_in_recovery(),
+  (SELECT system_identifier FROM pg_control_system()), (SELECT timeline_id FROM pg_control_checkpoint())) AS server`;
+
+/** The servers of connections. All listeners of a pool share one question for each. */
+const servers = new WeakMap<pg.ClientBase, Promise<string | undefined>>();
+
 /**
  * Calls the listener for each new connection of a pool. Another server, or the same one after a restart, can
  * only answer on a new connection.
  *
+ * @param listener gets a text that differs for each start of each server; `undefined` when the server does not say it
  * @returns a function that ends it
  */
-export function onNewConnection(pool: pg.Pool, listener: () => void): () => void {
+export function onNewConnection(
+  pool: pg.Pool,
+  listener: (server: Promise<string | undefined>) => void,
+): () => void {
   // Each consumer of a pool listens, and Node warns from eleven listeners on.
   pool.setMaxListeners(0);
-  pool.on('connect', listener);
-  return () => {
-    pool.off('connect', listener);
+  const heard = (client: pg.ClientBase): void => {
+    const server = servers.get(client) ?? serverOf(client);
+    servers.set(client, server);
+    listener(server);
   };
+  pool.on('connect', heard);
+  return () => {
+    pool.off('connect', heard);
+  };
+}
+
+async function serverOf(client: pg.ClientBase): Promise<string | undefined> {
+  try {
+    const { rows } = await client.query<{ server: string }>(SERVER);
+    return rows[0]?.server;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -5,7 +5,7 @@
  * The consumer is put back when a new incarnation begins, and when it is ahead of the stream. It is also put back when
  * it has acknowledged what the database does not have. The inbox knows what is delivered again as already processed.
  */
-import type { ConsumerStart, Incarnation, StreamSearch } from '#idempotent-consumer/postgres';
+import type { ConsumerStart, FilteredLosses, Incarnation, StreamSearch } from '#idempotent-consumer/postgres';
 import type { Queryable } from '#postgres';
 import { STORE_INBOX } from './inbox-tables.js';
 import { horizonOf, STORE_HORIZON } from './ledger.js';
@@ -25,10 +25,18 @@ export interface ConsumerPosition {
   readonly stream: { readonly firstSeq: number; readonly lastSeq: number };
 }
 
+/** How losses of a consumer are found that leaves a part of the stream out. */
+export interface FilteredSearch {
+  readonly losses: FilteredLosses;
+  /** The subjects of the messages that leave a row, no two of which overlap. */
+  readonly subjects: readonly string[];
+}
+
 /**
  * Checks the position of a consumer.
  *
  * @param inbox the name of the consumer's inbox
+ * @param filtered only for a consumer that leaves a part of the stream out: its rows have gaps where nothing is lost
  * @returns where the consumer has to be put back to; `undefined` when its position is right
  */
 export async function consumerStart(
@@ -37,6 +45,7 @@ export async function consumerStart(
   inbox: string,
   position: ConsumerPosition,
   witness: Pick<StreamSearch, 'bounds' | 'nextAt'>,
+  filtered?: FilteredSearch,
 ): Promise<ConsumerStart | undefined> {
   const { streamId, revision, segments } = incarnation;
   const { stream, deliveredSeq, ackFloorSeq } = position;
@@ -44,7 +53,10 @@ export async function consumerStart(
   const isNew = revision > 1 && !(await isStarted(database, streamId, inbox));
   if (isAhead || isNew) return { seq: await firstToRead(database, incarnation, inbox, stream.firstSeq) };
   const bounds = { floor: stream.firstSeq - 1, acknowledged: Math.min(ackFloorSeq, stream.lastSeq) };
-  const loss = await horizonOf(inbox).loss(database, segments, bounds, witness);
+  const loss =
+    filtered === undefined
+      ? await horizonOf(inbox).loss(database, segments, bounds, witness)
+      : await filtered.losses.loss(database, segments, bounds, witness, filtered.subjects);
   return loss && { seq: loss.firstSeq, loss };
 }
 

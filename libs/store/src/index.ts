@@ -72,7 +72,7 @@ export { messageIdSecret } from './message-id-secret.js';
 export { runMigrations } from './migration-run.js';
 export { knownIdentity, streamNames } from './known-streams.js';
 export { countTopics, knownTopics, topicsKnownAmong } from './known-topics.js';
-export { SEKALI_LEDGER } from './ledger.js';
+export { filteredLossesOf, SEKALI_LEDGER } from './ledger.js';
 export { newestPage, newestPosition, type NewestPage } from './newest-page.js';
 export { ensurePartitions, partitionsEndMs } from './partitions.js';
 export { areStored, givenUpAmong, givenUpFrom, type DeadLetterName } from './published-events.js';

@@ -1,5 +1,5 @@
 /** Binds the library's classes to the tables of schema `sekali`. */
-import { type Ledger, SettledHorizon, StreamRegistry } from '#idempotent-consumer/postgres';
+import { FilteredLosses, type Ledger, SettledHorizon, StreamRegistry } from '#idempotent-consumer/postgres';
 import { inboxNames, STORE_INBOX, storeInboxTables } from './inbox-tables.js';
 
 const KEPT_HORIZON = {
@@ -25,8 +25,16 @@ const START_HORIZON = `INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $
 
 /** Returns the settled horizon of a consumer's inbox. @throws InboxNameError for a name that no inbox can have */
 export function horizonOf(inbox: string): SettledHorizon {
-  const keeping = inbox === STORE_INBOX ? KEPT_HORIZON : furtherHorizon(inbox);
-  return new SettledHorizon(storeInboxTables(inbox), keeping);
+  return new SettledHorizon(storeInboxTables(inbox), keptHorizon(inbox));
+}
+
+/** Returns the search for losses of a further consumer that leaves a part of the stream out. One process keeps it. */
+export function filteredLossesOf(inbox: string): FilteredLosses {
+  return new FilteredLosses(storeInboxTables(inbox), horizonOf(inbox), keptHorizon(inbox));
+}
+
+function keptHorizon(inbox: string): typeof KEPT_HORIZON {
+  return inbox === STORE_INBOX ? KEPT_HORIZON : furtherHorizon(inbox);
 }
 
 /** The settled horizon of the consumer `store`, which gateways read. Readers with a cursor stay below it. */

@@ -7,7 +7,7 @@
  * Gateways read it, because only the consumer's own process sees the loss. The record goes back with the database, so a
  * loss that is lost itself is noticed and noted again.
  */
-import type { StoreLoss } from '#idempotent-consumer/postgres';
+import type { Incarnation, StoreLoss } from '#idempotent-consumer/postgres';
 import type { Queryable } from '#postgres';
 import { STORE_INBOX } from './inbox-tables.js';
 
@@ -32,16 +32,23 @@ WHERE NOT EXISTS (
   WHERE consumer = $1 AND stream_id = $2 AND restored_at IS NULL AND first_seq <= $3 AND last_seq >= $4
 )`;
 
-// A kept horizon passes no message that has no row.
+// A kept horizon passes no message that has no row. What is behind the end of a segment, or in an incarnation that is in
+// none, has left the stream, and so has what is below the stream's first message. It cannot be delivered again.
 const RESTORE = `
-UPDATE sekali.store_loss SET restored_at = now()
-WHERE consumer = $1 AND stream_id = $2 AND restored_at IS NULL AND last_seq <= (
+UPDATE sekali.store_loss loss SET restored_at = now()
+WHERE consumer = $1 AND restored_at IS NULL AND stream_id IN (
+  SELECT known.stream_id FROM sekali.stream current JOIN sekali.stream known USING (name)
+  WHERE current.stream_id = $2 AND known.stream_id <= $2
+) AND LEAST(last_seq, coalesce(
+  (SELECT up_to FROM unnest($3::integer[], $4::bigint[]) segment (stream_id, up_to)
+   WHERE segment.stream_id = loss.stream_id), 0
+)) <= GREATEST($5::bigint, (
   SELECT seq FROM (
     SELECT '${STORE_INBOX}' AS consumer, stream_id, seq FROM sekali.horizon
     UNION ALL SELECT consumer, stream_id, seq FROM sekali.further_horizon
   ) kept
-  WHERE kept.consumer = $1 AND kept.stream_id = $2
-)`;
+  WHERE kept.consumer = $1 AND kept.stream_id = loss.stream_id
+))`;
 
 const NEWEST = `
 SELECT consumer, first_seq::float8 AS first, last_seq::float8 AS last, missing::float8 AS missing,
@@ -70,9 +77,20 @@ export async function noteStoreLoss(
   await database.query(NOTE, [inbox, streamId, firstSeq, lastSeq, missing, publishedAt]);
 }
 
-/** Notes which losses are restored: every message up to their end has its row, as the kept horizon says. */
-export async function noteRestored(database: Queryable, inbox: string, streamId: number): Promise<void> {
-  await database.query(RESTORE, [inbox, streamId]);
+/**
+ * Notes which losses are restored: every message up to their end has its row, as the kept horizon says, or has left the
+ * stream. This includes losses of the incarnations before the current one.
+ *
+ * @param floor the sequence before the first message of the stream
+ */
+export async function noteRestored(
+  database: Queryable,
+  inbox: string,
+  { streamId, segments }: Pick<Incarnation, 'streamId' | 'segments'>,
+  floor: number,
+): Promise<void> {
+  const values = [segments.map((segment) => segment.streamId), segments.map(({ upTo }) => upTo), floor];
+  await database.query(RESTORE, [inbox, streamId, ...values]);
 }
 
 /** Returns a loss that is not restored yet, or else the newest one of the last day. */

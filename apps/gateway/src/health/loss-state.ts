@@ -9,7 +9,7 @@ export function lossState(loss: NotedLoss): ComponentState {
   const { consumer, firstSeq, lastSeq, missing, publishedAt, noticedAt, restoredAt } = loss;
   const what =
     `it went back in time before ${noticedAt.toISOString()}, to the events of ${publishedAt.toISOString()}: ` +
-    `consumer ${consumer} had acknowledged ${missing} messages from sequence ${firstSeq} to ${lastSeq} that it lacked`;
+    `consumer ${consumer} had acknowledged at least ${missing} messages from sequence ${firstSeq} to ${lastSeq} that it lacked`;
   return restoredAt === undefined
     ? { status: 'degraded', detail: `${what}; they are being delivered again` }
     : { status: 'ok', detail: `${what}; it has all of them again since ${restoredAt.toISOString()}` };

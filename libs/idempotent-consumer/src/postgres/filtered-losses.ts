@@ -23,8 +23,8 @@ const TRUSTED_AFTER_MS = 60_000;
 /**
  * Looks for acknowledged messages without a row, for a consumer that leaves a part of the stream out.
  *
- *   a new session, or a new connection ─▶ searched: every message that the consumer is for has its row?
- *   otherwise ──────────────────────────▶ the ack floor of a minute ago is kept
+ *   a new session, or another server ─▶ searched: every message that the consumer is for has its row?
+ *   otherwise ────────────────────────▶ the ack floor of a minute ago is kept
  *
  * Its rows have gaps, so they show nothing by themselves. The stream is asked for each message that the consumer is
  * for, in parts of the range at the same time. That costs a question a message. So it is done only where the store may
@@ -34,6 +34,10 @@ export class FilteredLosses {
   private readonly lacking: string;
   /** Whether the store may be another one than at the last search. */
   private isSuspect = true;
+  /** The server of the newest connection. */
+  private server: string | undefined;
+  /** New connections whose server is not known yet. */
+  private unknown = 0;
   /** The horizon that the store had at the last search or afterwards. */
   private keptSeq = 0;
   private floors: { readonly seq: number; readonly atMs: number }[] = [];
@@ -65,6 +69,20 @@ SELECT pg_is_in_recovery() AS standby, (SELECT array_agg(seq::float8) FROM lacki
   }
 
   /**
+   * Has the next call search, if a new connection leads to another server than the one before. A pool replaces
+   * connections all the time, and a search costs a question a message.
+   *
+   * @param asked the server of the connection; `undefined` counts as another one
+   */
+  async connected(asked: Promise<string | undefined>): Promise<void> {
+    this.unknown++;
+    const server = await asked;
+    this.unknown--;
+    if (server === undefined || server !== this.server) this.suspect();
+    this.server = server;
+  }
+
+  /**
    * Searches, or keeps an older ack floor where nothing can have happened. A search is bounded, keeps its progress, and
    * is continued by the next call.
    *
@@ -80,6 +98,8 @@ SELECT pg_is_in_recovery() AS standby, (SELECT array_agg(seq::float8) FROM lacki
     subjects: readonly string[],
   ): Promise<StoreLoss | undefined> {
     if (!this.isSuspect) {
+      // Until the server is known, nothing is kept in it.
+      if (this.unknown > 0) return undefined;
       await this.keepOld(database, segments, bounds.acknowledged);
       return undefined;
     }

@@ -1,7 +1,7 @@
 /** What an inbox finds out about its stream before a session, and where it puts its consumer. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import type { Pool } from 'pg';
-import { createTestSystem, type TestSystem } from '#testing';
+import type { Pool, PoolClient } from 'pg';
+import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import type { Delivery, Message } from '../delivery.js';
 import type { ConsumerState, StreamState } from '../delivery-source.js';
 import type { Coverage, ForeignSequences, StreamIncarnation } from '../stream-history.js';
@@ -296,6 +296,19 @@ describe('a consumer with a wrong position', () => {
     expect((await begin(30)).start).toBeUndefined();
   });
 
+  it('is reset to a loss of any size, of which no more than a bounded part is counted', async () => {
+    published(1, 1, 30);
+    published(1, 5_000_000, 5_000_000);
+    const { incarnation } = await begin(0);
+    await process(incarnation, [...range(1, 10), 21]);
+    const history = new InboxHistory({ pool: system.pool, tables, witness });
+    await history.incarnation(streamState());
+    expect(await history.startOf(incarnation, standingAt(5_000_000))).toMatchObject({
+      seq: 11,
+      loss: { firstSeq: 11, lastSeq: 5_000_000, missing: 999_999 },
+    });
+  });
+
   it('is reset behind messages that were deleted before it had them', async () => {
     published(1, 1, 30);
     for (const seq of [4, 5, 12]) stream.delete(seq);
@@ -342,25 +355,42 @@ describe('a consumer with a wrong position', () => {
     expect((await begin(30)).start).toBe(21);
   });
 
-  it('is reset to what a process with an open session finds lost on a new connection', async () => {
+  it('is reset to what a process with an open session finds lost on a connection to another server', async () => {
     const options = { pool: system.pool, tables, witness, leavesGaps: true, subjects: [FEW] };
     published(1, 1, 30);
     const history = new InboxHistory(options);
+    const clients = await Promise.all([system.pool.connect(), system.pool.connect()]);
+    for (const client of clients) client.release();
+    const heard = jest.fn();
+    const end = history.onNewConnection(heard);
+    let connections = 0;
+    const connected = async (client: PoolClient): Promise<void> => {
+      system.pool.emit('connect', client);
+      connections++;
+      await waitFor(() => Promise.resolve(heard.mock.calls.length === connections), {
+        timeoutMs: 10_000,
+        describe: 'the server of the connection',
+      });
+    };
+    await connected(clients[0]);
     const incarnation = await history.incarnation(streamState());
     await history.startOf(incarnation, standingAt(0));
     await process(incarnation, ODD_ONES);
     await goBackTo(5, 9);
     // Without a new connection, the store is the same as before.
     expect(await history.startOf(incarnation, standingAt(30))).toBeUndefined();
-    const heard = jest.fn();
-    const end = history.onNewConnection(heard);
-    system.pool.emit('connect');
+    // So it is on another connection to the same server: a pool replaces them all the time.
+    await connected(clients[1]);
+    expect(await history.startOf(incarnation, standingAt(30))).toBeUndefined();
+    const elsewhere = Object.create(clients[0]) as PoolClient;
+    elsewhere.query = (() =>
+      Promise.resolve({ rows: [{ server: 'another' }] })) as unknown as PoolClient['query'];
+    await connected(elsewhere);
     expect(await history.startOf(incarnation, standingAt(30))).toMatchObject({
       seq: 9,
       loss: { firstSeq: 9, lastSeq: 30, missing: 2, publishedAt: new Date(stream.get(9) ?? NaN) },
     });
     end();
-    expect(heard).toHaveBeenCalledTimes(1);
   });
 });
 

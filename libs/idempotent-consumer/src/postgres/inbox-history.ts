@@ -115,9 +115,8 @@ export class InboxHistory implements StreamHistory {
   }
 
   onNewConnection(listener: () => void): () => void {
-    return onNewConnection(this.options.pool, () => {
-      this.filtered.suspect();
-      listener();
+    return onNewConnection(this.options.pool, (server) => {
+      void this.filtered.connected(server).then(listener);
     });
   }
 

@@ -4,6 +4,7 @@
  */
 export { ConsumerFilters, type ConsumerFiltersOptions, type KeyFigures } from './consumer-filters.js';
 export { currentIncarnation, type DifferingHistory, type Ledger } from './divergence.js';
+export { FilteredLosses } from './filtered-losses.js';
 export { youngestGeneration, type YoungestGeneration } from './generation-change.js';
 export { keepGenerations } from './generation-keeper.js';
 export {

@@ -8,6 +8,9 @@ const SEQUENCES_PER_STEP = 10_000;
 const CATCH_UP_STEPS_MAX = 20;
 /** How many sequences one search for a loss reads. A batch of them takes some milliseconds. */
 const CHECKED_MAX = 1_000_000;
+/** How many sequences are counted for the size of a loss, and how many of them by one statement. */
+const COUNTED_MAX = 1_000_000;
+const COUNTED_PER_STEP = 50_000;
 /** How many gaps without messages one search passes. Each costs a question to the brokers. */
 const GAPS_MAX = 1_000;
 
@@ -194,19 +197,21 @@ WITH moved AS (
     return count === 0;
   }
 
+  /** Describes a loss. A larger one is counted only in part, because its rows may be as many as the store has. */
   private async describe(
     database: Queryable,
     streamId: number,
     { seq, publishedMs }: { readonly seq: number; readonly publishedMs: number },
     acknowledged: number,
   ): Promise<StoreLoss> {
-    const { rows } = await database.query<{ count: number }>(this.rowsBetween, [streamId, seq, acknowledged]);
-    return {
-      firstSeq: seq,
-      lastSeq: acknowledged,
-      missing: acknowledged - seq + 1 - (rows[0]?.count ?? 0),
-      publishedAt: new Date(publishedMs),
-    };
+    const end = Math.min(acknowledged, seq + COUNTED_MAX - 1);
+    let missing = 0;
+    for (let from = seq; from <= end; from += COUNTED_PER_STEP) {
+      const upTo = Math.min(end, from + COUNTED_PER_STEP - 1);
+      const { rows } = await database.query<{ count: number }>(this.rowsBetween, [streamId, from, upTo]);
+      missing += upTo - from + 1 - (rows[0]?.count ?? 0);
+    }
+    return { firstSeq: seq, lastSeq: acknowledged, missing, publishedAt: new Date(publishedMs) };
   }
 
   /** Returns how far rows continue without a gap behind a sequence, or how far `stepsMax` steps came. */
