@@ -65,6 +65,13 @@ export function needsKey(failure: Failure | undefined): boolean {
   return failure?.kind === 'problem' && failure.problem.status === 401;
 }
 
+/** Whether the same request may succeed later, and nothing but time is needed. */
+export function isTransient(failure: Failure): boolean {
+  if (failure.kind === 'unreachable') return true;
+  const { status } = failure.problem;
+  return status >= 500 || status === 429;
+}
+
 /** A failure in one sentence. */
 export function failureText(failure: Failure): string {
   if (failure.kind === 'unreachable') return `The gateway does not answer: ${failure.detail}.`;

@@ -110,13 +110,15 @@ export class LiveEvents {
     const id = fields.get('id');
     const name = fields.get('event');
     if (name === 'waiting') this.listener.onState('waiting');
-    else if (name === 'event' || name === 'position') this.listener.onState('open');
+    // A position is sent as a sign of life as well, also while the store does not answer.
+    else if (name === 'event' || name === 'resumed') this.listener.onState('open');
     if (name === 'event') this.listener.onEvent(parseExact(fields.get('data') ?? 'null') as EventView);
     if (id !== undefined) this.lastId = id;
   }
 }
 
-async function untilVisible(): Promise<void> {
+/** Resolves when somebody sees the tab. */
+export async function untilVisible(): Promise<void> {
   while (document.hidden)
     await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
 }

@@ -71,6 +71,51 @@ describe('the view Explore', () => {
     await opened.close();
   });
 
+  it('shows each event once, also where the stream and older pages bring it again', async () => {
+    const before = await fetch(`${system.url}/events?topic=overlap&order=desc`);
+    const cursor = before.headers.get('sekali-cursor') ?? '';
+    const events = Array.from({ length: 60 }, (_, n) => event(`overlap-${n}`, { n }, 'overlap'));
+    await system.publish(...events);
+    await system.settles(3 + events.length);
+    const answer = await fetch(`${system.url}/events?topic=overlap&order=desc&limit=100`);
+    const stored = (await answer.json()) as { payload: object }[];
+    const opened = await OpenedPage.open(system.url);
+    // A horizon that lags makes the stream begin further back.
+    let streams = 0;
+    await opened.page.route('**/events/stream?*', async (route) => {
+      streams += 1;
+      await route.continue({ headers: { ...route.request().headers(), 'last-event-id': cursor } });
+    });
+    await opened.go('#/explore?topic=overlap');
+    const rows = stored.map(({ payload }) => JSON.stringify(payload));
+    await expectRows(opened, ...rows);
+    expect(streams).toBe(1);
+    await opened.page.getByRole('button', { name: 'Show older ones' }).dblclick();
+    await opened.page.getByRole('button', { name: 'Show older ones' }).waitFor({ state: 'detached' });
+    await expectRows(opened, ...rows);
+    await opened.close();
+  });
+
+  it('does not say that it is live while the list cannot be read, and reads it again', async () => {
+    const opened = await OpenedPage.open(system.url, '#/explore?topic=busy');
+    await opened.shows('live: what is stored appears by itself');
+    await opened.page.getByRole('button', { name: 'Pause' }).click();
+    // More than a paused list keeps, so that it is read again.
+    await system.publish(...Array.from({ length: 501 }, (_, n) => event(`busy-${n}`, { n }, 'busy')));
+    await opened.shows('501 events came meanwhile');
+    const list = /\/events\?.*topic=busy/;
+    // The stream goes on, and only the list fails.
+    await opened.page.route(list, async (route) => route.abort());
+    await opened.page.getByRole('button', { name: 'Show 501 new events, and go on' }).click();
+    await opened.shows('The gateway does not answer: no connection.');
+    expect(await opened.text()).toContain('interrupted; it goes on by itself');
+    expect(await opened.text()).not.toContain('live: what is stored');
+    await opened.page.unroute(list);
+    await opened.shows('live: what is stored appears by itself');
+    expect(await opened.page.locator('.event').count()).toBe(50);
+    await opened.close();
+  });
+
   it('leads to the story of an event, and to what was around it', async () => {
     const opened = await OpenedPage.open(system.url, '#/explore?topic=payments');
     await opened.page.locator('.event .line').first().click();

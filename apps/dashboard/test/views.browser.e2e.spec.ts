@@ -62,16 +62,33 @@ describe('the page', () => {
         describe: 'the equation of five messages',
       },
     );
+    await opened.shows('Among the duplicates: 1 conflict, with a known id and another payload.');
+    await opened.shows(
+      /of the newest 2 events, the last of them stored at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/,
+    );
     await opened.close();
   });
 
   it('shows the story of an event, and what differed in a conflict', async () => {
     const opened = await OpenedPage.open(system.url, '#/event?topic=orders.created&id=o-1');
     await opened.shows('with another payload');
+    await opened.shows('published through a gateway, by its own API');
     const marks = await opened.page.locator('mark').allInnerTexts();
     expect(marks).toEqual(['  "total": 12.5', '  "total": 13,', '  "currency": "EUR"']);
     const sent = await opened.page.locator('figure pre').nth(1).innerText();
     expect(sent.trim()).toBe('{\n  "total": 13,\n  "currency": "EUR"\n}');
+    await opened.close();
+  });
+
+  it('says as what a gateway took an event', async () => {
+    const response = await fetch(`${system.url}/orders.created/_bulk`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: '{"create":{"_id":"s-1"}}\n{"message":"one"}\n',
+    });
+    expect(response.status).toBe(200);
+    const opened = await OpenedPage.open(system.url, '#/event?topic=orders.created&id=s-1');
+    await opened.shows('published through a gateway, as Elasticsearch _bulk');
     await opened.close();
   });
 

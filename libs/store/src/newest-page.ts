@@ -3,9 +3,13 @@
  *
  *   older ◀── pages ── first page │ followed later ──▶ newer
  *
- * Sequences only fall from page to page, so no event is repeated. The first page begins with the newest event, although
- * transactions do not commit in the order of their sequences. What commits below it later belongs to those who follow:
- * their position is the settled horizon, with the events above it that the page has.
+ * Sequences only fall from page to page, so no page repeats an event of another. The first page begins with the newest
+ * event, although transactions do not commit in the order of their sequences. What commits below it later belongs to
+ * those who follow: their position is the settled horizon, with the events above it that the page has.
+ *
+ * Above the horizon the two overlap. An older page also has what those who follow are given: events above the horizon
+ * that the first page did not reach, or that committed after it. The first page itself is given again where its events
+ * above the horizon are more ranges than a position has. Who shows both in one list leaves out what it has.
  */
 import type { Queryable } from '#postgres';
 import { readsPayloads, type EventFilter } from './event-filter.js';

@@ -4,7 +4,7 @@ import type { StatsView } from '#contracts';
 import { outcomeMark, type Outcome } from '../outcome-mark.js';
 import { hrefOf } from '../place.js';
 import type { Reading } from '../reading.js';
-import { clock, count, span, UNKNOWN } from '../wording.js';
+import { clock, count, counted, span, UNKNOWN } from '../wording.js';
 
 /** The members that are known without the brokers. A problem of the gateway may have them. */
 type Known = Pick<StatsView, 'unique_processed' | 'duplicate_dropped' | 'dead_letters'> &
@@ -80,6 +80,7 @@ function balance(stats: Reading<StatsView>): TemplateResult | typeof nothing {
   if (stats.value === undefined || !stats.isCurrent) return nothing;
   const { received, unique_processed, duplicate_dropped, dead_letters, in_flight, gone, expires_in_seconds } =
     stats.value;
+  const { conflicts } = stats.value;
   const difference = received - unique_processed - duplicate_dropped - dead_letters - in_flight;
   return html`<p class="balance">
       ${
@@ -88,6 +89,7 @@ function balance(stats: Reading<StatsView>): TemplateResult | typeof nothing {
           : html`<strong class="failed">It does not balance</strong> by ${count(difference)}. Run
               <code>sekali audit</code>.`
       }
+      ${conflicts === 0 ? nothing : html`Among the duplicates: ${counted(conflicts, 'conflict')}, with a known id and another payload.`}
     </p>
     ${
       gone === 0

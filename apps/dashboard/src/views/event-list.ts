@@ -2,20 +2,25 @@
  * Events of one filter, newest first, and live.
  *
  *   live ─pause, or a row is opened─▶ paused (what comes is counted) ─▶ live
+ *   read ─fails─▶ interrupted ─a pause─▶ read
  *
  * The list begins with a page of the newest events. The stream goes on behind that page, by its cursor, so no event is
- * missed between the two and none is shown twice.
+ * missed between the two. It may bring what is older than the first row, or what a page of older ones has as well. So
+ * each event is put in its place, once.
  */
 import type { EventView } from '#contracts';
-import { ask, nextPage, type Failure } from '../gateway-client.js';
-import { LiveEvents, type LiveState } from '../live-events.js';
+import { ask, isTransient, nextPage, type Failure } from '../gateway-client.js';
+import { LiveEvents, untilVisible, type LiveState } from '../live-events.js';
 import { queryOf, type EventFilter } from './event-filter.js';
+import { hasRow, withRows } from './event-rows.js';
 
 const PAGE = 50;
 /** Events that a live list keeps. */
 const SHOWN_MAX = 500;
 /** Events that a paused list keeps for later. Beyond it, the list is read again. */
 const WAITING_MAX = 500;
+/** After a read that failed, until the next one. */
+const AGAIN_MS = 3_000;
 
 /** How far back the gateway has looked for a page. */
 export interface Walk {
@@ -36,6 +41,8 @@ export class EventList {
   private waiting: EventView[] = [];
   private cameMeanwhile = 0;
   private live: LiveEvents | undefined;
+  private again: ReturnType<typeof setTimeout> | undefined;
+  private isReadingOlder = false;
   private isClosed = false;
 
   constructor(
@@ -57,6 +64,7 @@ export class EventList {
 
   close(): void {
     this.isClosed = true;
+    clearTimeout(this.again);
     this.live?.close();
   }
 
@@ -78,13 +86,18 @@ export class EventList {
 
   /** Reads older events. */
   async readOlder(): Promise<void> {
-    if (this.older === undefined) return;
+    const { older } = this;
+    if (older === undefined || this.isReadingOlder) return;
     this.isPaused = true;
-    const answer = await ask<readonly EventView[]>(this.older);
-    if (this.isClosed) return;
+    this.isReadingOlder = true;
+    const answer = await ask<readonly EventView[]>(older);
+    this.isReadingOlder = false;
+    // Meanwhile the list may have been read again, or cut: the answer would then stand behind a gap.
+    if (this.isClosed || this.older !== older) return;
     this.failure = answer.kind === 'value' ? undefined : answer;
     if (answer.kind === 'value') {
-      this.events = [...this.events, ...answer.value];
+      this.events = withRows(this.events, answer.value);
+      this.forgetShown();
       this.older = nextPage(answer.headers);
       this.walk = walkIn(answer.headers);
     }
@@ -92,18 +105,29 @@ export class EventList {
   }
 
   private async read(): Promise<void> {
+    clearTimeout(this.again);
     this.live?.close();
+    // Nothing follows until there is an answer. A list that never was live is not interrupted.
+    if (this.liveState !== undefined) this.liveState = 'interrupted';
     const answer = await ask<readonly EventView[]>(this.path);
     if (this.isClosed) return;
     this.failure = answer.kind === 'value' ? undefined : answer;
     if (answer.kind === 'value') {
-      this.events = answer.value;
+      this.events = withRows([], answer.value);
       this.older = nextPage(answer.headers);
       this.walk = walkIn(answer.headers);
       this.atMs = Date.now();
       this.follow(answer.headers.get('sekali-cursor') ?? undefined);
-    }
+    } else if (isTransient(answer)) {
+      this.liveState = 'interrupted';
+      this.again = setTimeout(() => void this.readAgain(), AGAIN_MS);
+    } else this.liveState = undefined;
     this.changed();
+  }
+
+  private async readAgain(): Promise<void> {
+    await untilVisible();
+    if (!this.isClosed) await this.read();
   }
 
   private follow(cursor: string | undefined): void {
@@ -118,17 +142,24 @@ export class EventList {
   }
 
   private take(event: EventView): void {
-    if (this.isPaused) {
+    if (!this.isPaused) this.add([event]);
+    else if (!hasRow(this.events, event)) {
       this.cameMeanwhile += 1;
       if (this.waiting.length < WAITING_MAX) this.waiting.push(event);
-    } else this.add([event]);
+    }
     this.changed();
   }
 
-  /** @param arrived oldest first */
+  /** What a page of older events has brought does not wait any more. */
+  private forgetShown(): void {
+    const waiting = this.waiting.filter((event) => !hasRow(this.events, event));
+    this.cameMeanwhile -= this.waiting.length - waiting.length;
+    this.waiting = waiting;
+  }
+
   private add(arrived: readonly EventView[]): void {
     if (arrived.length === 0) return;
-    const all = [...arrived.toReversed(), ...this.events];
+    const all = withRows(this.events, arrived);
     // The older ones would begin behind a gap.
     if (all.length > SHOWN_MAX) this.older = undefined;
     this.events = all.slice(0, SHOWN_MAX);

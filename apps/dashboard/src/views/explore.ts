@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from 'lit-html';
 import { repeat } from 'lit-html/directives/repeat.js';
 import type { EventView } from '#contracts';
 import { Chart } from '../chart.js';
-import type { Failure } from '../gateway-client.js';
+import { isTransient, type Failure } from '../gateway-client.js';
 import { outcomeMark } from '../outcome-mark.js';
 import { Reading } from '../reading.js';
 import { failureNote, figureOf, openJson, sourceLine, type Host, type View } from '../view.js';
@@ -12,6 +12,7 @@ import { eventFilterIn, type EventFilter } from './event-filter.js';
 import { eventForm } from './event-form.js';
 import { EventList } from './event-list.js';
 import { eventRow } from './event-row.js';
+import { keyOf } from './event-rows.js';
 import { histogramChart, type Histogram } from './histogram.js';
 
 const HISTOGRAM_MS = 10_000;
@@ -114,7 +115,7 @@ export class ExploreView implements View {
     if (list === undefined) return nothing;
     return html`<section aria-labelledby="events-title">
       <h2 id="events-title">Newest first</h2>
-      ${failureNote(list.failure)} ${live(list)}
+      ${failureNote(list.failure)} ${live(list, this.stateOf(list))}
       <ol class="events">
         ${repeat(list.events, keyOf, (event) =>
           eventRow(event, this.opened === keyOf(event), () => this.toggle(event)),
@@ -128,6 +129,12 @@ export class ExploreView implements View {
     </section>`;
   }
 
+  /** An open stream says late that the store is away, because the gateway reads seldom where nothing comes. */
+  private stateOf({ liveState }: EventList): keyof typeof STATES | undefined {
+    const { failure } = this.histogram;
+    return liveState === 'open' && failure !== undefined && isTransient(failure) ? 'doubtful' : liveState;
+  }
+
   private toggle(event: EventView): void {
     const key = keyOf(event);
     this.opened = this.opened === key ? undefined : key;
@@ -137,20 +144,17 @@ export class ExploreView implements View {
   }
 }
 
-function keyOf({ seq, published_at: at }: EventView): string {
-  return `${seq} ${at}`;
-}
-
 const STATES = {
   connecting: 'connecting…',
   open: 'live: what is stored appears by itself',
   waiting: 'Postgres does not answer; it goes on by itself',
-  interrupted: 'interrupted; it goes on behind the last event',
+  interrupted: 'interrupted; it goes on by itself',
+  doubtful: 'perhaps not live, because figures cannot be read; it goes on by itself',
   refused: 'the gateway refuses to go on; load the page again',
 } as const;
 
-function live(list: EventList): TemplateResult {
-  const { isPaused, waitingCount, liveState } = list;
+function live(list: EventList, state: keyof typeof STATES | undefined): TemplateResult {
+  const { isPaused, waitingCount } = list;
   return html`<div class="actions">
     ${
       isPaused
@@ -162,7 +166,7 @@ function live(list: EventList): TemplateResult {
               ${waitingCount === 0 ? 'nothing came meanwhile' : `${counted(waitingCount, 'event')} came meanwhile`}</span
             >`
         : html`<button @click=${() => list.pause()}>Pause</button>
-            <span class="about" role="status">${liveState === undefined ? '' : STATES[liveState]}</span>`
+            <span class="about" role="status">${state === undefined ? '' : STATES[state]}</span>`
     }
   </div>`;
 }

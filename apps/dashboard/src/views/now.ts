@@ -5,7 +5,7 @@ import { Chart } from '../chart.js';
 import { hrefOf } from '../place.js';
 import { Reading } from '../reading.js';
 import { failureNote, figureOf, sourceLine, type Host, type View } from '../view.js';
-import { count, counted, rate, span, UNKNOWN } from '../wording.js';
+import { count, counted, rate, second, span, UNKNOWN } from '../wording.js';
 import { outcomeMark } from '../outcome-mark.js';
 import { equation } from './equation.js';
 import { firstEvent } from './first-event.js';
@@ -15,6 +15,7 @@ import { RateSamples } from './rate-samples.js';
 
 const LATENCY_MS = 5_000;
 const HOUR_MS = 10_000;
+const CONFLICTS_APART = 'Duplicates are here without conflicts, which have a line of their own.';
 
 /** What is true now. */
 export class NowView implements View {
@@ -112,10 +113,12 @@ export class NowView implements View {
       return html`${failureNote(this.hour.failure)}
         <p class="about">
           Messages a minute, by when they were settled; times in UTC. The newest is not over.
+          ${CONFLICTS_APART}
         </p>
         ${sourceLine(this.hour)}`;
     return html`<p class="about">
       ${this.samples.chart === undefined ? 'The chart begins with the next figures.' : 'Messages a second; times in UTC.'}
+      ${CONFLICTS_APART}
     </p>`;
   }
 
@@ -143,7 +146,9 @@ export class NowView implements View {
               quantile(({ p50 }) => p50),
             )}
           </dd>
-          <dd class="about">of the newest ${counted(newest.value?.length ?? 0, 'event')}</dd>
+          <dd class="about">
+            of the newest ${counted(newest.value?.length ?? 0, 'event')}${lastStored(newest.value?.[0])}
+          </dd>
         </div>
         <div>
           <dt>published to stored, p99</dt>
@@ -189,4 +194,9 @@ export class NowView implements View {
       <p><a href=${hrefOf('topics')}>Which topics repeat</a></p>
     </section>`;
   }
+}
+
+/** The newest events may be of long ago. */
+function lastStored(newest: EventView | undefined): string {
+  return newest === undefined ? '' : `, the last of them stored at ${second(newest.stored_at)}`;
 }

@@ -1,6 +1,6 @@
 /** The story of an event on a time line. */
 import { html, nothing, type TemplateResult } from 'lit-html';
-import type { StoryActionView, StoryEntryView, StoryRepeatView } from '#contracts';
+import type { PublishDoor, StoryActionView, StoryEntryView, StoryRepeatView } from '#contracts';
 import { shortJson } from '../json-text.js';
 import { outcomeMark, type Outcome } from '../outcome-mark.js';
 import { comparisonOf, type Conflict, type MarkedLine } from '../payload-comparison.js';
@@ -26,6 +26,16 @@ const NAMES: Readonly<Record<StoryEntryView['kind'], string>> = {
   drop: 'dropped',
 };
 const WAYS = { gateway: 'through a gateway', nats: 'straight over NATS', replay: 'as a replay' } as const;
+/** What a gateway took it as. */
+const DOORS: Readonly<Record<PublishDoor, string>> = {
+  publish: 'by its own API',
+  bulk: 'as Elasticsearch _bulk',
+  otlp: 'as OTLP',
+  cloudevents: 'as a CloudEvent',
+  webhook: 'as a webhook',
+  journal: 'as an upload of the journal',
+  loki: 'as a push to Loki',
+};
 const BECAME = {
   stored: 'and was stored',
   duplicate: 'and was a duplicate',
@@ -56,7 +66,7 @@ export function timeline(entries: readonly StoryEntryView[], payload: unknown): 
 function detailOf(entry: StoryEntryView): TemplateResult | string {
   switch (entry.kind) {
     case 'published':
-      return entry.through === null ? '' : WAYS[entry.through];
+      return entry.through === null ? '' : wayOf(entry.through, entry.door);
     case 'stored':
       return entry.source === null ? '' : `from ${entry.source}`;
     case 'duplicate':
@@ -72,6 +82,12 @@ function detailOf(entry: StoryEntryView): TemplateResult | string {
     case 'drop':
       return `for good${actor(entry)}`;
   }
+}
+
+/** A gateway of a later version may have a door without a name here. */
+function wayOf(through: keyof typeof WAYS, door: PublishDoor | null): string {
+  if (door === null) return WAYS[through];
+  return `${WAYS[through]}, ${(DOORS as Readonly<Record<string, string>>)[door] ?? `as ${door}`}`;
 }
 
 function repeatOf({ messages_later: messages }: StoryRepeatView): string {

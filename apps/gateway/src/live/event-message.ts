@@ -10,6 +10,9 @@ export const COMMENT = Buffer.from(':\n\n');
 /** The store does not answer. Nothing is missed meanwhile. */
 export const WAITING = Buffer.from('event: waiting\ndata: {"reason":"database"}\n\n');
 
+/** The store answers again. It has no cursor, because it says nothing about a place. */
+export const RESUMED = Buffer.from('event: resumed\ndata: {}\n\n');
+
 /** An event. Postgres prints JSON in one line. */
 export function eventMessage(event: StoredEvent, position: EventPosition): Buffer {
   return Buffer.from(`id: ${writeCursor(position)}\nevent: event\ndata: ${eventViewText(event)}\n\n`);

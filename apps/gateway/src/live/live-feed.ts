@@ -11,7 +11,7 @@ import {
 import { pause } from '#waiting';
 import { writeCursor } from '../events/event-cursor.js';
 import { problem, ProblemError } from '../problems/problem-error.js';
-import { COMMENT, eventMessage, OPENING, positionMessage, WAITING } from './event-message.js';
+import { COMMENT, eventMessage, OPENING, positionMessage, RESUMED, WAITING } from './event-message.js';
 import { Listener, type Following } from './listener.js';
 
 /** The bounds of all listeners. */
@@ -159,11 +159,11 @@ export class LiveFeed {
     return sent;
   }
 
-  /** What fails for one filter does not end another. Its listeners get a message once, and it is tried again. */
+  /** What fails for one filter does not end another. Its listeners get a message once, and one when it succeeds again. */
   private async attempt(listeners: Iterable<Listener>, read: () => Promise<boolean>): Promise<boolean> {
     try {
       const sent = await read();
-      for (const listener of listeners) this.failing.delete(listener);
+      for (const listener of listeners) if (this.failing.delete(listener)) listener.write(RESUMED);
       return sent;
     } catch (error) {
       for (const listener of [...listeners])

@@ -296,6 +296,20 @@ describe('the feed', () => {
     expect(readCursor(client.lastId)).toEqual({ streamId, seq: 9 });
   });
 
+  it('says that the store answers again, also where no event comes', async () => {
+    let isDown = false;
+    const database = {
+      query: (...given: unknown[]) =>
+        isDown ? Promise.reject(new Error('connection refused')) : ask(system, given),
+    } as unknown as Pool;
+    const feed = new LiveFeed(database, NO_FLOOR, closing.signal);
+    const client = Client.of(feed.listen(following()));
+    isDown = true;
+    await waitFor(() => client.kinds.includes('waiting'), DEADLINE);
+    isDown = false;
+    await waitFor(() => client.kinds.at(-1) === 'resumed', DEADLINE);
+  });
+
   it('asks a listener to come back after its time, so that a revoked key ends', async () => {
     const feed = new LiveFeed(system.pool, NO_FLOOR, closing.signal, { ...LIVE_BOUNDS, stayMsMax: 1 });
     const listener = feed.listen(following());
