@@ -107,6 +107,13 @@ describe('rows of an age', () => {
     ]);
   });
 
+  it('may be written by several setups at the same time', async () => {
+    const ages: RowAges = { duplicate: 1, conflict: 2, dead_letter: 3 };
+    await Promise.all(Array.from({ length: 40 }, () => writeRowAges(system.pool, ages)));
+    const { rows } = await system.pool.query('SELECT days FROM sekali.retention_age ORDER BY days');
+    expect(rows).toEqual([{ days: 1 }, { days: 2 }, { days: 3 }]);
+  });
+
   it('stay while the stream may deliver their message again, and while something below it is not settled', async () => {
     await writeRowAges(system.pool, { duplicate: 1, conflict: 1, dead_letter: 1 });
     expect(await drop()).toMatchObject({ isDone: true, duplicates: 0 });

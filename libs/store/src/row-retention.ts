@@ -11,6 +11,7 @@ import type { Pool } from 'pg';
 import type { Incarnation } from '#idempotent-consumer/postgres';
 import { transact, type Queryable } from '#postgres';
 import { pause } from '#waiting';
+import { RETENTION_LOCK } from './retention-rules.js';
 
 /** The kinds of rows that have an age. */
 export type AgedKind = 'duplicate' | 'conflict' | 'dead_letter';
@@ -52,6 +53,7 @@ FROM sekali.drop_aged_rows($1, $2, $3)`;
 /** Makes the ages in the database those of the settings. @param pool connected as the owner of the schema */
 export async function writeRowAges(pool: Pool, ages: RowAges): Promise<void> {
   await transact(pool, async (database) => {
+    await database.query('SELECT pg_advisory_xact_lock($1)', [RETENTION_LOCK]);
     await database.query('DELETE FROM sekali.retention_age');
     await database.query(WRITE_AGES, [Object.keys(ages), Object.values(ages).map((days) => days ?? null)]);
   });
