@@ -195,6 +195,14 @@ CREATE TABLE sekali.event_sample (
 );
 COMMENT ON TABLE sekali.event_sample IS 'Some of the events that were dropped by age, the newest among them: the history of a stream is compared by when they were published';
 
+CREATE TABLE sekali.further_horizon (
+  consumer text COLLATE "C" NOT NULL,
+  stream_id integer NOT NULL,
+  seq bigint NOT NULL,
+  CONSTRAINT further_horizon_pkey PRIMARY KEY (consumer, stream_id)
+);
+COMMENT ON TABLE sekali.further_horizon IS 'The same as the table horizon, for the inboxes of further consumers';
+
 CREATE TABLE sekali.histogram (
   topic text COLLATE "C" NOT NULL,
   kind text COLLATE "C" NOT NULL,
@@ -209,15 +217,8 @@ CREATE TABLE sekali.histogram (
 ) WITH (fillfactor=50);
 COMMENT ON TABLE sekali.histogram IS 'Counts by topic and time of settling; summed over all rows of a topic they equal its counters';
 COMMENT ON COLUMN sekali.histogram.kind IS 'Open minutes are counted in shards, and become minutes, hours and days with age; before is what was counted before the table existed';
-COMMENT ON COLUMN sekali.histogram.shard IS 'The shard of the counter in an open minute, otherwise 0';
+COMMENT ON COLUMN sekali.histogram.shard IS 'In an open minute, the shard of the counter and 16 times its stream id modulo 2047; otherwise 0';
 CREATE INDEX histogram_beginning ON sekali.histogram USING btree (kind, beginning);
-CREATE TABLE sekali.further_horizon (
-  consumer text COLLATE "C" NOT NULL,
-  stream_id integer NOT NULL,
-  seq bigint NOT NULL,
-  CONSTRAINT further_horizon_pkey PRIMARY KEY (consumer, stream_id)
-);
-COMMENT ON TABLE sekali.further_horizon IS 'The same as the table horizon, for the inboxes of further consumers';
 
 CREATE TABLE sekali.horizon (
   stream_id integer NOT NULL,
@@ -292,6 +293,7 @@ CREATE TABLE sekali.retention_rule (
 COMMENT ON TABLE sekali.retention_rule IS 'How long payloads are kept: the first rule that matches a topic decides; none keeps them for ever';
 COMMENT ON COLUMN sekali.retention_rule.expression IS 'The pattern as a regular expression';
 COMMENT ON COLUMN sekali.retention_rule.days IS 'Whole days in UTC after that of storing; null is for ever';
+
 CREATE TABLE sekali.store_loss (
   loss_id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
   consumer text COLLATE "C" NOT NULL,
@@ -476,7 +478,7 @@ BEGIN
   INSERT INTO sekali.histogram AS bucket (topic, kind, beginning, shard, stored, duplicates, conflicts, dead_letters)
   SELECT topic, 'open', date_trunc('minute', now(), 'UTC'), shard,
     sum(stored), sum(duplicates), sum(conflicts), sum(dead_letters)
-  FROM (SELECT topic, shard, stored, duplicates, conflicts, dead_letters FROM added) change
+  FROM (SELECT topic, (16 * (stream_id % 2047) + shard)::smallint AS shard, stored, duplicates, conflicts, dead_letters FROM added) change
   GROUP BY topic, shard
   HAVING sum(stored) <> 0 OR sum(duplicates) <> 0 OR sum(conflicts) <> 0 OR sum(dead_letters) <> 0
   ORDER BY topic, shard
@@ -499,8 +501,8 @@ BEGIN
   INSERT INTO sekali.histogram AS bucket (topic, kind, beginning, shard, stored, duplicates, conflicts, dead_letters)
   SELECT topic, 'open', date_trunc('minute', now(), 'UTC'), shard,
     sum(stored), sum(duplicates), sum(conflicts), sum(dead_letters)
-  FROM (SELECT topic, shard, stored, duplicates, conflicts, dead_letters FROM newer
-    UNION ALL SELECT topic, shard, -stored, -duplicates, -conflicts, -dead_letters FROM older) change
+  FROM (SELECT topic, (16 * (stream_id % 2047) + shard)::smallint AS shard, stored, duplicates, conflicts, dead_letters FROM newer
+    UNION ALL SELECT topic, (16 * (stream_id % 2047) + shard)::smallint AS shard, -stored, -duplicates, -conflicts, -dead_letters FROM older) change
   GROUP BY topic, shard
   HAVING sum(stored) <> 0 OR sum(duplicates) <> 0 OR sum(conflicts) <> 0 OR sum(dead_letters) <> 0
   ORDER BY topic, shard
@@ -510,6 +512,9 @@ BEGIN
     conflicts = bucket.conflicts + excluded.conflicts,
     dead_letters = bucket.dead_letters + excluded.dead_letters;
   RETURN NULL;
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION sekali.drop_aged_rows(asked integer, after_seq bigint, rows_max integer)
  RETURNS TABLE(duplicates bigint, conflicts bigint, dead_letters bigint, seq bigint)
  LANGUAGE plpgsql
