@@ -1,7 +1,7 @@
 /** Drops payloads and rows that are older than their rules while a worker runs. Any number of workers may do it: one at a time drops. */
 import type { Logger } from '#observability';
 import type { RetentionFigures } from '#observability/metrics';
-import { createPool, isLockTimeout } from '#postgres';
+import { createPool } from '#postgres';
 import { dropAgedPayloads, dropAgedRows, type Queryable } from '#store';
 
 const EVERY_MS = 600_000;
@@ -47,7 +47,11 @@ export function keepRetention(
     floor
       .then(() => pass(pool, logger, figures, stopped.signal))
       .catch((error: unknown) => {
-        if (!stopped.signal.aborted) report(logger, error);
+        if (stopped.signal.aborted) return;
+        logger.warn(
+          { reason: String(error) },
+          'payloads and rows could not be dropped by age; trying again in ten minutes',
+        );
       })
       .finally(() => {
         isUnderWay = false;
@@ -75,6 +79,9 @@ async function pass(
   const before = { ...figures };
   const arePayloadsDone = await dropAgedPayloads(database, {
     signal,
+    onBusyDay: (partition) => {
+      logger.info({ partition }, 'other sessions read a day without a pause; its payloads are dropped later');
+    },
     onStep: ({ partition, topic, rows, bytes }) => {
       figures.payloads += rows;
       figures.bytes += bytes;
@@ -92,14 +99,4 @@ async function pass(
   if (payloads > 0) logger.info({ rows: payloads }, 'payloads were dropped by age');
   const rows = figures.rows - before.rows;
   if (rows > 0) logger.info({ rows }, 'duplicates, conflicts or dead letters were dropped by age');
-}
-
-function report(logger: Logger, error: unknown): void {
-  if (isLockTimeout(error))
-    logger.info('other sessions read the events without a pause; payloads are dropped later');
-  else
-    logger.warn(
-      { reason: String(error) },
-      'payloads and rows could not be dropped by age; trying again in ten minutes',
-    );
 }
