@@ -541,18 +541,20 @@ BEGIN
         SELECT FROM sekali.dead_letter_action action
         WHERE action.topic = again.topic AND action.event_id = again.event_id AND action.replay_seq = again.seq) AS is_duplicate,
       false AS is_letter, recorded_at
-     FROM sekali.duplicate again WHERE stream_id = asked AND seq > after_seq AND seq <= up_to ORDER BY seq LIMIT rows_max)
+     FROM sekali.duplicate again WHERE coalesce(duplicate_cutoff, conflict_cutoff) IS NOT NULL
+       AND stream_id = asked AND seq > after_seq AND seq <= up_to ORDER BY seq LIMIT rows_max)
     UNION ALL
     (SELECT seq, false, recorded_at < letter_cutoff, recorded_at
-     FROM sekali.dead_letter WHERE stream_id = asked AND seq > after_seq AND seq <= up_to ORDER BY seq LIMIT rows_max)
+     FROM sekali.dead_letter WHERE letter_cutoff IS NOT NULL
+       AND stream_id = asked AND seq > after_seq AND seq <= up_to ORDER BY seq LIMIT rows_max)
     ORDER BY 1 LIMIT rows_max
   ), repeats AS (
-    DELETE FROM sekali.duplicate again USING walked
-    WHERE again.stream_id = asked AND again.seq = walked.seq AND is_duplicate
+    DELETE FROM sekali.duplicate again
+    WHERE stream_id = asked AND again.seq = ANY (ARRAY(SELECT seq FROM walked WHERE is_duplicate))
     RETURNING again.seq, again.topic, again.conflict
   ), letters AS (
-    DELETE FROM sekali.dead_letter letter USING walked
-    WHERE letter.stream_id = asked AND letter.seq = walked.seq AND is_letter
+    DELETE FROM sekali.dead_letter letter
+    WHERE stream_id = asked AND letter.seq = ANY (ARRAY(SELECT seq FROM walked WHERE is_letter))
     RETURNING letter.seq, letter.topic, letter.published_at
   ), actions AS (
     DELETE FROM sekali.dead_letter_action action USING letters

@@ -2,7 +2,7 @@
 import type { Logger } from '#observability';
 import type { RetentionFigures } from '#observability/metrics';
 import { createPool } from '#postgres';
-import { dropAgedPayloads, dropAgedRows, type Queryable } from '#store';
+import { dropAgedPayloads, dropAgedRows, RowPlaces, type Queryable } from '#store';
 
 const EVERY_MS = 600_000;
 /** A day of a hundred million events takes minutes to count. */
@@ -36,6 +36,7 @@ export function keepRetention(
     transactionMsMax: STEP_MS_MAX,
   });
   const stopped = new AbortController();
+  const places = new RowPlaces();
   const figures = { payloads: 0, rows: 0, bytes: 0, passedAtMs: undefined as number | undefined };
   let isUnderWay = false;
   const keep = (): void => {
@@ -45,7 +46,7 @@ export function keepRetention(
       logger.info({ reason: String(error) }, 'how far messages have left the stream could not be noted');
     });
     floor
-      .then(() => pass(pool, logger, figures, stopped.signal))
+      .then(() => pass(pool, logger, figures, places, stopped.signal))
       .catch((error: unknown) => {
         if (stopped.signal.aborted) return;
         logger.warn(
@@ -74,6 +75,7 @@ async function pass(
   database: Queryable,
   logger: Logger,
   figures: { -readonly [figure in keyof RetentionFigures]: RetentionFigures[figure] },
+  places: RowPlaces,
   signal: AbortSignal,
 ): Promise<void> {
   const before = { ...figures };
@@ -89,6 +91,7 @@ async function pass(
     },
   });
   const areRowsDone = await dropAgedRows(database, {
+    places,
     signal,
     onStep: ({ duplicates, deadLetters }) => {
       figures.rows += duplicates + deadLetters;
