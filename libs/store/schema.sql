@@ -217,7 +217,7 @@ CREATE TABLE sekali.histogram (
 ) WITH (fillfactor=50);
 COMMENT ON TABLE sekali.histogram IS 'Counts by topic and time of settling; summed over all rows of a topic they equal its counters';
 COMMENT ON COLUMN sekali.histogram.kind IS 'Open minutes are counted in shards, and become minutes, hours and days with age; before is what was counted before the table existed';
-COMMENT ON COLUMN sekali.histogram.shard IS 'The shard of the counter in an open minute, otherwise 0';
+COMMENT ON COLUMN sekali.histogram.shard IS 'In an open minute, the shard of the counter and 16 times its stream id modulo 2047; otherwise 0';
 CREATE INDEX histogram_beginning ON sekali.histogram USING btree (kind, beginning);
 
 CREATE TABLE sekali.horizon (
@@ -478,7 +478,7 @@ BEGIN
   INSERT INTO sekali.histogram AS bucket (topic, kind, beginning, shard, stored, duplicates, conflicts, dead_letters)
   SELECT topic, 'open', date_trunc('minute', now(), 'UTC'), shard,
     sum(stored), sum(duplicates), sum(conflicts), sum(dead_letters)
-  FROM (SELECT topic, shard, stored, duplicates, conflicts, dead_letters FROM added) change
+  FROM (SELECT topic, (16 * (stream_id % 2047) + shard)::smallint AS shard, stored, duplicates, conflicts, dead_letters FROM added) change
   GROUP BY topic, shard
   HAVING sum(stored) <> 0 OR sum(duplicates) <> 0 OR sum(conflicts) <> 0 OR sum(dead_letters) <> 0
   ORDER BY topic, shard
@@ -501,8 +501,8 @@ BEGIN
   INSERT INTO sekali.histogram AS bucket (topic, kind, beginning, shard, stored, duplicates, conflicts, dead_letters)
   SELECT topic, 'open', date_trunc('minute', now(), 'UTC'), shard,
     sum(stored), sum(duplicates), sum(conflicts), sum(dead_letters)
-  FROM (SELECT topic, shard, stored, duplicates, conflicts, dead_letters FROM newer
-    UNION ALL SELECT topic, shard, -stored, -duplicates, -conflicts, -dead_letters FROM older) change
+  FROM (SELECT topic, (16 * (stream_id % 2047) + shard)::smallint AS shard, stored, duplicates, conflicts, dead_letters FROM newer
+    UNION ALL SELECT topic, (16 * (stream_id % 2047) + shard)::smallint AS shard, -stored, -duplicates, -conflicts, -dead_letters FROM older) change
   GROUP BY topic, shard
   HAVING sum(stored) <> 0 OR sum(duplicates) <> 0 OR sum(conflicts) <> 0 OR sum(dead_letters) <> 0
   ORDER BY topic, shard
@@ -541,18 +541,20 @@ BEGIN
         SELECT FROM sekali.dead_letter_action action
         WHERE action.topic = again.topic AND action.event_id = again.event_id AND action.replay_seq = again.seq) AS is_duplicate,
       false AS is_letter, recorded_at
-     FROM sekali.duplicate again WHERE stream_id = asked AND seq > after_seq AND seq <= up_to ORDER BY seq LIMIT rows_max)
+     FROM sekali.duplicate again WHERE coalesce(duplicate_cutoff, conflict_cutoff) IS NOT NULL
+       AND stream_id = asked AND seq > after_seq AND seq <= up_to ORDER BY seq LIMIT rows_max)
     UNION ALL
     (SELECT seq, false, recorded_at < letter_cutoff, recorded_at
-     FROM sekali.dead_letter WHERE stream_id = asked AND seq > after_seq AND seq <= up_to ORDER BY seq LIMIT rows_max)
+     FROM sekali.dead_letter WHERE letter_cutoff IS NOT NULL
+       AND stream_id = asked AND seq > after_seq AND seq <= up_to ORDER BY seq LIMIT rows_max)
     ORDER BY 1 LIMIT rows_max
   ), repeats AS (
-    DELETE FROM sekali.duplicate again USING walked
-    WHERE again.stream_id = asked AND again.seq = walked.seq AND is_duplicate
+    DELETE FROM sekali.duplicate again
+    WHERE stream_id = asked AND again.seq = ANY (ARRAY(SELECT seq FROM walked WHERE is_duplicate))
     RETURNING again.seq, again.topic, again.conflict
   ), letters AS (
-    DELETE FROM sekali.dead_letter letter USING walked
-    WHERE letter.stream_id = asked AND letter.seq = walked.seq AND is_letter
+    DELETE FROM sekali.dead_letter letter
+    WHERE stream_id = asked AND letter.seq = ANY (ARRAY(SELECT seq FROM walked WHERE is_letter))
     RETURNING letter.seq, letter.topic, letter.published_at
   ), actions AS (
     DELETE FROM sekali.dead_letter_action action USING letters
@@ -608,6 +610,14 @@ BEGIN
     SELECT EXISTS (SELECT FROM present WHERE topic IS NOT NULL AND sekali.payload_cutoff(topic) >= $1 IS NOT TRUE)', part.day)
     INTO is_kept USING part.until;
   IF is_kept THEN RETURN; END IF;
+  -- A reader may stay for hours, so nothing is counted before the lock was there once. The error lets go of it.
+  BEGIN
+    SET LOCAL lock_timeout = 200;
+    EXECUTE format('LOCK TABLE ONLY sekali.event, sekali.%I IN ACCESS EXCLUSIVE MODE', part.day);
+    RAISE EXCEPTION 'the day can be locked' USING ERRCODE = 'RD001';
+  EXCEPTION WHEN SQLSTATE 'RD001' THEN
+    NULL;
+  END;
   EXECUTE format('
     WITH newest AS MATERIALIZED (
       SELECT stream_id, (SELECT max(seq) FROM sekali.event_key key WHERE key.stream_id = stream.stream_id) AS seq FROM sekali.stream

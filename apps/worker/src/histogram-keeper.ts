@@ -4,8 +4,6 @@ import type { Logger } from '#observability';
 import { rollUpHistogram } from '#store';
 
 const EVERY_MS = 60_000;
-/** Between two calls, batches have the connections to themselves. */
-const STEPS_MAX = 20;
 
 /**
  * Starts rolling up, every minute. An outage only delays it.
@@ -13,11 +11,12 @@ const STEPS_MAX = 20;
  * @returns `stop` ends it
  */
 export function keepHistogramSmall(pool: Pool, logger: Logger, everyMs = EVERY_MS): { stop(): void } {
+  const stopped = new AbortController();
   let isWorking = false;
   const timer = setInterval(() => {
     if (isWorking) return;
     isWorking = true;
-    rollUpHistogram(pool, STEPS_MAX)
+    rollUpHistogram(pool, { signal: stopped.signal })
       .catch((error: unknown) => {
         logger.warn(
           { reason: String(error) },
@@ -31,6 +30,7 @@ export function keepHistogramSmall(pool: Pool, logger: Logger, everyMs = EVERY_M
   return {
     stop: () => {
       clearInterval(timer);
+      stopped.abort();
     },
   };
 }

@@ -1,8 +1,8 @@
 /** Drops payloads and rows that are older than their rules while a worker runs. Any number of workers may do it: one at a time drops. */
 import type { Logger } from '#observability';
 import type { RetentionFigures } from '#observability/metrics';
-import { createPool, isLockTimeout } from '#postgres';
-import { dropAgedPayloads, dropAgedRows, type Queryable } from '#store';
+import { createPool } from '#postgres';
+import { dropAgedPayloads, dropAgedRows, RowPlaces, type Queryable } from '#store';
 
 const EVERY_MS = 600_000;
 /** A day of a hundred million events takes minutes to count. */
@@ -36,6 +36,7 @@ export function keepRetention(
     transactionMsMax: STEP_MS_MAX,
   });
   const stopped = new AbortController();
+  const places = new RowPlaces();
   const figures = { payloads: 0, rows: 0, bytes: 0, passedAtMs: undefined as number | undefined };
   let isUnderWay = false;
   const keep = (): void => {
@@ -45,9 +46,13 @@ export function keepRetention(
       logger.info({ reason: String(error) }, 'how far messages have left the stream could not be noted');
     });
     floor
-      .then(() => pass(pool, logger, figures, stopped.signal))
+      .then(() => pass(pool, logger, figures, places, stopped.signal))
       .catch((error: unknown) => {
-        if (!stopped.signal.aborted) report(logger, error);
+        if (stopped.signal.aborted) return;
+        logger.warn(
+          { reason: String(error) },
+          'payloads and rows could not be dropped by age; trying again in ten minutes',
+        );
       })
       .finally(() => {
         isUnderWay = false;
@@ -70,11 +75,15 @@ async function pass(
   database: Queryable,
   logger: Logger,
   figures: { -readonly [figure in keyof RetentionFigures]: RetentionFigures[figure] },
+  places: RowPlaces,
   signal: AbortSignal,
 ): Promise<void> {
   const before = { ...figures };
   const arePayloadsDone = await dropAgedPayloads(database, {
     signal,
+    onBusyDay: (partition) => {
+      logger.info({ partition }, 'other sessions read a day without a pause; its payloads are dropped later');
+    },
     onStep: ({ partition, topic, rows, bytes }) => {
       figures.payloads += rows;
       figures.bytes += bytes;
@@ -82,6 +91,7 @@ async function pass(
     },
   });
   const areRowsDone = await dropAgedRows(database, {
+    places,
     signal,
     onStep: ({ duplicates, deadLetters }) => {
       figures.rows += duplicates + deadLetters;
@@ -92,14 +102,4 @@ async function pass(
   if (payloads > 0) logger.info({ rows: payloads }, 'payloads were dropped by age');
   const rows = figures.rows - before.rows;
   if (rows > 0) logger.info({ rows }, 'duplicates, conflicts or dead letters were dropped by age');
-}
-
-function report(logger: Logger, error: unknown): void {
-  if (isLockTimeout(error))
-    logger.info('other sessions read the events without a pause; payloads are dropped later');
-  else
-    logger.warn(
-      { reason: String(error) },
-      'payloads and rows could not be dropped by age; trying again in ten minutes',
-    );
 }

@@ -59,7 +59,7 @@ const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   message_id_secret: { gateway: read },
   migration: { gateway: read, reader: read },
   promise: { gateway: 'SELECT INSERT DELETE', reader: read },
-  retention_age: { reader: read },
+  retention_age: { worker: read, reader: read },
   retention_rule: { reader: read },
   store_loss: { gateway: read, worker: `${write} UPDATE(restored_at)`, reader: read, recovery: read },
   stream: { gateway: read, worker: write, reader: read, recovery: change },

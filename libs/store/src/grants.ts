@@ -88,7 +88,7 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   migration: { gateway: READ, reader: READ },
   promise: { gateway: ['SELECT', 'INSERT', 'DELETE'], reader: READ },
   // Only setup writes these two.
-  retention_age: { reader: READ },
+  retention_age: { worker: READ, reader: READ },
   retention_rule: { reader: READ },
   store_loss: {
     gateway: READ,

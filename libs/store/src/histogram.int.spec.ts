@@ -29,7 +29,7 @@ afterEach(async () => {
 
 const COUNT = `
 INSERT INTO sekali.counter AS counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
-SELECT 1, topic, $2, $3, $4, $5, $6, 0 FROM unnest($1::text[]) AS topic
+SELECT $7, topic, $2, $3, $4, $5, $6, 0 FROM unnest($1::text[]) AS topic
 ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
   stored = counter.stored + excluded.stored, duplicates = counter.duplicates + excluded.duplicates,
   conflicts = counter.conflicts + excluded.conflicts, dead_letters = counter.dead_letters + excluded.dead_letters`;
@@ -40,8 +40,9 @@ async function count(
   topics: readonly string[],
   [stored, duplicates = 0, conflicts = 0, deadLetters = 0]: readonly number[],
   shard = 0,
+  streamId = 1,
 ): Promise<void> {
-  await database.query(COUNT, [topics, shard, stored, duplicates, conflicts, deadLetters]);
+  await database.query(COUNT, [topics, shard, stored, duplicates, conflicts, deadLetters, streamId]);
 }
 
 /** Moves what was counted so far into the past, to the beginning of a minute. */
@@ -81,6 +82,28 @@ describe('the histogram', () => {
     expect((await readHistogram(system.pool, { ...whole })).totals.stored).toBe(17);
   });
 
+  it('has no batch of one stream wait for a batch of another', async () => {
+    const clients = [await worker.connect(), await worker.connect()];
+    for (const client of clients) await client.query('BEGIN');
+    const inTurn = async (n: number): Promise<void> => {
+      const client = clients[n] as PoolClient;
+      await count(client, [n === 0 ? 'a' : 'b'], [1], 3, n + 1);
+    };
+    await Promise.all([inTurn(0), inTurn(1)]);
+    // Each counts the topic of the other one now.
+    await Promise.all(
+      clients.map(async (client, n) => {
+        await count(client, [n === 0 ? 'b' : 'a'], [1], 3, n + 1);
+      }),
+    );
+    for (const client of clients) {
+      await client.query('COMMIT');
+      client.release();
+    }
+    expect((await readHistogram(system.pool, whole)).totals.stored).toBe(4);
+    expect(await histogramFaults(system.pool, FAULTS_MAX)).toEqual([]);
+  });
+
   it('forgets what is rolled back, and follows counts that move to another incarnation', async () => {
     const client = await worker.connect();
     await client.query('BEGIN');
@@ -88,11 +111,14 @@ describe('the histogram', () => {
     await client.query('ROLLBACK');
     client.release();
     await count(worker, ['a'], [5]);
+    await age(2 * HOUR);
     await worker.query(
       `INSERT INTO sekali.counter AS counter VALUES (1, 'a', 0, -5, 0, 0, 0, 0), (2, 'a', 0, 5, 0, 0, 0, 0)
        ON CONFLICT (stream_id, topic, shard) DO UPDATE SET stored = counter.stored + excluded.stored`,
     );
-    expect((await readHistogram(system.pool, whole)).totals.stored).toBe(5);
+    const { totals, buckets } = await readHistogram(system.pool, { ...whole, stepSeconds: HOUR });
+    expect(totals.stored).toBe(5);
+    expect(buckets).toHaveLength(1);
     expect(await histogramFaults(system.pool, FAULTS_MAX)).toEqual([]);
   });
 
@@ -120,7 +146,7 @@ describe('a histogram that is rolled up', () => {
     await age(2 * HOUR);
     await count(worker, ['a'], [1_000], 3);
     // Each step takes one row of each kind, so this is interrupted as often as it can be.
-    while ((await rollUpHistogram(worker, 1, 1)) > 0)
+    while ((await rollUpHistogram(worker, { msMax: 0, rowsMax: 1 })) > 0)
       expect((await readHistogram(system.pool, { ...whole, topics: ['a'] })).totals.stored).toBe(1_222);
     expect(await kinds()).toEqual({ day: 2, hour: 2, minute: 1, open: 1 });
     const end = nowSeconds() + 60;
@@ -138,10 +164,19 @@ describe('a histogram that is rolled up', () => {
     expect(days.buckets.map(({ stored }) => stored).reduce((a, b) => a + b)).toBe(1_222);
   });
 
+  it('is rolled up to the end, however many topics there are, and is left in time', async () => {
+    const topics = Array.from({ length: 300 }, (_, n) => `t${n}`);
+    await count(worker, topics, [1]);
+    await age(2 * HOUR);
+    expect(await rollUpHistogram(worker, { msMax: 0, rowsMax: 10 })).toBe(10);
+    expect(await rollUpHistogram(worker, { rowsMax: 10 })).toBe(290);
+    expect(await kinds()).toEqual({ minute: 300 });
+  });
+
   it('has a step that is exact where the window begins within an hour', async () => {
     await count(worker, ['a'], [1]);
     await age(10 * DAY);
-    while ((await rollUpHistogram(worker, 1)) > 0);
+    await rollUpHistogram(worker);
     const { rows } = await system.pool.query<{ at: number }>(
       `SELECT extract(epoch FROM beginning)::float8 AS at FROM sekali.histogram WHERE kind = 'hour'`,
     );
@@ -162,7 +197,7 @@ describe('a histogram that is rolled up', () => {
       while (counting) {
         // No two calls move counts to the same minute.
         await age(4 * DAY + moves++ * HOUR);
-        await rollUpHistogram(worker, 3, 5);
+        await rollUpHistogram(worker, { msMax: 5, rowsMax: 5 });
       }
     });
     const batches = Array.from({ length: 4 }, async (_, shard) => {

@@ -13,7 +13,11 @@
  * - The inbox counts by minute itself. Workers of the version before would not, so an upgrade would leave a hole.
  * - A trigger on the tables of rows. It has to copy every row of a batch, which costs 1 µs an event.
  * - A trigger on the counters, which a batch changes in one row a topic. This is the design in use: it costs as much as
- *   the counters themselves, and shares their shards, so batches wait for each other no more than before.
+ *   the counters themselves. Each row of an open minute belongs to one counter, so batches wait for each other no more
+ *   than before.
+ *
+ * A topic that is always busy has about 7,500 rows: up to 16 in each of 61 open minutes, 4,380 minutes and 2,184 hours.
+ * Each year adds 365 days. A topic has no rows of the time in which it was idle.
  */
 import type { Queryable } from '#postgres';
 import { topicsOf } from './topic-walk.js';
@@ -75,7 +79,8 @@ CROSS JOIN LATERAL (
   WHERE bucket.kind = length.kind AND beginning > to_timestamp($1) - make_interval(secs => seconds)
     AND beginning < to_timestamp($2) AND ($4::text[] IS NULL OR topic = ANY ($4))
 ) bucket
-GROUP BY 1, 2`;
+GROUP BY 1, 2
+HAVING sum(stored) <> 0 OR sum(duplicates) <> 0 OR sum(conflicts) <> 0 OR sum(dead_letters) <> 0`;
 
 const COUNTED_SINCE = `
 SELECT extract(epoch FROM max(beginning))::float8 AS instant FROM ${TABLE} WHERE kind = 'before'`;

@@ -84,6 +84,7 @@ export {
   agedRows,
   dropAgedRows,
   noteStreamFloor,
+  RowPlaces,
   writeRowAges,
   type AgedKind,
   type DroppedRows,

@@ -10,7 +10,8 @@ export interface RetentionRule {
   readonly days: number | null;
 }
 
-const RETENTION_LOCK = 7_365_007;
+/** The advisory lock of a transaction that writes rules or ages. */
+export const RETENTION_LOCK = 7_365_007;
 
 const PRESENT = `SELECT pattern, days FROM sekali.retention_rule ORDER BY position`;
 const REMOVE = `DELETE FROM sekali.retention_rule`;

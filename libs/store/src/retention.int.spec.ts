@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { compareHistory } from '#idempotent-consumer/postgres';
-import { createPool, isLockTimeout } from '#postgres';
+import { createPool } from '#postgres';
 import { createRoles, createTestSystem, type TestSystem, waitFor } from '#testing';
 import { droppedPayloads } from './audit-retention.js';
 import { ledgerChunks, type RowFault } from './audit-ledger.js';
@@ -240,6 +240,25 @@ describe('retention', () => {
   });
 });
 
+/** Begins to drop the day of `logs`, and to read all days while that is counted. */
+async function readerOfCountedDay() {
+  const [writer, reader] = [await system.pool.connect(), await system.pool.connect()];
+  // The record of this day waits for the transaction, so the count does.
+  await writer.query('BEGIN');
+  await writer.query(`INSERT INTO sekali.dropped_payload VALUES ('logs', $1, 1, 1)`, [dayOf(9)]);
+  const dropping = drop().catch((error: unknown) => ({ error: String(error) }));
+  const waits = `SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'dropping' AND wait_event = 'transactionid'`;
+  await waitFor(async () => (await system.pool.query(waits)).rowCount === 1, {
+    timeoutMs: 20_000,
+    describe: 'the drop to count',
+  });
+  await reader.query('BEGIN; LOCK TABLE sekali.event IN ACCESS SHARE MODE');
+  await writer.query('ROLLBACK');
+  writer.release();
+  return { reader, dropping };
+}
+
 describe('retention next to others', () => {
   it('drops each payload once when several workers do it', async () => {
     await store('logs', 2_000, 9);
@@ -293,18 +312,34 @@ describe('retention next to others', () => {
     expect(await partitions()).not.toContain(partitionOf(10));
   });
 
+  it('leaves out a day that is read for long, and drops the others', async () => {
+    for (const daysAgo of [9, 8, 7]) await store('logs', 150, daysAgo);
+    await store('orders', 10, 7);
+    await rule('logs=1d');
+    const reader = await system.pool.connect();
+    await reader.query(`BEGIN; LOCK TABLE sekali.${partitionOf(9)} IN ACCESS SHARE MODE`);
+    const busy: string[] = [];
+    const options = { onStep: () => undefined, onBusyDay: (day: string) => void busy.push(day) };
+    expect(await dropAgedPayloads(worker, options)).toBe(false);
+    expect(busy).toEqual([partitionOf(9)]);
+    expect(await left()).toEqual(['logs 9: 150', 'orders 7: 10']);
+    await reader.query('COMMIT');
+    reader.release();
+    expect((await drop()).isDone).toBe(true);
+    expect(await left()).toEqual(['orders 7: 10']);
+    expect(await faults()).toEqual([]);
+  });
+
   it('undoes a day whose drop is killed while it waits', async () => {
     await store('logs', 100, 9);
     await rule('>=1d');
-    const reader = await system.pool.connect();
-    await reader.query('BEGIN; LOCK TABLE sekali.event IN ACCESS SHARE MODE');
-    const dropping = drop().catch((error: unknown) => String(error));
+    const { reader, dropping } = await readerOfCountedDay();
     const kill = `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted AND relation = 'sekali.event'::regclass`;
     await waitFor(async () => (await system.pool.query(kill)).rowCount === 1, {
       timeoutMs: 20_000,
       describe: 'the drop to wait for the reader',
     });
-    expect(await dropping).toContain('terminat');
+    expect(await dropping).toMatchObject({ error: expect.stringContaining('terminat') });
     await reader.query('COMMIT');
     reader.release();
     expect(await droppedPayloads(system.pool)).toMatchObject({ rows: 0, faults: [] });
@@ -316,9 +351,7 @@ describe('retention next to others', () => {
   it('lets events be stored and read while a long reader keeps it from dropping a day', async () => {
     await store('logs', 100, 9);
     await rule('>=1d');
-    const reader = await system.pool.connect();
-    await reader.query('BEGIN; LOCK TABLE sekali.event IN ACCESS SHARE MODE');
-    const dropping = drop().catch((error: unknown) => ({ isDone: isLockTimeout(error), steps: [] }));
+    const { reader, dropping } = await readerOfCountedDay();
     const waits = `SELECT count(*)::int AS waits FROM pg_locks WHERE NOT granted AND relation = 'sekali.event'::regclass`;
     await waitFor(async () => (await system.pool.query<{ waits: number }>(waits)).rows[0]?.waits === 1, {
       timeoutMs: 20_000,
@@ -329,7 +362,7 @@ describe('retention next to others', () => {
     expect(await left()).toEqual(['logs 0: 10', 'logs 9: 100']);
     await reader.query('COMMIT');
     reader.release();
-    expect((await dropping).isDone).toBe(true);
+    expect(await dropping).toMatchObject({ isDone: true });
     expect(await left()).toEqual(['logs 0: 10']);
   }, 120_000);
 

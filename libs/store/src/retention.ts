@@ -15,9 +15,10 @@
  * - Rules in the database, which is in use. Functions there check the rule at each step, and take no age from a caller.
  *
  * A partition cannot be detached CONCURRENTLY next to a default partition. So a drop waits 200 ms for the table at most,
- * and tries again. Inserts and pages wait that long behind it. It gives up after a minute, until the next pass.
+ * and tries again. Inserts and pages wait that long behind it. It tries once before it counts the day: a reader that
+ * stays for hours costs 200 ms a pass and day. After counting, it gives up after a minute, until the next pass.
  */
-import type { Queryable } from '#postgres';
+import { isLockTimeout, type Queryable } from '#postgres';
 import { pause } from '#waiting';
 
 /** Payloads of one topic and day that are older than their rule. */
@@ -49,6 +50,8 @@ export interface DroppedStep {
 export interface RetentionOptions {
   /** Called after each step. */
   readonly onStep: (step: DroppedStep) => void;
+  /** Called for a day that other sessions read or lock for too long; it is left to another pass. */
+  readonly onBusyDay?: (partition: string) => void;
   /** Ends the pass before the next step. */
   readonly signal?: AbortSignal;
   /** Rows that one step deletes, at most. The default is 1,000. */
@@ -62,6 +65,8 @@ export interface RetentionOptions {
 
 const ROWS_MAX = 1_000;
 const PAUSE_FACTOR = 4;
+/** Inserts that have waited for a busy day go on before the next one. */
+const BUSY_PAUSE_MS = 1_000;
 
 const AGED = `
 SELECT day AS partition, to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, topic, is_whole AS "isWhole",
@@ -82,24 +87,31 @@ export async function agedPayloads(database: Queryable, counted: boolean): Promi
 }
 
 /**
- * Drops payloads that are older than their rule, until none is left.
+ * Drops payloads that are older than their rule, until none is left. Days that are locked for long are left out.
  *
  * @param database its bound on a statement must allow for counting a day: about a second for a million events
- * @returns whether all of them were dropped; `false` when another process drops, or the signal ended the pass
- * @throws an error that `isLockTimeout` recognizes, when other sessions read the events without a pause; try again later
+ * @returns whether all of them were dropped; `false` when another process drops, a day was left out, or the signal ended the pass
  */
 export async function dropAgedPayloads(database: Queryable, options: RetentionOptions): Promise<boolean> {
   const wholeDays = new Set<string>();
+  const busyDays = new Set<string>();
   for (const aged of await agedPayloads(database, false)) {
     const { partition, topic, isWhole } = aged;
     if (options.signal?.aborted === true) return false;
-    if (isWhole) {
-      if (wholeDays.has(partition)) continue;
-      wholeDays.add(partition);
-      if (!(await dropDay(database, partition, options))) return false;
-    } else if (topic !== null && !(await dropRows(database, partition, topic, options))) return false;
+    if (busyDays.has(partition) || wholeDays.has(partition)) continue;
+    if (isWhole) wholeDays.add(partition);
+    try {
+      if (isWhole) {
+        if (!(await dropDay(database, partition, options))) return false;
+      } else if (topic !== null && !(await dropRows(database, partition, topic, options))) return false;
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      busyDays.add(partition);
+      options.onBusyDay?.(partition);
+      await pause(BUSY_PAUSE_MS, options.signal);
+    }
   }
-  return true;
+  return busyDays.size === 0;
 }
 
 async function dropDay(

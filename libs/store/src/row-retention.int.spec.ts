@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { createPool } from '#postgres';
-import { createRoles, createTestSystem, type TestSystem } from '#testing';
+import { createRoles, createTestSystem, type TestSystem, waitFor } from '#testing';
 import { counterFaults } from './audit-counters.js';
 import { droppedRows } from './audit-dropped-rows.js';
 import { ledgerChunks, type LedgerRun } from './audit-ledger.js';
@@ -12,6 +12,7 @@ import {
   agedRows,
   dropAgedRows,
   noteStreamFloor,
+  RowPlaces,
   writeRowAges,
   type DroppedRows,
   type RowAges,
@@ -39,13 +40,15 @@ const SEQUENCES = 5_000;
 
 let system: TestSystem;
 let worker: Pool;
+let workerUrl: string;
 let streamId: number;
 
 beforeEach(async () => {
   system = await createTestSystem({ replicas: 1 });
   const urls = await createRoles(system.postgresUrl);
   await grantRights(system.pool);
-  worker = createPool({ url: urls.worker, name: 'dropping', connectionsMax: 4, transactionMsMax: 60_000 });
+  workerUrl = urls.worker;
+  worker = createPool({ url: workerUrl, name: 'dropping', connectionsMax: 4, transactionMsMax: 60_000 });
   const { registry } = SEKALI_LEDGER;
   ({ streamId } = await registry.of(system.pool, { name: system.streamName, identity: 'first' }));
   await system.pool.query(FILL, [streamId, SEQUENCES]);
@@ -64,11 +67,12 @@ async function floor(seq: number): Promise<void> {
   await noteStreamFloor(worker, { segments: [segment()] }, seq);
 }
 
-async function drop(): Promise<DroppedRows & { isDone: boolean }> {
+async function drop(places?: RowPlaces): Promise<DroppedRows & { isDone: boolean }> {
   const sum = { duplicates: 0, conflicts: 0, deadLetters: 0 };
   const isDone = await dropAgedRows(worker, {
     rowsMax: 100,
     pauseFactor: 0,
+    ...(places && { places }),
     onStep: ({ duplicates, conflicts, deadLetters }) => {
       sum.duplicates += duplicates;
       sum.conflicts += conflicts;
@@ -76,6 +80,22 @@ async function drop(): Promise<DroppedRows & { isDone: boolean }> {
     },
   });
   return { ...sum, isDone };
+}
+
+/** How many entries of the two tables' keys were read so far. A session has written its statistics when it is gone. */
+async function rowsRead(): Promise<{ duplicate: number; letter: number }> {
+  await worker.end();
+  const sessions = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'dropping'`;
+  await waitFor(async () => (await system.pool.query(sessions)).rowCount === 0, {
+    timeoutMs: 20_000,
+    describe: 'the sessions to end',
+  });
+  worker = createPool({ url: workerUrl, name: 'dropping', connectionsMax: 4, transactionMsMax: 60_000 });
+  const { rows } = await system.pool.query<{ duplicate: number; letter: number }>(
+    `SELECT pg_stat_get_tuples_returned('sekali.duplicate_sequence'::regclass)::int AS duplicate,
+       pg_stat_get_tuples_returned('sekali.dead_letter_sequence'::regclass)::int AS letter`,
+  );
+  return rows[0] ?? { duplicate: 0, letter: 0 };
 }
 
 /** Each sequence has one end, every counter is right, and the two records agree. */
@@ -105,6 +125,33 @@ describe('rows of an age', () => {
     expect(await droppedRows(system.pool)).toMatchObject([
       { duplicates: 1_497, conflicts: 499, deadLetters: 499 },
     ]);
+  });
+
+  it('may be written by several setups at the same time', async () => {
+    const ages: RowAges = { duplicate: 1, conflict: 2, dead_letter: 3 };
+    await Promise.all(Array.from({ length: 40 }, () => writeRowAges(system.pool, ages)));
+    const { rows } = await system.pool.query('SELECT days FROM sekali.retention_age ORDER BY days');
+    expect(rows).toEqual([{ days: 1 }, { days: 2 }, { days: 3 }]);
+  });
+
+  it('are read once a day where they stay, and not at all without an age', async () => {
+    await floor(SEQUENCES + 1);
+    await writeRowAges(system.pool, { ...NO_AGES, conflict: 1 });
+    const places = new RowPlaces();
+    const readBy = async (): Promise<{ duplicates: number; letters: number }> => {
+      const before = await rowsRead();
+      await drop(places);
+      const after = await rowsRead();
+      return { duplicates: after.duplicate - before.duplicate, letters: after.letter - before.letter };
+    };
+    const first = await readBy();
+    expect(first.duplicates).toBeGreaterThan(1_400);
+    // The newest rows of the tables are looked up at each step.
+    expect(first.letters).toBeLessThan(100);
+    expect((await readBy()).duplicates).toBeLessThan(200);
+    await writeRowAges(system.pool, { ...NO_AGES, duplicate: 1 });
+    expect(await drop(places)).toMatchObject({ duplicates: 998, isDone: true });
+    await expectWhole();
   });
 
   it('stay while the stream may deliver their message again, and while something below it is not settled', async () => {

@@ -11,6 +11,7 @@ import type { Pool } from 'pg';
 import type { Incarnation } from '#idempotent-consumer/postgres';
 import { transact, type Queryable } from '#postgres';
 import { pause } from '#waiting';
+import { RETENTION_LOCK } from './retention-rules.js';
 
 /** The kinds of rows that have an age. */
 export type AgedKind = 'duplicate' | 'conflict' | 'dead_letter';
@@ -28,6 +29,8 @@ export interface DroppedRows {
 /** How rows are dropped: see `RetentionOptions`. */
 export interface RowRetentionOptions {
   readonly onStep: (step: DroppedRows) => void;
+  /** Passes that share it read a row that stays once a day. */
+  readonly places?: RowPlaces;
   readonly signal?: AbortSignal;
   readonly rowsMax?: number;
   readonly pauseFactor?: number;
@@ -43,15 +46,40 @@ const NOTE_FLOOR = `
 INSERT INTO sekali.stream_floor AS known (stream_id, seq) SELECT stream_id, $2 FROM unnest($1::integer[]) AS input (stream_id)
 ON CONFLICT (stream_id) DO UPDATE SET seq = greatest(known.seq, excluded.seq), noted_at = now()
 WHERE known.seq < excluded.seq`;
-const STREAMS = `SELECT stream_id AS "streamId" FROM sekali.stream_floor ORDER BY stream_id`;
+const STREAMS = `
+SELECT stream_id AS "streamId", concat_ws(' ', date_trunc('day', now(), 'UTC'),
+  (SELECT string_agg(kind || '=' || days, ',' ORDER BY kind) FROM sekali.retention_age)) AS rules
+FROM sekali.stream_floor ORDER BY stream_id`;
 const AGED = `SELECT kind, rows::float8 AS rows FROM sekali.aged_rows()`;
 const DROP = `
 SELECT duplicates::float8 AS duplicates, conflicts::float8 AS conflicts, dead_letters::float8 AS "deadLetters", seq::text AS seq
 FROM sekali.drop_aged_rows($1, $2, $3)`;
 
+/**
+ * How far passes have come. A row that one of them read and kept is kept until the next day in UTC, or until an age
+ * changes: then the places are forgotten. It is in memory, because a process that begins anew only reads more.
+ */
+export class RowPlaces {
+  #rules = '';
+  readonly #places = new Map<number, string>();
+
+  /** Returns the sequence behind which a pass begins. @param rules the day and the ages */
+  of(streamId: number, rules: string): string {
+    if (rules !== this.#rules) this.#places.clear();
+    this.#rules = rules;
+    return this.#places.get(streamId) ?? '0';
+  }
+
+  /** Notes that a pass has read the rows up to a sequence. */
+  note(streamId: number, seq: string): void {
+    this.#places.set(streamId, seq);
+  }
+}
+
 /** Makes the ages in the database those of the settings. @param pool connected as the owner of the schema */
 export async function writeRowAges(pool: Pool, ages: RowAges): Promise<void> {
   await transact(pool, async (database) => {
+    await database.query('SELECT pg_advisory_xact_lock($1)', [RETENTION_LOCK]);
     await database.query('DELETE FROM sekali.retention_age');
     await database.query(WRITE_AGES, [Object.keys(ages), Object.values(ages).map((days) => days ?? null)]);
   });
@@ -79,8 +107,14 @@ export async function agedRows(
  * @returns whether all of them were dropped; `false` when another process drops, or the signal ended the pass
  */
 export async function dropAgedRows(database: Queryable, options: RowRetentionOptions): Promise<boolean> {
-  const { rows: streams } = await database.query<{ streamId: number }>(STREAMS);
-  for (const { streamId } of streams) if (!(await dropOf(database, streamId, options))) return false;
+  const { rows: streams } = await database.query<{ streamId: number; rules: string }>(STREAMS);
+  const { places = new RowPlaces() } = options;
+  for (const { streamId, rules } of streams) {
+    const note = (seq: string): void => {
+      places.note(streamId, seq);
+    };
+    if (!(await dropOf(database, streamId, places.of(streamId, rules), note, options))) return false;
+  }
   return true;
 }
 
@@ -92,9 +126,11 @@ type Step = DroppedRows & {
 async function dropOf(
   database: Queryable,
   streamId: number,
+  begin: string,
+  note: (seq: string) => void,
   { onStep, signal, rowsMax = ROWS_MAX, pauseFactor = PAUSE_FACTOR }: RowRetentionOptions,
 ): Promise<boolean> {
-  for (let after = '0'; signal?.aborted !== true;) {
+  for (let after = begin; signal?.aborted !== true;) {
     const beganMs = performance.now();
     const { rows } = await database.query<Step>(DROP, [streamId, after, rowsMax]);
     const step = rows[0];
@@ -103,6 +139,7 @@ async function dropOf(
     if (dropped.duplicates + dropped.deadLetters > 0) onStep(dropped);
     if (seq === null) return true;
     after = seq;
+    note(seq);
     await pause((performance.now() - beganMs) * pauseFactor, signal);
   }
   return false;

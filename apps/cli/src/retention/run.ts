@@ -111,10 +111,9 @@ async function dropAll(database: Queryable, signal: AbortSignal): Promise<Pass> 
     progress.update(dropped.payloads + dropped.others);
   };
   try {
-    const isDone =
-      (await dropAgedPayloads(database, { onStep, signal })) &&
-      (await dropAgedRows(database, { onStep: onRows, signal }));
-    return { steps, others: dropped.others, isDone };
+    const arePayloadsDone = await dropAgedPayloads(database, { onStep, signal });
+    const areRowsDone = await dropAgedRows(database, { onStep: onRows, signal });
+    return { steps, others: dropped.others, isDone: arePayloadsDone && areRowsDone };
   } catch (error) {
     if (!isLockTimeout(error)) throw error;
     return { steps, others: dropped.others, isDone: false };

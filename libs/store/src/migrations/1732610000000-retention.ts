@@ -149,6 +149,14 @@ BEGIN
     SELECT EXISTS (SELECT FROM present WHERE topic IS NOT NULL AND sekali.payload_cutoff(topic) >= $1 IS NOT TRUE)', part.day)
     INTO is_kept USING part.until;
   IF is_kept THEN RETURN; END IF;
+  -- A reader may stay for hours, so nothing is counted before the lock was there once. The error lets go of it.
+  BEGIN
+    SET LOCAL lock_timeout = 200;
+    EXECUTE format('LOCK TABLE ONLY sekali.event, sekali.%I IN ACCESS EXCLUSIVE MODE', part.day);
+    RAISE EXCEPTION 'the day can be locked' USING ERRCODE = 'RD001';
+  EXCEPTION WHEN SQLSTATE 'RD001' THEN
+    NULL;
+  END;
   EXECUTE format('
     WITH newest AS MATERIALIZED (
       SELECT stream_id, (SELECT max(seq) FROM sekali.event_key key WHERE key.stream_id = stream.stream_id) AS seq FROM sekali.stream

@@ -4,6 +4,10 @@
  * A row is what makes a redelivered message count once. So a row is dropped only when its message has left the stream
  * and everything below it is settled. Of each dropped row, a bit remains: the audit compares sets of sequences, and
  * never sums, so that one missing and one doubled cannot cancel out. 1,024 sequences take about 300 bytes.
+ *
+ * Only workers see the stream, so they write `stream_floor`, as they write the horizon. A thief of a worker's password
+ * could set them too high. Then rows go whose messages the stream still has. Delivered again, such a message counts
+ * twice, and the audit finds it by its bit. The ages still hold, since only setup writes them: no younger row goes.
  */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { LOCK_MS_MAX } from '#postgres';
@@ -88,6 +92,8 @@ COMMENT ON FUNCTION sekali.aged_rows IS 'How many duplicates, conflicts and dead
 REVOKE ALL ON FUNCTION sekali.aged_rows FROM PUBLIC;
 `;
 
+// A table of which no kind has an age is not read. The caller remembers how far it has read the others. Rows are deleted
+// by an array, which is looked up in the key: a join may be planned as a walk over the table for each step.
 // A duplicate that is a replay says what became of it, so it stays as long as the action.
 const DROP_AGED_ROWS = `
 CREATE FUNCTION sekali.drop_aged_rows(asked integer, after_seq bigint, rows_max integer)
@@ -115,18 +121,20 @@ BEGIN
         SELECT FROM sekali.dead_letter_action action
         WHERE action.topic = again.topic AND action.event_id = again.event_id AND action.replay_seq = again.seq) AS is_duplicate,
       false AS is_letter, recorded_at
-     FROM sekali.duplicate again WHERE stream_id = asked AND seq > after_seq AND seq <= up_to ORDER BY seq LIMIT rows_max)
+     FROM sekali.duplicate again WHERE coalesce(duplicate_cutoff, conflict_cutoff) IS NOT NULL
+       AND stream_id = asked AND seq > after_seq AND seq <= up_to ORDER BY seq LIMIT rows_max)
     UNION ALL
     (SELECT seq, false, recorded_at < letter_cutoff, recorded_at
-     FROM sekali.dead_letter WHERE stream_id = asked AND seq > after_seq AND seq <= up_to ORDER BY seq LIMIT rows_max)
+     FROM sekali.dead_letter WHERE letter_cutoff IS NOT NULL
+       AND stream_id = asked AND seq > after_seq AND seq <= up_to ORDER BY seq LIMIT rows_max)
     ORDER BY 1 LIMIT rows_max
   ), repeats AS (
-    DELETE FROM sekali.duplicate again USING walked
-    WHERE again.stream_id = asked AND again.seq = walked.seq AND is_duplicate
+    DELETE FROM sekali.duplicate again
+    WHERE stream_id = asked AND again.seq = ANY (ARRAY(SELECT seq FROM walked WHERE is_duplicate))
     RETURNING again.seq, again.topic, again.conflict
   ), letters AS (
-    DELETE FROM sekali.dead_letter letter USING walked
-    WHERE letter.stream_id = asked AND letter.seq = walked.seq AND is_letter
+    DELETE FROM sekali.dead_letter letter
+    WHERE stream_id = asked AND letter.seq = ANY (ARRAY(SELECT seq FROM walked WHERE is_letter))
     RETURNING letter.seq, letter.topic, letter.published_at
   ), actions AS (
     DELETE FROM sekali.dead_letter_action action USING letters

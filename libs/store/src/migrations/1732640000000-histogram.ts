@@ -4,6 +4,10 @@
  * A trigger derives them from the counters. So programs of the previous version, which know nothing of them, are counted
  * as well. The lock on the counters waits for the batches that have counted, and holds the others off while the counts
  * so far are copied. They have no minute, and are kept as `before`.
+ *
+ * A row of an open minute belongs to one counter: its shard has the stream id in it. A batch that has the counter never
+ * waits for the row. With rows that streams share, two batches could wait for each other, since the rows that a batch
+ * adds and those that it changes are counted by two triggers.
  */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { LOCK_MS_MAX } from '#postgres';
@@ -22,7 +26,7 @@ CREATE TABLE sekali.histogram (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE sekali.histogram IS 'Counts by topic and time of settling; summed over all rows of a topic they equal its counters';
 COMMENT ON COLUMN sekali.histogram.kind IS 'Open minutes are counted in shards, and become minutes, hours and days with age; before is what was counted before the table existed';
-COMMENT ON COLUMN sekali.histogram.shard IS 'The shard of the counter in an open minute, otherwise 0';
+COMMENT ON COLUMN sekali.histogram.shard IS 'In an open minute, the shard of the counter and 16 times its stream id modulo 2047; otherwise 0';
 CREATE INDEX histogram_beginning ON sekali.histogram (kind, beginning);
 `;
 
@@ -52,11 +56,12 @@ REVOKE ALL ON FUNCTION sekali.${name} FROM PUBLIC;
 `;
 
 const FIGURES = 'stored, duplicates, conflicts, dead_letters';
-const ADDED = countedBy('count_added', `SELECT topic, shard, ${FIGURES} FROM added`);
+const SHARD = '(16 * (stream_id % 2047) + shard)::smallint AS shard';
+const ADDED = countedBy('count_added', `SELECT topic, ${SHARD}, ${FIGURES} FROM added`);
 const CHANGED = countedBy(
   'count_changed',
-  `SELECT topic, shard, ${FIGURES} FROM newer
-    UNION ALL SELECT topic, shard, -stored, -duplicates, -conflicts, -dead_letters FROM older`,
+  `SELECT topic, ${SHARD}, ${FIGURES} FROM newer
+    UNION ALL SELECT topic, ${SHARD}, -stored, -duplicates, -conflicts, -dead_letters FROM older`,
 );
 
 // The time is read behind the lock: a batch that counts later began its minute before or after it, and is counted.
