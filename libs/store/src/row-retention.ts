@@ -57,7 +57,7 @@ FROM sekali.drop_aged_rows($1, $2, $3)`;
 
 /**
  * How far passes have come. A row that one of them read and kept is kept until the next day in UTC, or until an age
- * changes: then the places are forgotten. It is in memory, because a process that begins anew only reads more.
+ * changes: then the places are forgotten. It is in memory, because a process that starts again only reads more.
  */
 export class RowPlaces {
   #rules = '';
