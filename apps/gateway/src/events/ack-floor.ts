@@ -9,7 +9,7 @@ import type { BrokerLink } from '../broker-link.js';
  * the row again. A reader that had passed it would miss it for ever. A gap in the stream itself is passed by the worker
  * when it searches for losses, which it does every ten seconds.
  *
- * Without an answer from them it is 0: pages still come, and may only wait
+ * Without an answer from the brokers it is 0: pages still come, and may only wait
  * longer for a gap to close.
  */
 export function ackFloorOf(broker: Pick<BrokerLink, 'consumer' | 'stream'>): AckFloor {
