@@ -41,7 +41,7 @@ describe('the ack floor for readers', () => {
     }
     const link: Pick<BrokerLink, 'consumer' | 'stream'> = {
       consumer: () => manager.consumers.info(stream, consumer),
-      stream: () => manager.streams.info(stream) as Promise<StreamInfo>,
+      stream: () => manager.streams.info(stream),
     };
     expect((await link.consumer())?.ack_floor.stream_seq).toBe(40);
     const info = (await link.stream()) as StreamInfo;

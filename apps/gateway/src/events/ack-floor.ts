@@ -7,9 +7,9 @@ import type { BrokerLink } from '../broker-link.js';
  *
  * What is acknowledged and still in the stream does not count. If it has no row, the store went back in time, and gets
  * the row again. A reader that had passed it would miss it for ever. A gap in the stream itself is passed by the worker
- * when it next looks for losses, which it does every ten seconds.
+ * when it searches for losses, which it does every ten seconds.
  *
- * Without an answer from them it is 0: pages still come, and may only wait
+ * Without an answer from the brokers it is 0: pages still come, and may only wait
  * longer for a gap to close.
  */
 export function ackFloorOf(broker: Pick<BrokerLink, 'consumer' | 'stream'>): AckFloor {

@@ -88,7 +88,7 @@ describe('a database that went back in time', () => {
     await system.pool.query('INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, 400)', [before]);
     await noteRestored(system.pool, 'store', { streamId: now, segments }, 0);
     expect(await open()).toBe(0);
-    // A stream that was created anew has none of them.
+    // A stream that was created again has none of them.
     await note(before);
     await system.pool.query('UPDATE sekali.horizon SET seq = 0 WHERE stream_id = $1', [before]);
     await noteRestored(system.pool, 'store', { streamId: now, segments: segments.slice(1) }, 0);
