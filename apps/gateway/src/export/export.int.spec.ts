@@ -87,6 +87,7 @@ describe('GET /events/export', () => {
     } as unknown as Pool;
     const room = new PageRoom({
       ...{ bytesMax: 1, pageBytesMax: 1, pageBytesMin: 1, readerBytesMax: 1, waitMsMax: 10, waitingMax: 1 },
+      readerWaitingMax: 1,
     });
     const exports = new EventExport(database, () => Promise.resolve(0), room);
     const exporter = { access: OPEN_ACCESS, address: 'a', takesGzip: true };
