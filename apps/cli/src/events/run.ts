@@ -43,7 +43,6 @@ export async function listEvents(options: EventsOptions): Promise<ExitCode> {
     // The next page is empty as well until what it waits for is settled.
     const waitMs = readRetryAfter(answer.headers.get('retry-after'));
     if (path !== undefined && left > 0 && waitMs !== undefined) await pause(waitMs, interruption.signal);
-    if (interruption.signal.aborted) return 130;
   }
   interruption.close();
   return 0;
