@@ -136,7 +136,7 @@ function partsOf(
     exports: new EventExport(pool, ackFloor, new PageRoom(AT_A_TIME)),
     stories: new StoryReader(pool, broker, pages),
     ...deadLetterParts(settings, { pool, broker, topics, pages }),
-    histograms: new Histograms(pool),
+    histograms: new Histograms(pool, new PageRoom(AT_A_TIME)),
     facets: new EventFacets(pool, new PageRoom(AT_A_TIME)),
     statistics: new Statistics(pool, broker, settings.SEKALI_STREAM, record.duplicates),
     ageWatch,

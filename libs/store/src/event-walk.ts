@@ -46,7 +46,8 @@ export interface Walked {
   readonly isPartial: boolean;
 }
 
-const FIRST_PIECE = 2_000;
+/** The first piece knows no time, and payloads may be large. */
+const FIRST_PIECE = 200;
 const PIECE_MAX = 50_000;
 const PIECE_MIN = 100;
 const PIECE_MS = 50;

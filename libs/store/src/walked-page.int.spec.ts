@@ -1,5 +1,6 @@
 /** Pages whose events are tried one by one, in both directions: each match once, none missed, and no walk without an end. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Queryable } from '#postgres';
 import { createTestSystem, type TestSystem } from '#testing';
 import type { EventFilter } from './event-filter.js';
 import { eventPage, FIRST_POSITION, type AckFloor } from './event-page.js';
@@ -105,6 +106,19 @@ describe('a walk', () => {
       expect(reached?.seq).toBe(next?.seq);
       expect(Date.parse(reached?.storedAt ?? '')).toBeGreaterThan(0);
     }
+  });
+
+  it('begins with a small piece, because payloads may be large', async () => {
+    await insert(range(1, 5_000));
+    const sizes: number[] = [];
+    const database = {
+      query: (...given: [string, (readonly unknown[])?]) => {
+        if (given[0].includes('AS is_end') && given[1]?.[3] !== undefined) sizes.push(Number(given[1][2]));
+        return Reflect.apply(system.pool.query, system.pool, given) as Promise<unknown>;
+      },
+    } as unknown as Queryable;
+    await eventPage(database, where({ none: 1 }), FIRST_POSITION, 10, NO_FLOOR, BYTES_MAX);
+    expect(sizes[0]).toBeLessThanOrEqual(200);
   });
 
   it('finds a part of the text in any case, with the characters of patterns and of JSON', async () => {

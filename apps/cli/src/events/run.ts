@@ -1,7 +1,9 @@
 /** Runs `sekali events`. */
 import { arraySpans } from '#contracts';
+import { pause } from '#waiting';
 import type { ExitCode } from '../command-error.js';
 import { GatewayClient, type ClientAnswer } from '../gateway-client.js';
+import { readRetryAfter } from '../http-producer.js';
 import { notice, print } from '../output.js';
 import type { TargetOptions } from '../target.js';
 import { Interruption } from '../up/interruption.js';
@@ -38,6 +40,9 @@ export async function listEvents(options: EventsOptions): Promise<ExitCode> {
     left -= lines.length;
     search.note(answer.headers.get('sekali-walk') ?? '');
     path = answer.next;
+    // The next page is empty as well until what it waits for is settled.
+    const waitMs = readRetryAfter(answer.headers.get('retry-after'));
+    if (path !== undefined && left > 0 && waitMs !== undefined) await pause(waitMs, interruption.signal);
   }
   interruption.close();
   return 0;

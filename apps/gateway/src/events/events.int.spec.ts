@@ -144,6 +144,7 @@ describe('filters of a page', () => {
     const gateway = await RunningGateway.start(system.environment);
     for (const [query, parameter] of [
       ['where=status:5', 'where'],
+      [`where=${encodeURIComponent('{"a":"\\u0000","a":1}')}`, 'where'],
       [Array(9).fill('where=payload.a:1').join('&'), 'where'],
       ['q=', 'q'],
       ['q=%00', 'q'],

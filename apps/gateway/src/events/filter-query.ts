@@ -71,7 +71,7 @@ function readWhere(parameters: URLSearchParams): EventFilter['where'] {
     const alternatives = whereAlternatives(text);
     if (alternatives !== undefined) return alternatives;
     const detail =
-      '"where" must be a path and a value, as in payload.status:500 or payload.user.name:"Ann", or a JSON object that the payload contains; of 1 to 1,024 characters.';
+      '"where" must be a path and a value, as in payload.status:500 or payload.user.name:"Ann", or a JSON object that the payload contains; of 1 to 1,024 characters, without \\u0000 and half surrogate pairs.';
     throw wrongParameter('where', detail);
   });
 }

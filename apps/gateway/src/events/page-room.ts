@@ -11,7 +11,10 @@ export interface PageRoomBounds {
   /** Bytes of one reader. */
   readonly readerBytesMax: number;
   readonly waitMsMax: number;
+  /** Pages that wait, of all readers. */
   readonly waitingMax: number;
+  /** Pages that wait, of one reader. */
+  readonly readerWaitingMax: number;
 }
 
 /** The default bounds. */
@@ -22,6 +25,7 @@ export const PAGE_ROOM: PageRoomBounds = {
   readerBytesMax: 16_777_216,
   waitMsMax: 5_000,
   waitingMax: 200,
+  readerWaitingMax: 50,
 };
 
 /** Bounds of work that is counted in pieces, and not in bytes: each has a share of one. */
@@ -32,6 +36,7 @@ export const AT_A_TIME: PageRoomBounds = {
   readerBytesMax: 2,
   waitMsMax: 5_000,
   waitingMax: 100,
+  readerWaitingMax: 25,
 };
 
 interface Waiting {
@@ -73,7 +78,7 @@ export class PageShare {
  *
  * A page takes its room before it is read, so that no number of readers can fill the memory. With less room than it
  * requests, the page is cut smaller. With nearly none it waits for a while, and is then refused. One reader gets only a
- * part of the room, so a slow reader delays no other.
+ * part of the room, and of the places to wait, so a slow reader delays no other.
  */
 export class PageRoom {
   private taken = 0;
@@ -92,7 +97,8 @@ export class PageRoom {
   async take(reader: string, requested: number): Promise<PageShare> {
     const now = this.waiting.size === 0 ? this.takeNow(reader, requested) : undefined;
     if (now !== undefined) return now;
-    if (this.waiting.size >= this.bounds.waitingMax) throw noRoom();
+    const own = [...this.waiting].filter((page) => page.reader === reader).length;
+    if (this.waiting.size >= this.bounds.waitingMax || own >= this.bounds.readerWaitingMax) throw noRoom();
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiting.delete(waiting);
@@ -141,6 +147,6 @@ export class PageRoom {
 }
 
 function noRoom(): ProblemError {
-  const detail = 'Too many pages are being read. Try again, or request less with "limit".';
+  const detail = 'Too many such requests are being answered. Try again, or ask for less.';
   return new ProblemError(problem('busy', 503, detail), { 'retry-after': '1' });
 }

@@ -9,6 +9,7 @@ const BOUNDS: PageRoomBounds = {
   readerBytesMax: 600,
   waitMsMax: 50,
   waitingMax: 2,
+  readerWaitingMax: 2,
 };
 const LONG = { ...BOUNDS, waitMsMax: 60_000 };
 
@@ -62,6 +63,16 @@ describe('the room for pages', () => {
     expect(isIn).toBe(false);
     held[0]?.release();
     expect((await waiting).bytes).toBeLessThanOrEqual(350);
+  });
+
+  it('leaves places to wait to others, however many pages a reader asks for', async () => {
+    const room = new PageRoom({ ...LONG, waitingMax: 3, readerWaitingMax: 2 });
+    const held = await Promise.all(['a', 'b', 'c', 'd', 'h'].map(async (reader) => room.take(reader, 400)));
+    const waiting = [room.take('e', 400), room.take('e', 400)];
+    expect(await refused(room.take('e', 400))).toBe(true);
+    waiting.push(room.take('f', 400));
+    for (const share of held) share.release();
+    for (const share of waiting) expect((await share).bytes).toBeGreaterThanOrEqual(100);
   });
 
   it('refuses a page that waited too long with 503 and Retry-After, and any page at once when too many wait', async () => {

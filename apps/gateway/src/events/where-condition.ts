@@ -7,6 +7,8 @@ const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?$/;
 /** Postgres refuses numbers with too many digits. */
 const HAS_SMALL_EXPONENTS = /^(?![^]*\d[eE][+-]?\d{4})/;
 const WORDS = ['true', 'false', 'null'];
+/** The strings of a JSON text, names included. */
+const STRINGS = /"(?:[^"\\]|\\.)*"/g;
 
 /**
  * Reads a condition: `payload.status:500`, or a JSON object.
@@ -40,18 +42,15 @@ function nested(path: readonly string[], value: string): string {
 }
 
 function isStorableObject(text: string): boolean {
-  const value = parsed(text);
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    isStorable(JSON.stringify(value)) &&
-    HAS_SMALL_EXPONENTS.test(text)
-  );
+  if (typeof parsed(text) !== 'object' || !HAS_SMALL_EXPONENTS.test(text.replace(STRINGS, '""')))
+    return false;
+  // A repeated name hides the values before it from a parser, and Postgres reads them all.
+  return [...text.matchAll(STRINGS)].every(([string]) => isStorable(String(parsed(string))));
 }
 
 /** Postgres stores neither half a surrogate pair nor a zero character, which JSON may write as escapes. */
-function isStorable(text: string): boolean {
-  return text.isWellFormed() && !/\\u0000|\\ud[89a-f]/i.test(text) && !text.includes('\0');
+function isStorable(value: string): boolean {
+  return value.isWellFormed() && !value.includes('\0');
 }
 
 function parsed(text: string): unknown {

@@ -16,8 +16,14 @@ describe('a condition on a payload', () => {
   });
 
   it('may be an object, whose digits are kept', () => {
-    const text = '{"a.b":[{"n":1.10}]}';
-    expect(whereAlternatives(text)).toEqual([text]);
+    for (const text of ['{"a.b":[{"n":1.10}]}', '{"a":1.10,"a":2.20}'])
+      expect(whereAlternatives(text)).toEqual([text]);
+  });
+
+  it('may have every text that a payload may have, also as escapes', () => {
+    for (const text of ['{"a":"\\\\u0000 \\\\ud800"}', '{"a":"\\ud83d\\ude00 \\" 1e9999"}'])
+      expect(whereAlternatives(text)).toEqual([text]);
+    expect(whereAlternatives('payload.a:"\\\\u0000"')).toEqual(['{"a":"\\\\u0000"}']);
   });
 
   it('is refused where no payload could hold it, or it has no path', () => {
@@ -30,6 +36,10 @@ describe('a condition on a payload', () => {
       '{"a":',
       '[1]',
       '{"a":"\\u0000"}',
+      '{"a":"\\u0000","a":1}',
+      '{"a":{"\\u0000":1},"a":1}',
+      '{"a":"\\ud800","a":1}',
+      '{"a":"\\udc00\\ud800"}',
       '{"a":1e9999}',
       'payload.a:\ud800',
       `payload.a:${'x'.repeat(2_000)}`,

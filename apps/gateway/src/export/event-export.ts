@@ -30,6 +30,8 @@ export interface Exporter {
   readonly address: string;
   /** Whether the client takes gzip. */
   readonly takesGzip: boolean;
+  /** Called for each page that is read, also where nothing of it matches. */
+  readonly onPage?: () => void;
 }
 
 /** A body that is written while it is read. */
@@ -54,7 +56,7 @@ const PAGE_MS_MAX = 12_000;
  * Exports all events that match, in the order of the stream, up to the newest that is settled.
  *
  * A page is read when the client has taken the one before. So an export holds one page, however large it is and however
- * slow the client. If the store does not answer, the connection is cut: a body that ends is whole.
+ * slow the client. One that leaves ends it with the page that is being read. If the store does not answer, the connection is cut: a body that ends is whole.
  */
 export class EventExport {
   /** @param room of the exports under way */
@@ -70,7 +72,7 @@ export class EventExport {
    * @throws ProblemError 400 for a wrong query, 403 for a topic that the key does not cover, 503 when the database does
    *   not answer or too many exports are under way
    */
-  async begin(queryString: string, { access, address, takesGzip }: Exporter): Promise<Exported> {
+  async begin(queryString: string, { access, address, takesGzip, onPage }: Exporter): Promise<Exported> {
     const parameters = new URLSearchParams(queryString);
     refuseOtherParameters(parameters, [...FILTER_PARAMETERS, 'format', 'cursor']);
     const { filter, possible } = forTopics(readFilter(parameters), access);
@@ -82,21 +84,30 @@ export class EventExport {
     const release = (): void => {
       share.release();
     };
-    const first = await this.page(meant, from).catch((error: unknown) => {
+    const pageAfter = async (after: EventPosition): Promise<EventPage> => {
+      onPage?.();
+      return this.page(meant, after);
+    };
+    const first = await pageAfter(from).catch((error: unknown) => {
       release();
       throw error instanceof TooManyTopicsError ? tooManyTopics() : error;
     });
-    const plain = Readable.from(this.texts(meant, first, format), { objectMode: false });
+    const plain = Readable.from(this.texts(first, pageAfter, format), { objectMode: false });
     plain.once('close', release);
     // An error of the pages destroys the body, which cuts the connection.
     const body = takesGzip ? pipeline(plain, createGzip(), () => undefined) : plain;
     return { body, type: `${format.type}; charset=utf-8`, isGzip: takesGzip };
   }
 
-  private async *texts(filter: EventFilter, first: EventPage, format: Format): AsyncGenerator<string> {
+  private async *texts(
+    first: EventPage,
+    pageAfter: (after: EventPosition) => Promise<EventPage>,
+    format: Format,
+  ): AsyncGenerator<string> {
     if (format.head !== '') yield format.head;
-    for (let page = first; ; page = await this.page(filter, page.end)) {
-      if (page.events.length > 0) yield page.events.map((event) => `${format.line(event)}\n`).join('');
+    for (let page = first; ; page = await pageAfter(page.end)) {
+      // A page without a match yields a text without a character: only there can a body that is destroyed stop.
+      yield page.events.map((event) => `${format.line(event)}\n`).join('');
       if (page.next === undefined || page.isWaiting === true) return;
     }
   }

@@ -21,7 +21,8 @@ export const EXPORT_DOOR: DoorDescription = {
       summary: 'Export stored events',
       description:
         'Oldest first, up to the newest that is settled. The answer is written while it is read, and compressed for a ' +
-        'client that takes gzip. One that cannot be finished is cut off, so an answer that ends is whole.',
+        'client that takes gzip. One that cannot be finished is cut off, so an answer that ends is whole. Where few events match, nothing may ' +
+        'come for minutes while it searches.',
       scope: 'read',
       parameters: [
         ...EVENT_FILTER,

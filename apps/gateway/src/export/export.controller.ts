@@ -30,6 +30,11 @@ export class ExportController {
       access,
       address: request.ip,
       takesGzip,
+      // The server closes a connection on which nothing happens, and a search without a match writes nothing.
+      onPage: () => {
+        const { socket } = request.raw;
+        socket.setTimeout(socket.timeout ?? 0);
+      },
     });
     reply.raw.once('close', () => {
       exported.body.destroy();

@@ -1,16 +1,24 @@
 /** An export has every event once, is written while it is read, and is cut off rather than ended where it is not whole. */
+import { once } from 'node:events';
 import { gunzipSync } from 'node:zlib';
 import { request } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
+import { fastify } from 'fastify';
 import type { Pool } from 'pg';
 import { SEKALI_LEDGER } from '#store';
-import { createTestSystem, type TestSystem } from '#testing';
+import { createTestSystem, waitFor, type TestSystem } from '#testing';
+import { EventReader } from '../events/event-reader.js';
 import { OPEN_ACCESS } from '../keys/access.js';
-import { PageRoom } from '../events/page-room.js';
+import { letEveryoneIn } from '../keys/key-guard.js';
+import { AT_A_TIME, PageRoom } from '../events/page-room.js';
 import { problemOf, RunningGateway } from '../test/running-gateway.js';
 import { EventExport } from './event-export.js';
+import { ExportController } from './export.controller.js';
 
 const EVENTS = 3_500;
+/** How long each statement takes, and after which silence the server closes a connection. */
+const SLOW_SECONDS = 0.1;
+const SILENT_MS = 5_000;
 const INSERT = `
 WITH key AS (
   INSERT INTO sekali.event_key (topic, event_id, stream_id, seq, digest)
@@ -32,6 +40,18 @@ async function filled(): Promise<{ system: TestSystem; gateway: RunningGateway }
 /** What the database answers. */
 function ask(system: TestSystem, given: readonly unknown[]): Promise<unknown> {
   return Reflect.apply(system.pool.query, system.pool, given) as Promise<unknown>;
+}
+
+/** A database whose statements take a while, and behind which event it was asked to walk at last. */
+function slow(system: TestSystem): { database: Pool; farthest: () => number } {
+  let farthest = 0;
+  const query = async (...given: [unknown, (readonly unknown[])?]): Promise<unknown> => {
+    const from = given[1]?.[1];
+    if (typeof from === 'number') farthest = Math.max(farthest, from);
+    await system.pool.query('SELECT pg_sleep($1)', [SLOW_SECONDS]);
+    return ask(system, given);
+  };
+  return { database: { query } as unknown as Pool, farthest: () => farthest };
 }
 
 /** Reads an answer without unpacking it. */
@@ -78,6 +98,34 @@ describe('GET /events/export', () => {
     expect((await gateway.get('/events/export?topic=none')).text).toBe('');
   });
 
+  it('keeps its connection while nothing matches for longer than a connection may be silent', async () => {
+    const { database } = slow((await filled()).system);
+    const exports = new EventExport(database, () => Promise.resolve(0), new PageRoom(AT_A_TIME));
+    const server = fastify({ connectionTimeout: SILENT_MS });
+    letEveryoneIn(server);
+    const controller = new ExportController(exports, new EventReader(database, () => Promise.resolve(0)));
+    server.get('/events/export', (request, reply) => controller.export(request, reply));
+    const url = await server.listen({ port: 0 });
+    const startedMs = performance.now();
+    const whole = await raw(`${url}/events/export?where=payload.n:1`, {}).finally(() => server.close());
+    expect(whole.body).toHaveLength(0);
+    expect(performance.now() - startedMs).toBeGreaterThan(SILENT_MS);
+  });
+
+  it('stops when the client leaves, also while nothing matches', async () => {
+    const { database, farthest } = slow((await filled()).system);
+    const exports = new EventExport(database, () => Promise.resolve(0), new PageRoom(AT_A_TIME));
+    const exporter = { access: OPEN_ACCESS, address: 'a', takesGzip: false };
+    const { body } = await exports.begin('where=payload.n:1', exporter);
+    const begunAt = farthest();
+    body.resume();
+    await waitFor(() => farthest() > begunAt, { timeoutMs: 20_000, describe: 'the next page' });
+    const closed = once(body, 'close');
+    body.destroy();
+    await closed;
+    expect(farthest()).toBeLessThan(EVENTS - 200);
+  });
+
   it('fails where the store stops answering, instead of ending early, and gives its place back', async () => {
     const { system } = await filled();
     let isDown = false;
@@ -85,9 +133,7 @@ describe('GET /events/export', () => {
       query: (...given: unknown[]) =>
         isDown ? Promise.reject(new Error('connection refused')) : ask(system, given),
     } as unknown as Pool;
-    const room = new PageRoom({
-      ...{ bytesMax: 1, pageBytesMax: 1, pageBytesMin: 1, readerBytesMax: 1, waitMsMax: 10, waitingMax: 1 },
-    });
+    const room = new PageRoom({ ...AT_A_TIME, bytesMax: 1, waitMsMax: 10 });
     const exports = new EventExport(database, () => Promise.resolve(0), room);
     const exporter = { access: OPEN_ACCESS, address: 'a', takesGzip: true };
     const { body } = await exports.begin('', exporter);

@@ -58,7 +58,7 @@ export const HISTOGRAM_DOOR: DoorDescription = {
           name: 'step',
           in: 'query',
           description:
-            'The length of a bucket: whole minutes that divide a day, or whole days. Without a unit, it is in seconds.',
+            'The length of a bucket: whole minutes that divide a day, or whole days, up to 36,500. Without a unit, it is in seconds.',
           schema: { enum: ['60', '1m', '5m', '15m', '1h', '6h', '1d', '7d'] },
           example: '1m',
         },

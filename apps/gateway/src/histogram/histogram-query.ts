@@ -11,6 +11,9 @@ const WINDOW_DEFAULT = 3_600;
 const STEPS_DEFAULT = [60, 300, 900, 3_600, 21_600, 86_400];
 const BUCKETS_DEFAULT_MAX = 360;
 
+/** Postgres has no instants for buckets of any length. */
+const STEP_DAYS_MAX = 36_500;
+
 const PARAMETERS = ['topic', 'since', 'until', 'step'];
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
@@ -42,9 +45,8 @@ function readStep(text: string | null): number | undefined {
   if (text === null) return undefined;
   const [, digits = '', unit = 's'] = /^([1-9]\d{0,8})([smhd])?$/.exec(text) ?? [];
   const seconds = Number(digits) * (UNITS[unit] ?? 1);
-  if (isHistogramStep(seconds)) return seconds;
-  const detail =
-    '"step" must be whole minutes that divide a day, or whole days: for example 60, 5m, 1h or 1d. Seconds need no unit.';
+  if (isHistogramStep(seconds) && seconds <= STEP_DAYS_MAX * 86_400) return seconds;
+  const detail = `"step" must be whole minutes that divide a day, or whole days, ${STEP_DAYS_MAX.toLocaleString('en')} at most: for example 60, 5m, 1h or 1d. Seconds need no unit.`;
   throw wrongParameter('step', detail);
 }
 

@@ -15,6 +15,6 @@ export class HistogramController {
   @Get()
   @RouteConfig(NEEDS_READ)
   async read(@Req() request: FastifyRequest): Promise<HistogramView> {
-    return this.histograms.read(queryString(request.url), accessOf(request));
+    return this.histograms.read(queryString(request.url), accessOf(request), request.ip);
   }
 }

@@ -1,10 +1,14 @@
 /** Counts by time as a client asks for them: of topics, patterns and keys, with steps. */
+import { EventEmitter, once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
+import type { Pool } from 'pg';
 import { apiKeyHash, apiKeyIdOf, newApiKeyToken, type ApiKeyEntry } from '#contracts';
 import { insertApiKeys } from '#store';
 import { createTestSystem } from '#testing';
+import { AT_A_TIME, PageRoom } from '../events/page-room.js';
+import { OPEN_ACCESS } from '../keys/access.js';
 import { problemOf, RunningGateway } from '../test/running-gateway.js';
-import type { HistogramView } from './histograms.js';
+import { Histograms, type HistogramView } from './histograms.js';
 
 const COUNTED = `
 INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
@@ -58,6 +62,7 @@ describe('GET /histogram', () => {
     const years = 'since=2020-01-01T00:00:00Z&until=2030-01-01T00:00:00Z';
     expect((await read(gateway, `?${years}&step=60`)).step_seconds).toBe(3 * 86_400);
     expect((await read(gateway, `?${years}`)).step_seconds).toBe(11 * 86_400);
+    expect((await read(gateway, '?step=36500d')).totals.stored).toBe(1_111);
     expect((await read(gateway, '?since=2026-11-20T10:00:00Z&until=2026-11-20T09:00:00Z')).buckets).toEqual(
       [],
     );
@@ -68,12 +73,33 @@ describe('GET /histogram', () => {
     for (const [query, parameter] of [
       ['step=7m', 'step'],
       ['step=0', 'step'],
+      ['step=36501d', 'step'],
+      ['step=999999999d', 'step'],
       ['since=yesterday', 'since'],
       ['topic=a..b', 'topic'],
       ['topic=>.a', 'topic'],
       ['bucket=1', 'bucket'],
     ])
       expect(problemOf(await gateway.get(`/histogram?${query}`))).toMatchObject({ status: 400, parameter });
+  });
+
+  it('is counted for a few at a time, and gives the place back when the database has answered', async () => {
+    const system = await createTestSystem({ replicas: 1 });
+    const gate = new EventEmitter();
+    const database = {
+      query: async (...given: unknown[]): Promise<unknown> => {
+        await once(gate, 'open');
+        return Reflect.apply(system.pool.query, system.pool, given) as Promise<unknown>;
+      },
+    } as unknown as Pool;
+    const room = new PageRoom({ ...AT_A_TIME, bytesMax: 1, waitMsMax: 10 });
+    const histograms = new Histograms(database, room);
+    const first = histograms.read('', OPEN_ACCESS, 'a');
+    await expect(histograms.read('', OPEN_ACCESS, 'b')).rejects.toMatchObject({ problem: { status: 503 } });
+    const opening = setInterval(() => gate.emit('open'), 5);
+    expect((await first).buckets).toEqual([]);
+    expect((await histograms.read('', OPEN_ACCESS, 'b')).buckets).toEqual([]);
+    clearInterval(opening);
   });
 
   it('shows a key the topics that it covers, and no others', async () => {

@@ -2,6 +2,7 @@ import { coversTopic, isTopicPattern } from '#contracts';
 import { readHistogram, TooManyTopicsError, type Queryable, type SettledCounts } from '#store';
 import { databaseAnswer } from '../database-answer.js';
 import { tooManyTopics } from '../events/event-reader.js';
+import type { PageRoom } from '../events/page-room.js';
 import { requireTopic, type Access } from '../keys/access.js';
 import { readHistogramQuery } from './histogram-query.js';
 
@@ -27,22 +28,30 @@ export interface HistogramView {
 
 /** Answers how many messages were settled when. */
 export class Histograms {
-  constructor(private readonly database: Queryable) {}
+  /** @param room of the histograms that are being counted */
+  constructor(
+    private readonly database: Queryable,
+    private readonly room: PageRoom,
+  ) {}
 
   /**
    * Reads the counts. A key that covers only some topics gets theirs alone.
    *
    * @throws ProblemError 400 for a wrong query, 403 for a topic that the key does not cover, 503 when the database does
-   *   not answer
+   *   not answer, or too many ask
    */
-  async read(queryString: string, access: Access): Promise<HistogramView> {
+  async read(queryString: string, access: Access, address: string): Promise<HistogramView> {
     const { topic, ...window } = readHistogramQuery(queryString, Date.now());
     if (topic !== undefined && !isTopicPattern(topic)) requireTopic(access, topic);
     const covered = access.topics;
+    const share = await this.room.take(access.keyId ?? address, 1);
+    // The place is kept until the statement ends, also where the client has given up before.
     const reading = readHistogram(this.database, {
       ...window,
       topics: topic === undefined ? (covered ?? undefined) : [topic],
       isCovered: (one) => coversTopic(covered, one),
+    }).finally(() => {
+      share.release();
     });
     const found = await databaseAnswer(HISTOGRAM_MS_MAX, reading).catch((error: unknown) => {
       throw error instanceof TooManyTopicsError ? tooManyTopics() : error;

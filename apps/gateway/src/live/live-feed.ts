@@ -20,6 +20,10 @@ export interface LiveBounds {
   readonly perReaderMax: number;
   /** Different filters that are followed. Listeners with the same one share what is read. */
   readonly groupsMax: number;
+  /** Of these, those of one reader. */
+  readonly groupsPerReaderMax: number;
+  /** A listener that has got nothing for this time gets a message, in milliseconds. */
+  readonly keepAliveMs: number;
   /** How long a listener stays. A key that is revoked has no listeners after that time. */
   readonly stayMsMax: number;
 }
@@ -29,6 +33,8 @@ export const LIVE_BOUNDS: LiveBounds = {
   listenersMax: 2_000,
   perReaderMax: 1_000,
   groupsMax: 64,
+  groupsPerReaderMax: 16,
+  keepAliveMs: 15_000,
   stayMsMax: 900_000,
 };
 
@@ -36,7 +42,7 @@ const EVENTS_PER_PAGE = 1_000;
 const PAGE_BYTES_MAX = 524_288;
 const PAGES_PER_ROUND = 4;
 const ROUND_MS_MIN = 250;
-const ROUND_MS_MAX = 60_000;
+const ROUND_MS_MAX = 10_000;
 /** How long a round reads for groups. The others wait for the next one, in turn. */
 const READING_MS_MAX = 500;
 /** How long a round reads for listeners that join. The others wait for the next one. */
@@ -44,7 +50,8 @@ const JOINING_MS_MAX = 250;
 /** Of the time of one connection, reading takes at most this part: of rounds with events, and of idle ones. */
 const SHARE_OF_BUSY = 1 / 4;
 const SHARE_OF_IDLE = 1 / 40;
-const COMMENT_MS = 15_000;
+/** How often is checked who needs a message, or has to leave. */
+const CHECK_MS = 1_000;
 
 /** Listeners with the same filter, and how far they are. */
 interface Group {
@@ -98,9 +105,11 @@ export class LiveFeed {
     const all = [...this.since.keys()];
     const own = all.filter(({ reader }) => reader === following.reader);
     if (this.closing.aborted || all.length >= listenersMax || own.length >= perReaderMax) throw tooMany();
-    const filters = new Set(all.map(({ group }) => group)).add(groupOf(following.filter));
-    if (filters.size > this.bounds.groupsMax) throw tooMany();
-    const listener = new Listener(following, groupOf(following.filter));
+    const group = groupOf(following.filter);
+    const isOver = (listeners: readonly Listener[], groupsMax: number): boolean =>
+      new Set(listeners.map((one) => one.group)).add(group).size > groupsMax;
+    if (isOver(all, this.bounds.groupsMax) || isOver(own, this.bounds.groupsPerReaderMax)) throw tooMany();
+    const listener = new Listener(following, group);
     listener.write(OPENING);
     // A client that is cut off before the first event knows where to go on, too.
     listener.write(positionMessage(following.from));
@@ -123,15 +132,22 @@ export class LiveFeed {
   private async run(): Promise<void> {
     if (this.isRunning) return;
     this.isRunning = true;
+    // A round may take long, and so may the pause behind it. Clients and proxies do not wait for that.
+    const timer = setInterval(
+      () => {
+        this.keepAlive();
+      },
+      Math.min(CHECK_MS, this.bounds.keepAliveMs),
+    ).unref();
     while (this.since.size > 0 && !this.closing.aborted) {
       const startedMs = performance.now();
       const sent = await this.round();
-      this.keepAlive();
       const tookMs = performance.now() - startedMs;
       const share = sent ? SHARE_OF_BUSY : SHARE_OF_IDLE;
       const pauseMs = Math.min(ROUND_MS_MAX, Math.max(ROUND_MS_MIN, tookMs / share - tookMs));
       await pause(pauseMs, this.closing);
     }
+    clearInterval(timer);
     this.isRunning = false;
   }
 
@@ -153,8 +169,7 @@ export class LiveFeed {
     const untilMs = performance.now() + JOINING_MS_MAX;
     for (const alike of this.joiningAlike()) {
       if (performance.now() > untilMs) break;
-      await this.attempt(alike, () => this.catchUp(alike, ackFloor));
-      sent = true;
+      sent = (await this.attempt(alike, () => this.catchUp(alike, ackFloor))) || sent;
     }
     return sent;
   }
@@ -211,10 +226,17 @@ export class LiveFeed {
     return [...alike.values()];
   }
 
-  /** @param alike at least one listener; all have the same filter and position */
+  /**
+   * Lets listeners join when they have got everything up to the end. While a page waits above the horizon they have not,
+   * and the group may have got there: its pages leave out what it has seen.
+   *
+   * @param alike at least one listener; all have the same filter and position
+   * @returns whether they have come farther
+   */
   private async catchUp(alike: readonly Listener[], ackFloor: AckFloor): Promise<boolean> {
     const [first] = alike;
     if (first === undefined) return false;
+    let sent = false;
     for (let pages = 0; pages < PAGES_PER_ROUND && alike.every(({ isReady }) => isReady); pages++) {
       const after = first.position;
       const page = await this.page(first.filter, after, ackFloor);
@@ -223,11 +245,13 @@ export class LiveFeed {
         for (const message of messages) listener.write(message);
         listener.position = page.end;
       }
-      if (page.next !== undefined && page.isWaiting !== true) continue;
+      if (page.isWaiting === true) break;
+      sent = true;
+      if (page.next !== undefined) continue;
       for (const listener of alike) if (listener.isOpen) this.promote(listener);
       break;
     }
-    return true;
+    return sent;
   }
 
   private promote(listener: Listener): void {
@@ -247,7 +271,7 @@ export class LiveFeed {
     const nowMs = performance.now();
     for (const [listener, sinceMs] of this.since) {
       if (nowMs - sinceMs > this.bounds.stayMsMax) listener.end();
-      else if (nowMs - listener.writtenMs > COMMENT_MS)
+      else if (nowMs - listener.writtenMs > this.bounds.keepAliveMs)
         listener.write(this.joining.has(listener) ? COMMENT : positionMessage(listener.position));
     }
   }

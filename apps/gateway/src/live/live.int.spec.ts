@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
-import { FIRST_POSITION, SEKALI_LEDGER } from '#store';
+import { FIRST_POSITION, SEEN_RANGES_MAX, SEKALI_LEDGER } from '#store';
 import { createTestSystem, waitFor, type TestSystem } from '#testing';
 import { readCursor } from '../events/event-cursor.js';
 import { ProblemError } from '../problems/problem-error.js';
@@ -248,6 +248,28 @@ describe('the feed', () => {
     expect(first.seqs).toEqual(range(1, 9_001));
   });
 
+  it('gives every event to a listener that joins while more ranges are unsettled than a position can have', async () => {
+    const feed = new LiveFeed(system.pool, NO_FLOOR, closing.signal);
+    const odd = (from: number, to: number): number[] => range(from, to).filter((seq) => seq % 2 === 1);
+    await insert(odd(1, 2 * SEEN_RANGES_MAX - 10));
+    const first = Client.of(feed.listen(following()));
+    await waitFor(() => first.seqs.length === SEEN_RANGES_MAX - 5, DEADLINE);
+    await insert(odd(2 * SEEN_RANGES_MAX - 9, 2 * SEEN_RANGES_MAX + 20));
+    const joins = feed.listen(following());
+    const second = Client.of(joins);
+    await waitFor(() => joins.position.seq === 1, DEADLINE);
+    const late = feed.listen(following({ topic: 't1' }));
+    const alone = Client.of(late);
+    await waitFor(() => late.position.seq === 1, DEADLINE);
+    const last = 2 * SEEN_RANGES_MAX + 20;
+    await insert(range(1, last).filter((seq) => seq % 2 === 0));
+    const clients = [first, second];
+    await waitFor(() => clients.every(({ seqs }) => seqs.includes(last)), DEADLINE);
+    await waitFor(() => alone.seqs.length >= last / 2, DEADLINE);
+    for (const { seqs } of clients) expect([...seqs].sort((a, b) => a - b)).toEqual(range(1, last));
+    expect(alone.seqs).toEqual(odd(1, last));
+  });
+
   it('cuts a client off that does not read, and the others go on', async () => {
     const feed = new LiveFeed(system.pool, NO_FLOOR, closing.signal);
     const slow = feed.listen(following());
@@ -257,6 +279,15 @@ describe('the feed', () => {
     await waitFor(() => quick.seqs.length === 120, DEADLINE);
     await waitFor(() => !slow.isOpen, DEADLINE);
     expect(slow.stream.readableLength).toBeLessThan(2_000_000);
+  });
+
+  it('leaves filters to others, however many a reader asks for', () => {
+    const bounds = { ...LIVE_BOUNDS, groupsMax: 4, groupsPerReaderMax: 2 };
+    const feed = new LiveFeed(system.pool, NO_FLOOR, closing.signal, bounds);
+    for (const topic of ['t1', 't2']) Client.of(feed.listen(following({ topic }, 'a')));
+    expect(statusOf(() => feed.listen(following({ topic: 't3' }, 'a')))).toBe(503);
+    Client.of(feed.listen(following({ topic: 't2' }, 'a')));
+    for (const topic of ['t3', 't4']) Client.of(feed.listen(following({ topic }, 'b')));
   });
 
   it('is bounded in listeners, in those of one reader, and in filters', async () => {
@@ -308,6 +339,16 @@ describe('the feed', () => {
     await waitFor(() => client.kinds.includes('waiting'), DEADLINE);
     isDown = false;
     await waitFor(() => client.kinds.at(-1) === 'resumed', DEADLINE);
+  });
+
+  it('keeps connections, and ends those that stayed for long, also while a round takes long', async () => {
+    const database = { query: () => new Promise(() => undefined) } as unknown as Pool;
+    const bounds = { ...LIVE_BOUNDS, keepAliveMs: 20, stayMsMax: 1_000 };
+    const listener = new LiveFeed(database, NO_FLOOR, closing.signal, bounds).listen(following());
+    let text = '';
+    listener.stream.on('data', (bytes: Buffer) => (text += bytes.toString()));
+    await waitFor(() => text.split('\n:\n').length > 2, DEADLINE);
+    await waitFor(() => listener.stream.readableEnded, DEADLINE);
   });
 
   it('asks a listener to come back after its time, so that a revoked key ends', async () => {
