@@ -308,7 +308,9 @@ export const accountsFields = {
     .min(0)
     .max(65_535)
     .optional()
-    .describe('Port on 127.0.0.1 of `POST /payments`; 0 takes a free one. None when left out'),
+    .describe(
+      'Port on 127.0.0.1 of `POST /payments`; 0 takes a free one. None when left out, as in Docker Compose, whose brokers let the accounts publish nothing',
+    ),
   ...keyFields,
 };
 

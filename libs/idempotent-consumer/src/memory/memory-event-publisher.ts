@@ -27,7 +27,7 @@ export interface MemoryEventPublisherOptions<T extends Topics = Topics> extends 
 }
 
 const SOURCE = 'test';
-const FOR_GOOD: ReadonlySet<NotTakenReason> = new Set(['too_large', 'refused']);
+const FOR_GOOD: ReadonlySet<NotTakenReason> = new Set(['too_large', 'invalid', 'refused']);
 
 /** A publisher without servers, for tests of a program that publishes. `published` has what it took. */
 export class MemoryEventPublisher<T extends Topics = Topics> extends EventPublisher<T> {

@@ -9,7 +9,8 @@ import { StreamEventPublisher } from '../producer/stream-event-publisher.js';
 import type { EventPublisher } from '../producer/event-publisher.js';
 import { streamEvents } from '../test/stream-events.js';
 import { Outbox } from './outbox.js';
-import { OutboxRelay, type RelayEvent } from './outbox-relay.js';
+import { OutboxRelay } from './outbox-relay.js';
+import type { RelayEvent } from './relay-report.js';
 
 /** A round has fewer steps. Those after it are of an idle relay. */
 const STEPS = 28;

@@ -5,35 +5,8 @@ import type { Topics } from '../producer/new-event.js';
 import { advance, type RelayPosition } from './open-numbers.js';
 import type { Outbox } from './outbox.js';
 import { segmentOf } from './outbox-tables.js';
+import type { RelayEvent, RelayHealth } from './relay-report.js';
 import { IDLE_MS_MAX, type OutboxRow, RelaySession, type SetAside } from './relay-session.js';
-
-/** What a relay reports, for logs and metrics. */
-export type RelayEvent =
-  /** It is now the relay that publishes. */
-  | { readonly type: 'leading' }
-  | { readonly type: 'published'; readonly events: number }
-  /** The brokers refuse an event, and it became a dead letter. */
-  | {
-      readonly type: 'dead-letter';
-      readonly topic: string;
-      readonly eventId: string;
-      readonly reason: string;
-    }
-  /** Events were not taken, and are tried again. */
-  | { readonly type: 'not-taken'; readonly events: number; readonly reason: string }
-  /** As many numbers as it may remember can still get an event. Only these are read, until slow transactions end. */
-  | { readonly type: 'transactions-open'; readonly ranges: number }
-  /** Postgres failed, or the role lacks a right. The relay goes on by itself. */
-  | { readonly type: 'failed'; readonly error: unknown };
-
-/** Whether a relay gets on: `leading` publishes, `standing-by` waits for the one that does, `failing` begins again. */
-export interface RelayHealth {
-  readonly state: 'stopped' | 'leading' | 'standing-by' | 'failing';
-  /** Events that it has published. */
-  readonly published: number;
-  /** For how long the oldest event of now could not be published, in milliseconds; 0 when nothing is in the way. */
-  readonly blockedMs: number;
-}
 
 /** Which outbox a relay publishes, and how. `pool`, `outbox` and `publisher` are required. */
 export interface OutboxRelayOptions<T extends Topics = Topics> {
@@ -89,9 +62,14 @@ const STALE_MS = IDLE_MS_MAX / 2;
  * next one, which publishes them again under the same message ids. The brokers drop these within their duplicate window,
  * and an inbox drops them after it.
  *
- * An outage is waited for. Only what the brokers refuse becomes a dead letter: an event that is too large, or one that is
- * refused while others of its round are taken. When all of a round is refused, it is the fault of the relay's user or of
- * the stream, and the relay waits for a repair.
+ * An outage is waited for. Only what the brokers refuse becomes a dead letter: an event that is too large or invalid, or one
+ * that is refused while others are taken. When all are refused, it is the fault of the relay's user or of the stream, and
+ * the relay waits for a repair. That may begin in the middle of a round. So an event that was taken is sent again, and the
+ * answer tells whose fault it is:
+ *
+ *   refused ─▶ too large, invalid ──────────────────────────▶ dead letter
+ *      └─────▶ one that was taken, sent again ─taken─────────▶ dead letter
+ *                                  └─not taken, or none was──▶ the relay waits
  */
 export class OutboxRelay<T extends Topics = Topics> {
   private state: RelayHealth['state'] = 'stopped';
@@ -104,6 +82,8 @@ export class OutboxRelay<T extends Topics = Topics> {
   private releasedFromMs = 0;
   /** Rows of the round that are done, although the round is not. */
   private readonly done = new Set<number>();
+  /** The last of them of each topic. */
+  private readonly lastTaken = new Map<string, OutboxRow>();
 
   constructor(private readonly options: OutboxRelayOptions<T>) {}
 
@@ -166,12 +146,13 @@ export class OutboxRelay<T extends Topics = Topics> {
     try {
       this.state = 'standing-by';
       while (!(await session.lead())) {
+        this.blockedSinceMs = undefined;
         if (this.ending.signal.aborted) return;
         await this.rest(STANDBY_MS);
       }
       this.state = 'leading';
       this.options.observe?.({ type: 'leading' });
-      this.done.clear();
+      this.forgetRound();
       await this.lead(session);
     } finally {
       session.close();
@@ -187,6 +168,8 @@ export class OutboxRelay<T extends Topics = Topics> {
     const ring = { segment: -1, isLeft: true, fromMs: 0 };
     while (!this.ending.signal.aborted) {
       const round = await this.round(session, position);
+      if (round.result !== 'blocked') this.blockedSinceMs = undefined;
+      else this.blockedSinceMs ??= performance.now();
       // Saving also says that the relay is awake.
       if (round.position !== position) isAsleep = false;
       ({ position } = round);
@@ -253,7 +236,7 @@ export class OutboxRelay<T extends Topics = Topics> {
     if (isIdle && next.open.length === position.open.length)
       return { position, result: isFull ? 'blocked' : 'idle' };
     const saved = await session.save(next, aside);
-    this.done.clear();
+    this.forgetRound();
     for (const { row, state, reason } of aside)
       if (state === 'dead')
         observe?.({ type: 'dead-letter', topic: row.topic, eventId: row.eventId, reason });
@@ -268,31 +251,51 @@ export class OutboxRelay<T extends Topics = Topics> {
   ): Promise<boolean> {
     for (let rest = rows; rest.length > 0;) {
       const { taken, refused, behind, reason } = await this.send(session, rest);
-      for (const { number } of taken) this.done.add(number);
-      // What hits every event of a round is not the fault of one.
-      const isOwn = (why: NotTakenReason): boolean => why === 'too_large' || this.done.size > 0;
-      const cause = reason ?? refused.find((one) => !isOwn(one.reason))?.reason;
+      for (const row of taken) {
+        this.done.add(row.number);
+        this.lastTaken.set(row.topic, row);
+      }
+      const cause = reason ?? (await this.commonCause(session, refused));
       if (cause !== undefined) {
-        this.blockedSinceMs ??= performance.now();
         this.options.observe?.({ type: 'not-taken', events: rest.length - taken.length, reason: cause });
         return false;
       }
       for (const { row, reason: why } of refused) aside.push({ row, state: 'dead', reason: why });
       rest = this.withoutBlocked(behind, (row) => refused.some((one) => isSameKey(one.row, row)), aside);
     }
-    this.blockedSinceMs = undefined;
     return true;
   }
 
+  /**
+   * Why rows were refused, where it is not their own fault. To tell, a row that was taken is sent again, of the same topic
+   * where there is one.
+   *
+   * @returns `undefined` when each is refused for what it is
+   */
+  private async commonCause(
+    session: RelaySession,
+    refused: Sent['refused'],
+  ): Promise<NotTakenReason | undefined> {
+    const unclear = refused.filter(({ reason }) => !OF_THE_EVENT.has(reason));
+    const [first] = unclear;
+    if (first === undefined) return undefined;
+    const [[, anyTaken] = []] = this.lastTaken;
+    if (anyTaken === undefined) return first.reason;
+    const witnesses = new Set(unclear.map(({ row }) => this.lastTaken.get(row.topic) ?? anyTaken));
+    const again = await this.outcomesOf(session, [...witnesses]);
+    return again.flatMap((outcome) => ('reason' in outcome ? [outcome.reason] : []))[0];
+  }
+
+  private forgetRound(): void {
+    this.done.clear();
+    this.lastTaken.clear();
+  }
+
   private async send(session: RelaySession, rows: readonly OutboxRow[]): Promise<Sent> {
-    if (performance.now() - session.answeredAtMs > STALE_MS)
-      throw new Error(
-        'this process stood still, so that another relay may publish now: the session begins again',
-      );
-    const outcomes = await this.options.publisher.sendInOrder(rows);
+    const outcomes = await this.outcomesOf(session, rows);
     const sent: Sent = { taken: [], refused: [], behind: [] };
     for (const [index, row] of rows.entries()) {
-      const outcome: EventOutcome = outcomes[index] ?? UNSENT;
+      const outcome = outcomes[index] ?? UNSENT;
       if ('seq' in outcome) sent.taken.push(row);
       else if (outcome.reason === 'behind') sent.behind.push(row);
       else if (outcome.status === 'refused' && !outcome.retryable)
@@ -302,6 +305,14 @@ export class OutboxRelay<T extends Topics = Topics> {
     this.published += sent.taken.length;
     if (sent.taken.length > 0) this.options.observe?.({ type: 'published', events: sent.taken.length });
     return sent;
+  }
+
+  private async outcomesOf(session: RelaySession, rows: readonly OutboxRow[]): Promise<EventOutcome[]> {
+    if (performance.now() - session.answeredAtMs > STALE_MS)
+      throw new Error(
+        'this process stood still, so that another relay may publish now: the session begins again',
+      );
+    return this.options.publisher.sendInOrder(rows);
   }
 
   /** The rows that no dead letter of their key is before. The others are set aside. */
@@ -375,6 +386,8 @@ interface Sent {
   reason?: NotTakenReason;
 }
 
+/** Reasons for which an event is refused whatever happens to others. */
+const OF_THE_EVENT: ReadonlySet<NotTakenReason> = new Set(['too_large', 'invalid']);
 const UNSENT: EventOutcome = { status: 'refused', eventId: '', reason: 'stopping', retryable: true };
 
 function isSameKey(one: OutboxRow, other: OutboxRow): boolean {

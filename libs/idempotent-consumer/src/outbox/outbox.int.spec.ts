@@ -4,10 +4,13 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import { MemoryEventPublisher } from '../memory/memory-event-publisher.js';
+import type { NotTakenReason } from '../producer/event-publisher.js';
 import { StreamEventPublisher } from '../producer/stream-event-publisher.js';
 import { streamEvents } from '../test/stream-events.js';
 import { Outbox } from './outbox.js';
-import { OutboxRelay, type OutboxRelayOptions, type RelayEvent } from './outbox-relay.js';
+import { OutboxRelay, type OutboxRelayOptions } from './outbox-relay.js';
+import type { RelayEvent } from './relay-report.js';
 import { RelaySession } from './relay-session.js';
 
 let system: TestSystem;
@@ -274,6 +277,117 @@ describe('an event that the brokers refuse', () => {
     expect(await states()).toEqual([]);
     startRelay();
     await expectEvents(['a', 'b']);
+  });
+});
+
+describe('a publisher that takes some events', () => {
+  let refuse: (id: string) => NotTakenReason | undefined;
+  let refusing: MemoryEventPublisher;
+
+  beforeEach(() => {
+    refuse = () => undefined;
+    refusing = new MemoryEventPublisher({ refuse: (_topic, id) => refuse(id) });
+  });
+
+  const taken = (): string[] => refusing.published.map(({ id }) => id);
+
+  async function blockedRelay(options: Partial<OutboxRelayOptions> = {}): Promise<OutboxRelay> {
+    const relay = startRelay({ publisher: refusing, ...options });
+    await waitFor(() => relay.health().blockedMs > 0, { timeoutMs: 20_000, describe: 'a blocked relay' });
+    return relay;
+  }
+
+  async function expectTaken(ids: readonly string[]): Promise<void> {
+    await waitFor(() => taken().length >= ids.length, {
+      timeoutMs: 20_000,
+      describe: `${ids.length} events`,
+    });
+    expect(taken()).toEqual(ids);
+  }
+
+  it('makes no dead letter when it refuses all from the middle of a round on, and keeps the order', async () => {
+    const asked: string[] = [];
+    refuse = (id) => {
+      asked.push(id);
+      return asked.length > 3 ? 'refused' : undefined;
+    };
+    await add(...numbered(10));
+    const relay = await blockedRelay();
+    await waitFor(() => asked.length > 12, { timeoutMs: 20_000, describe: 'several rounds' });
+    expect(taken()).toEqual(numbered(3));
+    expect(await outbox.deadLetters(pool)).toEqual([]);
+    expect(events).toContainEqual({ type: 'not-taken', events: 7, reason: 'refused' });
+    refuse = () => undefined;
+    await expectTaken(numbered(10));
+    await waitFor(() => relay.health().blockedMs === 0, {
+      timeoutMs: 20_000,
+      describe: 'nothing in its way',
+    });
+  });
+
+  it('has a dead letter of an event that alone is refused, also when it is the first of a later round', async () => {
+    refuse = (id) => (id === 'e1' || id === 'e4' ? 'refused' : undefined);
+    await add(...numbered(6));
+    startRelay({ publisher: refusing });
+    await expectTaken(['e0', 'e2', 'e3', 'e5']);
+    await waitFor(async () => (await outbox.deadLetters(pool)).length === 2, {
+      timeoutMs: 20_000,
+      describe: 'two dead letters',
+    });
+  });
+
+  it('has a dead letter of an invalid event, although nothing was taken before it', async () => {
+    refuse = (id) => (id === 'e0' ? 'invalid' : undefined);
+    await add(...numbered(3));
+    startRelay({ publisher: refusing });
+    await expectTaken(['e1', 'e2']);
+    await waitFor(async () => (await outbox.deadLetters(pool)).length === 1, {
+      timeoutMs: 20_000,
+      describe: 'a dead letter',
+    });
+    expect(await outbox.deadLetters(pool)).toMatchObject([
+      { eventId: 'e0', state: 'dead', reason: 'invalid' },
+    ]);
+  });
+
+  it('says for how long it is blocked, when what was released is not taken', async () => {
+    refuse = (id) => (id === 'e0' ? 'invalid' : undefined);
+    await add('e0');
+    const relay = startRelay({ publisher: refusing });
+    await waitFor(() => events.some(({ type }) => type === 'dead-letter'), {
+      timeoutMs: 20_000,
+      describe: 'a dead letter',
+    });
+    refuse = () => 'no_answer';
+    const [dead] = await outbox.deadLetters(pool);
+    await outbox.release(pool, [dead?.number ?? '']);
+    await waitFor(() => relay.health().blockedMs > 0, { timeoutMs: 20_000, describe: 'a blocked relay' });
+    refuse = () => undefined;
+    await expectTaken(['e0']);
+    await waitFor(() => relay.health().blockedMs === 0, {
+      timeoutMs: 20_000,
+      describe: 'nothing in its way',
+    });
+  });
+
+  it('says for how long it is blocked, while as many numbers are open as it may remember', async () => {
+    let relay: OutboxRelay | undefined;
+    await inTransaction(async (slow) => {
+      await slow.query('SELECT outbox.next_event_number()');
+      await pool.query(`INSERT INTO outbox.event (number, topic, event_id, body)
+        SELECT 2 * n, 'orders', 'e' || n, '{"topic":"orders"}' FROM generate_series(1, 10000) AS n`);
+      await pool.query('ANALYZE outbox.event');
+      await pool.query('SELECT setval($1, 20001)', ['outbox.event_number']);
+      await add('behind');
+      relay = await blockedRelay();
+      expect(events).toContainEqual({ type: 'transactions-open', ranges: 10_000 });
+      expect(taken()).toHaveLength(10_000);
+    }, 'ROLLBACK');
+    await waitFor(() => taken().includes('behind'), { timeoutMs: 20_000, describe: 'the event behind' });
+    await waitFor(() => relay?.health().blockedMs === 0, {
+      timeoutMs: 20_000,
+      describe: 'nothing in its way',
+    });
   });
 });
 

@@ -122,6 +122,8 @@ export class RelaySession {
   async read({ passed, open }: RelayPosition, limit: number, withNew: boolean): Promise<Found> {
     const { event, deadLetter } = this.tables;
     const columns = 'number, topic, event_id, key, body';
+    // The bound within LATERAL has Postgres search the index for each range. It would compare every range with every row
+    // otherwise, which takes 5 s for 5,000 ranges and 10,000 rows.
     const text = `
 SELECT ended_before, has_dead_letters, total, number, topic, event_id, key, body FROM (
   SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS ended_before,
@@ -130,7 +132,9 @@ SELECT ended_before, has_dead_letters, total, number, topic, event_id, key, body
   SELECT *, count(*) OVER () AS total, sum(octet_length(body)) OVER (ORDER BY number) - octet_length(body) AS bytes_before
   FROM (
   (SELECT ${columns} FROM unnest($2::bigint[], $3::bigint[]) AS gap (from_number, to_number)
-    JOIN ${event} ON ${SEGMENT} = ${SEGMENT.replace('number', 'from_number')} AND number BETWEEN from_number AND to_number
+    CROSS JOIN LATERAL (SELECT ${columns} FROM ${event}
+      WHERE ${SEGMENT} = ${SEGMENT.replace('number', 'from_number')} AND number BETWEEN from_number AND to_number
+      ORDER BY number LIMIT $4) AS in_gap
     ORDER BY number LIMIT $4)
   UNION ALL
   (SELECT ${columns} FROM ${event} WHERE number > $1 AND $5 ORDER BY number LIMIT $4)

@@ -20,6 +20,8 @@ export type NotTakenReason =
   | 'no_answer'
   /** The brokers or the gateway take no event of this size. */
   | 'too_large'
+  /** The gateway finds that the event breaks a rule. It would be refused anywhere. */
+  | 'invalid'
   /** The brokers or the gateway refuse it, and would refuse it again. */
   | 'refused'
   /** This publisher was stopped. */

@@ -5,6 +5,11 @@ export interface EventResult {
   readonly status: string;
   /** The sequence in the stream, where the brokers have the event. */
   readonly seq: number | undefined;
+  /**
+   * Whether its topic is what is wrong. As its form was checked before, the gateway has no room for another topic, or the
+   * key may not publish it. Both can be mended.
+   */
+  readonly isOfTopic: boolean;
 }
 
 /** An answer, or that there was none. */
@@ -76,11 +81,18 @@ function resultsIn(text: string): Map<number, EventResult> {
   } catch {
     return found;
   }
-  const { results } = (answer ?? {}) as { results?: unknown };
-  for (const result of Array.isArray(results) ? (results as unknown[]) : []) {
-    const { index, status, seq } = (result ?? {}) as { index?: unknown; status?: unknown; seq?: unknown };
+  // Where no event is valid, the answer has them as `rejected` alone.
+  const { results, rejected } = (answer ?? {}) as { results?: unknown; rejected?: unknown };
+  const list = [results, rejected].find((one) => Array.isArray(one)) as unknown[] | undefined;
+  for (const result of list ?? []) {
+    const { index, status, seq, errors } = (result ?? {}) as Record<string, unknown>;
     if (typeof index !== 'number' || typeof status !== 'string') continue;
-    found.set(index, { status, seq: typeof seq === 'number' ? seq : undefined });
+    const isOfTopic = Array.isArray(errors) && errors.some(isErrorOfTopic);
+    found.set(index, { status, isOfTopic, seq: typeof seq === 'number' ? seq : undefined });
   }
   return found;
+}
+
+function isErrorOfTopic(error: unknown): boolean {
+  return (error as { field?: unknown } | null)?.field === 'topic';
 }

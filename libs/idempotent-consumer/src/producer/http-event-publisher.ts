@@ -25,6 +25,8 @@ const BYTES_MAX = 1_048_576;
 const STOP_MS_MAX = 5_000;
 const FIRST_DELAY_MS = 100;
 const DELAY_MS_MAX = 2_000;
+/** A request with less time would only leave open what became of its events. */
+const REQUEST_MS_MIN = 10;
 
 /** An event on its way. */
 interface Sending {
@@ -48,7 +50,8 @@ export class HttpEventPublisher<T extends Topics = Topics> extends EventPublishe
   private readonly gateway: GatewayRequest;
   private readonly underway = new Set<AbortController>();
   private isEnded = false;
-  private readonly turns: (() => void)[] = [];
+  /** Those that wait for a turn. They get it, or hear that none comes in time. */
+  private readonly turns = new Set<(isTurn: boolean) => void>();
   private readonly waiting: (() => void)[] = [];
   private requests = 0;
   private held = 0;
@@ -141,14 +144,13 @@ export class HttpEventPublisher<T extends Topics = Topics> extends EventPublishe
       const open = piece.filter(({ outcome }) => outcome === undefined);
       const [first] = open;
       if (first === undefined) return;
-      const leftMs = first.deadline - performance.now();
-      if (leftMs <= 0 || this.isEnded) {
+      const answer = await this.request(open, first.deadline);
+      if (answer === undefined) {
         const reason = this.isEnded ? 'stopping' : 'no_answer';
         for (const one of open) one.outcome = notTaken(one, reason);
         return;
       }
-      const answer = await this.request(open, leftMs);
-      if (answer.status === 413 && open.length > 1) {
+      if (open.length > 1 && isOfSome(answer)) {
         await Promise.all(open.map((one) => this.sendPiece([one])));
         return;
       }
@@ -162,17 +164,42 @@ export class HttpEventPublisher<T extends Topics = Topics> extends EventPublishe
     }
   }
 
-  private async request(events: readonly Sending[], timeoutMs: number): Promise<GatewayAnswer> {
-    const { requestsMax = REQUESTS_MAX } = this.options;
-    if (this.requests >= requestsMax) await new Promise<void>((resolve) => this.turns.push(resolve));
-    this.requests += 1;
+  /** Sends a request when there is room for it. @returns `undefined` when it was not sent before the deadline, or the end */
+  private async request(events: readonly Sending[], deadline: number): Promise<GatewayAnswer | undefined> {
+    if (!(await this.turn(deadline))) return undefined;
     try {
+      const leftMs = deadline - performance.now();
+      if (leftMs < REQUEST_MS_MIN || this.isEnded) return undefined;
       const bodies = events.map(({ event }) => event.body);
-      return await this.interruptibly(timeoutMs, ({ signal }) => this.gateway.publish(bodies, signal));
+      return await this.interruptibly(leftMs, ({ signal }) => this.gateway.publish(bodies, signal));
     } finally {
-      this.requests -= 1;
-      this.turns.shift()?.();
+      // The turn passes to the next one, so that no other request takes it meanwhile.
+      const [next] = this.turns;
+      if (next === undefined) this.requests -= 1;
+      else next(true);
     }
+  }
+
+  private async turn(deadline: number): Promise<boolean> {
+    const leftMs = deadline - performance.now();
+    if (leftMs < REQUEST_MS_MIN || this.isEnded) return false;
+    const { requestsMax = REQUESTS_MAX } = this.options;
+    if (this.requests < requestsMax) {
+      this.requests += 1;
+      return true;
+    }
+    return this.interruptibly(leftMs, async ({ signal }) => {
+      return new Promise<boolean>((resolve) => {
+        const end = (isTurn: boolean): void => {
+          this.turns.delete(end);
+          resolve(isTurn);
+        };
+        this.turns.add(end);
+        signal.addEventListener('abort', () => {
+          end(false);
+        });
+      });
+    });
   }
 
   /** Does work that ends after some milliseconds, or when this publisher ends. */
@@ -194,6 +221,11 @@ export class HttpEventPublisher<T extends Topics = Topics> extends EventPublishe
   }
 }
 
+/** Whether a refusal may be meant for some of the events only, and does not say for which. */
+function isOfSome({ status, results }: GatewayAnswer): boolean {
+  return status === 413 || (status === 422 && (results?.size ?? 0) === 0);
+}
+
 /** Notes what an answer says of each event. An event without an outcome is sent again. */
 function note(events: readonly Sending[], { status, results, isRefused }: GatewayAnswer): void {
   for (const [index, one] of events.entries()) {
@@ -202,11 +234,13 @@ function note(events: readonly Sending[], { status, results, isRefused }: Gatewa
     const { eventId } = event;
     if ((result?.status === 'accepted' || result?.status === 'duplicate') && result.seq !== undefined)
       one.outcome = { status: result.status, eventId, seq: result.seq };
-    else if (result?.status === 'invalid') one.outcome = notTaken(one, 'refused', false);
+    else if (result?.status === 'invalid')
+      one.outcome = notTaken(one, result.isOfTopic ? 'refused' : 'invalid', false);
     else if (status === 413) one.outcome = notTaken(one, 'too_large', false);
+    else if (status === 422 && result === undefined) one.outcome = notTaken(one, 'invalid', false);
     else if (isRefused && result === undefined) one.outcome = notTaken(one, 'refused', false);
-    // A gateway does not say whether the brokers may have an event that it could not publish.
-    else if (status === undefined || result?.status === 'unavailable') one.mayBeStored = true;
+    // A gateway that is too busy has read nothing. Any other answer may hide that the brokers have the event.
+    else if (result !== undefined || status !== 429) one.mayBeStored = true;
   }
 }
 

@@ -11,10 +11,6 @@ export {
   type OutboxOptions,
   type OutboxTransaction,
 } from '../outbox/outbox.js';
-export {
-  OutboxRelay,
-  type OutboxRelayOptions,
-  type RelayEvent,
-  type RelayHealth,
-} from '../outbox/outbox-relay.js';
+export { OutboxRelay, type OutboxRelayOptions } from '../outbox/outbox-relay.js';
+export type { RelayEvent, RelayHealth } from '../outbox/relay-report.js';
 export { OutboxNameError } from '../outbox/outbox-tables.js';

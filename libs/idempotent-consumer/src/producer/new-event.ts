@@ -5,7 +5,9 @@
  * it sends the same bytes. Its id is chosen here where the caller has none, before the first try.
  */
 import { randomUUID } from 'node:crypto';
+import { isInstant } from './instant.js';
 import { InvalidEventError } from './invalid-event-error.js';
+import { payloadFlaw } from './payload-bounds.js';
 
 /** The payloads of each topic. The default permits every topic, with any JSON object. */
 export type Topics = Readonly<Record<string, unknown>>;
@@ -21,7 +23,7 @@ export interface NewEvent<T extends Topics = Topics, N extends keyof T & string 
    * default is a random UUID that grows with time.
    */
   readonly id?: string;
-  /** When it happened, as a `Date` or in ISO 8601. The default is now. */
+  /** When it happened, as a `Date` or in ISO 8601 with a zone or `Z`. The default is now. */
   readonly timestamp?: Date | string;
   /** What it comes from: 1 to 256 characters. The default is the source of the publisher. */
   readonly source?: string;
@@ -77,11 +79,14 @@ export class EventForm<T extends Topics> {
     if (!NAME.test(eventId))
       invalid('id must be 1 to 256 characters, without control characters, and without a blank at an end');
     if (!NAME.test(source)) invalid('source must be 1 to 256 characters, without control characters');
-    const at = new Date(timestamp);
-    if (Number.isNaN(at.getTime())) invalid('timestamp must be a valid Date or an ISO 8601 text');
+    const time = typeof timestamp === 'string' ? timestamp : isoText(timestamp);
+    if (!isInstant(time))
+      invalid(
+        'timestamp must be a valid Date, or an ISO 8601 instant with a zone or Z, such as 2026-11-22T10:00:00Z',
+      );
     const payload = this.payloadOf(event, invalid);
-    const time = typeof timestamp === 'string' ? timestamp : at.toISOString();
-    const body = JSON.stringify({ topic, event_id: eventId, timestamp: time, source, payload });
+    const others = JSON.stringify({ topic, event_id: eventId, timestamp: time, source });
+    const body = `${others.slice(0, -1)},"payload":${payload}}`;
     if (ESCAPE.test(body))
       invalid('payload must not have \\u0000 or half of a surrogate pair: Postgres cannot store them');
     const bytes = Buffer.byteLength(body);
@@ -90,7 +95,8 @@ export class EventForm<T extends Topics> {
     return { topic, eventId, body };
   }
 
-  private payloadOf({ topic, payload }: AnyEvent<T>, invalid: (what: string) => never): unknown {
+  /** @returns the payload as JSON text */
+  private payloadOf({ topic, payload }: AnyEvent<T>, invalid: (what: string) => never): string {
     const { schemas } = this.options;
     let parsed: unknown = payload;
     if (schemas !== undefined) {
@@ -105,10 +111,22 @@ export class EventForm<T extends Topics> {
         );
       }
     }
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-      return invalid('payload must be a JSON object');
-    return parsed;
+    let text: string;
+    try {
+      // `undefined` has no JSON text, and neither has what a `toJSON` makes it.
+      text = String(JSON.stringify(parsed));
+    } catch (error) {
+      // A cycle, a bigint, or so deep that the stack does not suffice.
+      return invalid(`payload must be JSON: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    if (!text.startsWith('{')) return invalid('payload must be a JSON object');
+    const flaw = payloadFlaw(text);
+    return flaw === undefined ? text : invalid(flaw);
   }
+}
+
+function isoText(date: Date): string {
+  return Number.isNaN(date.getTime()) ? '' : date.toISOString();
 }
 
 /** The message id of an event, by which the brokers recognise a repeat. */
