@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import type { EventOutcome, EventPublisher, NotTakenReason } from '../producer/event-publisher.js';
-import type { Topics } from '../producer/new-event.js';
 import { advance, type RelayPosition } from './open-numbers.js';
 import type { Outbox } from './outbox.js';
 import { segmentOf } from './outbox-tables.js';
@@ -9,12 +8,13 @@ import type { RelayEvent, RelayHealth } from './relay-report.js';
 import { IDLE_MS_MAX, type OutboxRow, RelaySession, type SetAside } from './relay-session.js';
 
 /** Which outbox a relay publishes, and how. `pool`, `outbox` and `publisher` are required. */
-export interface OutboxRelayOptions<T extends Topics = Topics> {
+export interface OutboxRelayOptions {
   /** The relay keeps one connection of it. No transaction pooler may stand before Postgres. */
   readonly pool: Pool;
-  readonly outbox: Outbox<T>;
+  /** An outbox of any topics. */
+  readonly outbox: Pick<Outbox, 'tables'>;
   /** It stays open when the relay stops. */
-  readonly publisher: EventPublisher<T>;
+  readonly publisher: Pick<EventPublisher, 'sendInOrder'>;
   /** Events in one round: 5,000 at most. The default is 1,000, which is one atomic batch. */
   readonly batchSize?: number;
   /**
@@ -71,7 +71,7 @@ const STALE_MS = IDLE_MS_MAX / 2;
  *      └─────▶ one that was taken, sent again ─taken─────────▶ dead letter
  *                                  └─not taken, or none was──▶ the relay waits
  */
-export class OutboxRelay<T extends Topics = Topics> {
+export class OutboxRelay {
   private state: RelayHealth['state'] = 'stopped';
   private published = 0;
   private blockedSinceMs: number | undefined;
@@ -85,7 +85,7 @@ export class OutboxRelay<T extends Topics = Topics> {
   /** The last of them of each topic. */
   private readonly lastTaken = new Map<string, OutboxRow>();
 
-  constructor(private readonly options: OutboxRelayOptions<T>) {}
+  constructor(private readonly options: OutboxRelayOptions) {}
 
   /** Begins to relay. It waits for Postgres and the brokers by itself. */
   start(): void {
