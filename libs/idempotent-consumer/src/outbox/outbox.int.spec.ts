@@ -9,7 +9,8 @@ import type { NotTakenReason } from '../producer/event-publisher.js';
 import { StreamEventPublisher } from '../producer/stream-event-publisher.js';
 import { streamEvents } from '../test/stream-events.js';
 import { Outbox } from './outbox.js';
-import { OutboxRelay, type OutboxRelayOptions } from './outbox-relay.js';
+import { OutboxRelay } from './outbox-relay.js';
+import type { OutboxRelayOptions } from './relay-options.js';
 import type { RelayEvent } from './relay-report.js';
 import { RelaySession } from './relay-session.js';
 

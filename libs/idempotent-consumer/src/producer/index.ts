@@ -11,6 +11,7 @@ export {
   type OutboxOptions,
   type OutboxTransaction,
 } from '../outbox/outbox.js';
-export { OutboxRelay, type OutboxRelayOptions } from '../outbox/outbox-relay.js';
+export { OutboxRelay } from '../outbox/outbox-relay.js';
+export type { OutboxRelayOptions } from '../outbox/relay-options.js';
 export type { RelayEvent, RelayHealth } from '../outbox/relay-report.js';
 export { OutboxNameError } from '../outbox/outbox-tables.js';
