@@ -114,7 +114,8 @@ export class EventForm<T extends Topics> {
     let text: string;
     try {
       // `undefined` has no JSON text, and neither has what a `toJSON` makes it.
-      text = (JSON.stringify(parsed) as string | undefined) ?? '';
+      const written: unknown = JSON.stringify(parsed);
+      text = typeof written === 'string' ? written : '';
     } catch (error) {
       // A cycle, a bigint, or so deep that the stack does not suffice.
       return invalid(`payload must be JSON: ${error instanceof Error ? error.message : String(error)}`);
