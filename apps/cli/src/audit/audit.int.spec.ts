@@ -107,7 +107,11 @@ async function count(
 
 /** Counts events by the day of 2020 to which a test moves them. */
 async function moveCounts(events = 1): Promise<void> {
-  await sql(`UPDATE sekali.histogram SET stored = stored - $1 WHERE kind = 'open' AND shard = 0`, events);
+  await sql(
+    `UPDATE sekali.histogram SET stored = stored - $1
+     WHERE kind = 'open' AND shard = (SELECT min(shard) FROM sekali.histogram WHERE kind = 'open')`,
+    events,
+  );
   await sql(
     `INSERT INTO sekali.histogram AS bucket VALUES ($1, 'day', '2020-02-02', 0, $2, 0, 0, 0)
      ON CONFLICT (topic, kind, beginning, shard) DO UPDATE SET stored = bucket.stored + $2`,
