@@ -23,9 +23,9 @@ export const LIVE_DOOR: DoorDescription = {
       path: '/events/stream',
       summary: 'Follow stored events',
       description:
-        'Server-sent events. `event` has an event, `position` says how far was inspected without a match, `waiting` that ' +
-        'the store does not answer, and `resumed` that it does again. It begins now, or behind a cursor. A client that comes back with the `id` of the last ' +
-        'message as `Last-Event-ID` has missed nothing. One that does not read is cut off. Every client is asked to come ' +
+        'Server-sent events. `event` has an event, and `position` says how far was inspected without a match. `waiting` ' +
+        'says that the store does not answer, and `resumed` that it does again. It begins now, or behind a cursor. A ' +
+        'client that comes back with the `id` of the last message as `Last-Event-ID` has missed nothing. One that does not read is cut off. Every client is asked to come ' +
         'back after a quarter of an hour.',
       scope: 'read',
       isEndless: true,
