@@ -9,11 +9,9 @@
  */
 import { emptyStore } from '../../system/broker-files.js';
 import { FaultNotApplicable, type Fault } from '../fault.js';
-import { pickRunning, processesOf, strike } from '../victims.js';
+import { pickRunning } from '../victims.js';
+import { canReplaceStore, replaceStore } from './replaced-store.js';
 import { requireCurrent, untilWhole } from './roll-back-brokers.js';
-
-const OTHERS_CURRENT_MS_MAX = 30_000;
-const CLUSTER_BROKERS_MIN = 3;
 
 /** Takes the store of one broker. */
 export const wipeBroker: Fault = {
@@ -21,24 +19,14 @@ export const wipeBroker: Fault = {
   what: 'one broker loses its disk and comes back with an empty one',
   touches: ['brokers'],
   holdMs: [1_000, 4_000],
-  applies: (target) => {
-    const brokers = processesOf(target, 'broker');
-    return brokers.length >= CLUSTER_BROKERS_MIN && brokers.every(({ name }) => target.brokerStore(name));
-  },
+  applies: canReplaceStore,
   async start(target, random) {
     await requireCurrent(target);
     const victim = pickRunning(target, 'broker', random);
     const { name } = victim.process;
     const store = target.brokerStore(name);
     if (store === undefined) throw new FaultNotApplicable(`the store of ${name} cannot be reached`);
-    const release = target.holdRestarts();
-    try {
-      strike(victim);
-      await target.untilReplicasCurrent(OTHERS_CURRENT_MS_MAX, name);
-      await emptyStore(store);
-    } finally {
-      release();
-    }
+    await replaceStore(target, victim, () => emptyStore(store));
     return { detail: name, heal: () => untilWhole(target, [victim]) };
   },
 };
