@@ -120,6 +120,16 @@ COMMENT ON FUNCTION sekali.aged_payloads IS 'The payloads that are older than th
 REVOKE ALL ON FUNCTION sekali.aged_payloads FROM PUBLIC;
 `;
 
+// Parts of both functions that drop. They are texts of statements that `format` builds, where %% is one %.
+const NEWEST = `newest AS MATERIALIZED (
+      SELECT stream_id, (SELECT max(seq) FROM sekali.event_key key WHERE key.stream_id = stream.stream_id) AS seq FROM sekali.stream
+    )`;
+const ADD_UP = `ON CONFLICT (topic, day) DO UPDATE SET
+        rows = known.rows + excluded.rows, bytes = known.bytes + excluded.bytes, dropped_at = excluded.dropped_at`;
+/** Of the dropped events, each thousandth is kept as a sample, and the newest eight of a stream. */
+const isSample = (event: string): string =>
+  `${event}.seq %% 1000 = 0 OR ${event}.seq > coalesce(newest.seq, 0) - 8`;
+
 // The rows of an older day neither come nor change while it is locked against changes of its definition: events are
 // stored under the present time.
 const DROP_PAYLOAD_DAY = `
@@ -158,13 +168,11 @@ BEGIN
     NULL;
   END;
   EXECUTE format('
-    WITH newest AS MATERIALIZED (
-      SELECT stream_id, (SELECT max(seq) FROM sekali.event_key key WHERE key.stream_id = stream.stream_id) AS seq FROM sekali.stream
-    )
+    WITH ${NEWEST}
     INSERT INTO sekali.event_sample (stream_id, seq, topic, event_id, published_at)
     SELECT stream_id, stored.seq, topic, event_id, published_at
     FROM sekali.%I stored LEFT JOIN newest USING (stream_id)
-    WHERE stored.seq %% 1000 = 0 OR stored.seq > coalesce(newest.seq, 0) - 8
+    WHERE ${isSample('stored')}
     ON CONFLICT DO NOTHING', part.day);
   EXECUTE format('
     WITH gone AS (
@@ -173,8 +181,7 @@ BEGIN
     ), noted AS (
       INSERT INTO sekali.dropped_payload AS known (topic, day, rows, bytes)
       SELECT * FROM gone ORDER BY 1, 2
-      ON CONFLICT (topic, day) DO UPDATE SET
-        rows = known.rows + excluded.rows, bytes = known.bytes + excluded.bytes, dropped_at = excluded.dropped_at
+      ${ADD_UP}
     )
     SELECT coalesce(sum(rows), 0)::bigint AS rows, coalesce(sum(bytes), 0)::bigint AS bytes FROM gone', part.day)
     INTO dropped;
@@ -213,9 +220,7 @@ BEGIN
   IF NOT pg_try_advisory_xact_lock(7365006) THEN RETURN; END IF;
   IF cutoff IS NULL OR NOT EXISTS (SELECT FROM sekali.payload_days() WHERE day = asked_day) THEN RETURN; END IF;
   RETURN QUERY EXECUTE format('
-    WITH newest AS MATERIALIZED (
-      SELECT stream_id, (SELECT max(seq) FROM sekali.event_key key WHERE key.stream_id = stream.stream_id) AS seq FROM sekali.stream
-    ), aged AS MATERIALIZED (
+    WITH ${NEWEST}, aged AS MATERIALIZED (
       SELECT ctid AS place FROM sekali.%1$I
       WHERE topic = $1 AND (stream_id, seq) > ($3, $4) AND stored_at < $2
       ORDER BY stream_id, seq LIMIT $5
@@ -226,13 +231,12 @@ BEGIN
       INSERT INTO sekali.event_sample (stream_id, seq, topic, event_id, published_at)
       SELECT stream_id, gone.seq, topic, event_id, published_at
       FROM gone LEFT JOIN newest USING (stream_id)
-      WHERE gone.seq %% 1000 = 0 OR gone.seq > coalesce(newest.seq, 0) - 8
+      WHERE ${isSample('gone')}
       ON CONFLICT DO NOTHING
     ), noted AS (
       INSERT INTO sekali.dropped_payload AS known (topic, day, rows, bytes)
       SELECT topic, (stored_at AT TIME ZONE ''UTC'')::date, count(*), sum(bytes) FROM gone GROUP BY 1, 2 ORDER BY 1, 2
-      ON CONFLICT (topic, day) DO UPDATE SET
-        rows = known.rows + excluded.rows, bytes = known.bytes + excluded.bytes, dropped_at = excluded.dropped_at
+      ${ADD_UP}
     ), place AS (
       SELECT stream_id, seq FROM gone ORDER BY stream_id DESC, seq DESC LIMIT 1
     )
