@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Decoder, Delivery } from './delivery.js';
+import { MESSAGE_ID_HEADER } from './message-id-header.js';
 
-/** The header by which the brokers notice that a message is published twice. */
-const MESSAGE_ID = 'Nats-Msg-Id';
 const ID_LENGTH_MAX = 512;
 
 /**
@@ -14,9 +13,13 @@ const ID_LENGTH_MAX = 512;
  */
 export const jsonDecoder: Decoder<unknown> = (delivery) => {
   const { subject: topic, data } = delivery;
-  const eventId = delivery.header(MESSAGE_ID);
+  const eventId = delivery.header(MESSAGE_ID_HEADER);
   if (eventId === undefined || eventId.length > ID_LENGTH_MAX)
-    return poison(delivery, 'missing_id', `header ${MESSAGE_ID} must have 1 to ${ID_LENGTH_MAX} characters`);
+    return poison(
+      delivery,
+      'missing_id',
+      `header ${MESSAGE_ID_HEADER} must have 1 to ${ID_LENGTH_MAX} characters`,
+    );
   try {
     const event: unknown = JSON.parse(Buffer.from(data).toString());
     const digest = createHash('sha256').update(data).digest().readBigInt64BE();

@@ -9,10 +9,5 @@ export {
   retryDelayMs,
   type UnavailableReason,
 } from './publishing/publish-failure.js';
-export {
-  type PublishOrigin,
-  type PublishOutcome,
-  type PublishRequest,
-  unavailable,
-} from './publishing/publish-job.js';
+export { type PublishOutcome, type PublishRequest, unavailable } from './publishing/publish-job.js';
 export { StreamPublisher, type StreamPublisherOptions } from './publishing/stream-publisher.js';

@@ -3,6 +3,7 @@ import { BatchProcessor } from '../batch-processor.js';
 import type { Decoder, Delivery, PoisonMessage } from '../delivery.js';
 import type { Effect, EventEffect } from '../effect.js';
 import { InboxContext } from '../inbox-context.js';
+import { MESSAGE_ID_HEADER } from '../message-id-header.js';
 import { OutageGate } from '../outage-gate.js';
 import type { ConsumerEvent, Outcome } from '../outcome.js';
 import { type ReadingOptions, readingOf } from '../reading.js';
@@ -51,7 +52,6 @@ interface Entry {
 
 const STREAM_ID = 1;
 const RETRY_DELAY_MS = 1_000;
-const ID_HEADER = 'Nats-Msg-Id';
 /** The test fails after this many deliveries of one event, because it would never end. */
 const DELIVERIES_MAX = 1_000;
 
@@ -168,9 +168,9 @@ export class TestConsumer<E = unknown> {
     const end = (): void => void (entry.dueMs = undefined);
     return {
       ...{ seq, subject, data, publishedAt, deliveryCount: entry.deliveries },
-      header: (name) => (name === ID_HEADER ? id : undefined),
-      headerBytes: () => Buffer.from(`NATS/1.0\r\n${ID_HEADER}: ${id}\r\n\r\n`),
-      headersText: () => JSON.stringify({ [ID_HEADER]: [id] }),
+      header: (name) => (name === MESSAGE_ID_HEADER ? id : undefined),
+      headerBytes: () => Buffer.from(`NATS/1.0\r\n${MESSAGE_ID_HEADER}: ${id}\r\n\r\n`),
+      headersText: () => JSON.stringify({ [MESSAGE_ID_HEADER]: [id] }),
       ack: end,
       term: end,
       nak: (delayMs) => {
@@ -196,7 +196,7 @@ function effectOf<E>(name: string, handler: TestHandler<E>): EventEffect<E> {
 
 const decode: Decoder<unknown> = (delivery) => {
   const { subject: topic, data } = delivery;
-  const eventId = delivery.header(ID_HEADER) ?? '';
+  const eventId = delivery.header(MESSAGE_ID_HEADER) ?? '';
   const digest = createHash('sha256').update(data).digest().readBigInt64BE();
   return {
     ok: true,

@@ -139,7 +139,7 @@ export function messageIdOf({ topic, eventId }: Pick<WrittenEvent, 'topic' | 'ev
  * A UUID of version 7 (RFC 9562): 48 bits of time in milliseconds, then random bits. Ids that grow with time keep the
  * index of an inbox small in memory.
  */
-export function timeOrderedId(now = Date.now()): string {
+function timeOrderedId(now = Date.now()): string {
   const time = now.toString(16).padStart(12, '0');
   return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;
 }

@@ -5,10 +5,8 @@
  * needs new headers: the client writes into the ones it gets, and an old id in them loses the message.
  */
 import { errors, type MsgHdrs } from '@nats-io/nats-core';
+import { MESSAGE_ID_HEADER } from '../../message-id-header.js';
 import type { PublishJob } from './publish-job.js';
-
-/** The header by which JetStream recognises a repeated publish. */
-export const MESSAGE_ID_HEADER = 'Nats-Msg-Id';
 
 /**
  * Identifies one submission. A publisher that tried twice and gets the answer "duplicate" sees by it whether the brokers

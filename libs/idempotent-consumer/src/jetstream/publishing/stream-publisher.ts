@@ -152,6 +152,7 @@ export class StreamPublisher<R extends PublishRequest = PublishRequest> {
    * @returns the outcomes in the order of the messages, `behind` for those not sent; never rejects
    */
   async publishInOrder(requests: readonly R[]): Promise<(PublishOutcome | 'behind')[]> {
+    if (requests.length === 0) return [];
     const bytes = requests.reduce((sum, { body }) => sum + body.length, 0);
     if (!this.hold(requests.length, bytes)) return requests.map(() => this.noRoom());
     const span = beginSend(this.options.stream, requests.length, undefined);
