@@ -41,12 +41,7 @@ describe('rsyslog', () => {
     const port = await startRsyslog(proxy.url);
     await logLines(port, 'reset');
     await trial.expectAllStored('reset', 60_000);
-    const { rows } = await trial.system.pool.query<{
-      payload: Record<string, unknown>;
-      timestamp: Date;
-      source: string;
-    }>(`SELECT payload, "timestamp", source FROM sekali.event WHERE payload->>'message' LIKE '% 7'`);
-    expect(rows[0]).toMatchObject({
+    expect(await trial.seventh()).toMatchObject({
       source: 'web-1',
       timestamp: new Date('2026-11-28T03:00:00.123Z'),
       payload: { '@timestamp': '2026-11-28T10:00:00.123456+07:00', host: 'web-1', program: 'reset' },

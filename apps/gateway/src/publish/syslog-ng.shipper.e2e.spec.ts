@@ -50,12 +50,7 @@ describe('syslog-ng', () => {
     await logLines(port, 'faults');
     await trial.expectAllStored('faults', 120_000);
     expect(proxy.faults).toEqual([]);
-    const { rows } = await trial.system.pool.query<{
-      payload: Record<string, unknown>;
-      timestamp: Date;
-      source: string;
-    }>(`SELECT payload, "timestamp", source FROM sekali.event WHERE payload->>'message' LIKE '% 7'`);
-    expect(rows[0]).toMatchObject({
+    expect(await trial.seventh()).toMatchObject({
       source: 'web-1',
       timestamp: new Date('2026-11-28T03:00:00.123Z'),
       payload: { program: 'faults', message: '"message" 7' },

@@ -102,6 +102,12 @@ export async function logLines(port: number, program: string): Promise<void> {
   await once(socket, 'close');
 }
 
+interface StoredLine {
+  readonly payload: Record<string, unknown>;
+  readonly timestamp: Date;
+  readonly source: string;
+}
+
 /** A gateway and a worker that store what a shipper sends. */
 export class ShipperTrial {
   private constructor(
@@ -142,6 +148,14 @@ export class ShipperTrial {
       [program],
     );
     return rows[0] ?? { events: 0, messages: 0 };
+  }
+
+  /** What became of a line with the number 7. */
+  async seventh(): Promise<StoredLine | undefined> {
+    const { rows } = await this.system.pool.query<StoredLine>(
+      `SELECT payload, "timestamp", source FROM sekali.event WHERE payload->>'message' LIKE '% 7'`,
+    );
+    return rows[0];
   }
 
   /** Waits until every line of a program is stored, and checks that none is stored twice. */
