@@ -1,7 +1,8 @@
 /** Builds the indexes of closed days while a worker runs. Any number of workers may do it: one at a time builds. */
-import { errorText, type Logger } from '#observability';
+import type { Logger } from '#observability';
 import { createPool } from '#postgres';
 import { indexClosedDays } from '#store';
+import { repeatWork } from './repeated-work.js';
 
 const EVERY_MS = 600_000;
 /** A day of a hundred million events takes minutes. */
@@ -21,28 +22,20 @@ export function keepDaysIndexed(url: string, logger: Logger): { stop(): void } {
     connectionsMax: 1,
     transactionMsMax: BUILD_MS_MAX,
   });
-  let isBuilding = false;
-  const keep = (): void => {
-    if (isBuilding) return;
-    isBuilding = true;
-    indexClosedDays(pool, (index) => {
+  const keep = async (): Promise<void> => {
+    await indexClosedDays(pool, (index) => {
       logger.info({ index }, 'the index of a closed day was built');
-    })
-      .catch((error: unknown) => {
-        logger.warn(
-          { reason: errorText(error) },
-          'a closed day could not be indexed; trying again in ten minutes',
-        );
-      })
-      .finally(() => {
-        isBuilding = false;
-      });
+    });
   };
-  keep();
-  const timer = setInterval(keep, EVERY_MS);
+  const keeping = repeatWork(keep, {
+    everyMs: EVERY_MS,
+    onFailure: (reason) => {
+      logger.warn({ reason }, 'a closed day could not be indexed; trying again in ten minutes');
+    },
+  });
   return {
     stop: () => {
-      clearInterval(timer);
+      keeping.stop();
       void pool.end();
     },
   };

@@ -2,6 +2,7 @@
 import type { Pool } from 'pg';
 import type { Logger } from '#observability';
 import { rollUpHistogram } from '#store';
+import { repeatWork } from './repeated-work.js';
 
 const EVERY_MS = 60_000;
 
@@ -12,24 +13,19 @@ const EVERY_MS = 60_000;
  */
 export function keepHistogramSmall(pool: Pool, logger: Logger, everyMs = EVERY_MS): { stop(): void } {
   const stopped = new AbortController();
-  let isWorking = false;
-  const timer = setInterval(() => {
-    if (isWorking) return;
-    isWorking = true;
-    rollUpHistogram(pool, { signal: stopped.signal })
-      .catch((error: unknown) => {
-        logger.warn(
-          { reason: String(error) },
-          'the histogram could not be rolled up; trying again in a minute',
-        );
-      })
-      .finally(() => {
-        isWorking = false;
-      });
-  }, everyMs);
+  const keep = async (): Promise<void> => {
+    await rollUpHistogram(pool, { signal: stopped.signal });
+  };
+  const keeping = repeatWork(keep, {
+    everyMs,
+    beginsAtOnce: false,
+    onFailure: (reason) => {
+      logger.warn({ reason }, 'the histogram could not be rolled up; trying again in a minute');
+    },
+  });
   return {
     stop: () => {
-      clearInterval(timer);
+      keeping.stop();
       stopped.abort();
     },
   };

@@ -1,7 +1,8 @@
 /** Creates the partitions of the coming days while a worker runs. Any number of workers may do it at once. */
 import type { Pool } from 'pg';
-import { errorText, type Logger } from '#observability';
+import type { Logger } from '#observability';
 import { ensurePartitions } from '#store';
+import { repeatWork } from './repeated-work.js';
 
 const EVERY_MS = 3_600_000;
 
@@ -12,21 +13,14 @@ const EVERY_MS = 3_600_000;
  * @returns `stop` ends it
  */
 export function keepPartitionsAhead(pool: Pool, logger: Logger): { stop(): void } {
-  const keep = (): void => {
-    ensurePartitions(pool).then(
-      (created) => {
-        if (created.length > 0) logger.info({ created }, 'partitions created');
-      },
-      (error: unknown) => {
-        logger.warn({ reason: errorText(error) }, 'partitions could not be created; trying again in an hour');
-      },
-    );
+  const keep = async (): Promise<void> => {
+    const created = await ensurePartitions(pool);
+    if (created.length > 0) logger.info({ created }, 'partitions created');
   };
-  keep();
-  const timer = setInterval(keep, EVERY_MS);
-  return {
-    stop: () => {
-      clearInterval(timer);
+  return repeatWork(keep, {
+    everyMs: EVERY_MS,
+    onFailure: (reason) => {
+      logger.warn({ reason }, 'partitions could not be created; trying again in an hour');
     },
-  };
+  });
 }

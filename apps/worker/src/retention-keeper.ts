@@ -1,8 +1,9 @@
 /** Drops payloads and rows that are older than their rules while a worker runs. Any number of workers may do it: one at a time drops. */
-import type { Logger } from '#observability';
+import { errorText, type Logger } from '#observability';
 import type { RetentionFigures } from '#observability/metrics';
 import { createPool } from '#postgres';
 import { dropAgedPayloads, dropAgedRows, RowPlaces, type Queryable } from '#store';
+import { repeatWork } from './repeated-work.js';
 
 const EVERY_MS = 600_000;
 /** A day of a hundred million events takes minutes to count. */
@@ -38,32 +39,22 @@ export function keepRetention(
   const stopped = new AbortController();
   const places = new RowPlaces();
   const figures = { payloads: 0, rows: 0, bytes: 0, passedAtMs: undefined as number | undefined };
-  let isUnderWay = false;
-  const keep = (): void => {
-    if (isUnderWay) return;
-    isUnderWay = true;
-    const floor = noteFloor(pool).catch((error: unknown) => {
-      logger.info({ reason: String(error) }, 'how far messages have left the stream could not be noted');
+  const keep = async (): Promise<void> => {
+    await noteFloor(pool).catch((error: unknown) => {
+      logger.info({ reason: errorText(error) }, 'how far messages have left the stream could not be noted');
     });
-    floor
-      .then(() => pass(pool, logger, figures, places, stopped.signal))
-      .catch((error: unknown) => {
-        if (stopped.signal.aborted) return;
-        logger.warn(
-          { reason: String(error) },
-          'payloads and rows could not be dropped by age; trying again in ten minutes',
-        );
-      })
-      .finally(() => {
-        isUnderWay = false;
-      });
+    await pass(pool, logger, figures, places, stopped.signal);
   };
-  keep();
-  const timer = setInterval(keep, everyMs);
+  const keeping = repeatWork(keep, {
+    everyMs,
+    onFailure: (reason) => {
+      logger.warn({ reason }, 'payloads and rows could not be dropped by age; trying again in ten minutes');
+    },
+  });
   return {
     figures: () => figures,
     stop: () => {
-      clearInterval(timer);
+      keeping.stop();
       stopped.abort();
       void pool.end();
     },
