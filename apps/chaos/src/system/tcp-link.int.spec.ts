@@ -122,11 +122,11 @@ describe('a link through proxies', () => {
     caller.socket.write('two');
     await caller.hears('<one><two>');
     expect(performance.now() - askedAt).toBeGreaterThanOrEqual(290);
+    // Nobody would wait for this delay, so whatever arrives was not delayed.
+    link.delay(3_600_000);
     link.heal();
-    const againAt = performance.now();
     caller.socket.write('three');
     await caller.hears('<one><two><three>');
-    expect(performance.now() - againAt).toBeLessThan(150);
     expect(served).toHaveLength(1);
   });
 

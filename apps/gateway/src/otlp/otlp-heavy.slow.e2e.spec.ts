@@ -64,14 +64,24 @@ function peakBytes(): number {
   return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${app.pid}/status`, 'utf8'))?.[1]) * 1_024;
 }
 
+/** A short body is answered as soon as it has come, so neither of two answers has to be the first. */
+const isShort = ([, , body]: (typeof BODIES)[number]): boolean => body.length < MB;
+
 describe('a request of log records that is meant to be too much', () => {
-  it.each(BODIES)('lets others be answered before it: %s as %s', async (_, type, body, statuses) => {
-    const order: string[] = [];
-    const answer = post(type, body).finally(() => order.push('large'));
-    const live = fetch(`${app.url}/health/live`).finally(() => order.push('live'));
-    expect([(await live).status, statuses]).toEqual([200, expect.arrayContaining([await answer])]);
-    expect(order).toEqual(['live', 'large']);
+  it.each(BODIES.filter(isShort))('is answered: %s as %s', async (_, type, body, statuses) => {
+    expect(statuses).toContain(await post(type, body));
   });
+
+  it.each(BODIES.filter((body) => !isShort(body)))(
+    'lets others be answered before it: %s as %s',
+    async (_, type, body, statuses) => {
+      const order: string[] = [];
+      const answer = post(type, body).finally(() => order.push('large'));
+      const live = fetch(`${app.url}/health/live`).finally(() => order.push('live'));
+      expect([(await live).status, statuses]).toEqual([200, expect.arrayContaining([await answer])]);
+      expect(order).toEqual(['live', 'large']);
+    },
+  );
 
   it('costs no more memory than there is, with all the others at the same time, compressed or not', async () => {
     const statuses = await Promise.all(
