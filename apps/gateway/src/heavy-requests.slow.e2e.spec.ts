@@ -105,7 +105,8 @@ describe('a body that is meant to be too much', () => {
         true,
       ]);
       // A short body is answered as soon as it has come, so neither of the two has to be the first.
-      if (body.length > MB) expect([name, order]).toEqual([name, ['live', 'large']]);
+      const isFirst = body.length < MB || order[0] === 'live';
+      expect([name, isFirst]).toEqual([name, true]);
     }
     const together = await Promise.all(bodies.map(async ([, body]) => (await publish(app, body)).status));
     expect(together.filter((status) => ![400, 413, 422, 503].includes(status))).toEqual([]);
