@@ -122,7 +122,7 @@ describe('a link through proxies', () => {
     caller.socket.write('two');
     await caller.hears('<one><two>');
     expect(performance.now() - askedAt).toBeGreaterThanOrEqual(290);
-    // Nobody would wait for this delay, so whatever arrives was not delayed.
+    // The test would end before this delay, so whatever arrives was not delayed.
     link.delay(3_600_000);
     link.heal();
     caller.socket.write('three');
