@@ -39,4 +39,8 @@ REVOKE ALL ON DATABASE sekali FROM PUBLIC;
 GRANT CONNECT ON DATABASE sekali TO sekali_gateway, sekali_worker, sekali_reader, sekali_recovery, sekali_accounts;
 -- A handler's own tables are found without their schema, as they were when the one role had the schema's name.
 ALTER ROLE sekali_worker IN DATABASE sekali SET search_path = sekali, public;
+-- People type statements that take longer than they think. Programs set bounds of their own.
+ALTER ROLE sekali_reader SET statement_timeout = '60s';
+ALTER ROLE sekali_reader SET idle_in_transaction_session_timeout = '60s';
+ALTER ROLE sekali_reader SET default_transaction_read_only = on;
 COMMIT;

@@ -226,6 +226,17 @@ describe('a client of the database', () => {
     }
   });
 
+  it('reads for a minute at most, and changes nothing, as the role of people', async () => {
+    const { rows } = await postgres.superuser.query<{ setting: string }>(
+      `SELECT unnest(setconfig) AS setting FROM pg_db_role_setting WHERE setrole = 'sekali_reader'::regrole ORDER BY 1`,
+    );
+    expect(rows.map(({ setting }) => setting)).toEqual([
+      'default_transaction_read_only=on',
+      'idle_in_transaction_session_timeout=60s',
+      'statement_timeout=60s',
+    ]);
+  });
+
   it('does not talk to a server of another authority, or of another name', async () => {
     const other = join(postgres.secrets, 'other.crt');
     writeFileSync(other, postgres.secret('postgres.crt'));

@@ -227,6 +227,18 @@ CREATE TABLE sekali.horizon (
 );
 COMMENT ON TABLE sekali.horizon IS 'Every sequence up to here is settled; only a starting point, so it may lag';
 
+CREATE TABLE sekali.index_rule (
+  position integer NOT NULL,
+  pattern text NOT NULL,
+  expression text NOT NULL,
+  kind text NOT NULL,
+  CONSTRAINT index_rule_kind CHECK ((kind = ANY (ARRAY['none'::text, 'fields'::text, 'text'::text]))),
+  CONSTRAINT index_rule_position PRIMARY KEY ("position")
+);
+COMMENT ON TABLE sekali.index_rule IS 'Which indexes of payloads closed days get: the first rule that matches a topic decides; none asks for no index';
+COMMENT ON COLUMN sekali.index_rule.expression IS 'The pattern as a regular expression';
+COMMENT ON COLUMN sekali.index_rule.kind IS 'fields: of members and their values; text: of these, and of any part of the text';
+
 CREATE TABLE sekali.key_filter (
   generation integer NOT NULL,
   part integer NOT NULL,
@@ -362,6 +374,99 @@ COMMENT ON TABLE sekali.webhook_secret IS 'Who may sign deliveries to a topic. S
 COMMENT ON COLUMN sekali.webhook_secret.secret IS 'As it is, because an HMAC cannot be verified with a hash of its key; null once it is revoked';
 COMMENT ON COLUMN sekali.webhook_secret.rules IS 'How a sender signs that is none of the known ones';
 
+CREATE VIEW sekali.conflicts AS
+ SELECT repeat.topic,
+    repeat.event_id,
+    repeat.payload,
+    stored.payload AS first_payload,
+    repeat.stream_id,
+    repeat.seq,
+    repeat.first_stream_id,
+    repeat.first_seq,
+    repeat.published_at,
+    repeat.recorded_at
+   FROM ((duplicate repeat
+     LEFT JOIN event_key key ON (((key.topic = repeat.topic) AND (key.event_id = repeat.event_id))))
+     LEFT JOIN event stored ON (((stored.stream_id = key.stream_id) AND (stored.seq = key.seq) AND (stored.stored_at = key.stored_at))))
+  WHERE repeat.conflict;
+COMMENT ON VIEW sekali.conflicts IS 'Repeats with another payload, which was not stored. first_payload is that of the event; null when it was dropped by age';
+
+CREATE VIEW sekali.counts AS
+ SELECT topic,
+    beginning,
+        CASE kind
+            WHEN 'day'::text THEN '1 day'::interval
+            WHEN 'hour'::text THEN '01:00:00'::interval
+            WHEN 'before'::text THEN NULL::interval
+            ELSE '00:01:00'::interval
+        END AS length,
+    (sum(stored))::bigint AS stored,
+    (sum(duplicates))::bigint AS duplicates,
+    (sum(conflicts))::bigint AS conflicts,
+    (sum(dead_letters))::bigint AS dead_letters
+   FROM histogram
+  GROUP BY topic, beginning,
+        CASE kind
+            WHEN 'day'::text THEN '1 day'::interval
+            WHEN 'hour'::text THEN '01:00:00'::interval
+            WHEN 'before'::text THEN NULL::interval
+            ELSE '00:01:00'::interval
+        END;
+COMMENT ON VIEW sekali.counts IS 'How many messages were settled when, by topic. Duplicates include conflicts. Without a length, it is what was settled before beginning';
+
+CREATE VIEW sekali.dead_letters AS
+ SELECT letter.topic,
+    letter.event_id,
+    letter.subject,
+    letter.reason,
+    letter.detail,
+    letter.body,
+    letter.deliveries,
+    letter.stream_id,
+    letter.seq,
+    letter.published_at,
+    letter.recorded_at,
+    last.kind AS last_action,
+    last.acted_at AS last_action_at,
+    last.key_name AS last_action_by,
+    last.reason AS last_action_reason
+   FROM (dead_letter letter
+     LEFT JOIN LATERAL ( SELECT action.kind,
+            action.acted_at,
+            action.key_name,
+            action.reason
+           FROM dead_letter_action action
+          WHERE ((action.consumer = 'store'::text) AND (action.seq = letter.seq) AND (action.published_at = letter.published_at))
+          ORDER BY action.number DESC
+         LIMIT 1) last ON (true));
+COMMENT ON VIEW sekali.dead_letters IS 'Messages that were given up, with the last replay or drop of each';
+
+CREATE VIEW sekali.duplicates AS
+ SELECT topic,
+    event_id,
+    conflict,
+    stream_id,
+    seq,
+    first_stream_id,
+    first_seq,
+    published_at,
+    recorded_at
+   FROM duplicate;
+COMMENT ON VIEW sekali.duplicates IS 'Messages that repeated an event that was stored, conflicts included; brokers dropped others before';
+
+CREATE VIEW sekali.events AS
+ SELECT topic,
+    event_id,
+    source,
+    "timestamp",
+    payload,
+    stream_id,
+    seq,
+    published_at,
+    stored_at
+   FROM event;
+COMMENT ON VIEW sekali.events IS 'What is stored. A condition on stored_at leaves out whole days; one on topic uses an index';
+
 CREATE OR REPLACE FUNCTION sekali.aged_payloads(counted boolean)
  RETURNS TABLE(day text, since timestamp with time zone, topic text, is_whole boolean, rows bigint, bytes bigint)
  LANGUAGE plpgsql
@@ -465,6 +570,65 @@ BEGIN
   EXECUTE format('CREATE TRIGGER closed BEFORE INSERT ON sekali.%I FOR EACH STATEMENT EXECUTE FUNCTION sekali.refuse_keys()',
     youngest);
   RETURN expected + 1;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.change_payload_index()
+ RETURNS TABLE(name text, is_built boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET lock_timeout TO '2000'
+ SET max_parallel_maintenance_workers TO '0'
+AS $function$
+#variable_conflict use_column
+DECLARE
+  part record;
+  is_asked boolean := EXISTS (SELECT FROM sekali.index_rule WHERE kind <> 'none');
+  asked integer;
+  trigrams text := (SELECT nspname FROM pg_extension JOIN pg_namespace space ON space.oid = extnamespace WHERE extname = 'pg_trgm');
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(7365005) THEN RETURN; END IF;
+  FOR part IN
+    SELECT day, to_regclass(format('sekali.%I', day || '_by_fields')) IS NOT NULL AS has_fields,
+      to_regclass(format('sekali.%I', day || '_by_text')) IS NOT NULL AS has_text
+    FROM sekali.payload_days() WHERE until < now() - interval '1 hour' ORDER BY until DESC
+  LOOP
+    CONTINUE WHEN NOT (is_asked OR part.has_fields OR part.has_text);
+    asked := 0;
+    IF is_asked THEN
+      EXECUTE format($query$
+        WITH RECURSIVE present (topic) AS (
+          (SELECT topic FROM sekali.%1$I ORDER BY topic LIMIT 1)
+          UNION ALL
+          SELECT (SELECT topic FROM sekali.%1$I following WHERE following.topic > present.topic ORDER BY topic LIMIT 1)
+          FROM present WHERE present.topic IS NOT NULL
+        )
+        SELECT coalesce(max((
+          SELECT CASE kind WHEN 'text' THEN 2 WHEN 'fields' THEN 1 ELSE 0 END
+          FROM sekali.index_rule WHERE topic ~ expression ORDER BY position LIMIT 1
+        )), 0) FROM present$query$, part.day) INTO asked;
+    END IF;
+    IF asked >= 1 AND NOT part.has_fields THEN
+      EXECUTE format('CREATE INDEX %I ON sekali.%I USING gin (payload jsonb_path_ops)', part.day || '_by_fields', part.day);
+      RETURN QUERY SELECT 'sekali.' || part.day || '_by_fields', true;
+      RETURN;
+    ELSIF asked >= 2 AND NOT part.has_text AND trigrams IS NOT NULL THEN
+      EXECUTE format('CREATE INDEX %I ON sekali.%I USING gin ((payload::text) %I.gin_trgm_ops)',
+        part.day || '_by_text', part.day, trigrams);
+      RETURN QUERY SELECT 'sekali.' || part.day || '_by_text', true;
+      RETURN;
+    ELSIF asked < 1 AND part.has_fields THEN
+      EXECUTE format('DROP INDEX sekali.%I', part.day || '_by_fields');
+      RETURN QUERY SELECT 'sekali.' || part.day || '_by_fields', false;
+      RETURN;
+    ELSIF asked < 2 AND part.has_text THEN
+      EXECUTE format('DROP INDEX sekali.%I', part.day || '_by_text');
+      RETURN QUERY SELECT 'sekali.' || part.day || '_by_text', false;
+      RETURN;
+    END IF;
+  END LOOP;
 END
 $function$;
 
@@ -916,7 +1080,7 @@ BEGIN
   END IF;
   IF NOT pg_try_advisory_xact_lock(7365020) THEN RETURN NULL; END IF;
   FOR step IN
-    SELECT * FROM (VALUES ('open', 'minute', interval '1 hour'), ('minute', 'hour', interval '3 days'),
+    SELECT * FROM (VALUES ('open', 'minute', interval '10 minutes'), ('minute', 'hour', interval '3 days'),
       ('hour', 'day', interval '90 days')) AS ages (younger, older, age)
   LOOP
     -- A row that a batch is changing is left to a later step, so this one waits for no batch.

@@ -8,12 +8,12 @@ import 'reflect-metadata';
 import { DefinitionError } from '#broker';
 import { readSetupSettings, SettingsError, type SetupSettings } from '#config';
 import { createLogger } from '#observability';
-import { EncodingError, GrantsError } from '#store';
+import { EncodingError, GrantsError, TextIndexError } from '#store';
 import { BacklogError } from './backlog-guard.js';
 import { prepareBroker, prepareDatabase } from './preparation.js';
 
 /** Errors that the user can fix. They are printed in one line, without a stack. */
-const EXPECTED = [SettingsError, BacklogError, DefinitionError, EncodingError, GrantsError];
+const EXPECTED = [SettingsError, BacklogError, DefinitionError, EncodingError, GrantsError, TextIndexError];
 
 async function main(): Promise<void> {
   const settings: SetupSettings = readSetupSettings();

@@ -28,6 +28,7 @@ import {
   createDataSource,
   ensurePartitions,
   grantRights,
+  indexRules,
   insertApiKeys,
   knownIdentity,
   noteConsumerStart,
@@ -38,6 +39,7 @@ import {
   runMigrations,
   SEKALI_LEDGER,
   STORE_INBOX,
+  writeIndexRules,
   writeRetentionRules,
   writeRowAges,
 } from '#store';
@@ -54,11 +56,13 @@ type BrokerConnection = Awaited<ReturnType<typeof connectBroker>>;
 
 /**
  * Runs the migrations, grants the programs' roles their rights, and creates the partitions of the coming days. It also
- * writes the rules of retention, and adds the API keys of the file that the settings name. Two setups that run at once wait for each other.
+ * writes the rules of retention and of indexes, and adds the API keys of the file that the settings name. Two setups that
+ * run at once wait for each other.
  *
  * @throws SettingsError when that file is wrong; nothing has been changed
  * @throws EncodingError when the database is not in UTF-8; nothing has been changed
  * @throws GrantsError when roles of the programs exist, and another role owns the schema
+ * @throws TextIndexError when rules ask for indexes of texts, and the server cannot have them
  */
 export async function prepareDatabase(settings: SetupSettings, logger: Logger): Promise<void> {
   const keys = readKeyFile(settings.SEKALI_API_KEYS_FILE);
@@ -83,6 +87,8 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
       conflict: settings.SEKALI_RETENTION_CONFLICTS_DAYS,
       dead_letter: settings.SEKALI_RETENTION_DEAD_LETTERS_DAYS,
     });
+    const indexes = await writeIndexRules(pool, indexRules(settings.SEKALI_INDEXES));
+    if (indexes !== undefined) logger.info({ rules: indexes }, 'rules of indexes brought up to date');
     const added = await insertApiKeys(pool, keys);
     if (added.length > 0) logger.info({ added }, 'API keys added');
   } finally {

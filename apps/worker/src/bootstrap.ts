@@ -28,6 +28,7 @@ import { keepGenerationsSmall } from './generation-keeper.js';
 import { keepHistogramSmall } from './histogram-keeper.js';
 import { workerFilters } from './key-filters.js';
 import { keepPartitionsAhead } from './partition-keeper.js';
+import { keepPayloadsIndexed } from './payload-index-keeper.js';
 import { keepRetention } from './retention-keeper.js';
 import { streamFloorNote } from './stream-floor.js';
 import { transportOptions, type WorkerTransport } from './transport-options.js';
@@ -113,6 +114,7 @@ function keepersOf({ settings, pool, logger, filters, metrics, noteFloor }: Keep
     keepPartitionsAhead(pool, logger),
     keepHistogramSmall(pool, logger),
     keepDaysIndexed(settings.SEKALI_POSTGRES_URL, logger),
+    keepPayloadsIndexed(settings.SEKALI_POSTGRES_URL, logger, settings.SEKALI_INDEX_HOURS),
     keepGenerationsSmall(pool, logger, settings.SEKALI_KEY_GENERATION_BYTES),
     filters.keep(),
     retention,

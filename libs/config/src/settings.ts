@@ -7,6 +7,7 @@
 import { accessSync, constants } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { isIndexRule, isRetentionRule, RETENTION_DAYS_MAX } from './topic-rule.js';
 
 const integer = (min: number, max: number, initial: number): z.ZodDefault<z.ZodCoercedNumber> =>
   z.coerce.number().int().min(min).max(max).default(initial);
@@ -37,9 +38,6 @@ const file = (): z.ZodOptional<z.ZodString> =>
 /** `nats://user:password@host:4222`; the scheme and the port may be left out. */
 const BROKER = '(?:(?:nats|tls)://)?[^\\s,/]+';
 
-/** A century. */
-const RETENTION_DAYS_MAX = 36_500;
-
 const days = (): z.ZodOptional<z.ZodCoercedNumber> =>
   z.coerce.number().int().min(1).max(RETENTION_DAYS_MAX).optional();
 
@@ -51,16 +49,6 @@ const listed = (isRight: (word: string) => boolean, form: string): z.ZodOptional
     .string()
     .refine((text) => text.split(',').every((word) => isRight(word.trim())), `must be ${form}`)
     .optional();
-
-/** A rule of retention: a pattern of topics, and for how many days, or for ever, their payloads are kept. */
-function isRetentionRule(text: string): boolean {
-  const token = '(?:[A-Za-z0-9_-]{1,64}|\\*)';
-  const pattern = `(?:>|${token}(?:\\.${token}){0,15}|(?:${token}\\.){1,15}>)`;
-  const days = /=(\d{1,5})d$/.exec(text)?.[1] ?? '1';
-  return (
-    new RegExp(`^${pattern}=(?:[1-9]\\d{0,4}d|forever)$`).test(text) && Number(days) <= RETENTION_DAYS_MAX
-  );
-}
 
 /** An origin in the form that a browser sends: no path, no slash at its end. */
 function isOrigin(text: string): boolean {
@@ -192,6 +180,9 @@ export const setupFields = {
   SEKALI_RETENTION_DEAD_LETTERS_DAYS: days().describe(
     'The same for dead letters, open ones too, with what was done about them; for ever when left out',
   ),
+  SEKALI_INDEXES: listed(isIndexRule, 'rules such as logs.>=text or >=none, joined by commas').describe(
+    'What of payloads is indexed when a day is closed, such as `logs.>=text,>=fields`: the first pattern that matches a topic decides. A day with a topic of `fields` gets an index for `where`, one with `text` for `q` as well. None when left out',
+  ),
 };
 
 /** The gateway. */
@@ -294,6 +285,13 @@ export const workerFields = {
   SEKALI_STORED_TOPICS_MAX: integer(1, 2_000_000, 100_000).describe(
     'Number of topics, with those of direct producers; events of more become dead letters. Keep it above `SEKALI_TOPICS_MAX`',
   ),
+  SEKALI_INDEX_HOURS: z
+    .string()
+    .regex(/^(?:[01]?\d|2[0-3])-(?:[01]?\d|2[0-4])$/, 'must be two hours in UTC, such as 1-5 or 22-4')
+    .optional()
+    .describe(
+      'From which hour in UTC until which one indexes of payloads may be begun, such as `1-5` or `22-4`; at any hour when left out',
+    ),
   ...keyFields,
 };
 

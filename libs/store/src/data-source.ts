@@ -15,9 +15,12 @@ import { KeyFilters1732543600000 } from './migrations/1732543600000-key-filters.
 import { KeyGenerations1732456800000 } from './migrations/1732456800000-key-generations.js';
 import { MessageIdSecret1732536000000 } from './migrations/1732536000000-message-id-secret.js';
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
+import { PayloadIndexes1732700000030 } from './migrations/1732700000030-payload-indexes.js';
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
 import { Retention1732610000000 } from './migrations/1732610000000-retention.js';
+import { SoonerMinutes1732700000032 } from './migrations/1732700000032-sooner-minutes.js';
 import { StoreLosses1732620000000 } from './migrations/1732620000000-store-losses.js';
+import { ReadingViews1732700000031 } from './migrations/1732700000031-reading-views.js';
 import { RowAges1732610000001 } from './migrations/1732610000001-row-ages.js';
 import { StreamIncarnations1732406400000 } from './migrations/1732406400000-stream-incarnations.js';
 import { WebhookSecrets1732550000000 } from './migrations/1732550000000-webhook-secrets.js';
@@ -44,6 +47,9 @@ export const migrations = [
   StoreLosses1732620000000,
   DuplicatesWritten1732630000000,
   Histogram1732640000000,
+  PayloadIndexes1732700000030,
+  ReadingViews1732700000031,
+  SoonerMinutes1732700000032,
 ];
 
 /**

@@ -17,7 +17,7 @@ export interface EventFilter extends PayloadFilter {
   readonly until?: string | undefined;
 }
 
-/** The conditions on payloads. No index of the present day has them, so they are tried on each event of a walk. */
+/** The conditions on payloads. No index of the present day has them, so they are tried on each event of a walk there. */
 export interface PayloadFilter {
   /** Of each group, the payload contains one object at least. Objects are JSON texts. */
   readonly where?: readonly (readonly string[])[] | undefined;
@@ -57,6 +57,33 @@ export function payloadCondition({ where = [], text, levelMin }: PayloadFilter, 
     ...(text === undefined ? [] : [`payload::text ILIKE ${parameter(`%${likeText(text)}%`)}`]),
   ];
   return { sql: conditions.map((condition) => `\n      AND ${condition}`).join(''), values };
+}
+
+/** A condition that an index of closed days has, and which one (payload-indexes.ts). */
+export interface IndexedCondition extends Condition {
+  readonly kind: 'fields' | 'text';
+}
+
+/**
+ * Writes those conditions on payloads that an index has. Events that meet them may still fail others.
+ *
+ * @param first the number of their first parameter
+ * @returns `undefined` when an index has none of them
+ */
+export function indexedCondition(
+  { where = [], text }: PayloadFilter,
+  first: number,
+): IndexedCondition | undefined {
+  const groups = where.filter((objects) => objects.every((object) => hasScalar(JSON.parse(object))));
+  if (groups.length > 0) return { kind: 'fields', ...payloadCondition({ where: groups }, first) };
+  // An index of trigrams finds words of three letters or more. Which other characters are letters depends on the locale.
+  if (text === undefined || !/[a-z0-9]{3}/i.test(text)) return undefined;
+  return { kind: 'text', ...payloadCondition({ text }, first) };
+}
+
+/** The index has the scalars of a payload with their paths. An object without one would have it read as a whole. */
+function hasScalar(value: unknown): boolean {
+  return typeof value !== 'object' || value === null || Object.values(value).some(hasScalar);
 }
 
 function likeText(text: string): string {

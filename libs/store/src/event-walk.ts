@@ -3,15 +3,19 @@
  *
  *   piece ─▶ events of it that match ─▶ next piece … ─▶ page full, end reached, or time over
  *
+ * Where closed days have an index, it names the events that may match, once a walk has tried some without filling the
+ * page (indexed-stretches.ts).
+ *
  * The size of a piece follows from the time that the one before took: payloads of 256 KiB take a thousand times as long
  * as small ones. So a walk ends soon after its time is over, whatever it meets.
  */
 import { EVENT_BYTES_MAX } from '#contracts';
 import type { Queryable } from '#postgres';
-import type { EventFilter } from './event-filter.js';
+import { indexedCondition, type EventFilter } from './event-filter.js';
 import { pageBytes, type PageOrder } from './event-page-statements.js';
 import type { SequenceRange, StoredEvent } from './event-queries.js';
-import { printedEvents } from './printed-events.js';
+import { IndexedStretches, type Stretch } from './indexed-stretches.js';
+import { printedEvents, type PrintedRange } from './printed-events.js';
 import { walkPiece } from './walk-piece.js';
 
 /** What is inspected for, and for how long. */
@@ -38,7 +42,7 @@ export interface Walk {
 /** What a walk found. */
 export interface Walked {
   readonly events: readonly StoredEvent[];
-  /** How many events were inspected. */
+  /** How many events were inspected, without those that an index chose. */
   readonly inspected: number;
   /** Behind it, others may follow; `undefined` when the walk reached the end. */
   readonly more?: number;
@@ -58,18 +62,21 @@ export const WALK_ROOM_MIN = 2 * EVENT_BYTES_MAX;
 
 /** Walks, and returns the events that match. */
 export async function walkEvents(database: Queryable, walk: Walk): Promise<Walked> {
-  const { streamId, filter, topics, order, limit, isTried } = walk;
+  const { streamId, topics, order, limit, isTried } = walk;
   const events: StoredEvent[] = [];
   let [at, inspected, bytesLeft] = [walk.from, 0, walk.bytesMax];
   let size = isTried ? FIRST_PIECE : Math.min(limit + 1, PIECE_MAX);
+  const beganMs = performance.now();
+  const stretches = stretchesOf(database, walk);
   for (;;) {
     const startedMs = performance.now();
-    const piece = await walkPiece(database, { streamId, topics, order, from: at, upTo: walk.upTo }, size);
+    const stretch = await stretches?.next(at, inspected, startedMs - beganMs);
+    const place = { streamId, topics, order, from: at, upTo: walk.upTo };
+    const triedMax = stretches?.triedMax(inspected) ?? PIECE_MAX;
+    const piece = stretch ?? (await walkPiece(database, place, Math.min(size, triedMax)));
     if (piece.last === undefined) return { events, inspected, isPartial: false };
-    const found = await printedEvents(database, {
-      ...{ streamId, filter, topics, order, seen: walk.seen },
-      ...rangeOf(order, at, piece.isEnd ? undefined : piece.last, walk.upTo),
-      isSorted: true,
+    const found = await matching(database, walk, stretch, {
+      ...rangeOf(order, at, piece.isEnd ? undefined : (stretch?.end ?? piece.last), walk.upTo),
       limit: limit - events.length,
       bytesMax: bytesLeft,
     });
@@ -85,8 +92,27 @@ export async function walkEvents(database: Queryable, walk: Walk): Promise<Walke
     const nowMs = performance.now();
     if (nowMs >= walk.untilMs + (events.length === 0 ? EMPTY_MS_MORE : 0))
       return { events, inspected, more: at, isPartial: true };
-    size = nextSize(size, nowMs - startedMs);
+    // A few late events may be all that is between two stretches.
+    size = stretch === undefined ? nextSize(size, nowMs - startedMs) : FIRST_PIECE;
   }
+}
+
+function stretchesOf(database: Queryable, walk: Walk): IndexedStretches | undefined {
+  const condition = indexedCondition(walk.filter, IndexedStretches.FIRST);
+  return condition && new IndexedStretches(database, walk, condition);
+}
+
+/** The events of a piece that match. */
+async function matching(
+  database: Queryable,
+  { streamId, filter, topics, order, seen }: Walk,
+  stretch: Stretch | undefined,
+  range: Pick<PrintedRange, 'after' | 'upTo' | 'limit' | 'bytesMax'>,
+): Promise<{ readonly events: readonly StoredEvent[]; readonly isCut: boolean }> {
+  if (stretch?.seqs.length === 0) return { events: [], isCut: false };
+  const question = { streamId, filter, topics, order, seen, among: stretch };
+  // Few sequences are read in their order.
+  return printedEvents(database, { ...question, ...range, isSorted: stretch === undefined });
 }
 
 /** The range of a piece. The last one has no end, so that it has what was committed meanwhile, too. */

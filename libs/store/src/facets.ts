@@ -4,10 +4,15 @@
  * Postgres takes whole pages of the table at random (TABLESAMPLE SYSTEM). So the price follows from the size of the
  * sample, however large the table is. Where the table is small, the sample is all of it. The same question gets the same
  * sample while the table stays the same.
+ *
+ * The rate of such a sample says how many events there are of all topics. So who may read only some topics gets another
+ * one: the newest events of these, along the index of topics.
  */
 import type { Queryable } from '#postgres';
 import { payloadCondition, type EventFilter } from './event-filter.js';
+import { STREAMS, type StreamRow } from './event-page.js';
 import { topicsAsked } from './topic-walk.js';
+import { walkPiece } from './walk-piece.js';
 
 /** A value, and how often the sample has it. */
 export interface FacetValue {
@@ -48,11 +53,19 @@ SELECT coalesce(sum(greatest(reltuples, 0)), 0)::float8 AS rows,
   coalesce(sum(pg_total_relation_size(part.oid)), 0)::float8 AS bytes
 FROM pg_inherits JOIN pg_class part ON part.oid = inhrelid WHERE inhparent = 'sekali.event'::regclass`;
 
-const facetStatement = (conditions: string): string => `
+const STORED = `SELECT coalesce(sum(stored), 0)::float8 AS stored FROM sekali.counter WHERE topic = ANY ($1)`;
+
+/** Which events are inspected: pages of the table, or those of one stream incarnation from a sequence on. */
+const SAMPLE = {
+  all: `sekali.event TABLESAMPLE SYSTEM ($6) REPEATABLE (1) WHERE true`,
+  topics: `sekali.event WHERE stream_id = $6 AND seq >= $8`,
+} as const;
+
+const facetStatement = (sample: string, conditions: string): string => `
 WITH sample AS MATERIALIZED (
   SELECT payload #> $5::text[] AS value
-  FROM sekali.event TABLESAMPLE SYSTEM ($6) REPEATABLE (1)
-  WHERE ($1::text[] IS NULL OR topic = ANY ($1)) AND ($2::text IS NULL OR source = $2)
+  FROM ${sample}
+    AND ($1::text[] IS NULL OR topic = ANY ($1)) AND ($2::text IS NULL OR source = $2)
     AND ($3::timestamptz IS NULL OR "timestamp" >= $3) AND ($4::timestamptz IS NULL OR "timestamp" < $4)${conditions}
 ), valued AS (
   SELECT value::text AS value, count(*)::float8 AS count FROM sample
@@ -73,26 +86,52 @@ interface FacetRow {
  *
  * @throws TooManyTopicsError when patterns of the filter name too many topics
  */
-export async function readFacets(
+export async function readFacets(database: Queryable, question: FacetQuestion): Promise<Facets> {
+  const topics = await topicsAsked(database, question.filter);
+  if (topics?.length === 0) return { rate: 1, matched: 0, present: 0, values: [] };
+  if (question.filter.topics !== undefined && topics !== undefined)
+    return facetsOfTopics(database, question, topics);
+  const rate = await sampleRate(database);
+  return {
+    rate,
+    ...(await countValues(database, question, topics, { statement: SAMPLE.all, values: [rate * 100] })),
+  };
+}
+
+/** Counts values in the newest events of topics. They are of the newest stream incarnation that has some. */
+async function facetsOfTopics(
+  database: Queryable,
+  question: FacetQuestion,
+  topics: readonly string[],
+): Promise<Facets> {
+  const { rows: counted } = await database.query<{ stored: number }>(STORED, [topics]);
+  const { rows: streams } = await database.query<StreamRow>(STREAMS, [0]);
+  for (const { stream_id: streamId } of streams.reverse()) {
+    const place = { streamId, topics, order: 'newest', from: Number.MAX_SAFE_INTEGER } as const;
+    const { inspected, last } = await walkPiece(database, place, ROWS_MAX);
+    if (last === undefined) continue;
+    const sample = { statement: SAMPLE.topics, values: [streamId, last] };
+    const rate = roundedRate(inspected / Math.max(counted[0]?.stored ?? 0, inspected));
+    return { rate, ...(await countValues(database, question, topics, sample)) };
+  }
+  return { rate: 1, matched: 0, present: 0, values: [] };
+}
+
+/** @param sample the first of its values is $6, the second one $8 */
+async function countValues(
   database: Queryable,
   { filter, path, valuesMax }: FacetQuestion,
-): Promise<Facets> {
-  const topics = await topicsAsked(database, filter);
-  const rate = await sampleRate(database);
-  if (topics?.length === 0) return { rate, matched: 0, present: 0, values: [] };
-  const payloads = payloadCondition(filter, 8);
-  const { rows } = await database.query<FacetRow>(facetStatement(payloads.sql), [
-    topics ?? null,
-    filter.source ?? null,
-    filter.since ?? null,
-    filter.until ?? null,
-    path,
-    rate * 100,
-    valuesMax,
+  topics: readonly string[] | undefined,
+  { statement, values: [first, ...second] }: { statement: string; values: readonly number[] },
+): Promise<Omit<Facets, 'rate'>> {
+  const payloads = payloadCondition(filter, 8 + second.length);
+  const { rows } = await database.query<FacetRow>(facetStatement(statement, payloads.sql), [
+    ...[topics ?? null, filter.source ?? null, filter.since ?? null, filter.until ?? null],
+    ...[path, first, valuesMax, ...second],
     ...payloads.values,
   ]);
   const { matched = 0, present = 0, values = null } = rows[0] ?? {};
-  return { rate, matched, present, values: (values ?? []).map(([value, count]) => ({ value, count })) };
+  return { matched, present, values: (values ?? []).map(([value, count]) => ({ value, count })) };
 }
 
 /** A table that was never analysed has an unknown number of rows: then its bytes decide alone. */
@@ -100,5 +139,9 @@ async function sampleRate(database: Queryable): Promise<number> {
   const { rows } = await database.query<{ rows: number; bytes: number }>(SIZE);
   const { rows: events = 0, bytes = 0 } = rows[0] ?? {};
   const rate = Math.min(1, ROWS_MAX / Math.max(events, 1), BYTES_MAX / Math.max(bytes, 1));
+  return roundedRate(rate);
+}
+
+function roundedRate(rate: number): number {
   return Math.max(RATE_STEP, Math.floor(rate / RATE_STEP) * RATE_STEP);
 }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { createPool, isClosedGeneration } from '#postgres';
 import { createRoles, createTestSystem, type TestSystem } from '#testing';
-import { grantRights, ROLES, TABLES, type Program } from './grants.js';
+import { grantRights, ROLES, TABLES, VIEWS, type Program } from './grants.js';
 import { databaseBytes } from './database-size.js';
 import { createInbox } from './inbox-tables.js';
 import { partitionsEndMs } from './partitions.js';
@@ -54,6 +54,7 @@ const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   histogram: { gateway: read, reader: read, recovery: read },
   further_horizon: { worker: change, reader: read, recovery: 'SELECT INSERT UPDATE DELETE' },
   horizon: { gateway: change, worker: change, reader: read, recovery: 'SELECT INSERT UPDATE DELETE' },
+  index_rule: { reader: read },
   key_filter: { worker: 'SELECT INSERT DELETE', reader: read },
   key_generation: { gateway: read, worker: read, reader: read, recovery: read },
   message_id_secret: { gateway: read },
@@ -230,6 +231,7 @@ describe('the roles of the programs', () => {
     const calls = [
       'SELECT sekali.make_partition(current_date, current_date + 1)',
       `SELECT sekali.make_inbox('totals')`,
+      `SELECT sekali.change_payload_index()`,
       `SELECT sekali.drop_aged_rows(1, 0, 1)`,
       `SELECT sekali.drop_payload_day('event_20260101')`,
       `SELECT sekali.drop_payload_rows('event_20260101', 't', 0, 0, 1)`,
@@ -243,6 +245,24 @@ describe('the roles of the programs', () => {
           code: expected,
         });
       }
+    }
+  });
+
+  it('let only people who read, and nothing that programs do, use the views', async () => {
+    const { rows } = await system.pool.query<{ name: string }>(
+      `SELECT relname AS name FROM pg_class WHERE relnamespace = 'sekali'::regnamespace AND relkind = 'v' ORDER BY 1`,
+    );
+    expect(rows.map(({ name }) => name)).toEqual(Object.keys(VIEWS));
+    for (const { name } of rows) {
+      for (const program of PROGRAMS) {
+        const code = await outcome(program, `SELECT FROM sekali.${name} LIMIT 1`);
+        expect({ name, program, code }).toEqual({
+          name,
+          program,
+          code: program === 'reader' ? 'ok' : PERMISSION_DENIED,
+        });
+      }
+      expect(await outcome('reader', `DELETE FROM sekali.${name}`)).not.toBe('ok');
     }
   });
 

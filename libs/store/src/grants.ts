@@ -5,7 +5,7 @@
  * member of one (`GRANT sekali_worker TO my_worker`). A role that does not exist gets no rights, so a database with a
  * single role works as well.
  *
- * A new table needs a line in `TABLES`. A test fails for a table without one.
+ * A new table needs a line in `TABLES`, and a view one in `VIEWS`. A test fails for one without it.
  */
 import type { Pool } from 'pg';
 import type { Queryable } from '#postgres';
@@ -80,6 +80,8 @@ export const TABLES: Readonly<Record<string, Rights>> = {
     reader: READ,
     recovery: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
   },
+  // Only setup writes it.
+  index_rule: { reader: READ },
   // The workers build filters, and discard damaged ones.
   key_filter: { worker: ['SELECT', 'INSERT', 'DELETE'], reader: READ },
   // Only the function that changes generations writes it.
@@ -106,10 +108,20 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   webhook_secret: { gateway: READ },
 };
 
+/** The views for who reads with SQL. */
+export const VIEWS: Readonly<Record<string, Rights>> = {
+  conflicts: { reader: READ },
+  counts: { reader: READ },
+  dead_letters: { reader: READ },
+  duplicates: { reader: READ },
+  events: { reader: READ },
+};
+
 /** Functions that run with the rights of setup, and the programs that may call them. */
 export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
   'aged_payloads(boolean)': ['worker', 'reader'],
   'aged_rows()': ['worker', 'reader'],
+  'change_payload_index()': ['worker'],
   'drop_aged_rows(integer, bigint, integer)': ['worker'],
   'drop_payload_day(text)': ['worker'],
   'drop_payload_rows(text, text, integer, bigint, integer)': ['worker'],
@@ -146,7 +158,7 @@ const PRESENT_ROLES = `SELECT rolname AS role FROM pg_roles WHERE rolname = ANY(
 const PRESENT_TABLES = `
 SELECT relname AS name,
   EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid AND inhparent = 'sekali.event'::regclass) AS is_partition
-FROM pg_class WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p')`;
+FROM pg_class WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p', 'v')`;
 
 // All columns are text. A UNION that begins with type name cuts the rest to 63 bytes, but functions' arguments are
 // longer.
@@ -157,12 +169,12 @@ WHERE nspname = 'sekali' AND rolname = ANY($1)
 UNION ALL
 SELECT 'TABLE', relname::text, rolname::text, privilege_type
 FROM pg_class, aclexplode(relacl) JOIN pg_roles ON pg_roles.oid = grantee
-WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p') AND rolname = ANY($1)
+WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p', 'v') AND rolname = ANY($1)
 UNION ALL
 SELECT 'TABLE', relname::text, rolname::text, format('%s (%I)', privilege_type, attname)
 FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid,
   aclexplode(attacl) JOIN pg_roles ON pg_roles.oid = grantee
-WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p') AND NOT attisdropped AND rolname = ANY($1)
+WHERE relnamespace = 'sekali'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT attisdropped AND rolname = ANY($1)
 UNION ALL
 SELECT 'FUNCTION', proname || '(' || oidvectortypes(proargtypes) || ')', rolname::text, privilege_type
 FROM pg_proc, aclexplode(proacl) JOIN pg_roles ON pg_roles.oid = grantee
@@ -241,7 +253,10 @@ function rightsByTable(tables: readonly PresentTable[]): Map<string, Rights> {
     tables.flatMap(({ name, is_partition }): [string, Rights][] => {
       const oldest = KEY_GENERATION.exec(name)?.[1] ?? name;
       const rights =
-        TABLES[oldest] ?? TABLES[modelOf(oldest, names) ?? ''] ?? (is_partition ? {} : undefined);
+        TABLES[oldest] ??
+        VIEWS[name] ??
+        TABLES[modelOf(oldest, names) ?? ''] ??
+        (is_partition ? {} : undefined);
       return rights === undefined ? [] : [[name, rights]];
     }),
   );

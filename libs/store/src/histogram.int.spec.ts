@@ -1,7 +1,7 @@
 /** The histogram equals the counters and the rows, whatever is counted, rolled up and interrupted at the same time. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Pool, PoolClient } from 'pg';
-import { createPool } from '#postgres';
+import { createPool, type Queryable } from '#postgres';
 import { createRoles, createTestSystem, type TestSystem } from '#testing';
 import { histogramFaults } from './audit-histogram.js';
 import { grantRights } from './grants.js';
@@ -60,6 +60,12 @@ const kinds = async (): Promise<Record<string, number>> => {
   );
   return Object.fromEntries(rows.map((row) => [row.kind, row.count]));
 };
+
+/** Three days of five topics. */
+const MINUTES = `
+INSERT INTO sekali.histogram (topic, kind, beginning, shard, stored, duplicates, conflicts, dead_letters)
+SELECT 't' || topic, 'minute', date_trunc('minute', now(), 'UTC') - minute * interval '1 minute', 0, 1, 0, 0, 0
+FROM generate_series(1, 3 * 1440) AS minute, generate_series(1, 5) AS topic`;
 
 const nowSeconds = (): number => Date.now() / 1_000;
 const whole = { since: 0, until: 4_000_000_000, stepSeconds: 365 * DAY };
@@ -188,6 +194,30 @@ describe('a histogram that is rolled up', () => {
       until: at + HOUR,
       totals: { stored: 1 },
     });
+  });
+
+  it('reads the rows of its window alone', async () => {
+    await system.pool.query(MINUTES);
+    await system.pool.query('ANALYZE sekali.histogram');
+    const plans: string[] = [];
+    const explaining: Queryable = {
+      query: async (text, values = []) => {
+        if (text.includes('counted AS MATERIALIZED')) {
+          const explain = `EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) ${text}`;
+          const { rows } = await system.pool.query<Record<'QUERY PLAN', string>>(explain, [...values]);
+          plans.push(rows.map((row) => row['QUERY PLAN']).join('\n'));
+        }
+        return system.pool.query(text, [...values]);
+      },
+    };
+    const until = nowSeconds() - 2 * HOUR;
+    const day = { since: until - DAY, until, stepSeconds: 300 };
+    const { totals } = await readHistogram(explaining, day);
+    expect(plans).toHaveLength(1);
+    expect(plans[0]).toContain('Index Scan on histogram_beginning');
+    expect(plans[0]).not.toContain('Seq Scan');
+    // A day of whole steps, of five topics.
+    expect([1_440, 1_445]).toContain(totals.stored / 5);
   });
 
   it('equals the counters while batches count and several processes roll up', async () => {

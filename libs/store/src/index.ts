@@ -21,6 +21,8 @@ export { databaseBytes } from './database-size.js';
 export { createDataSource } from './data-source.js';
 export { setForeignAside } from './foreign-rows.js';
 export { indexClosedDays } from './day-indexes.js';
+export { indexRules, TextIndexError, writeIndexRules, type IndexRule } from './index-rules.js';
+export { changePayloadIndexes } from './payload-indexes.js';
 export { DEAD_LETTER_STATES, type DeadLetterEntry, type DeadLetterState } from './dead-letter.js';
 export {
   beginReplays,

@@ -1,7 +1,8 @@
 /** Reads the events of a range of sequences, in several statements that are bounded in what they print. */
 import type { Queryable } from '#postgres';
-import { payloadCondition, type EventFilter } from './event-filter.js';
+import { payloadCondition, type Condition, type EventFilter } from './event-filter.js';
 import { pageBytes, pageStatement, type PageOrder } from './event-page-statements.js';
+import { spanCondition, type StoredSpan } from './stored-span.js';
 import { storedEvent, type EventRow, type SequenceRange, type StoredEvent } from './event-queries.js';
 
 /** Events that one statement prints, at most, because a stored number of a few bytes may have hundreds of digits. */
@@ -17,6 +18,8 @@ export interface PrintedRange {
   readonly filter: EventFilter;
   /** The topics that the filter names; `undefined` means all. */
   readonly topics: readonly string[] | undefined;
+  /** The only sequences to read, and the spans of time in which they were stored. */
+  readonly among?: { readonly seqs: readonly number[]; readonly spans: readonly StoredSpan[] } | undefined;
   /** Sequences that are left out. */
   readonly seen?: readonly SequenceRange[] | undefined;
   readonly order: PageOrder;
@@ -40,7 +43,8 @@ export async function printedEvents(
   const events: StoredEvent[] = [];
   const seen = range.seen?.map(([first, last]) => `[${first},${last}]`).join(',');
   const payloads = payloadCondition(filter, 12);
-  const statement = pageStatement(order, range.isSorted, payloads.sql);
+  const among = amongCondition(range.among, 12 + payloads.values.length);
+  const statement = pageStatement(order, range.isSorted, payloads.sql + among.sql);
   let bytesLeft = range.bytesMax;
   for (;;) {
     const asked = Math.min(limit - events.length, PRINTED_MAX);
@@ -58,6 +62,7 @@ export async function printedEvents(
       events.length === 0,
       seen === undefined ? null : `{${seen}}`,
       ...payloads.values,
+      ...among.values,
     ]);
     const taken = rows.slice(0, asked).map(storedEvent);
     const found = rows[0]?.found;
@@ -68,4 +73,13 @@ export async function printedEvents(
     bytesLeft -= pageBytes(taken);
     if (events.length === limit || bytesLeft <= 0) return { events, isCut: true };
   }
+}
+
+function amongCondition(among: PrintedRange['among'], first: number): Condition {
+  if (among === undefined) return { sql: '', values: [] };
+  const spans = spanCondition(among.spans, first + 1);
+  return {
+    sql: `\n      AND seq = ANY ($${first}::bigint[]) AND ${spans.sql}`,
+    values: [among.seqs, ...spans.values],
+  };
 }

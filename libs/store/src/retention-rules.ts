@@ -1,10 +1,11 @@
 /** The rules of how long payloads are kept. Setup writes them into the database, where every worker obeys them. */
 import type { Pool } from 'pg';
 import { transact } from '#postgres';
+import { expressionOf, writtenRules } from './topic-rules.js';
 
 /** One rule. The first whose pattern matches a topic decides on it. */
 export interface RetentionRule {
-  /** A topic in which `*` stands for one token, and `>` at the end for one or more. */
+  /** See `WrittenRule`. */
   readonly pattern: string;
   /** Whole days in UTC after that of storing; `null` is for ever. */
   readonly days: number | null;
@@ -20,28 +21,12 @@ INSERT INTO sekali.retention_rule (position, pattern, expression, days)
 SELECT position, pattern, expression, days
 FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY AS input (pattern, expression, days, position)`;
 
-/**
- * Reads the rules of the setting `SEKALI_RETENTION`, which libs/config has validated.
- *
- * @param text rules such as `logs.>=7d`, joined by commas; `undefined` is none
- */
+/** Reads the rules of the setting `SEKALI_RETENTION`, such as `logs.>=7d`. */
 export function retentionRules(text: string | undefined): RetentionRule[] {
-  return (text ?? '').split(',').flatMap((rule) => {
-    const [pattern, age] = splitRule(rule.trim());
-    return pattern === '' ? [] : [{ pattern, days: age === 'forever' ? null : Number.parseInt(age, 10) }];
-  });
-}
-
-/** The pattern `>` makes a rule of `>=7d`, so the last `=` divides it. */
-function splitRule(rule: string): [string, string] {
-  const at = rule.lastIndexOf('=');
-  return [rule.slice(0, at), rule.slice(at + 1)];
-}
-
-/** Returns a pattern as a regular expression of Postgres. */
-function expressionOf(pattern: string): string {
-  const tokens = pattern.split('.').map((token) => (token === '*' ? '[^.]+' : token === '>' ? '.+' : token));
-  return `^${tokens.join('\\.')}$`;
+  return writtenRules(text).map(({ pattern, value }) => ({
+    pattern,
+    days: value === 'forever' ? null : Number.parseInt(value, 10),
+  }));
 }
 
 /**

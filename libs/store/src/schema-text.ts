@@ -40,6 +40,10 @@ ORDER BY c.relname`;
 const TRIGGERS = `
 SELECT pg_get_triggerdef(oid) AS definition FROM pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal ORDER BY tgname`;
 
+const VIEWS = `
+SELECT relname AS name, pg_get_viewdef(oid) AS definition, obj_description(oid) AS comment
+FROM pg_class WHERE relnamespace = 'sekali'::regnamespace AND relkind = 'v' ORDER BY relname`;
+
 const FUNCTIONS = `
 SELECT pg_get_functiondef(oid) AS definition FROM pg_proc WHERE pronamespace = 'sekali'::regnamespace ORDER BY proname`;
 
@@ -67,6 +71,11 @@ export async function schemaText(database: Queryable): Promise<string> {
   const { rows: tables } = await database.query<Table>(TABLES);
   const parts = ['CREATE SCHEMA sekali;'];
   for (const table of tables) parts.push(await tableText(database, table));
+  const { rows: views } = await database.query<{ name: string; definition: string; comment: string }>(VIEWS);
+  for (const { name, definition, comment } of views)
+    parts.push(
+      `CREATE VIEW sekali.${name} AS\n${definition}\nCOMMENT ON VIEW sekali.${name} IS '${comment}';`,
+    );
   const { rows: functions } = await database.query<{ definition: string }>(FUNCTIONS);
   parts.push(...functions.map(({ definition }) => `${definition.trimEnd()};`));
   return `${parts.join('\n\n')}\n`;

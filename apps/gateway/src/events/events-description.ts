@@ -91,7 +91,8 @@ export const EVENTS_DOOR: DoorDescription = {
         'Oldest first, unless `order` says otherwise. `Link` leads to the next page while there is one. `Sekali-Cursor` ' +
         'leads to what is newer than the page, now or later: give it as `cursor`, oldest first. Of pages with the newest ' +
         'event first, only the first has it. Conditions on payloads are tried on one event after the other, for about a ' +
-        'quarter of a second: the page may then be short or empty, and `Link` goes on. An unknown topic is an empty array.',
+        'quarter of a second: the page may then be short or empty, and `Link` goes on. Closed days may have indexes of them. ' +
+        'An unknown topic is an empty array.',
       scope: 'read',
       parameters: [
         ...EVENT_FILTER,

@@ -8,6 +8,8 @@ import { queryString, sendText } from '../text-answer.js';
 import { EventExport } from './event-export.js';
 
 const NEEDS_READ: RouteAccess = { scope: 'read' };
+/** A router on the way forgets a connection that is silent for longer. */
+const KEEP_ALIVE_MS = 30_000;
 
 /** `GET /events/export`. With `event_id`, it is the event of a topic `export`. */
 @Controller('events')
@@ -38,6 +40,11 @@ export class ExportController {
     });
     reply.raw.once('close', () => {
       exported.body.destroy();
+    });
+    // A search may write nothing for long. With the head of the answer, the client knows that it has begun.
+    reply.raw.once('pipe', () => {
+      reply.raw.flushHeaders();
+      request.raw.socket.setKeepAlive(true, KEEP_ALIVE_MS);
     });
     if (exported.isGzip) reply.header('content-encoding', 'gzip');
     await reply.headers({ 'content-type': exported.type, vary: 'accept-encoding' }).send(exported.body);

@@ -54,13 +54,15 @@ function slow(system: TestSystem): { database: Pool; farthest: () => number } {
   return { database: { query } as unknown as Pool, farthest: () => farthest };
 }
 
-/** Reads an answer without unpacking it. */
+/** Reads an answer without unpacking it. @param onHead called when its head has arrived */
 async function raw(
   url: string,
   headers: Record<string, string>,
+  onHead: () => void = () => undefined,
 ): Promise<{ encoding?: string; body: Buffer }> {
   return new Promise((resolve, reject) => {
     request(url, { headers }, (answer) => {
+      onHead();
       const chunks: Buffer[] = [];
       answer.on('data', (chunk: Buffer) => chunks.push(chunk));
       answer.on('error', reject);
@@ -99,7 +101,7 @@ describe('GET /events/export', () => {
   });
 
   it('keeps its connection while nothing matches for longer than a connection may be silent', async () => {
-    const { database } = slow((await filled()).system);
+    const { database, farthest } = slow((await filled()).system);
     const exports = new EventExport(database, () => Promise.resolve(0), new PageRoom(AT_A_TIME));
     const server = fastify({ connectionTimeout: SILENT_MS });
     letEveryoneIn(server);
@@ -107,9 +109,15 @@ describe('GET /events/export', () => {
     server.get('/events/export', (request, reply) => controller.export(request, reply));
     const url = await server.listen({ port: 0 });
     const startedMs = performance.now();
-    const whole = await raw(`${url}/events/export?where=payload.n:1`, {}).finally(() => server.close());
+    let walkedAtHead = Infinity;
+    const onHead = (): void => {
+      walkedAtHead = farthest();
+    };
+    const address = `${url}/events/export?where=payload.n:1`;
+    const whole = await raw(address, {}, onHead).finally(() => server.close());
     expect(whole.body).toHaveLength(0);
     expect(performance.now() - startedMs).toBeGreaterThan(SILENT_MS);
+    expect(walkedAtHead).toBeLessThan(farthest());
   });
 
   it('stops when the client leaves, also while nothing matches', async () => {

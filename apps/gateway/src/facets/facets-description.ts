@@ -16,11 +16,14 @@ export const FACETS_DOOR: DoorDescription = {
   schemas: {
     Facets: objectOf({
       field: described('The path into the payload.', { type: 'string' }),
-      sample_rate: described('The part of all events that was inspected: 1 is all of them.', {
-        type: 'number',
-        exclusiveMinimum: 0,
-        maximum: 1,
-      }),
+      sample_rate: described(
+        'The part of all events, or of those that the key covers, that was inspected: 1 is all of them.',
+        {
+          type: 'number',
+          exclusiveMinimum: 0,
+          maximum: 1,
+        },
+      ),
       matched: described('Events of the sample that match.', COUNT),
       present: described('Those of them that have the member.', COUNT),
       values: arrayOf(objectOf({ value: schemaNamed('Value'), count: COUNT }), {
@@ -35,7 +38,8 @@ export const FACETS_DOOR: DoorDescription = {
       path: '/facets',
       summary: 'Count the values of a member',
       description:
-        'On a random sample of about 20,000 stored events, whose rate is said. Counts are those of the sample.',
+        'On a random sample of about 20,000 stored events, whose rate is said. Counts are those of the sample. A key that ' +
+        'covers only some topics gets the newest 20,000 events of these, and the part that they are of them.',
       scope: 'read',
       parameters: [
         ...EVENT_FILTER,

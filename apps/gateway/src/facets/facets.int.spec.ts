@@ -1,6 +1,6 @@
 /** Frequent values: exact where the sample is all events, and with a rate that is true where it is not. */
 import { describe, expect, it } from '@jest/globals';
-import { SEKALI_LEDGER } from '#store';
+import { readFacets, SEKALI_LEDGER, type Facets } from '#store';
 import { createTestSystem } from '#testing';
 import { problemOf, RunningGateway } from '../test/running-gateway.js';
 
@@ -10,6 +10,10 @@ SELECT $1, seq, 't' || seq % 2, 'e' || seq, 's', now(),
   jsonb_build_object('status', CASE WHEN seq % 10 = 0 THEN 500 ELSE 200 END, 'user', jsonb_build_object('name', 'u' || seq % 3)), now()
 FROM generate_series($2::int, $3::int) AS seq`;
 
+const COUNT = `
+INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
+VALUES ($1, 't0', 0, $2, 0, 0, 0, 0)`;
+
 interface FacetsView {
   readonly sample_rate: number;
   readonly matched: number;
@@ -18,7 +22,7 @@ interface FacetsView {
 }
 
 describe('GET /facets', () => {
-  it('counts all events of a small table, and a part of a large one whose rate it says', async () => {
+  it('counts all events of a small table, and a part of a large one whose rate it says, which tells nothing of other topics', async () => {
     const system = await createTestSystem({ replicas: 1 });
     const key = { name: system.streamName, identity: 'first' };
     const { streamId } = await SEKALI_LEDGER.registry.of(system.pool, key);
@@ -50,6 +54,22 @@ describe('GET /facets', () => {
     expect(matched / (200_000 * rate)).toBeLessThan(2);
     const [often, seldom] = values;
     expect([often?.value, seldom?.value]).toEqual([200, 500]);
+    await system.pool.query(COUNT, [streamId, 100_000]);
+    const ofTopic = (topic: string): Promise<Facets> =>
+      readFacets(system.pool, { filter: { topics: [topic] }, path: ['status'], valuesMax: 10 });
+    const covered = await ofTopic('t0');
+    expect(covered).toMatchObject({
+      matched: 20_000,
+      present: 20_000,
+      values: [{ count: 16_000 }, { count: 4_000 }],
+    });
+    expect(covered.rate).toBeCloseTo(0.2, 4);
+    // What other topics have changes nothing.
+    await system.pool.query(INSERT, [streamId, 200_001, 200_100]);
+    await system.pool.query(`DELETE FROM sekali.event WHERE topic = 't1'`);
+    await system.pool.query('ANALYZE sekali.event');
+    expect((await ofTopic('t0')).rate).toBe(covered.rate);
+    expect(await ofTopic('none')).toEqual({ rate: 1, matched: 0, present: 0, values: [] });
     for (const field of ['status', 'payload', 'payload..a', ''])
       expect(problemOf(await gateway.get(`/facets?field=${field}`))).toMatchObject({ parameter: 'field' });
   });
