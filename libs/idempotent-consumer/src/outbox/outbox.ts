@@ -8,6 +8,7 @@
  * back. So the event is a row of the same transaction, and a relay publishes committed rows (outbox-relay.ts).
  */
 import type { Pool } from 'pg';
+import { activeTrace } from '../traces/span-context.js';
 import { type AnyEvent, EventForm, type EventFormOptions, type Topics } from '../producer/new-event.js';
 import { createOutbox, type OutboxName, type OutboxTables, outboxTables } from './outbox-tables.js';
 
@@ -44,27 +45,42 @@ export interface OutboxDeadLetter {
 const KEY_LENGTH_MAX = 512;
 const LISTED_MAX = 10_000;
 
+/**
+ * The statement that adds events, with further columns that are the same for all of them.
+ *
+ * A notification of each transaction would make their commits wait for each other. So only a relay that is asleep is
+ * notified, and one that falls asleep at this moment finds the event by itself. It has a lock while it is awake. A flag in
+ * its row would be read through all versions of that row, which are many while a session has an old snapshot.
+ */
+function additionTo(
+  { event, channel, awake }: OutboxTables,
+  further: '' | ', traceparent, tracestate',
+): string {
+  const key = `hashtextextended('${awake}', 0)`;
+  return `
+WITH added AS (
+  INSERT INTO ${event} (topic, event_id, key, body${further})
+  SELECT topic, event_id, key, body${further === '' ? '' : ', $5, $6'}
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS given (topic, event_id, key, body)
+)
+SELECT pg_notify('${channel}', '')
+WHERE CASE WHEN pg_try_advisory_lock_shared(${key}) THEN pg_advisory_unlock_shared(${key}) ELSE false END`;
+}
+
 /** Adds events to an outbox. It keeps nothing in memory, so each process may have one. */
 export class Outbox<T extends Topics = Topics> {
   /** The tables, for a relay. */
   readonly tables: OutboxTables;
   private readonly form: EventForm<T>;
   private readonly statement: string;
+  private readonly tracedStatement: string;
 
   /** @throws OutboxNameError when no schema can have the name */
   constructor(private readonly options: OutboxOptions<T>) {
     this.tables = outboxTables(options);
     this.form = new EventForm(options);
-    const { event, relay, channel } = this.tables;
-    // A notification of each transaction would make their commits wait for each other. So only a relay that is asleep is
-    // notified, and one that falls asleep at this moment finds the event by itself.
-    this.statement = `
-WITH added AS (
-  INSERT INTO ${event} (topic, event_id, key, body)
-  SELECT topic, event_id, key, body FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-    AS given (topic, event_id, key, body)
-)
-SELECT pg_notify('${channel}', '') FROM ${relay} WHERE asleep`;
+    this.statement = additionTo(this.tables, '');
+    this.tracedStatement = additionTo(this.tables, ', traceparent, tracestate');
   }
 
   /** Creates the tables where they are missing. @param pool connections of a role that may create them */
@@ -73,7 +89,8 @@ SELECT pg_notify('${channel}', '') FROM ${relay} WHERE asleep`;
   }
 
   /**
-   * Adds an event in the caller's transaction. It is published after the commit, and never after a rollback.
+   * Adds an event in the caller's transaction. It is published after the commit, and never after a rollback. The trace of
+   * the span that the caller is in goes with it.
    *
    * Events of one topic are published in the order in which they were added, where one transaction had committed before
    * the other added its event. So change the row that both transactions change first, and add the event after it.
@@ -104,7 +121,11 @@ SELECT pg_notify('${channel}', '') FROM ${relay} WHERE asleep`;
     });
     const ids = written.map(({ eventId }) => eventId);
     const topics = written.map(({ topic }) => topic);
-    await transaction.query(this.statement, [topics, ids, keys, written.map(({ body }) => body)]);
+    const values = [topics, ids, keys, written.map(({ body }) => body)];
+    const trace = activeTrace();
+    await (trace === undefined
+      ? transaction.query(this.statement, values)
+      : transaction.query(this.tracedStatement, [...values, trace.traceparent, trace.tracestate ?? null]));
     return ids;
   }
 
