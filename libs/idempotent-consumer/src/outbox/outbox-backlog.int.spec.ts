@@ -73,7 +73,7 @@ SELECT 'orders', 'e' || n, '{"topic":"orders"}' FROM generate_series(1, $1::int)
       if (text.includes('AS moment') && taken < EVENTS) pages.read.push(await pagesOf(client, text, values));
       if (!text.includes('UPDATE "outbox"."relay" SET passed')) return;
       pages.save.push(await pagesOf(client, text, values));
-      pages.add.push(await pagesOf(client, add, [['t'], ['i'], [null], ['{}']]));
+      pages.add.push(await pagesOf(client, add, [['t'], ['i'], [null], ['{}'], null, null]));
     }),
   });
   relay.start();

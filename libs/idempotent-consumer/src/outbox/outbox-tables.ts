@@ -20,6 +20,8 @@ export interface OutboxTables {
   /** One row: how far the relay has got. */
   readonly relay: string;
   readonly deadLetter: string;
+  /** The function that adds events: topics, ids, keys, bodies, and the headers of their trace. */
+  readonly add: string;
   /** The channel of `NOTIFY`. */
   readonly channel: string;
   /** What relays agree on by an advisory lock. */
@@ -48,10 +50,10 @@ SELECT relname AS name, obj_description(pg_class.oid, 'pg_class') AS comment
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE nspname = $1 AND relname IN ('event', 'relay', 'dead_letter')`;
 
-// The last index is the last thing that an upgrade creates.
+// The function is the last thing that an upgrade creates.
 const IS_OF_NOW = `
 SELECT pg_has_role(relowner, 'USAGE') AS owned, EXISTS (
-  SELECT FROM pg_class AS later WHERE later.relnamespace = pg_class.relnamespace AND later.relname = 'dead_letter_released'
+  SELECT FROM pg_proc WHERE pronamespace = relnamespace AND proname = 'add_events'
 ) AS current
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = $1 AND relname = 'dead_letter'`;
 
@@ -65,6 +67,7 @@ export function outboxTables({ schema = OUTBOX_SCHEMA }: OutboxName = {}): Outbo
     event: `"${schema}"."event"`,
     relay: `"${schema}"."relay"`,
     deadLetter: `"${schema}"."dead_letter"`,
+    add: `"${schema}"."add_events"`,
     channel: `outbox ${schema}`,
     lock: `outbox relay ${schema}`,
     awake: `outbox awake ${schema}`,
@@ -142,7 +145,8 @@ async function isCurrent(database: Queryable, schema: string): Promise<boolean> 
  * The transaction gets its id before the number. A number that is missing can therefore only come from a transaction whose
  * id is known to be older than the relay's next one (open-numbers.ts).
  */
-function creation(schema: string, { event, relay, deadLetter }: OutboxTables): string[] {
+function creation(schema: string, tables: OutboxTables): string[] {
+  const { event, relay, deadLetter } = tables;
   const columns = `topic text COLLATE "C" NOT NULL, event_id text COLLATE "C" NOT NULL, key text COLLATE "C", body text NOT NULL,
   added_at timestamptz NOT NULL DEFAULT now(), traceparent text, tracestate text`;
   const segments = Array.from({ length: SEGMENTS }, (_, n) => {
@@ -171,6 +175,7 @@ PARTITION BY LIST (${SEGMENT})`,
   state text NOT NULL CHECK (state IN ('dead', 'held', 'released')), reason text NOT NULL,
   recorded_at timestamptz NOT NULL DEFAULT now())`,
     ...deadLetterIndexes(deadLetter),
+    addition(schema, tables),
     mark(event, 'events that were added in the transactions of their callers'),
     mark(relay, 'how far the relay has published them'),
     mark(deadLetter, 'events that the brokers refuse, and those held behind them'),
@@ -188,11 +193,12 @@ function deadLetterIndexes(deadLetter: string): string[] {
 /**
  * What tables of an earlier program lack. Programs of that version go on with the changed tables.
  *
- * - The trace of an event is new.
+ * - The trace of an event is new, and so is the function that adds events.
  * - An index of the relay's row made each save visit all of its versions while a session had an old snapshot.
  * - The indexes of dead letters made each search for released ones read all that are held.
  */
-function upgrade(schema: string, { event, relay, deadLetter }: OutboxTables): string[] {
+function upgrade(schema: string, tables: OutboxTables): string[] {
+  const { event, relay, deadLetter } = tables;
   const traced = 'ADD COLUMN IF NOT EXISTS traceparent text, ADD COLUMN IF NOT EXISTS tracestate text';
   return [
     `SET LOCAL lock_timeout = ${UPGRADE_LOCK_MS_MAX}`,
@@ -201,7 +207,34 @@ function upgrade(schema: string, { event, relay, deadLetter }: OutboxTables): st
     `ALTER TABLE ${deadLetter} ${traced}`,
     `DROP INDEX IF EXISTS "${schema}".dead_letter_key_topic_state_idx, "${schema}".dead_letter_number_idx`,
     ...deadLetterIndexes(deadLetter),
+    addition(schema, tables),
   ];
+}
+
+/**
+ * The function that adds events. Its plan is kept by the session, and planning took longer than adding a few events. The
+ * transaction gets its id before the first number, as above.
+ *
+ * A notification of each transaction would make their commits wait for each other. So only a relay that is asleep is
+ * notified, and one that falls asleep at this moment finds the events by itself. It has a lock while it is awake. A flag in
+ * its row would be read through all versions of that row, which are many while a session has an old snapshot.
+ */
+function addition(schema: string, { event, add, channel, awake }: OutboxTables): string {
+  const key = `hashtextextended('${awake}', 0)`;
+  return `
+CREATE OR REPLACE FUNCTION ${add}(topics text[], ids text[], keys text[], bodies text[], trace_parent text, trace_state text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_current_xact_id();
+  INSERT INTO ${event} (number, topic, event_id, key, body, traceparent, tracestate)
+  SELECT nextval('"${schema}".event_number'), given.topic, given.event_id, given.key, given.body, trace_parent, trace_state
+  FROM unnest(topics, ids, keys, bodies) AS given (topic, event_id, key, body);
+  IF pg_try_advisory_lock_shared(${key}) THEN
+    PERFORM pg_advisory_unlock_shared(${key});
+    PERFORM pg_notify('${channel}', '');
+  END IF;
+END
+$$`;
 }
 
 /** The segment of a row, as the tables are partitioned by it. */

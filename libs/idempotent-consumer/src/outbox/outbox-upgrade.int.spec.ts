@@ -8,6 +8,7 @@ import { OutboxRelay } from './outbox-relay.js';
 
 /** Makes the tables what they were. */
 const EARLIER = `
+DROP FUNCTION outbox.add_events;
 ALTER TABLE outbox.event DROP COLUMN traceparent, DROP COLUMN tracestate;
 ALTER TABLE outbox.dead_letter DROP COLUMN traceparent, DROP COLUMN tracestate;
 ALTER TABLE outbox.relay ADD PRIMARY KEY (single);

@@ -179,6 +179,33 @@ describe('an outbox', () => {
     await expectEvents(['z', 'a', 'b', 'c', 'd', 'first']);
   });
 
+  it('never passes by an addition that has its number, and has written nothing yet', async () => {
+    await add('z');
+    await pool.query(`
+CREATE FUNCTION public.hold_up() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NEW; END';
+CREATE TRIGGER hold_up BEFORE INSERT ON outbox.event FOR EACH ROW WHEN (NEW.event_id = 'first')
+  EXECUTE FUNCTION public.hold_up()`);
+    const gate = await pool.connect();
+    await gate.query('SELECT pg_advisory_lock(4711)');
+    const slow = add('first');
+    const isHeldUp = async (): Promise<boolean> =>
+      (
+        await pool.query(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 4711
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
+      ).rowCount === 1;
+    await waitFor(isHeldUp, { timeoutMs: 20_000, describe: 'an addition that is held up' });
+    startRelay();
+    for (const id of ['a', 'b', 'c']) {
+      await add(id);
+      await waitFor(async () => (await idsIn()).includes(id), { timeoutMs: 20_000, describe: id });
+    }
+    await gate.query('SELECT pg_advisory_unlock(4711)');
+    await slow;
+    gate.release();
+    await expectEvents(['z', 'a', 'b', 'c', 'first']);
+  });
+
   it('is published by one of its relays at a time, while the others ask for the lock', async () => {
     await add(...numbered(5));
     let goOn = (): void => undefined;

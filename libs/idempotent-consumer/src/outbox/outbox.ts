@@ -45,42 +45,18 @@ export interface OutboxDeadLetter {
 const KEY_LENGTH_MAX = 512;
 const LISTED_MAX = 10_000;
 
-/**
- * The statement that adds events, with further columns that are the same for all of them.
- *
- * A notification of each transaction would make their commits wait for each other. So only a relay that is asleep is
- * notified, and one that falls asleep at this moment finds the event by itself. It has a lock while it is awake. A flag in
- * its row would be read through all versions of that row, which are many while a session has an old snapshot.
- */
-function additionTo(
-  { event, channel, awake }: OutboxTables,
-  further: '' | ', traceparent, tracestate',
-): string {
-  const key = `hashtextextended('${awake}', 0)`;
-  return `
-WITH added AS (
-  INSERT INTO ${event} (topic, event_id, key, body${further})
-  SELECT topic, event_id, key, body${further === '' ? '' : ', $5, $6'}
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS given (topic, event_id, key, body)
-)
-SELECT pg_notify('${channel}', '')
-WHERE CASE WHEN pg_try_advisory_lock_shared(${key}) THEN pg_advisory_unlock_shared(${key}) ELSE false END`;
-}
-
 /** Adds events to an outbox. It keeps nothing in memory, so each process may have one. */
 export class Outbox<T extends Topics = Topics> {
   /** The tables, for a relay. */
   readonly tables: OutboxTables;
   private readonly form: EventForm<T>;
   private readonly statement: string;
-  private readonly tracedStatement: string;
 
   /** @throws OutboxNameError when no schema can have the name */
   constructor(private readonly options: OutboxOptions<T>) {
     this.tables = outboxTables(options);
     this.form = new EventForm(options);
-    this.statement = additionTo(this.tables, '');
-    this.tracedStatement = additionTo(this.tables, ', traceparent, tracestate');
+    this.statement = `SELECT ${this.tables.add}($1, $2, $3, $4, $5, $6)`;
   }
 
   /** Creates the tables where they are missing. @param pool connections of a role that may create them */
@@ -121,11 +97,9 @@ export class Outbox<T extends Topics = Topics> {
     });
     const ids = written.map(({ eventId }) => eventId);
     const topics = written.map(({ topic }) => topic);
-    const values = [topics, ids, keys, written.map(({ body }) => body)];
-    const trace = activeTrace();
-    await (trace === undefined
-      ? transaction.query(this.statement, values)
-      : transaction.query(this.tracedStatement, [...values, trace.traceparent, trace.tracestate ?? null]));
+    const bodies = written.map(({ body }) => body);
+    const { traceparent = null, tracestate = null } = activeTrace() ?? {};
+    await transaction.query(this.statement, [topics, ids, keys, bodies, traceparent, tracestate]);
     return ids;
   }
 

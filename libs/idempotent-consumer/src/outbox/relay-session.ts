@@ -1,6 +1,8 @@
 /** One connection of a relay to its outbox: the lock that makes it the only one that publishes, and its statements. */
 import type { Pool, PoolClient, QueryResult, QueryResultRow } from 'pg';
 import { isLockTimeout } from '#postgres';
+import type { PreparedStatement } from '../effect.js';
+import { prepared } from '../postgres/prepared-statement.js';
 import { DeadLetterRows } from './dead-letter-rows.js';
 import type { OpenRange, Reading, RelayPosition } from './open-numbers.js';
 import {
@@ -32,6 +34,12 @@ interface ReadRow extends RawRow {
 /** Postgres ends the session of a process that is stopped, and another relay goes on. */
 export const IDLE_MS_MAX = 60_000;
 const TRUNCATE_LOCK_MS_MAX = 100;
+/**
+ * A round would be planned for three times as long as it takes, because the ring has many tables. One plan is good for tables
+ * of any size, as every statement of a session reads by an index.
+ */
+const PLANNING = `SET SESSION plan_cache_mode = force_generic_plan; SET SESSION enable_seqscan = off;
+SET SESSION enable_bitmapscan = off; SET SESSION enable_sort = off`;
 
 /** A session, until its connection breaks. Every statement is on one connection, so each proves that the lock is held. */
 export class RelaySession {
@@ -70,7 +78,9 @@ export class RelaySession {
     client.on('notification', onNotified);
     const session = new RelaySession(client, tables, onBroken);
     try {
-      await client.query(`SET SESSION idle_session_timeout = ${IDLE_MS_MAX}; LISTEN "${tables.channel}"`);
+      await client.query(
+        `SET SESSION idle_session_timeout = ${IDLE_MS_MAX}; ${PLANNING}; LISTEN "${tables.channel}"`,
+      );
       return session;
     } catch (error) {
       session.close();
@@ -140,7 +150,7 @@ SELECT ended_before, has_dead_letters, total, ${COLUMNS} FROM (
   ORDER BY number LIMIT $4
   ) AS next
 ) AS found ON bytes_before < $6 ORDER BY number`;
-    const { rows } = await this.query<ReadRow>(text, [
+    const { rows } = await this.query<ReadRow>(prepared(text), [
       passed,
       open.map(({ from }) => from),
       open.map(({ to }) => to),
@@ -167,9 +177,9 @@ SELECT ended_before, has_dead_letters, total, ${COLUMNS} FROM (
     const { relay } = this.tables;
     const insertion = aside.length === 0 ? '' : `WITH aside AS (${this.asideStatement('$6')}) `;
     const { rows } = await this.query<{ until: string[]; place: string }>(
-      `${insertion}UPDATE ${relay} SET passed = $1, gap_from = $2::bigint[], gap_to = $3::bigint[], asleep = false,
+      prepared(`${insertion}UPDATE ${relay} SET passed = $1, gap_from = $2::bigint[], gap_to = $3::bigint[], asleep = false,
   gap_until = array_replace($4::bigint[], 0, pg_current_xact_id()::text::bigint) WHERE ctid = $5::tid
-  RETURNING gap_until::text[] AS until, ctid::text AS place`,
+  RETURNING gap_until::text[] AS until, ctid::text AS place`),
       [
         passed,
         open.map(({ from }) => from),
@@ -278,10 +288,10 @@ SELECT ended_before, has_dead_letters, total, ${COLUMNS} FROM (
   }
 
   private async query<R extends QueryResultRow>(
-    text: string,
+    statement: string | PreparedStatement,
     values?: readonly unknown[],
   ): Promise<QueryResult<R>> {
-    const result = await this.client.query<R>(text, values as unknown[]);
+    const result = await this.client.query<R>(statement as string, values as unknown[]);
     this.answeredAtMs = performance.now();
     return result;
   }

@@ -7,9 +7,9 @@ export type OnStatement = (client: PoolClient, text: string, values?: unknown[])
 export function watchedPool(pool: Pool, onStatement: OnStatement): Pool {
   const connect = async (): Promise<PoolClient> => {
     const client = await pool.connect();
-    const query = async (text: string, values?: unknown[]): Promise<unknown> => {
-      await onStatement(client, text, values);
-      return client.query(text, values);
+    const query = async (statement: string | { text: string }, values?: unknown[]): Promise<unknown> => {
+      await onStatement(client, typeof statement === 'string' ? statement : statement.text, values);
+      return client.query(statement as string, values);
     };
     return new Proxy(client, {
       get: (target, name) => {
