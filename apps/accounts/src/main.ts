@@ -45,8 +45,8 @@ async function main(): Promise<void> {
   shutdown.setSteps(async () => {
     stopChecks();
     metrics.close();
-    await till?.close();
-    await app.close();
+    // Either may wait for the brokers, and the time is short.
+    await Promise.all([till?.close(), app.close()]);
     await connection.close();
     await pool.end();
   });

@@ -1,10 +1,13 @@
 /** The whole circle as processes: payments over HTTP, killed services, and balances that add up. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { type App, createTestSystem, startApp, type TestSystem, waitFor } from '#testing';
+import { type App, createTestSystem, startApp, TcpProxy, type TestSystem, waitFor } from '#testing';
 
 const PAYMENTS = 600;
 const CLIENTS = 6;
 const KILLS = 3;
+const SILENT_RELAY = `
+SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%ended_before%' AND state = 'idle'
+  AND state_change < now() - interval '3 s'`;
 
 let system: TestSystem;
 let environment: Record<string, string>;
@@ -56,6 +59,35 @@ describe('the till', () => {
     expect(await rows('SELECT account, amount::int, payments::int FROM accounts.balance')).toEqual([
       { account: 'ada', amount: 5, payments: 1 },
     ]);
+  });
+
+  it('stops in order while the brokers do not answer, and its event is published later', async () => {
+    const proxies = await Promise.all(
+      (environment['SEKALI_NATS_URLS'] ?? '')
+        .split(',')
+        .map((url) => TcpProxy.start(Number(new URL(url).port))),
+    );
+    try {
+      const urls = proxies.map(({ port }) => `nats://127.0.0.1:${port}`).join(',');
+      const alone = { SEKALI_NATS_URLS: urls, SEKALI_NATS_DISCOVERY: 'false' };
+      const cutOff = await startApp('accounts', { ...environment, ...alone });
+      for (const proxy of proxies) proxy.hang();
+      expect(await post(cutOff.url, { id: 'p1', account: 'ada', amount: 5 })).toMatchObject({ status: 200 });
+      // A relay that publishes and has no answer sends no statement. One that is idle does so each second.
+      await waitFor(async () => (await rows(SILENT_RELAY)).length === 1, {
+        timeoutMs: 30_000,
+        describe: 'a relay that waits for the brokers',
+      });
+      // It says so by its code, when it cannot stop in time.
+      expect(await cutOff.stop()).toMatchObject({ code: 0 });
+      await startApp('accounts', environment);
+      await waitFor(async () => (await rows('SELECT FROM accounts.balance')).length === 1, {
+        timeoutMs: 20_000,
+        describe: 'the balance',
+      });
+    } finally {
+      await Promise.all(proxies.map((proxy) => proxy.stop()));
+    }
   });
 
   it('loses no payment and adds none twice, while both of its services are killed', async () => {

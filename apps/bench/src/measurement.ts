@@ -45,7 +45,9 @@ export interface Bound {
   readonly what: string;
   readonly unit: Unit;
   readonly found: number;
-  readonly atMost: number;
+  /** `atLeast` is for rates, `atMost` for times and memory. */
+  readonly atLeast?: number;
+  readonly atMost?: number;
 }
 
 /** Subjects that were measured against each other. */

@@ -2,7 +2,17 @@
 import { Command, InvalidArgumentError } from 'commander';
 
 /** The groups that can be measured, in the order of measurement. */
-export const GROUPS = ['http', 'drain', 'end-to-end', 'query', 'flat', 'memory', 'durability'] as const;
+export const GROUPS = [
+  'http',
+  'drain',
+  'end-to-end',
+  'query',
+  'flat',
+  'memory',
+  'publisher',
+  'outbox',
+  'durability',
+] as const;
 
 /** One of `GROUPS`. */
 export type GroupName = (typeof GROUPS)[number];
@@ -14,6 +24,8 @@ export interface BenchOptions {
   readonly rounds: number | undefined;
   /** Keys that are stored before draining next to them is measured. */
   readonly keys: number | undefined;
+  /** Events of the backlog that an outbox has. */
+  readonly backlog: number | undefined;
   readonly syncInterval: string | undefined;
   readonly json: boolean;
   /** Folder for the document and the chart. Nothing is written when it is left out. */
@@ -21,9 +33,10 @@ export interface BenchOptions {
 }
 
 /** The name of what a run writes, without an extension: "bench", with the groups when it measured only some. */
-export function resultName({ only, keys }: Pick<BenchOptions, 'only' | 'keys'>): string {
+export function resultName({ only, keys, backlog }: Pick<BenchOptions, 'only' | 'keys' | 'backlog'>): string {
   const isWhole = only.length === GROUPS.length;
-  return ['bench', ...(isWhole ? [] : only), ...(keys === undefined ? [] : [keys])].join('-');
+  const sizes = [keys, backlog].filter((size) => size !== undefined);
+  return ['bench', ...(isWhole ? [] : only), ...sizes].join('-');
 }
 
 const HELP = `
@@ -39,6 +52,8 @@ Groups:
   query        a page of events, one event, the figures
   flat         draining next to millions of stored keys: ordered and random ids, repeats, little memory
   memory       of gateway and worker while events pass
+  publisher    events that a service publishes by itself, some in flight
+  outbox       what waits, what is committed meanwhile, and the head of a backlog of millions
   durability   the brokers' fsync by default, every second and always
 
 Examples:
@@ -58,7 +73,8 @@ export function benchCommand(action: (options: BenchOptions) => Promise<void>): 
     .option('--only <groups>', `some of ${GROUPS.join(', ')}, joined by commas`, groups, GROUPS)
     .option('--small', 'measure only enough to see that it runs; the figures mean nothing', false)
     .option('--rounds <count>', 'rounds of each subject, after a warm-up; 5 when left out', rounds)
-    .option('--keys <count>', 'stored keys of the group flat; 10,000,000 when left out', keys)
+    .option('--keys <count>', 'stored keys of the group flat; 10,000,000 when left out', storedCount)
+    .option('--backlog <count>', 'backlog of the group outbox; 10,000,000 when left out', storedCount)
     .option(
       '--sync-interval <duration>',
       'how often the brokers call fsync: "always", or such as 1s; not for durability',
@@ -83,7 +99,7 @@ function rounds(text: string): number {
   return wholeNumber(text, 1, 50);
 }
 
-function keys(text: string): number {
+function storedCount(text: string): number {
   return wholeNumber(text, 1_000, 1_000_000_000);
 }
 

@@ -23,6 +23,8 @@ const TITLES: Readonly<Record<GroupName, string>> = {
   query: 'Queries',
   flat: 'Draining next to stored keys',
   memory: 'Memory',
+  publisher: 'A publisher',
+  outbox: 'An outbox',
   durability: 'Durability',
 };
 

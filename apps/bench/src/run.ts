@@ -26,6 +26,7 @@ export async function runBench(options: BenchOptions, signal: AbortSignal): Prom
     ...chosen,
     rounds: options.rounds ?? chosen.rounds,
     drainedKeys: options.keys ?? chosen.drainedKeys,
+    outboxBacklog: options.backlog ?? chosen.outboxBacklog,
   };
   const progress = new Progress(process.stderr);
   const groups: Group[] = [];

@@ -26,6 +26,10 @@ export interface Sizes {
   readonly queriesPerRound: number;
   /** Messages that pass while memory is watched. */
   readonly memoryMessages: number;
+  /** Events of an outbox in one round. */
+  readonly outboxEvents: number;
+  /** Events of the backlog of an outbox. */
+  readonly outboxBacklog: number;
 }
 
 /** The sizes of a real run. */
@@ -42,6 +46,8 @@ export const FULL: Sizes = {
   drainedKeys: 10_000_000,
   queriesPerRound: 100,
   memoryMessages: 1_000_000,
+  outboxEvents: 60_000,
+  outboxBacklog: 10_000_000,
 };
 
 /** The sizes for tests: every part runs, and the figures mean nothing. */
@@ -58,4 +64,6 @@ export const SMALL: Sizes = {
   drainedKeys: 5_000,
   queriesPerRound: 5,
   memoryMessages: 5_000,
+  outboxEvents: 2_000,
+  outboxBacklog: 20_000,
 };

@@ -16,6 +16,8 @@ import {
 } from './http/http.js';
 import type { Group } from './measurement.js';
 import type { GroupName } from './options.js';
+import { measureOutbox } from './outbox/outbox.js';
+import { measurePublisher, PUBLISHER_LOADS } from './publisher/publisher.js';
 import { measureQueries } from './query/query.js';
 import type { Sizes } from './sizes.js';
 import type { Environment } from './environment/environment.js';
@@ -104,6 +106,14 @@ export const SUITES: readonly Suite[] = [
       memory: [
         async ([environment], sizes, { onProgress }) => [await measureMemory(environment, sizes, onProgress)],
       ],
+    },
+  },
+  {
+    groups: {
+      publisher: PUBLISHER_LOADS.map((load): Measure => async ([environment], sizes, { onRound }) => [
+        await measurePublisher(environment, sizes, load, onRound),
+      ]),
+      outbox: [([environment], sizes, reporter) => measureOutbox(environment, sizes, reporter)],
     },
   },
   {

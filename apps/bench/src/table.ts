@@ -108,8 +108,11 @@ function targetText(group: Group, target: Target): string {
   return `${bound} × ${target.against}: ${reached === undefined ? 'not measured' : reached ? 'reached' : 'MISSED'}`;
 }
 
-function boundText({ what, unit, found, atMost }: Bound): string {
-  return `${what}: ${figure(found)} of at most ${atMost} ${unit}: ${found <= atMost ? 'reached' : 'MISSED'}`;
+function boundText({ what, unit, found, atLeast, atMost }: Bound): string {
+  const bound =
+    atLeast === undefined ? `at most ${atMost ?? ''}` : `at least ${atLeast.toLocaleString('en')}`;
+  const isReached = found >= (atLeast ?? 0) && found <= (atMost ?? Number.POSITIVE_INFINITY);
+  return `${what}: ${figure(found)} of ${bound} ${unit}: ${isReached ? 'reached' : 'MISSED'}`;
 }
 
 function figure(value: number): string {

@@ -6,7 +6,7 @@
  */
 import { readGatewaySettings } from '#config';
 import { HttpFixture } from '../http/fixture.js';
-import type { OnRound } from '../http/http.js';
+import type { OnRound } from '../http/subjects.js';
 import { quantile } from '../http/latencies.js';
 import { runToReport } from '../http/program-run.js';
 import { leadIn, newIdPrefix } from '../http/subjects.js';

@@ -4,15 +4,7 @@
  *
  * All programs of a group run from its beginning to its end. They are idle while another one is measured.
  */
-import {
-  interleave,
-  type Group,
-  type Measured,
-  type Series,
-  seriesOf,
-  type Target,
-  type Unit,
-} from '../measurement.js';
+import type { Group, Target, Unit } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
 import type { Program } from '../environment/program.js';
 import type { Environment } from '../environment/environment.js';
@@ -23,6 +15,8 @@ import {
   httpRound,
   inStream,
   inTable,
+  measureRounds,
+  type OnRound,
   publishRound,
   repeatRound,
   type Subject,
@@ -63,9 +57,6 @@ export interface SingleLoad {
   /** Whether a worker stores the events meanwhile. */
   readonly isStored: boolean;
 }
-
-/** Receives every round's value. Round 0 is the warm-up. */
-export type OnRound = (subject: string, round: number, value: number) => void;
 
 /** The name, the label and the unit of a load with this many events per request. */
 export function httpLoad(eventsPerRequest: number): { name: string; what: string; unit: Unit } {
@@ -291,7 +282,7 @@ export async function measureHttpBatch(
       checkedSubject(
         { role: 'ceiling', subject: 'baseline: client with bounded js.publish', unit },
         stream,
-        () => publishRound(environment, durationMs),
+        () => publishRound(environment, { durationMs }),
       ),
       checkedSubject({ role: 'typical', subject: 'Nest + TypeORM save', unit }, inTable(fixture.pool), () =>
         httpRound(environment, { ...load, program: typical, path: '/publish/batch' }, unit),
@@ -300,15 +291,4 @@ export async function measureHttpBatch(
     return measureRounds(subjects, sizes, onRound);
   });
   return { ...group, series, targets: TARGETS };
-}
-
-async function measureRounds(
-  subjects: readonly Subject[],
-  sizes: Sizes,
-  onRound: OnRound,
-): Promise<Series[]> {
-  const values = await interleave(subjects, sizes, ({ subject }, round, { value }: Measured) =>
-    onRound(subject, round, value),
-  );
-  return subjects.map((one) => seriesOf(one, values.get(one)));
 }

@@ -45,10 +45,16 @@ export interface LoadReport {
   readonly firstFailure?: string;
 }
 
-/** The order to the client without HTTP. */
-export type PublishOrder = Pick<LoadOrder, 'repeatShare' | 'idPrefix' | 'leadInMs' | 'durationMs'>;
+/** The order to a client without HTTP. */
+export interface PublishOrder extends Pick<
+  LoadOrder,
+  'repeatShare' | 'idPrefix' | 'leadInMs' | 'durationMs'
+> {
+  /** Events that wait for the brokers at a time; as many as of a gateway when it is left out. */
+  readonly inFlight?: number;
+}
 
-/** What the client without HTTP saw. */
+/** What a client without HTTP saw. */
 export interface PublishReport extends Pick<LoadReport, 'eventsPerSecond' | 'differentAccepted'> {
   /** Processor time that the client used while it published, in milliseconds. */
   readonly processorMs: number;

@@ -6,7 +6,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
-import type { Measured, Series, Unit } from '../measurement.js';
+import { interleave, type Measured, type Series, seriesOf, type Unit } from '../measurement.js';
+import type { Sizes } from '../sizes.js';
 import {
   perEventUs,
   type ProcessorMs,
@@ -156,21 +157,29 @@ async function loadReport(
   return report;
 }
 
-/** One round of the client that publishes without HTTP. */
-export async function publishRound(environment: Environment, durationMs: number): Promise<Round> {
+/** A client that publishes without HTTP, for a time. */
+export interface PublishLoad {
+  readonly durationMs: number;
+  /** Events that wait for the brokers at a time; as many as of a gateway when it is left out. */
+  readonly inFlight?: number;
+  /** From `dist/apps`; the baseline when it is left out. */
+  readonly script?: string;
+}
+
+/** One round of a client that publishes without HTTP. */
+export async function publishRound(
+  environment: Environment,
+  { durationMs, inFlight, script = 'bench/src/http/baseline-publish.js' }: PublishLoad,
+): Promise<Round> {
   const order: PublishOrder = {
     repeatShare: 0,
     idPrefix: newIdPrefix(),
     leadInMs: leadIn(durationMs),
     durationMs,
+    ...(inFlight !== undefined && { inFlight }),
   };
   const before = environment.processorMs();
-  const report = await runToReport<PublishReport>(
-    environment,
-    'baseline-publish',
-    'bench/src/http/baseline-publish.js',
-    order,
-  );
+  const report = await runToReport<PublishReport>(environment, 'publish', script, order);
   const after = environment.processorMs();
   // The program has ended by now, so its report has its processor time.
   const processorUs = eventCost(
@@ -182,7 +191,7 @@ export async function publishRound(environment: Environment, durationMs: number)
 }
 
 /** The whole processor time of a round per accepted event, lead-in included. */
-function eventCost(
+export function eventCost(
   before: ProcessorMs | undefined,
   after: ProcessorMs | undefined,
   events: number,
@@ -206,6 +215,21 @@ export function inTable(pool: Pool): Destination {
       return rows[0]?.count ?? 0;
     },
   };
+}
+
+/** Receives every round's value. Round 0 is the warm-up. */
+export type OnRound = (subject: string, round: number, value: number) => void;
+
+/** Measures the rounds of subjects, which alternate. */
+export async function measureRounds(
+  subjects: readonly Subject[],
+  sizes: Sizes,
+  onRound: OnRound,
+): Promise<Series[]> {
+  const values = await interleave(subjects, sizes, ({ subject }, round, { value }: Measured) =>
+    onRound(subject, round, value),
+  );
+  return subjects.map((one) => seriesOf(one, values.get(one)));
 }
 
 /** The first part of every event id of one round. */

@@ -13,7 +13,7 @@ import { OutboxRelay } from './outbox-relay.js';
 import type { RelayEvent } from './relay-report.js';
 
 /** A round has fewer steps. Those after it are of an idle relay. */
-const STEPS = 28;
+const STEPS = 30;
 
 let system: TestSystem;
 let pool: pg.Pool;
@@ -59,8 +59,10 @@ class Mortal {
       const client = await pool.connect();
       this.processId = (client as unknown as { processID: number }).processID;
       const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
-      const mortal = (text: string, values?: unknown[]): Promise<unknown> =>
-        this.take(text.trim().slice(0, 40), () => query(text, values));
+      const mortal = (statement: string | { text: string }, values?: unknown[]): Promise<unknown> => {
+        const { text } = typeof statement === 'string' ? { text: statement } : statement;
+        return this.take(text.trim().slice(0, 40), () => query(statement, values));
+      };
       this.end = () => {
         client.release(true);
       };
@@ -162,6 +164,7 @@ it('has died at every kind of step', () => {
     'SELECT ended_before',
     'publish',
     'UPDATE',
+    'SELECT pg_try_advisory_lock',
     'WITH aside',
   ];
   for (const kind of kinds) expect([...seenSteps].some((step) => step.startsWith(kind))).toBe(true);

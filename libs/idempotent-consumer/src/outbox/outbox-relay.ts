@@ -1,10 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { EventOutcome, NotTakenReason } from '../producer/event-publisher.js';
 import { advance, type RelayPosition } from './open-numbers.js';
+import type { OutboxRow, SetAside } from './outbox-row.js';
 import { segmentOf } from './outbox-tables.js';
 import type { OutboxRelayOptions } from './relay-options.js';
 import type { RelayHealth } from './relay-report.js';
-import { IDLE_MS_MAX, type OutboxRow, RelaySession, type SetAside } from './relay-session.js';
+import { IDLE_MS_MAX, RelaySession } from './relay-session.js';
+import { ReleasedEvents } from './released-events.js';
+import { type Sent, sentOf, UNSENT } from './sent-rows.js';
 
 const BATCH_SIZE = 1_000;
 const BATCH_SIZE_MAX = 5_000;
@@ -18,8 +21,7 @@ const FAILED_PAUSE_MS = 200;
 const FAILED_PAUSE_MS_MAX = 5_000;
 const EMPTY_EVERY_MS = 1_000;
 const OPEN_RANGES_MAX = 10_000;
-const RELEASED_MAX = 1_000;
-const RELEASED_EVERY_MS = 1_000;
+const STOP_MS_MAX = 2_000;
 /** A process that stood still for longer may have lost the lock, and asks before it publishes. */
 const STALE_MS = IDLE_MS_MAX / 2;
 
@@ -51,27 +53,40 @@ export class OutboxRelay {
   private published = 0;
   private blockedSinceMs: number | undefined;
   private readonly ending = new AbortController();
+  /** Aborted when the round takes too long for a stop. */
+  private readonly abandoning = new AbortController();
   private running: Promise<void> | undefined;
   private wake: (() => void) | undefined;
   private isNotified = false;
-  private releasedFromMs = 0;
+  private readonly releasedEvents: ReleasedEvents;
   /** Rows of the round that are done, although the round is not. */
   private readonly done = new Set<number>();
   /** The last of them of each topic. */
   private readonly lastTaken = new Map<string, OutboxRow>();
 
-  constructor(private readonly options: OutboxRelayOptions) {}
+  constructor(private readonly options: OutboxRelayOptions) {
+    this.releasedEvents = new ReleasedEvents(options.observe);
+  }
 
   /** Begins to relay. It waits for Postgres and the brokers by itself. */
   start(): void {
     this.running ??= this.run();
   }
 
-  /** Finishes the round, and gives up the lock. A relay that was stopped is not started again: create another one. */
-  async stop(): Promise<void> {
+  /**
+   * Finishes the round, and gives up the lock. A relay that was stopped is not started again: create another one.
+   *
+   * @param timeoutMs after this time the round is abandoned, as in an outage of the brokers. Another relay publishes its
+   *   events again, under the same message ids. The default is 2,000
+   */
+  async stop(timeoutMs = STOP_MS_MAX): Promise<void> {
     this.ending.abort();
     this.wake?.();
+    const timer = setTimeout(() => {
+      this.abandoning.abort();
+    }, timeoutMs);
     await this.running;
+    clearTimeout(timer);
   }
 
   /** Whether it gets on. */
@@ -101,6 +116,7 @@ export class OutboxRelay {
         await this.session();
         pauseMs = FAILED_PAUSE_MS;
       } catch (error) {
+        if (this.abandoning.signal.aborted) break;
         if (this.state === 'leading') pauseMs = FAILED_PAUSE_MS;
         this.state = 'failing';
         this.options.observe?.({ type: 'failed', error });
@@ -118,6 +134,11 @@ export class OutboxRelay {
       this.isNotified = true;
       this.wake?.();
     });
+    // A statement that waits for Postgres ends with its connection.
+    const abandon = (): void => {
+      session.close();
+    };
+    this.abandoning.signal.addEventListener('abort', abandon);
     try {
       this.state = 'standing-by';
       while (!(await session.lead())) {
@@ -130,6 +151,7 @@ export class OutboxRelay {
       this.forgetRound();
       await this.lead(session);
     } finally {
+      this.abandoning.signal.removeEventListener('abort', abandon);
       session.close();
     }
   }
@@ -145,8 +167,10 @@ export class OutboxRelay {
       const round = await this.round(session, position);
       if (round.result !== 'blocked') this.blockedSinceMs = undefined;
       else this.blockedSinceMs ??= performance.now();
-      // Saving also says that the relay is awake.
-      if (round.position !== position) isAsleep = false;
+      if (round.position !== position) {
+        await session.stayAwake();
+        isAsleep = false;
+      }
       ({ position } = round);
       await this.emptySegments(session, position, ring);
       if (round.result === 'done') {
@@ -169,7 +193,7 @@ export class OutboxRelay {
         pauseMs = BUSY_POLL_MS;
       } else {
         // An event whose transaction began before the relay was asleep comes without a notification, too.
-        await this.rest(pauseMs);
+        await this.rest(this.releasedEvents.restMs(pauseMs));
         pauseMs = Math.min(pollMs, pauseMs * 2);
       }
     }
@@ -201,7 +225,10 @@ export class OutboxRelay {
     const isFull = position.open.length >= OPEN_RANGES_MAX;
     if (isFull) observe?.({ type: 'transactions-open', ranges: position.open.length });
     const { rows, reading, hasDeadLetters } = await session.read(position, batchSize, !isFull);
-    if (hasDeadLetters && !(await this.publishReleased(session))) return { position, result: 'blocked' };
+    const send = (released: readonly OutboxRow[]): Promise<Sent> => this.send(session, released);
+    if (!hasDeadLetters) this.releasedEvents.forget();
+    else if (!(await this.releasedEvents.publish(session.deadLetters, send)))
+      return { position, result: 'blocked' };
     const aside: SetAside[] = [];
     const fresh = rows.filter(({ number }) => !this.done.has(number));
     const sent = hasDeadLetters ? await this.withoutHeld(session, fresh, aside) : fresh;
@@ -268,15 +295,7 @@ export class OutboxRelay {
 
   private async send(session: RelaySession, rows: readonly OutboxRow[]): Promise<Sent> {
     const outcomes = await this.outcomesOf(session, rows);
-    const sent: Sent = { taken: [], refused: [], behind: [] };
-    for (const [index, row] of rows.entries()) {
-      const outcome = outcomes[index] ?? UNSENT;
-      if ('seq' in outcome) sent.taken.push(row);
-      else if (outcome.reason === 'behind') sent.behind.push(row);
-      else if (outcome.status === 'refused' && !outcome.retryable)
-        sent.refused.push({ row, reason: outcome.reason });
-      else sent.reason ??= outcome.reason;
-    }
+    const sent = sentOf(rows, outcomes);
     this.published += sent.taken.length;
     if (sent.taken.length > 0) this.options.observe?.({ type: 'published', events: sent.taken.length });
     return sent;
@@ -287,7 +306,20 @@ export class OutboxRelay {
       throw new Error(
         'this process stood still, so that another relay may publish now: the session begins again',
       );
-    return this.options.publisher.sendInOrder(rows);
+    const { signal } = this.abandoning;
+    if (signal.aborted) return rows.map(() => UNSENT);
+    return new Promise((resolve, reject) => {
+      const abandon = (): void => {
+        resolve(rows.map(() => UNSENT));
+      };
+      signal.addEventListener('abort', abandon);
+      this.options.publisher
+        .sendInOrder(rows)
+        .then(resolve, reject)
+        .finally(() => {
+          signal.removeEventListener('abort', abandon);
+        });
+    });
   }
 
   /** The rows that no dead letter of their key is before. The others are set aside. */
@@ -298,7 +330,7 @@ export class OutboxRelay {
   ): Promise<readonly OutboxRow[]> {
     const keyed = rows.filter(({ key }) => key !== null);
     if (this.options.onDeadLetter !== 'hold' || keyed.length === 0) return rows;
-    const isBlocked = await session.blockedAmong(keyed);
+    const isBlocked = await session.deadLetters.blockedAmong(keyed);
     return this.withoutBlocked(rows, isBlocked, aside);
   }
 
@@ -316,27 +348,6 @@ export class OutboxRelay {
     });
   }
 
-  /** Publishes what was released, now and then. @returns false when some were not taken, and are to be tried again */
-  private async publishReleased(session: RelaySession): Promise<boolean> {
-    if (performance.now() < this.releasedFromMs) return true;
-    for (;;) {
-      const rows = await session.released(RELEASED_MAX);
-      if (rows.length === 0) break;
-      const { taken, refused, behind, reason } = await this.send(session, rows);
-      await session.settleReleased(
-        taken,
-        refused.map(({ row, reason: why }) => ({ row, state: 'dead', reason: why })),
-      );
-      if (reason !== undefined) {
-        this.options.observe?.({ type: 'not-taken', events: rows.length - taken.length, reason });
-        return false;
-      }
-      if (taken.length + refused.length === 0 && behind.length > 0) break;
-    }
-    this.releasedFromMs = performance.now() + RELEASED_EVERY_MS;
-    return true;
-  }
-
   /** Waits until it is notified, or for some milliseconds. */
   private async rest(ms: number): Promise<void> {
     const woken = new AbortController();
@@ -346,24 +357,13 @@ export class OutboxRelay {
     if (!this.isNotified && !this.ending.signal.aborted)
       await pause(ms, undefined, { signal: woken.signal }).catch(() => undefined);
     this.wake = undefined;
-    if (this.isNotified) this.releasedFromMs = 0;
+    if (this.isNotified) this.releasedEvents.hurry();
     this.isNotified = false;
   }
 }
 
-/** What became of rows. */
-interface Sent {
-  readonly taken: OutboxRow[];
-  readonly refused: { readonly row: OutboxRow; readonly reason: NotTakenReason }[];
-  /** Not sent, because one before of their topic was not taken. */
-  readonly behind: OutboxRow[];
-  /** Why others were not taken, and are to be tried again. */
-  reason?: NotTakenReason;
-}
-
 /** Reasons for which an event is refused whatever happens to others. */
 const OF_THE_EVENT: ReadonlySet<NotTakenReason> = new Set(['too_large', 'invalid']);
-const UNSENT: EventOutcome = { status: 'refused', eventId: '', reason: 'stopping', retryable: true };
 
 function isSameKey(one: OutboxRow, other: OutboxRow): boolean {
   return one.key !== null && one.key === other.key && one.topic === other.topic;

@@ -20,10 +20,14 @@ export interface OutboxTables {
   /** One row: how far the relay has got. */
   readonly relay: string;
   readonly deadLetter: string;
+  /** The function that adds events: topics, ids, keys, bodies, and the headers of their trace. */
+  readonly add: string;
   /** The channel of `NOTIFY`. */
   readonly channel: string;
   /** What relays agree on by an advisory lock. */
   readonly lock: string;
+  /** The advisory lock that a relay has while it is awake, so that no one needs to notify it. */
+  readonly awake: string;
 }
 
 /** The version of the tables' shape, raised whenever it changes. */
@@ -37,6 +41,7 @@ export const SEGMENTS = 16;
 /** The bits of a number within one segment: 131,072 events. */
 export const SEGMENT_BITS = 17;
 
+const UPGRADE_LOCK_MS_MAX = 2_000;
 const LOCK = 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))';
 const SCHEMA_IS_THERE = 'SELECT FROM pg_namespace WHERE nspname = $1';
 // The catalogue is read directly, because to_regclass may still answer from before another process created the schema.
@@ -44,6 +49,13 @@ const MARKS = `
 SELECT relname AS name, obj_description(pg_class.oid, 'pg_class') AS comment
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE nspname = $1 AND relname IN ('event', 'relay', 'dead_letter')`;
+
+// The function is the last thing that an upgrade creates.
+const IS_OF_NOW = `
+SELECT pg_has_role(relowner, 'USAGE') AS owned, EXISTS (
+  SELECT FROM pg_proc WHERE pronamespace = relnamespace AND proname = 'add_events'
+) AS current
+FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = $1 AND relname = 'dead_letter'`;
 
 /** @throws OutboxNameError when no schema can have the name */
 export function outboxTables({ schema = OUTBOX_SCHEMA }: OutboxName = {}): OutboxTables {
@@ -55,8 +67,10 @@ export function outboxTables({ schema = OUTBOX_SCHEMA }: OutboxName = {}): Outbo
     event: `"${schema}"."event"`,
     relay: `"${schema}"."relay"`,
     deadLetter: `"${schema}"."dead_letter"`,
+    add: `"${schema}"."add_events"`,
     channel: `outbox ${schema}`,
     lock: `outbox relay ${schema}`,
+    awake: `outbox awake ${schema}`,
   };
 }
 
@@ -71,19 +85,24 @@ export function segmentTable(tables: OutboxTables, segment: number): string {
 }
 
 /**
- * Creates an outbox, if it is missing. The call is repeatable, and safe when several processes start at once. If the outbox
- * exists already, the role needs only the right to read it.
+ * Creates an outbox, if it is missing, and adds what tables of an earlier version lack. The call is repeatable, and safe when
+ * several processes start at once. If the outbox is complete already, the role needs no right on it.
  *
  * @param pool connections of a role that may create the schema and its tables, if they are missing
- * @throws OutboxNameError when other tables have the place of the outbox; then nothing has changed
+ * @throws OutboxNameError when other tables have the place of the outbox, or when they are of an earlier version and the
+ *   role does not own them; then nothing has changed
  */
 export async function createOutbox(pool: Pool, name: OutboxName = {}): Promise<OutboxTables> {
   const { schema = OUTBOX_SCHEMA } = name;
   const tables = outboxTables(name);
-  if (await isThere(pool, schema)) return tables;
+  if ((await isThere(pool, schema)) && (await isCurrent(pool, schema))) return tables;
   await transact(pool, async (database) => {
     await database.query(LOCK, [`outbox ${schema}`]);
-    if (await isThere(database, schema)) return;
+    if (await isThere(database, schema)) {
+      if (await isCurrent(database, schema)) return;
+      for (const statement of upgrade(schema, tables)) await database.query(statement);
+      return;
+    }
     const { rowCount } = await database.query(SCHEMA_IS_THERE, [schema]);
     if (rowCount === 0) await database.query(`CREATE SCHEMA "${schema}"`);
     for (const statement of creation(schema, tables)) await database.query(statement);
@@ -111,13 +130,25 @@ async function isThere(database: Queryable, schema: string): Promise<boolean> {
   return rows.length > 0;
 }
 
+/** @throws OutboxNameError when tables of an earlier version belong to another role */
+async function isCurrent(database: Queryable, schema: string): Promise<boolean> {
+  const { rows } = await database.query<{ current: boolean; owned: boolean }>(IS_OF_NOW, [schema]);
+  const [{ current, owned } = { current: true, owned: true }] = rows;
+  if (!current && !owned)
+    throw new OutboxNameError(
+      `the outbox in schema ${schema} was created by an earlier version: have the owner of its tables create it again`,
+    );
+  return current;
+}
+
 /**
  * The transaction gets its id before the number. A number that is missing can therefore only come from a transaction whose
  * id is known to be older than the relay's next one (open-numbers.ts).
  */
-function creation(schema: string, { event, relay, deadLetter }: OutboxTables): string[] {
+function creation(schema: string, tables: OutboxTables): string[] {
+  const { event, relay, deadLetter } = tables;
   const columns = `topic text COLLATE "C" NOT NULL, event_id text COLLATE "C" NOT NULL, key text COLLATE "C", body text NOT NULL,
-  added_at timestamptz NOT NULL DEFAULT now()`;
+  added_at timestamptz NOT NULL DEFAULT now(), traceparent text, tracestate text`;
   const segments = Array.from({ length: SEGMENTS }, (_, n) => {
     // Rows are never updated or deleted, and a segment is emptied as a whole, so vacuuming it would be in vain.
     return `CREATE TABLE ${event.slice(0, -1)}_${n}" PARTITION OF ${event} (PRIMARY KEY (number))
@@ -136,19 +167,74 @@ $$`,
     `CREATE TABLE ${event} (number bigint NOT NULL DEFAULT "${schema}".next_event_number(), ${columns})
 PARTITION BY LIST (${SEGMENT})`,
     ...segments,
-    `CREATE TABLE ${relay} (single boolean PRIMARY KEY DEFAULT true CHECK (single), passed bigint NOT NULL DEFAULT 0,
+    `CREATE TABLE ${relay} (single boolean DEFAULT true CHECK (single), passed bigint NOT NULL DEFAULT 0,
   gap_from bigint[] NOT NULL DEFAULT '{}', gap_to bigint[] NOT NULL DEFAULT '{}', gap_until bigint[] NOT NULL DEFAULT '{}',
   asleep boolean NOT NULL DEFAULT true) WITH (fillfactor = 20)`,
     `INSERT INTO ${relay} DEFAULT VALUES`,
     `CREATE TABLE ${deadLetter} (number bigint PRIMARY KEY, ${columns},
   state text NOT NULL CHECK (state IN ('dead', 'held', 'released')), reason text NOT NULL,
   recorded_at timestamptz NOT NULL DEFAULT now())`,
-    `CREATE INDEX ON ${deadLetter} (key, topic, state) WHERE key IS NOT NULL`,
-    `CREATE INDEX ON ${deadLetter} (number) WHERE state <> 'dead'`,
+    ...deadLetterIndexes(deadLetter),
+    addition(schema, tables),
     mark(event, 'events that were added in the transactions of their callers'),
     mark(relay, 'how far the relay has published them'),
     mark(deadLetter, 'events that the brokers refuse, and those held behind them'),
   ];
+}
+
+/** Of a key, those that are dead are before those that are held, and these are in their order. */
+function deadLetterIndexes(deadLetter: string): string[] {
+  return [
+    `CREATE INDEX IF NOT EXISTS dead_letter_key ON ${deadLetter} (key, topic, state, number) WHERE key IS NOT NULL`,
+    `CREATE INDEX IF NOT EXISTS dead_letter_released ON ${deadLetter} (number) WHERE state = 'released'`,
+  ];
+}
+
+/**
+ * What tables of an earlier program lack. Programs of that version go on with the changed tables.
+ *
+ * - The trace of an event is new, and so is the function that adds events.
+ * - An index of the relay's row made each save visit all of its versions while a session had an old snapshot.
+ * - The indexes of dead letters made each search for released ones read all that are held.
+ */
+function upgrade(schema: string, tables: OutboxTables): string[] {
+  const { event, relay, deadLetter } = tables;
+  const traced = 'ADD COLUMN IF NOT EXISTS traceparent text, ADD COLUMN IF NOT EXISTS tracestate text';
+  return [
+    `SET LOCAL lock_timeout = ${UPGRADE_LOCK_MS_MAX}`,
+    `ALTER TABLE ${relay} DROP CONSTRAINT IF EXISTS relay_pkey, ALTER COLUMN single DROP NOT NULL`,
+    `ALTER TABLE ${event} ${traced}`,
+    `ALTER TABLE ${deadLetter} ${traced}`,
+    `DROP INDEX IF EXISTS "${schema}".dead_letter_key_topic_state_idx, "${schema}".dead_letter_number_idx`,
+    ...deadLetterIndexes(deadLetter),
+    addition(schema, tables),
+  ];
+}
+
+/**
+ * The function that adds events. Its plan is kept by the session, and planning took longer than adding a few events. The
+ * transaction gets its id before the first number, as above.
+ *
+ * A notification of each transaction would make their commits wait for each other. So only a relay that is asleep is
+ * notified, and one that falls asleep at this moment finds the events by itself. It has a lock while it is awake. A flag in
+ * its row would be read through all versions of that row, which are many while a session has an old snapshot.
+ */
+function addition(schema: string, { event, add, channel, awake }: OutboxTables): string {
+  const key = `hashtextextended('${awake}', 0)`;
+  return `
+CREATE OR REPLACE FUNCTION ${add}(topics text[], ids text[], keys text[], bodies text[], trace_parent text, trace_state text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_current_xact_id();
+  INSERT INTO ${event} (number, topic, event_id, key, body, traceparent, tracestate)
+  SELECT nextval('"${schema}".event_number'), given.topic, given.event_id, given.key, given.body, trace_parent, trace_state
+  FROM unnest(topics, ids, keys, bodies) AS given (topic, event_id, key, body);
+  IF pg_try_advisory_lock_shared(${key}) THEN
+    PERFORM pg_advisory_unlock_shared(${key});
+    PERFORM pg_notify('${channel}', '');
+  END IF;
+END
+$$`;
 }
 
 /** The segment of a row, as the tables are partitioned by it. */

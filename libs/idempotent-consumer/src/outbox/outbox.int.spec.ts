@@ -8,6 +8,7 @@ import { MemoryEventPublisher } from '../memory/memory-event-publisher.js';
 import type { NotTakenReason } from '../producer/event-publisher.js';
 import { StreamEventPublisher } from '../producer/stream-event-publisher.js';
 import { streamEvents } from '../test/stream-events.js';
+import { watchedPool } from '../test/watched-pool.js';
 import { Outbox } from './outbox.js';
 import { OutboxRelay } from './outbox-relay.js';
 import type { OutboxRelayOptions } from './relay-options.js';
@@ -176,6 +177,66 @@ describe('an outbox', () => {
     await slow.query('COMMIT');
     slow.release();
     await expectEvents(['z', 'a', 'b', 'c', 'd', 'first']);
+  });
+
+  it('never passes by an addition that has its number, and has written nothing yet', async () => {
+    await add('z');
+    await pool.query(`
+CREATE FUNCTION public.hold_up() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NEW; END';
+CREATE TRIGGER hold_up BEFORE INSERT ON outbox.event FOR EACH ROW WHEN (NEW.event_id = 'first')
+  EXECUTE FUNCTION public.hold_up()`);
+    const gate = await pool.connect();
+    await gate.query('SELECT pg_advisory_lock(4711)');
+    const slow = add('first');
+    const isHeldUp = async (): Promise<boolean> =>
+      (
+        await pool.query(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 4711
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
+      ).rowCount === 1;
+    await waitFor(isHeldUp, { timeoutMs: 20_000, describe: 'an addition that is held up' });
+    startRelay();
+    for (const id of ['a', 'b', 'c']) {
+      await add(id);
+      await waitFor(async () => (await idsIn()).includes(id), { timeoutMs: 20_000, describe: id });
+    }
+    await gate.query('SELECT pg_advisory_unlock(4711)');
+    await slow;
+    gate.release();
+    await expectEvents(['z', 'a', 'b', 'c', 'first']);
+  });
+
+  it('is published by one of its relays at a time, while the others ask for the lock', async () => {
+    await add(...numbered(5));
+    let goOn = (): void => undefined;
+    const isHeldUp = new Promise<void>((resolve) => (goOn = resolve));
+    let underway = 0;
+    let most = 0;
+    const slow: OutboxRelayOptions['publisher'] = {
+      sendInOrder: async (rows) => {
+        most = Math.max(most, (underway += 1));
+        await isHeldUp;
+        const outcomes = await publisher.sendInOrder(rows);
+        underway -= 1;
+        return outcomes;
+      },
+    };
+    const asked = [0, 0, 0];
+    for (const n of asked.keys()) {
+      const asking = watchedPool(pool, (_client, text) => {
+        if (text.includes('pg_try_advisory_lock')) asked[n] = (asked[n] ?? 0) + 1;
+      });
+      startRelay({ publisher: slow, pool: asking });
+    }
+    // One that was refused the lock asks again. One that has it does not.
+    await waitFor(() => most > 1 || asked.filter((times) => times > 1).length === 2, {
+      timeoutMs: 20_000,
+      describe: 'two relays to ask again',
+    });
+    goOn();
+    await add('last');
+    await expectEvents([...numbered(5), 'last']);
+    expect(most).toBe(1);
   });
 
   it('leaves the events to one of its relays, and to another one when that is cut off', async () => {
@@ -351,6 +412,25 @@ describe('a publisher that takes some events', () => {
     ]);
   });
 
+  it('does not keep a relay that stops, while it does not answer', async () => {
+    await add('a', 'b');
+    let isAsked = false;
+    const silent = startRelay({
+      publisher: {
+        sendInOrder: () => {
+          isAsked = true;
+          return new Promise<never>(() => undefined);
+        },
+      },
+    });
+    await waitFor(() => isAsked, { timeoutMs: 20_000, describe: 'a publish' });
+    await silent.stop(50);
+    expect(silent.health().state).toBe('stopped');
+    expect(events.filter(({ type }) => type === 'failed')).toEqual([]);
+    startRelay({ publisher: refusing });
+    await expectTaken(['a', 'b']);
+  });
+
   it('says for how long it is blocked, when what was released is not taken', async () => {
     refuse = (id) => (id === 'e0' ? 'invalid' : undefined);
     await add('e0');
@@ -487,7 +567,6 @@ CREATE ROLE adder_${suffix};
 GRANT USAGE ON SCHEMA outbox TO adder_${suffix};
 GRANT USAGE ON SEQUENCE outbox.event_number TO adder_${suffix};
 GRANT INSERT ON outbox.event TO adder_${suffix};
-GRANT SELECT ON outbox.relay TO adder_${suffix};
 CREATE ROLE relay_${suffix};
 GRANT USAGE ON SCHEMA outbox TO relay_${suffix};
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA outbox TO relay_${suffix}`);

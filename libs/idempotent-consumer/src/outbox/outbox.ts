@@ -8,6 +8,7 @@
  * back. So the event is a row of the same transaction, and a relay publishes committed rows (outbox-relay.ts).
  */
 import type { Pool } from 'pg';
+import { activeTrace } from '../traces/span-context.js';
 import { type AnyEvent, EventForm, type EventFormOptions, type Topics } from '../producer/new-event.js';
 import { createOutbox, type OutboxName, type OutboxTables, outboxTables } from './outbox-tables.js';
 
@@ -55,16 +56,7 @@ export class Outbox<T extends Topics = Topics> {
   constructor(private readonly options: OutboxOptions<T>) {
     this.tables = outboxTables(options);
     this.form = new EventForm(options);
-    const { event, relay, channel } = this.tables;
-    // A notification of each transaction would make their commits wait for each other. So only a relay that is asleep is
-    // notified, and one that falls asleep at this moment finds the event by itself.
-    this.statement = `
-WITH added AS (
-  INSERT INTO ${event} (topic, event_id, key, body)
-  SELECT topic, event_id, key, body FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-    AS given (topic, event_id, key, body)
-)
-SELECT pg_notify('${channel}', '') FROM ${relay} WHERE asleep`;
+    this.statement = `SELECT ${this.tables.add}($1, $2, $3, $4, $5, $6)`;
   }
 
   /** Creates the tables where they are missing. @param pool connections of a role that may create them */
@@ -73,7 +65,8 @@ SELECT pg_notify('${channel}', '') FROM ${relay} WHERE asleep`;
   }
 
   /**
-   * Adds an event in the caller's transaction. It is published after the commit, and never after a rollback.
+   * Adds an event in the caller's transaction. It is published after the commit, and never after a rollback. The trace of
+   * the span that the caller is in goes with it.
    *
    * Events of one topic are published in the order in which they were added, where one transaction had committed before
    * the other added its event. So change the row that both transactions change first, and add the event after it.
@@ -104,7 +97,9 @@ SELECT pg_notify('${channel}', '') FROM ${relay} WHERE asleep`;
     });
     const ids = written.map(({ eventId }) => eventId);
     const topics = written.map(({ topic }) => topic);
-    await transaction.query(this.statement, [topics, ids, keys, written.map(({ body }) => body)]);
+    const bodies = written.map(({ body }) => body);
+    const { traceparent = null, tracestate = null } = activeTrace() ?? {};
+    await transaction.query(this.statement, [topics, ids, keys, bodies, traceparent, tracestate]);
     return ids;
   }
 

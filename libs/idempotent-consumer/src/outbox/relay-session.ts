@@ -1,22 +1,20 @@
 /** One connection of a relay to its outbox: the lock that makes it the only one that publishes, and its statements. */
 import type { Pool, PoolClient, QueryResult, QueryResultRow } from 'pg';
 import { isLockTimeout } from '#postgres';
-import type { WrittenEvent } from '../producer/new-event.js';
+import type { PreparedStatement } from '../effect.js';
+import { prepared } from '../postgres/prepared-statement.js';
+import { DeadLetterRows } from './dead-letter-rows.js';
 import type { OpenRange, Reading, RelayPosition } from './open-numbers.js';
+import {
+  asideText,
+  COLUMNS,
+  type OutboxRow,
+  type RawRow,
+  READ_BYTES_MAX,
+  rowOf,
+  type SetAside,
+} from './outbox-row.js';
 import { type OutboxTables, SEGMENT, segmentOf, SEGMENTS, segmentTable } from './outbox-tables.js';
-
-/** An event of the outbox. */
-export interface OutboxRow extends WrittenEvent {
-  readonly number: number;
-  readonly key: string | null;
-}
-
-/** A row that is not published for now. */
-export interface SetAside {
-  readonly row: OutboxRow;
-  readonly state: 'dead' | 'held';
-  readonly reason: string;
-}
 
 /** What a reading found. */
 export interface Found {
@@ -26,34 +24,43 @@ export interface Found {
   readonly hasDeadLetters: boolean;
 }
 
-/** Postgres ends the session of a process that is stopped, and another relay goes on. */
-export const IDLE_MS_MAX = 60_000;
-const TRUNCATE_LOCK_MS_MAX = 100;
-/** Bytes of what is read at a time; the event that exceeds them is the last. */
-const READ_BYTES_MAX = 8_388_608;
-
-interface RawRow {
+interface ReadRow extends RawRow {
   readonly ended_before: string;
   readonly has_dead_letters: boolean;
   /** How many there were before the bound on bytes. */
   readonly total: string;
-  readonly number: string | null;
-  readonly topic: string;
-  readonly event_id: string;
-  readonly key: string | null;
-  readonly body: string;
 }
+
+/** Postgres ends the session of a process that is stopped, and another relay goes on. */
+export const IDLE_MS_MAX = 60_000;
+const TRUNCATE_LOCK_MS_MAX = 100;
+/**
+ * A round would be planned for three times as long as it takes, because the ring has many tables. One plan is good for tables
+ * of any size, as every statement of a session reads by an index.
+ */
+const PLANNING = `SET SESSION plan_cache_mode = force_generic_plan; SET SESSION enable_seqscan = off;
+SET SESSION enable_bitmapscan = off; SET SESSION enable_sort = off`;
 
 /** A session, until its connection breaks. Every statement is on one connection, so each proves that the lock is held. */
 export class RelaySession {
   /** When Postgres answered last, on the clock of `performance.now()`. */
   answeredAtMs = performance.now();
+  readonly deadLetters: DeadLetterRows;
+  private isClosed = false;
+  private isAwake = false;
+  /**
+   * Where the relay's row is. A search for it would visit all of its versions, which are many while a session has an old
+   * snapshot.
+   */
+  private place = '';
 
   private constructor(
     private readonly client: PoolClient,
     private readonly tables: OutboxTables,
     private readonly onBroken: (error: Error) => void,
-  ) {}
+  ) {
+    this.deadLetters = new DeadLetterRows((text, values) => this.query(text, values), tables.deadLetter);
+  }
 
   /**
    * Opens a session on a connection of the pool, which it keeps.
@@ -71,7 +78,9 @@ export class RelaySession {
     client.on('notification', onNotified);
     const session = new RelaySession(client, tables, onBroken);
     try {
-      await client.query(`SET SESSION idle_session_timeout = ${IDLE_MS_MAX}; LISTEN "${tables.channel}"`);
+      await client.query(
+        `SET SESSION idle_session_timeout = ${IDLE_MS_MAX}; ${PLANNING}; LISTEN "${tables.channel}"`,
+      );
       return session;
     } catch (error) {
       session.close();
@@ -91,14 +100,15 @@ export class RelaySession {
   /** How far the relay before has got. */
   async position(): Promise<RelayPosition> {
     const { rows } = await this.query<
-      Record<'passed' | 'gap_from' | 'gap_to' | 'gap_until' | 'now', unknown>
+      Record<'passed' | 'gap_from' | 'gap_to' | 'gap_until' | 'now' | 'place', unknown>
     >(
       `SELECT passed, gap_from::text[], gap_to::text[], gap_until::text[],
-  pg_current_xact_id()::text AS now FROM ${this.tables.relay}`,
+  pg_current_xact_id()::text AS now, ctid::text AS place FROM ${this.tables.relay}`,
     );
     const [row] = rows;
     if (row === undefined)
       throw new Error(`${this.tables.relay} has no row: restore the outbox from a backup`);
+    this.place = row.place as string;
     const froms = row.gap_from as string[];
     const [tos, untils] = [row.gap_to as string[], row.gap_until as string[]];
     // In a database that was restored from a dump, the ids of transactions begin again.
@@ -121,27 +131,26 @@ export class RelaySession {
    */
   async read({ passed, open }: RelayPosition, limit: number, withNew: boolean): Promise<Found> {
     const { event, deadLetter } = this.tables;
-    const columns = 'number, topic, event_id, key, body';
     // The bound within LATERAL has Postgres search the index for each range. It would compare every range with every row
     // otherwise, which takes 5 s for 5,000 ranges and 10,000 rows.
     const text = `
-SELECT ended_before, has_dead_letters, total, number, topic, event_id, key, body FROM (
+SELECT ended_before, has_dead_letters, total, ${COLUMNS} FROM (
   SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS ended_before,
     EXISTS (SELECT FROM ${deadLetter}) AS has_dead_letters
 ) AS moment LEFT JOIN (
   SELECT *, count(*) OVER () AS total, sum(octet_length(body)) OVER (ORDER BY number) - octet_length(body) AS bytes_before
   FROM (
-  (SELECT ${columns} FROM unnest($2::bigint[], $3::bigint[]) AS gap (from_number, to_number)
-    CROSS JOIN LATERAL (SELECT ${columns} FROM ${event}
+  (SELECT ${COLUMNS} FROM unnest($2::bigint[], $3::bigint[]) AS gap (from_number, to_number)
+    CROSS JOIN LATERAL (SELECT ${COLUMNS} FROM ${event}
       WHERE ${SEGMENT} = ${SEGMENT.replace('number', 'from_number')} AND number BETWEEN from_number AND to_number
       ORDER BY number LIMIT $4) AS in_gap
     ORDER BY number LIMIT $4)
   UNION ALL
-  (SELECT ${columns} FROM ${event} WHERE number > $1 AND $5 ORDER BY number LIMIT $4)
+  (SELECT ${COLUMNS} FROM ${event} WHERE number > $1 AND $5 ORDER BY number LIMIT $4)
   ORDER BY number LIMIT $4
   ) AS next
 ) AS found ON bytes_before < $6 ORDER BY number`;
-    const { rows } = await this.query<RawRow>(text, [
+    const { rows } = await this.query<ReadRow>(prepared(text), [
       passed,
       open.map(({ from }) => from),
       open.map(({ to }) => to),
@@ -166,60 +175,44 @@ SELECT ended_before, has_dead_letters, total, number, topic, event_id, key, body
    */
   async save({ passed, open }: RelayPosition, aside: readonly SetAside[]): Promise<RelayPosition> {
     const { relay } = this.tables;
-    const insertion = aside.length === 0 ? '' : `WITH aside AS (${this.asideStatement('$5')}) `;
-    const { rows } = await this.query<{ until: string[] }>(
-      `${insertion}UPDATE ${relay} SET passed = $1, gap_from = $2::bigint[], gap_to = $3::bigint[], asleep = false,
-  gap_until = array_replace($4::bigint[], 0, pg_current_xact_id()::text::bigint) RETURNING gap_until::text[] AS until`,
+    const insertion = aside.length === 0 ? '' : `WITH aside AS (${this.asideStatement('$6')}) `;
+    const { rows } = await this.query<{ until: string[]; place: string }>(
+      prepared(`${insertion}UPDATE ${relay} SET passed = $1, gap_from = $2::bigint[], gap_to = $3::bigint[], asleep = false,
+  gap_until = array_replace($4::bigint[], 0, pg_current_xact_id()::text::bigint) WHERE ctid = $5::tid
+  RETURNING gap_until::text[] AS until, ctid::text AS place`),
       [
         passed,
         open.map(({ from }) => from),
         open.map(({ to }) => to),
         open.map(({ until }) => until),
+        this.place,
         ...(aside.length === 0 ? [] : [asideText(aside)]),
       ],
     );
-    const untils = rows[0]?.until ?? [];
+    const { until: untils } = this.placed(rows);
     return { passed, open: open.map((range, at) => ({ ...range, until: Number(untils[at]) })) };
   }
 
-  /** From now on, who adds an event notifies the relay. */
+  /** From now on, who adds an event does not notify the relay. Where someone adds one right now, the next call does it. */
+  async stayAwake(): Promise<void> {
+    if (this.isAwake) return;
+    const { rows } = await this.query<{ awake: boolean }>(
+      'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS awake',
+      [this.tables.awake],
+    );
+    this.isAwake = rows[0]?.awake === true;
+  }
+
+  /** From now on, who adds an event notifies the relay. A program of an earlier version does so by the row. */
   async fallAsleep(): Promise<void> {
-    await this.query(`UPDATE ${this.tables.relay} SET asleep = true`);
-  }
-
-  /** The dead letters that are published again, and what is held behind none, by number. */
-  async released(limit: number): Promise<OutboxRow[]> {
-    const { deadLetter } = this.tables;
-    const { rows } = await this.query<RawRow>(
-      `SELECT number, topic, event_id, key, body FROM ${deadLetter} AS one WHERE state = 'released' OR (state = 'held'
-  AND NOT EXISTS (SELECT FROM ${deadLetter} AS dead WHERE dead.key = one.key AND dead.topic = one.topic AND dead.state = 'dead'))
-ORDER BY number LIMIT $1`,
-      [limit],
+    const { relay, awake } = this.tables;
+    const { rows } = await this.query<{ place: string }>(
+      `UPDATE ${relay} SET asleep = true WHERE ctid = $1::tid RETURNING ctid::text AS place`,
+      [this.place],
     );
-    return rows.map(rowOf);
-  }
-
-  /** Forgets dead letters that were published, and notes why others were refused again. */
-  async settleReleased(published: readonly OutboxRow[], refused: readonly SetAside[]): Promise<void> {
-    const { deadLetter } = this.tables;
-    await this.query(
-      `WITH refused AS (
-  UPDATE ${deadLetter} AS one SET state = 'dead', reason = again.reason
-  FROM json_to_recordset($2::json) AS again (number bigint, reason text) WHERE one.number = again.number
-)
-DELETE FROM ${deadLetter} WHERE number = ANY($1::bigint[])`,
-      [published.map(({ number }) => number), asideText(refused)],
-    );
-  }
-
-  /** Finds the rows whose topic and key have a dead letter, or one that is held. */
-  async blockedAmong(rows: readonly OutboxRow[]): Promise<(row: OutboxRow) => boolean> {
-    const { rows: found } = await this.query<{ topic: string; key: string }>(
-      `SELECT DISTINCT topic, key FROM ${this.tables.deadLetter} WHERE key = ANY($1)`,
-      [[...new Set(rows.map(({ key }) => key))]],
-    );
-    const blocked = new Set(found.map(({ topic, key }) => `${topic} ${key}`));
-    return ({ topic, key }) => key !== null && blocked.has(`${topic} ${key}`);
+    this.placed(rows);
+    if (this.isAwake) await this.query('SELECT pg_advisory_unlock(hashtextextended($1, 0))', [awake]);
+    this.isAwake = false;
   }
 
   /**
@@ -251,9 +244,11 @@ DELETE FROM ${deadLetter} WHERE number = ANY($1::bigint[])`,
     return { isLeft };
   }
 
-  /** Gives the connection up. Its lock and its settings end with it. */
+  /** Gives the connection up, once. Its lock, its settings and a statement under way end with it. */
   close(): void {
     const { client, onBroken } = this;
+    if (this.isClosed) return;
+    this.isClosed = true;
     client.removeAllListeners('notification');
     client.release(true);
     // It may still report that it broke.
@@ -275,31 +270,29 @@ DELETE FROM ${deadLetter} WHERE number = ANY($1::bigint[])`,
     return isStill;
   }
 
+  /** Notes where the row is after its change. */
+  private placed<R extends { readonly place: string }>([row]: readonly R[]): R {
+    if (row === undefined)
+      throw new Error(
+        `the row of ${this.tables.relay} is elsewhere, as after a VACUUM FULL: the session begins again`,
+      );
+    this.place = row.place;
+    return row;
+  }
+
   private asideStatement(parameter: string): string {
-    return `INSERT INTO ${this.tables.deadLetter} (number, topic, event_id, key, body, state, reason)
-  SELECT number, topic, event_id, key, body, state, reason FROM json_to_recordset(${parameter}::json)
-    AS one (number bigint, topic text, event_id text, key text, body text, state text, reason text)
+    return `INSERT INTO ${this.tables.deadLetter} (${COLUMNS}, state, reason)
+  SELECT ${COLUMNS}, state, reason FROM json_to_recordset(${parameter}::json) AS one (number bigint, topic text,
+    event_id text, key text, body text, traceparent text, tracestate text, state text, reason text)
   ON CONFLICT (number) DO NOTHING`;
   }
 
   private async query<R extends QueryResultRow>(
-    text: string,
+    statement: string | PreparedStatement,
     values?: readonly unknown[],
   ): Promise<QueryResult<R>> {
-    const result = await this.client.query<R>(text, values as unknown[]);
+    const result = await this.client.query<R>(statement as string, values as unknown[]);
     this.answeredAtMs = performance.now();
     return result;
   }
-}
-
-function rowOf({ number, topic, event_id: eventId, key, body }: RawRow): OutboxRow {
-  return { number: Number(number), topic, eventId, key, body };
-}
-
-function asideText(aside: readonly SetAside[]): string {
-  return JSON.stringify(
-    aside.map(({ row: { number, topic, eventId, key, body }, state, reason }) => {
-      return { number, topic, event_id: eventId, key, body, state, reason };
-    }),
-  );
 }

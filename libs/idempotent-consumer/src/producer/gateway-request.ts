@@ -1,4 +1,5 @@
 /** One `POST /publish` of a gateway, and what its answer says of each event. */
+import type { TraceContext } from '../trace-context.js';
 
 /** What an answer says of one event. */
 export interface EventResult {
@@ -48,14 +49,19 @@ export class GatewayRequest {
    * Publishes events.
    *
    * @param bodies the events as JSON texts
+   * @param trace what all of them belong to
    * @returns the answer; an answer that cannot be read counts as none. It never rejects
    */
-  async publish(bodies: readonly string[], signal: AbortSignal): Promise<GatewayAnswer> {
+  async publish(
+    bodies: readonly string[],
+    signal: AbortSignal,
+    trace?: TraceContext,
+  ): Promise<GatewayAnswer> {
     try {
       const { headers, address } = this;
       const response = await fetch(address, {
         method: 'POST',
-        headers,
+        headers: { ...headers, ...trace },
         body: `[${bodies.join(',')}]`,
         signal,
       });

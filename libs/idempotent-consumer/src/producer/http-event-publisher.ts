@@ -1,5 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type EventOutcome, EventPublisher, type NotTakenReason } from './event-publisher.js';
+import { commonTrace } from '../jetstream/publishing/send-span.js';
+import type { TraceContext } from '../trace-context.js';
+import { activeTrace } from '../traces/span-context.js';
 import { GatewayRequest, type GatewayAnswer } from './gateway-request.js';
 import { EventForm, type EventFormOptions, type Topics, type WrittenEvent } from './new-event.js';
 
@@ -31,6 +34,7 @@ const REQUEST_MS_MIN = 10;
 /** An event on its way. */
 interface Sending {
   readonly event: WrittenEvent;
+  readonly trace: TraceContext | undefined;
   readonly deadline: number;
   outcome?: EventOutcome;
   /** Whether a request without an answer may have stored it. */
@@ -45,6 +49,8 @@ interface Sending {
  * A gateway gives each event of a request an outcome of its own, so only those that it did not take are sent again. It
  * keeps no order within a request. To keep one, a request has one event of each topic. That takes as many requests as the
  * largest topic has events.
+ *
+ * A request has the trace that all of its events belong to, and none where they differ.
  */
 export class HttpEventPublisher<T extends Topics = Topics> extends EventPublisher<T> {
   private readonly gateway: GatewayRequest;
@@ -110,7 +116,10 @@ export class HttpEventPublisher<T extends Topics = Topics> extends EventPublishe
     if (this.held + events.length > heldMax) return events.map((event) => notSent(event, 'busy'));
     this.held += events.length;
     const deadline = performance.now() + budgetMs;
-    const all = events.map((event): Sending => ({ event, deadline, mayBeStored: false }));
+    const active = activeTrace();
+    const all = events.map((event): Sending => {
+      return { event, deadline, trace: event.trace ?? active, mayBeStored: false };
+    });
     try {
       await work(all);
     } finally {
@@ -171,7 +180,8 @@ export class HttpEventPublisher<T extends Topics = Topics> extends EventPublishe
       const leftMs = deadline - performance.now();
       if (leftMs < REQUEST_MS_MIN || this.isEnded) return undefined;
       const bodies = events.map(({ event }) => event.body);
-      return await this.interruptibly(leftMs, ({ signal }) => this.gateway.publish(bodies, signal));
+      const trace = commonTrace(events);
+      return await this.interruptibly(leftMs, ({ signal }) => this.gateway.publish(bodies, signal, trace));
     } finally {
       // The turn passes to the next one, so that no other request takes it meanwhile.
       const [next] = this.turns;

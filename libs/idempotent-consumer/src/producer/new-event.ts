@@ -5,6 +5,7 @@
  * it sends the same bytes. Its id is chosen here where the caller has none, before the first try.
  */
 import { randomUUID } from 'node:crypto';
+import type { TraceContext } from '../trace-context.js';
 import { isInstant } from './instant.js';
 import { InvalidEventError } from './invalid-event-error.js';
 import { payloadFlaw } from './payload-bounds.js';
@@ -53,6 +54,8 @@ export interface WrittenEvent {
   readonly eventId: string;
   /** The JSON text. */
   readonly body: string;
+  /** The trace that it belongs to. The default is that of the span in which it is sent. */
+  readonly trace?: TraceContext;
 }
 
 const EVENT_BYTES_MAX = 262_144;

@@ -76,7 +76,8 @@ export class StreamEventPublisher<T extends Topics = Topics> extends EventPublis
   }
 
   override async sendInOrder(events: readonly WrittenEvent[]): Promise<EventOutcome[]> {
-    const outcomes = await this.publisher.publishInOrder(events.map((event) => this.requestOf(event)));
+    const requests = events.map((event) => this.requestOf(event));
+    const outcomes = await this.publisher.publishInOrder(requests, activeTrace());
     return outcomes.map((outcome, index) => outcomeOf(events[index]?.eventId ?? '', outcome));
   }
 
@@ -86,8 +87,8 @@ export class StreamEventPublisher<T extends Topics = Topics> extends EventPublis
   }
 
   private requestOf(event: WrittenEvent): PublishRequest {
-    const { topic, body } = event;
-    return { subject: `${this.subjectPrefix}.${topic}`, messageId: messageIdOf(event), body };
+    const { topic, body, trace } = event;
+    return { subject: `${this.subjectPrefix}.${topic}`, messageId: messageIdOf(event), body, trace };
   }
 }
 

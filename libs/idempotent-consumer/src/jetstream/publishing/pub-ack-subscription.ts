@@ -46,7 +46,7 @@ const NO_RESPONDERS = 503;
  * the message. Here the last token of the reply subject leads from an answer to its publish, and one timer finds the
  * publishes that timed out.
  *
- * There is one per connection, and it does not close the connection.
+ * There is one per publisher, and it does not close the connection.
  */
 export class PubAckSubscription {
   private readonly prefix: string;
@@ -92,6 +92,13 @@ export class PubAckSubscription {
     this.timer ??= setInterval(() => {
       this.expire();
     }, TIMEOUT_CHECK_MS);
+  }
+
+  /** Ends the subscription. Nothing may wait for an answer any more, and nothing is sent after it. */
+  close(): void {
+    this.subscription?.unsubscribe();
+    clearInterval(this.timer);
+    this.timer = undefined;
   }
 
   private receive(answer: Msg): void {

@@ -11,6 +11,8 @@ export interface PublishRequest {
   readonly body: string;
   /** Whether only a publisher with a secret can write the message id, and for this event alone. The default is false. */
   readonly isUnforgeable?: boolean;
+  /** The trace of this message, where it differs from that of the others that are published with it. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** How messages came to a publisher. It travels with them. */

@@ -4,7 +4,10 @@
  *   request of a client ─▶ `send EVENTS` ─▶ in the headers of each message ─▶ the spans of its consumers
  *
  * One context serves all events of a request: with one for each, a request of 10,000 events would be 10,000 spans. Events
- * that find no room are refused at once, and get no span. A request that waits for room would fill its trace with them.
+ * of an outbox come with contexts of their own, which they keep, and the span has a link to each. Where all of them have the
+ * same one, it is the parent, and they get the span as any others do.
+ *
+ * Events that find no room are refused at once, and get no span. A request that waits for room would fill its trace with them.
  */
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace as traceApi } from '@opentelemetry/api';
 import type { TraceContext } from '../../trace-context.js';
@@ -16,22 +19,28 @@ import type { PublishOutcome } from './publish-job.js';
 export interface SendSpan {
   /** What consumers are given. */
   readonly trace: TraceContext | undefined;
+  /** Whether its parent is the context of each of the events, so that this span stands for it. */
+  readonly isChildOfAll: boolean;
   end(outcomes: readonly PublishOutcome[]): void;
 }
 
 /**
  * Begins a span.
  *
- * @param parent the trace of the request; `undefined` begins a trace
+ * @param events the events with their contexts
+ * @param request the trace of the request; without it, a context that all events have is the parent
  * @returns `undefined` in a program without an SDK
  */
 export function beginSend(
   stream: string,
-  events: number,
-  parent: TraceContext | undefined,
+  events: readonly Traced[],
+  request: TraceContext | undefined,
 ): SendSpan | undefined {
   const tracer = registeredTracer();
   if (tracer === undefined) return undefined;
+  const contexts = differentTraces(events);
+  const common = request === undefined ? commonTrace(events) : undefined;
+  const parent = request ?? common;
   const around =
     parent === undefined ? ROOT_CONTEXT : traceApi.setSpanContext(ROOT_CONTEXT, spanContextOf(parent));
   const attributes = {
@@ -39,11 +48,13 @@ export function beginSend(
     'messaging.operation.name': 'send',
     'messaging.operation.type': 'send',
     'messaging.destination.name': stream,
-    'messaging.batch.message_count': events,
+    'messaging.batch.message_count': events.length,
   };
-  const span = tracer.startSpan(`send ${stream}`, { kind: SpanKind.PRODUCER, attributes }, around);
+  const links = contexts.map((one) => ({ context: spanContextOf(one) }));
+  const span = tracer.startSpan(`send ${stream}`, { kind: SpanKind.PRODUCER, attributes, links }, around);
   return {
     trace: traceContextOf(span.spanContext()) ?? parent,
+    isChildOfAll: common !== undefined,
     end: (outcomes) => {
       const failed = outcomes.find((outcome) => outcome.status === 'unavailable');
       if (span.isRecording())
@@ -56,6 +67,25 @@ export function beginSend(
       span.end();
     },
   };
+}
+
+/** What may have a context of its own. */
+interface Traced {
+  readonly trace?: TraceContext | undefined;
+}
+
+/** The different contexts of events. */
+function differentTraces(events: readonly Traced[]): readonly TraceContext[] {
+  const contexts = new Map<string, TraceContext>();
+  for (const { trace } of events)
+    if (trace !== undefined && !contexts.has(trace.traceparent)) contexts.set(trace.traceparent, trace);
+  return [...contexts.values()];
+}
+
+/** The context that each of the events has. */
+export function commonTrace([first, ...others]: readonly Traced[]): TraceContext | undefined {
+  const trace = first?.trace;
+  return others.every((one) => one.trace?.traceparent === trace?.traceparent) ? trace : undefined;
 }
 
 function countsOf(outcomes: readonly PublishOutcome[]): ReadonlyMap<string, number> {

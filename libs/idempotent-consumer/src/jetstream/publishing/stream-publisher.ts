@@ -14,6 +14,7 @@ import {
 import type { PublishWatch } from './publish-watch.js';
 import { PublishTries } from './publish-tries.js';
 import { Queue } from './queue.js';
+import type { TraceContext } from '../../trace-context.js';
 import { beginSend, type SendSpan, traceLinesOf } from './send-span.js';
 
 /** Where a publisher publishes, and its bounds. */
@@ -45,7 +46,11 @@ export interface StreamPublisherOptions<R extends PublishRequest> {
 }
 
 /** What the messages of one call have in common. */
-type CommonParts = Pick<PublishJob, 'deadline' | 'traceLines'> & Pick<PublishOrigin, 'submissionOf'>;
+interface CommonParts
+  extends Pick<PublishJob, 'deadline' | 'traceLines'>, Pick<PublishOrigin, 'submissionOf'> {
+  /** Whether a message that has a trace of its own keeps it. */
+  readonly keepsTraces: boolean;
+}
 
 const TRY_MS_MAX = 3_000;
 const HELD_BYTES_MAX = 67_108_864;
@@ -72,6 +77,7 @@ const HELD_BYTES_MAX = 67_108_864;
  * There is one publisher per process and connection, and it does not close the connection.
  */
 export class StreamPublisher<R extends PublishRequest = PublishRequest> {
+  private readonly acks: PubAckSubscription;
   private readonly tries: PublishTries<R>;
   private readonly batches: AtomicBatches<R> | undefined;
   private readonly queue = new Queue<PublishJob<R>>();
@@ -92,6 +98,7 @@ export class StreamPublisher<R extends PublishRequest = PublishRequest> {
     const { stream, manager, tryMsMax = TRY_MS_MAX, atomicBatches = true } = options;
     const { judge = BROKERS_DECIDE, watch, replyPrefix } = options;
     const acks = new PubAckSubscription(connection, replyPrefix, watch);
+    this.acks = acks;
     const stopAt = (): number => this.stopAt;
     this.tries = new PublishTries(connection, acks, {
       stream,
@@ -107,6 +114,10 @@ export class StreamPublisher<R extends PublishRequest = PublishRequest> {
   /** How many publishes have not ended yet. */
   get unfinished(): number {
     return this.held;
+  }
+
+  private get isStopping(): boolean {
+    return this.stopAt !== Number.POSITIVE_INFINITY;
   }
 
   /** Publishes one event. It resolves with the outcome and never rejects. */
@@ -126,7 +137,7 @@ export class StreamPublisher<R extends PublishRequest = PublishRequest> {
     if (events.length === 0) return [];
     const bytes = events.reduce((sum, { body }) => sum + body.length, 0);
     if (!this.hold(events.length, bytes)) return events.map(() => this.noRoom());
-    const span = beginSend(this.options.stream, events.length, origin.trace);
+    const span = beginSend(this.options.stream, events, origin.trace);
     const common = this.commonParts(origin, span);
     const outcomes = await new Promise<PublishOutcome[]>((resolve) => {
       const outcomesSoFar = new Array<PublishOutcome>(events.length);
@@ -149,14 +160,15 @@ export class StreamPublisher<R extends PublishRequest = PublishRequest> {
    * Publishes messages so that those of one subject are in the stream in the order given (ordered-publishing.ts). When one
    * is not taken, those of its subject behind it are not sent. Other calls at the same time are not part of that order.
    *
+   * @param trace that of messages without one
    * @returns the outcomes in the order of the messages, `behind` for those not sent; never rejects
    */
-  async publishInOrder(requests: readonly R[]): Promise<(PublishOutcome | 'behind')[]> {
+  async publishInOrder(requests: readonly R[], trace?: TraceContext): Promise<(PublishOutcome | 'behind')[]> {
     if (requests.length === 0) return [];
     const bytes = requests.reduce((sum, { body }) => sum + body.length, 0);
     if (!this.hold(requests.length, bytes)) return requests.map(() => this.noRoom());
-    const span = beginSend(this.options.stream, requests.length, undefined);
-    const common = this.commonParts({}, span);
+    const span = beginSend(this.options.stream, requests, trace);
+    const common = this.commonParts({ trace }, span);
     const jobs = requests.map((request) => this.jobOf(request, common, () => undefined));
     const outcomes = await new OrderedPublishing(this.tries, this.batches).publish(jobs);
     this.held -= requests.length;
@@ -177,11 +189,12 @@ export class StreamPublisher<R extends PublishRequest = PublishRequest> {
    */
   stop(timeoutMs: number): void {
     this.stopAt = Math.min(this.stopAt, Date.now() + timeoutMs);
+    if (this.held === 0) this.acks.close();
   }
 
   private hold(count: number, bytes: number): boolean {
     const { inFlightMax, waitingMax, heldBytesMax = HELD_BYTES_MAX } = this.options;
-    if (this.stopAt !== Number.POSITIVE_INFINITY) return false;
+    if (this.isStopping) return false;
     if (this.held + count > inFlightMax + waitingMax) return false;
     // A batch that alone exceeds the limit is let through alone.
     if (this.held > 0 && this.heldBytes + bytes > heldBytesMax) return false;
@@ -193,11 +206,13 @@ export class StreamPublisher<R extends PublishRequest = PublishRequest> {
   private release(bytes: number): void {
     this.heldBytes -= bytes;
     if (this.held > 0) return;
+    // The connection lives on, and may get other publishers.
+    if (this.isStopping) this.acks.close();
     for (const resolve of this.waiting.splice(0)) resolve();
   }
 
   private noRoom(): PublishOutcome {
-    return unavailable(this.stopAt === Number.POSITIVE_INFINITY ? 'busy' : 'stopping');
+    return unavailable(this.isStopping ? 'stopping' : 'busy');
   }
 
   /** Equal ids at the same moment become one publish, because the brokers would refuse all but one of them (10158). */
@@ -219,15 +234,17 @@ export class StreamPublisher<R extends PublishRequest = PublishRequest> {
 
   private commonParts({ trace, submissionOf }: PublishOrigin, span: SendSpan | undefined): CommonParts {
     const deadline = Date.now() + this.options.budgetMs;
-    return { deadline, submissionOf, traceLines: traceLinesOf(span === undefined ? trace : span.trace) };
+    const traceLines = traceLinesOf(span === undefined ? trace : span.trace);
+    return { deadline, submissionOf, traceLines, keepsTraces: span?.isChildOfAll !== true };
   }
 
   private jobOf(
     request: R,
-    { deadline, traceLines, submissionOf = (id) => id }: CommonParts,
+    { deadline, traceLines: common, keepsTraces, submissionOf = (id) => id }: CommonParts,
     resolve: (outcome: PublishOutcome) => void,
   ): PublishJob<R> {
     const submission = submissionOf(`${this.submissionPrefix}${(this.submissions += 1).toString(36)}`);
+    const traceLines = keepsTraces && request.trace !== undefined ? traceLinesOf(request.trace) : common;
     return { request, deadline, traceLines, submission, resolve, followers: [] };
   }
 

@@ -1,0 +1,94 @@
+/**
+ * A round of a relay costs the same at the head of a backlog and behind what was published, whatever other sessions do.
+ *
+ * The pages that Postgres reads are counted, because times say nothing on a shared machine.
+ */
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import type { EventOutcome } from '../producer/event-publisher.js';
+import { pagesOf } from '../test/pages.js';
+import { watchedPool } from '../test/watched-pool.js';
+import { Outbox } from './outbox.js';
+import { OutboxRelay } from './outbox-relay.js';
+
+/** More than a segment of the ring has. */
+const EVENTS = 140_000;
+const BATCH = 2_000;
+/** Rounds that are compared: as many of the first as of the last. */
+const COMPARED = 10;
+const FLAT_AT_MOST = 1.2;
+
+let system: TestSystem;
+let pool: pg.Pool;
+let relay: OutboxRelay | undefined;
+
+beforeEach(async () => {
+  system = await createTestSystem();
+  pool = new pg.Pool({ connectionString: system.postgresUrl, max: 4 });
+  pool.on('error', () => undefined);
+});
+
+afterEach(async () => {
+  await relay?.stop();
+  await pool.end();
+  await system.dispose();
+});
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((one, other) => one - other)[values.length >> 1] ?? Number.NaN;
+
+it('reads and saves a round by as few pages as the first, next to a session with an old snapshot', async () => {
+  const outbox = new Outbox({ source: 'shop' });
+  await outbox.create(pool);
+  await pool.query(
+    `INSERT INTO outbox.event (topic, event_id, body)
+SELECT 'orders', 'e' || n, '{"topic":"orders"}' FROM generate_series(1, $1::int) AS n`,
+    [EVENTS],
+  );
+  // Nothing that was updated or deleted after its beginning can be vacuumed.
+  const old = new pg.Client({ connectionString: system.postgresUrl });
+  old.on('error', () => undefined);
+  await old.connect();
+  await old.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+  await old.query('SELECT count(*) FROM pg_class');
+  const pages = { read: [] as number[], save: [] as number[], add: [] as number[] };
+  const add = (outbox as unknown as { statement: string }).statement;
+  let taken = 0;
+  relay = new OutboxRelay({
+    outbox,
+    batchSize: BATCH,
+    publisher: {
+      sendInOrder: async (events) => {
+        taken += events.length;
+        const outcomes = events.map(({ eventId }, seq): EventOutcome => ({
+          status: 'accepted',
+          eventId,
+          seq,
+        }));
+        return Promise.resolve(outcomes);
+      },
+    },
+    pool: watchedPool(pool, async (client, text, values) => {
+      if (text.includes('AS moment') && taken < EVENTS) pages.read.push(await pagesOf(client, text, values));
+      if (!text.includes('UPDATE "outbox"."relay" SET passed')) return;
+      pages.save.push(await pagesOf(client, text, values));
+      pages.add.push(await pagesOf(client, add, [['t'], ['i'], [null], ['{}'], null, null]));
+    }),
+  });
+  relay.start();
+  await waitFor(() => pages.add.length === EVENTS / BATCH, {
+    timeoutMs: 60_000,
+    describe: 'every event to be published',
+  });
+  for (const [what, counts] of Object.entries(pages)) {
+    expect([what, counts.length]).toEqual([what, EVENTS / BATCH]);
+    const [first, last] = [counts.slice(0, COMPARED), counts.slice(-COMPARED)];
+    const isFlat = median(last) <= median(first) * FLAT_AT_MOST;
+    expect([what, isFlat, median(first), median(last)]).toEqual([what, true, median(first), median(last)]);
+  }
+  const size = async (): Promise<unknown> =>
+    (await pool.query<{ size: string }>(`SELECT pg_relation_size('outbox.event_0') AS size`)).rows[0]?.size;
+  await waitFor(async () => (await size()) === '0', { timeoutMs: 20_000, describe: 'an empty segment' });
+  await old.end();
+});

@@ -1,0 +1,85 @@
+/** An outbox whose tables an earlier version created. */
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import { MemoryEventPublisher } from '../memory/memory-event-publisher.js';
+import { Outbox } from './outbox.js';
+import { OutboxRelay } from './outbox-relay.js';
+
+/** Makes the tables what they were. */
+const EARLIER = `
+DROP FUNCTION outbox.add_events;
+ALTER TABLE outbox.event DROP COLUMN traceparent, DROP COLUMN tracestate;
+ALTER TABLE outbox.dead_letter DROP COLUMN traceparent, DROP COLUMN tracestate;
+ALTER TABLE outbox.relay ADD PRIMARY KEY (single);
+DROP INDEX outbox.dead_letter_key, outbox.dead_letter_released;
+CREATE INDEX ON outbox.dead_letter (key, topic, state) WHERE key IS NOT NULL;
+CREATE INDEX ON outbox.dead_letter (number) WHERE state <> 'dead'`;
+/** What a program of that version sends. */
+const EARLIER_ADDITION = `
+WITH added AS (
+  INSERT INTO outbox.event (topic, event_id, key, body)
+  SELECT topic, event_id, key, body FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+    AS given (topic, event_id, key, body)
+)
+SELECT pg_notify('outbox outbox', '') FROM outbox.relay WHERE asleep`;
+const INDEXES = `
+SELECT indexname AS name FROM pg_indexes WHERE schemaname = 'outbox' AND tablename IN ('relay', 'dead_letter') ORDER BY 1`;
+
+let system: TestSystem;
+let pool: pg.Pool;
+let outbox: Outbox;
+
+beforeEach(async () => {
+  system = await createTestSystem();
+  pool = new pg.Pool({ connectionString: system.postgresUrl, max: 4 });
+  pool.on('error', () => undefined);
+  outbox = new Outbox({ source: 'shop' });
+  await outbox.create(pool);
+});
+
+afterEach(async () => {
+  await pool.end();
+  await system.dispose();
+});
+
+const indexes = async (): Promise<string[]> =>
+  (await pool.query<{ name: string }>(INDEXES)).rows.map(({ name }) => name);
+
+it('gets what it lacks from its owner, keeps its events, and works with programs of both versions', async () => {
+  const now = await indexes();
+  await pool.query(EARLIER);
+  const addEarlier = (id: string): Promise<unknown> =>
+    pool.query(EARLIER_ADDITION, [['orders'], [id], [null], ['{"topic":"orders"}']]);
+  await addEarlier('a');
+  await Promise.all([outbox.create(pool), outbox.create(pool)]);
+  expect(await indexes()).toEqual(now);
+  const publisher = new MemoryEventPublisher();
+  const relay = new OutboxRelay({ pool, outbox, publisher });
+  relay.start();
+  const seen = (count: number): Promise<unknown> =>
+    waitFor(() => publisher.published.length >= count, { timeoutMs: 20_000, describe: `${count} events` });
+  await seen(1);
+  const asleep = async (): Promise<boolean> =>
+    (await pool.query('SELECT FROM outbox.relay WHERE asleep')).rowCount === 1;
+  await waitFor(asleep, { timeoutMs: 20_000, describe: 'a relay that is asleep' });
+  await addEarlier('b');
+  await seen(2);
+  await relay.stop();
+  expect(publisher.published.map(({ id }) => id)).toEqual(['a', 'b']);
+});
+
+it('is refused to a role that does not own it, with the remedy', async () => {
+  const role = `other_${system.streamName.toLowerCase()}`;
+  await pool.query(EARLIER);
+  await pool.query(`CREATE ROLE ${role}; GRANT USAGE ON SCHEMA outbox TO ${role}`);
+  const other = new pg.Pool({ connectionString: system.postgresUrl, max: 1, options: `-c role=${role}` });
+  try {
+    await expect(outbox.create(other)).rejects.toThrow(
+      'the outbox in schema outbox was created by an earlier version: have the owner of its tables create it again',
+    );
+  } finally {
+    await other.end();
+    await pool.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  }
+});
