@@ -70,6 +70,7 @@ const GROUPS: Readonly<Record<string, { roles: string[]; targets?: unknown[]; bo
   'query-histogram': { roles: TWO, bounds: ['median'] },
   'drain-listeners': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.97 }] },
   'drain-pages': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.97 }] },
+  'drain-counts': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.98 }] },
   flat: { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.85 }] },
   'flat-random': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.85 }] },
   'flat-random-recent': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.85 }] },
