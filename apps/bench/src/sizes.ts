@@ -24,6 +24,10 @@ export interface Sizes {
   readonly drainedKeys: number;
   /** Queries of one kind in one round. */
   readonly queriesPerRound: number;
+  /** Clients that follow events while a backlog is drained. */
+  readonly listeners: number;
+  /** Pages that are open meanwhile. */
+  readonly openPages: number;
   /** Messages that pass while memory is watched. */
   readonly memoryMessages: number;
   /** Events of an outbox in one round. */
@@ -45,6 +49,8 @@ export const FULL: Sizes = {
   storedKeys: 10_000_000,
   drainedKeys: 10_000_000,
   queriesPerRound: 100,
+  listeners: 1_000,
+  openPages: 20,
   memoryMessages: 1_000_000,
   outboxEvents: 60_000,
   outboxBacklog: 10_000_000,
@@ -63,6 +69,8 @@ export const SMALL: Sizes = {
   storedKeys: 5_000,
   drainedKeys: 5_000,
   queriesPerRound: 5,
+  listeners: 20,
+  openPages: 2,
   memoryMessages: 5_000,
   outboxEvents: 2_000,
   outboxBacklog: 20_000,

@@ -1,6 +1,8 @@
 import { DUPLICATE_SHARES, measureDrain } from './drain/drain.js';
 import { measureDisk } from './drain/disk.js';
 import { FLAT_LOADS, measureFlat } from './drain/flat.js';
+import { measureMinuteCounts } from './drain/minute-counts.js';
+import { measureWatched, WATCHING } from './drain/watched.js';
 import { measureDurability, SYNC_INTERVALS } from './durability/durability.js';
 import { measureEndToEnd } from './end-to-end/end-to-end.js';
 import { measureMemory } from './end-to-end/memory.js';
@@ -86,7 +88,13 @@ export const SUITES: readonly Suite[] = [
   },
   {
     groups: {
-      query: [([environment], sizes, reporter) => measureQueries(environment, sizes, reporter)],
+      query: [
+        ([environment], sizes, reporter) => measureQueries(environment, sizes, reporter),
+        ...WATCHING.map((watching): Measure => async ([environment], sizes, reporter) => [
+          await measureWatched(environment, sizes, { watching, ...reporter }),
+        ]),
+        async ([environment], sizes, reporter) => [await measureMinuteCounts(environment, sizes, reporter)],
+      ],
     },
   },
   {

@@ -62,7 +62,8 @@ export async function changePayloadIndexes(pool: Pool, options: PayloadIndexOpti
   const { onChange, isAllowed = () => true, signal, checkEveryMs = CHECK_EVERY_MS } = options;
   const builder = await pool.connect();
   try {
-    await builder.query(END_WITH_CLIENT);
+    // Where the system cannot notice that, an abandoned build goes on to its end.
+    await builder.query(END_WITH_CLIENT).catch(() => undefined);
     const { rows } = await builder.query<{ pid: number }>(OWN_PID);
     const pid = rows[0]?.pid ?? 0;
     while (signal?.aborted !== true && isAllowed()) {
