@@ -82,6 +82,7 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
       duplicate: settings.SEKALI_RETENTION_DUPLICATES_DAYS,
       conflict: settings.SEKALI_RETENTION_CONFLICTS_DAYS,
       dead_letter: settings.SEKALI_RETENTION_DEAD_LETTERS_DAYS,
+      id: settings.SEKALI_RETENTION_IDS_DAYS,
     });
     const added = await insertApiKeys(pool, keys);
     if (added.length > 0) logger.info({ added }, 'API keys added');

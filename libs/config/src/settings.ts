@@ -7,6 +7,7 @@
 import { accessSync, constants } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { isRetentionRule, RETENTION_DAYS_MAX } from './retention-rule.js';
 
 const integer = (min: number, max: number, initial: number): z.ZodDefault<z.ZodCoercedNumber> =>
   z.coerce.number().int().min(min).max(max).default(initial);
@@ -37,8 +38,6 @@ const file = (): z.ZodOptional<z.ZodString> =>
 /** `nats://user:password@host:4222`; the scheme and the port may be left out. */
 const BROKER = '(?:(?:nats|tls)://)?[^\\s,/]+';
 
-/** A century. */
-const RETENTION_DAYS_MAX = 36_500;
 
 const days = (): z.ZodOptional<z.ZodCoercedNumber> =>
   z.coerce.number().int().min(1).max(RETENTION_DAYS_MAX).optional();
@@ -51,16 +50,6 @@ const listed = (isRight: (word: string) => boolean, form: string): z.ZodOptional
     .string()
     .refine((text) => text.split(',').every((word) => isRight(word.trim())), `must be ${form}`)
     .optional();
-
-/** A rule of retention: a pattern of topics, and for how many days, or for ever, their payloads are kept. */
-function isRetentionRule(text: string): boolean {
-  const token = '(?:[A-Za-z0-9_-]{1,64}|\\*)';
-  const pattern = `(?:>|${token}(?:\\.${token}){0,15}|(?:${token}\\.){1,15}>)`;
-  const days = /=(\d{1,5})d$/.exec(text)?.[1] ?? '1';
-  return (
-    new RegExp(`^${pattern}=(?:[1-9]\\d{0,4}d|forever)$`).test(text) && Number(days) <= RETENTION_DAYS_MAX
-  );
-}
 
 /** An origin in the form that a browser sends: no path, no slash at its end. */
 function isOrigin(text: string): boolean {
@@ -191,6 +180,9 @@ export const setupFields = {
   ),
   SEKALI_RETENTION_DEAD_LETTERS_DAYS: days().describe(
     'The same for dead letters, open ones too, with what was done about them; for ever when left out',
+  ),
+  SEKALI_RETENTION_IDS_DAYS: days().describe(
+    'How many days ids are kept at least, after which a repeat is a new event. Not less than payloads and messages are kept; for ever when left out',
   ),
 };
 
