@@ -56,6 +56,8 @@ async function consumerText(): Promise<string> {
     processSuspect: () => Promise.resolve(outcomes),
   };
   await meter?.decider(inner).process(1, [DELIVERY]);
+  const dropped = { payloads: 1, rows: 1, bytes: 1, ids: 1 };
+  program.watchRetention(() => ({ ...dropped, steppedAtMs: 1, passedAtMs: 1 }));
   program.watch(() => new Map([['store', { state: 'idle', held: 0, quietMs: 0 }]]));
   return program.text();
 }

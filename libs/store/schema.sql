@@ -120,6 +120,8 @@ CREATE TABLE sekali.dropped_payload (
 COMMENT ON TABLE sekali.dropped_payload IS 'How many events of a topic and a day in UTC have lost their rows in event by age; their keys stay';
 COMMENT ON COLUMN sekali.dropped_payload.bytes IS 'Of the payloads as they were stored';
 COMMENT ON COLUMN sekali.dropped_payload.dropped_at IS 'Of the last rows';
+CREATE TRIGGER dropped_added AFTER INSERT ON sekali.dropped_payload REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION forget_notes();
+CREATE TRIGGER dropped_changed AFTER UPDATE ON sekali.dropped_payload REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION forget_notes();
 
 CREATE TABLE sekali.dropped_row (
   stream_id integer NOT NULL,
@@ -194,6 +196,42 @@ CREATE TABLE sekali.event_sample (
   CONSTRAINT event_sample_sequence PRIMARY KEY (stream_id, seq)
 );
 COMMENT ON TABLE sekali.event_sample IS 'Some of the events that were dropped by age, the newest among them: the history of a stream is compared by when they were published';
+
+CREATE TABLE sekali.forgotten_generation (
+  number integer NOT NULL,
+  keys bigint NOT NULL DEFAULT 0,
+  streams integer NOT NULL,
+  stream_id integer NOT NULL DEFAULT 0,
+  seq bigint NOT NULL DEFAULT '-9223372036854775808'::bigint,
+  forgotten_at timestamp with time zone,
+  dropped_at timestamp with time zone,
+  CONSTRAINT forgotten_generation_number PRIMARY KEY (number)
+);
+COMMENT ON TABLE sekali.forgotten_generation IS 'Generations of keys whose ids are forgotten by age, or are being noted for that';
+COMMENT ON COLUMN sekali.forgotten_generation.keys IS 'How many of its keys are noted';
+COMMENT ON COLUMN sekali.forgotten_generation.streams IS 'The newest stream id when noting began: with a newer one, keys may have moved, and noting begins again';
+COMMENT ON COLUMN sekali.forgotten_generation.seq IS 'With stream_id, up to where its keys are noted';
+COMMENT ON COLUMN sekali.forgotten_generation.forgotten_at IS 'When it was emptied; until then its notes do not count';
+COMMENT ON COLUMN sekali.forgotten_generation.dropped_at IS 'When its empty table was dropped; generation 0 stays';
+
+CREATE TABLE sekali.forgotten_id (
+  generation integer NOT NULL,
+  stream_id integer NOT NULL,
+  topic text COLLATE "C" NOT NULL,
+  day date NOT NULL,
+  ids bigint NOT NULL,
+  CONSTRAINT forgotten_id_day PRIMARY KEY (stream_id, topic, day, generation)
+);
+COMMENT ON TABLE sekali.forgotten_id IS 'How many ids of a topic are forgotten, by the day in UTC on which their events were stored; counters still count them';
+
+CREATE TABLE sekali.forgotten_sequence (
+  generation integer NOT NULL,
+  stream_id integer NOT NULL,
+  block bigint NOT NULL,
+  keys bit(1024) NOT NULL,
+  CONSTRAINT forgotten_sequence_block PRIMARY KEY (stream_id, block, generation)
+);
+COMMENT ON TABLE sekali.forgotten_sequence IS 'The sequences of forgotten ids: bit n of a block is its sequence 1024 * block + n';
 
 CREATE TABLE sekali.further_horizon (
   consumer text COLLATE "C" NOT NULL,
@@ -273,6 +311,27 @@ CREATE TABLE sekali.message_id_secret (
 );
 COMMENT ON TABLE sekali.message_id_secret IS 'What the digests in the message ids of gateways are keyed with: whoever knows it can have events dropped';
 
+CREATE TABLE sekali.noted_day (
+  partition text NOT NULL,
+  streams integer NOT NULL,
+  stream_id integer NOT NULL,
+  seq bigint NOT NULL,
+  CONSTRAINT noted_day_partition PRIMARY KEY (partition)
+);
+COMMENT ON TABLE sekali.noted_day IS 'Days of events that are being noted, to be dropped';
+COMMENT ON COLUMN sekali.noted_day.streams IS 'The newest stream id when noting began: with a newer one, rows may have moved, and noting begins again';
+COMMENT ON COLUMN sekali.noted_day.seq IS 'With stream_id, up to where its events are noted';
+
+CREATE TABLE sekali.noted_payload (
+  partition text NOT NULL,
+  topic text COLLATE "C" NOT NULL,
+  day date NOT NULL,
+  rows bigint NOT NULL,
+  bytes bigint NOT NULL,
+  CONSTRAINT noted_payload_day PRIMARY KEY (partition, topic, day)
+);
+COMMENT ON TABLE sekali.noted_payload IS 'What is noted of such a day; it becomes dropped_payload when the day is dropped';
+
 CREATE TABLE sekali.promise (
   gateway uuid NOT NULL,
   number bigint NOT NULL,
@@ -290,7 +349,7 @@ CREATE TABLE sekali.retention_age (
   days integer NOT NULL,
   CONSTRAINT retention_age_days CHECK ((days > 0)),
   CONSTRAINT retention_age_kind PRIMARY KEY (kind),
-  CONSTRAINT retention_age_known CHECK ((kind = ANY (ARRAY['duplicate'::text, 'conflict'::text, 'dead_letter'::text])))
+  CONSTRAINT retention_age_known CHECK ((kind = ANY (ARRAY['duplicate'::text, 'conflict'::text, 'dead_letter'::text, 'id'::text])))
 );
 COMMENT ON TABLE sekali.retention_age IS 'How long rows of a kind are kept, in whole days in UTC; a kind without an age is kept for ever';
 
@@ -467,6 +526,76 @@ CREATE VIEW sekali.events AS
    FROM event;
 COMMENT ON VIEW sekali.events IS 'What is stored. A condition on stored_at leaves out whole days; one on topic uses an index';
 
+CREATE OR REPLACE FUNCTION sekali.aged_generations()
+ RETURNS TABLE(number integer, name text, kept_for text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+  cutoff timestamptz := (
+    SELECT date_trunc('day', now(), 'UTC') - days * interval '24 hours' FROM sekali.retention_age WHERE kind = 'id');
+  aged record;
+  is_needed boolean;
+BEGIN
+  FOR aged IN
+    SELECT generation.number, 'event_key' || CASE generation.number WHEN 0 THEN '' ELSE '_g' || generation.number END AS name, closed_at
+    FROM sekali.key_generation generation WHERE closed_at < cutoff ORDER BY 1
+  LOOP
+    number := aged.number;
+    name := aged.name;
+    kept_for := NULL;
+    IF EXISTS (SELECT FROM sekali.event WHERE stored_at < date_trunc('day', aged.closed_at, 'UTC') + interval '24 hours') THEN
+      kept_for := 'payloads';
+    ELSE
+      EXECUTE format('
+        WITH RECURSIVE newest (stream_id, seq) AS (
+          (SELECT stream_id, seq FROM ONLY sekali.%1$I ORDER BY stream_id DESC, seq DESC LIMIT 1)
+          UNION ALL
+          SELECT older.stream_id, older.seq FROM newest CROSS JOIN LATERAL (
+            SELECT stream_id, seq FROM ONLY sekali.%1$I key WHERE key.stream_id < newest.stream_id
+            ORDER BY stream_id DESC, seq DESC LIMIT 1
+          ) older
+        )
+        SELECT EXISTS (
+          SELECT FROM newest
+          LEFT JOIN sekali.stream own USING (stream_id)
+          LEFT JOIN sekali.stream following ON following.base_stream_id = newest.stream_id
+          LEFT JOIN sekali.stream_floor floor ON floor.stream_id = newest.stream_id
+          WHERE NOT EXISTS (
+            SELECT FROM sekali.stream replacing
+            WHERE replacing.name = own.name AND replacing.created <> own.created AND replacing.stream_id > own.stream_id
+          ) AND CASE
+            WHEN following.stream_id IS NULL THEN newest.seq <= sekali.droppable_up_to(newest.stream_id)
+            ELSE least(newest.seq, following.base_seq) < floor.seq
+          END IS NOT TRUE
+        )', aged.name) INTO is_needed;
+      IF is_needed THEN kept_for := 'messages'; END IF;
+    END IF;
+    RETURN NEXT;
+  END LOOP;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.aged_ids()
+ RETURNS TABLE(generation integer, ids bigint, bytes bigint, kept_for text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+  aged record;
+BEGIN
+  FOR aged IN SELECT * FROM sekali.aged_generations() LOOP
+    generation := aged.number;
+    kept_for := aged.kept_for;
+    bytes := pg_total_relation_size(format('sekali.%I', aged.name)::regclass);
+    EXECUTE format('SELECT count(*) FROM ONLY sekali.%I', aged.name) INTO ids;
+    RETURN NEXT;
+  END LOOP;
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION sekali.aged_payloads(counted boolean)
  RETURNS TABLE(day text, since timestamp with time zone, topic text, is_whole boolean, rows bigint, bytes bigint)
  LANGUAGE plpgsql
@@ -543,6 +672,7 @@ DECLARE
   registry text := CASE consumer WHEN 'store' THEN 'key_generation' ELSE consumer || '_key_generation' END;
   youngest text := keys || CASE expected WHEN 0 THEN '' ELSE '_g' || expected END;
   current integer;
+  generations integer;
   is_filled boolean;
 BEGIN
   IF consumer IS NULL OR expected IS NULL OR consumer !~ '^[a-z][a-z0-9_]{0,30}$' OR
@@ -558,7 +688,8 @@ BEGIN
   IF current <> expected THEN RETURN NULL; END IF;
   EXECUTE format('SELECT EXISTS (SELECT FROM ONLY sekali.%I)', youngest) INTO is_filled;
   IF NOT is_filled THEN RETURN NULL; END IF;
-  IF expected >= 1000 THEN
+  EXECUTE format('SELECT count(*) FROM sekali.%I', registry) INTO generations;
+  IF generations > 1000 THEN
     RAISE EXCEPTION 'the keys of "%" have 1,000 generations already', consumer USING ERRCODE = '54000';
   END IF;
   PERFORM sekali.make_likeness(format('%s_g%s', keys, expected + 1), keys, keys);
@@ -818,6 +949,103 @@ BEGIN
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION sekali.drop_payload_day_step(asked text, rows_max integer)
+ RETURNS TABLE(rows bigint, bytes bigint, is_dropped boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2000'
+AS $function$
+#variable_conflict use_column
+DECLARE
+  part record;
+  noted sekali.noted_day;
+  newest_stream integer := (SELECT max(stream_id) FROM sekali.stream);
+  is_begun boolean;
+  is_kept boolean;
+  walked record;
+BEGIN
+  IF rows_max NOT BETWEEN 1 AND 100000 OR rows_max IS NULL THEN
+    RAISE EXCEPTION 'a step notes 1 to 100,000 rows, not %', rows_max USING ERRCODE = '22023';
+  END IF;
+  IF NOT pg_try_advisory_xact_lock(7365006) THEN RETURN; END IF;
+  SELECT * INTO part FROM sekali.payload_days() WHERE day = asked AND until <= date_trunc('day', now(), 'UTC') - interval '24 hours';
+  IF NOT FOUND OR NOT EXISTS (SELECT FROM sekali.retention_rule WHERE days IS NOT NULL) THEN RETURN; END IF;
+  SELECT * INTO noted FROM sekali.noted_day WHERE partition = asked AND streams = newest_stream;
+  is_begun := FOUND;
+  IF is_begun THEN
+    EXECUTE format('
+      WITH newest AS MATERIALIZED (
+        SELECT stream_id, (SELECT max(seq) FROM sekali.event_key key WHERE key.stream_id = stream.stream_id) AS seq FROM sekali.stream
+      ), walked AS MATERIALIZED (
+        SELECT stream_id, seq, topic, event_id, published_at, stored_at, pg_column_size(payload) AS bytes FROM sekali.%I
+        WHERE (stream_id, seq) > ($2, $3) ORDER BY stream_id, seq LIMIT $4
+      ), sampled AS (
+        INSERT INTO sekali.event_sample (stream_id, seq, topic, event_id, published_at)
+        SELECT stream_id, walked.seq, topic, event_id, published_at
+        FROM walked LEFT JOIN newest USING (stream_id)
+        WHERE walked.seq %% 1000 = 0 OR walked.seq > coalesce(newest.seq, 0) - 8
+        ON CONFLICT DO NOTHING
+      ), counted AS (
+        INSERT INTO sekali.noted_payload AS known (partition, topic, day, rows, bytes)
+        SELECT $1, topic, (stored_at AT TIME ZONE ''UTC'')::date, count(*), sum(bytes) FROM walked GROUP BY 2, 3
+        ON CONFLICT (partition, topic, day) DO UPDATE SET rows = known.rows + excluded.rows, bytes = known.bytes + excluded.bytes
+      )
+      SELECT stream_id, seq, (SELECT count(*) FROM walked) AS rows, (SELECT sum(bytes) FROM walked) AS bytes
+      FROM walked ORDER BY 1 DESC, 2 DESC LIMIT 1', part.day)
+      INTO walked USING asked, noted.stream_id, noted.seq, rows_max;
+    IF walked.rows > 0 THEN
+      UPDATE sekali.noted_day SET stream_id = walked.stream_id, seq = walked.seq WHERE partition = asked;
+      RETURN QUERY SELECT walked.rows, walked.bytes, false;
+      RETURN;
+    END IF;
+    -- Nobody may change a row from here on, and everyone may read. It ends a vacuum of the day.
+    EXECUTE format('LOCK TABLE sekali.%I IN SHARE MODE', part.day);
+    -- Rows get another stream id only in a transaction that adds a stream.
+    is_begun := (SELECT max(stream_id) FROM sekali.stream) = newest_stream;
+  END IF;
+  IF noted IS NULL THEN
+    -- A reader may stay for hours, so nothing is noted before the lock was there once. The error lets go of it.
+    BEGIN
+      SET LOCAL lock_timeout = 200;
+      EXECUTE format('LOCK TABLE ONLY sekali.event, sekali.%I IN ACCESS EXCLUSIVE MODE', part.day);
+      RAISE EXCEPTION 'the day can be locked' USING ERRCODE = 'RD001';
+    EXCEPTION WHEN SQLSTATE 'RD001' THEN
+      NULL;
+    END;
+  END IF;
+  EXECUTE format('
+    WITH RECURSIVE present (topic) AS (
+      (SELECT topic FROM sekali.%1$I ORDER BY topic LIMIT 1)
+      UNION ALL
+      SELECT (SELECT topic FROM sekali.%1$I following WHERE following.topic > present.topic ORDER BY topic LIMIT 1)
+      FROM present WHERE present.topic IS NOT NULL
+    )
+    SELECT EXISTS (SELECT FROM present WHERE topic IS NOT NULL AND sekali.payload_cutoff(topic) >= $1 IS NOT TRUE)', part.day)
+    INTO is_kept USING part.until;
+  IF is_kept OR NOT is_begun THEN
+    DELETE FROM sekali.noted_payload WHERE partition = asked;
+    DELETE FROM sekali.noted_day WHERE partition = asked;
+    IF is_kept THEN RETURN; END IF;
+    INSERT INTO sekali.noted_day (partition, streams, stream_id, seq)
+    VALUES (asked, newest_stream, 0, -9223372036854775808);
+    RETURN QUERY SELECT 0::bigint, 0::bigint, false;
+    RETURN;
+  END IF;
+  RETURN QUERY SELECT coalesce(sum(rows), 0)::bigint, coalesce(sum(bytes), 0)::bigint, true
+  FROM sekali.noted_payload WHERE partition = asked;
+  INSERT INTO sekali.dropped_payload AS known (topic, day, rows, bytes)
+  SELECT topic, day, rows, bytes FROM sekali.noted_payload WHERE partition = asked ORDER BY 1, 2
+  ON CONFLICT (topic, day) DO UPDATE SET
+    rows = known.rows + excluded.rows, bytes = known.bytes + excluded.bytes, dropped_at = excluded.dropped_at;
+  DELETE FROM sekali.noted_payload WHERE partition = asked;
+  DELETE FROM sekali.noted_day WHERE partition = asked;
+  -- Every insert and page waits behind this lock, so a try is short. The caller tries again.
+  SET LOCAL lock_timeout = 200;
+  EXECUTE format('DROP TABLE sekali.%I', part.day);
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION sekali.drop_payload_rows(asked_day text, asked_topic text, after_stream_id integer, after_seq bigint, rows_max integer)
  RETURNS TABLE(rows bigint, bytes bigint, stream_id integer, seq bigint)
  LANGUAGE plpgsql
@@ -880,6 +1108,105 @@ AS $function$
       (SELECT max(seq) FROM sekali.duplicate WHERE stream_id = asked),
       (SELECT max(seq) FROM sekali.dead_letter WHERE stream_id = asked)) - 8)
   FROM sekali.stream_floor WHERE stream_id = asked
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.forget_ids(keys_max integer)
+ RETURNS TABLE(generation integer, step text, ids bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2000'
+AS $function$
+#variable_conflict use_column
+DECLARE
+  due record;
+  noted sekali.forgotten_generation;
+  newest_stream integer := (SELECT max(stream_id) FROM sekali.stream);
+  walked record;
+  age integer := (SELECT days FROM sekali.retention_age WHERE kind = 'id');
+  youngest integer := (SELECT coalesce(max(number), 0) FROM sekali.key_generation);
+BEGIN
+  IF keys_max NOT BETWEEN 1 AND 100000 OR keys_max IS NULL THEN
+    RAISE EXCEPTION 'a step notes 1 to 100,000 keys, not %', keys_max USING ERRCODE = '22023';
+  END IF;
+  IF NOT pg_try_advisory_xact_lock(7365006) THEN RETURN; END IF;
+  SELECT number, 'event_key_g' || number AS name INTO due FROM sekali.forgotten_generation
+  WHERE number > 0 AND dropped_at IS NULL AND forgotten_at < now() - interval '24 hours' ORDER BY number LIMIT 1;
+  IF FOUND THEN
+    SET LOCAL lock_timeout = 200;
+    EXECUTE format('DROP TABLE sekali.%I', due.name);
+    UPDATE sekali.forgotten_generation SET dropped_at = clock_timestamp() WHERE number = due.number;
+    RETURN QUERY SELECT due.number, 'dropped', 0::bigint;
+    RETURN;
+  END IF;
+  IF coalesce((SELECT opened_at FROM sekali.key_generation WHERE number = youngest), '-infinity')
+    < now() - greatest(age / 8.0, 1) * interval '24 hours'
+  THEN
+    IF sekali.change_key_generation('store', youngest) IS NOT NULL THEN
+      RETURN QUERY SELECT youngest, 'closed', 0::bigint;
+      RETURN;
+    END IF;
+  END IF;
+  SELECT number, name INTO due FROM sekali.aged_generations() WHERE kept_for IS NULL ORDER BY number LIMIT 1;
+  IF NOT FOUND THEN RETURN; END IF;
+  SELECT * INTO noted FROM sekali.forgotten_generation WHERE number = due.number AND streams = newest_stream;
+  IF NOT FOUND THEN
+    DELETE FROM sekali.forgotten_sequence WHERE generation = due.number;
+    DELETE FROM sekali.forgotten_id WHERE generation = due.number;
+    DELETE FROM sekali.forgotten_generation WHERE number = due.number;
+    INSERT INTO sekali.forgotten_generation (number, streams) VALUES (due.number, newest_stream) RETURNING * INTO noted;
+  END IF;
+  EXECUTE format('
+    WITH walked AS MATERIALIZED (
+      SELECT stream_id, seq, topic, stored_at FROM ONLY sekali.%I
+      WHERE (stream_id, seq) > ($2, $3) ORDER BY stream_id, seq LIMIT $4
+    ), marked AS (
+      INSERT INTO sekali.forgotten_sequence AS known (generation, stream_id, block, keys)
+      SELECT $1, stream_id, seq / 1024, bit_or(set_bit($5, (seq %% 1024)::integer, 1)) FROM walked GROUP BY 2, 3
+      ON CONFLICT (stream_id, block, generation) DO UPDATE SET keys = known.keys | excluded.keys
+    ), counted AS (
+      INSERT INTO sekali.forgotten_id AS known (generation, stream_id, topic, day, ids)
+      SELECT $1, stream_id, topic, (stored_at AT TIME ZONE ''UTC'')::date, count(*) FROM walked GROUP BY 2, 3, 4
+      ON CONFLICT (stream_id, topic, day, generation) DO UPDATE SET ids = known.ids + excluded.ids
+    )
+    SELECT stream_id, seq, (SELECT count(*) FROM walked) AS keys FROM walked ORDER BY 1 DESC, 2 DESC LIMIT 1', due.name)
+    INTO walked USING due.number, noted.stream_id, noted.seq, keys_max, repeat('0', 1024)::bit(1024);
+  IF walked.keys > 0 THEN
+    UPDATE sekali.forgotten_generation SET keys = keys + walked.keys, stream_id = walked.stream_id, seq = walked.seq
+    WHERE number = due.number;
+    RETURN QUERY SELECT due.number, 'noted', walked.keys;
+    RETURN;
+  END IF;
+  SET LOCAL lock_timeout = 200;
+  PERFORM pg_advisory_xact_lock(7365004);
+  EXECUTE format('LOCK TABLE ONLY sekali.%I IN ACCESS EXCLUSIVE MODE', due.name);
+  -- Keys get another stream id only in a transaction that adds a stream.
+  IF (SELECT max(stream_id) FROM sekali.stream) <> newest_stream THEN
+    RETURN QUERY SELECT due.number, 'noted', 0::bigint;
+    RETURN;
+  END IF;
+  EXECUTE format('TRUNCATE ONLY sekali.%I', due.name);
+  DELETE FROM sekali.key_filter WHERE generation = due.number;
+  DELETE FROM sekali.key_generation WHERE number = due.number;
+  UPDATE sekali.forgotten_generation SET forgotten_at = clock_timestamp() WHERE number = due.number;
+  RETURN QUERY SELECT due.number, 'forgotten', noted.keys;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.forget_notes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  WITH gone AS (
+    DELETE FROM sekali.noted_payload
+    WHERE partition IN (SELECT partition FROM sekali.noted_payload JOIN changed USING (day)) RETURNING partition
+  )
+  DELETE FROM sekali.noted_day WHERE partition IN (SELECT partition FROM gone);
+  RETURN NULL;
+END
 $function$;
 
 CREATE OR REPLACE FUNCTION sekali.index_closed_day()

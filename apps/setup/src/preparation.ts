@@ -86,6 +86,7 @@ export async function prepareDatabase(settings: SetupSettings, logger: Logger): 
       duplicate: settings.SEKALI_RETENTION_DUPLICATES_DAYS,
       conflict: settings.SEKALI_RETENTION_CONFLICTS_DAYS,
       dead_letter: settings.SEKALI_RETENTION_DEAD_LETTERS_DAYS,
+      id: settings.SEKALI_RETENTION_IDS_DAYS,
     });
     const indexes = await writeIndexRules(pool, indexRules(settings.SEKALI_INDEXES));
     if (indexes !== undefined) logger.info({ rules: indexes }, 'rules of indexes brought up to date');

@@ -1,13 +1,15 @@
-/** Drops payloads and rows that are older than their rules while a worker runs. Any number of workers may do it: one at a time drops. */
+/** Drops payloads and rows, and forgets ids, that are older than their rules while a worker runs. Any number of workers may do it: one at a time drops. */
 import { errorText, type Logger } from '#observability';
 import type { RetentionFigures } from '#observability/metrics';
 import { createPool } from '#postgres';
-import { dropAgedPayloads, dropAgedRows, RowPlaces, type Queryable } from '#store';
+import { dropAgedPayloads, dropAgedRows, forgetAgedIds, RowPlaces, type Queryable } from '#store';
 import { repeatWork } from './repeated-work.js';
 
 const EVERY_MS = 600_000;
-/** A day of a hundred million events takes minutes to count. */
+/** Looking for days that are due takes a moment for each topic. */
 const STEP_MS_MAX = 3_600_000;
+
+type FiguresSoFar = { -readonly [figure in keyof RetentionFigures]: RetentionFigures[figure] };
 
 /** Drops until it is stopped. */
 export interface RetentionKeeper {
@@ -38,7 +40,14 @@ export function keepRetention(
   });
   const stopped = new AbortController();
   const places = new RowPlaces();
-  const figures = { payloads: 0, rows: 0, bytes: 0, passedAtMs: undefined as number | undefined };
+  const figures: FiguresSoFar = {
+    payloads: 0,
+    rows: 0,
+    bytes: 0,
+    ids: 0,
+    steppedAtMs: undefined,
+    passedAtMs: undefined,
+  };
   const keep = async (): Promise<void> => {
     await noteFloor(pool).catch((error: unknown) => {
       logger.info({ reason: errorText(error) }, 'how far messages have left the stream could not be noted');
@@ -65,17 +74,21 @@ export function keepRetention(
 async function pass(
   database: Queryable,
   logger: Logger,
-  figures: { -readonly [figure in keyof RetentionFigures]: RetentionFigures[figure] },
+  figures: FiguresSoFar,
   places: RowPlaces,
   signal: AbortSignal,
 ): Promise<void> {
   const before = { ...figures };
   const arePayloadsDone = await dropAgedPayloads(database, {
     signal,
+    onNoted: () => {
+      figures.steppedAtMs = Date.now();
+    },
     onBusyDay: (partition) => {
       logger.info({ partition }, 'other sessions read a day without a pause; its payloads are dropped later');
     },
     onStep: ({ partition, topic, rows, bytes }) => {
+      figures.steppedAtMs = Date.now();
       figures.payloads += rows;
       figures.bytes += bytes;
       if (topic === null) logger.info({ partition, rows, bytes }, 'a day of payloads was dropped');
@@ -85,12 +98,38 @@ async function pass(
     places,
     signal,
     onStep: ({ duplicates, deadLetters }) => {
+      figures.steppedAtMs = Date.now();
       figures.rows += duplicates + deadLetters;
     },
   });
-  if (arePayloadsDone && areRowsDone) figures.passedAtMs = Date.now();
+  const areIdsDone = await forgetIds(database, logger, figures, signal);
+  if (arePayloadsDone && areRowsDone && areIdsDone) figures.passedAtMs = Date.now();
   const payloads = figures.payloads - before.payloads;
   if (payloads > 0) logger.info({ rows: payloads }, 'payloads were dropped by age');
   const rows = figures.rows - before.rows;
   if (rows > 0) logger.info({ rows }, 'duplicates, conflicts or dead letters were dropped by age');
+}
+
+/** Forgets ids that are due. @returns whether none is left */
+async function forgetIds(
+  database: Queryable,
+  logger: Logger,
+  figures: FiguresSoFar,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return forgetAgedIds(database, {
+    signal,
+    onBusy: () => {
+      logger.info(
+        {},
+        'other sessions read a generation of keys without a pause; its ids are forgotten later',
+      );
+    },
+    onStep: ({ generation, step, ids }) => {
+      figures.steppedAtMs = Date.now();
+      if (step !== 'forgotten') return;
+      figures.ids += ids;
+      logger.info({ generation, ids }, 'ids were forgotten by age');
+    },
+  });
 }

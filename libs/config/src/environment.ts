@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { readEnvFile } from './env-file.js';
 import { withCurrentNames } from './renamed-settings.js';
+import { payloadDaysMax } from './topic-rule.js';
 import {
   accountsFields,
   clientFields,
@@ -23,6 +24,8 @@ import { unknownSettings } from './unknown-settings.js';
 /** The source of settings: `process.env`, or a map in tests. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+const DAY_SECONDS = 86_400;
+
 /** The environment is wrong. The message lists every problem on a line of its own. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
@@ -31,7 +34,28 @@ export class SettingsError extends Error {
   }
 }
 
-const setupSchema = z.object({ ...connectionFields, ...streamFields, ...setupFields });
+const setupSchema = z
+  .object({ ...connectionFields, ...streamFields, ...setupFields })
+  .refine(
+    ({ SEKALI_RETENTION_IDS_DAYS: days, SEKALI_RETENTION: rules }) =>
+      days === undefined || days >= payloadDaysMax(rules),
+    {
+      path: ['SEKALI_RETENTION_IDS_DAYS'],
+      message:
+        'must be at least the days of every rule in SEKALI_RETENTION, where >=DAYSd covers the other topics',
+      when: eachIsRight('SEKALI_RETENTION_IDS_DAYS', 'SEKALI_RETENTION'),
+    },
+  )
+  .refine(
+    ({ SEKALI_RETENTION_IDS_DAYS: days, SEKALI_STREAM_AGE_SECONDS_MAX: seconds }) =>
+      days === undefined || days * DAY_SECONDS >= seconds,
+    {
+      path: ['SEKALI_RETENTION_IDS_DAYS'],
+      message:
+        'must be at least SEKALI_STREAM_AGE_SECONDS_MAX, or a message could come again after its id is forgotten',
+      when: eachIsRight('SEKALI_RETENTION_IDS_DAYS', 'SEKALI_STREAM_AGE_SECONDS_MAX'),
+    },
+  );
 const gatewaySchema = z
   .object({ ...connectionFields, ...metricsFields, ...gatewayFields })
   .refine((s) => (s.SEKALI_HTTP_TLS_CERT_FILE === undefined) === (s.SEKALI_HTTP_TLS_KEY_FILE === undefined), {

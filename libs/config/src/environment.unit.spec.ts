@@ -238,6 +238,26 @@ describe('relations between settings', () => {
     expect(workerProblems(right)).toEqual([]);
   });
 
+  it('keep ids at least as long as payloads and messages', () => {
+    const days = (SEKALI_RETENTION_IDS_DAYS: string, SEKALI_RETENTION?: string, seconds = '60') =>
+      problemsOf(() =>
+        readSetupSettings({
+          ...{ SEKALI_RETENTION_IDS_DAYS, SEKALI_RETENTION, SEKALI_STREAM_AGE_SECONDS_MAX: seconds },
+        }),
+      );
+    const refused = [expect.stringMatching('^SEKALI_RETENTION_IDS_DAYS: must be at least')];
+    expect(days('90', 'logs.>=7d, >=90d')).toEqual([]);
+    expect(days('89', 'logs.>=7d, >=90d')).toEqual(refused);
+    expect(days('89', 'logs.>=90d,>=7d')).toEqual(refused);
+    // No topic is left for the second rule.
+    expect(days('89', '>=7d,logs.>=90d')).toEqual([]);
+    for (const rules of [undefined, 'logs.>=7d', 'logs.>=forever,>=7d', '>=forever'])
+      expect(days('36500', rules)).toEqual(refused);
+    expect(days('7', '>=7d', '604800')).toEqual([]);
+    expect(days('7', '>=7d', '604801')).toEqual(refused);
+    expect(days('x', '>=y')).toHaveLength(2);
+  });
+
   it('bind a certificate to its key', () => {
     const expected = [expect.stringMatching('^SEKALI_HTTP_TLS_CERT_FILE: ')];
     expect(gatewayProblems({ SEKALI_HTTP_TLS_CERT_FILE: 'a' })).toEqual(expected);

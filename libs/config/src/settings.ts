@@ -38,6 +38,7 @@ const file = (): z.ZodOptional<z.ZodString> =>
 /** `nats://user:password@host:4222`; the scheme and the port may be left out. */
 const BROKER = '(?:(?:nats|tls)://)?[^\\s,/]+';
 
+
 const days = (): z.ZodOptional<z.ZodCoercedNumber> =>
   z.coerce.number().int().min(1).max(RETENTION_DAYS_MAX).optional();
 
@@ -179,6 +180,9 @@ export const setupFields = {
   ),
   SEKALI_RETENTION_DEAD_LETTERS_DAYS: days().describe(
     'The same for dead letters, open ones too, with what was done about them; for ever when left out',
+  ),
+  SEKALI_RETENTION_IDS_DAYS: days().describe(
+    'How many days ids are kept at least, after which a repeat is a new event. Not less than payloads and messages are kept; for ever when left out',
   ),
   SEKALI_INDEXES: listed(isIndexRule, 'rules such as logs.>=text or >=none, joined by commas').describe(
     'What of payloads is indexed when a day is closed, such as `logs.>=text,>=fields`: the first pattern that matches a topic decides. A day with a topic of `fields` gets an index for `where`, one with `text` for `q` as well. None when left out',

@@ -15,6 +15,21 @@ export function isRetentionRule(text: string): boolean {
   );
 }
 
+/**
+ * Returns for how many days valid rules of retention keep any payload; `Infinity` where one rule, or the lack of one for
+ * a topic, keeps payloads for ever. What follows the pattern `>` decides on no topic.
+ */
+export function payloadDaysMax(rules: string | undefined): number {
+  let most = 0;
+  for (const rule of (rules ?? '').split(',').map((text) => text.trim())) {
+    const days = /=(\d+)d$/.exec(rule)?.[1];
+    if (days === undefined) return Infinity;
+    most = Math.max(most, Number(days));
+    if (rule.startsWith('>=')) return most;
+  }
+  return Infinity;
+}
+
 /** A rule of indexes: what of payloads is indexed when a day is closed. */
 export function isIndexRule(text: string): boolean {
   return new RegExp(`^${TOPICS}=(?:none|fields|text)$`).test(text);

@@ -95,6 +95,8 @@ export interface StatsView {
   readonly lag_seconds: number;
   /** Seconds until that message leaves the stream by age, unsettled; null when there is none, or none leaves by age. */
   readonly expires_in_seconds: number | null;
+  /** For how many days an id is kept at least, after which a repeat is a new event; null is for ever. */
+  readonly ids_kept_days: number | null;
 }
 
 /**

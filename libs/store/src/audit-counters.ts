@@ -1,5 +1,6 @@
-/** Compares the counters of a stream with its rows and with those that were dropped by age, and lists the streams that have rows. */
+/** Compares the counters of a stream with its rows and with those that were dropped or forgotten by age, and lists the streams that have rows. */
 import type { Queryable } from '#postgres';
+import { isForgotten } from './audit-forgotten-ids.js';
 import type { LedgerTotals } from './audit-ledger.js';
 
 /** A topic whose counters differ from its rows. */
@@ -31,6 +32,8 @@ WITH present AS (
     SELECT topic, 0, 0, 0, count(*) FROM sekali.dead_letter WHERE stream_id = $1 GROUP BY topic
     UNION ALL
     SELECT topic, 0, duplicates, conflicts, dead_letters FROM sekali.dropped_row WHERE stream_id = $1
+    UNION ALL
+    SELECT topic, ids, 0, 0, 0 FROM sekali.forgotten_id note WHERE stream_id = $1 AND ${isForgotten('note')}
   ) place GROUP BY topic
 ), counted AS (
   SELECT topic, sum(stored) AS stored, sum(duplicates) AS duplicates, sum(conflicts) AS conflicts,

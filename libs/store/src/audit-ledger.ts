@@ -6,6 +6,7 @@
  */
 import type { SequenceSegment } from '#idempotent-consumer/postgres';
 import type { Queryable } from '#postgres';
+import { isForgotten } from './audit-forgotten-ids.js';
 
 /** Consecutive sequences that the same tables of the ledger hold. */
 export interface LedgerRun {
@@ -54,7 +55,9 @@ SELECT least(
   (SELECT min(seq) FROM sekali.dead_letter WHERE stream_id = $1 AND seq >= $2),
   (SELECT min(seq) FROM sekali.event WHERE stream_id = $1 AND seq >= $2),
   (SELECT greatest(1024 * block, $2) FROM sekali.dropped_sequence
-   WHERE stream_id = $1 AND block >= $2::bigint / 1024 ORDER BY block LIMIT 1)
+   WHERE stream_id = $1 AND block >= $2::bigint / 1024 ORDER BY block LIMIT 1),
+  (SELECT greatest(1024 * block, $2) FROM sekali.forgotten_sequence note
+   WHERE stream_id = $1 AND block >= $2::bigint / 1024 AND ${isForgotten('note')} ORDER BY block LIMIT 1)
 )::float8 AS seq`;
 
 const LAST_SEQUENCE = `
@@ -72,13 +75,16 @@ WITH settled AS (
   UNION ALL
   SELECT seq, 'dead_letter' FROM sekali.dead_letter WHERE stream_id = $1 AND seq BETWEEN $2 AND $3
   UNION ALL
-  SELECT seq, place FROM sekali.dropped_sequence CROSS JOIN generate_series(0, 1023) AS bit (number)
-  CROSS JOIN LATERAL (
-    SELECT 1024 * block + number AS seq, place
-    FROM (VALUES ('dropped duplicate', duplicates), ('dropped dead_letter', dead_letters)) AS marks (place, bits)
-    WHERE get_bit(bits, number) = 1
-  ) dropped
-  WHERE stream_id = $1 AND block BETWEEN $2::bigint / 1024 AND $3::bigint / 1024 AND seq BETWEEN $2 AND $3
+  SELECT seq, place FROM (
+    SELECT block, 'dropped duplicate' AS place, duplicates AS bits FROM sekali.dropped_sequence WHERE stream_id = $1
+    UNION ALL
+    SELECT block, 'dropped dead_letter', dead_letters FROM sekali.dropped_sequence WHERE stream_id = $1
+    UNION ALL
+    SELECT block, 'forgotten event_key', keys FROM sekali.forgotten_sequence note
+    WHERE stream_id = $1 AND ${isForgotten('note')}
+  ) marks CROSS JOIN generate_series(0, 1023) AS bit (number)
+  CROSS JOIN LATERAL (SELECT 1024 * block + number AS seq WHERE get_bit(bits, number) = 1) marked
+  WHERE block BETWEEN $2::bigint / 1024 AND $3::bigint / 1024 AND seq BETWEEN $2 AND $3
 ), sequence AS (
   SELECT seq, CASE WHEN count(*) = 1 THEN 'once' ELSE string_agg(place, ',' ORDER BY place) END AS places
   FROM settled GROUP BY seq
@@ -122,6 +128,7 @@ WHERE CASE
 END
 ORDER BY 1`;
 
+/** A duplicate may outlive the id of its first event, which may have been stored once more since. */
 const DUPLICATE_FAULTS = `
 SELECT repeat.seq::float8 AS seq,
   CASE WHEN key.topic IS NULL THEN 'duplicate_without_key' ELSE 'duplicate_of_another' END AS fault
@@ -129,6 +136,10 @@ FROM sekali.duplicate repeat
 LEFT JOIN sekali.event_key key ON key.topic = repeat.topic AND key.event_id = repeat.event_id
 WHERE repeat.stream_id = $1 AND repeat.seq BETWEEN $2 AND $3
   AND (key.topic IS NULL OR (key.stream_id, key.seq) IS DISTINCT FROM (repeat.first_stream_id, repeat.first_seq))
+  AND NOT EXISTS (
+    SELECT FROM sekali.forgotten_sequence note
+    WHERE note.stream_id = repeat.first_stream_id AND block = repeat.first_seq / 1024
+      AND get_bit(keys, (repeat.first_seq % 1024)::integer) = 1 AND ${isForgotten('note')})
 ORDER BY 1`;
 
 /**

@@ -1,5 +1,6 @@
 /** Compares what retention noted with what is missing: as many events of each topic and day lack their row. */
 import type { Queryable } from '#postgres';
+import { isForgotten } from './audit-forgotten-ids.js';
 
 /** A topic and a day of which another number of events lacks the row than retention has noted. */
 export interface DroppedPayloadFault {
@@ -31,14 +32,16 @@ WITH span AS (
 ), known AS (
   SELECT topic, (stored_at AT TIME ZONE 'UTC')::date AS day, count(*) AS events
   FROM sekali.event_key, span WHERE stored_at >= since AND stored_at < until GROUP BY 1, 2
+), forgotten AS (
+  SELECT topic, day, sum(ids) AS events FROM sekali.forgotten_id note WHERE ${isForgotten('note')} GROUP BY 1, 2
 ), present AS (
   SELECT topic, (stored_at AT TIME ZONE 'UTC')::date AS day, count(*) AS events
   FROM sekali.event, span WHERE stored_at >= since AND stored_at < until GROUP BY 1, 2
 )
 SELECT topic, day::text, noted, missing, count(*) OVER ()::float8 AS found
 FROM (
-  SELECT topic, day, rows::float8 AS noted, (coalesce(known.events, 0) - coalesce(present.events, 0))::float8 AS missing
-  FROM sekali.dropped_payload LEFT JOIN known USING (topic, day) LEFT JOIN present USING (topic, day)
+  SELECT topic, day, rows::float8 AS noted, (coalesce(known.events, 0) + coalesce(forgotten.events, 0) - coalesce(present.events, 0))::float8 AS missing
+  FROM sekali.dropped_payload LEFT JOIN known USING (topic, day) LEFT JOIN forgotten USING (topic, day) LEFT JOIN present USING (topic, day)
 ) compared
 WHERE noted <> missing ORDER BY day, topic LIMIT ${FAULTS_MAX}`;
 

@@ -2,19 +2,21 @@
  * One consistent snapshot of the database for the audit.
  *
  * The audit reads everything in one REPEATABLE READ, READ ONLY transaction. A message that is settled meanwhile is
- * either in all of its tables or in none. The lock prevents days from being dropped until the audit is over.
+ * either in all of its tables or in none. The locks prevent days from being dropped, and ids from
+ * being forgotten, until the audit is over.
  */
 import type { Pool } from 'pg';
 import type { Queryable } from '#postgres';
 
 const BEGIN = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`;
-const LOCK_DAYS = `LOCK TABLE sekali.event IN ACCESS SHARE MODE`;
+const LOCK_ROWS = `LOCK TABLE sekali.event, sekali.event_key IN ACCESS SHARE MODE`;
 /** The first SELECT fixes the snapshot. Without this one, the first chunk would fix it. */
 const FIX_SNAPSHOT = `SELECT count(*) FROM sekali.stream`;
 
 const MISSING_TABLES = `
 SELECT name FROM unnest(ARRAY['stream', 'event_key', 'event', 'event_sample', 'dropped_payload', 'dropped_row',
-  'dropped_sequence', 'duplicate', 'dead_letter', 'counter', 'histogram', 'promise']) AS name
+  'dropped_sequence', 'forgotten_generation', 'forgotten_id', 'forgotten_sequence', 'duplicate', 'dead_letter', 'counter',
+  'histogram', 'promise']) AS name
 WHERE to_regclass('sekali.' || name) IS NULL`;
 
 /**
@@ -40,7 +42,7 @@ export async function withAuditSnapshot<T>(
   const client = await pool.connect();
   try {
     await client.query(BEGIN);
-    await client.query(LOCK_DAYS);
+    await client.query(LOCK_ROWS);
     await client.query(FIX_SNAPSHOT);
     return await work(client);
   } finally {

@@ -7,6 +7,7 @@ import { DeadLetterActions1732540000000 } from './migrations/1732540000000-dead-
 import { DuplicateFirst1732460500000 } from './migrations/1732460500000-duplicate-first.js';
 import { DuplicatesWritten1732630000000 } from './migrations/1732630000000-duplicates-written.js';
 import { EventStory1732545000000 } from './migrations/1732545000000-event-story.js';
+import { ForgottenIds1732700000020 } from './migrations/1732700000020-forgotten-ids.js';
 import { Histogram1732640000000 } from './migrations/1732640000000-histogram.js';
 import { InboxNames1732453200000 } from './migrations/1732453200000-inbox-names.js';
 import { Initial1732233600000 } from './migrations/1732233600000-initial.js';
@@ -14,6 +15,7 @@ import { KeyDefaults1732530010000 } from './migrations/1732530010000-key-default
 import { KeyFilters1732543600000 } from './migrations/1732543600000-key-filters.js';
 import { KeyGenerations1732456800000 } from './migrations/1732456800000-key-generations.js';
 import { MessageIdSecret1732536000000 } from './migrations/1732536000000-message-id-secret.js';
+import { NotedDays1732700000021 } from './migrations/1732700000021-noted-days.js';
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
 import { PayloadIndexes1732700000030 } from './migrations/1732700000030-payload-indexes.js';
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
@@ -47,6 +49,8 @@ export const migrations = [
   StoreLosses1732620000000,
   DuplicatesWritten1732630000000,
   Histogram1732640000000,
+  ForgottenIds1732700000020,
+  NotedDays1732700000021,
   PayloadIndexes1732700000030,
   ReadingViews1732700000031,
   SoonerMinutes1732700000032,

@@ -57,6 +57,10 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   dropped_payload: { reader: READ },
   dropped_row: { reader: READ },
   dropped_sequence: { reader: READ },
+  // Only the function that forgets ids writes these three.
+  forgotten_generation: { reader: READ },
+  forgotten_id: { reader: READ },
+  forgotten_sequence: { reader: READ },
   duplicate: {
     ...DECISION,
     worker: ['SELECT', 'INSERT', 'UPDATE (stream_id)', 'UPDATE (first_stream_id)'],
@@ -88,9 +92,12 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   key_generation: { gateway: READ, worker: READ, reader: READ, recovery: READ },
   message_id_secret: { gateway: READ },
   migration: { gateway: READ, reader: READ },
+  // Only the function that drops a day writes these two, and a trigger.
+  noted_day: { reader: READ },
+  noted_payload: { reader: READ },
   promise: { gateway: ['SELECT', 'INSERT', 'DELETE'], reader: READ },
   // Only setup writes these two.
-  retention_age: { worker: READ, reader: READ },
+  retention_age: { gateway: READ, worker: READ, reader: READ },
   retention_rule: { reader: READ },
   store_loss: {
     gateway: READ,
@@ -119,12 +126,16 @@ export const VIEWS: Readonly<Record<string, Rights>> = {
 
 /** Functions that run with the rights of setup, and the programs that may call them. */
 export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
+  'aged_ids()': ['worker', 'reader'],
   'aged_payloads(boolean)': ['worker', 'reader'],
   'aged_rows()': ['worker', 'reader'],
   'change_payload_index()': ['worker'],
   'drop_aged_rows(integer, bigint, integer)': ['worker'],
+  // Workers of the version before call it.
   'drop_payload_day(text)': ['worker'],
+  'drop_payload_day_step(text, integer)': ['worker'],
   'drop_payload_rows(text, text, integer, bigint, integer)': ['worker'],
+  'forget_ids(integer)': ['worker'],
   'index_closed_day()': ['worker'],
   'roll_up_histogram(integer)': ['worker'],
   'change_key_generation(text, integer)': ['worker'],
@@ -149,7 +160,7 @@ export const INBOX_TABLE =
   /^([a-z][a-z0-9_]{0,30})_(key|key_generation|key_filter|duplicate|dead_letter|attempt|counter)$/;
 
 /** Matches the names of younger generations of keys. The first part is generation 0. */
-const KEY_GENERATION = /^([a-z][a-z0-9_]*_key)_g[1-9][0-9]{0,3}$/;
+const KEY_GENERATION = /^([a-z][a-z0-9_]*_key)_g[1-9][0-9]{0,8}$/;
 
 const GRANTS_LOCK = 7_365_003;
 

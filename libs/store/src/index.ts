@@ -8,6 +8,7 @@ export {
   type LedgerTotals,
   type RowFault,
 } from './audit-ledger.js';
+export { forgottenIds, type ForgottenIdsOfStream } from './audit-forgotten-ids.js';
 export { histogramFaults, type HistogramFault } from './audit-histogram.js';
 export { keysInTwoGenerations, type RepeatedKeys } from './audit-generations.js';
 export { droppedRows, type DroppedRowsOfStream } from './audit-dropped-rows.js';
@@ -55,6 +56,7 @@ export {
 } from './event-queries.js';
 export { findConflicts, insertEvents, type NewEvent } from './event-store.js';
 export { eventStory, type StoryEntry, type EventStory, type StoryPosition } from './event-story.js';
+export { agedIds, forgetAgedIds, type AgedIds, type ForgettingStep } from './forgotten-ids.js';
 export { readFacets, type Facets } from './facets.js';
 export type { EventPage } from './found-page.js';
 export { grantRights, GrantsError, ROLES, type Program } from './grants.js';

@@ -259,6 +259,80 @@ async function readerOfCountedDay() {
   return { reader, dropping };
 }
 
+/** One step of dropping the day of `logs`. */
+async function step(rowsMax: number): Promise<{ rows: number; is_dropped: boolean } | undefined> {
+  const { rows } = await worker.query<{ rows: number; is_dropped: boolean }>(
+    'SELECT rows::int AS rows, is_dropped FROM sekali.drop_payload_day_step($1, $2)',
+    [partitionOf(9), rowsMax],
+  );
+  return rows[0];
+}
+
+describe('a day that is dropped', () => {
+  const noted = async (): Promise<unknown> =>
+    (await system.pool.query('SELECT topic, rows::int AS rows FROM sekali.noted_payload ORDER BY 1')).rows;
+
+  it('is noted before, some events at a time, and its notes count from the drop on', async () => {
+    await store('logs', 250, 9);
+    await store('orders', 250, 9);
+    await rule('>=1d');
+    const steps: DroppedStep[] = [];
+    const counts: number[] = [];
+    const isDone = await dropAgedPayloads(worker, {
+      ...{ notedMax: 100, pauseFactor: 0 },
+      onStep: (done) => void steps.push(done),
+      onNoted: (rows) => {
+        if (rows > 0) counts.push(rows);
+      },
+    });
+    expect(isDone).toBe(true);
+    expect(counts).toEqual([100, 100, 100, 100, 100]);
+    expect(steps.filter(({ rows }) => rows > 0)).toEqual([
+      { partition: partitionOf(9), topic: null, rows: 500, bytes: expect.any(Number) },
+    ]);
+    expect(await droppedPayloads(system.pool)).toMatchObject({ rows: 500, faults: [] });
+    expect(await noted()).toEqual([]);
+  });
+
+  it('is noted once more when a worker deletes rows of it, or rows may have moved', async () => {
+    await store('logs', 300, 9);
+    await store('orders', 100, 9);
+    await rule('>=1d');
+    await step(100);
+    expect(await step(100)).toEqual({ rows: 100, is_dropped: false });
+    expect(await noted()).toEqual([{ topic: 'logs', rows: 100 }]);
+    expect(await droppedPayloads(system.pool)).toMatchObject({ rows: 0, faults: [] });
+    await worker.query(`SELECT sekali.drop_payload_rows($1, 'logs', 0, 0, 50)`, [partitionOf(9)]);
+    expect(await noted()).toEqual([]);
+    await step(100);
+    await step(100);
+    await SEKALI_LEDGER.registry.of(system.pool, { name: 'OTHER', identity: 'another' });
+    await step(100);
+    expect(await noted()).toEqual([]);
+    expect((await drop()).isDone).toBe(true);
+    expect(await left()).toEqual([]);
+    expect(await droppedPayloads(system.pool)).toMatchObject({ rows: 400, faults: [] });
+    expect(await faults()).toEqual([]);
+  });
+
+  it('goes on where another pass ended, also when a rule keeps it for some time', async () => {
+    await store('logs', 300, 9);
+    await rule('>=1d');
+    await step(100);
+    await step(100);
+    await rule('>=30d');
+    expect((await drop()).steps.filter(({ rows }) => rows > 0)).toEqual([]);
+    await rule('>=1d');
+    expect(await step(200)).toEqual({ rows: 200, is_dropped: false });
+    await rule('>=30d');
+    expect(await step(200)).toBeUndefined();
+    expect(await noted()).toEqual([]);
+    await rule('>=1d');
+    expect((await drop()).isDone).toBe(true);
+    expect(await droppedPayloads(system.pool)).toMatchObject({ rows: 300, faults: [] });
+  });
+});
+
 describe('retention next to others', () => {
   it('drops each payload once when several workers do it', async () => {
     await store('logs', 2_000, 9);
@@ -441,6 +515,8 @@ describe('the record of what was dropped', () => {
     await rule('logs=30d');
     for (const call of [
       `SELECT * FROM sekali.drop_payload_day('${partitionOf(9)}')`,
+      `SELECT * FROM sekali.drop_payload_day_step('${partitionOf(9)}', 10)`,
+      `SELECT * FROM sekali.drop_payload_day_step('event_key', 10)`,
       `SELECT * FROM sekali.drop_payload_rows('${partitionOf(9)}', 'logs', 0, 0, 10)`,
       `SELECT * FROM sekali.drop_payload_day('event_key')`,
       `SELECT * FROM sekali.drop_payload_rows('event_key', 'logs', 0, 0, 10)`,
@@ -449,6 +525,21 @@ describe('the record of what was dropped', () => {
     await expect(
       worker.query(`SELECT * FROM sekali.drop_payload_rows('event_key', 'logs', 0, 0, 10001)`),
     ).rejects.toThrow('1 to 10,000');
+    await expect(worker.query(`SELECT * FROM sekali.drop_payload_day_step('event_key', 0)`)).rejects.toThrow(
+      '1 to 100,000',
+    );
     expect(await left()).toEqual(['logs 9: 5']);
+  });
+
+  it('is whole where a worker of the version before drops a day that is being noted', async () => {
+    await store('logs', 30, 9);
+    await rule('>=1d');
+    await step(10);
+    await step(10);
+    await worker.query('SELECT sekali.drop_payload_day($1)', [partitionOf(9)]);
+    expect(await left()).toEqual([]);
+    expect(await step(10)).toBeUndefined();
+    expect(await droppedPayloads(system.pool)).toMatchObject({ rows: 30, faults: [] });
+    expect((await system.pool.query('SELECT FROM sekali.noted_day')).rowCount).toBe(0);
   });
 });

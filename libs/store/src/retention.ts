@@ -1,7 +1,7 @@
 /**
  * Drops payloads that are older than their rule. Any number of processes may do it at once: one step at a time is done.
  *
- *   day of events   every topic is older than its rule ─▶ the partition is dropped
+ *   day of events   every topic is older than its rule ─▶ its events are noted, in steps ─▶ the partition is dropped
  *                   some topics are                    ─▶ their rows are deleted, a small batch at a time
  *
  * Keys stay, so a repeat of an event long gone is still a duplicate. What was dropped is counted by topic and day in the
@@ -15,11 +15,12 @@
  * - Rules in the database, which is in use. Functions there check the rule at each step, and take no age from a caller.
  *
  * A partition cannot be detached CONCURRENTLY next to a default partition. So a drop waits 200 ms for the table at most,
- * and tries again. Inserts and pages wait that long behind it. It tries once before it counts the day: a reader that
- * stays for hours costs 200 ms a pass and day. After counting, it gives up after a minute, until the next pass.
+ * and tries again. Inserts and pages wait that long behind it. It tries once before it notes the day: a reader that
+ * stays for hours costs 200 ms a pass and day. After noting the day, it gives up after a minute, until the next pass.
  */
 import { isLockTimeout, type Queryable } from '#postgres';
 import { pause } from '#waiting';
+import { inSteps } from './paced-steps.js';
 
 /** Payloads of one topic and day that are older than their rule. */
 export interface AgedPayloads {
@@ -48,23 +49,33 @@ export interface DroppedStep {
 
 /** How payloads are dropped. */
 export interface RetentionOptions {
-  /** Called after each step. */
+  /** Called when rows were deleted, or a whole day was dropped. */
   readonly onStep: (step: DroppedStep) => void;
+  /** Called after each step that notes events of a day, before that is dropped. */
+  readonly onNoted?: (rows: number) => void;
   /** Called for a day that other sessions read or lock for too long; it is left to another pass. */
   readonly onBusyDay?: (partition: string) => void;
   /** Ends the pass before the next step. */
   readonly signal?: AbortSignal;
   /** Rows that one step deletes, at most. The default is 1,000. */
   readonly rowsMax?: number;
+  /** Events that one step notes of a day, at most. The default is 5,000. */
+  readonly notedMax?: number;
   /**
-   * How long to pause after a step that deletes rows, in times of what it took. With the default of 4, a fifth of one
-   * connection deletes.
+   * How long to pause after a step, in times of what it took. The default is 4 after a step that deletes rows, so that a
+   * fifth of one connection deletes, and 9 after one that notes events.
    */
   readonly pauseFactor?: number;
+  /** How long other sessions have before a day that they read is tried again, in milliseconds. */
+  readonly busyPauseMs?: number;
 }
 
 const ROWS_MAX = 1_000;
 const PAUSE_FACTOR = 4;
+const NOTED_MAX = 5_000;
+const NOTED_PAUSE_FACTOR = 9;
+/** How long other sessions have between two tries to drop a day. */
+const DROP_PAUSE_MS = 5_000;
 /** Inserts that have waited for a busy day go on before the next one. */
 const BUSY_PAUSE_MS = 1_000;
 
@@ -72,7 +83,8 @@ const AGED = `
 SELECT day AS partition, to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, topic, is_whole AS "isWhole",
   coalesce(rows, 0)::float8 AS rows, coalesce(bytes, 0)::float8 AS bytes
 FROM sekali.aged_payloads($1)`;
-const DROP_DAY = `SELECT rows::float8 AS rows, bytes::float8 AS bytes FROM sekali.drop_payload_day($1)`;
+const DROP_DAY = `
+SELECT rows::float8 AS rows, bytes::float8 AS bytes, is_dropped AS "isDropped" FROM sekali.drop_payload_day_step($1, $2)`;
 const DROP_ROWS = `
 SELECT rows::float8 AS rows, bytes::float8 AS bytes, stream_id AS "streamId", seq::text AS seq
 FROM sekali.drop_payload_rows($1, $2, $3, $4, $5)`;
@@ -89,7 +101,6 @@ export async function agedPayloads(database: Queryable, counted: boolean): Promi
 /**
  * Drops payloads that are older than their rule, until none is left. Days that are locked for long are left out.
  *
- * @param database its bound on a statement must allow for counting a day: about a second for a million events
  * @returns whether all of them were dropped; `false` when another process drops, a day was left out, or the signal ended the pass
  */
 export async function dropAgedPayloads(database: Queryable, options: RetentionOptions): Promise<boolean> {
@@ -114,15 +125,31 @@ export async function dropAgedPayloads(database: Queryable, options: RetentionOp
   return busyDays.size === 0;
 }
 
+/** The notes stay when a pass ends, so the next one goes on with them. */
 async function dropDay(
   database: Queryable,
   partition: string,
-  { onStep }: RetentionOptions,
+  { onStep, onNoted, signal, notedMax = NOTED_MAX, ...pace }: RetentionOptions,
 ): Promise<boolean> {
-  const { rows } = await database.query<{ rows: number; bytes: number }>(DROP_DAY, [partition]);
-  const dropped = rows[0];
-  if (dropped !== undefined) onStep({ partition, topic: null, ...dropped });
-  return dropped !== undefined;
+  const { pauseFactor = NOTED_PAUSE_FACTOR, busyPauseMs = DROP_PAUSE_MS } = pace;
+  let isBegun = false;
+  let isDropped = false;
+  const step = async (): Promise<boolean> => {
+    const values = [partition, notedMax];
+    const { rows } = await database.query<{ rows: number; bytes: number; isDropped: boolean }>(
+      DROP_DAY,
+      values,
+    );
+    const [done] = rows;
+    isBegun = true;
+    isDropped = done?.isDropped === true;
+    if (done === undefined) return false;
+    if (isDropped) onStep({ partition, topic: null, rows: done.rows, bytes: done.bytes });
+    else onNoted?.(done.rows);
+    return !isDropped;
+  };
+  await inSteps(step, { signal, pauseFactor, busyPauseMs, isPatient: () => isBegun });
+  return isDropped;
 }
 
 /** Each step begins behind the rows of the last one, because an index still leads to those. */

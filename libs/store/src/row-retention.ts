@@ -16,8 +16,8 @@ import { RETENTION_LOCK } from './retention-rules.js';
 /** The kinds of rows that have an age. */
 export type AgedKind = 'duplicate' | 'conflict' | 'dead_letter';
 
-/** How many whole days rows of a kind are kept; `undefined` is for ever. */
-export type RowAges = Readonly<Record<AgedKind, number | undefined>>;
+/** How many whole days rows of a kind, and ids, are kept; `undefined` is for ever. */
+export type RowAges = Readonly<Partial<Record<AgedKind | 'id', number | undefined>>>;
 
 /** Rows that were dropped. Duplicates include conflicts. */
 export interface DroppedRows {

@@ -44,6 +44,8 @@ export interface SettledStream {
 /** Figures that were all read at the same moment. */
 export interface StoreTotals extends TopicPage {
   readonly all: Totals;
+  /** For how many days ids are kept at least; `undefined` is for ever. */
+  readonly idsKeptDays: number | undefined;
   /** One entry for each identity of the requested stream. */
   readonly settledByIdentity: ReadonlyMap<string, SettledStream>;
 }
@@ -60,7 +62,8 @@ const TOPICS_LISTED_MAX = 1_000;
 const NO_GATEWAY = '00000000-0000-0000-0000-000000000000';
 
 interface FigureRow {
-  readonly kind: 'all' | 'topic' | 'last';
+  /** Of `age`, `stored` is for how many days ids are kept. */
+  readonly kind: 'all' | 'topic' | 'last' | 'age';
   /** An identity of the requested stream; null for other streams, older incarnations and what gateways counted. */
   readonly identity: string | null;
   readonly topic: string | null;
@@ -111,7 +114,9 @@ SELECT 'last', identity, NULL, 0, 0, 0, 0, 0, 0, greatest(
   (SELECT max(seq) FROM sekali.duplicate WHERE duplicate.stream_id = stream.stream_id),
   (SELECT max(seq) FROM sekali.dead_letter WHERE dead_letter.stream_id = stream.stream_id)
 )::float8, stream_id, base_seq::float8, (1000 * extract(epoch FROM seen_at))::float8
-FROM newest stream`;
+FROM newest stream
+UNION ALL
+SELECT 'age', NULL, NULL, days, 0, 0, 0, 0, 0, ${NO_STREAM} FROM sekali.retention_age WHERE kind = 'id'`;
 
 // Of each incarnation, it reads as many index entries as $2 topics can have. Every topic has up to 16 shards.
 const TOPICS_AFTER = `
@@ -164,7 +169,8 @@ export async function storeTotals(
       lastSeq: Math.max(known?.lastSeq ?? 0, row.last ?? 0),
     });
   }
-  return { all, settledByIdentity, ...pageOf(rows, topicsMax) };
+  const idsKeptDays = rows.find(({ kind }) => kind === 'age')?.stored;
+  return { all, idsKeptDays, settledByIdentity, ...pageOf(rows, topicsMax) };
 }
 
 /**

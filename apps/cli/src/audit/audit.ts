@@ -21,6 +21,8 @@ import {
   droppedPayloads,
   droppedRows,
   type DroppedRowsOfStream,
+  forgottenIds,
+  type ForgottenIdsOfStream,
   histogramFaults,
   keysInTwoGenerations,
   ledgerChunks,
@@ -128,37 +130,40 @@ export async function audit(brokers: BrokerView, pool: Pool, request: AuditReque
   });
 }
 
-/** Reads what was dropped by age, and counts the rows of the current stream as if they were there. */
+/** Reads what was dropped or forgotten by age, and counts the rows of the current stream as if they were there. */
 async function withDropped(
   database: Queryable,
   ledger: LedgerFindings,
   current: Incarnation | undefined,
-): Promise<Pick<AuditFindings, 'ledger' | 'dropped' | 'droppedRows'>> {
+): Promise<Pick<AuditFindings, 'ledger' | 'dropped' | 'droppedRows' | 'forgottenIds'>> {
   const rows = await droppedRows(database);
+  const ids = await forgottenIds(database);
   return {
-    ledger: { ...ledger, totals: totalsWith(ledger.totals, rows, current) },
+    ledger: { ...ledger, totals: totalsWith(ledger.totals, rows, ids, current) },
     dropped: await droppedPayloads(database),
     droppedRows: rows,
+    forgottenIds: ids,
   };
 }
 
-/** Adds the rows of the current stream that were dropped by age to those that are there. */
+/** Adds the rows and ids of the current stream that were dropped or forgotten by age to those that are there. */
 function totalsWith(
   totals: LedgerTotals,
   dropped: readonly DroppedRowsOfStream[],
+  forgotten: readonly ForgottenIdsOfStream[],
   current: Incarnation | undefined,
 ): LedgerTotals {
-  const own = dropped.filter(({ streamId }) =>
-    current?.segments.some((segment) => segment.streamId === streamId),
-  );
-  return own.reduce(
+  const isOwn = ({ streamId }: { readonly streamId: number }): boolean =>
+    current?.segments.some((segment) => segment.streamId === streamId) ?? false;
+  const stored = forgotten.filter(isOwn).reduce((sum, { ids }) => sum + ids, totals.stored);
+  return dropped.filter(isOwn).reduce(
     (sum, { duplicates, conflicts, deadLetters }) => ({
       ...sum,
       duplicates: sum.duplicates + duplicates,
       conflicts: sum.conflicts + conflicts,
       deadLetters: sum.deadLetters + deadLetters,
     }),
-    totals,
+    { ...totals, stored },
   );
 }
 

@@ -32,6 +32,7 @@ export function auditReport(result: AuditResult, context: AuditContext): string 
     [`sequences of stream ${context.stream}`, formatCount(stream.lastSeq)],
     ['stored', formatCount(ledger.totals.stored)],
     ['  of which payloads dropped by age', formatCount(findings.dropped.rows)],
+    ['  of which ids forgotten by age', formatCount(idsForgotten(findings))],
     ['duplicates', formatCount(ledger.totals.duplicates)],
     ['  of which conflicts', formatCount(ledger.totals.conflicts)],
     ['dead letters', formatCount(ledger.totals.deadLetters)],
@@ -61,7 +62,11 @@ export function auditReport(result: AuditResult, context: AuditContext): string 
   return [...lines, VERDICTS[judgement.verdict](colours.bold(verdictLine(result)))].join('\n');
 }
 
-function droppedDocument({ dropped, droppedRows }: AuditResult['findings']): Record<string, unknown> {
+function droppedDocument({
+  dropped,
+  droppedRows,
+  forgottenIds,
+}: AuditResult['findings']): Record<string, unknown> {
   return {
     dropped_payloads: {
       rows: dropped.rows,
@@ -72,7 +77,12 @@ function droppedDocument({ dropped, droppedRows }: AuditResult['findings']): Rec
     dropped_rows: droppedRows.map(({ streamId, duplicates, conflicts, deadLetters }) => ({
       ...{ stream_id: streamId, duplicates, conflicts, dead_letters: deadLetters },
     })),
+    forgotten_ids: forgottenIds.map(({ streamId, ids }) => ({ stream_id: streamId, ids })),
   };
+}
+
+function idsForgotten({ forgottenIds }: AuditResult['findings']): number {
+  return forgottenIds.reduce((sum, { ids }) => sum + ids, 0);
 }
 
 function rowsDropped({ droppedRows }: AuditResult['findings']): number {

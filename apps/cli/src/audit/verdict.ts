@@ -7,6 +7,7 @@ import type {
   CounterFault,
   DroppedPayloads,
   DroppedRowsOfStream,
+  ForgottenIdsOfStream,
   HistogramFault,
   LedgerTotals,
   RepeatedKeys,
@@ -61,6 +62,8 @@ export interface AuditFindings {
   readonly dropped: DroppedPayloads;
   /** The other rows that were dropped by age. */
   readonly droppedRows: readonly DroppedRowsOfStream[];
+  /** The ids that were forgotten by age. */
+  readonly forgottenIds: readonly ForgottenIdsOfStream[];
   readonly promises: PromiseFindings;
   /** Messages that the consumer had not settled when the audit began; `undefined` when there is no consumer. */
   readonly unsettled: number | undefined;
@@ -111,6 +114,7 @@ export function judge(findings: AuditFindings): Judgement {
     ...ledgerViolations(findings.ledger, ''),
     ...droppedViolations(findings.dropped),
     ...findings.droppedRows.flatMap(markViolations),
+    ...findings.forgottenIds.flatMap(forgottenViolations),
     ...findings.past.flatMap((past) => pastViolations(past)),
   ];
   const doubts = doubtsOf(findings);
@@ -139,6 +143,11 @@ function markViolations(dropped: DroppedRowsOfStream): string[] {
     `of stream number ${streamId}, ${duplicates} duplicates and ${deadLetters} dead letters were dropped by count, ` +
       `but ${duplicatesMarked} and ${deadLettersMarked} by sequence`,
   ];
+}
+
+function forgottenViolations({ streamId, ids, marked }: ForgottenIdsOfStream): string[] {
+  if (ids === marked) return [];
+  return [`of stream number ${streamId}, ${ids} ids were forgotten by count, but ${marked} by sequence`];
 }
 
 function doubtsOf(findings: AuditFindings): string[] {

@@ -35,6 +35,7 @@ function findings(
     ledger,
     dropped: { rows: 0, bytes: 0, faults: [], faultsOmitted: 0 },
     droppedRows: [],
+    forgottenIds: [],
     promises: { marks: 3, broken: tally(), uncompared: 0 },
     unsettled: 0,
     inFlightThen: 0,
@@ -68,6 +69,16 @@ describe('the verdict of the audit', () => {
     const { violations } = judge(findings({}, { dropped: { rows: 5, bytes: 10, faults, faultsOmitted: 2 } }));
     expect(violations).toEqual([
       '3 days of a topic that lack other events than retention has noted, the first a on 2026-11-22: 6 are missing and 5 are noted',
+    ]);
+  });
+
+  it('is violated where another number of sequences is marked as forgotten than ids', () => {
+    const forgottenIds = [
+      { streamId: 1, ids: 5, marked: 5 },
+      { streamId: 2, ids: 5, marked: 4 },
+    ];
+    expect(judge(findings({}, { forgottenIds })).violations).toEqual([
+      'of stream number 2, 5 ids were forgotten by count, but 4 by sequence',
     ]);
   });
 

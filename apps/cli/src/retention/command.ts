@@ -7,7 +7,7 @@ import type { RetentionCommandOptions } from './run.js';
 const HELP = `
 How long payloads are kept is set for setup, in SEKALI_RETENTION, such as logs.>=7d,>=90d. Workers drop older ones by
 themselves, every ten minutes. This command shows what is due, or drops it now. The ids stay, so a repeat of an event
-long gone is still a duplicate.
+long gone is still a duplicate. Only SEKALI_RETENTION_IDS_DAYS has ids forgotten: a repeat is then a new event.
 
 Duplicates, conflicts and dead letters have ages of their own. They are dropped when their messages have left the
 stream, as far as a worker has noted that.
@@ -22,7 +22,7 @@ Examples:
 
 Exit codes:
   0    done; nothing that is due is left
-  1    some is left, because another process drops it or reads the events without a pause
+  1    some is left, because another process drops it or reads the rows without a pause
   2    the database cannot be reached, has no schema yet, or refuses the role
   130  interrupted`;
 

@@ -73,7 +73,7 @@ describe('retention', () => {
     expect(dropped.code).toBe(0);
     expect(await events()).toBe(10);
     expect((await retention()).stdout).toMatch(
-      /^Dropped 0 payloads of 0 bytes, 0 whole days, and 0 other rows\.\n$/,
+      /^Dropped 0 payloads of 0 bytes, 0 whole days, and 0 other rows\. Forgot 0 ids\.\n$/,
     );
   });
 

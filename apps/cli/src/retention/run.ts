@@ -1,10 +1,13 @@
-/** Shows the payloads and rows that are older than their rules, or drops them. */
+/** Shows the payloads, rows and ids that are older than their rules, or drops them. */
 import { isLockTimeout } from '#postgres';
 import {
+  agedIds,
   agedPayloads,
   agedRows,
   dropAgedPayloads,
   dropAgedRows,
+  forgetAgedIds,
+  type AgedIds,
   type AgedKind,
   type AgedPayloads,
   type DroppedRows,
@@ -34,9 +37,10 @@ export async function runRetention(options: RetentionCommandOptions): Promise<Ex
 }
 
 async function showAged(options: RetentionCommandOptions): Promise<ExitCode> {
-  const { payloads, rows } = await withDatabase(options, DATABASE, async (database) => ({
+  const { payloads, rows, ids } = await withDatabase(options, DATABASE, async (database) => ({
     payloads: await agedPayloads(database, true),
     rows: await agedRows(database),
+    ids: await agedIds(database),
   }));
   if (options.json === true) {
     await printJson({
@@ -45,6 +49,7 @@ async function showAged(options: RetentionCommandOptions): Promise<ExitCode> {
         whole_day: isWhole,
       })),
       rows,
+      ids: ids.map(({ keptFor, ...aged }) => ({ ...aged, kept_for: keptFor })),
     });
     return 0;
   }
@@ -52,6 +57,7 @@ async function showAged(options: RetentionCommandOptions): Promise<ExitCode> {
     payloads.length === 0 ? 'No payload is older than its rule.' : columnTable(HEAD, payloads.map(lineOf)),
   );
   for (const { kind, rows: count } of rows) await print(`${countOf(count, KINDS[kind])} older than the age.`);
+  for (const aged of ids) await print(idLine(aged));
   return 0;
 }
 
@@ -62,6 +68,16 @@ const KINDS: Record<AgedKind, string> = {
   dead_letter: 'dead letter',
 };
 
+const NEEDS = {
+  payloads: '; kept while payloads of their days are there',
+  messages: '; kept until their messages have left the stream and everything below is settled',
+};
+
+function idLine({ generation, ids, bytes, keptFor }: AgedIds): string {
+  const need = keptFor === null ? '' : NEEDS[keptFor];
+  return `${countOf(ids, 'id')} of generation ${generation} older than the age, ${formatCount(bytes)} bytes${need}.`;
+}
+
 function lineOf({ partition, day, topic, isWhole, rows, bytes }: AgedPayloads): string[] {
   const how = isWhole ? 'whole day' : 'rows';
   return [day ?? partition, topic ?? '(no events)', formatCount(rows), formatCount(bytes), how];
@@ -71,25 +87,27 @@ interface Pass {
   readonly steps: readonly DroppedStep[];
   /** Duplicates, conflicts and dead letters. */
   readonly others: number;
+  readonly ids: number;
   readonly isDone: boolean;
 }
 
 async function drop(options: RetentionCommandOptions): Promise<ExitCode> {
   const interruption = new Interruption(() => process.exit(130));
   try {
-    const { steps, others, isDone } = await withDatabase(options, DATABASE, (database) =>
+    const { steps, others, ids, isDone } = await withDatabase(options, DATABASE, (database) =>
       dropAll(database, interruption.signal),
     );
     const [rows, bytes] = [sumOf(steps, 'rows'), sumOf(steps, 'bytes')];
     const days = steps.filter(({ topic }) => topic === null).map(({ partition }) => partition);
-    if (options.json === true) await printJson({ payloads: rows, bytes, days, rows: others, done: isDone });
+    if (options.json === true)
+      await printJson({ payloads: rows, bytes, days, rows: others, ids, done: isDone });
     else
       await print(
-        `Dropped ${countOf(rows, 'payload')} of ${formatCount(bytes)} bytes, ${countOf(days.length, 'whole day')}, and ${countOf(others, 'other row')}.`,
+        `Dropped ${countOf(rows, 'payload')} of ${formatCount(bytes)} bytes, ${countOf(days.length, 'whole day')}, and ${countOf(others, 'other row')}. Forgot ${countOf(ids, 'id')}.`,
       );
     if (interruption.signal.aborted) return 130;
     if (!isDone)
-      notice('Some is left: another process drops it, or reads the events without a pause. Try again later.');
+      notice('Some is left: another process drops it, or reads the rows without a pause. Try again later.');
     return isDone ? 0 : 1;
   } finally {
     interruption.close();
@@ -97,26 +115,46 @@ async function drop(options: RetentionCommandOptions): Promise<ExitCode> {
 }
 
 async function dropAll(database: Queryable, signal: AbortSignal): Promise<Pass> {
-  const total = sumOf(await agedPayloads(database, true), 'rows') + sumOf(await agedRows(database), 'rows');
+  const ids = (await agedIds(database)).filter(({ keptFor }) => keptFor !== 'messages');
+  const total =
+    sumOf(await agedPayloads(database, true), 'rows') +
+    sumOf(await agedRows(database), 'rows') +
+    sumOf(ids, 'ids');
+  let noted = 0;
   const progress = new Progress('dropping', total, 'rows');
   const steps: DroppedStep[] = [];
-  const dropped = { payloads: 0, others: 0 };
+  const dropped = { payloads: 0, others: 0, ids: 0 };
   const onStep = (step: DroppedStep): void => {
     steps.push(step);
     dropped.payloads += step.rows;
+    if (step.topic === null) noted = 0;
     progress.update(dropped.payloads);
+  };
+  const onNoted = (events: number): void => {
+    noted += events;
+    progress.update(dropped.payloads + noted);
   };
   const onRows = ({ duplicates, deadLetters }: DroppedRows): void => {
     dropped.others += duplicates + deadLetters;
     progress.update(dropped.payloads + dropped.others);
   };
   try {
-    const arePayloadsDone = await dropAgedPayloads(database, { onStep, signal });
+    const arePayloadsDone = await dropAgedPayloads(database, { onStep, onNoted, signal });
     const areRowsDone = await dropAgedRows(database, { onStep: onRows, signal });
-    return { steps, others: dropped.others, isDone: arePayloadsDone && areRowsDone };
+    // Ids go last, because payloads need them.
+    const areIdsDone = await forgetAgedIds(database, {
+      signal,
+      onStep: ({ step, ids }) => {
+        if (step === 'forgotten') dropped.ids += ids;
+        if (step === 'noted') noted += ids;
+        progress.update(dropped.payloads + dropped.others + noted);
+      },
+    });
+    const isDone = arePayloadsDone && areRowsDone && areIdsDone;
+    return { steps, others: dropped.others, ids: dropped.ids, isDone };
   } catch (error) {
     if (!isLockTimeout(error)) throw error;
-    return { steps, others: dropped.others, isDone: false };
+    return { steps, others: dropped.others, ids: dropped.ids, isDone: false };
   } finally {
     progress.stop();
   }

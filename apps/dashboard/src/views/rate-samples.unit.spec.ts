@@ -6,6 +6,7 @@ import { RateSamples } from './rate-samples.js';
 function stats(stored: number, duplicates = 0, conflicts = 0, deadLetters = 0): StatsView {
   return {
     ...{ received: 0, in_flight: 0, gone: 0, lag_seconds: 0, expires_in_seconds: null, uptime_seconds: 0 },
+    ids_kept_days: null,
     ...{ topics: [], per_topic: {}, more_topics: false, redelivered: 0, duplicates: { broker: 0, store: 0 } },
     ...{ unique_processed: stored, duplicate_dropped: duplicates, conflicts, dead_letters: deadLetters },
   };

@@ -153,6 +153,7 @@ export class Statistics {
       lag_seconds: lagSeconds,
       expires_in_seconds:
         inFlight === 0 || ageSecondsMax === 0 ? null : Math.max(0, ageSecondsMax - lagSeconds),
+      ids_kept_days: totals.idsKeptDays ?? null,
     };
     return { view, next: nextOf(listed) };
   }

@@ -44,6 +44,10 @@ const STATS: Schema = {
       'When it leaves the stream; null when there is none, or none leaves by age.',
       nullable(SECONDS),
     ),
+    ids_kept_days: described(
+      'For how many days an id is kept at least. Then a repeat is a new event. Null is for ever.',
+      nullable(COUNT),
+    ),
   }),
   description: 'What was received, and what became of it.',
 };
@@ -98,6 +102,7 @@ export const STATS_DOOR: DoorDescription = {
                     gone: 0,
                     lag_seconds: 0,
                     expires_in_seconds: null,
+                    ids_kept_days: null,
                   },
                 },
               },

@@ -138,12 +138,14 @@ export class Inbox<E> implements BatchInbox<E> {
   }
 
   /**
-   * Has the registry of generations read on each connection before it is used for the first time.
+   * Has the registry of generations read on each connection before it is used for the first time, and when it was last
+   * read long ago.
    *
    * @param keys what the batch believes of the generations
    */
   private readUnseen(keys: KeyGenerations): (client: PoolClient) => Promise<void> | undefined {
-    return (client) => (this.seen.has(client) ? undefined : this.readOn(client, keys));
+    return (client) =>
+      this.seen.has(client) && !this.generations.isOld ? undefined : this.readOn(client, keys);
   }
 
   private async readOn(client: PoolClient, keys: KeyGenerations): Promise<void> {

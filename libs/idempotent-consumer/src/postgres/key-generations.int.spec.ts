@@ -1,5 +1,5 @@
 /** Workers decide while the keys of their inbox begin other generations: every id takes effect once. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Pool } from 'pg';
 import { createPool, isClosedGeneration } from '#postgres';
 import { createRoles, createTestSystem, type TestSystem, waitFor } from '#testing';
@@ -115,6 +115,27 @@ describe('a repeat across a change of generation', () => {
     await expect(worker.process(STREAM_ID, { messages: [other], poison: [] })).rejects.toThrow(
       'known as other messages',
     );
+  });
+
+  it('is new again when its generation was emptied, and a minute later no batch reads the table', async () => {
+    const worker = workerOf();
+    await decide(worker, [1, 'a']);
+    await changeKeyGeneration(system.pool, tables, 0);
+    await decide(worker, [2, 'b']);
+    await changeKeyGeneration(system.pool, tables, 1);
+    expect(await decide(worker, [3, 'a'], [4, 'b'])).toEqual([DUPLICATE, DUPLICATE]);
+    await system.pool.query(`DELETE FROM ${tables.keyGeneration} WHERE number = 1`);
+    await system.pool.query(`TRUNCATE ONLY ${generationTable(tables.key, 1)}`);
+    expect(await decide(worker, [5, 'a'], [6, 'b'])).toEqual([DUPLICATE, STORED]);
+    const later = performance.now() + 61_000;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => later);
+    try {
+      expect(await decide(worker, [7, 'c'])).toEqual([STORED]);
+      await system.pool.query(`DROP TABLE ${generationTable(tables.key, 1)}`);
+      expect(await decide(worker, [8, 'a'], [9, 'b'], [10, 'd'])).toEqual([DUPLICATE, DUPLICATE, STORED]);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   it('is found by a worker that starts after the change, and a rehearsal leaves nothing', async () => {

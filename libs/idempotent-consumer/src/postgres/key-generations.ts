@@ -9,6 +9,9 @@
  * that the closed ones are complete. A process that has missed a change learns it from that refusal, and
  * decides once more. Before the first change, nothing is looked up.
  *
+ * A program may empty closed tables, and drop them a day later, when it has deleted their rows in the registry. So a
+ * process that has closed generations reads the registry again after a minute, before its next batch.
+ *
  * Two designs were considered for learning of a change. Reading the registry when a transaction begins would
  * cost every batch, and still need the refusal for a change right after. So the refusal alone is used. Only a
  * store that went back in time refuses nothing, so a new connection reads the registry before it is used.
@@ -175,17 +178,31 @@ export class KeyGenerations {
   }
 }
 
+/** How long a state with closed generations is believed. */
+const BELIEVED_MS_MAX = 60_000;
+
 /** The registry of an inbox's generations, with the state that was read last. */
 export class GenerationRegistry {
+  private readAtMs = -Infinity;
+
   /** The last state, at first that before any change. */
   current: KeyGenerations;
 
-  /** @param filtersFor it is called after each change; without it, every closed generation is looked up */
+  /**
+   * @param filtersFor it is called after each change; without it, every closed generation is looked up
+   * @param believedMsMax how long a state with closed generations is believed, in milliseconds
+   */
   constructor(
     private readonly tables: InboxTables,
     private readonly filtersFor: FiltersFor = allSuspect,
+    private readonly believedMsMax = BELIEVED_MS_MAX,
   ) {
     this.current = new KeyGenerations(tables, 0, [], allSuspect([]));
+  }
+
+  /** Whether the state is so old that its closed generations may be gone. */
+  get isOld(): boolean {
+    return this.current.hasClosed && performance.now() - this.readAtMs > this.believedMsMax;
   }
 
   /**
@@ -218,6 +235,7 @@ export class GenerationRegistry {
   }
 
   private async read(database: Queryable, registry: string): Promise<void> {
+    this.readAtMs = performance.now();
     const { rows } = await database.query<{ number: number; closedAt: string | null }>(
       `SELECT number, extract(epoch FROM closed_at)::text AS "closedAt" FROM ${registry} ORDER BY number`,
     );

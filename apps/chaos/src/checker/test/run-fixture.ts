@@ -173,6 +173,7 @@ function statsOf({ counters, stream }: RunEvidence): Mutable<StatsView> {
     gone: 0,
     lag_seconds: 0,
     expires_in_seconds: null,
+    ids_kept_days: null,
   };
 }
 
