@@ -31,6 +31,8 @@ export function consumerLog(logger: Logger, consumer: string): Observer {
       case 'failed':
       case 'late-statement':
       case 'batch-failed':
+      case 'parked-full':
+      case 'parked-failed':
         logTrouble(log, event);
         return;
       case 'outage-began':
@@ -81,7 +83,17 @@ function logRepetition(log: Logger, event: RepetitionEvent): void {
 
 type TroubleEvent = Extract<
   ConsumerEvent,
-  { readonly type: 'divided' | 'isolated' | 'dead-letter' | 'failed' | 'late-statement' | 'batch-failed' }
+  {
+    readonly type:
+      | 'divided'
+      | 'isolated'
+      | 'dead-letter'
+      | 'failed'
+      | 'late-statement'
+      | 'batch-failed'
+      | 'parked-full'
+      | 'parked-failed';
+  }
 >;
 
 function rangeOf(seqs: readonly number[]): object {
@@ -124,6 +136,18 @@ function logTrouble(log: Logger, event: TroubleEvent): void {
       return;
     case 'batch-failed':
       log.error({ size: event.size, err: event.error }, 'a batch failed; it is delivered again');
+      return;
+    case 'parked-full':
+      log.error(
+        { parked: event.parkedMax },
+        'no more events may wait for their turn; nothing is taken until some are decided',
+      );
+      return;
+    case 'parked-failed':
+      log.error(
+        { err: event.error },
+        'events that wait for their turn could not be decided; they are tried again',
+      );
       return;
   }
 }

@@ -7,6 +7,16 @@ export interface Batch<E> {
   readonly poison: readonly PoisonMessage[];
   /** Sequences whose attempts were counted. The outcome clears their counts. */
   readonly suspects?: readonly number[];
+  /** Messages that wait for a time, and with them what follows of their keys: see order/event-order.ts. */
+  readonly parking?: readonly Parking<E>[];
+  /** Whether the batch was parked before. */
+  readonly wereParked?: boolean;
+}
+
+/** A message that takes effect later. */
+export interface Parking<E> {
+  readonly message: Message<E>;
+  readonly delayMs: number;
 }
 
 /** Attempts at a message that began, and how many of them ended. */

@@ -33,6 +33,9 @@ const HANDLER_MS_MORE = 1_000;
  */
 const FURTHER_CONNECTIONS = 2;
 
+/** A shorter lease would run out whenever a process is busy for a moment. */
+const LEASE_MS_MIN = 500;
+
 /** Completes bounds with the defaults. */
 export function boundsWith(given: Partial<ConsumerBounds>): ConsumerBounds {
   const { transactionMsMax } = given;
@@ -80,6 +83,9 @@ export function problemsOf(bounds: ConsumerBounds): string[] {
     const value = bounds[name];
     if (!Number.isFinite(value) || value < 0) problems.push(`${name} is ${value}; it must be 0 or more`);
   }
+  const { leaseMs } = bounds;
+  if (leaseMs !== undefined && !(leaseMs >= LEASE_MS_MIN && Number.isFinite(leaseMs)))
+    problems.push(`leaseMs is ${leaseMs}; it must be at least ${LEASE_MS_MIN}`);
   return [...problems, ...relationsBroken(bounds)];
 }
 

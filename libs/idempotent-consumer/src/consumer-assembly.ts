@@ -4,12 +4,15 @@
 import { BatchProcessor } from './batch-processor.js';
 import type { ConsumerBounds } from './bounds.js';
 import { IdempotentConsumer } from './consumer.js';
+import type { Decider } from './decider.js';
 import type { ConsumerState } from './delivery-source.js';
 import type { Effect, EventEffect } from './effect.js';
 import type { OncePerEventOptions } from './handler-options.js';
 import { DurableConsumer } from './jetstream/durable-consumer.js';
 import { BatchContext } from './batch-context.js';
 import { InboxContext } from './inbox-context.js';
+import { keyedBy, type OnDeadLetter, type OrderKey } from './order/order-key.js';
+import { orderedParts, type OrderedPartsOptions } from './order/ordered-parts.js';
 import type { CompleteOptions } from './pull-consumer-options.js';
 import { OutageGate } from './outage-gate.js';
 import { Inbox } from './postgres/inbox.js';
@@ -53,7 +56,9 @@ export function consumerOf<E>(options: CompleteOptions<E>, handler: Handler<E>):
   const observe = options.observerOf(name);
   const gate = new OutageGate(observe);
   const subjects = subjectsOf(handler.options, options.subjectPrefix);
-  const decode = readingOf(options.decode, { ...handler.options, subjects });
+  const order = orderOf(handler);
+  const read = readingOf(options.decode, { ...handler.options, subjects });
+  const decode = order === undefined ? read : keyedBy(read, order.by);
   const effect = effectOf(options, handler, () => {
     consumer.progressed();
   });
@@ -63,23 +68,48 @@ export function consumerOf<E>(options: CompleteOptions<E>, handler: Handler<E>):
     onLate: (error: unknown) => observe({ type: 'late-statement', error }),
     ...(settings.handlerMsMax !== undefined && { handlerMsMax: settings.handlerMsMax }),
   };
-  const inbox = new Inbox(pool, options.tablesOf(name), effect, handling, options.filtersOf?.(name));
-  const processor = new BatchProcessor(inbox, decode, gate, settings, observe);
+  const deciding = {
+    ...{ pool, effect, handling, decode, gate, settings, observe },
+    ...{ tables: options.tablesOf(name), filtersFor: options.filtersOf?.(name) },
+  };
+  const tables = options.orderTablesOf?.(name);
+  const { processor, turn } =
+    order === undefined || tables === undefined
+      ? unorderedParts(deciding)
+      : orderedParts({
+          ...{ ...deciding, order: tables, onDeadLetter: order.onDeadLetter },
+          prepare: () => options.prepare(name, true),
+        });
   const consumer: IdempotentConsumer = new IdempotentConsumer(
     {
       source: durableOf(options, name),
       // Two would take it away from each other: their leaders need not be the same.
       moveTo: isAlone ? moveTo : undefined,
       processor: withSpans(options.deciderOf(name, processor), { stream: options.stream, consumer: name }),
-      gate,
+      ...{ gate, turn },
       history: preparedHistory(options, handler, subjects),
-      recreate: () => options.recreate(name, subjects),
+      recreate: () => options.recreate(name, subjects, order !== undefined),
       observe,
       keep: keep && (() => keep(name)),
     },
-    settings,
+    order === undefined ? settings : { ...settings, batchesInFlight: 1 },
   );
   return consumer;
+}
+
+type Deciding<E> = Omit<OrderedPartsOptions<E>, 'order' | 'onDeadLetter' | 'prepare'>;
+
+function unorderedParts<E>(deciding: Deciding<E>): { processor: Decider; turn: undefined } {
+  const { pool, tables, effect, handling, filtersFor, decode, gate, settings, observe } = deciding;
+  const inbox = new Inbox(pool, tables, effect, handling, filtersFor);
+  return { processor: new BatchProcessor(inbox, decode, gate, settings, observe), turn: undefined };
+}
+
+/** How a handler wants its events ordered. Its options do not know their type. */
+function orderOf<E>({
+  options: { orderBy, onDeadLetter = 'skip' },
+}: Handler<E>): { readonly by: (event: E) => OrderKey; readonly onDeadLetter: OnDeadLetter } | undefined {
+  return orderBy && { by: orderBy as (event: E) => OrderKey, onDeadLetter };
 }
 
 function durableOf<E>(options: CompleteOptions<E>, name: string): DurableConsumer {
@@ -100,7 +130,9 @@ function preparedHistory<E>(
 ): StreamHistory {
   const { name } = handler;
   const leavesGaps = handler.options.onUnmatched === 'ack';
-  const history = options.historyOf(name, { leavesGaps, subjects });
+  const isOrdered = handler.options.orderBy !== undefined;
+  const parked = isOrdered ? options.orderTablesOf?.(name).parked : undefined;
+  const history = options.historyOf(name, { leavesGaps, subjects, ...(parked !== undefined && { parked }) });
   return {
     startOf: (incarnation, consumer) => {
       refuseOtherFilter(options.durableOf(name), subjects, consumer);
@@ -110,7 +142,7 @@ function preparedHistory<E>(
     ...(history.lost && { lost: history.lost.bind(history) }),
     ...(history.onNewConnection && { onNewConnection: history.onNewConnection.bind(history) }),
     incarnation: async (stream, foreign) => {
-      await options.prepare(name);
+      await options.prepare(name, isOrdered);
       return history.incarnation(stream, foreign);
     },
   };

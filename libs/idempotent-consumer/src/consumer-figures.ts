@@ -15,6 +15,8 @@ export interface ConsumerCounts {
   /** Redeliveries of messages that the inbox knew. Nothing changed. */
   alreadyProcessed: number;
   deadLetters: number;
+  /** Deliveries that wait behind another one of their key. Each is counted once more when it is decided. */
+  parked: number;
   /** Deliveries that will come again, for any reason. */
   retries: number;
   /** Failed attempts of single events. */
@@ -37,6 +39,7 @@ export class ConsumerFigures {
     conflicts: 0,
     alreadyProcessed: 0,
     deadLetters: 0,
+    parked: 0,
     retries: 0,
     failures: 0,
     isolated: 0,
@@ -70,6 +73,7 @@ export class ConsumerFigures {
       else if (outcome.kind === 'already-processed') counts.alreadyProcessed += 1;
       else if (outcome.kind === 'dead-letter') counts.deadLetters += 1;
       else if (outcome.kind === 'retry') counts.retries += 1;
+      else if (outcome.kind === 'parked') counts.parked += 1;
       else if (outcome.kind === 'duplicate') {
         counts.duplicates += 1;
         if (outcome.conflict) counts.conflicts += 1;

@@ -3,17 +3,20 @@ import type { ConsumerSettings } from './consumer-settings.js';
 import type { Decider } from './decider.js';
 import type { Delivery } from './delivery.js';
 import { DeliveryCheck } from './delivery-check.js';
+import { describe } from './handler-error.js';
 import type { ConsumerState, DeliverySession, DeliverySource } from './delivery-source.js';
 import { type ConsumerHealth, healthOf } from './health.js';
 import { HeldDeliveries } from './held-deliveries.js';
 import { BatchBuffer } from './batch-buffer.js';
 import { suspectsOf } from './isolation.js';
-import { Watchdog } from './jetstream/watchdog.js';
 import { LeaderFollower, type MoveConnection } from './leader-follower.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Observer, Outcome, Postponed } from './outcome.js';
 import { ForeignEvidence } from './foreign-evidence.js';
-import { putBack, inspectConsumer } from './session-history.js';
+import { OrderLostError } from './order/order-lost-error.js';
+import type { Turn } from './order/turn.js';
+import { beginTurn, inspectConsumer, putBack } from './session-history.js';
+import { watchdogOver } from './session-watchdog.js';
 import { settle } from './settlement.js';
 import { SlowLane } from './slow-messages.js';
 import { StoreWatch } from './store-watch.js';
@@ -30,6 +33,8 @@ export interface ConsumerParts {
   readonly moveTo?: MoveConnection | undefined;
   readonly processor: Decider;
   readonly gate: OutageGate;
+  /** For a consumer that keeps an order. Its processor decides on one batch at a time. */
+  readonly turn?: Turn | undefined;
   readonly history: StreamHistory;
   /** Creates a missing consumer. It throws where the brokers forbid that; then an operator must create it. */
   readonly recreate: () => Promise<void>;
@@ -64,6 +69,9 @@ const STOP_GRACE_MS = 6_000;
  * No event is taken from a stream whose history differs from the stored one. Each session begins with a
  * comparison. It ends at any sign that the stream went back, such as an earlier end or a repeated first
  * delivery.
+ *
+ * A consumer that keeps an order waits for its turn before each session, and begins behind the ack floor. What it
+ * took in the session before is dropped, because it comes again.
  *
  * Bounds: at most `prefetch` deliveries of `prefetchBytes` are requested or held, and at most
  * `batchesInFlight` transactions are open. An outage needs no special case: held deliveries fill the bound,
@@ -104,7 +112,8 @@ export class IdempotentConsumer {
    * @param stuckMs how long the consumer may hold deliveries without progress
    */
   health(stuckMs: number): ConsumerHealth {
-    return healthOf(this.session !== undefined, this.parts.gate.isOut, this.held, stuckMs);
+    const { gate, turn } = this.parts;
+    return healthOf(this.session !== undefined, gate.isOut, this.held, stuckMs, turn?.isStandby);
   }
 
   /** Notes that a handler returned. */
@@ -126,6 +135,7 @@ export class IdempotentConsumer {
     await this.running;
     await this.working;
     await Promise.all([...this.slots, this.lane.isEmpty]);
+    await this.parts.turn?.stop();
     clearTimeout(graceTimer);
     this.endIncarnation();
     this.held.stop();
@@ -135,6 +145,8 @@ export class IdempotentConsumer {
   private async run(onFirstSession: () => void): Promise<void> {
     for (let failures = 0; !this.isStopping(); failures++) {
       try {
+        await this.parts.turn?.take(this.stopping.signal, onFirstSession);
+        if (this.isStopping()) return;
         const state = await this.follower.inspectConsumer();
         const { name, identity } = state.stream;
         const ask = (): Promise<StreamIncarnation> => this.evidence.ask(this.parts.history, state.stream);
@@ -143,7 +155,8 @@ export class IdempotentConsumer {
         const scope = this.enterIncarnation(incarnation);
         this.held.setAckWait(state.ackWaitMs);
         const isPutBack = await putBack(this.parts, incarnation, state);
-        const placed = isPutBack ? await inspectConsumer(this.parts) : state;
+        const now = isPutBack ? await inspectConsumer(this.parts) : state;
+        const placed = await beginTurn(this.parts, now, (reason) => this.session?.lose(reason));
         this.parts.observe({ type: 'session-opened', stream: name, identity });
         onFirstSession();
         failures = 0;
@@ -169,7 +182,7 @@ export class IdempotentConsumer {
         const { session, check } = this.openSession(scope, state, resolve);
         this.session = session;
         watches.push(
-          this.watch(session, check, state),
+          watchdogOver(this.parts, this.held, { session, check, before: state }),
           StoreWatch.over(this.parts, scope.incarnation, session, state),
         );
         stopped = (): void => {
@@ -183,7 +196,16 @@ export class IdempotentConsumer {
       if (stopped) signal.removeEventListener('abort', stopped);
       this.session?.close();
       this.session = undefined;
+      if (this.parts.turn) await this.endWork();
     }
+  }
+
+  /** What was taken in a session is not in order for the next one. */
+  private async endWork(): Promise<void> {
+    if (this.isStopping()) return;
+    this.endIncarnation();
+    await this.working;
+    await Promise.all(this.slots);
   }
 
   private openSession(
@@ -214,29 +236,6 @@ export class IdempotentConsumer {
       onLost,
     });
     return { session, check };
-  }
-
-  private watch(session: DeliverySession, check: DeliveryCheck<Delivery>, before: ConsumerState): Watchdog {
-    const { source, gate, observe } = this.parts;
-    return new Watchdog({
-      session,
-      before,
-      inspect: async () => {
-        await check.askAboutNewest();
-        const state = await source.inspect();
-        if (state) this.held.setAckWait(state.ackWaitMs);
-        return state;
-      },
-      // During an outage every worker keeps its deliveries.
-      isHeld: (seq) => gate.isOut || this.held.seqs().has(seq),
-      giveBack: (firstSeq, lastSeq, state) => {
-        source.giveBack(firstSeq, lastSeq, state, this.held.seqs());
-        observe({ type: 'given-back', firstSeq, lastSeq });
-      },
-      onFlow: () => {
-        source.answered();
-      },
-    });
   }
 
   private enterIncarnation(incarnation: StreamIncarnation): IncarnationScope {
@@ -333,10 +332,14 @@ export class IdempotentConsumer {
       }
     } catch (error) {
       const stopped = this.parts.gate.isStopped(error);
-      if (!stopped) this.parts.observe({ type: 'batch-failed', size: batch.length, error });
+      const outOfOrder = error instanceof OrderLostError;
+      if (!stopped && !outOfOrder) this.parts.observe({ type: 'batch-failed', size: batch.length, error });
       const delayMs = stopped ? 1 : BATCH_FAILED_DELAY_MS;
-      for (const delivery of batch) this.answer(delivery, { kind: 'retry', delayMs });
-      if (this.evidence.note(error, scope.incarnation)) this.session?.lose(error.message);
+      for (const delivery of batch)
+        if (outOfOrder) this.held.delete(delivery);
+        else this.answer(delivery, { kind: 'retry', delayMs });
+      const isForeign = this.evidence.note(error, scope.incarnation);
+      if (isForeign || (this.parts.turn && !stopped)) this.session?.lose(describe(error));
     }
     this.pull();
   }

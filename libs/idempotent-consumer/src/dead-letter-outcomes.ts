@@ -30,9 +30,10 @@ export class DeadLetterOutcomes {
 
   /** Reports the dead letters that were written to the observer. */
   report(poison: readonly PoisonMessage[], outcomes: ReadonlyMap<number, Outcome>): void {
-    for (const { delivery, ...letter } of poison) {
+    for (const { delivery, topic, eventId, reason, detail } of poison) {
       if (outcomes.get(delivery.seq)?.kind !== 'dead-letter') continue;
-      this.observe({ type: 'dead-letter', seq: delivery.seq, ...letter });
+      const named = { topic, ...(eventId !== undefined && { eventId }) };
+      this.observe({ type: 'dead-letter', seq: delivery.seq, ...named, reason, detail });
     }
   }
 

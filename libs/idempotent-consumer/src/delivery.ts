@@ -13,6 +13,8 @@ export interface Delivery {
   headersText(): string | undefined;
   /** How often the message was delivered: 1 at the first delivery. */
   readonly deliveryCount: number;
+  /** The number of this delivery among all deliveries of the consumer, where they are counted. */
+  readonly deliveryNumber?: number;
   /** When the broker accepted the message. */
   readonly publishedAt: Date;
   /** Settles the message: the broker never delivers it again. */
@@ -34,6 +36,8 @@ export interface Message<E> {
   /** 64 bits of the content. Equal digests mean equal content; different digests need a comparison. */
   readonly digest: bigint;
   readonly event: E;
+  /** What orders it among others, for a consumer that keeps an order. */
+  readonly orderKey?: string;
 }
 
 /** A message that no worker can read, or that Postgres cannot store. */
@@ -46,6 +50,8 @@ export interface PoisonMessage {
   readonly reason: string;
   /** A sentence for the operator. */
   readonly detail: string;
+  /** What orders it among others, where that is known. */
+  readonly orderKey?: string;
 }
 
 /**

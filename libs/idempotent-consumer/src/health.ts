@@ -5,12 +5,13 @@
  *   |--------------|----------------------------------------------------------------------|---------------------|
  *   | working      | it holds events, and settled one or had a handler return lately      | nothing             |
  *   | idle         | it holds no events                                                   | nothing             |
+ *   | standby      | it keeps an order, and another process decides                       | nothing             |
  *   | waiting      | Postgres is out of reach, or the store refuses everything            | repair that         |
  *   | disconnected | it does not pull: no broker answers, or the consumer does not exist  | repair that         |
  *   | stuck        | it holds events, and made no progress for too long                   | restart the process |
  */
 export interface ConsumerHealth {
-  readonly state: 'working' | 'idle' | 'waiting' | 'disconnected' | 'stuck';
+  readonly state: 'working' | 'idle' | 'standby' | 'waiting' | 'disconnected' | 'stuck';
   /** Deliveries that this process holds unsettled. */
   readonly held: number;
   /**
@@ -26,15 +27,18 @@ export interface ConsumerHealth {
  * @param isPulling whether it has a session
  * @param isOut whether it waits for Postgres or the store
  * @param stuckMs how long the consumer may hold deliveries without progress
+ * @param isStandby whether another process decides
  */
 export function healthOf(
   isPulling: boolean,
   isOut: boolean,
   { size: held, quietMs }: { readonly size: number; readonly quietMs: number },
   stuckMs: number,
+  isStandby = false,
 ): ConsumerHealth {
   if (isOut) return { state: 'waiting', held, quietMs };
   if (held > 0 && quietMs > stuckMs) return { state: 'stuck', held, quietMs };
+  if (isStandby) return { state: 'standby', held, quietMs };
   if (!isPulling) return { state: 'disconnected', held, quietMs };
   return { state: held > 0 ? 'working' : 'idle', held, quietMs };
 }

@@ -13,6 +13,8 @@ export type Outcome =
   | { readonly kind: 'dead-letter'; readonly reason: string }
   /** The handler is not for this subject, and `onUnmatched` is `ack`. The message leaves no trace. */
   | { readonly kind: 'ignored' }
+  /** The message is stored, and takes effect after others of its key: see order/event-order.ts. */
+  | { readonly kind: 'parked' }
   /** The message is not settled. The broker delivers it again after the delay. */
   | { readonly kind: 'retry'; readonly delayMs: number }
   | Postponed;
@@ -78,6 +80,10 @@ export type ConsumerEvent =
   | (EventNames & { readonly type: 'failed'; readonly attempts: number; readonly error: unknown })
   /** A handler sent a statement after its call had ended. The statement was not executed. */
   | { readonly type: 'late-statement'; readonly error: unknown }
+  /** As many events are parked as may be, so nothing is taken from the stream until some were decided. */
+  | { readonly type: 'parked-full'; readonly parkedMax: number }
+  /** Events that were parked could not be read or decided on. They are tried again. */
+  | { readonly type: 'parked-failed'; readonly error: unknown }
   /** A whole batch failed for a reason that no message caused. It is delivered again. */
   | { readonly type: 'batch-failed'; readonly size: number; readonly error: unknown }
   | { readonly type: 'outage-began'; readonly error: unknown }

@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import { adjustDurable, createDurable, type DurableShape } from './jetstream/durable-creation.js';
 import type { DurableConsumerAddress } from './jetstream/durable-consumer.js';
 import { JetStreamWitness } from './jetstream/jetstream-witness.js';
+import { orderTables, type OrderTables, refuseParked } from './order/order-tables.js';
 import { createInbox } from './postgres/create-inbox.js';
 import type { DifferingHistory } from './postgres/divergence.js';
 import type { KeyFigures } from './postgres/consumer-filters.js';
@@ -42,14 +43,17 @@ export interface OwnInboxes {
   readonly durableOf: (pattern: string) => string;
   readonly tablesOf: (pattern: string) => InboxTables;
   readonly historyOf: (pattern: string, coverage: Coverage) => StreamHistory;
-  readonly prepare: (pattern: string) => Promise<void>;
+  readonly prepare: (pattern: string, isOrdered?: boolean) => Promise<void>;
+  /** The further tables of a consumer that keeps an order. */
+  readonly orderTablesOf: (pattern: string) => OrderTables;
   /**
    * Creates the inbox and the durable consumer of a pattern, if they are missing. An owner calls it for a program whose role and
    * account may create neither.
    *
    * @param subjects the filter of the durable consumer, with the prefix; the default is the whole stream
+   * @param isOrdered whether its handler has `orderBy`; the default is false
    */
-  readonly recreate: (pattern: string, subjects?: readonly string[]) => Promise<void>;
+  readonly recreate: (pattern: string, subjects?: readonly string[], isOrdered?: boolean) => Promise<void>;
   /** The filters of closed generations of a consumer's keys. */
   readonly filtersOf: (pattern: string) => FiltersFor | undefined;
   /** Begins other generations of keys, and loads and builds their filters, while a consumer runs. */
@@ -90,8 +94,9 @@ export function ownInboxes(options: OwnInboxesOptions): OwnInboxes {
       ...(onDiffering && { onDiffering: (found) => onDiffering(pattern, found) }),
     });
   const upkeep = new OwnUpkeep(pool, tablesOf, options);
-  const prepare = async (consumer: string): Promise<void> => {
-    await createInbox(pool, { schema, consumer });
+  const prepare = async (consumer: string, isOrdered = false): Promise<void> => {
+    await createInbox(pool, { schema, consumer, isOrdered });
+    if (!isOrdered) await refuseParked(pool, { schema, consumer });
     if (adjusted.has(consumer)) return;
     // Once in a process: while another one asks for other bounds, they would change them in turns.
     adjusted.add(consumer);
@@ -99,9 +104,10 @@ export function ownInboxes(options: OwnInboxesOptions): OwnInboxes {
   };
   return {
     ...{ identityKey, durableOf, tablesOf, historyOf, prepare },
+    orderTablesOf: (consumer) => orderTables({ schema, consumer }),
     ...{ filtersOf: upkeep.filtersOf, keep: upkeep.keep, keyFigures: upkeep.figures },
-    recreate: async (pattern, subjects = []) => {
-      await prepare(pattern);
+    recreate: async (pattern, subjects = [], isOrdered = false) => {
+      await prepare(pattern, isOrdered);
       await createDurable(connection, addressOf(pattern), { ackWaitMs, ackPendingMax, subjects }, (stream) =>
         historyOf(pattern, { leavesGaps: false }).beginning(stream),
       );

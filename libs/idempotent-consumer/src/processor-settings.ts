@@ -17,6 +17,11 @@ export interface ProcessorSettings {
    */
   readonly transactionMsMax?: number;
   /**
+   * For a handler with `orderBy`: how long after the last sign of the process that decides another one goes on, in
+   * milliseconds. The default is 5,000.
+   */
+  readonly leaseMs?: number;
+  /**
    * For a handler that only stores. Before a message is given up, a message that was stored is tried once
    * more, in a transaction that is rolled back. If it fails too, the store has a defect, which the consumer
    * waits for. The default is false: each error of the handler is the fault of its message.

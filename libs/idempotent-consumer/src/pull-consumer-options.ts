@@ -12,6 +12,7 @@ import type { MoveConnection } from './leader-follower.js';
 import type { Observer } from './outcome.js';
 import type { FiltersFor } from './postgres/key-generations.js';
 import { InboxNameError, type InboxTables } from './postgres/inbox-tables.js';
+import type { OrderTables } from './order/order-tables.js';
 import { ownInboxes } from './own-inboxes.js';
 import { subjectProblems } from './reading.js';
 import type { Coverage, StreamHistory } from './stream-history.js';
@@ -53,12 +54,17 @@ export interface PullConsumerOptions<E> {
    * Creates what a consumer needs in the database, if it is missing. It is called before each session, and
    * must be idempotent.
    */
-  readonly prepare?: (pattern: string) => Promise<void>;
+  readonly prepare?: (pattern: string, isOrdered?: boolean) => Promise<void>;
+  /**
+   * The further tables of a consumer that keeps an order. The default is that of `ownInboxes`, unless the program has
+   * tables of its own.
+   */
+  readonly orderTablesOf?: (pattern: string) => OrderTables;
   /**
    * Creates the durable consumer, if it is missing. `subjects` are those of its handler, with the prefix. Without any, it
    * delivers the whole stream.
    */
-  readonly recreate?: (pattern: string, subjects: readonly string[]) => Promise<void>;
+  readonly recreate?: (pattern: string, subjects: readonly string[], isOrdered?: boolean) => Promise<void>;
   /** The first tokens of every subject of the stream, which `subjects` of handlers leave out. The default is none. */
   readonly subjectPrefix?: string;
   /** The observer of a consumer, for logs and metrics. */
@@ -102,11 +108,11 @@ export type CompleteOptions<E> = PullConsumerOptions<E> &
 
 /** Completes the options with their defaults. */
 export function complete<E>(given: PullConsumerOptions<E>): CompleteOptions<E> {
-  const { filtersOf, keep, ...inboxes } = ownInboxes(given);
+  const { filtersOf, keep, orderTablesOf, ...inboxes } = ownInboxes(given);
   return {
     ...inboxes,
     // The upkeep of other tables is not that of inboxes.
-    ...(given.tablesOf === undefined && { filtersOf, keep }),
+    ...(given.tablesOf === undefined && { filtersOf, keep, orderTablesOf }),
     // Without a decoder of its own, a program takes events of any JSON shape.
     decode: jsonDecoder as Decoder<E>,
     durableOf: (pattern) => pattern,
@@ -138,6 +144,7 @@ export function problemsWith<E>(options: CompleteOptions<E>, handlers: readonly 
     ...poolProblems(options, handlers.length),
     ...nameProblems(options, handlers),
     ...handlers.flatMap(handlerProblems),
+    ...handlers.flatMap((handler) => orderProblems(options, handler)),
   ];
 }
 
@@ -197,6 +204,19 @@ function keyTableOf(
     if (error instanceof InboxNameError) return error;
     throw error;
   }
+}
+
+function orderProblems<E>(
+  { orderTablesOf }: CompleteOptions<E>,
+  { pattern, options }: HandlerEntry,
+): string[] {
+  const { orderBy, onDeadLetter } = options;
+  if (orderBy === undefined)
+    return onDeadLetter === undefined
+      ? []
+      : [`handler "${pattern}" has onDeadLetter without orderBy, so no event is behind another one`];
+  if (orderTablesOf !== undefined) return [];
+  return [`handler "${pattern}" has orderBy, and its inbox has no tables for an order: give orderTablesOf`];
 }
 
 function handlerProblems({ pattern, options, count }: HandlerEntry): string[] {

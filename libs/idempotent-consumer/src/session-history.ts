@@ -1,4 +1,5 @@
 import type { ConsumerState, DeliverySource } from './delivery-source.js';
+import type { Turn } from './order/turn.js';
 import type { OutageGate } from './outage-gate.js';
 import type { Observer } from './outcome.js';
 import type { StreamHistory, StreamIncarnation } from './stream-history.js';
@@ -18,6 +19,31 @@ export async function inspectConsumer(parts: {
   const created = await parts.source.inspect();
   if (!created) throw new Error(`consumer ${parts.source.address.consumer} does not exist: run setup`);
   return created;
+}
+
+/**
+ * Begins the turn of a consumer that keeps an order. Everything unsettled is delivered again, in the order of the
+ * stream, and the brokers forget who holds it.
+ *
+ * @param state the consumer a moment ago; everything up to its ack floor is decided
+ * @param lose ends the session that follows
+ * @returns the consumer afterwards
+ */
+export async function beginTurn(
+  parts: {
+    readonly source: DeliverySource;
+    readonly recreate: () => Promise<void>;
+    readonly turn?: Turn | undefined;
+  },
+  state: ConsumerState,
+  lose: (reason: string) => void,
+): Promise<ConsumerState> {
+  if (parts.turn === undefined) return state;
+  const isInOrder = state.ackPending === 0;
+  if (!isInOrder) await parts.source.reset(state.ackFloorSeq + 1);
+  const placed = isInOrder ? state : await inspectConsumer(parts);
+  parts.turn.begin(placed, state.deliveredSeq, lose);
+  return placed;
 }
 
 /** What `putBack` works with. */

@@ -13,6 +13,7 @@ export function settle(delivery: Delivery, outcome: Exclude<Outcome, Postponed>)
     case 'duplicate':
     case 'already-processed':
     case 'ignored':
+    case 'parked':
       delivery.ack();
       return;
     case 'dead-letter':

@@ -55,6 +55,8 @@ export interface Coverage {
   readonly leavesGaps: boolean;
   /** The subjects of the other messages, no two of which overlap; every subject when it is empty or left out. */
   readonly subjects?: readonly string[];
+  /** The table of events that wait for their turn, for a consumer that keeps an order. */
+  readonly parked?: string;
 }
 
 /**

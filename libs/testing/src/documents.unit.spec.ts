@@ -108,6 +108,7 @@ describe('the README of the library', () => {
       'libs/idempotent-consumer/src/memory/test-consumer.unit.spec.ts',
       'libs/idempotent-consumer/src/own-inboxes.int.spec.ts',
       'libs/idempotent-consumer/src/core/create-consumer.int.spec.ts',
+      'libs/idempotent-consumer/src/nest/order.int.spec.ts',
       'libs/idempotent-consumer/src/nest/publishing.int.spec.ts',
       'libs/idempotent-consumer/src/outbox/outbox-circle.int.spec.ts',
     ].map((path) => readFileSync(join(ROOT, path), 'utf8'));

@@ -15,12 +15,12 @@ const SOURCE = 'libs/idempotent-consumer/src';
 /** What both a service of Nest and one without have. */
 const VALUES = [
   ...['BatchContext', 'ConsumerFigures', 'InboxContext', 'OptionsError', 'Poison', 'RetryLater'],
-  ...['connectionsNeeded', 'createInbox', 'ownInboxes', 'traceOf', 'typeOrm'],
+  ...['connectionsNeeded', 'createInbox', 'heldKeys', 'ownInboxes', 'releaseKey', 'traceOf', 'typeOrm'],
 ];
 const TYPES = [
   ...['ConsumerBounds', 'ConsumerCounts', 'ConsumerEvent', 'ConsumerHealth', 'DataLayer', 'Decoder'],
   ...['Delivery', 'Message', 'Observer', 'Outcome', 'OwnInboxes', 'OwnInboxesOptions', 'TraceContext'],
-  ...['KeyFigures', 'KeyLog', 'Transaction'],
+  ...['HeldKey', 'KeyFigures', 'KeyLog', 'OnDeadLetter', 'OrderKey', 'Transaction'],
 ];
 
 /** By the name that `exports` of the package has for a door. */

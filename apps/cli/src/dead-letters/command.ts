@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { integerOption, newCommand, runAction, type ExitCode } from '../command-error.js';
 import { addTargetOptions } from '../target.js';
+import type * as Held from './held.js';
 import type * as Actions from './actions.js';
 import type * as Run from './run.js';
 
@@ -14,6 +15,8 @@ A replay publishes the message again and keeps its event id, so the event takes 
 that fails again is the same dead letter, open again. A message that is not an event needs a mended one (--event).
 Without an id, the options select the dead letters; then --dry-run only counts.
 
+"held" and "release" are for a consumer whose handler has an order and holds keys. They ask the database of its inbox.
+
 Examples:
   sekali dead-letters list --group                count them by reason
   sekali dead-letters list --fingerprint 1f3870be274f
@@ -22,11 +25,13 @@ Examples:
   sekali dead-letters replay --topic orders.created --why "the handler was mended"
   sekali dead-letters replay store.4711.1764327000123 --event mended.json
   sekali dead-letters drop store.4711.1764327000123 --why "a test of the sender"
+  sekali dead-letters held --schema inbox --consumer ledger
+  sekali dead-letters release ada --schema inbox --consumer ledger --again
 
 Exit codes:
   0  done
-  1  there is no such dead letter, or some could not be replayed or dropped
-  2  no gateway answers, or it refuses the key or an option`;
+  1  there is no such dead letter, some could not be replayed or dropped, or the key is not held
+  2  no gateway or database answers, or it refuses the key or an option`;
 
 const LISTED = 20;
 const LISTED_MAX = 100_000;
@@ -41,6 +46,14 @@ export function deadLettersCommand(): Command {
     one.showHelpAfterError(`(sekali dead-letters ${one.name()} --help says more)`);
     addTargetOptions(one.option('--json', 'print one JSON document'), ['gateway']);
     command.addCommand(one);
+  }
+  for (const one of [heldCommand(), releaseCommand()]) {
+    one.showHelpAfterError(`(sekali dead-letters ${one.name()} --help says more)`);
+    one
+      .requiredOption('--consumer <name>', 'the consumer, as its handler is named')
+      .option('--schema <schema>', 'the schema of its inbox', 'inbox')
+      .option('--json', 'print one JSON document');
+    command.addCommand(addTargetOptions(one, ['postgres']));
   }
   return command;
 }
@@ -92,6 +105,26 @@ function dropCommand(): Command {
     );
 }
 
+function heldCommand(): Command {
+  return newCommand('held')
+    .description('lists keys whose events wait behind a dead letter, the oldest first')
+    .option('--limit <count>', 'list this many', integerOption(1, LISTED_MAX), LISTED)
+    .action((options: Held.HeldListOptions) =>
+      runNamed('held', async () => (await holding()).listHeld(options)),
+    );
+}
+
+function releaseCommand(): Command {
+  return newCommand('release')
+    .description('has the events of a key go on')
+    .argument('<key>', 'as "held" prints it')
+    .option('--skip', 'the dead letter stays one')
+    .option('--again', 'the dead letter is processed once more, before those behind it')
+    .action((key: string, options: Held.ReleaseOptions) =>
+      runNamed('release', async () => (await holding()).releaseHeld(key, options)),
+    );
+}
+
 function addFilter(command: Command): Command {
   return command
     .option('--consumer <name>', 'of this consumer')
@@ -103,6 +136,7 @@ function addFilter(command: Command): Command {
 }
 
 const reading = async (): Promise<typeof Run> => import('./run.js');
+const holding = async (): Promise<typeof Held> => import('./held.js');
 const acting = async (): Promise<typeof Actions> => import('./actions.js');
 
 async function runNamed(name: string, action: () => Promise<ExitCode>): Promise<void> {

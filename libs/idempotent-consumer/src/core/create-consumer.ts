@@ -13,6 +13,7 @@ import type { DataLayer } from '../data-layer.js';
 import type { Decoder, Message } from '../delivery.js';
 import type { ConsumerHealth } from '../health.js';
 import type { BatchContext } from '../batch-context.js';
+import type { OrderOptions } from '../handler-options.js';
 import type { InboxContext } from '../inbox-context.js';
 import { complete, problemsWith, type PullConsumerOptions } from '../pull-consumer-options.js';
 import { OptionsError } from '../options-error.js';
@@ -31,7 +32,8 @@ export interface ConsumerOptionsCommon<E, M>
       'connection' | 'pool' | 'stream' | 'subjectPrefix' | 'settings' | 'replyPrefix' | 'apiPrefix'
     >,
     Partial<OwnInboxes>,
-    Pick<ReadingOptions, 'subjects' | 'onUnmatched'> {
+    Pick<ReadingOptions, 'subjects' | 'onUnmatched'>,
+    OrderOptions<E> {
   /** Names the inbox, and the durable consumer as well: 1 to 40 letters, digits, `_` and `-`. */
   readonly name: string;
   /**
@@ -113,7 +115,8 @@ export interface EventConsumer {
  */
 export function createConsumer<E = unknown, M = unknown>(options: ConsumerOptions<E, M>): EventConsumer {
   // `schema` is that of events: to `ownInboxes` it would be the one of the inboxes.
-  const { name, handler, batch = false, decode, observe, subjects, schema, onUnmatched, ...others } = options;
+  const { name, handler, batch = false, decode, observe, subjects, schema, onUnmatched, ...more } = options;
+  const { orderBy, onDeadLetter, ...others } = more;
   const all = complete<E>({
     ...others,
     // The schema, where there is one, makes an `E` of what was decoded.
@@ -124,6 +127,8 @@ export function createConsumer<E = unknown, M = unknown>(options: ConsumerOption
     ...(subjects !== undefined && { subjects }),
     ...(schema !== undefined && { schema }),
     ...(onUnmatched !== undefined && { onUnmatched }),
+    ...(orderBy !== undefined && { orderBy }),
+    ...(onDeadLetter !== undefined && { onDeadLetter }),
   };
   const problems = problemsWith(all, [{ pattern: name, options: reading, count: 1 }]);
   if (problems.length > 0) throw new OptionsError(problems);

@@ -48,6 +48,7 @@ function parsedHeaders(headers: Msg['headers']): Uint8Array | undefined {
 export class JetStreamDelivery implements Delivery {
   readonly seq: number;
   readonly deliveryCount: number;
+  readonly deliveryNumber: number;
   /** Kept because the client would slice its receive buffer at each access, and the length is read often. */
   readonly data: Uint8Array;
   private readonly publishedMs: number;
@@ -61,7 +62,7 @@ export class JetStreamDelivery implements Delivery {
     const numbers = new AckNumbers(message.reply ?? '');
     this.deliveryCount = numbers.next();
     this.seq = numbers.next();
-    numbers.next();
+    this.deliveryNumber = numbers.next();
     this.publishedMs = numbers.nextMilliseconds();
     this.data = message.data;
   }

@@ -209,15 +209,19 @@ export class MemoryConsumer implements DeliverySource {
     this.unsettled.set(message.seq, one);
     this.nextSeq = Math.max(this.nextSeq, message.seq + 1);
     pull.deliver(
-      new MemoryDelivery(message, one.deliveryCount, {
-        settle: () => {
-          if (!this.stream.isDown) this.unsettled.delete(message.seq);
-        },
-        postpone: (ms) => {
-          this.postpone(message.seq, ms);
-        },
-      }),
+      new MemoryDelivery(message, one.deliveryCount, this.answersTo(message.seq), this.deliveries),
     );
+  }
+
+  private answersTo(seq: number): ConstructorParameters<typeof MemoryDelivery>[2] {
+    return {
+      settle: () => {
+        if (!this.stream.isDown) this.unsettled.delete(seq);
+      },
+      postpone: (ms) => {
+        this.postpone(seq, ms);
+      },
+    };
   }
 
   /** @param ms `undefined` for another ack wait */

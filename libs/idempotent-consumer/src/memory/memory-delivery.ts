@@ -21,6 +21,7 @@ export class MemoryDelivery implements Delivery {
     private readonly message: StoredMessage,
     readonly deliveryCount: number,
     private readonly answers: Answers,
+    readonly deliveryNumber: number,
   ) {
     this.seq = message.seq;
     this.subject = message.subject;

@@ -23,7 +23,10 @@ import type { OncePerEventOptions } from '../handler-options.js';
  * @param consumer the pattern that names the durable consumer
  * @param options how the handler is called, and for which events
  */
-export function OncePerEvent(consumer: string, options: OncePerEventOptions = {}): MethodDecorator {
+export function OncePerEvent<E = never>(
+  consumer: string,
+  options: OncePerEventOptions<E> = {},
+): MethodDecorator {
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-arguments -- without it another overload is taken
   const mark = EventPattern<string>(consumer, { ...options });
   return (target, key, descriptor) => {

@@ -1,6 +1,8 @@
 import type { Pool } from 'pg';
 import { type Queryable, transact } from '#postgres';
+import { createOrder } from '../order/order-tables.js';
 import { changeFunction, generationFunctions } from './generation-functions.js';
+import { lockInboxes, mark, tablesThere } from './inbox-marks.js';
 import {
   INBOX_SCHEMA,
   type InboxName,
@@ -10,21 +12,7 @@ import {
   type TablesWithGenerations,
 } from './inbox-tables.js';
 
-/** The version of the tables' shape, raised whenever it changes. */
-const VERSION = 1;
-
-const MARK = /^Inbox of a consumer, version (\d+): /;
-
-const LOCK = 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))';
-
 const SCHEMA_IS_THERE = 'SELECT FROM pg_namespace WHERE nspname = $1';
-
-// The catalogue is read directly, because to_regclass may still answer from before another process created
-// the schema.
-const PRESENT = `
-SELECT format('"%s"."%s"', nspname, relname) AS name, obj_description(pg_class.oid, 'pg_class') AS comment
-FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-WHERE nspname = $1 AND format('"%s"."%s"', nspname, relname) = ANY($2)`;
 
 // An inbox of an earlier version has no functions. Only its owner can create them.
 const LACKS_FUNCTIONS = `
@@ -33,11 +21,6 @@ WHERE pg_class.oid = to_regclass($1) AND pg_has_role(relowner, 'USAGE') AND has_
   AND NOT EXISTS (
     SELECT FROM pg_proc WHERE pronamespace = relnamespace AND format('"%s"."%s"', nspname, proname) = $2
   )`;
-
-interface Present {
-  readonly name: string;
-  readonly comment: string | null;
-}
 
 /** What each table contains, and how it is created. The names of constraints begin with that of the table. */
 const SHAPES: Readonly<
@@ -110,12 +93,15 @@ const CHANGED_OFTEN: readonly string[] = ['counter'];
 export async function createInbox(pool: Pool, name: InboxName): Promise<TablesWithGenerations> {
   const { schema = INBOX_SCHEMA } = name;
   const tables = inboxTables(name);
-  if (await isComplete(pool, schema, tables)) {
-    await completeFunctions(pool, schema, tables);
-    return tables;
-  }
+  if (await isComplete(pool, schema, tables)) await completeFunctions(pool, schema, tables);
+  else await createTables(pool, schema, tables);
+  if (name.isOrdered === true) await createOrder(pool, name);
+  return tables;
+}
+
+async function createTables(pool: Pool, schema: string, tables: TablesWithGenerations): Promise<void> {
   await transact(pool, async (database) => {
-    await lock(database, schema);
+    await lockInboxes(database, schema);
     if (await isComplete(database, schema, tables)) return;
     // A role without the right to create schemas may still use an existing one.
     const { rowCount } = await database.query(SCHEMA_IS_THERE, [schema]);
@@ -123,11 +109,6 @@ export async function createInbox(pool: Pool, name: InboxName): Promise<TablesWi
     for (const statement of creation(tables)) await database.query(statement);
     for (const statement of generationFunctions(tables)) await database.query(statement);
   });
-  return tables;
-}
-
-async function lock(database: Queryable, schema: string): Promise<void> {
-  await database.query(LOCK, [`idempotent-consumer ${schema}`]);
 }
 
 /** Creates the functions of an inbox that was created by a version without generations. */
@@ -135,7 +116,7 @@ async function completeFunctions(pool: Pool, schema: string, tables: TablesWithG
   const values = [tables.key, changeFunction(tables)];
   if ((await pool.query(LACKS_FUNCTIONS, values)).rowCount === 0) return;
   await transact(pool, async (database) => {
-    await lock(database, schema);
+    await lockInboxes(database, schema);
     if ((await database.query(LACKS_FUNCTIONS, values)).rowCount === 0) return;
     for (const statement of generationFunctions(tables)) await database.query(statement);
   });
@@ -146,26 +127,13 @@ async function completeFunctions(pool: Pool, schema: string, tables: TablesWithG
  */
 async function isComplete(database: Queryable, schema: string, tables: InboxTables): Promise<boolean> {
   const names = Object.keys(SHAPES).map((which) => tables[which as keyof typeof SHAPES]);
-  const { rows: there } = await database.query<Present>(PRESENT, [schema, names]);
-  for (const { name, comment } of there) refuseOther(name, comment);
+  const there = await tablesThere(database, schema, names);
   if (there.length === 0 || there.length === names.length) return there.length > 0;
-  const missing = names.filter((name) => !there.some((row) => row.name === name));
+  const missing = names.filter((name) => !there.includes(name));
   throw new InboxNameError(
     `${missing.join(', ')} of an inbox is missing, and its other tables exist: restore it from a backup, or ` +
       'drop the others as well if every event may take effect once more',
   );
-}
-
-function refuseOther(table: string, comment: string | null): void {
-  const version = Number(MARK.exec(comment ?? '')?.[1] ?? 0);
-  if (version === 0)
-    throw new InboxNameError(
-      `${table} exists already and is not the table of an inbox: give the consumer another name, or its inbox another schema`,
-    );
-  if (version > VERSION)
-    throw new InboxNameError(
-      `${table} has version ${version}, and this program knows version ${VERSION}: start a newer program`,
-    );
 }
 
 function creation(tables: InboxTables): string[] {
@@ -175,7 +143,7 @@ function creation(tables: InboxTables): string[] {
     const filling = CHANGED_OFTEN.includes(which) ? ' WITH (fillfactor = 50)' : '';
     return [
       `CREATE TABLE ${name} (${columns.replaceAll(/@(_[a-z]+)/g, `"${bare}$1"`)})${filling}`,
-      `COMMENT ON TABLE ${name} IS 'Inbox of a consumer, version ${VERSION}: ${holds}'`,
+      mark(name, holds),
     ];
   });
 }

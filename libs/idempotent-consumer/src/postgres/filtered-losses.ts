@@ -1,7 +1,7 @@
 import type { Queryable } from '#postgres';
 import type { SequenceSegment, StoreLoss } from '../stream-history.js';
 import type { StreamSearch } from './history-comparison.js';
-import type { InboxTables } from './inbox-tables.js';
+import { type MessageTables, messageTables } from './inbox-tables.js';
 import { type KeptHorizon, type SearchBounds, type SettledHorizon, StandbyError } from './settled-horizon.js';
 
 /** How many messages one search looks up. Each costs a question to the brokers. */
@@ -43,7 +43,7 @@ export class FilteredLosses {
   private floors: { readonly seq: number; readonly atMs: number }[] = [];
 
   constructor(
-    tables: Pick<InboxTables, 'key' | 'duplicate' | 'deadLetter'>,
+    tables: MessageTables,
     private readonly horizon: SettledHorizon,
     keeping: KeptHorizon,
   ) {
@@ -53,7 +53,7 @@ export class FilteredLosses {
     this.lacking = `
 WITH lacking AS (
   SELECT asked.seq FROM unnest($4::bigint[]) asked (seq)
-  WHERE ${[tables.key, tables.duplicate, tables.deadLetter].map(absent).join(' AND ')}
+  WHERE ${messageTables(tables).map(absent).join(' AND ')}
 ), moved AS (
   SELECT $3::bigint AS seq
   WHERE NOT EXISTS (SELECT FROM lacking) AND coalesce((${keeping.read}), 0) >= $2::bigint

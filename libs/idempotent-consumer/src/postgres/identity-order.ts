@@ -42,6 +42,11 @@ export function firstsAndRepeats<E>(messages: readonly Message<E>[]): [Message<E
   return [firsts, repeats];
 }
 
+/** Sorts messages by their sequences. */
+export function inStreamOrder<E>(messages: readonly Message<E>[]): Message<E>[] {
+  return [...messages].sort((a, b) => a.delivery.seq - b.delivery.seq);
+}
+
 /** Whether two messages have the same id. */
 export function isSameEvent(message: Message<unknown>, other: Message<unknown> | undefined): boolean {
   return other?.eventId === message.eventId && other.topic === message.topic;

@@ -22,6 +22,8 @@ export interface InboxHistoryOptions {
   readonly leavesGaps?: boolean;
   /** The subjects of the messages that leave a row all the same; every subject by default. */
   readonly subjects?: readonly string[];
+  /** The table of events that wait for their turn, for a consumer that keeps an order. */
+  readonly parked?: string;
   /** Called when the stream has lost messages that the inbox has. */
   readonly onDiffering?: (found: DifferingHistory) => void;
 }
@@ -57,12 +59,13 @@ export class InboxHistory implements StreamHistory {
   private current: Incarnation | undefined;
 
   constructor(private readonly options: InboxHistoryOptions) {
-    const { tables } = options;
+    const { tables, parked } = options;
+    const withParked = { ...tables, ...(parked !== undefined && { parked }) };
     this.datedTables = [tables.key, tables.duplicate, tables.deadLetter];
     this.statements = statementsFor(tables.stream);
     this.registry = new StreamRegistry(tables.stream);
-    this.horizon = new SettledHorizon(tables, this.statements.horizon);
-    this.filtered = new FilteredLosses(tables, this.horizon, this.statements.horizon);
+    this.horizon = new SettledHorizon(withParked, this.statements.horizon);
+    this.filtered = new FilteredLosses(withParked, this.horizon, this.statements.horizon);
     this.ledger = {
       registry: this.registry,
       datedTables: this.datedTables,

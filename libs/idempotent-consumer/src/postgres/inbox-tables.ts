@@ -33,12 +33,25 @@ export interface InboxTables {
 /** An inbox whose keys may have generations. */
 export type TablesWithGenerations = InboxTables & Required<Pick<InboxTables, 'keyGeneration' | 'keyFilter'>>;
 
+/** The tables that together have a row for each message. */
+export type MessageTables = Pick<InboxTables, 'key' | 'duplicate' | 'deadLetter'> & {
+  /** Of a consumer that keeps an order: messages that were taken, and are decided later. */
+  readonly parked?: string;
+};
+
+/** Returns the names of these tables. */
+export function messageTables({ key, duplicate, deadLetter, parked }: MessageTables): string[] {
+  return [key, duplicate, deadLetter, ...(parked === undefined ? [] : [parked])];
+}
+
 /** Which inbox. */
 export interface InboxName {
   /** The schema. The default is `inbox`. It should contain nothing but inboxes. */
   readonly schema?: string | undefined;
   /** The consumer's name: 1 to 40 letters, digits, `_` and `-`, beginning with a letter or a digit. */
   readonly consumer: string;
+  /** Whether its events have an order, which takes three more tables. The default is false. */
+  readonly isOrdered?: boolean;
 }
 
 /**

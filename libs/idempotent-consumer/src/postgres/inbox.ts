@@ -3,11 +3,12 @@ import { isClosedGeneration, isUniqueViolation } from '#postgres';
 import type { AttemptFigures, Batch, BatchInbox } from '../batch-inbox.js';
 import type { Message } from '../delivery.js';
 import type { Effect, EventEffect, Transaction } from '../effect.js';
+import type { EventOrder } from '../order/event-order.js';
 import type { Outcome } from '../outcome.js';
 import { ClaimStrategyChoice, type ClaimStrategy } from './claim-strategy.js';
 import { Claims, NotAllNewError } from './claims.js';
 import { recordDeadLetters, storableText } from './dead-letters.js';
-import { divide, firstsAndRepeats, sortedByIdentity } from './identity-order.js';
+import { divide, firstsAndRepeats, inStreamOrder, sortedByIdentity } from './identity-order.js';
 import { HandlerSession, type HandlerSettings } from './handler-session.js';
 import { InFlightIds } from './in-flight-ids.js';
 import type { InboxStatements } from './inbox-statements.js';
@@ -83,6 +84,7 @@ export class Inbox<E> implements BatchInbox<E> {
    * @param effect it is called in the inbox's transaction, once for each event that takes effect
    * @param handler how the effect is called: its name in errors, and its time limit
    * @param filtersFor the filters of closed generations of keys; without it, these are looked up
+   * @param order keeps the order of keys, for a consumer that has one
    */
   constructor(
     private readonly pool: Pool,
@@ -90,6 +92,7 @@ export class Inbox<E> implements BatchInbox<E> {
     private readonly effect: Effect<E> | EventEffect<E>,
     private readonly handler: HandlerSettings = {},
     filtersFor?: FiltersFor,
+    private readonly order?: EventOrder,
   ) {
     this.generations = new GenerationRegistry(tables, filtersFor);
     this.statements = this.generations.current.youngest;
@@ -175,7 +178,8 @@ export class Inbox<E> implements BatchInbox<E> {
     const seqs = [...batch.messages, ...batch.poison].map(({ delivery }) => delivery.seq);
     const begin = this.statements.begin(streamId, seqs, batch.poison.length > 0, statementMsMax);
     const onBegun = (answers: readonly QueryResult[]): void => {
-      refuseSuperseded(answers.at(-1), batch);
+      // What was parked is decided under the incarnation in which it came.
+      if (batch.wereParked !== true) refuseSuperseded(answers.at(-1), batch);
     };
     let session: HandlerSession | undefined;
     const work = async (
@@ -184,11 +188,13 @@ export class Inbox<E> implements BatchInbox<E> {
       const outcomes = new Map<number, Outcome>();
       session = new HandlerSession(transaction, this.handler, statementMsMax);
       const on = { transaction, keys, session, outcomes };
-      await this.store(on, sortedByIdentity(batch.messages), strategy);
-      await recordDeadLetters(transaction, this.statements, batch.poison, outcomes);
+      const { messages, poison } = (await this.order?.enter(transaction, batch, outcomes)) ?? batch;
+      await this.store(on, sortedByIdentity(messages), strategy);
+      await recordDeadLetters(transaction, this.statements, poison, outcomes);
       if (batch.suspects?.length)
         await transaction.query(this.statements.clearAttempts, [streamId, batch.suspects]);
-      return { result: outcomes, last: this.count(streamId, tally(batch, outcomes)) };
+      await this.order?.leave(transaction, batch, outcomes);
+      return { result: outcomes, last: this.count(streamId, tally({ messages, poison }, outcomes)) };
     };
     const onConnected = this.readUnseen(keys);
     return inTransaction(this.pool, streamId, begin, work, { onConnected, onBegun }).catch(
@@ -354,7 +360,8 @@ export class Inbox<E> implements BatchInbox<E> {
     for (const { delivery } of fresh) outcomes.set(delivery.seq, STORED);
     const written = together(recorded);
     session.keepApart(written);
-    await together([fresh.length > 0 ? session.apply(this.effect, fresh) : Promise.resolve(), written]);
+    const inOrder = this.order === undefined ? fresh : inStreamOrder(fresh);
+    await together([fresh.length > 0 ? session.apply(this.effect, inOrder) : Promise.resolve(), written]);
   }
 
   private count(streamId: number, rows: readonly Tally[]): Statement | undefined {

@@ -17,6 +17,7 @@ export {
   type StreamWitness,
 } from './history-comparison.js';
 export { generationTable, InboxNameError, type InboxTables } from './inbox-tables.js';
+export { type HeldKey, heldKeys, releaseKey } from '../order/held-keys.js';
 export { KeyFilterKeeper } from './key-filter-keeper.js';
 export { type FilteredTables, KeyFilterStore } from './key-filter-store.js';
 export { LoadedKeyFilters } from './loaded-key-filters.js';

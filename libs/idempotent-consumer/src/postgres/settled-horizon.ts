@@ -1,7 +1,7 @@
 import { READ_ONLY, type Queryable } from '#postgres';
 import type { SequenceSegment, StoreLoss } from '../stream-history.js';
 import type { StreamSearch } from './history-comparison.js';
-import type { InboxTables } from './inbox-tables.js';
+import { type MessageTables, messageTables } from './inbox-tables.js';
 
 const SEQUENCES_PER_STEP = 10_000;
 /** A kept horizon far behind the floor catches up over many calls, and none of them waits for all of it. */
@@ -62,16 +62,16 @@ export class SettledHorizon {
   private readonly keepMoved: string;
 
   constructor(
-    tables: Pick<InboxTables, 'key' | 'duplicate' | 'deadLetter'>,
+    tables: MessageTables,
     private readonly keeping: KeptHorizon,
   ) {
     const range = 'WHERE stream_id = $1 AND seq > $2 AND seq <= $2 + $3';
-    // Each sequence is in one of the three tables. UNION keeps a violation of that from counting a sequence
+    // Each sequence is in one of the tables. UNION keeps a violation of that from counting a sequence
     // twice.
-    const rows = (range: string, union: string): string => `
-  SELECT seq FROM ${tables.key} ${range}
-  ${union} SELECT seq FROM ${tables.duplicate} ${range}
-  ${union} SELECT seq FROM ${tables.deadLetter} ${range}`;
+    const rows = (range: string, union: string): string =>
+      messageTables(tables)
+        .map((table) => `SELECT seq FROM ${table} ${range}`)
+        .join(`\n  ${union} `);
     this.step = `
 SELECT count(*)::float8 AS unbroken
 FROM (

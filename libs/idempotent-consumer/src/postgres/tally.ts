@@ -12,6 +12,9 @@ export interface Tally {
   redelivered: number;
 }
 
+/** What has been counted before, or will be when it is decided. */
+const UNCOUNTED: ReadonlySet<Outcome['kind']> = new Set(['already-processed', 'retry', 'parked']);
+
 /** Sums outcomes by topic, sorted by topic. A message that was already processed adds to no sum. */
 export function tally<E>(
   batch: { readonly messages: readonly Message<E>[]; readonly poison: readonly PoisonMessage[] },
@@ -20,7 +23,7 @@ export function tally<E>(
   const rows = new Map<string, Tally>();
   for (const { topic, delivery } of [...batch.messages, ...batch.poison]) {
     const outcome = outcomes.get(delivery.seq);
-    if (outcome === undefined || outcome.kind === 'already-processed' || outcome.kind === 'retry') continue;
+    if (outcome === undefined || UNCOUNTED.has(outcome.kind)) continue;
     let row = rows.get(topic);
     if (row === undefined) {
       row = { topic, stored: 0, duplicates: 0, conflicts: 0, deadLetters: 0, redelivered: 0 };

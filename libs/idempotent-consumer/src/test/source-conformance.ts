@@ -40,6 +40,23 @@ const CASES: Readonly<Record<string, (fixture: SourceFixture) => Promise<void>>>
     expect(await source.publishedMs(3)).toBeUndefined();
     expect(await source.lastSeq()).toBe(2);
   },
+  'numbers its deliveries without a gap, also those that come again, and begins again after a reset': async (
+    fixture,
+  ) => {
+    const { publish, source } = await fixture.begin();
+    for (const body of ['1', '2', '3']) await publish('a', body);
+    const collected = fixture.open((delivery) => {
+      if (delivery.deliveryCount === 1) delivery.nak(1);
+      else delivery.ack();
+    });
+    collected.session.request(6, ROOM_BYTES);
+    await collected.at(5);
+    const numbers = [0, 1, 2, 3, 4, 5].map(async (at) => (await collected.at(at)).deliveryNumber);
+    expect(await Promise.all(numbers)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect((await source.inspect())?.deliveryCount).toBe(6);
+    await source.reset(2);
+    expect((await source.inspect())?.deliveryCount).toBe(0);
+  },
   'delivers no more than was requested, and knows what is still to come': async (fixture) => {
     await fixture.begin();
     const collected = fixture.open();

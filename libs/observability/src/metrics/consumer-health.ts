@@ -8,7 +8,7 @@ interface Health {
 }
 
 /** Consumers in these states get on, or have nothing to do. */
-const WELL = ['working', 'idle'];
+const WELL = ['working', 'idle', 'standby'];
 
 /**
  * Judges a program by the progress of its consumers. A connection proves nothing: a consumer whose handler hangs has

@@ -6,7 +6,7 @@ const of = (...states: string[]): ReturnType<typeof consumersHealth> =>
 
 describe('the health of a program of consumers', () => {
   it.each([
-    { states: ['working', 'idle'], isLive: true, isReady: true },
+    { states: ['working', 'idle', 'standby'], isLive: true, isReady: true },
     { states: ['working', 'waiting'], isLive: true, isReady: false },
     { states: ['idle', 'disconnected'], isLive: true, isReady: false },
     { states: ['working', 'stuck'], isLive: false, isReady: false },

@@ -30,7 +30,7 @@ const BATCH = {
   help: 'Deliveries that one batch decided on',
   buckets: EVENTS,
 };
-const STATES = ['working', 'idle', 'waiting', 'disconnected', 'stuck'] as const;
+const STATES = ['working', 'idle', 'standby', 'waiting', 'disconnected', 'stuck'] as const;
 
 /** The parts of a delivery that are measured. */
 interface MeasuredDelivery {
@@ -290,4 +290,13 @@ export class ConsumerMeter {
 }
 
 /** The kinds of outcomes that are counted. A conflict is a duplicate whose content differs. */
-const OUTCOMES = ['stored', 'duplicate', 'conflict', 'already-processed', 'dead-letter', 'retry', 'ignored'];
+const OUTCOMES = [
+  'stored',
+  'duplicate',
+  'conflict',
+  'already-processed',
+  'dead-letter',
+  'parked',
+  'retry',
+  'ignored',
+];

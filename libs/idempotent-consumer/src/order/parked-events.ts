@@ -1,0 +1,104 @@
+import type { Pool } from 'pg';
+import { type Queryable, transact } from '#postgres';
+import type { Lease } from './lease.js';
+import { LeaseLostError } from './order-lost-error.js';
+import { boundedIdle, orderStatements } from './order-statements.js';
+import type { OrderTables } from './order-tables.js';
+import type { ParkedRow } from './parked-delivery.js';
+
+/** How many events wait, and for how long. */
+export interface ParkedFigures {
+  /** Counted up to the bound that was given. */
+  readonly parked: number;
+  /** Milliseconds until a key is due, 0 or less when one is; `undefined` when none will be by itself. */
+  readonly dueMs: number | undefined;
+}
+
+/** How much is read at a time. */
+export interface ReadingBounds {
+  readonly batchSize: number;
+  readonly batchBytes: number;
+}
+
+/** For how long a process that is stopped while it reads holds up the others, in milliseconds. */
+const IDLE_MS_MAX = 5_000;
+
+/** Reads the events that were parked, and are due. */
+export class ParkedEvents {
+  private readonly figuresText: string;
+  private readonly dueKeys: string;
+  private readonly dueEvents: string;
+  private readonly advance: string;
+  private readonly fence: string;
+
+  constructor(
+    private readonly pool: Pool,
+    tables: OrderTables,
+    private readonly lease: Lease,
+  ) {
+    const { parked, blocked } = tables;
+    this.advance = orderStatements(tables).advance;
+    this.fence = `UPDATE ${tables.lease} SET until = GREATEST(until, clock_timestamp()) WHERE token = $1
+RETURNING ${boundedIdle(`'${IDLE_MS_MAX}'::text`)}`;
+    this.figuresText = `
+SELECT (SELECT count(*) FROM (SELECT FROM ${parked} LIMIT $1) AS counted)::float8 AS parked,
+  (SELECT extract(epoch FROM min(due_at) - clock_timestamp()) * 1000 FROM ${blocked})::float8 AS due_ms`;
+    this.dueKeys = `
+SELECT key FROM ${blocked} WHERE due_at <= now() ORDER BY due_at, stream_id, seq LIMIT $1`;
+    // Of one incarnation at a time: the sequences of another one mean other messages.
+    this.dueEvents = `
+WITH due AS MATERIALIZED (SELECT * FROM ${blocked} WHERE key = ANY($1::text[]) AND due_at <= now())
+SELECT stream_id, seq::float8 AS seq, key, subject, headers, body, deliveries, published_at, is_retry
+FROM (
+  SELECT *, sum(bytes) OVER (ORDER BY seq) AS bytes_so_far, row_number() OVER (ORDER BY seq) AS place
+  FROM (
+    SELECT event.*, octet_length(event.body) AS bytes, due.is_retry AND event.seq = due.seq AS is_retry
+    FROM due CROSS JOIN LATERAL (
+      SELECT * FROM ${parked} parked
+      WHERE parked.key = due.key AND parked.stream_id = due.stream_id ORDER BY parked.seq LIMIT $2
+    ) event
+    WHERE due.stream_id = (SELECT min(stream_id) FROM due)
+    ORDER BY event.seq LIMIT $2
+  ) found
+) measured
+WHERE bytes_so_far <= $3 OR place = 1
+ORDER BY seq`;
+  }
+
+  /** @param countMax up to which number events are counted */
+  async figures(countMax: number): Promise<ParkedFigures> {
+    const { rows } = await this.pool.query<{ parked: number; due_ms: number | null }>(this.figuresText, [
+      countMax,
+    ]);
+    return { parked: rows[0]?.parked ?? 0, dueMs: rows[0]?.due_ms ?? undefined };
+  }
+
+  /**
+   * Reads events that are due: of each key from its first one on, and in the order of the stream.
+   *
+   * @returns those of one incarnation of the stream; none when only keys without events were due
+   * @throws LeaseLostError when another process may decide by now
+   */
+  due({ batchSize, batchBytes }: ReadingBounds): Promise<readonly ParkedRow[]> {
+    return transact(this.pool, async (database) => {
+      await this.prove(database);
+      const { rows: due } = await database.query<{ key: string }>(this.dueKeys, [batchSize]);
+      const keys = due.map(({ key }) => key);
+      // An operator may have dropped what was first.
+      await database.query(this.advance, [keys]);
+      const { rows } = await database.query<ParkedRow & Record<string, unknown>>(this.dueEvents, [
+        keys,
+        batchSize,
+        batchBytes,
+      ]);
+      return rows;
+    });
+  }
+
+  private async prove(database: Queryable): Promise<void> {
+    const { rowCount } = await database.query(this.fence, [this.lease.current?.token ?? null]);
+    if (rowCount === 1) return;
+    this.lease.lost();
+    throw new LeaseLostError();
+  }
+}
