@@ -1139,7 +1139,7 @@ BEGIN
     RETURN QUERY SELECT due.number, 'dropped', 0::bigint;
     RETURN;
   END IF;
-  IF coalesce((SELECT opened_at FROM sekali.key_generation WHERE number = youngest), '-infinity')
+  IF age IS NOT NULL AND coalesce((SELECT opened_at FROM sekali.key_generation WHERE number = youngest), '-infinity')
     < now() - greatest(age / 8.0, 1) * interval '24 hours'
   THEN
     IF sekali.change_key_generation('store', youngest) IS NOT NULL THEN

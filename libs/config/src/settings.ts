@@ -38,7 +38,6 @@ const file = (): z.ZodOptional<z.ZodString> =>
 /** `nats://user:password@host:4222`; the scheme and the port may be left out. */
 const BROKER = '(?:(?:nats|tls)://)?[^\\s,/]+';
 
-
 const days = (): z.ZodOptional<z.ZodCoercedNumber> =>
   z.coerce.number().int().min(1).max(RETENTION_DAYS_MAX).optional();
 
@@ -82,9 +81,7 @@ export const connectionFields = {
     .enum(['true', 'false'])
     .default('true')
     .describe('Whether brokers that the listed ones announce are used too; `false` behind a proxy or NAT'),
-  SEKALI_NATS_NKEY_FILE: file().describe(
-    'File with the seed of the NKey by which the brokers know this program',
-  ),
+  SEKALI_NATS_NKEY_FILE: file().describe('File with the NKey seed by which the brokers know this program'),
   SEKALI_NATS_CA_FILE: file().describe(
     'File with the certificates (PEM) of the authority that signed the certificates of the brokers. With it, a connection without TLS is refused',
   ),

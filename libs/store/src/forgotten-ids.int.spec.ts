@@ -177,6 +177,12 @@ describe('ids of an age', () => {
     await fill();
     await writeRowAges(system.pool, {});
     expect(await forget()).toEqual({ isDone: true, steps: [] });
+    await system.pool.query(
+      `INSERT INTO sekali.event_key_g3 (topic, event_id, stream_id, seq, digest) VALUES ('t', 'young', 4711, 1, 0)`,
+    );
+    await system.pool.query(`UPDATE sekali.key_generation SET opened_at = '-infinity' WHERE number = 3`);
+    expect(await forget()).toEqual({ isDone: true, steps: [] });
+    expect(await generations()).toEqual([0, 1, 2, 3]);
     expect((await storeTotals(system.pool, KEY.name)).idsKeptDays).toBeUndefined();
     await writeRowAges(system.pool, { id: DAYS });
     const kept = async () => (await agedIds(worker)).map(({ keptFor }) => keptFor);
