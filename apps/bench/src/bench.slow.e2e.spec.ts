@@ -249,6 +249,8 @@ describe('the command line of sekali bench', () => {
   it.each([
     [['--only', 'speed'], 'There are http, drain'],
     [['--rounds', '0'], 'a whole number from 1 to 50'],
+    [['--loads', 'flat-cold'], 'There are flat, flat-random'],
+    [['--only', 'drain', '--loads', 'flat-random'], '--only leaves it out'],
     [['--fast'], "unknown option '--fast'"],
   ])('refuses %j with exit code 2', async (args, reason) => {
     const child = bench(join(folder, 'refused'), ...args);

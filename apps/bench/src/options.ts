@@ -1,5 +1,6 @@
 /** The options of `sekali bench`. */
 import { Command, InvalidArgumentError } from 'commander';
+import { FLAT_LOADS } from './drain/flat-loads.js';
 
 /** The groups that can be measured, in the order of measurement. */
 export const GROUPS = [
@@ -26,18 +27,25 @@ export interface BenchOptions {
   readonly keys: number | undefined;
   /** Events of the backlog that an outbox has. */
   readonly backlog: number | undefined;
+  /** Names of loads of the group flat. All of them, and the disk, are measured when it is left out. */
+  readonly loads: readonly string[] | undefined;
   readonly syncInterval: string | undefined;
   readonly json: boolean;
   /** Folder for the document and the chart. Nothing is written when it is left out. */
   readonly out: string | undefined;
 }
 
-/** The name of what a run writes, without an extension: "bench", with the groups when it measured only some. */
-export function resultName({ only, keys, backlog }: Pick<BenchOptions, 'only' | 'keys' | 'backlog'>): string {
-  const isWhole = only.length === GROUPS.length;
+type Selection = Pick<BenchOptions, 'only' | 'keys' | 'backlog' | 'loads'>;
+
+/** The name of what a run writes, without an extension: "bench", with the groups or loads when it measured only some. */
+export function resultName({ only, keys, backlog, loads }: Selection): string {
+  const isWhole = only.length === GROUPS.length && loads === undefined;
+  const parts = only.flatMap((group) => (group === 'flat' ? (loads ?? [group]) : [group]));
   const sizes = [keys, backlog].filter((size) => size !== undefined);
-  return ['bench', ...(isWhole ? [] : only), ...sizes].join('-');
+  return ['bench', ...(isWhole ? [] : parts), ...sizes].join('-');
 }
+
+const LOADS = FLAT_LOADS.map(({ name }) => name);
 
 const HELP = `
 Starts a system of its own and measures Sekali. It is compared with the plainest program that does the same (the
@@ -59,7 +67,9 @@ Groups:
 Examples:
   sekali bench                          everything; about an hour
   sekali bench --only http,drain --rounds 3
-  sekali bench --only flat --keys 100000000   takes hours and 60 GB of disk
+  sekali bench --only flat --keys 100000000   takes more than an hour and 60 GB of disk
+  sekali bench --only flat --keys 100000000 --loads flat-random,flat-bounded --rounds 3
+                                        stores random ids alone; half of that time and disk
   sekali bench --small --json           only to see that it runs
 
 Exit codes:
@@ -75,6 +85,7 @@ export function benchCommand(action: (options: BenchOptions) => Promise<void>): 
     .option('--rounds <count>', 'rounds of each subject, after a warm-up; 5 when left out', rounds)
     .option('--keys <count>', 'stored keys of the group flat; 10,000,000 when left out', storedCount)
     .option('--backlog <count>', 'backlog of the group outbox; 10,000,000 when left out', storedCount)
+    .option('--loads <names>', `of the group flat, some of ${LOADS.join(', ')}; all when left out`, loads)
     .option(
       '--sync-interval <duration>',
       'how often the brokers call fsync: "always", or such as 1s; not for durability',
@@ -85,14 +96,27 @@ export function benchCommand(action: (options: BenchOptions) => Promise<void>): 
     .allowExcessArguments(false)
     .showHelpAfterError('(sekali bench --help says more)')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
-    .action(action);
+    .action(async (options: BenchOptions, command: Command) => {
+      if (options.loads !== undefined && !options.only.includes('flat'))
+        command.error('error: --loads chooses among those of the group flat, and --only leaves it out');
+      await action(options);
+    });
 }
 
 function groups(text: string): readonly GroupName[] {
+  return someOf(GROUPS, text);
+}
+
+function loads(text: string): readonly string[] {
+  return someOf(LOADS, text);
+}
+
+/** Returns the names that a text has, joined by commas, in the order of all of them. */
+function someOf<Name extends string>(all: readonly Name[], text: string): readonly Name[] {
   const asked = text.split(',').map((name) => name.trim());
-  const unknown = asked.filter((name) => !(GROUPS as readonly string[]).includes(name));
-  if (unknown.length > 0) throw new InvalidArgumentError(`There are ${GROUPS.join(', ')}.`);
-  return GROUPS.filter((name) => asked.includes(name));
+  const unknown = asked.filter((name) => !(all as readonly string[]).includes(name));
+  if (unknown.length > 0) throw new InvalidArgumentError(`There are ${all.join(', ')}.`);
+  return all.filter((name) => asked.includes(name));
 }
 
 function rounds(text: string): number {

@@ -6,7 +6,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type Suite, SUITES, type Measure, type Reporter } from './suites.js';
+import { type Measure, type Reporter, type Suite, suites } from './suites.js';
 import { ratioChart } from './chart.js';
 import type { BenchDocument, Machine } from './document.js';
 import type { Group } from './measurement.js';
@@ -31,7 +31,7 @@ export async function runBench(options: BenchOptions, signal: AbortSignal): Prom
   const progress = new Progress(process.stderr);
   const groups: Group[] = [];
   try {
-    for (const suite of SUITES) {
+    for (const suite of suites(options.loads)) {
       for await (const group of runSuite(suite, options, { sizes, progress, signal })) groups.push(group);
     }
   } catch (error) {

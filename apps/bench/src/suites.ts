@@ -1,6 +1,7 @@
 import { DUPLICATE_SHARES, measureDrain } from './drain/drain.js';
 import { measureDisk } from './drain/disk.js';
-import { FLAT_LOADS, measureFlat } from './drain/flat.js';
+import { measureFlat } from './drain/flat.js';
+import { FLAT_LOADS, type FlatLoad } from './drain/flat-loads.js';
 import { measureMinuteCounts } from './drain/minute-counts.js';
 import { measureWatched, WATCHING } from './drain/watched.js';
 import { measureDurability, SYNC_INTERVALS } from './durability/durability.js';
@@ -55,7 +56,7 @@ export interface Suite {
 const END_TO_END_RATES = [100, 1_000, 5_000] as const;
 
 /** All suites, in the order in which they are measured. */
-export const SUITES: readonly Suite[] = [
+const SUITES: readonly Suite[] = [
   {
     groups: {
       http: [
@@ -100,11 +101,7 @@ export const SUITES: readonly Suite[] = [
   {
     groups: {
       flat: [
-        ...FLAT_LOADS.map(
-          (load): Measure =>
-            ([environment], sizes, reporter) =>
-              measureFlat(environment, sizes, { load, ...reporter }),
-        ),
+        ...flatMeasures(FLAT_LOADS),
         ([environment], sizes, { onProgress }) => measureDisk(environment, sizes, onProgress),
       ],
     },
@@ -131,3 +128,22 @@ export const SUITES: readonly Suite[] = [
     },
   },
 ];
+
+/**
+ * All suites, in the order in which they are measured.
+ *
+ * @param loads the names of the loads of the group flat that are measured, instead of all of them and the disk
+ */
+export function suites(loads?: readonly string[]): readonly Suite[] {
+  if (loads === undefined) return SUITES;
+  const flat = flatMeasures(FLAT_LOADS.filter(({ name }) => loads.includes(name)));
+  return SUITES.map((suite) => (suite.groups.flat === undefined ? suite : { groups: { flat } }));
+}
+
+function flatMeasures(loads: readonly FlatLoad[]): Measure[] {
+  return loads.map(
+    (load): Measure =>
+      ([environment], sizes, reporter) =>
+        measureFlat(environment, sizes, { load, ...reporter }),
+  );
+}

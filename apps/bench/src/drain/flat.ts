@@ -9,13 +9,14 @@
  * a tenth of the keys' bytes as memory, with the pages that the system caches. The empty database always has all memory.
  */
 import type { Pool } from 'pg';
-import type { Group, Target } from '../measurement.js';
+import type { Group } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
 import { fillBacklog, type Backlog } from '../environment/backlog.js';
-import type { BacklogPlan, IdForm } from '../environment/event-sequence.js';
+import type { BacklogPlan } from '../environment/event-sequence.js';
 import type { Environment } from '../environment/environment.js';
 import { type DrainOptions, withDrainFixture, openPool, measureRounds, WORKER_SCRIPT } from './drain.js';
 import type { DrainFixture, DrainSubject } from './drain-round.js';
+import type { FlatLoad } from './flat-loads.js';
 import { fullDatabase } from './full-database.js';
 import { keyBytes } from './key-tables.js';
 import { checkLedger, emptyLedger, forgetStream } from './ledger.js';
@@ -25,35 +26,6 @@ const REPEATED_SHARE = 0.3;
 const MEMORY_SHARE = 0.1;
 /** Postgres itself needs this much: its buffers have 128 MiB. */
 const MEMORY_BYTES_MIN = 268_435_456;
-
-/** What is repeated: nothing, earlier events of the backlog, or events that were stored long ago. */
-type Repeats = 'none' | 'recent' | 'old';
-
-/** One drain next to stored keys. */
-export interface FlatLoad {
-  readonly name: string;
-  readonly ids: IdForm;
-  readonly repeats: Repeats;
-  /** Whether Postgres has a tenth of the keys' bytes as memory. */
-  readonly isBounded: boolean;
-  readonly targets: readonly Target[];
-}
-
-/** All loads in the order in which they are measured. Those without a bound leave the keys in the system's cache. */
-export const FLAT_LOADS: readonly FlatLoad[] = [
-  load('flat', 'ordered', 'none', false, 0.85),
-  load('flat-random', 'random', 'none', false, 0.85),
-  load('flat-random-recent', 'random', 'recent', false, 0.85),
-  load('flat-random-old', 'random', 'old', false),
-  load('flat-bounded', 'random', 'none', true, 0.6),
-  load('flat-bounded-recent', 'random', 'recent', true, 0.6),
-  load('flat-bounded-old', 'random', 'old', true, 0.3),
-];
-
-function load(name: string, ids: IdForm, repeats: Repeats, isBounded: boolean, atLeast?: number): FlatLoad {
-  const targets = atLeast === undefined ? [] : [{ against: 'ceiling' as const, atLeast }];
-  return { name, ids, repeats, isBounded, targets };
-}
 
 /** Options of one load. */
 export interface FlatOptions extends DrainOptions {

@@ -25,9 +25,7 @@ export async function fullDatabase(
   try {
     const startedMs = performance.now();
     const { streamId } = await SEKALI_LEDGER.registry.of(pool, PAST_STREAM);
-    await storeKeys(pool, { ...stored, streamId }, (done) => {
-      onProgress(`filling the database: ${done} of ${keys} keys`);
-    });
+    await storeKeys(pool, { ...stored, streamId }, onProgress);
     return { url, filledMs: performance.now() - startedMs };
   } finally {
     await pool.end();

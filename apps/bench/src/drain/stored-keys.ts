@@ -3,16 +3,16 @@
  *
  * The rows are those that the worker would have written over the past week. There are a key per event, the event in the
  * partition of its day, counters and the horizon, all of one stream. The audit would find no fault in them. The keys are
- * in as many generations as the product would have.
+ * in the generations that the product would have: see stored-generations.ts.
  */
 import type { Pool } from 'pg';
-import { ensurePartitions, indexClosedDays } from '#store';
+import { ensurePartitions, indexClosedDays, rollUpHistogram } from '#store';
 import { type IdForm, TOPICS } from '../environment/event-sequence.js';
-import { tableForKeys } from './key-tables.js';
+import { storeGenerations } from './stored-generations.js';
 
-const KEYS_PER_STEP = 100_000;
 const DAYS = 6;
 const DAY_MS = 86_400_000;
+const HISTOGRAM_ROWS_MAX = 10_000;
 
 /** The payload of `storedEvent`, byte by byte, so that a repeat of it has the same digest. */
 const PAYLOAD = `'{"number":' || seq || ',"customer":"c-' || seq % 100000 || '","cents":' || seq % 999983
@@ -53,9 +53,21 @@ function idExpression(ids: IdForm): string {
       || '-8' || substr(random, 4, 3) || '-' || substr(random, 7, 12)`;
 }
 
+/** The counters, and the counts by time. */
 const COUNT_TOPICS = `
-INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
-SELECT $1, topic, 0, count(*), 0, 0, 0, 0 FROM sekali.event_key WHERE stream_id = $1 GROUP BY topic`;
+WITH minute AS MATERIALIZED (
+  SELECT topic, date_trunc('minute', stored_at, 'UTC') AS beginning, count(*) AS stored
+  FROM sekali.event_key WHERE stream_id = $1 GROUP BY topic, beginning
+), counted AS (
+  INSERT INTO sekali.counter (stream_id, topic, shard, stored, duplicates, conflicts, dead_letters, redelivered)
+  SELECT $1, topic, 0, sum(stored), 0, 0, 0, 0 FROM minute GROUP BY topic
+)
+INSERT INTO sekali.histogram AS bucket (topic, kind, beginning, shard, stored, duplicates, conflicts, dead_letters)
+SELECT topic, 'minute', beginning, 0, stored, 0, 0, 0 FROM minute
+ON CONFLICT (topic, kind, beginning, shard) DO UPDATE SET stored = bucket.stored + excluded.stored`;
+
+/** What a trigger has counted for the present minute when the counters were written. */
+const FORGET_PRESENT = `DELETE FROM sekali.histogram WHERE kind = 'open' AND shard = 16 * ($1::integer % 2047)`;
 
 const SET_HORIZON = `INSERT INTO sekali.horizon (stream_id, seq) VALUES ($1, $2)`;
 
@@ -69,27 +81,38 @@ export interface StoredKeys {
   readonly topics?: readonly string[];
   /** Whether the days of the events exist. When it is false, they were dropped by age, and the keys remain. */
   readonly hasEvents?: boolean;
+  /** The size from which on a generation of keys is closed; that of the product when left out. */
+  readonly generationBytes?: number;
+  /** The keys of one statement; many when left out. */
+  readonly keysPerStep?: number;
 }
 
-/** Stores the keys and lets Postgres analyse its tables. The database must have been set up. */
+/**
+ * Stores the keys and lets Postgres analyse its tables. The database must have been set up.
+ *
+ * @param onProgress receives what is being done
+ */
 export async function storeKeys(
   pool: Pool,
   stored: StoredKeys,
-  onProgress: (stored: number) => void = () => undefined,
+  onProgress: (line: string) => void = () => undefined,
 ): Promise<void> {
-  const { streamId, keys, topics = TOPICS } = stored;
+  const { streamId, keys, topics = TOPICS, generationBytes, keysPerStep } = stored;
   const now = Date.now();
   const since = new Date(now - DAYS * DAY_MS);
   await ensurePartitions(pool, since);
-  for (let first = 1; first <= keys; first += KEYS_PER_STEP) {
-    const last = Math.min(first + KEYS_PER_STEP - 1, keys);
-    const statement = insertSteps(await tableForKeys(pool), stored);
-    await pool.query(statement, [streamId, first, last, keys, topics, since, new Date(now)]);
-    onProgress(last);
-  }
+  await storeGenerations(pool, {
+    ...{ keys, generationBytes, keysPerStep, onProgress },
+    insert: (table, first, last) =>
+      pool.query(insertSteps(table, stored), [streamId, first, last, keys, topics, since, new Date(now)]),
+  });
+  onProgress('filling the database: counting the keys');
   await pool.query(COUNT_TOPICS, [streamId]);
+  await pool.query(FORGET_PRESENT, [streamId]);
+  await rollUpHistogram(pool, { rowsMax: HISTOGRAM_ROWS_MAX });
   await pool.query(SET_HORIZON, [streamId, keys]);
   await indexClosedDays(pool, () => undefined);
+  onProgress('filling the database: VACUUM ANALYZE');
   // Autovacuum would have done this within a week; otherwise it would begin in the middle of a measurement.
   await pool.query('VACUUM ANALYZE');
 }

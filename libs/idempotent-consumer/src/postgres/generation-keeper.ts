@@ -31,6 +31,18 @@ export interface KeptKeys {
 }
 
 /**
+ * Whether the youngest generation has to be closed.
+ *
+ * @param bytesMax see `keepGenerations`
+ */
+export function isLarge(
+  { bytes, bytesOfAll }: Omit<YoungestGeneration, 'number'>,
+  bytesMax: number,
+): boolean {
+  return bytes > Math.max(bytesMax, bytesOfAll * SHARE_OF_ALL);
+}
+
+/**
  * Starts checking the size of the youngest generation of keys, in a minute and then every minute. Of several processes
  * that find it too large, one changes it. An outage, or a long transaction on the keys, only delays the change.
  *
@@ -74,8 +86,9 @@ async function changeLargeGenerations(
   for (const inbox of await inboxes()) {
     const { consumer } = inbox;
     try {
-      const { number, bytes, bytesOfAll } = await inbox.youngest();
-      if (bytes <= Math.max(bytesMax, bytesOfAll * SHARE_OF_ALL)) continue;
+      const youngest = await inbox.youngest();
+      if (!isLarge(youngest, bytesMax)) continue;
+      const { number, bytes } = youngest;
       const generation = await inbox.change(number);
       if (generation !== undefined)
         log.info({ consumer, generation, bytes }, 'the keys have begun another generation');

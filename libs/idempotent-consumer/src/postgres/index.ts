@@ -6,7 +6,7 @@ export { ConsumerFilters, type ConsumerFiltersOptions, type KeyFigures } from '.
 export { currentIncarnation, type DifferingHistory, type Ledger } from './divergence.js';
 export { FilteredLosses } from './filtered-losses.js';
 export { youngestGeneration, type YoungestGeneration } from './generation-change.js';
-export { keepGenerations } from './generation-keeper.js';
+export { isLarge, keepGenerations } from './generation-keeper.js';
 export {
   compareHistory,
   differingRows,

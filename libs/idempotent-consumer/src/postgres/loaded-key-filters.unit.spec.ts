@@ -85,6 +85,14 @@ describe('the memory of filters', () => {
     expect(Object.fromEntries(planFolds([size(0, 100, 40), size(1, 100, 40)], 160))).toEqual({ 0: 1, 1: 0 });
   });
 
+  it('is short: no filter is folded to five bits a key while another one has twenty', () => {
+    const sizes = [size(0, 1_000, 400), size(1, 100, 40), size(2, 100, 40), size(3, 100, 40)];
+    // A large one that was built with ten bits is not folded either.
+    const all = [...sizes, size(4, 500, 400)];
+    expect(Object.fromEntries(planFolds(all, 1_200))).toEqual({ 0: 1, 1: 1, 2: 1, 3: 0, 4: 0 });
+    expect(Object.fromEntries(planFolds(all, 1_100))).toEqual({ 0: 2, 1: 1, 2: 1, 3: 1, 4: 0 });
+  });
+
   it('is too short for five bits a key: the largest filter is left out', () => {
     expect(Object.fromEntries(planFolds([size(0, 100, 90), size(1, 50, 45)], 90))).toEqual({ 1: 0 });
     expect(planFolds([size(0, 100, 80)], 0)).toEqual(new Map());
