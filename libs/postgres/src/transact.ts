@@ -12,6 +12,11 @@ import type { Queryable } from './queryable.js';
 export async function transact<T>(pool: Pool, work: (database: Queryable) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: unknown;
+  // A connection that breaks between two statements emits this; unhandled, it would end the process.
+  const onError = (error: Error): void => {
+    broken = error;
+  };
+  client.on('error', onError);
   try {
     await client.query('BEGIN');
     const result = await work(client);
@@ -22,6 +27,7 @@ export async function transact<T>(pool: Pool, work: (database: Queryable) => Pro
     await client.query('ROLLBACK').catch((failure: unknown) => (broken = failure));
     throw error;
   } finally {
+    client.off('error', onError);
     client.release(broken !== undefined);
   }
 }
