@@ -15,6 +15,7 @@ import { KeyFilters1732543600000 } from './migrations/1732543600000-key-filters.
 import { KeyGenerations1732456800000 } from './migrations/1732456800000-key-generations.js';
 import { MessageIdSecret1732536000000 } from './migrations/1732536000000-message-id-secret.js';
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
+import { Programs1732700000040 } from './migrations/1732700000040-programs.js';
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
 import { Retention1732610000000 } from './migrations/1732610000000-retention.js';
 import { StoreLosses1732620000000 } from './migrations/1732620000000-store-losses.js';
@@ -44,6 +45,7 @@ export const migrations = [
   StoreLosses1732620000000,
   DuplicatesWritten1732630000000,
   Histogram1732640000000,
+  Programs1732700000040,
 ];
 
 /**
