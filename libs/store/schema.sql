@@ -31,6 +31,25 @@ CREATE TABLE sekali.attempt (
 );
 COMMENT ON TABLE sekali.attempt IS 'Messages under suspicion: started more often than finished means they end the process';
 
+CREATE TABLE sekali.audit_result (
+  audit_id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  stream text NOT NULL,
+  verdict text NOT NULL,
+  summary text NOT NULL,
+  sequences bigint NOT NULL,
+  in_flight bigint NOT NULL,
+  seconds double precision NOT NULL,
+  host text NOT NULL,
+  role text NOT NULL DEFAULT SESSION_USER,
+  ended_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT audit_result_pkey PRIMARY KEY (audit_id),
+  CONSTRAINT audit_result_verdict CHECK ((verdict = ANY (ARRAY['whole'::text, 'violated'::text, 'unknown'::text])))
+);
+COMMENT ON TABLE sekali.audit_result IS 'What the last hundred audits found';
+COMMENT ON COLUMN sekali.audit_result.summary IS 'The verdict in one sentence';
+COMMENT ON COLUMN sekali.audit_result.host IS 'Where it ran';
+COMMENT ON COLUMN sekali.audit_result.role IS 'As whom it was connected';
+
 CREATE TABLE sekali.broker_duplicate (
   gateway uuid NOT NULL,
   topic text COLLATE "C" NOT NULL,
@@ -331,6 +350,32 @@ CREATE TABLE sekali.noted_payload (
   CONSTRAINT noted_payload_day PRIMARY KEY (partition, topic, day)
 );
 COMMENT ON TABLE sekali.noted_payload IS 'What is noted of such a day; it becomes dropped_payload when the day is dropped';
+
+CREATE TABLE sekali.program (
+  program_id uuid NOT NULL,
+  kind text NOT NULL,
+  host text NOT NULL,
+  process integer NOT NULL,
+  started_at timestamp with time zone NOT NULL,
+  seen_at timestamp with time zone NOT NULL DEFAULT now(),
+  broker text,
+  state text NOT NULL,
+  held integer NOT NULL,
+  messages bigint NOT NULL,
+  per_second double precision NOT NULL,
+  retention_at timestamp with time zone,
+  CONSTRAINT program_kind CHECK ((kind = ANY (ARRAY['gateway'::text, 'worker'::text]))),
+  CONSTRAINT program_pkey PRIMARY KEY (program_id),
+  CONSTRAINT program_text CHECK (((octet_length(host) <= 255) AND (octet_length(broker) <= 255) AND (octet_length(state) <= 64)))
+) WITH (fillfactor=50);
+COMMENT ON TABLE sekali.program IS 'Gateways and workers that run; one that was killed stays for an hour';
+COMMENT ON COLUMN sekali.program.process IS 'Its number on its host';
+COMMENT ON COLUMN sekali.program.seen_at IS 'When it last wrote the row, which it does every ten seconds';
+COMMENT ON COLUMN sekali.program.broker IS 'The broker that it is connected to; null where there is none';
+COMMENT ON COLUMN sekali.program.held IS 'Messages that it is about to publish or to settle';
+COMMENT ON COLUMN sekali.program.messages IS 'What a gateway had acknowledged, or a worker decided, since it started';
+COMMENT ON COLUMN sekali.program.per_second IS 'The same, since the row was written before';
+COMMENT ON COLUMN sekali.program.retention_at IS 'When a worker last dropped all that was older than its rule';
 
 CREATE TABLE sekali.promise (
   gateway uuid NOT NULL,
@@ -1233,6 +1278,19 @@ BEGIN
   EXECUTE format('CREATE INDEX %I ON sekali.%I (source, stream_id, seq)', day || '_by_source', day);
   RETURN 'sekali.' || day || '_by_source';
 END
+$function$;
+
+CREATE OR REPLACE FUNCTION sekali.keep_audit_result(stream text, verdict text, summary text, sequences bigint, in_flight bigint, seconds double precision, host text)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  INSERT INTO sekali.audit_result (stream, verdict, summary, sequences, in_flight, seconds, host)
+  VALUES (left(stream, 255), verdict, left(summary, 4000), sequences, in_flight, seconds, left(host, 255));
+  DELETE FROM sekali.audit_result WHERE audit_id <= (
+    SELECT audit_id FROM sekali.audit_result ORDER BY audit_id DESC OFFSET 100 LIMIT 1
+  );
 $function$;
 
 CREATE OR REPLACE FUNCTION sekali.make_inbox(consumer text)

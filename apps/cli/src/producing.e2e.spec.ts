@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findRepositoryRoot } from '#local-cluster';
+import { keptAudits } from '#store';
 import { createTestSystem, startApp, waitFor, type TestSystem } from '#testing';
 
 const MAIN = join(findRepositoryRoot(), 'dist/apps/cli/src/main.js');
@@ -146,6 +147,9 @@ describe('the commands of a producer against a running system', () => {
     expect(violated.stdout).toContain('counters that do not equal the rows');
     expect(violated.code).toBe(1);
     expect((await sekali('audit', '--stream', 'NOWHERE')).code).toBe(2);
+    const [newest, before] = await keptAudits(system.pool, 2);
+    expect([newest?.verdict, before?.verdict]).toEqual(['violated', 'whole']);
+    expect(violated.stdout).toContain(newest?.summary ?? '-');
   });
 });
 

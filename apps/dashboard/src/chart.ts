@@ -18,6 +18,10 @@ const DASHES: Readonly<Record<(typeof OUTCOMES)[number], number[]>> = {
   'dead-letter': [10, 3, 2, 3],
 };
 const HEIGHT = 216;
+/** A chart of more than this has days at its axis. */
+const LONG_SECONDS = 43_200;
+const SHORT = '{HH}:{mm}:{ss}';
+const LONG = '{MM}-{DD} {HH}:{mm}';
 
 /** One chart in an element. It follows the element's width, and the theme. */
 export class Chart {
@@ -74,6 +78,8 @@ export class Chart {
       ticks: { stroke: colour('grid'), width: 1 },
       font: '12px system-ui, sans-serif',
     };
+    const { times = [] } = this.data ?? {};
+    const isLong = (times.at(-1) ?? 0) - (times[0] ?? 0) > LONG_SECONDS;
     return {
       width: this.element.clientWidth,
       height: HEIGHT,
@@ -84,7 +90,11 @@ export class Chart {
       legend: { show: false },
       scales: { y: { range: (_plot, _min, max) => [0, Math.max(4, max * 1.1)] } },
       axes: [
-        { ...axis, values: [[1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1]], space: 80 },
+        {
+          ...axis,
+          values: [[1, isLong ? LONG : SHORT, null, null, null, null, null, null, 1]],
+          space: isLong ? 120 : 80,
+        },
         {
           ...axis,
           size: 64,

@@ -47,8 +47,8 @@ const views: Readonly<Record<ViewName, View>> = {
   explore: new ExploreView(host),
   event: new EventView(host),
   'dead-letters': new DeadLettersView(host),
-  topics: new TopicsView(stats),
-  system: new SystemView(health, stats),
+  topics: new TopicsView(host),
+  system: new SystemView(health, stats, host),
 };
 
 let place: Place = placeOf(location.hash);

@@ -47,6 +47,19 @@ export function sourceLine<T>(reading: Reading<T>): TemplateResult {
   return html`<p class="source">${age} · <a href=${path} target="_blank" @click=${openJson}>JSON</a></p>`;
 }
 
+/** Says that what follows is not current, or nothing. */
+export function lastKnownNote<T>(reading: Reading<T>): TemplateResult | typeof nothing {
+  const { atMs } = reading;
+  return reading.isCurrent || atMs === undefined
+    ? nothing
+    : html`<p class="note failed">These are the last known figures, of ${clock(atMs)}.</p>`;
+}
+
+/** The class of a table that is drawn from a reading. */
+export function tableClass<T>(reading: Reading<T>): string {
+  return reading.isCurrent ? '' : 'stale';
+}
+
 /** Opens an address of the gateway. A browser sends no key by itself, so the answer is fetched with it. */
 export function openJson(event: Event): void {
   const link = event.currentTarget as HTMLAnchorElement;

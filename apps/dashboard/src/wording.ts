@@ -44,6 +44,14 @@ export function second(iso: string): string {
   return instant(iso).replace(/\.\d{3} UTC$/, ' UTC');
 }
 
+/** The minute, hour or day in which something was last settled, without its zone: `2026-11-28 18:03`. */
+export function lastSettled(span: { readonly start: string; readonly seconds: number } | null): string {
+  if (span === null) return UNKNOWN;
+  const [day = '', minute = ''] = instant(span.start).slice(0, 16).split(' ');
+  if (span.seconds >= 86_400) return day;
+  return span.seconds > 60 ? `${day}, hour of ${minute}` : `${day} ${minute}`;
+}
+
 /** A span of time: `412 ms`, `3.2 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`. */
 export function span(seconds: number): string {
   const size = Math.abs(seconds);

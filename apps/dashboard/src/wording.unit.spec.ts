@@ -1,6 +1,6 @@
 /** Figures and times as the page writes them. */
 import { describe, expect, it } from '@jest/globals';
-import { bytes, clock, count, counted, instant, second, share, span } from './wording.js';
+import { bytes, clock, count, counted, instant, lastSettled, second, share, span } from './wording.js';
 
 describe('the page', () => {
   it('rounds no count', () => {
@@ -13,6 +13,13 @@ describe('the page', () => {
     expect(second('2026-11-28T10:00:00.912345Z')).toBe('2026-11-28 10:00:00 UTC');
     expect(clock(Date.parse('2026-11-28T10:00:00Z'))).toBe('10:00:00 UTC');
     expect(instant('nonsense')).toBe('nonsense');
+  });
+
+  it('writes when something was last settled, as exactly as it is known', () => {
+    const start = '2026-11-28T10:30:00.000Z';
+    const texts = [60, 3_600, 86_400].map((seconds) => lastSettled({ start, seconds }));
+    expect(texts).toEqual(['2026-11-28 10:30', '2026-11-28, hour of 10:30', '2026-11-28']);
+    expect(lastSettled(null)).toBe('—');
   });
 
   it.each([

@@ -52,6 +52,36 @@ describe('the view Explore', () => {
     await opened.close();
   });
 
+  it('leads from a member of an event to its frequent values, and to the events that have one', async () => {
+    const opened = await OpenedPage.open(system.url, '#/explore?topic=orders.created&window=day');
+    await opened.shows('The last day of orders.created');
+    await opened.page.locator('.event .line').first().click();
+    await opened.page.getByText('Search by a member').click();
+    await opened.page.getByRole('link', { name: 'status', exact: true }).click();
+    await opened.shows('Frequent values of payload.status');
+    await opened.shows('All stored events were inspected: 2 events matched, and 2 of them have the member.');
+    await opened.shows('The last day of orders.created');
+    expect(await opened.violations()).toEqual([]);
+    const values = opened.page.getByRole('region', { name: 'Table of values' });
+    await values.getByRole('link', { name: '500', exact: true }).click();
+    await expectRows(opened, 'It Failed');
+    expect(await opened.page.getByLabel('Members').inputValue()).toBe('payload.status:500');
+    expect(opened.messages).toEqual([]);
+    await opened.close();
+  });
+
+  it('has what is selected as a file', async () => {
+    const opened = await OpenedPage.open(system.url, '#/explore?topic=payments');
+    const csv = await opened.download('CSV');
+    expect(csv.name).toBe('events.csv');
+    expect(csv.text.split('\n').map((line) => line.split(',', 2).join())).toEqual([
+      ...['topic,event_id', 'payments,b-1', ''],
+    ]);
+    const lines = (await opened.download('NDJSON')).text.trimEnd().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { event_id: string }).event_id)).toEqual(['b-1']);
+    await opened.close();
+  });
+
   it('shows what is stored by itself, and keeps still while it is paused', async () => {
     const opened = await OpenedPage.open(system.url, '#/explore?topic=live');
     await opened.shows('live: what is stored appears by itself');

@@ -57,6 +57,16 @@ describe('signing in', () => {
     await opened.close();
   });
 
+  it('sends the key for a file, too', async () => {
+    const opened = await OpenedPage.open(gateway.url, '#/explore');
+    await signIn(opened, reader);
+    const { name, text } = await opened.download('CSV');
+    expect([name, text]).toEqual(['events.csv', expect.stringMatching(/^topic,event_id,.*\n$/)]);
+    await opened.shows(`${text.length} bytes loaded`);
+    expect(opened.ownMessages).toEqual([]);
+    await opened.close();
+  });
+
   it('is for one tab, and ends when one signs out', async () => {
     const opened = await OpenedPage.open(gateway.url);
     await signIn(opened, reader);

@@ -88,6 +88,15 @@ export class OpenedPage {
     return text.replaceAll(/\s+/g, ' ').trim();
   }
 
+  /** Follows a link to a file. Resolves with the file's name and its text. */
+  async download(link: string): Promise<{ readonly name: string; readonly text: string }> {
+    const [download] = await Promise.all([
+      this.page.waitForEvent('download'),
+      this.page.getByRole('link', { name: link, exact: true }).click(),
+    ]);
+    return { name: download.suggestedFilename(), text: readFileSync(await download.path(), 'utf8') };
+  }
+
   /** What axe-core finds wrong with the page as it is. */
   async violations(): Promise<string[]> {
     await this.page.evaluate(AXE);

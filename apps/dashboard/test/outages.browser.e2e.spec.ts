@@ -46,6 +46,9 @@ describe('the page', () => {
       first?.kill('SIGKILL');
       await opened.shows('2 of the 3 brokers that hold the stream answer', OUTAGE_MS_MAX);
       await expectEquation(WHOLE);
+      const parts = await OpenedPage.open(system.url, '#/system');
+      await parts.shows(/2 of 3 brokers of stream \S+ answer, and 2 are needed/);
+      await parts.close();
       await first?.start();
       await opened.page
         .getByText('2 of the 3 brokers')
@@ -67,6 +70,10 @@ describe('the page', () => {
       // A list that is opened meanwhile has nothing that it could go on behind.
       const late = await OpenedPage.open(system.url, '#/explore');
       await late.shows('interrupted; it goes on by itself');
+      const parts = await OpenedPage.open(system.url, '#/system');
+      await parts.shows('Which workers run is not known, because Postgres does not answer.');
+      expect(await parts.text()).toMatch(/\d of 3 brokers of stream \S+ answer/);
+      await parts.close();
       await cluster.postgres.start();
       await expectEquation(WHOLE);
       for (const one of [explored, late]) {

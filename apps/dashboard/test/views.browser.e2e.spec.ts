@@ -1,5 +1,6 @@
 /** The views of the page in a real Chromium, over a real system: with data, live, by keyboard, in both themes. */
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { keepAuditResult } from '#store';
 import { createTestSystem, waitFor } from '#testing';
 import { OpenedPage } from './opened-page.js';
 import { event, PageSystem } from './page-system.js';
@@ -24,7 +25,7 @@ const ARRIVED: Readonly<Record<string, string | RegExp>> = {
   '#/event?topic=orders.created&id=o-1': /This event is/,
   '#/dead-letters': 'not_json',
   '#/topics': '1 topic',
-  '#/system': 'The workers',
+  '#/system': 'are needed',
 };
 
 beforeAll(async () => {
@@ -89,6 +90,42 @@ describe('the page', () => {
     expect(response.status).toBe(200);
     const opened = await OpenedPage.open(system.url, '#/event?topic=orders.created&id=s-1');
     await opened.shows('published through a gateway, as Elasticsearch _bulk');
+    await opened.close();
+  });
+
+  it('shows which sources repeat, and how much comes of each topic', async () => {
+    const opened = await OpenedPage.open(system.url, '#/topics');
+    await opened.shows('Of the newest 1 repeat that the store dropped');
+    const row = opened.page.getByRole('region', { name: 'Table of sources' }).locator('tbody tr');
+    expect((await row.innerText()).split(/\s+/).slice(0, 3)).toEqual(['checkout', 'orders.created', '1']);
+    const topic = opened.page.getByRole('region', { name: 'Table of topics' }).locator('tbody tr').first();
+    await waitFor(async () => /\d\/s/.test(await topic.innerText()), {
+      timeoutMs: 30_000,
+      describe: 'the rate of a topic',
+    });
+    expect(await topic.innerText()).toMatch(/\d{4}-\d\d-\d\d \d\d:\d\d$/);
+    expect(opened.messages).toEqual([]);
+    await opened.close();
+  });
+
+  it('shows what each part does, and the last audit', async () => {
+    const opened = await OpenedPage.open(system.url, '#/system');
+    await opened.shows('No audit has been run yet.');
+    await opened.shows(/3 of 3 brokers of stream \S+ answer, and 2 are needed:\s+one may fail/);
+    const rowOf = async (table: string): Promise<string> =>
+      opened.page
+        .getByRole('region', { name: `Table of ${table}` })
+        .locator('tbody tr')
+        .innerText();
+    expect(await rowOf('workers')).toMatch(/idle|working/);
+    expect(await rowOf('gateways')).toContain('connected');
+    await opened.shows('prepared until');
+    const result = { stream: 's', verdict: 'whole', summary: 'whole: 5 messages', sequences: 3 } as const;
+    await keepAuditResult(system.system.pool, { ...result, inFlight: 0, seconds: 0.4, host: 'here' });
+    await opened.shows('whole: 5 messages');
+    await opened.shows('on here as');
+    await opened.shows('2 sequences came after it.');
+    expect(opened.messages).toEqual([]);
     await opened.close();
   });
 

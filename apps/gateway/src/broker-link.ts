@@ -30,6 +30,17 @@ export interface BrokerLinkOptions {
   readonly onMoved?: BrokerWatchOptions['onMoved'];
 }
 
+/** What a link does. */
+export interface LinkActivity {
+  /** The broker that it is or was connected to. */
+  readonly broker: string | undefined;
+  readonly state: 'connected' | 'unanswered' | 'disconnected';
+  /** Events that are being published. */
+  readonly held: number;
+  /** Events that the brokers have acknowledged since the start, as new or as duplicates. */
+  readonly messages: number;
+}
+
 const ANSWER_MS_MAX = 2_500;
 const CONNECT_AGAIN_MS = 250;
 const DRAIN_MS_MAX = 1_500;
@@ -57,6 +68,8 @@ export class BrokerLink {
   private publishWatch: BrokerWatch | undefined;
   private questionWatch: BrokerWatch | undefined;
   private fullUntilMs = 0;
+  private publishing = 0;
+  private taken = 0;
   private streamWitness: StreamWitness | undefined;
   private isStreamThere = false;
   private checkTimer: NodeJS.Timeout | undefined;
@@ -91,10 +104,15 @@ export class BrokerLink {
    */
   async publishAll(events: readonly Publication[], origin: PublicationOrigin): Promise<PublishOutcome[]> {
     if (this.publisher !== undefined && this.isStreamThere) {
-      const outcomes = await this.publisher.publishAll(events, origin);
-      this.remember(outcomes.at(-1));
-      this.noteSequences(outcomes);
-      return outcomes;
+      this.publishing += events.length;
+      try {
+        const outcomes = await this.publisher.publishAll(events, origin);
+        this.remember(outcomes.at(-1));
+        this.noteSequences(outcomes);
+        return outcomes;
+      } finally {
+        this.publishing -= events.length;
+      }
     }
     return events.map(() => ({ status: 'unavailable', reason: 'no_answer', retryable: true }));
   }
@@ -139,6 +157,14 @@ export class BrokerLink {
     return this.ask(() => reader.message(this.options.publisher.stream, seq));
   }
 
+  /** What it does now, in a few figures. */
+  get activity(): LinkActivity {
+    const { publishing: held, taken: messages, connection } = this;
+    const isFailing = (this.publishWatch?.failingMs ?? 0) + (this.questionWatch?.failingMs ?? 0) > 0;
+    const state = connection === undefined ? 'disconnected' : isFailing ? 'unanswered' : 'connected';
+    return { broker: connection?.info?.server_name, state, held, messages };
+  }
+
   /** How long publishing has been failing; 0 while the last try succeeded. */
   get publishFailingMs(): number {
     return this.publishWatch?.failingMs ?? 0;
@@ -180,7 +206,9 @@ export class BrokerLink {
   private noteSequences(outcomes: readonly PublishOutcome[]): void {
     let largest = 0;
     for (const outcome of outcomes) {
-      if (outcome.status !== 'unavailable' && outcome.seq > largest) largest = outcome.seq;
+      if (outcome.status === 'unavailable') continue;
+      this.taken += 1;
+      if (outcome.seq > largest) largest = outcome.seq;
     }
     if (largest > 0) this.acknowledged.note(largest);
   }

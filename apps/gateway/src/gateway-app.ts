@@ -49,6 +49,7 @@ import { forgiveStalls } from './stalls.js';
 import type { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
 import { StoryReader } from './story/story-reader.js';
+import { SystemState } from './system/system-state.js';
 import { traceRequests } from './traces/request-spans.js';
 import { WebhookDoor } from './webhooks/webhook-door.js';
 
@@ -146,6 +147,7 @@ function partsOf(
       showErrors: isLocal(settings),
       subjectPrefix: settings.SEKALI_SUBJECT_PREFIX,
     }),
+    system: new SystemState(pool, broker),
     descriptions: new Descriptions(settings.SEKALI_SUBJECT_PREFIX),
     page: new PageAnswer(),
   };

@@ -35,6 +35,8 @@ import { AgeWatch } from './stats/age-watch.js';
 import { Statistics } from './stats/statistics.js';
 import { StatsController } from './stats/stats.controller.js';
 import { StoryReader } from './story/story-reader.js';
+import { SystemState } from './system/system-state.js';
+import { SystemController } from './system/system.controller.js';
 import { WebhookDoor } from './webhooks/webhook-door.js';
 import { WebhooksController } from './webhooks/webhooks.controller.js';
 
@@ -58,6 +60,7 @@ export interface GatewayParts {
   readonly facets: EventFacets;
   readonly ageWatch: AgeWatch;
   readonly readiness: ReadinessCheck;
+  readonly system: SystemState;
   readonly descriptions: Descriptions;
   readonly page: PageAnswer;
 }
@@ -85,6 +88,7 @@ export class GatewayModule {
         HistogramController,
         FacetsController,
         HealthController,
+        SystemController,
         DescriptionController,
         PageController,
       ],
@@ -107,6 +111,7 @@ export class GatewayModule {
         { provide: EventFacets, useValue: parts.facets },
         { provide: AgeWatch, useValue: parts.ageWatch },
         { provide: ReadinessCheck, useValue: parts.readiness },
+        { provide: SystemState, useValue: parts.system },
         { provide: Descriptions, useValue: parts.descriptions },
         { provide: PageAnswer, useValue: parts.page },
       ],

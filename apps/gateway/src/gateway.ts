@@ -4,7 +4,7 @@ import { brokerAddress } from '#broker';
 import type { GatewaySettings } from '#config';
 import { errorText, type Logger } from '#observability';
 import { createPool } from '#postgres';
-import { areStored, givenUpAmong, givenUpFrom, messageIdSecret } from '#store';
+import { areStored, givenUpAmong, givenUpFrom, messageIdSecret, RunningProgram } from '#store';
 import { withTimeout } from '#waiting';
 import { BrokerLink } from './broker-link.js';
 import { gatewayApp, perClientMax, type PartsChange } from './gateway-app.js';
@@ -59,6 +59,7 @@ export class Gateway {
     private readonly record: PublishRecord,
     private readonly ageWatch: AgeWatch,
     private readonly metrics: GatewayProgram,
+    private readonly program: RunningProgram,
     private readonly logger: Logger,
   ) {}
 
@@ -119,8 +120,11 @@ export class Gateway {
     // The first events would otherwise have message ids of their own.
     void digestSecret.open().then(() => connectBrokers(broker, logger));
     ageWatch.start();
+    const program = runningProgram(pool, broker, logger);
+    program.start();
     const url = await app.getUrl();
-    return new Gateway(url, app, gate, broker, pool, keys, digestSecret, record, ageWatch, metrics, logger);
+    const owned = [broker, pool, keys, digestSecret, record, ageWatch, metrics, program] as const;
+    return new Gateway(url, app, gate, ...owned, logger);
   }
 
   /**
@@ -145,7 +149,7 @@ export class Gateway {
     this.metrics.close();
     this.broker.stopPublishing(PUBLISH_MS_LEFT_MAX);
     await this.step('answering', ANSWERS_MS_MAX, answered);
-    await this.step('writing counts', COUNTS_MS_MAX, this.record.flush());
+    await this.step('writing counts', COUNTS_MS_MAX, Promise.all([this.record.flush(), this.program.stop()]));
     this.record.stop();
     server.closeAllConnections();
     await this.step(
@@ -163,6 +167,16 @@ export class Gateway {
       );
     });
   }
+}
+
+function runningProgram(pool: Pool, broker: BrokerLink, logger: Logger): RunningProgram {
+  return new RunningProgram(pool, {
+    kind: 'gateway',
+    figures: () => broker.activity,
+    onOutage: (error) => {
+      logger.info({ error: errorText(error) }, 'that this gateway runs could not be written yet');
+    },
+  });
 }
 
 async function connectBrokers(broker: BrokerLink, logger: Logger): Promise<void> {

@@ -17,12 +17,14 @@ import {
   createLogger,
   endWhenHung,
   endWhenStuck,
+  errorText,
   giveLifeSigns,
   type Logger,
   NestLogger,
   Shutdown,
 } from '#observability';
-import { createPool, type Queryable } from '#postgres';
+import { createPool } from '#postgres';
+import { RunningProgram, type ProgramFigures } from '#store';
 import { keepDaysIndexed } from './day-index-keeper.js';
 import { keepGenerationsSmall } from './generation-keeper.js';
 import { keepHistogramSmall } from './histogram-keeper.js';
@@ -32,6 +34,7 @@ import { keepPayloadsIndexed } from './payload-index-keeper.js';
 import { keepRetention } from './retention-keeper.js';
 import { streamFloorNote } from './stream-floor.js';
 import { transportOptions, type WorkerTransport } from './transport-options.js';
+import { WorkerActivity } from './worker-activity.js';
 import { measured, workerMetrics } from './worker-metrics.js';
 
 /** Changes the transport before it starts. Tests and the judge use it to take a protection out. */
@@ -61,13 +64,9 @@ export async function runWorker(
   const movable = await MovableConnection.open(brokerAddress(settings, 'worker'), { waitForFirst: true });
   const { connection } = movable;
   const filters = workerFilters(settings.SEKALI_POSTGRES_URL, logger, settings.SEKALI_KEY_FILTER_BYTES_MAX);
-  const options = {
-    ...transportOptions(settings, connection, pool, logger),
-    moveTo: (broker: string, signal: AbortSignal) => movable.moveTo(broker, signal),
-    watch: watchOf(movable, logger),
-    filtersOf: filters.of,
-  };
-  const strategy = new PullConsumerStrategy(measured(change(options, connection), metrics));
+  const options = optionsOf(settings, { movable, pool, logger, filters });
+  const activity = new WorkerActivity();
+  const strategy = new PullConsumerStrategy(measured(activity.counted(change(options, connection)), metrics));
   metrics.watchKeys(() => filters.figures());
   await metrics.serve(() => strategy.health(), logger);
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, {
@@ -75,23 +74,46 @@ export async function runWorker(
     logger: new NestLogger(logger),
   });
   app.useGlobalFilters(new ErrorPassage());
-  const noteFloor = streamFloorNote(connection, settings.SEKALI_STREAM);
-  const keepers = keepersOf({ settings, pool, logger, filters, metrics, noteFloor });
+  const { keepers, program } = keepersOf({
+    ...{ settings, pool, logger, filters, metrics, connection },
+    figures: (retentionAtMs) => activity.figures(strategy.health(), connection, retentionAtMs),
+  });
   const listening = app.listen();
   const stopChecks = endWhenStuck(strategy, logger);
   shutdown.setSteps(async () => {
     stopChecks();
     metrics.close();
     for (const keeper of keepers) keeper.stop();
-    await app.close();
+    await Promise.all([app.close(), program.stop()]);
     await connection.close();
     await pool.end();
   });
   await listening;
+  program.start();
   process.send?.({ type: 'ready' });
   giveLifeSigns();
   endWhenHung('worker');
   logger.info('ready');
+}
+
+/** The options of the transport, with what moves its connection. */
+function optionsOf(
+  settings: WorkerSettings,
+  {
+    movable,
+    pool,
+    logger,
+    filters,
+  }: Pick<KeeperParts, 'pool' | 'logger' | 'filters'> & {
+    readonly movable: MovableConnection;
+  },
+): WorkerTransport {
+  return {
+    ...transportOptions(settings, movable.connection, pool, logger),
+    moveTo: (broker, signal) => movable.moveTo(broker, signal),
+    watch: watchOf(movable, logger),
+    filtersOf: filters.of,
+  };
 }
 
 /** What the keepers work with. */
@@ -101,16 +123,27 @@ interface KeeperParts {
   readonly logger: Logger;
   readonly filters: ConsumerFilters;
   readonly metrics: ReturnType<typeof workerMetrics>;
-  readonly noteFloor: (database: Queryable) => Promise<void>;
+  readonly connection: NatsConnection;
+  /** What the worker says of itself. */
+  readonly figures: (retentionAtMs: number | undefined) => ProgramFigures;
 }
 
-/** Starts what keeps the database in shape while the worker runs. */
-function keepersOf({ settings, pool, logger, filters, metrics, noteFloor }: KeeperParts): readonly {
-  stop(): void;
-}[] {
+/** Starts what keeps the database in shape while the worker runs. The program is started when it is ready. */
+function keepersOf({ settings, pool, logger, filters, metrics, connection, figures }: KeeperParts): {
+  readonly keepers: readonly { stop(): void }[];
+  readonly program: RunningProgram;
+} {
+  const noteFloor = streamFloorNote(connection, settings.SEKALI_STREAM);
   const retention = keepRetention(settings.SEKALI_POSTGRES_URL, logger, noteFloor);
   metrics.watchRetention(() => retention.figures());
-  return [
+  const program = new RunningProgram(pool, {
+    kind: 'worker',
+    figures: () => figures(retention.figures().passedAtMs),
+    onOutage: (error) => {
+      logger.info({ error: errorText(error) }, 'that this worker runs could not be written yet');
+    },
+  });
+  const keepers = [
     keepPartitionsAhead(pool, logger),
     keepHistogramSmall(pool, logger),
     keepDaysIndexed(settings.SEKALI_POSTGRES_URL, logger),
@@ -119,6 +152,7 @@ function keepersOf({ settings, pool, logger, filters, metrics, noteFloor }: Keep
     filters.keep(),
     retention,
   ];
+  return { keepers, program };
 }
 
 function watchOf(movable: MovableConnection, logger: Logger): BrokerWatch {

@@ -94,6 +94,8 @@ async function pass(
       if (topic === null) logger.info({ partition, rows, bytes }, 'a day of payloads was dropped');
     },
   });
+  const payloads = figures.payloads - before.payloads;
+  if (payloads > 0) logger.info({ rows: payloads }, 'payloads were dropped by age');
   const areRowsDone = await dropAgedRows(database, {
     places,
     signal,
@@ -102,12 +104,10 @@ async function pass(
       figures.rows += duplicates + deadLetters;
     },
   });
-  const areIdsDone = await forgetIds(database, logger, figures, signal);
-  if (arePayloadsDone && areRowsDone && areIdsDone) figures.passedAtMs = Date.now();
-  const payloads = figures.payloads - before.payloads;
-  if (payloads > 0) logger.info({ rows: payloads }, 'payloads were dropped by age');
   const rows = figures.rows - before.rows;
   if (rows > 0) logger.info({ rows }, 'duplicates, conflicts or dead letters were dropped by age');
+  const areIdsDone = await forgetIds(database, logger, figures, signal);
+  if (arePayloadsDone && areRowsDone && areIdsDone) figures.passedAtMs = Date.now();
 }
 
 /** Forgets ids that are due. @returns whether none is left */

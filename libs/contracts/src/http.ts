@@ -104,6 +104,33 @@ export interface StatsView {
  * page.
  */
 export interface TopicStatsView {
-  readonly per_topic: Readonly<Record<string, TopicStats>>;
+  readonly per_topic: Readonly<Record<string, TopicActivity>>;
   readonly more_topics: boolean;
+}
+
+/** The figures of a topic, and when its last message was settled. */
+export interface TopicActivity extends TopicStats {
+  /** Counts are kept by the minute, and in longer spans with age. Null where none was counted by time. */
+  readonly last_settled: { readonly start: string; readonly seconds: number } | null;
+}
+
+/** The answer to `GET /stats/repeats`: the newest repeats that the store dropped, by topic and source. */
+export interface RepeatsView {
+  /** Repeats that were inspected. */
+  readonly inspected: number;
+  /** When the oldest of them was recorded; null when there is none. */
+  readonly since: string | null;
+  /** The most frequent first. */
+  readonly sources: readonly RepeatingSourceView[];
+}
+
+/** How often the events of a source were sent again to a topic. */
+export interface RepeatingSourceView {
+  readonly topic: string;
+  /** Of the first event; null where it was dropped by age. */
+  readonly source: string | null;
+  /** Includes conflicts. */
+  readonly repeats: number;
+  readonly conflicts: number;
+  readonly last_at: string;
 }

@@ -46,7 +46,10 @@ export type {
   PublishedOutcome,
   PublishResponse,
   PublishResult,
+  RepeatingSourceView,
+  RepeatsView,
   StatsView,
+  TopicActivity,
   TopicStats,
   TopicStatsView,
 } from './http.js';
@@ -78,6 +81,16 @@ export {
   subjectOf,
   topicOf,
 } from './subject.js';
+export type {
+  AuditView,
+  BrokerRole,
+  BrokersView,
+  BrokerView,
+  DatabaseView,
+  ProgramView,
+  RetentionView,
+  SystemView,
+} from './system-view.js';
 export { canonicalTimestamp } from './timestamp.js';
 export { topicFromName } from './topic-name.js';
 export { isTopicPattern, matchesTopic, topicFilterError, topicPatternPrefix } from './topic-pattern.js';

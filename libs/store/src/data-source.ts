@@ -18,6 +18,7 @@ import { MessageIdSecret1732536000000 } from './migrations/1732536000000-message
 import { NotedDays1732700000021 } from './migrations/1732700000021-noted-days.js';
 import { ProgramFunctions1732449600000 } from './migrations/1732449600000-program-functions.js';
 import { PayloadIndexes1732700000030 } from './migrations/1732700000030-payload-indexes.js';
+import { Programs1732700000040 } from './migrations/1732700000040-programs.js';
 import { Promises1732410000000 } from './migrations/1732410000000-promises.js';
 import { Retention1732610000000 } from './migrations/1732610000000-retention.js';
 import { SoonerMinutes1732700000032 } from './migrations/1732700000032-sooner-minutes.js';
@@ -54,6 +55,7 @@ export const migrations = [
   PayloadIndexes1732700000030,
   ReadingViews1732700000031,
   SoonerMinutes1732700000032,
+  Programs1732700000040,
 ];
 
 /**

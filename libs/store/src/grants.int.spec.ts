@@ -32,6 +32,7 @@ const counter = { gateway: read, worker: change, reader: read, recovery: read };
 const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   api_key: { gateway: read },
   attempt,
+  audit_result: { gateway: read, reader: read },
   broker_duplicate: { gateway: 'SELECT INSERT UPDATE DELETE', reader: read, recovery: read },
   consumer_start: { worker: change, reader: read, recovery: read },
   counter,
@@ -64,9 +65,14 @@ const ALLOWED: Record<string, Partial<Record<Program, string>>> = {
   migration: { gateway: read, reader: read },
   noted_day: { reader: read },
   noted_payload: { reader: read },
+  program: {
+    gateway: 'SELECT INSERT UPDATE DELETE',
+    worker: 'SELECT INSERT UPDATE DELETE',
+    reader: read,
+  },
   promise: { gateway: 'SELECT INSERT DELETE', reader: read },
   retention_age: { gateway: read, worker: read, reader: read },
-  retention_rule: { reader: read },
+  retention_rule: { gateway: read, reader: read },
   store_loss: { gateway: read, worker: `${write} UPDATE(restored_at)`, reader: read, recovery: read },
   stream: { gateway: read, worker: write, reader: read, recovery: change },
   stream_floor: { worker: change, reader: read },
@@ -271,6 +277,15 @@ describe('the roles of the programs', () => {
       }
       expect(await outcome('reader', `DELETE FROM sekali.${name}`)).not.toBe('ok');
     }
+  });
+
+  it('let only the audit keep its result', async () => {
+    const call = `SELECT sekali.keep_audit_result('s', 'whole', 'all', 1, 0, 1, 'here')`;
+    const codes = await Promise.all(PROGRAMS.map((program) => outcome(program, call)));
+    expect(Object.fromEntries(PROGRAMS.map((program, index) => [program, codes[index]]))).toEqual({
+      ...{ gateway: PERMISSION_DENIED, worker: PERMISSION_DENIED, recovery: PERMISSION_DENIED },
+      reader: 'ok',
+    });
   });
 
   it('have a line for every table that the migrations create', async () => {

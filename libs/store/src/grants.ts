@@ -42,6 +42,8 @@ const DECISION: Rights = {
 /** Every table of the schema with the rights of each program. Programs reach partitions only through their table. */
 export const TABLES: Readonly<Record<string, Rights>> = {
   api_key: { gateway: READ },
+  // Audits write it with a function.
+  audit_result: { gateway: READ, reader: READ },
   attempt: { worker: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'], reader: READ, recovery: READ },
   broker_duplicate: { gateway: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'], reader: READ, recovery: READ },
   consumer_start: { worker: ['SELECT', 'INSERT', 'UPDATE'], reader: READ, recovery: READ },
@@ -95,10 +97,16 @@ export const TABLES: Readonly<Record<string, Rights>> = {
   // Only the function that drops a day writes these two, and a trigger.
   noted_day: { reader: READ },
   noted_payload: { reader: READ },
+  // Each program writes a row of its own, and discards those of others that have ended.
+  program: {
+    gateway: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
+    worker: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
+    reader: READ,
+  },
   promise: { gateway: ['SELECT', 'INSERT', 'DELETE'], reader: READ },
   // Only setup writes these two.
   retention_age: { gateway: READ, worker: READ, reader: READ },
-  retention_rule: { reader: READ },
+  retention_rule: { gateway: READ, reader: READ },
   store_loss: {
     gateway: READ,
     worker: ['SELECT', 'INSERT', 'UPDATE (restored_at)'],
@@ -139,6 +147,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly Program[]>> = {
   'index_closed_day()': ['worker'],
   'roll_up_histogram(integer)': ['worker'],
   'change_key_generation(text, integer)': ['worker'],
+  'keep_audit_result(text, text, text, bigint, bigint, double precision, text)': ['reader'],
   'make_inbox(text)': ['worker'],
   'make_key_filter(text)': ['worker'],
   'make_partition(timestamp with time zone, timestamp with time zone)': ['worker'],

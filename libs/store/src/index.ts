@@ -13,12 +13,14 @@ export { histogramFaults, type HistogramFault } from './audit-histogram.js';
 export { keysInTwoGenerations, type RepeatedKeys } from './audit-generations.js';
 export { droppedRows, type DroppedRowsOfStream } from './audit-dropped-rows.js';
 export { droppedPayloads, type DroppedPayloadFault, type DroppedPayloads } from './audit-retention.js';
+export { keepAuditResult, keptAudits, type AuditRecord, type KeptAudit } from './audit-results.js';
 export { unsettledPromises, type PromisedEvent, type PromisesFound } from './audit-promises.js';
 export { missingTables, withAuditSnapshot } from './audit-snapshot.js';
 export { addUpEndedGateways } from './ended-gateways.js';
 export { BrokerDuplicates, type BrokerDuplicatesOptions } from './broker-duplicates.js';
 export { beginConsumer, consumerStart, noteConsumerStart } from './consumer-start.js';
 export { databaseBytes } from './database-size.js';
+export { databaseState, type DatabaseState } from './database-state.js';
 export { createDataSource } from './data-source.js';
 export { setForeignAside } from './foreign-rows.js';
 export { indexClosedDays } from './day-indexes.js';
@@ -78,21 +80,29 @@ export { knownIdentity, streamNames } from './known-streams.js';
 export { countTopics, knownTopics, topicsKnownAmong } from './known-topics.js';
 export { filteredLossesOf, SEKALI_LEDGER } from './ledger.js';
 export { newestPage, newestPosition, type NewestPage } from './newest-page.js';
-export { ensurePartitions, partitionsEndMs } from './partitions.js';
+export { ensurePartitions, partitionsEndMs, partitionSpan, type PartitionSpan } from './partitions.js';
 export { areStored, givenUpAmong, givenUpFrom, type DeadLetterName } from './published-events.js';
 export type { Queryable } from '#postgres';
 export { PromiseMarks, type PromiseMarksOptions } from './promise-marks.js';
 export { agedPayloads, dropAgedPayloads, type AgedPayloads, type DroppedStep } from './retention.js';
-export { retentionRules, writeRetentionRules, type RetentionRule } from './retention-rules.js';
+export {
+  presentRetentionRules,
+  retentionRules,
+  writeRetentionRules,
+  type RetentionRule,
+} from './retention-rules.js';
 export {
   agedRows,
   dropAgedRows,
   noteStreamFloor,
+  rowAges,
   RowPlaces,
   writeRowAges,
   type AgedKind,
   type DroppedRows,
+  type RowAges,
 } from './row-retention.js';
+export { knownPrograms, RunningProgram, type KnownProgram, type ProgramFigures } from './running-program.js';
 export { pendingMigrations } from './schema-state.js';
 export {
   storeTotals,
@@ -105,6 +115,7 @@ export {
 } from './stats-queries.js';
 export { positionsAlong, SEEN_RANGES_MAX } from './read-position.js';
 export { newestStoreLoss, noteRestored, noteStoreLoss, type NotedLoss } from './store-losses.js';
+export { lastSettled, repeatingSources, type LastSettled, type RepeatingSources } from './topic-activity.js';
 export { TOPICS_BELOW_MAX, TooManyTopicsError } from './topic-walk.js';
 export {
   activeWebhookSecrets,

@@ -64,8 +64,27 @@ export async function ensurePartitions(pool: Pool, now = new Date()): Promise<st
 
 /** Returns where the newest partition ends, in milliseconds since 1970; `undefined` when there is none but the default. */
 export async function partitionsEndMs(database: Queryable): Promise<number | undefined> {
-  const ends = [...(await readPartitions(database)).values()].flatMap((span) => span?.untilMs ?? []);
-  return ends.length === 0 ? undefined : Math.max(...ends);
+  return (await partitionSpan(database)).untilMs;
+}
+
+/** The days that have partitions. */
+export interface PartitionSpan {
+  readonly count: number;
+  /** Where the oldest begins, in milliseconds since 1970; `undefined` when there is none but the default. */
+  readonly sinceMs: number | undefined;
+  /** Where the newest ends. */
+  readonly untilMs: number | undefined;
+}
+
+/** Returns which days have partitions. Those of the days to come are among them. */
+export async function partitionSpan(database: Queryable): Promise<PartitionSpan> {
+  const spans = [...(await readPartitions(database)).values()].filter((span) => span !== undefined);
+  if (spans.length === 0) return { count: 0, sinceMs: undefined, untilMs: undefined };
+  return {
+    count: spans.length,
+    sinceMs: Math.min(...spans.map(({ sinceMs }) => sinceMs)),
+    untilMs: Math.max(...spans.map(({ untilMs }) => untilMs)),
+  };
 }
 
 async function readPartitions(database: Queryable): Promise<Partitions> {

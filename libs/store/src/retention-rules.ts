@@ -1,6 +1,6 @@
 /** The rules of how long payloads are kept. Setup writes them into the database, where every worker obeys them. */
 import type { Pool } from 'pg';
-import { transact } from '#postgres';
+import { transact, type Queryable } from '#postgres';
 import { expressionOf, writtenRules } from './topic-rules.js';
 
 /** One rule. The first whose pattern matches a topic decides on it. */
@@ -29,6 +29,11 @@ export function retentionRules(text: string | undefined): RetentionRule[] {
   }));
 }
 
+/** Reads the rules that hold. */
+export async function presentRetentionRules(database: Queryable): Promise<RetentionRule[]> {
+  return (await database.query<RetentionRule & Record<string, unknown>>(PRESENT)).rows;
+}
+
 /**
  * Makes the rules in the database those of the settings.
  *
@@ -41,7 +46,7 @@ export async function writeRetentionRules(
 ): Promise<readonly RetentionRule[] | undefined> {
   return transact(pool, async (database) => {
     await database.query('SELECT pg_advisory_xact_lock($1)', [RETENTION_LOCK]);
-    const { rows: present } = await database.query<{ pattern: string; days: number | null }>(PRESENT);
+    const present = await presentRetentionRules(database);
     if (JSON.stringify(present) === JSON.stringify(rules)) return undefined;
     await database.query(REMOVE);
     await database.query(INSERT, [

@@ -42,6 +42,7 @@ const PAUSE_FACTOR = 4;
 const WRITE_AGES = `
 INSERT INTO sekali.retention_age (kind, days)
 SELECT * FROM unnest($1::text[], $2::integer[]) AS input (kind, days) WHERE days IS NOT NULL`;
+const AGES = `SELECT kind, days FROM sekali.retention_age`;
 const NOTE_FLOOR = `
 INSERT INTO sekali.stream_floor AS known (stream_id, seq) SELECT stream_id, $2 FROM unnest($1::integer[]) AS input (stream_id)
 ON CONFLICT (stream_id) DO UPDATE SET seq = greatest(known.seq, excluded.seq), noted_at = now()
@@ -83,6 +84,17 @@ export async function writeRowAges(pool: Pool, ages: RowAges): Promise<void> {
     await database.query('DELETE FROM sekali.retention_age');
     await database.query(WRITE_AGES, [Object.keys(ages), Object.values(ages).map((days) => days ?? null)]);
   });
+}
+
+/** Reads the ages that hold. */
+export async function rowAges(database: Queryable): Promise<RowAges> {
+  const { rows } = await database.query<{ kind: AgedKind; days: number }>(AGES);
+  const daysOf = (kind: AgedKind): number | undefined => rows.find((row) => row.kind === kind)?.days;
+  return {
+    duplicate: daysOf('duplicate'),
+    conflict: daysOf('conflict'),
+    dead_letter: daysOf('dead_letter'),
+  };
 }
 
 /** Notes the first sequence that the stream of an incarnation still has. */

@@ -10,7 +10,7 @@ may be in flight, if the consumer has not acknowledged it and the stream still h
 For the newest messages and some others, the audit compares the message in the stream with the database. Brokers
 that were restored or lost power may have another message under the same sequence.
 The counters must equal the rows, and every event must have its key. The audit reads one consistent snapshot
-and may run while the system works.
+and may run while the system works. The result is kept in the database, and the page shows it.
 
 Examples:
   sekali audit                  after npm start, without any setting

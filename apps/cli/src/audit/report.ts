@@ -136,7 +136,7 @@ export function auditDocument(result: AuditResult, context: AuditContext): unkno
 }
 
 /** The verdict as one sentence. */
-function verdictLine({ judgement, stream, findings }: AuditResult): string {
+export function verdictLine({ judgement, stream, findings }: AuditResult): string {
   const inFlight = findings.sequences.inFlight.count;
   const rest = inFlight > 0 ? `, ${formatCount(inFlight)} of them still in flight` : '';
   switch (judgement.verdict) {

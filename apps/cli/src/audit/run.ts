@@ -1,14 +1,16 @@
 /** Runs `sekali audit`: its connections, its time limits and its exit code. */
+import { hostname } from 'node:os';
 import { brokerAddress } from '#broker';
-import { createPool } from '#postgres';
+import { createPool, type Queryable } from '#postgres';
+import { keepAuditResult } from '#store';
 import { CommandError, errorLine, type ExitCode } from '../command-error.js';
-import { print, printJson } from '../output.js';
+import { notice, print, printJson } from '../output.js';
 import { Progress } from '../progress.js';
 import { findTarget, type TargetOptions, withoutPassword } from '../target.js';
 import { Interrupted, Interruption } from '../up/interruption.js';
 import { audit, type AuditResult } from './audit.js';
 import { BrokerView } from './broker-view.js';
-import { auditDocument, auditReport } from './report.js';
+import { auditDocument, auditReport, verdictLine } from './report.js';
 
 /** The options that the user chose. */
 export interface AuditOptions extends TargetOptions {
@@ -45,22 +47,25 @@ export async function runAudit(options: AuditOptions): Promise<ExitCode> {
   }, options.timeout * 1_000);
   const signal = AbortSignal.any([interruption.signal, timeout.signal]);
   try {
-    const result = await connected(target, options, signal, (brokers, pool) =>
-      audit(brokers, pool, {
+    const { result, seconds } = await connected(target, options, signal, async (brokers, pool) => {
+      const found = await audit(brokers, pool, {
         ...names,
         waitMs: options.wait * 1_000,
         signal,
         onProgress: (sequence, last) => {
           progress.update(sequence, last);
         },
-      }),
-    );
+      });
+      const took = Math.round(performance.now() - startedAt) / 1_000;
+      await keep(pool, found, names.stream, took);
+      return { result: found, seconds: took };
+    });
     progress.stop();
     const context = {
       ...names,
       nats: withoutPassword(target.SEKALI_NATS_URLS),
       postgres: withoutPassword(target.SEKALI_POSTGRES_URL),
-      seconds: Math.round(performance.now() - startedAt) / 1_000,
+      seconds,
     };
     await (options.json ? printJson(auditDocument(result, context)) : print(auditReport(result, context)));
     return EXIT_CODES[result.judgement.verdict];
@@ -69,6 +74,27 @@ export async function runAudit(options: AuditOptions): Promise<ExitCode> {
     progress.stop();
     interruption.close();
   }
+}
+
+/** Keeps the result where the page finds it. The verdict is the same without that, for example on a standby. */
+async function keep(
+  database: Queryable,
+  result: AuditResult,
+  stream: string,
+  seconds: number,
+): Promise<void> {
+  const kept = keepAuditResult(database, {
+    stream,
+    verdict: result.judgement.verdict,
+    summary: verdictLine(result),
+    sequences: result.stream.lastSeq,
+    inFlight: result.findings.sequences.inFlight.count,
+    seconds,
+    host: hostname(),
+  });
+  await kept.catch((error: unknown) => {
+    notice(`The result could not be kept for the page: ${errorLine(error)}`);
+  });
 }
 
 /** Opens both stores, and closes them after success or failure. A failure of either gives the verdict unknown. */

@@ -89,8 +89,11 @@ describe('retention', () => {
     });
     const { rows } = await system.pool.query('SELECT seq::int AS seq FROM sekali.stream_floor');
     expect(rows).toEqual([{ seq: 3 }]);
+    await waitFor(() => worker.output().includes('payloads were dropped by age'), {
+      timeoutMs: 20_000,
+      describe: 'the worker to say what it dropped',
+    });
     await worker.stop();
-    expect(worker.output()).toContain('payloads were dropped by age');
   });
 
   it('ends by exit code where it cannot be done', async () => {

@@ -27,8 +27,13 @@ export function queryOf(filter: EventFilter, others: Readonly<Record<string, str
   return parameters.toString();
 }
 
-/** The address of the view with a filter. */
-export function hrefOfFilter(filter: EventFilter): string {
-  const query = queryOf(filter);
+/** The address of the view with a filter. @param others what else the view shows, such as `field` */
+export function hrefOfFilter(filter: EventFilter, others: Readonly<Record<string, string>> = {}): string {
+  const query = queryOf(filter, others);
   return query === '' ? hrefOf('explore') : `${hrefOf('explore')}?${query}`;
+}
+
+/** The filter with one more condition. */
+export function withCondition(filter: EventFilter, condition: string): EventFilter {
+  return filter.where.includes(condition) ? filter : { ...filter, where: [...filter.where, condition] };
 }

@@ -22,10 +22,10 @@ const AFTER_LEVEL: readonly Field[] = [
   { name: 'until', label: 'Until', placeholder: 'now' },
 ];
 
-/** The form with a filter in it. */
-export function eventForm(filter: EventFilter): TemplateResult {
-  const { where, min_level: level, ...others } = filter;
-  const values: Readonly<Record<string, string | undefined>> = { ...others, where: where.join(' ') };
+/** The form with a filter in it. @param others what else the view shows, see `hrefOfFilter` */
+export function eventForm(filter: EventFilter, others: Readonly<Record<string, string>>): TemplateResult {
+  const { where, min_level: level, ...single } = filter;
+  const values: Readonly<Record<string, string | undefined>> = { ...single, where: where.join(' ') };
   const input = ({ name, label, placeholder }: Field): TemplateResult =>
     html`<label
       >${label}
@@ -37,7 +37,7 @@ export function eventForm(filter: EventFilter): TemplateResult {
         placeholder=${placeholder}
       />
     </label>`;
-  return html`<form class="search" role="search" aria-label="Events" @submit=${submit}>
+  return html`<form class="search" role="search" aria-label="Events" @submit=${submit(others)}>
     ${BEFORE_LEVEL.map(input)}
     <label
       >Level
@@ -51,14 +51,16 @@ export function eventForm(filter: EventFilter): TemplateResult {
   </form>`;
 }
 
-function submit(event: SubmitEvent): void {
-  event.preventDefault();
-  const given = new URLSearchParams();
-  for (const [name, value] of new FormData(event.currentTarget as HTMLFormElement)) {
-    if (typeof value !== 'string') continue;
-    // Several members stand in one line.
-    const parts = name === 'where' ? value.split(/\s+(?=payload\.)/) : [value];
-    for (const part of parts) given.append(name, part);
-  }
-  go(hrefOfFilter(eventFilterIn(given)));
+function submit(others: Readonly<Record<string, string>>): (event: SubmitEvent) => void {
+  return (event) => {
+    event.preventDefault();
+    const given = new URLSearchParams();
+    for (const [name, value] of new FormData(event.currentTarget as HTMLFormElement)) {
+      if (typeof value !== 'string') continue;
+      // Several members stand in one line.
+      const parts = name === 'where' ? value.split(/\s+(?=payload\.)/) : [value];
+      for (const part of parts) given.append(name, part);
+    }
+    go(hrefOfFilter(eventFilterIn(given), others));
+  };
 }

@@ -7,15 +7,31 @@ import { isTransient, type Failure } from '../gateway-client.js';
 import { outcomeMark } from '../outcome-mark.js';
 import { Reading } from '../reading.js';
 import { failureNote, figureOf, openJson, sourceLine, type Host, type View } from '../view.js';
-import { clock, count, counted, instant } from '../wording.js';
-import { eventFilterIn, type EventFilter } from './event-filter.js';
+import { clock, count, counted, instant, span } from '../wording.js';
+import { exportLinks } from './event-export.js';
+import { eventFilterIn, hrefOfFilter, queryOf, type EventFilter } from './event-filter.js';
 import { eventForm } from './event-form.js';
 import { EventList } from './event-list.js';
 import { eventRow } from './event-row.js';
 import { keyOf } from './event-rows.js';
+import { frequentValues, type Facets } from './frequent-values.js';
 import { histogramChart, type Histogram } from './histogram.js';
 
 const HISTOGRAM_MS = 10_000;
+const FACETS_MS = 30_000;
+/** The spans of time of the histogram, with steps of which a chart has room for all. */
+const WINDOWS = {
+  hour: { name: 'hour', seconds: 3_600, step: '1m' },
+  day: { name: 'day', seconds: 86_400, step: '15m' },
+  week: { name: 'week', seconds: 604_800, step: '1h' },
+  month: { name: '30 days', seconds: 2_592_000, step: '6h' },
+} as const;
+type Window = keyof typeof WINDOWS;
+
+function windowIn(parameters: URLSearchParams): Window {
+  const window = parameters.get('window') ?? 'hour';
+  return window in WINDOWS ? (window as Window) : 'hour';
+}
 
 /** Stored events by a filter. */
 export class ExploreView implements View {
@@ -25,12 +41,22 @@ export class ExploreView implements View {
   private opened: string | undefined;
   private chart: Chart | undefined;
   private readonly histogram: Reading<Histogram>;
+  private readonly facets: Reading<Facets>;
+  private window: Window = 'hour';
+  /** The member whose frequent values are shown. */
+  private field: string | undefined;
 
   constructor(private readonly host: Host) {
+    const onChange = (): void => host.redraw();
     this.histogram = new Reading({
       path: () => `/histogram?${this.histogramQuery()}`,
       intervalMs: HISTOGRAM_MS,
-      onChange: () => host.redraw(),
+      onChange,
+    });
+    this.facets = new Reading({
+      path: () => `/facets?${queryOf(this.filter, { field: this.field ?? '' })}`,
+      intervalMs: FACETS_MS,
+      onChange,
     });
   }
 
@@ -38,15 +64,34 @@ export class ExploreView implements View {
     return this.list?.failure ?? this.histogram.failure;
   }
 
+  /** @param parameters the filter, `window` of the histogram, and `field` whose frequent values are shown */
   open(parameters: URLSearchParams): void {
     const filter = eventFilterIn(parameters);
     const isSame = this.list !== undefined && JSON.stringify(filter) === JSON.stringify(this.filter);
-    if (isSame) return;
-    this.close();
-    this.filter = filter;
-    this.list = new EventList(filter, () => this.host.redraw());
+    if (!isSame) {
+      this.close();
+      this.filter = filter;
+      this.list = new EventList(filter, () => this.host.redraw());
+    }
+    this.showCounts(windowIn(parameters), isSame);
+    this.showField(parameters.get('field') ?? undefined, isSame);
+  }
+
+  private showCounts(window: Window, isSame: boolean): void {
+    if (isSame && window === this.window) return;
+    this.closeChart();
+    this.window = window;
+    this.histogram.stop();
     this.histogram.restart();
     this.histogram.start();
+  }
+
+  private showField(field: string | undefined, isSame: boolean): void {
+    if (isSame && field === this.field) return;
+    this.field = field;
+    this.facets.stop();
+    this.facets.restart();
+    if (field !== undefined) this.facets.start();
   }
 
   close(): void {
@@ -54,12 +99,20 @@ export class ExploreView implements View {
     this.list = undefined;
     this.opened = undefined;
     this.histogram.stop();
+    this.facets.stop();
+    this.closeChart();
+  }
+
+  private closeChart(): void {
     this.chart?.close();
     this.chart = undefined;
   }
 
   template(): TemplateResult {
-    return html`${eventForm(this.filter)} ${this.counts()} ${this.events()}`;
+    const { field, filter } = this;
+    return html`${eventForm(filter, this.windowParameter)} ${this.counts()}
+    ${field === undefined ? nothing : frequentValues(this.facets, { field, filter, others: this.windowParameter })}
+    ${this.events()}`;
   }
 
   drawn(): void {
@@ -73,15 +126,17 @@ export class ExploreView implements View {
   /** Events have other times of their own, so the histogram follows the topic alone. */
   private histogramQuery(): string {
     const { topic } = this.filter;
-    return new URLSearchParams(topic === undefined ? {} : { topic }).toString();
+    const { seconds, step } = WINDOWS[this.window];
+    const since = new Date(Date.now() - seconds * 1_000).toISOString();
+    return new URLSearchParams({ ...(topic !== undefined && { topic }), since, step }).toString();
   }
 
   private counts(): TemplateResult {
     const { histogram } = this;
-    const minutes = (histogram.value?.step_seconds ?? 60) / 60;
     return html`<section aria-labelledby="histogram-title">
       <h2 id="histogram-title">
-        The last hour${this.filter.topic === undefined ? '' : ` of ${this.filter.topic}`}
+        The last
+        ${WINDOWS[this.window].name}${this.filter.topic === undefined ? '' : ` of ${this.filter.topic}`}
       </h2>
       ${failureNote(histogram.failure)}
       <ul class="legend">
@@ -103,11 +158,28 @@ export class ExploreView implements View {
       </ul>
       <div id="histogram" class="chart" aria-hidden="true"></div>
       <p class="about">
-        Messages by when they were settled, in steps of ${counted(minutes, 'minute')}; times in UTC. The
-        newest is not over. The topic selects them, and no other filter.
+        Messages by when they were settled, in steps of ${span(histogram.value?.step_seconds ?? 60)}; times in
+        UTC. The newest is not over. The topic selects them, and no other filter.
       </p>
+      <p class="orders">${Object.keys(WINDOWS).map((window) => this.windowLink(window as Window))}</p>
       ${sourceLine(histogram)}
     </section>`;
+  }
+
+  private get windowParameter(): Readonly<Record<string, string>> {
+    return this.window === 'hour' ? {} : { window: this.window };
+  }
+
+  private windowLink(window: Window): TemplateResult {
+    const others = {
+      ...(window !== 'hour' && { window }),
+      ...(this.field !== undefined && { field: this.field }),
+    };
+    return html` <a
+      href=${hrefOfFilter(this.filter, others)}
+      aria-current=${window === this.window ? 'true' : nothing}
+      >the last ${WINDOWS[window].name}</a
+    >`;
   }
 
   private events(): TemplateResult | typeof nothing {
@@ -118,7 +190,12 @@ export class ExploreView implements View {
       ${failureNote(list.failure)} ${live(list, this.stateOf(list))}
       <ol class="events">
         ${repeat(list.events, keyOf, (event) =>
-          eventRow(event, this.opened === keyOf(event), () => this.toggle(event)),
+          eventRow(event, {
+            isOpen: this.opened === keyOf(event),
+            filter: this.filter,
+            others: this.windowParameter,
+            toggle: () => this.toggle(event),
+          }),
         )}
       </ol>
       ${walk(list)}
@@ -126,6 +203,7 @@ export class ExploreView implements View {
         ${list.atMs === undefined ? 'asking…' : `as of ${clock(list.atMs)}`} ·
         <a href=${list.path} target="_blank" @click=${openJson}>JSON</a>
       </p>
+      ${exportLinks(this.filter)}
     </section>`;
   }
 

@@ -1,10 +1,17 @@
-/** The view System: each part that the gateway depends on, as the gateway sees it. */
+/** The view System: each part of it, what it holds and what it does, as the gateway sees it. */
 import { html, nothing, type TemplateResult } from 'lit-html';
-import type { StatsView } from '#contracts';
-import type { Reading } from '../reading.js';
+import type { StatsView, SystemView as SystemAnswer } from '#contracts';
+import { Reading } from '../reading.js';
+import type { Failure } from '../gateway-client.js';
 import { PART_NAMES, type Health } from '../shell.js';
-import { failureNote, figureOf, sourceLine, type View } from '../view.js';
+import { failureNote, figureOf, sourceLine, type Host, type View } from '../view.js';
 import { count, span, UNKNOWN } from '../wording.js';
+import { auditPanel } from './system-audit.js';
+import { brokersPanel } from './system-brokers.js';
+import { programPanels } from './system-programs.js';
+import { storePanels } from './system-store.js';
+
+const SYSTEM_MS = 5_000;
 
 const ABOUT: Readonly<Record<string, string>> = {
   broker: 'whether this gateway can publish',
@@ -20,21 +27,35 @@ const STATES = { ok: 'well', degraded: 'degraded', failed: 'failed' } as const;
 export class SystemView implements View {
   readonly title = 'System';
 
+  private readonly system: Reading<SystemAnswer>;
+
   constructor(
     private readonly health: Reading<Health>,
     private readonly stats: Reading<StatsView>,
-  ) {}
+    host: Host,
+  ) {
+    const onChange = (): void => host.redraw();
+    this.system = new Reading({ path: () => '/system', intervalMs: SYSTEM_MS, onChange });
+  }
+
+  get failure(): Failure | undefined {
+    return this.system.failure;
+  }
 
   open(): void {
     this.stats.start();
+    this.system.start();
   }
 
   close(): void {
     this.stats.stop();
+    this.system.stop();
   }
 
   template(): TemplateResult {
-    return html`${this.parts()} ${this.backlog()} ${audit()}`;
+    const { system } = this;
+    return html`${this.parts()} ${this.backlog()} ${failureNote(system.failure)} ${auditPanel(system)}
+    ${brokersPanel(system)} ${programPanels(system)} ${storePanels(system)} ${sourceLine(system)}`;
   }
 
   private parts(): TemplateResult {
@@ -93,15 +114,4 @@ export class SystemView implements View {
       ${sourceLine(stats)}
     </section>`;
   }
-}
-
-function audit(): TemplateResult {
-  return html`<section aria-labelledby="audit-title">
-    <h2 id="audit-title">Audit</h2>
-    <p>
-      The audit compares every sequence of the stream with the database. It runs where the database can be
-      reached:
-    </p>
-    <pre tabindex="0"><code>npx sekali audit</code></pre>
-  </section>`;
 }

@@ -15,6 +15,7 @@ import { PAGE_DOOR } from '../page/page-description.js';
 import { PUBLISH_DOOR } from '../publish/publish-description.js';
 import { STATS_DOOR } from '../stats/stats-description.js';
 import { STORY_DOOR } from '../story/story-description.js';
+import { SYSTEM_DOOR } from '../system/system-description.js';
 import { WEBHOOKS_DOOR } from '../webhooks/webhooks-description.js';
 import { DESCRIPTION_DOOR } from './description-door.js';
 import type { DoorDescription } from './operation.js';
@@ -40,6 +41,7 @@ export const DOORS: readonly DoorDescription[] = [
   FACETS_DOOR,
   DEAD_LETTERS_DOOR,
   HEALTH_DOOR,
+  SYSTEM_DOOR,
   PAGE_DOOR,
   DESCRIPTION_DOOR,
 ];

@@ -1,10 +1,13 @@
-import type { StatsView, TopicStats, TopicStatsView } from '#contracts';
+import type { RepeatsView, StatsView, TopicActivity, TopicStats, TopicStatsView } from '#contracts';
 import {
+  lastSettled,
+  repeatingSources,
   storeTotals,
   topicTotals,
   withOwnDuplicates,
   type BrokerDuplicates,
   type Queryable,
+  type RepeatingSources,
   type StoreTotals,
   type TopicPage,
   type TopicTotals,
@@ -19,6 +22,10 @@ import { StaleAnswerError, StreamFigures, type StreamQuestions } from './stream-
 const DATABASE_MS_MAX = 3_000;
 /** Topics of one answer, at most. */
 export const TOPICS_LISTED_MAX = 1_000;
+/** Repeats that are inspected for their sources: each takes two index lookups. */
+export const REPEATS_MAX = 1_000;
+/** Sources of one answer. */
+const SOURCES_MAX = 20;
 /** Bytes of the topics' names, at most. A name has up to 1,039 characters, and occurs twice in an answer. */
 const NAME_BYTES_MAX = 262_144;
 
@@ -47,6 +54,7 @@ interface Figures {
  */
 export class Statistics {
   private readonly figures: SharedReading<Figures>;
+  private readonly repeats: SharedReading<RepeatingSources>;
   private readonly brokers: StreamFigures;
   private readonly inFlight: InFlightCount;
 
@@ -57,6 +65,7 @@ export class Statistics {
     private readonly duplicates: OwnDuplicates,
   ) {
     this.figures = new SharedReading(async () => this.readFigures());
+    this.repeats = new SharedReading(async () => repeatingSources(this.database, REPEATS_MAX, SOURCES_MAX));
     this.brokers = new StreamFigures(broker);
     this.inFlight = new InFlightCount(this.brokers);
   }
@@ -93,8 +102,33 @@ export class Statistics {
       const own = this.duplicates.own();
       if (own.gateway !== gateway) continue;
       const listed = boundedPage(withOwnDuplicates(page, own.totals, after, topicsMax));
-      return { view: { per_topic: perTopic(listed), more_topics: listed.isCut }, next: nextOf(listed) };
+      return { view: await this.activity(listed), next: nextOf(listed) };
     }
+  }
+
+  /**
+   * Counts the newest repeats by topic and source.
+   *
+   * @throws a 503 problem when the database does not answer
+   */
+  async newestRepeats(): Promise<RepeatsView> {
+    const { inspected, since, sources } = await databaseAnswer(DATABASE_MS_MAX, this.repeats.ask());
+    return {
+      inspected,
+      since: since?.toISOString() ?? null,
+      sources: sources.map(({ lastAt, ...source }) => ({ ...source, last_at: lastAt.toISOString() })),
+    };
+  }
+
+  private async activity(listed: TopicPage): Promise<TopicStatsView> {
+    const names = listed.topics.map(({ topic }) => topic);
+    const last = await databaseAnswer(DATABASE_MS_MAX, lastSettled(this.database, names));
+    const activities = listed.topics.map((topic): [string, TopicActivity] => {
+      const span = last.get(topic.topic);
+      const last_settled = span === undefined ? null : { ...span, start: instantOf(span.start) };
+      return [topic.topic, { ...topicStats(topic), last_settled }];
+    });
+    return { per_topic: Object.fromEntries(activities), more_topics: listed.isCut };
   }
 
   private async count(figures: Figures): Promise<{ figures: Figures; count: InFlight; lagSeconds: number }> {
@@ -203,6 +237,10 @@ function nextOf({ topics, isCut }: TopicPage): string | undefined {
 
 function perTopic({ topics }: TopicPage): Record<string, TopicStats> {
   return Object.fromEntries(topics.map((topic) => [topic.topic, topicStats(topic)]));
+}
+
+function instantOf(seconds: number): string {
+  return new Date(seconds * 1_000).toISOString();
 }
 
 function topicStats(topic: TopicTotals): TopicStats {

@@ -1,4 +1,4 @@
-/** The description of `GET /stats` and `GET /stats/topics`. */
+/** The description of `GET /stats` and what is below it. */
 import {
   arrayOf,
   COUNT,
@@ -10,19 +10,33 @@ import {
   type Schema,
 } from '../description/operation.js';
 import { cursorFrom } from '../description/shared-schemas.js';
+import { REPEATS_MAX } from './statistics.js';
 
 const SECONDS: Schema = { type: 'number', minimum: 0 };
-const PER_TOPIC: Schema = {
+const TOPIC_FIGURES = {
+  unique_processed: COUNT,
+  duplicate_dropped: COUNT,
+  conflicts: COUNT,
+  dead_letters: COUNT,
+};
+const byTopic = (schema: string): Schema => ({
   type: 'object',
   description: 'Figures by topic. Messages without a topic have a name in brackets.',
   propertyNames: { pattern: '^[A-Za-z0-9_.()-]{1,1100}$' },
-  additionalProperties: schemaNamed('TopicStats'),
-};
+  additionalProperties: schemaNamed(schema),
+});
 const MORE_TOPICS: Schema = {
   type: 'boolean',
   description: 'Whether other topics follow. `Link` leads to them.',
 };
 const EXAMPLE_TOPIC = { unique_processed: 4, duplicate_dropped: 1, conflicts: 0, dead_letters: 0 };
+
+const EXAMPLE_AT = '2026-11-22T10:00:00.000Z';
+const EXAMPLE_ACTIVITY = { ...EXAMPLE_TOPIC, last_settled: { start: EXAMPLE_AT, seconds: 60 } };
+const EXAMPLE_SOURCE = {
+  ...{ topic: 'orders.created', source: 'checkout' },
+  ...{ repeats: 3, conflicts: 1, last_at: EXAMPLE_AT },
+};
 
 const STATS: Schema = {
   ...objectOf({
@@ -36,7 +50,7 @@ const STATS: Schema = {
     topics: described('Topics with stored events.', arrayOf({ type: 'string' })),
     uptime_seconds: described('Of this gateway.', SECONDS),
     in_flight: described('Messages that are not settled.', COUNT),
-    per_topic: PER_TOPIC,
+    per_topic: byTopic('TopicStats'),
     more_topics: MORE_TOPICS,
     gone: described('Messages that left the stream without being settled. They are not received.', COUNT),
     lag_seconds: described('The age of the oldest message that is not settled.', SECONDS),
@@ -57,14 +71,33 @@ export const STATS_DOOR: DoorDescription = {
   name: 'Figures',
   description: 'What was received, stored and dropped: exact, and the same from every gateway.',
   schemas: {
-    TopicStats: objectOf({
-      unique_processed: COUNT,
-      duplicate_dropped: COUNT,
-      conflicts: COUNT,
-      dead_letters: COUNT,
-    }),
+    TopicStats: objectOf(TOPIC_FIGURES),
     Stats: STATS,
-    StatsOfTopics: objectOf({ per_topic: PER_TOPIC, more_topics: MORE_TOPICS }),
+    TopicActivity: objectOf({
+      ...TOPIC_FIGURES,
+      last_settled: described(
+        'The span of time in which its last message was settled: a minute, and longer with age. Null where none was counted by time.',
+        nullable(objectOf({ start: schemaNamed('Instant'), seconds: { enum: [60, 3_600, 86_400] } })),
+      ),
+    }),
+    StatsOfTopics: objectOf({ per_topic: byTopic('TopicActivity'), more_topics: MORE_TOPICS }),
+    Repeats: objectOf({
+      inspected: described('Repeats that were inspected.', COUNT),
+      since: described('When the oldest of them was recorded.', nullable(schemaNamed('Instant'))),
+      sources: arrayOf(
+        objectOf({
+          topic: { type: 'string' },
+          source: described(
+            'Of the first event; null where it was dropped by age.',
+            nullable({ type: 'string' }),
+          ),
+          repeats: described('Conflicts included.', COUNT),
+          conflicts: COUNT,
+          last_at: schemaNamed('Instant'),
+        }),
+        { description: 'The most frequent first.' },
+      ),
+    }),
   },
   operations: [
     {
@@ -139,7 +172,7 @@ export const STATS_DOOR: DoorDescription = {
               examples: {
                 page: {
                   summary: 'One topic',
-                  value: { per_topic: { 'orders.created': EXAMPLE_TOPIC }, more_topics: false },
+                  value: { per_topic: { 'orders.created': EXAMPLE_ACTIVITY }, more_topics: false },
                 },
               },
             },
@@ -147,6 +180,33 @@ export const STATS_DOOR: DoorDescription = {
         },
       },
       problems: ['invalid-parameter', 'invalid-cursor', 'missing-topic', 'unavailable'],
+    },
+    {
+      id: 'listRepeats',
+      method: 'get',
+      path: '/stats/repeats',
+      summary: 'Find out which sources repeat most',
+      description:
+        `The newest ${REPEATS_MAX} repeats that the store dropped, by topic and source. What the brokers dropped is not ` +
+        'among them. The key needs to cover all topics.',
+      scope: 'read',
+      answers: {
+        200: {
+          description: 'The sources.',
+          contents: {
+            'application/json': {
+              schema: schemaNamed('Repeats'),
+              examples: {
+                one: {
+                  summary: 'One source sent three events again',
+                  value: { inspected: 3, since: EXAMPLE_AT, sources: [EXAMPLE_SOURCE] },
+                },
+              },
+            },
+          },
+        },
+      },
+      problems: ['missing-topic', 'unavailable'],
     },
   ],
 };

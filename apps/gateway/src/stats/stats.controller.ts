@@ -1,6 +1,7 @@
 import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { RepeatsView } from '#contracts';
 import { accessOf, requireAllTopics, type RouteAccess } from '../keys/access.js';
 import { originOf } from '../request-origin.js';
 import { Statistics, type TopicsAnswer } from './statistics.js';
@@ -8,7 +9,7 @@ import { readTopicsQuery, topicsLink } from './topics-query.js';
 
 const NEEDS_READ: RouteAccess = { scope: 'read' };
 
-/** `GET /stats` and `GET /stats/topics`. */
+/** `GET /stats`, `GET /stats/topics` and `GET /stats/repeats`. */
 @Controller('stats')
 export class StatsController {
   constructor(@Inject(Statistics) private readonly statistics: Statistics) {}
@@ -26,6 +27,13 @@ export class StatsController {
     requireAllTopics(accessOf(request), '/stats/topics');
     const { after, limit } = readTopicsQuery(request.url);
     await send(request, reply, await this.statistics.topics(after, limit), limit);
+  }
+
+  @Get('repeats')
+  @RouteConfig(NEEDS_READ)
+  async repeats(@Req() request: FastifyRequest): Promise<RepeatsView> {
+    requireAllTopics(accessOf(request), '/stats/repeats');
+    return this.statistics.newestRepeats();
   }
 }
 

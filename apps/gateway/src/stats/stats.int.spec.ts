@@ -321,6 +321,14 @@ describe('duplicates that the brokers dropped', () => {
   });
 });
 
+describe('the sources that repeat', () => {
+  it('are none before the store has dropped a repeat', async () => {
+    const bench = await Bench.start();
+    const { text } = await bench.gateway.get('/stats/repeats');
+    expect(JSON.parse(text)).toEqual({ inspected: 0, since: null, sources: [] });
+  });
+});
+
 describe('many topics', () => {
   it('are listed page by page: the answers are bounded, and links lead to the rest', async () => {
     const bench = await Bench.start();
@@ -346,7 +354,9 @@ describe('many topics', () => {
     }
     expect(found).toEqual(topics);
     const few = await bench.gateway.get('/stats/topics?limit=2');
-    expect(Object.keys((JSON.parse(few.text) as TopicStatsView).per_topic)).toEqual(topics.slice(0, 2));
+    const { per_topic: firsts } = JSON.parse(few.text) as TopicStatsView;
+    expect(Object.keys(firsts)).toEqual(topics.slice(0, 2));
+    expect(Object.values(firsts).map((topic) => topic.last_settled?.seconds)).toEqual([60, 60]);
     for (const path of ['?limit=0', '?cursor=x', '?topic=a', '?limit=1&limit=2']) {
       expect(problemOf(await bench.gateway.get(`/stats/topics${path}`)).status).toBe(400);
     }

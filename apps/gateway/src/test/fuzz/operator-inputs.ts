@@ -39,6 +39,8 @@ const place = fc
       '/events/{}/{}',
       '/events/{}/{}/story',
       '/stats/topics',
+      '/stats/repeats',
+      '/system',
       '/dead-letters',
       '/dead-letters/{}',
       '/health/live',
