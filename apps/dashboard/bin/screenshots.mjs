@@ -35,8 +35,8 @@ const VIEWS = [
   ['explore', '#/explore?topic=simulated.>', 'live: what is stored'],
   ['event', '#/event?topic=orders.created&id=o-1', 'with another payload'],
   ['dead-letters', '#/dead-letters', 'not_json'],
-  ['topics', '#/topics', 'orders.created'],
-  ['system', '#/system', 'The workers'],
+  ['topics', '#/topics', 'Of the newest'],
+  ['system', '#/system', 'are needed'],
 ];
 
 const up = spawn(process.execPath, [sekali, 'up', '--ephemeral', '--json'], {
@@ -57,7 +57,8 @@ try {
       await page.getByText(text).first().waitFor();
       // The chart needs some figures.
       if (name === 'now') await page.waitForTimeout(look === 'light' ? 16_000 : 12_000);
-      await page.screenshot({ path: join(folder, `${name}-${look}.png`) });
+      // System is longer than a screen, and all of it is inspected.
+      await page.screenshot({ path: join(folder, `${name}-${look}.png`), fullPage: name === 'system' });
     }
     await page.goto(`${gateway}/#/dead-letters`);
     await page.locator('tbody input[type=checkbox]').first().check();

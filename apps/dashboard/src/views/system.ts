@@ -54,8 +54,10 @@ export class SystemView implements View {
 
   template(): TemplateResult {
     const { system } = this;
-    return html`${this.parts()} ${this.backlog()} ${failureNote(system.failure)} ${auditPanel(system)}
-    ${brokersPanel(system)} ${programPanels(system)} ${storePanels(system)} ${sourceLine(system)}`;
+    const panels = html`${auditPanel(system)} ${brokersPanel(system)} ${programPanels(system)}
+    ${storePanels(system)}`;
+    return html`${this.parts()} ${this.backlog()} ${failureNote(system.failure)}
+    ${system.value === undefined ? nothing : panels} ${sourceLine(system)}`;
   }
 
   private parts(): TemplateResult {
