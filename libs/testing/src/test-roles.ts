@@ -15,7 +15,8 @@ const ROLES_LOCK = 7_365_101;
  * @returns the URL of the same database for each program
  */
 export async function createRoles(url: string): Promise<Readonly<Record<Program, string>>> {
-  const client = new pg.Client({ connectionString: url });
+  // Advisory locks belong to a database too. So every test takes this one in the same database.
+  const client = new pg.Client({ connectionString: inDatabase(url, 'postgres') });
   await client.connect();
   try {
     await client.query('SELECT pg_advisory_lock($1)', [ROLES_LOCK]);
@@ -32,6 +33,12 @@ export async function createRoles(url: string): Promise<Readonly<Record<Program,
     reader: as(url, ROLES.reader),
     recovery: as(url, ROLES.recovery),
   };
+}
+
+function inDatabase(address: string, database: string): string {
+  const url = new URL(address);
+  url.pathname = `/${database}`;
+  return url.href;
 }
 
 function as(address: string, role: string): string {
