@@ -5,9 +5,8 @@
  * either in all of its tables or in none. The lock prevents days from being dropped until the audit is over.
  */
 import type { Pool } from 'pg';
-import type { Queryable } from '#postgres';
+import { readSnapshot, type Queryable } from '#postgres';
 
-const BEGIN = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`;
 const LOCK_DAYS = `LOCK TABLE sekali.event IN ACCESS SHARE MODE`;
 /** The first SELECT fixes the snapshot. Without this one, the first chunk would fix it. */
 const FIX_SNAPSHOT = `SELECT count(*) FROM sekali.stream`;
@@ -37,21 +36,9 @@ export async function withAuditSnapshot<T>(
   pool: Pool,
   work: (database: Queryable) => Promise<T>,
 ): Promise<T> {
-  const client = await pool.connect();
-  try {
-    await client.query(BEGIN);
-    await client.query(LOCK_DAYS);
-    await client.query(FIX_SNAPSHOT);
-    return await work(client);
-  } finally {
-    // A connection that cannot roll back is discarded.
-    await client.query('ROLLBACK').then(
-      () => {
-        client.release();
-      },
-      () => {
-        client.release(true);
-      },
-    );
-  }
+  return readSnapshot(pool, async (database) => {
+    await database.query(LOCK_DAYS);
+    await database.query(FIX_SNAPSHOT);
+    return work(database);
+  });
 }

@@ -1,11 +1,20 @@
 /** Reads the events of a range of sequences, in several statements that are bounded in what they print. */
 import type { Queryable } from '#postgres';
-import { payloadCondition, type EventFilter } from './event-filter.js';
+import { payloadCondition, type Condition, type EventFilter } from './event-filter.js';
 import { pageBytes, pageStatement, type PageOrder } from './event-page-statements.js';
 import { storedEvent, type EventRow, type SequenceRange, type StoredEvent } from './event-queries.js';
 
 /** Events that one statement prints, at most, because a stored number of a few bytes may have hundreds of digits. */
 const PRINTED_MAX = 2_500;
+
+/** The events of one topic that were stored in a span of time. */
+export interface TopicSpan {
+  readonly topic: string;
+  /** An instant, included. */
+  readonly since: string;
+  /** An instant, excluded. */
+  readonly until: string;
+}
 
 /** Which events of a stream incarnation to read. */
 export interface PrintedRange {
@@ -17,6 +26,8 @@ export interface PrintedRange {
   readonly filter: EventFilter;
   /** The topics that the filter names; `undefined` means all. */
   readonly topics: readonly string[] | undefined;
+  /** Of the topic, those that were stored in a span of time. Postgres walks along the index by topic. */
+  readonly topicSpan?: TopicSpan | undefined;
   /** Sequences that are left out. */
   readonly seen?: readonly SequenceRange[] | undefined;
   readonly order: PageOrder;
@@ -40,7 +51,8 @@ export async function printedEvents(
   const events: StoredEvent[] = [];
   const seen = range.seen?.map(([first, last]) => `[${first},${last}]`).join(',');
   const payloads = payloadCondition(filter, 12);
-  const statement = pageStatement(order, range.isSorted, payloads.sql);
+  const span = spanCondition(range.topicSpan, 12 + payloads.values.length);
+  const statement = pageStatement(order, range.isSorted, `${payloads.sql}${span.sql}`);
   let bytesLeft = range.bytesMax;
   for (;;) {
     const asked = Math.min(limit - events.length, PRINTED_MAX);
@@ -58,6 +70,7 @@ export async function printedEvents(
       events.length === 0,
       seen === undefined ? null : `{${seen}}`,
       ...payloads.values,
+      ...span.values,
     ]);
     const taken = rows.slice(0, asked).map(storedEvent);
     const found = rows[0]?.found;
@@ -68,4 +81,14 @@ export async function printedEvents(
     bytesLeft -= pageBytes(taken);
     if (events.length === limit || bytesLeft <= 0) return { events, isCut: true };
   }
+}
+
+/** @param first the number of its first parameter */
+function spanCondition(span: TopicSpan | undefined, first: number): Condition {
+  if (span === undefined) return { sql: '', values: [] };
+  return {
+    sql: `
+      AND topic = $${first} AND stored_at >= $${first + 1}::timestamptz AND stored_at < $${first + 2}::timestamptz`,
+    values: [span.topic, span.since, span.until],
+  };
 }
