@@ -84,6 +84,10 @@ describe('the command line of sekali', () => {
     ['a gateway that is not a URL', ['ship', 'a.log', '--gateway', 'here'], 2, 'must be an http URL'],
     ['no gateway, ship', ['ship', 'a.log'], 2, 'no gateway answers'],
     ['no gateway, simulate', ['simulate'], 2, 'no gateway answers'],
+    ['no folder to export to', ['export'], 2, "required option '--parquet <folder>'"],
+    ['a day that is none', ['export', '--parquet', 'x', '--since', '2026-02-30'], 2, 'a day such as'],
+    ['a pattern that is none', ['export', '--parquet', 'x', '--topic', 'a..b'], 2, 'a topic, or a pattern'],
+    ['no database, export', ['export', '--parquet', 'x'], 2, 'the database at'],
     ['no broker, audit', ['audit'], 2, 'no broker answers'],
     ['no broker, rewind', ['rewind'], 2, 'the brokers at'],
   ])('answers %s with one clear line', async (_name, args, code, message) => {
@@ -96,7 +100,7 @@ describe('the command line of sekali', () => {
     expect(ended.code).toBe(code);
   });
 
-  it.each(['audit', 'simulate', 'ship', 'rewind', 'dead-letters'])(
+  it.each(['audit', 'simulate', 'ship', 'rewind', 'dead-letters', 'export'])(
     'explains %s, with examples and exit codes',
     async (command) => {
       const { code, stdout } = await sekali(command, '--help');

@@ -1,5 +1,6 @@
 /** The database of the system that a command talks to. */
-import { createPool, isMissingTable, type Queryable } from '#postgres';
+import type { Pool } from 'pg';
+import { createPool, isMissingTable } from '#postgres';
 import { CommandError, errorLine } from './command-error.js';
 import { findTarget, withoutPassword, type TargetOptions } from './target.js';
 
@@ -11,7 +12,7 @@ const ANSWER_MS_MAX = 10_000;
  * @param name of the connection
  * @param what the table has, for the error when it does not exist yet
  * @param answerMsMax how long one answer may take, in milliseconds
- * @throws CommandError (2) when the database cannot be reached, or does not do what is asked
+ * @throws CommandError (2) when the database cannot be reached, or does not do what is asked; or that of the work
  */
 export async function withDatabase<T>(
   options: TargetOptions,
@@ -20,13 +21,14 @@ export async function withDatabase<T>(
     what,
     answerMsMax = ANSWER_MS_MAX,
   }: { readonly name: string; readonly what: string; readonly answerMsMax?: number },
-  work: (database: Queryable) => Promise<T>,
+  work: (database: Pool) => Promise<T>,
 ): Promise<T> {
   const url = findTarget(options).SEKALI_POSTGRES_URL;
   const pool = createPool({ url, name, connectionsMax: 1, transactionMsMax: answerMsMax });
   try {
     return await work(pool);
   } catch (error) {
+    if (error instanceof CommandError) throw error;
     const where = `the database at ${withoutPassword(url)}`;
     const message = isMissingTable(error)
       ? `${where} has no table of ${what} yet: run setup ("sekali up" does it)`

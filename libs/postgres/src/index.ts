@@ -7,6 +7,7 @@ export {
   timestampColumn,
 } from './column.js';
 export { readBigints } from './bigint-list.js';
+export { epochMicroseconds } from './instant.js';
 export { LOCK_MS_MAX } from './lock-bound.js';
 export {
   CONNECT_MS_MAX,
@@ -33,4 +34,4 @@ export {
   isWrongStatement,
   READ_ONLY,
 } from './sqlstate.js';
-export { transact } from './transact.js';
+export { readSnapshot, transact } from './transact.js';

@@ -29,6 +29,19 @@ export function instantMicroseconds(text: string): number | bigint {
   return BigInt(seconds) * 1_000_000n + BigInt(microseconds);
 }
 
+const EPOCH_MICROSECONDS = BigInt(EPOCH_SECONDS) * 1_000_000n;
+
+/**
+ * Returns an instant in microseconds since 1970-01-01, as column stores count.
+ *
+ * @param text UTC with milliseconds or microseconds; see `instantMicroseconds`
+ * @throws RangeError when the text does not have that form
+ */
+export function epochMicroseconds(text: string): bigint {
+  const whole = text.length === LENGTH ? text : `${text.slice(0, -1)}000Z`;
+  return BigInt(instantMicroseconds(whole)) + EPOCH_MICROSECONDS;
+}
+
 /** The number written in the `count` characters from `from` on; NaN when one of them is not a digit. */
 function digits(text: string, from: number, count: number): number {
   let value = 0;

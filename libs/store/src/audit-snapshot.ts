@@ -6,9 +6,8 @@
  * being forgotten, until the audit is over.
  */
 import type { Pool } from 'pg';
-import type { Queryable } from '#postgres';
+import { readSnapshot, type Queryable } from '#postgres';
 
-const BEGIN = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`;
 const LOCK_ROWS = `LOCK TABLE sekali.event, sekali.event_key IN ACCESS SHARE MODE`;
 /** The first SELECT fixes the snapshot. Without this one, the first chunk would fix it. */
 const FIX_SNAPSHOT = `SELECT count(*) FROM sekali.stream`;
@@ -39,21 +38,9 @@ export async function withAuditSnapshot<T>(
   pool: Pool,
   work: (database: Queryable) => Promise<T>,
 ): Promise<T> {
-  const client = await pool.connect();
-  try {
-    await client.query(BEGIN);
-    await client.query(LOCK_ROWS);
-    await client.query(FIX_SNAPSHOT);
-    return await work(client);
-  } finally {
-    // A connection that cannot roll back is discarded.
-    await client.query('ROLLBACK').then(
-      () => {
-        client.release();
-      },
-      () => {
-        client.release(true);
-      },
-    );
-  }
+  return readSnapshot(pool, async (database) => {
+    await database.query(LOCK_ROWS);
+    await database.query(FIX_SNAPSHOT);
+    return work(database);
+  });
 }

@@ -114,6 +114,14 @@ export {
   type TopicTotals,
 } from './stats-queries.js';
 export { positionsAlong, SEEN_RANGES_MAX } from './read-position.js';
+export {
+  countTopicDay,
+  storedDays,
+  topicsStoredOn,
+  withTopicDay,
+  type StoredDay,
+  type TopicDay,
+} from './stored-days.js';
 export { newestStoreLoss, noteRestored, noteStoreLoss, type NotedLoss } from './store-losses.js';
 export { lastSettled, repeatingSources, type LastSettled, type RepeatingSources } from './topic-activity.js';
 export { TOPICS_BELOW_MAX, TooManyTopicsError } from './topic-walk.js';

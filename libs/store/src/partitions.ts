@@ -25,13 +25,13 @@ SELECT name, 1000 * extract(epoch FROM substring(text from 'FROM \\(''(.*)''\\) 
 FROM bound`;
 
 /** A span of time in milliseconds since 1970; the end is excluded. */
-interface Span {
+export interface Span {
   readonly sinceMs: number;
   readonly untilMs: number;
 }
 
 /** The existing partitions by name, without the schema. The default partition has no span. */
-type Partitions = ReadonlyMap<string, Span | undefined>;
+export type Partitions = ReadonlyMap<string, Span | undefined>;
 
 const CREATE_PARTITION = `SELECT sekali.make_partition($1, $2) AS name`;
 
@@ -87,7 +87,8 @@ export async function partitionSpan(database: Queryable): Promise<PartitionSpan>
   };
 }
 
-async function readPartitions(database: Queryable): Promise<Partitions> {
+/** Reads the partitions of the event table. */
+export async function readPartitions(database: Queryable): Promise<Partitions> {
   const { rows } = await database.query<{ name: string; since_ms: number | null; until_ms: number | null }>(
     EXISTING,
   );

@@ -8,6 +8,15 @@ import { storedEvent, type EventRow, type SequenceRange, type StoredEvent } from
 /** Events that one statement prints, at most, because a stored number of a few bytes may have hundreds of digits. */
 const PRINTED_MAX = 2_500;
 
+/** The events of one topic that were stored in a span of time. */
+export interface TopicSpan {
+  readonly topic: string;
+  /** An instant, included. */
+  readonly since: string;
+  /** An instant, excluded. */
+  readonly until: string;
+}
+
 /** Which events of a stream incarnation to read. */
 export interface PrintedRange {
   readonly streamId: number;
@@ -20,6 +29,8 @@ export interface PrintedRange {
   readonly topics: readonly string[] | undefined;
   /** The only sequences to read, and the spans of time in which they were stored. */
   readonly among?: { readonly seqs: readonly number[]; readonly spans: readonly StoredSpan[] } | undefined;
+  /** Of the topic, those that were stored in a span of time. Postgres walks along the index by topic. */
+  readonly topicSpan?: TopicSpan | undefined;
   /** Sequences that are left out. */
   readonly seen?: readonly SequenceRange[] | undefined;
   readonly order: PageOrder;
@@ -44,7 +55,8 @@ export async function printedEvents(
   const seen = range.seen?.map(([first, last]) => `[${first},${last}]`).join(',');
   const payloads = payloadCondition(filter, 12);
   const among = amongCondition(range.among, 12 + payloads.values.length);
-  const statement = pageStatement(order, range.isSorted, payloads.sql + among.sql);
+  const span = topicSpanCondition(range.topicSpan, 12 + payloads.values.length + among.values.length);
+  const statement = pageStatement(order, range.isSorted, payloads.sql + among.sql + span.sql);
   let bytesLeft = range.bytesMax;
   for (;;) {
     const asked = Math.min(limit - events.length, PRINTED_MAX);
@@ -63,6 +75,7 @@ export async function printedEvents(
       seen === undefined ? null : `{${seen}}`,
       ...payloads.values,
       ...among.values,
+      ...span.values,
     ]);
     const taken = rows.slice(0, asked).map(storedEvent);
     const found = rows[0]?.found;
@@ -81,5 +94,15 @@ function amongCondition(among: PrintedRange['among'], first: number): Condition 
   return {
     sql: `\n      AND seq = ANY ($${first}::bigint[]) AND ${spans.sql}`,
     values: [among.seqs, ...spans.values],
+  };
+}
+
+/** @param first the number of its first parameter */
+function topicSpanCondition(span: TopicSpan | undefined, first: number): Condition {
+  if (span === undefined) return { sql: '', values: [] };
+  return {
+    sql: `
+      AND topic = $${first} AND stored_at >= $${first + 1}::timestamptz AND stored_at < $${first + 2}::timestamptz`,
+    values: [span.topic, span.since, span.until],
   };
 }

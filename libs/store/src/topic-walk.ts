@@ -27,6 +27,13 @@ export class TooManyTopicsError extends Error {
 /** Keys outlive payloads, so every topic that has events has keys. */
 const KEYS = 'sekali.event_key';
 
+/** All topics of a pattern with a wildcard are between these two, and so may others be. */
+export function topicRange(pattern: string): { readonly since: string; readonly until: string } {
+  const since = topicPatternPrefix(pattern);
+  // The slash is the character after the dot, so every text with the prefix is before it.
+  return { since, until: since === '' ? AFTER_ALL_TOPICS : `${since.slice(0, -1)}/` };
+}
+
 /** Each topic costs one index lookup. The table needs an index that begins with the topic. */
 const topicsBelow = (table: string): string => `
 WITH RECURSIVE below (topic, until) AS (
@@ -69,15 +76,15 @@ export async function topicsOf(
   const topics = new Set(patterns.filter((pattern) => !isTopicPattern(pattern)));
   const open = patterns.filter(isTopicPattern);
   if (open.length > 0) {
-    const prefixes = open.map(topicPatternPrefix);
+    const ranges = open.map(topicRange);
     const { rows } = await database.query<{ topic: string }>(topicsBelow(table), [
-      prefixes,
-      // The slash is the character after the dot, so every text with the prefix is before it.
-      prefixes.map((prefix) => (prefix === '' ? AFTER_ALL_TOPICS : `${prefix.slice(0, -1)}/`)),
+      ranges.map(({ since }) => since),
+      ranges.map(({ until }) => until),
       TOPICS_BELOW_MAX + 1,
     ]);
     if (rows.length > TOPICS_BELOW_MAX) {
-      throw new TooManyTopicsError(`more than ${TOPICS_BELOW_MAX} topics are below ${prefixes.join(', ')}`);
+      const prefixes = ranges.map(({ since }) => since).join(', ');
+      throw new TooManyTopicsError(`more than ${TOPICS_BELOW_MAX} topics are below ${prefixes}`);
     }
     for (const { topic } of rows) if (open.some((pattern) => matchesTopic(pattern, topic))) topics.add(topic);
   }
