@@ -7,6 +7,7 @@ export {
   timestampColumn,
 } from './column.js';
 export { readBigints } from './bigint-list.js';
+export { queryBounded } from './bounded-query.js';
 export { LOCK_MS_MAX } from './lock-bound.js';
 export {
   CONNECT_MS_MAX,
