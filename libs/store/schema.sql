@@ -761,30 +761,36 @@ AS $function$
 #variable_conflict use_column
 DECLARE
   part record;
-  is_asked boolean := EXISTS (SELECT FROM sekali.index_rule WHERE kind <> 'none');
+  most integer := (SELECT coalesce(max(CASE kind WHEN 'text' THEN 2 WHEN 'fields' THEN 1 ELSE 0 END), 0) FROM sekali.index_rule);
   asked integer;
   trigrams text := (SELECT nspname FROM pg_extension JOIN pg_namespace space ON space.oid = extnamespace WHERE extname = 'pg_trgm');
 BEGIN
-  IF NOT pg_try_advisory_xact_lock(7365005) THEN RETURN; END IF;
+  IF NOT pg_try_advisory_xact_lock(7365030) THEN
+    RETURN QUERY SELECT NULL::text, NULL::boolean;
+    RETURN;
+  END IF;
   FOR part IN
     SELECT day, to_regclass(format('sekali.%I', day || '_by_fields')) IS NOT NULL AS has_fields,
       to_regclass(format('sekali.%I', day || '_by_text')) IS NOT NULL AS has_text
     FROM sekali.payload_days() WHERE until < now() - interval '1 hour' ORDER BY until DESC
   LOOP
-    CONTINUE WHEN NOT (is_asked OR part.has_fields OR part.has_text);
+    CONTINUE WHEN NOT (most > 0 OR part.has_fields OR part.has_text);
     asked := 0;
-    IF is_asked THEN
+    IF most > 0 THEN
       EXECUTE format($query$
         WITH RECURSIVE present (topic) AS (
           (SELECT topic FROM sekali.%1$I ORDER BY topic LIMIT 1)
           UNION ALL
           SELECT (SELECT topic FROM sekali.%1$I following WHERE following.topic > present.topic ORDER BY topic LIMIT 1)
           FROM present WHERE present.topic IS NOT NULL
+        ), asking AS MATERIALIZED (
+          SELECT (
+            SELECT CASE kind WHEN 'text' THEN 2 WHEN 'fields' THEN 1 ELSE 0 END
+            FROM sekali.index_rule WHERE topic ~ expression ORDER BY position LIMIT 1
+          ) AS asked FROM present
         )
-        SELECT coalesce(max((
-          SELECT CASE kind WHEN 'text' THEN 2 WHEN 'fields' THEN 1 ELSE 0 END
-          FROM sekali.index_rule WHERE topic ~ expression ORDER BY position LIMIT 1
-        )), 0) FROM present$query$, part.day) INTO asked;
+        SELECT CASE WHEN EXISTS (SELECT FROM asking WHERE asked = $1) THEN $1
+          ELSE (SELECT coalesce(max(asked), 0) FROM asking) END$query$, part.day) INTO asked USING most;
     END IF;
     IF asked >= 1 AND NOT part.has_fields THEN
       EXECUTE format('CREATE INDEX %I ON sekali.%I USING gin (payload jsonb_path_ops)', part.day || '_by_fields', part.day);

@@ -46,7 +46,7 @@ describe('the rules of indexes', () => {
   it('are obeyed by a worker', async () => {
     const worker = await startApp('worker', system.environment);
     await waitFor(async () => (await rowsOf(INDEXES)).length === 2, {
-      timeoutMs: 30_000,
+      timeoutMs: 90_000,
       describe: 'both indexes of the closed day',
     });
     await worker.stop();

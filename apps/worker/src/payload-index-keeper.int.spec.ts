@@ -44,7 +44,7 @@ const hour = (hoursFromNow: number): number => new Date(Date.now() + hoursFromNo
 describe('the keeper of indexes of payloads', () => {
   it('builds in its hours alone, and drops what no rule asks for', async () => {
     await writeIndexRules(system.pool, indexRules('logs=fields'));
-    const other = keepPayloadsIndexed(url, SILENT, `${hour(10)}-${hour(12)}`, EVERY_MS);
+    const other = keepPayloadsIndexed(url, SILENT, `${hour(10)}-${hour(12)}`, { everyMs: EVERY_MS });
     // Each pass has a connection of its own.
     const passes = new Set<number>();
     await waitFor(
@@ -56,10 +56,30 @@ describe('the keeper of indexes of payloads', () => {
     );
     other.stop();
     expect(await indexes()).toBe(0);
-    const keeper = keepPayloadsIndexed(url, SILENT, `${hour(-2)}-${hour(2)}`, EVERY_MS);
+    const keeper = keepPayloadsIndexed(url, SILENT, `${hour(-2)}-${hour(2)}`, { everyMs: EVERY_MS });
     await waitFor(async () => (await indexes()) === 1, { timeoutMs: 20_000, describe: 'the index' });
     await writeIndexRules(system.pool, []);
     await waitFor(async () => (await indexes()) === 0, { timeoutMs: 20_000, describe: 'the index to go' });
+    keeper.stop();
+  });
+
+  it('tries again soon while another worker builds, and not in its next pass alone', async () => {
+    await writeIndexRules(system.pool, indexRules('logs=fields'));
+    const builder = await system.pool.connect();
+    await builder.query('BEGIN; SELECT pg_advisory_xact_lock(7365030)');
+    const keeper = keepPayloadsIndexed(url, SILENT, undefined, { everyMs: 3_600_000, busyMs: EVERY_MS });
+    const tries = new Set<number>();
+    await waitFor(
+      async () => {
+        for (const { pid } of (await system.pool.query<{ pid: number }>(SESSIONS)).rows) tries.add(pid);
+        return tries.size >= 3;
+      },
+      { timeoutMs: 30_000, intervalMs: 2, describe: 'two tries to end' },
+    );
+    expect(await indexes()).toBe(0);
+    await builder.query('COMMIT');
+    builder.release();
+    await waitFor(async () => (await indexes()) === 1, { timeoutMs: 30_000, describe: 'the index' });
     keeper.stop();
   });
 });

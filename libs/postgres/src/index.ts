@@ -8,6 +8,7 @@ export {
 } from './column.js';
 export { readBigints } from './bigint-list.js';
 export { epochMicroseconds } from './instant.js';
+export { queryBounded } from './bounded-query.js';
 export { LOCK_MS_MAX } from './lock-bound.js';
 export {
   CONNECT_MS_MAX,

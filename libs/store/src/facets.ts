@@ -12,7 +12,7 @@ import type { Queryable } from '#postgres';
 import { payloadCondition, type EventFilter } from './event-filter.js';
 import { STREAMS, type StreamRow } from './event-page.js';
 import { topicsAsked } from './topic-walk.js';
-import { walkPiece } from './walk-piece.js';
+import { walkPiece, type WalkPlace } from './walk-piece.js';
 
 /** A value, and how often the sample has it. */
 export interface FacetValue {
@@ -23,7 +23,10 @@ export interface FacetValue {
 
 /** The values of one member. */
 export interface Facets {
-  /** The part of all events that was inspected: 1 is all of them. */
+  /**
+   * The part of the stored events that was inspected: 1 is all that are kept. With topics, it is otherwise the part of
+   * those that were ever stored of them.
+   */
   readonly rate: number;
   /** Events of the sample that match the filter. */
   readonly matched: number;
@@ -39,10 +42,14 @@ export interface FacetQuestion {
   /** The names of the members on the way from the payload. */
   readonly path: readonly string[];
   readonly valuesMax: number;
+  /** What Postgres may keep for the events that are inspected, on average, in bytes. The default is 64 MiB. */
+  readonly bytesMax?: number | undefined;
 }
 
 const ROWS_MAX = 20_000;
 const BYTES_MAX = 67_108_864;
+/** The newest events, which say how large the others are. */
+const WEIGHED = 100;
 /** Rates are multiples of this, so that an answer can show them. */
 const RATE_STEP = 1 / 1_048_576;
 /** A longer value is not a facet. */
@@ -52,6 +59,10 @@ const SIZE = `
 SELECT coalesce(sum(greatest(reltuples, 0)), 0)::float8 AS rows,
   coalesce(sum(pg_total_relation_size(part.oid)), 0)::float8 AS bytes
 FROM pg_inherits JOIN pg_class part ON part.oid = inhrelid WHERE inhparent = 'sekali.event'::regclass`;
+
+const BYTES = `
+SELECT coalesce(avg(pg_column_size(payload)), 0)::float8 AS bytes FROM sekali.event
+WHERE stream_id = $1 AND seq >= $2 AND topic = ANY ($3)`;
 
 const STORED = `SELECT coalesce(sum(stored), 0)::float8 AS stored FROM sekali.counter WHERE topic = ANY ($1)`;
 
@@ -91,7 +102,7 @@ export async function readFacets(database: Queryable, question: FacetQuestion): 
   if (topics?.length === 0) return { rate: 1, matched: 0, present: 0, values: [] };
   if (question.filter.topics !== undefined && topics !== undefined)
     return facetsOfTopics(database, question, topics);
-  const rate = await sampleRate(database);
+  const rate = await sampleRate(database, question.bytesMax ?? BYTES_MAX);
   return {
     rate,
     ...(await countValues(database, question, topics, { statement: SAMPLE.all, values: [rate * 100] })),
@@ -106,15 +117,38 @@ async function facetsOfTopics(
 ): Promise<Facets> {
   const { rows: counted } = await database.query<{ stored: number }>(STORED, [topics]);
   const { rows: streams } = await database.query<StreamRow>(STREAMS, [0]);
-  for (const { stream_id: streamId } of streams.reverse()) {
-    const place = { streamId, topics, order: 'newest', from: Number.MAX_SAFE_INTEGER } as const;
-    const { inspected, last } = await walkPiece(database, place, ROWS_MAX);
-    if (last === undefined) continue;
-    const sample = { statement: SAMPLE.topics, values: [streamId, last] };
-    const rate = roundedRate(inspected / Math.max(counted[0]?.stored ?? 0, inspected));
+  const newestFirst = streams.map(({ stream_id: id }) => newestOf(id, topics)).reverse();
+  for (const [index, place] of newestFirst.entries()) {
+    const newest = await walkPiece(database, place, WEIGHED);
+    if (newest.last === undefined) continue;
+    const rowsMax = await rowsAllowed(database, place, newest.last, question.bytesMax ?? BYTES_MAX);
+    const { inspected, last = newest.last, isEnd } = await walkPiece(database, place, rowsMax);
+    const sample = { statement: SAMPLE.topics, values: [place.streamId, last] };
+    const isAll = isEnd && !(await hasEvents(database, newestFirst.slice(index + 1)));
+    const rate = isAll ? 1 : roundedRate(inspected / Math.max(counted[0]?.stored ?? 0, inspected));
     return { rate, ...(await countValues(database, question, topics, sample)) };
   }
   return { rate: 1, matched: 0, present: 0, values: [] };
+}
+
+function newestOf(streamId: number, topics: readonly string[]): WalkPlace {
+  return { streamId, topics, order: 'newest', from: Number.MAX_SAFE_INTEGER };
+}
+
+/** How many events as large as the newest ones, down to a sequence, may be inspected. */
+async function rowsAllowed(
+  database: Queryable,
+  { streamId, topics }: WalkPlace,
+  since: number,
+  bytesMax: number,
+): Promise<number> {
+  const { rows } = await database.query<{ bytes: number }>(BYTES, [streamId, since, topics]);
+  return Math.max(1, Math.min(ROWS_MAX, Math.floor(bytesMax / Math.max(rows[0]?.bytes ?? 0, 1))));
+}
+
+async function hasEvents(database: Queryable, places: readonly WalkPlace[]): Promise<boolean> {
+  for (const place of places) if ((await walkPiece(database, place, 1)).last !== undefined) return true;
+  return false;
 }
 
 /** @param sample the first of its values is $6, the second one $8 */
@@ -135,10 +169,10 @@ async function countValues(
 }
 
 /** A table that was never analysed has an unknown number of rows: then its bytes decide alone. */
-async function sampleRate(database: Queryable): Promise<number> {
+async function sampleRate(database: Queryable, bytesMax: number): Promise<number> {
   const { rows } = await database.query<{ rows: number; bytes: number }>(SIZE);
   const { rows: events = 0, bytes = 0 } = rows[0] ?? {};
-  const rate = Math.min(1, ROWS_MAX / Math.max(events, 1), BYTES_MAX / Math.max(bytes, 1));
+  const rate = Math.min(1, ROWS_MAX / Math.max(events, 1), bytesMax / Math.max(bytes, 1));
   return roundedRate(rate);
 }
 

@@ -25,7 +25,7 @@ export { createDataSource } from './data-source.js';
 export { setForeignAside } from './foreign-rows.js';
 export { indexClosedDays } from './day-indexes.js';
 export { indexRules, TextIndexError, writeIndexRules, type IndexRule } from './index-rules.js';
-export { changePayloadIndexes } from './payload-indexes.js';
+export { changePayloadIndexes, type PayloadIndexPass } from './payload-indexes.js';
 export { DEAD_LETTER_STATES, type DeadLetterEntry, type DeadLetterState } from './dead-letter.js';
 export {
   beginReplays,

@@ -8,8 +8,12 @@
  *
  * What most events meet is not worth an index: a walk has found a page of it sooner. So an index is asked for a bounded
  * number of events. Where it has more, they are tried one by one.
+ *
+ * That number follows from what an event took so far: a payload of 256 KiB takes a thousand times as long as a small one.
+ * But an index of trigrams may name many events that do not match, and those are not counted. So a question that takes
+ * too long is given up, and means the same as too many.
  */
-import type { Queryable } from '#postgres';
+import { queryBounded, type Queryable } from '#postgres';
 import type { Condition, EventFilter, IndexedCondition } from './event-filter.js';
 import type { PageOrder } from './event-page-statements.js';
 import { outsideOf, spanCondition, type StoredSpan } from './stored-span.js';
@@ -43,8 +47,12 @@ interface IndexedDay {
   readonly until_ms: number;
 }
 
-/** Events that an index may name in one stretch. They take about 50 ms. */
+/** Events that an index may name in one stretch, at most. Small ones take about 50 ms. */
 const NAMED_MAX = 20_000;
+/** They may take as long as trying events for this time. */
+const NAMED_MS = 200;
+/** A question of an index is given up after this time. A page, which began with other work, has less than ten seconds. */
+const QUESTION_MS_MAX = 1_000;
 /** A shorter stretch is walked as fast. */
 const SEQUENCES_MIN = 5_000;
 /** Events that are tried before an index is asked, because what many events meet fills a page sooner. */
@@ -102,6 +110,7 @@ export class IndexedStretches {
   /** Whether several days have had too many events that may match. */
   private isDense = false;
   private triedBetween = TRIED_BETWEEN;
+  private namedMax = NAMED_MAX;
   /** Events up to this sequence are tried one by one. */
   private triedTo: number | undefined;
 
@@ -135,7 +144,12 @@ export class IndexedStretches {
    */
   async next(at: number, tried: number, tookMs: number): Promise<Stretch | undefined> {
     if (tried < TRIED_FIRST && tookMs < TRIED_FIRST_MS) return undefined;
-    this.days ??= await indexedDays(this.database, this.condition);
+    if (this.days === undefined) {
+      // Later, the time would be that of stretches, too.
+      const eventMs = tookMs / Math.max(tried, 1);
+      this.namedMax = Math.min(NAMED_MAX, Math.ceil(NAMED_MS / eventMs));
+      this.days = await indexedDays(this.database, this.condition);
+    }
     const stretch = this.days.length === 0 ? undefined : await this.from(at);
     this.triedBetween = stretch === undefined ? Math.min(2 * this.triedBetween, TRIED_FIRST) : TRIED_BETWEEN;
     return stretch;
@@ -150,8 +164,8 @@ export class IndexedStretches {
     const end = await this.endOf(days, first);
     if (Math.abs(end.seq - first) < SEQUENCES_MIN) return undefined;
     const beganMs = performance.now();
-    const { found, seqs, spans } = await this.named(days, first, end.seq);
-    if (found > NAMED_MAX) {
+    const answer = await this.named(days, first, end.seq);
+    if (answer === undefined) {
       // Fewer days have fewer of them.
       if (days.length === 1) this.triedTo = end.seq;
       else this.isDense = true;
@@ -161,7 +175,7 @@ export class IndexedStretches {
     const isFast = !this.isDense && performance.now() - beganMs < STRETCH_MS;
     this.daysMax = isFast ? Math.min(DAYS_MAX, 2 * this.daysMax) : Math.ceil(this.daysMax / 2);
     const last = end.isEnd ? end.seq : await this.lastIn(end.seq);
-    return { inspected: 0, last, isEnd: end.isEnd, end: end.seq, seqs, spans };
+    return { inspected: 0, last, isEnd: end.isEnd, end: end.seq, ...answer };
   }
 
   private isBefore(at: number, other: number): boolean {
@@ -198,25 +212,28 @@ export class IndexedStretches {
     return { seq, isEnd: seq === upTo };
   }
 
+  /** Returns `undefined` where there are too many, or they take too long. */
   private async named(
     days: readonly IndexedDay[],
     first: number,
     end: number,
-  ): Promise<{ found: number; seqs: readonly number[]; spans: readonly StoredSpan[] }> {
+  ): Promise<Pick<Stretch, 'seqs' | 'spans'> | undefined> {
     const { streamId, filter, topics } = this.walk;
     const spans = days.map(({ since, until }) => ({ since, until }));
     const stored: Condition = spanCondition(spans, NAMED_FIRST + this.condition.values.length);
-    const { rows } = await this.database.query<{ found: number; seqs: number[] }>(
+    const answer = await queryBounded<{ found: number; seqs: number[] }>(
+      this.database,
+      QUESTION_MS_MAX,
       named(stored.sql, this.condition.sql),
       [
         ...[streamId, Math.min(first, end), Math.max(first, end), topics ?? null],
-        ...[filter.source ?? null, filter.since ?? null, filter.until ?? null, NAMED_MAX + 1],
+        ...[filter.source ?? null, filter.since ?? null, filter.until ?? null, this.namedMax + 1],
         ...this.condition.values,
         ...stored.values,
       ],
     );
-    const { found = 0, seqs = [] } = rows[0] ?? {};
-    return { found, seqs, spans };
+    const { found = 0, seqs = [] } = answer?.rows[0] ?? {};
+    return answer === undefined || found > this.namedMax ? undefined : { seqs, spans };
   }
 
   /** The last event of a stretch. It is of the topics, so that a reader of these learns none of others. */

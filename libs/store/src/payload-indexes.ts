@@ -20,11 +20,17 @@ import type { Pool } from 'pg';
 import { classifyDatabaseError, type Queryable } from '#postgres';
 import { pause } from '#waiting';
 
-/** An index that was built or dropped. */
+/** An index that was built or dropped; without a name while another session builds one. */
 interface Change extends Record<string, unknown> {
-  readonly name: string;
+  readonly name: string | null;
   readonly is_built: boolean;
 }
+
+/**
+ * How a pass ended: with nothing left, or with the rest left to the next one. That is so where another session had to
+ * wait, and while another process builds an index.
+ */
+export type PayloadIndexPass = 'done' | 'waited for' | 'busy';
 
 /** How indexes are built and dropped. */
 export interface PayloadIndexOptions {
@@ -51,14 +57,16 @@ SELECT pg_cancel_backend($1) WHERE EXISTS (
 
 /**
  * Builds the indexes that rules ask for, newest day first, and drops those that none asks for. Any number of processes
- * may do so at once: one does, and the others find nothing to do.
+ * may do so at once: one does, and the others learn that it is busy.
  *
  * @param pool with two connections. Its bound on a statement must allow for a day's index: 8 seconds for a million small
  *   events, and 40 for one of texts
- * @returns whether the pass is done; `false` where another session had to wait, so that the rest is left to the next one
  * @throws an error that `isLockTimeout` recognizes, when another session changes the day; try again later
  */
-export async function changePayloadIndexes(pool: Pool, options: PayloadIndexOptions): Promise<boolean> {
+export async function changePayloadIndexes(
+  pool: Pool,
+  options: PayloadIndexOptions,
+): Promise<PayloadIndexPass> {
   const { onChange, isAllowed = () => true, signal, checkEveryMs = CHECK_EVERY_MS } = options;
   const builder = await pool.connect();
   try {
@@ -68,11 +76,12 @@ export async function changePayloadIndexes(pool: Pool, options: PayloadIndexOpti
     const pid = rows[0]?.pid ?? 0;
     while (signal?.aborted !== true && isAllowed()) {
       const change = await changeOne(pool, builder, pid, checkEveryMs);
-      if (change === 'waited for') return false;
-      if (change === undefined) return true;
+      if (change === 'waited for') return change;
+      if (change === undefined) return 'done';
+      if (change.name === null) return 'busy';
       onChange(change.name, change.is_built ? 'built' : 'dropped');
     }
-    return true;
+    return 'done';
   } finally {
     // Its session has a setting of its own.
     builder.release(true);

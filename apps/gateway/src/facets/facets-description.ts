@@ -17,7 +17,8 @@ export const FACETS_DOOR: DoorDescription = {
     Facets: objectOf({
       field: described('The path into the payload.', { type: 'string' }),
       sample_rate: described(
-        'The part of all events, or of those that the key covers, that was inspected: 1 is all of them.',
+        'The part of the stored events that was inspected: 1 is all that are kept. Where a key ' +
+          'covers only some topics, the newest events of these are inspected. Then it is their part of those ever stored.',
         {
           type: 'number',
           exclusiveMinimum: 0,
@@ -39,7 +40,8 @@ export const FACETS_DOOR: DoorDescription = {
       summary: 'Count the values of a member',
       description:
         'On a random sample of about 20,000 stored events, whose rate is said. Counts are those of the sample. A key that ' +
-        'covers only some topics gets the newest 20,000 events of these, and the part that they are of them.',
+        'covers only some topics gets the newest 20,000 events of these, and their part of those ever stored. Of large ' +
+        'payloads, fewer are read: about 64 MiB.',
       scope: 'read',
       parameters: [
         ...EVENT_FILTER,

@@ -55,8 +55,8 @@ describe('GET /facets', () => {
     const [often, seldom] = values;
     expect([often?.value, seldom?.value]).toEqual([200, 500]);
     await system.pool.query(COUNT, [streamId, 100_000]);
-    const ofTopic = (topic: string): Promise<Facets> =>
-      readFacets(system.pool, { filter: { topics: [topic] }, path: ['status'], valuesMax: 10 });
+    const ofTopic = (topic: string, bytesMax?: number): Promise<Facets> =>
+      readFacets(system.pool, { filter: { topics: [topic] }, path: ['status'], valuesMax: 10, bytesMax });
     const covered = await ofTopic('t0');
     expect(covered).toMatchObject({
       matched: 20_000,
@@ -69,6 +69,13 @@ describe('GET /facets', () => {
     await system.pool.query(`DELETE FROM sekali.event WHERE topic = 't1'`);
     await system.pool.query('ANALYZE sekali.event');
     expect((await ofTopic('t0')).rate).toBe(covered.rate);
+    // Payloads of a hundred bytes, more or less.
+    const { matched: few, rate: smallRate } = await ofTopic('t0', 100_000);
+    expect(few).toBeGreaterThan(500);
+    expect(few).toBeLessThan(3_000);
+    expect(smallRate).toBeCloseTo(few / 100_000, 4);
+    await system.pool.query(`DELETE FROM sekali.event WHERE seq <= 190_000`);
+    expect(await ofTopic('t0')).toMatchObject({ rate: 1, matched: 5_050 });
     expect(await ofTopic('none')).toEqual({ rate: 1, matched: 0, present: 0, values: [] });
     for (const field of ['status', 'payload', 'payload..a', ''])
       expect(problemOf(await gateway.get(`/facets?field=${field}`))).toMatchObject({ parameter: 'field' });

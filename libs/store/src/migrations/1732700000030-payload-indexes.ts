@@ -23,8 +23,8 @@ COMMENT ON COLUMN sekali.index_rule.expression IS 'The pattern as a regular expr
 COMMENT ON COLUMN sekali.index_rule.kind IS 'fields: of members and their values; text: of these, and of any part of the text';
 `;
 
-// The topics of a day are walked by index, one lookup for each, however many events it has. A day without a readable
-// end is none that is closed.
+// The topics of a day are walked by index, one lookup for each, however many events it has. The walk ends at the first
+// topic that asks for as much as any rule does. A day without a readable end is none that is closed.
 const CHANGE_PAYLOAD_INDEX = `
 CREATE FUNCTION sekali.change_payload_index() RETURNS TABLE (name text, is_built boolean)
 LANGUAGE plpgsql SECURITY DEFINER
@@ -36,30 +36,36 @@ AS $body$
 #variable_conflict use_column
 DECLARE
   part record;
-  is_asked boolean := EXISTS (SELECT FROM sekali.index_rule WHERE kind <> 'none');
+  most integer := (SELECT coalesce(max(CASE kind WHEN 'text' THEN 2 WHEN 'fields' THEN 1 ELSE 0 END), 0) FROM sekali.index_rule);
   asked integer;
   trigrams text := (SELECT nspname FROM pg_extension JOIN pg_namespace space ON space.oid = extnamespace WHERE extname = 'pg_trgm');
 BEGIN
-  IF NOT pg_try_advisory_xact_lock(7365005) THEN RETURN; END IF;
+  IF NOT pg_try_advisory_xact_lock(7365030) THEN
+    RETURN QUERY SELECT NULL::text, NULL::boolean;
+    RETURN;
+  END IF;
   FOR part IN
     SELECT day, to_regclass(format('sekali.%I', day || '_by_fields')) IS NOT NULL AS has_fields,
       to_regclass(format('sekali.%I', day || '_by_text')) IS NOT NULL AS has_text
     FROM sekali.payload_days() WHERE until < now() - interval '1 hour' ORDER BY until DESC
   LOOP
-    CONTINUE WHEN NOT (is_asked OR part.has_fields OR part.has_text);
+    CONTINUE WHEN NOT (most > 0 OR part.has_fields OR part.has_text);
     asked := 0;
-    IF is_asked THEN
+    IF most > 0 THEN
       EXECUTE format($query$
         WITH RECURSIVE present (topic) AS (
           (SELECT topic FROM sekali.%1$I ORDER BY topic LIMIT 1)
           UNION ALL
           SELECT (SELECT topic FROM sekali.%1$I following WHERE following.topic > present.topic ORDER BY topic LIMIT 1)
           FROM present WHERE present.topic IS NOT NULL
+        ), asking AS MATERIALIZED (
+          SELECT (
+            SELECT CASE kind WHEN 'text' THEN 2 WHEN 'fields' THEN 1 ELSE 0 END
+            FROM sekali.index_rule WHERE topic ~ expression ORDER BY position LIMIT 1
+          ) AS asked FROM present
         )
-        SELECT coalesce(max((
-          SELECT CASE kind WHEN 'text' THEN 2 WHEN 'fields' THEN 1 ELSE 0 END
-          FROM sekali.index_rule WHERE topic ~ expression ORDER BY position LIMIT 1
-        )), 0) FROM present$query$, part.day) INTO asked;
+        SELECT CASE WHEN EXISTS (SELECT FROM asking WHERE asked = $1) THEN $1
+          ELSE (SELECT coalesce(max(asked), 0) FROM asking) END$query$, part.day) INTO asked USING most;
     END IF;
     IF asked >= 1 AND NOT part.has_fields THEN
       EXECUTE format('CREATE INDEX %I ON sekali.%I USING gin (payload jsonb_path_ops)', part.day || '_by_fields', part.day);
@@ -82,7 +88,7 @@ BEGIN
   END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION sekali.change_payload_index IS 'Builds an index of payloads that a rule asks for and a closed day lacks, newest day first, or drops one that no rule asks for; no row when none is left, or another session builds one';
+COMMENT ON FUNCTION sekali.change_payload_index IS 'Builds an index of payloads that a rule asks for and a closed day lacks, newest day first, or drops one that no rule asks for; no row when none is left, and one of nulls while another session builds one';
 REVOKE ALL ON FUNCTION sekali.change_payload_index FROM PUBLIC;
 `;
 
