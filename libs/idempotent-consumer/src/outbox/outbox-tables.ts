@@ -249,6 +249,9 @@ function upgradeSteps(schema: string, tables: OutboxTables): string[][] {
  * A notification of each transaction would make their commits wait for each other. So only a relay that is asleep is
  * notified, and one that falls asleep at this moment finds the events by itself. It has a lock while it is awake. A flag in
  * its row would be read through all versions of that row, which are many while a session has an old snapshot.
+ *
+ * The lock is taken and given back within one expression, because a cancellation between two statements would leave it to
+ * the session. Then no relay could be awake while that connection of a pool lives.
  */
 function addition(schema: string, { event, add, channel, awake }: OutboxTables): string {
   const key = `hashtextextended('${awake}', 0)`;
@@ -260,8 +263,7 @@ BEGIN
   INSERT INTO ${event} (number, topic, event_id, key, body, traceparent, tracestate)
   SELECT nextval('"${schema}".event_number'), given.topic, given.event_id, given.key, given.body, trace_parent, trace_state
   FROM unnest(topics, ids, keys, bodies) AS given (topic, event_id, key, body);
-  IF pg_try_advisory_lock_shared(${key}) THEN
-    PERFORM pg_advisory_unlock_shared(${key});
+  IF (CASE WHEN pg_try_advisory_lock_shared(${key}) THEN pg_advisory_unlock_shared(${key}) ELSE false END) THEN
     PERFORM pg_notify('${channel}', '');
   END IF;
 END
