@@ -40,6 +40,7 @@ const DOORS = {
         'HttpEventPublisher',
         'InvalidEventError',
         'Outbox',
+        'OutboxBusyError',
         'OutboxNameError',
         'OutboxRelay',
       ],

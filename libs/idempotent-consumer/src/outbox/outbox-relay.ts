@@ -130,15 +130,11 @@ export class OutboxRelay {
   /** Relays on one connection, until it breaks or the relay is stopped. */
   private async session(): Promise<void> {
     const { pool, outbox } = this.options;
-    const session = await RelaySession.open(pool, outbox.tables, () => {
+    const onNotified = (): void => {
       this.isNotified = true;
       this.wake?.();
-    });
-    // A statement that waits for Postgres ends with its connection.
-    const abandon = (): void => {
-      session.close();
     };
-    this.abandoning.signal.addEventListener('abort', abandon);
+    const session = await RelaySession.open(pool, outbox.tables, onNotified, this.abandoning.signal);
     try {
       this.state = 'standing-by';
       while (!(await session.lead())) {
@@ -151,7 +147,6 @@ export class OutboxRelay {
       this.forgetRound();
       await this.lead(session);
     } finally {
-      this.abandoning.signal.removeEventListener('abort', abandon);
       session.close();
     }
   }

@@ -1,6 +1,6 @@
 /** Where an outbox is in a database, and how it is created there. */
 import type { Pool } from 'pg';
-import { type Queryable, transact } from '#postgres';
+import { classifyDatabaseError, type Queryable, transact } from '#postgres';
 
 /** Which outbox. */
 export interface OutboxName {
@@ -11,6 +11,11 @@ export interface OutboxName {
 /** This outbox is impossible because of its name, or of what has its place. The message says what to change. */
 export class OutboxNameError extends Error {
   override readonly name = 'OutboxNameError';
+}
+
+/** Another session was in the way of an upgrade. Waiting helps, and the message says for what. */
+export class OutboxBusyError extends Error {
+  override readonly name = 'OutboxBusyError';
 }
 
 /** Qualified and quoted names for statements. They come from code, and never from input. */
@@ -88,26 +93,48 @@ export function segmentTable(tables: OutboxTables, segment: number): string {
  * Creates an outbox, if it is missing, and adds what tables of an earlier version lack. The call is repeatable, and safe when
  * several processes start at once. If the outbox is complete already, the role needs no right on it.
  *
+ * Events are added while it upgrades. First it builds indexes, which takes seconds for millions of dead letters, and a relay
+ * that sets an event aside waits for them. Then it locks all tables for a moment. It waits 2 s for each lock at most, because
+ * additions wait behind it.
+ *
  * @param pool connections of a role that may create the schema and its tables, if they are missing
  * @throws OutboxNameError when other tables have the place of the outbox, or when they are of an earlier version and the
  *   role does not own them; then nothing has changed
+ * @throws OutboxBusyError when another session has a lock on the tables for too long, such as a backup or a long transaction.
+ *   Tables and their function are as before then. Call it again when that session has ended
  */
 export async function createOutbox(pool: Pool, name: OutboxName = {}): Promise<OutboxTables> {
   const { schema = OUTBOX_SCHEMA } = name;
   const tables = outboxTables(name);
-  if ((await isThere(pool, schema)) && (await isCurrent(pool, schema))) return tables;
-  await transact(pool, async (database) => {
-    await database.query(LOCK, [`outbox ${schema}`]);
-    if (await isThere(database, schema)) {
-      if (await isCurrent(database, schema)) return;
-      for (const statement of upgrade(schema, tables)) await database.query(statement);
-      return;
-    }
-    const { rowCount } = await database.query(SCHEMA_IS_THERE, [schema]);
-    if (rowCount === 0) await database.query(`CREATE SCHEMA "${schema}"`);
-    for (const statement of creation(schema, tables)) await database.query(statement);
-  });
+  if (!(await isThere(pool, schema)))
+    await transact(pool, async (database) => {
+      await database.query(LOCK, [`outbox ${schema}`]);
+      if (await isThere(database, schema)) return;
+      const { rowCount } = await database.query(SCHEMA_IS_THERE, [schema]);
+      if (rowCount === 0) await database.query(`CREATE SCHEMA "${schema}"`);
+      for (const statement of creation(schema, tables)) await database.query(statement);
+    });
+  if (!(await isCurrent(pool, schema))) await upgrade(pool, schema, tables);
   return tables;
+}
+
+/** Each step is one transaction. One that has been made already changes nothing when it is made again. */
+async function upgrade(pool: Pool, schema: string, tables: OutboxTables): Promise<void> {
+  try {
+    for (const step of upgradeSteps(schema, tables))
+      await transact(pool, async (database) => {
+        await database.query(LOCK, [`outbox ${schema}`]);
+        if (await isCurrent(database, schema)) return;
+        await database.query(`SET LOCAL lock_timeout = ${UPGRADE_LOCK_MS_MAX}`);
+        for (const statement of step) await database.query(statement);
+      });
+  } catch (error) {
+    if (classifyDatabaseError(error) !== 'contention') throw error;
+    throw new OutboxBusyError(
+      `the outbox in schema ${schema} is not upgraded yet, because another session has a lock on its tables for too long: wait until that backup or long transaction has ended, and create the outbox again`,
+      { cause: error },
+    );
+  }
 }
 
 async function isThere(database: Queryable, schema: string): Promise<boolean> {
@@ -196,18 +223,22 @@ function deadLetterIndexes(deadLetter: string): string[] {
  * - The trace of an event is new, and so is the function that adds events.
  * - An index of the relay's row made each save visit all of its versions while a session had an old snapshot.
  * - The indexes of dead letters made each search for released ones read all that are held.
+ *
+ * Indexes are built first, because additions would wait for them behind the locks of the second step. That locks tables in
+ * the order in which additions do, so that none of them is in a deadlock with it.
  */
-function upgrade(schema: string, tables: OutboxTables): string[] {
+function upgradeSteps(schema: string, tables: OutboxTables): string[][] {
   const { event, relay, deadLetter } = tables;
   const traced = 'ADD COLUMN IF NOT EXISTS traceparent text, ADD COLUMN IF NOT EXISTS tracestate text';
   return [
-    `SET LOCAL lock_timeout = ${UPGRADE_LOCK_MS_MAX}`,
-    `ALTER TABLE ${relay} DROP CONSTRAINT IF EXISTS relay_pkey, ALTER COLUMN single DROP NOT NULL`,
-    `ALTER TABLE ${event} ${traced}`,
-    `ALTER TABLE ${deadLetter} ${traced}`,
-    `DROP INDEX IF EXISTS "${schema}".dead_letter_key_topic_state_idx, "${schema}".dead_letter_number_idx`,
-    ...deadLetterIndexes(deadLetter),
-    addition(schema, tables),
+    deadLetterIndexes(deadLetter),
+    [
+      `ALTER TABLE ${event} ${traced}`,
+      `ALTER TABLE ${relay} DROP CONSTRAINT IF EXISTS relay_pkey, ALTER COLUMN single DROP NOT NULL`,
+      `ALTER TABLE ${deadLetter} ${traced}`,
+      `DROP INDEX IF EXISTS "${schema}".dead_letter_key_topic_state_idx, "${schema}".dead_letter_number_idx`,
+      addition(schema, tables),
+    ],
   ];
 }
 
@@ -218,6 +249,9 @@ function upgrade(schema: string, tables: OutboxTables): string[] {
  * A notification of each transaction would make their commits wait for each other. So only a relay that is asleep is
  * notified, and one that falls asleep at this moment finds the events by itself. It has a lock while it is awake. A flag in
  * its row would be read through all versions of that row, which are many while a session has an old snapshot.
+ *
+ * The lock is taken and given back within one expression, because a cancellation between two statements would leave it to
+ * the session. Then no relay could be awake while that connection of a pool lives.
  */
 function addition(schema: string, { event, add, channel, awake }: OutboxTables): string {
   const key = `hashtextextended('${awake}', 0)`;
@@ -229,8 +263,7 @@ BEGIN
   INSERT INTO ${event} (number, topic, event_id, key, body, traceparent, tracestate)
   SELECT nextval('"${schema}".event_number'), given.topic, given.event_id, given.key, given.body, trace_parent, trace_state
   FROM unnest(topics, ids, keys, bodies) AS given (topic, event_id, key, body);
-  IF pg_try_advisory_lock_shared(${key}) THEN
-    PERFORM pg_advisory_unlock_shared(${key});
+  IF (CASE WHEN pg_try_advisory_lock_shared(${key}) THEN pg_advisory_unlock_shared(${key}) ELSE false END) THEN
     PERFORM pg_notify('${channel}', '');
   END IF;
 END

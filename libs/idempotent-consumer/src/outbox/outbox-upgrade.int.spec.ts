@@ -1,10 +1,12 @@
 /** An outbox whose tables an earlier version created. */
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import { MemoryEventPublisher } from '../memory/memory-event-publisher.js';
+import { watchedPool } from '../test/watched-pool.js';
 import { Outbox } from './outbox.js';
 import { OutboxRelay } from './outbox-relay.js';
+import { OutboxBusyError } from './outbox-tables.js';
 
 /** Makes the tables what they were. */
 const EARLIER = `
@@ -43,14 +45,20 @@ afterEach(async () => {
   await system.dispose();
 });
 
+const addEarlier = (id: string, database: pg.Pool | pg.PoolClient = pool): Promise<unknown> =>
+  database.query(EARLIER_ADDITION, [['orders'], [id], [null], ['{"topic":"orders"}']]);
+
+const isAnyoneWaiting = async (): Promise<boolean> => {
+  const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  return (await pool.query(waiting)).rowCount !== 0;
+};
+
 const indexes = async (): Promise<string[]> =>
   (await pool.query<{ name: string }>(INDEXES)).rows.map(({ name }) => name);
 
 it('gets what it lacks from its owner, keeps its events, and works with programs of both versions', async () => {
   const now = await indexes();
   await pool.query(EARLIER);
-  const addEarlier = (id: string): Promise<unknown> =>
-    pool.query(EARLIER_ADDITION, [['orders'], [id], [null], ['{"topic":"orders"}']]);
   await addEarlier('a');
   await Promise.all([outbox.create(pool), outbox.create(pool)]);
   expect(await indexes()).toEqual(now);
@@ -82,4 +90,62 @@ it('is refused to a role that does not own it, with the remedy', async () => {
     await other.end();
     await pool.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
   }
+});
+
+describe('an addition', () => {
+  /** Its connections wait for no lock that an upgrade has. */
+  let impatient: pg.Pool;
+
+  beforeEach(async () => {
+    impatient = new pg.Pool({ connectionString: system.postgresUrl, max: 1, options: '-c lock_timeout=500' });
+    await pool.query(EARLIER);
+  });
+
+  afterEach(() => impatient.end());
+
+  it('goes on while the upgrade builds indexes', async () => {
+    let [isIndexing, additions] = [false, 0];
+    const heldUp = watchedPool(pool, async (_client, text) => {
+      isIndexing ||= text.startsWith('CREATE INDEX');
+      if (text !== 'COMMIT' || !isIndexing) return;
+      isIndexing = false;
+      await addEarlier('meanwhile', impatient);
+      additions += 1;
+    });
+    await outbox.create(heldUp);
+    expect(additions).toBe(1);
+  });
+
+  it('has no lock that the upgrade waits for while this has one that the addition needs next', async () => {
+    const client = await impatient.connect();
+    await client.query('BEGIN');
+    await client.query(`INSERT INTO outbox.event (topic, event_id, body) VALUES ('orders', 'a', '{}')`);
+    // Where the addition takes too long, the upgrade gives up, and is made afterwards.
+    const upgrade = Promise.allSettled([outbox.create(pool)]);
+    await waitFor(isAnyoneWaiting, { timeoutMs: 20_000, describe: 'an upgrade that waits' });
+    await addEarlier('b', client);
+    await client.query('COMMIT');
+    client.release();
+    await upgrade;
+    await outbox.create(pool);
+    expect((await pool.query('SELECT FROM outbox.event')).rowCount).toBe(2);
+  });
+});
+
+it('gives up where a backup is in the way, says what to do, and is made after it', async () => {
+  const now = await indexes();
+  await pool.query(EARLIER);
+  const backup = await pool.connect();
+  await backup.query('BEGIN; LOCK TABLE outbox.event IN ACCESS SHARE MODE');
+  const failure: unknown = await outbox.create(pool).catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(OutboxBusyError);
+  expect(failure).toMatchObject({
+    message: expect.stringMatching(/in schema outbox is not upgraded yet.*create the outbox again/),
+    cause: { code: '55P03' },
+  });
+  await addEarlier('a');
+  await backup.query('COMMIT');
+  backup.release();
+  await outbox.create(pool);
+  expect(await indexes()).toEqual(now);
 });

@@ -1,8 +1,10 @@
 /** An outbox and its relays on a real Postgres and a real stream. */
 import 'reflect-metadata';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
+import { createPool } from '#postgres';
 import { createTestSystem, type TestSystem, waitFor } from '#testing';
 import { MemoryEventPublisher } from '../memory/memory-event-publisher.js';
 import type { NotTakenReason } from '../producer/event-publisher.js';
@@ -339,6 +341,44 @@ describe('an event that the brokers refuse', () => {
     expect(await states()).toEqual([]);
     startRelay();
     await expectEvents(['a', 'b']);
+  });
+});
+
+describe('a relay that stops', () => {
+  it('does not wait for a statement that hangs, on a connection that pipelines', async () => {
+    const piped = createPool({
+      url: system.postgresUrl,
+      name: 'relay',
+      connectionsMax: 1,
+      transactionMsMax: 60_000,
+    });
+    await inTransaction(async (client) => {
+      await client.query('LOCK TABLE outbox.relay IN ACCESS EXCLUSIVE MODE');
+      const relay = startRelay({ pool: piped });
+      const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      await waitFor(async () => (await pool.query(waiting)).rowCount !== 0, {
+        timeoutMs: 20_000,
+        describe: 'a statement that hangs',
+      });
+      await relay.stop(50);
+      expect((await pool.query(waiting)).rowCount).toBe(1);
+    });
+    await piped.end();
+  });
+
+  it('does not wait for a server that never answers', async () => {
+    const accepted: Socket[] = [];
+    const server = createServer((socket) => accepted.push(socket));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const silent = new pg.Pool({ host: '127.0.0.1', port, max: 1 });
+    const relay = startRelay({ pool: silent });
+    await waitFor(() => accepted.length === 1, { timeoutMs: 20_000, describe: 'a connection' });
+    await relay.stop(50);
+    expect(relay.health().state).toBe('stopped');
+    for (const socket of accepted) socket.destroy();
+    server.close();
+    await silent.end();
   });
 });
 

@@ -59,7 +59,13 @@ export class Outbox<T extends Topics = Topics> {
     this.statement = `SELECT ${this.tables.add}($1, $2, $3, $4, $5, $6)`;
   }
 
-  /** Creates the tables where they are missing. @param pool connections of a role that may create them */
+  /**
+   * Creates the tables where they are missing, and upgrades those of an earlier version.
+   *
+   * @param pool connections of a role that may create them
+   * @throws OutboxNameError when the outbox cannot be there; the message says what to change
+   * @throws OutboxBusyError when a backup or a long transaction is in the way of an upgrade; call it again after that
+   */
   async create(pool: Pool): Promise<void> {
     await createOutbox(pool, this.options);
   }

@@ -1,5 +1,5 @@
 /** One connection of a relay to its outbox: the lock that makes it the only one that publishes, and its statements. */
-import type { Pool, PoolClient, QueryResult, QueryResultRow } from 'pg';
+import type { Client, Pool, PoolClient, QueryResult, QueryResultRow } from 'pg';
 import { isLockTimeout } from '#postgres';
 import type { PreparedStatement } from '../effect.js';
 import { prepared } from '../postgres/prepared-statement.js';
@@ -58,6 +58,7 @@ export class RelaySession {
     private readonly client: PoolClient,
     private readonly tables: OutboxTables,
     private readonly onBroken: (error: Error) => void,
+    private readonly abandoning: AbortSignal,
   ) {
     this.deadLetters = new DeadLetterRows((text, values) => this.query(text, values), tables.deadLetter);
   }
@@ -66,17 +67,24 @@ export class RelaySession {
    * Opens a session on a connection of the pool, which it keeps.
    *
    * @param onNotified called when events were added while the relay was asleep
-   * @throws the error of Postgres
+   * @param abandoning ends at once the session, its opening, and a statement that waits for Postgres
+   * @throws the error of Postgres, or the reason of the signal
    */
-  static async open(pool: Pool, tables: OutboxTables, onNotified: () => void): Promise<RelaySession> {
-    const client = await pool.connect();
+  static async open(
+    pool: Pool,
+    tables: OutboxTables,
+    onNotified: () => void,
+    abandoning: AbortSignal = new AbortController().signal,
+  ): Promise<RelaySession> {
+    const client = await connected(pool, abandoning);
     // The next statement reports it. Without a listener the error would end the process.
     const onBroken = (): void => {
       onNotified();
     };
     client.on('error', onBroken);
     client.on('notification', onNotified);
-    const session = new RelaySession(client, tables, onBroken);
+    const session = new RelaySession(client, tables, onBroken, abandoning);
+    abandoning.addEventListener('abort', session.abandon);
     try {
       await client.query(
         `SET SESSION idle_session_timeout = ${IDLE_MS_MAX}; ${PLANNING}; LISTEN "${tables.channel}"`,
@@ -249,12 +257,19 @@ SELECT ended_before, has_dead_letters, total, ${COLUMNS} FROM (
     const { client, onBroken } = this;
     if (this.isClosed) return;
     this.isClosed = true;
+    this.abandoning.removeEventListener('abort', this.abandon);
     client.removeAllListeners('notification');
     client.release(true);
     // It may still report that it broke.
     client.on('error', () => undefined);
     client.off('error', onBroken);
   }
+
+  /** A client that pipelines would wait for the answer to its statement before it closes the connection. */
+  private readonly abandon = (): void => {
+    this.close();
+    (this.client as PoolClient & Pick<Client, 'connection'>).connection.stream.destroy();
+  };
 
   /** @returns whether it is empty now */
   private async emptySegment(table: string, passed: number): Promise<boolean> {
@@ -295,4 +310,29 @@ SELECT ended_before, has_dead_letters, total, ${COLUMNS} FROM (
     this.answeredAtMs = performance.now();
     return result;
   }
+}
+
+/** A connection of the pool. One that comes after the abort goes back. @throws the reason of the signal */
+async function connected(pool: Pool, abandoning: AbortSignal): Promise<PoolClient> {
+  abandoning.throwIfAborted();
+  const connecting = pool.connect();
+  return new Promise((resolve, reject) => {
+    const abandon = (): void => {
+      reject(abandoning.reason as Error);
+      connecting.then(
+        (client) => {
+          client.release();
+        },
+        () => undefined,
+      );
+    };
+    abandoning.addEventListener('abort', abandon);
+    connecting
+      .then((client) => {
+        if (!abandoning.aborted) resolve(client);
+      }, reject)
+      .finally(() => {
+        abandoning.removeEventListener('abort', abandon);
+      });
+  });
 }

@@ -14,4 +14,4 @@ export {
 export { OutboxRelay } from '../outbox/outbox-relay.js';
 export type { OutboxRelayOptions } from '../outbox/relay-options.js';
 export type { RelayEvent, RelayHealth } from '../outbox/relay-report.js';
-export { OutboxNameError } from '../outbox/outbox-tables.js';
+export { OutboxBusyError, OutboxNameError } from '../outbox/outbox-tables.js';

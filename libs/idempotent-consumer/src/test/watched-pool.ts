@@ -3,7 +3,7 @@ import type { Pool, PoolClient } from 'pg';
 /** Called before each statement with a text and values, on the connection that gets it. */
 export type OnStatement = (client: PoolClient, text: string, values?: unknown[]) => void | Promise<void>;
 
-/** A pool whose connections say which statements they get. They are those of another pool. */
+/** A pool whose connections say which statements they get. They are those of another pool, and so are its own statements. */
 export function watchedPool(pool: Pool, onStatement: OnStatement): Pool {
   const connect = async (): Promise<PoolClient> => {
     const client = await pool.connect();
@@ -19,5 +19,6 @@ export function watchedPool(pool: Pool, onStatement: OnStatement): Pool {
       },
     });
   };
-  return { connect } as unknown as Pool;
+  const query: unknown = pool.query.bind(pool);
+  return { connect, query } as unknown as Pool;
 }
