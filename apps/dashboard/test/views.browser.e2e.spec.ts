@@ -117,8 +117,13 @@ describe('the page', () => {
         .getByRole('region', { name: `Table of ${table}` })
         .locator('tbody tr')
         .innerText();
-    expect(await rowOf('workers')).toMatch(/idle|working/);
-    expect(await rowOf('gateways')).toContain('connected');
+    const says = async (table: string, pattern: RegExp): Promise<boolean> =>
+      waitFor(async () => pattern.test(await rowOf(table)), {
+        timeoutMs: 30_000,
+        describe: `${pattern} in the table of ${table}`,
+      });
+    await says('workers', /idle|working/);
+    await says('gateways', /(?<!not )connected/);
     await opened.shows('prepared until');
     const result = { stream: 's', verdict: 'whole', summary: 'whole: 5 messages', sequences: 3 } as const;
     await keepAuditResult(system.system.pool, { ...result, inFlight: 0, seconds: 0.4, host: 'here' });

@@ -1,5 +1,6 @@
 /** What audits found, kept so that it can be seen without running one. */
-import type { Queryable } from '#postgres';
+import type { Pool } from 'pg';
+import { transact, type Queryable } from '#postgres';
 
 /** The result of one audit. */
 export interface AuditRecord {
@@ -30,9 +31,13 @@ SELECT stream, verdict, summary, sequences::float8 AS sequences, in_flight::floa
 FROM sekali.audit_result ORDER BY audit_id DESC LIMIT $1`;
 
 /** Keeps a result. The oldest of more than a hundred are dropped. */
-export async function keepAuditResult(database: Queryable, result: AuditRecord): Promise<void> {
+export async function keepAuditResult(pool: Pool, result: AuditRecord): Promise<void> {
   const { stream, verdict, summary, sequences, inFlight, seconds, host } = result;
-  await database.query(KEEP, [stream, verdict, summary, sequences, inFlight, seconds, host]);
+  await transact(pool, async (database) => {
+    // The sessions of a role that reads are read-only, unless a transaction begins by saying otherwise.
+    await database.query('SET TRANSACTION READ WRITE');
+    await database.query(KEEP, [stream, verdict, summary, sequences, inFlight, seconds, host]);
+  });
 }
 
 /** Returns the newest results, the newest first. */

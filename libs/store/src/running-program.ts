@@ -74,7 +74,7 @@ const FORGET_ENDED = `DELETE FROM sekali.program WHERE seen_at < now() - interva
 const KNOWN = `
 SELECT kind, host, process, started_at AS "startedAt", extract(epoch FROM now() - seen_at)::float8 AS "seenSeconds",
   broker, state, held, messages::float8 AS messages, per_second AS "perSecond", retention_at AS "retentionAt"
-FROM sekali.program ORDER BY kind, seen_at < now() - interval '1 minute', started_at, program_id LIMIT $1`;
+FROM sekali.program ORDER BY seen_at < now() - interval '1 minute', kind, started_at, program_id LIMIT $1`;
 
 /** Says in the database that this program runs, until it is stopped. */
 export class RunningProgram {

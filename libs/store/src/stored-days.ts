@@ -38,7 +38,10 @@ export interface TopicDay extends StoredDay {
 /** Retention waits for the transaction, so a program that was stopped must not keep it for as long as a day takes. */
 const BOUND_IDLE = `SET LOCAL idle_in_transaction_session_timeout = '5min'`;
 
-const NOW = `SELECT 1000 * extract(epoch FROM now())::float8 AS now_ms`;
+/** A standby has the events of the time up to which it has replayed. */
+const NOW = `
+SELECT 1000 * extract(epoch FROM CASE WHEN pg_is_in_recovery()
+  THEN coalesce(pg_last_xact_replay_timestamp(), 'epoch') ELSE now() END)::float8 AS now_ms`;
 
 const DAYS_IN_DEFAULT = `
 SELECT DISTINCT (stored_at AT TIME ZONE 'UTC')::date::text AS day FROM sekali.event

@@ -1,7 +1,8 @@
 /** Runs `sekali audit`: its connections, its time limits and its exit code. */
 import { hostname } from 'node:os';
+import type { Pool } from 'pg';
 import { brokerAddress } from '#broker';
-import { createPool, type Queryable } from '#postgres';
+import { createPool } from '#postgres';
 import { keepAuditResult } from '#store';
 import { CommandError, errorLine, type ExitCode } from '../command-error.js';
 import { notice, print, printJson } from '../output.js';
@@ -77,13 +78,8 @@ export async function runAudit(options: AuditOptions): Promise<ExitCode> {
 }
 
 /** Keeps the result where the page finds it. The verdict is the same without that, for example on a standby. */
-async function keep(
-  database: Queryable,
-  result: AuditResult,
-  stream: string,
-  seconds: number,
-): Promise<void> {
-  const kept = keepAuditResult(database, {
+async function keep(pool: Pool, result: AuditResult, stream: string, seconds: number): Promise<void> {
+  const kept = keepAuditResult(pool, {
     stream,
     verdict: result.judgement.verdict,
     summary: verdictLine(result),

@@ -31,7 +31,7 @@ interface Kind {
 
 const WORKERS: Kind = {
   ...{ id: 'workers', title: 'Workers', held: 'holds', done: 'decided' },
-  none: 'No worker runs: events are safe in the stream, and nothing is stored.',
+  none: 'No worker has said that it runs. Without one, events are safe in the stream, and nothing is stored.',
 };
 const GATEWAYS: Kind = {
   ...{ id: 'gateways', title: 'Gateways', held: 'publishes', done: 'acknowledged' },

@@ -1,12 +1,12 @@
 /** Postgres, and how long what is stored stays there. */
 import { html, nothing, type TemplateResult } from 'lit-html';
-import type { DatabaseView, RetentionView, SystemView } from '#contracts';
+import type { DatabaseView, RetentionView, StatsView, SystemView } from '#contracts';
 import type { Reading } from '../reading.js';
 import { figureOf } from '../view.js';
 import { bytes, count, counted, second, UNKNOWN } from '../wording.js';
 
 /** The panels of both. */
-export function storePanels(system: Reading<SystemView>): TemplateResult {
+export function storePanels(system: Reading<SystemView>, stats: Reading<StatsView>): TemplateResult {
   const { database, retention } = system.value ?? {};
   return html`<section aria-labelledby="postgres-title">
       <h2 id="postgres-title">Postgres</h2>
@@ -20,7 +20,7 @@ export function storePanels(system: Reading<SystemView>): TemplateResult {
     </section>
     <section aria-labelledby="retention-title">
       <h2 id="retention-title">Retention</h2>
-      ${retention === undefined || retention === null ? html`<p>${UNKNOWN}</p>` : rules(system, retention)}
+      ${retention === undefined || retention === null ? html`<p>${UNKNOWN}</p>` : rules(system, retention, stats.value?.ids_kept_days)}
     </section>`;
 }
 
@@ -57,7 +57,12 @@ function figures(system: Reading<SystemView>, database: DatabaseView): TemplateR
   </dl>`;
 }
 
-function rules(system: Reading<SystemView>, { payloads, rows }: RetentionView): TemplateResult {
+/** @param idDays `null` is for ever, and `undefined` is not known */
+function rules(
+  system: Reading<SystemView>,
+  { payloads, rows }: RetentionView,
+  idDays: number | null | undefined,
+): TemplateResult {
   const passes = (system.value?.workers ?? []).flatMap(({ retention_at: at }) => (at === null ? [] : [at]));
   const last = passes.sort().at(-1);
   const line = (name: string, days: number | null): TemplateResult =>
@@ -69,12 +74,18 @@ function rules(system: Reading<SystemView>, { payloads, rows }: RetentionView): 
       ${payloads.map(({ pattern, days }) => line(`payloads of ${pattern}`, days))}
       ${payloads.some(({ pattern }) => pattern === '>') ? nothing : line(payloads.length === 0 ? 'payloads' : 'other payloads', null)}
       ${line('duplicates', rows.duplicate)} ${line('conflicts', rows.conflict)}
-      ${line('dead letters', rows.dead_letter)}
+      ${line('dead letters', rows.dead_letter)} ${idDays === undefined ? nothing : line('ids', idDays)}
     </dl>
     <p class="about">
-      Ids stay for ever, so a repeat of an event whose payload is gone is still a duplicate.
+      ${idDays === undefined ? nothing : aboutIds(idDays)}
       ${last === undefined ? nothing : `A worker last dropped all that was due at ${second(last)}.`}
     </p>`;
+}
+
+function aboutIds(days: number | null): string {
+  if (days === null)
+    return 'Ids stay for ever, so a repeat of an event whose payload is gone is still a duplicate.';
+  return `A repeat is a duplicate for at least ${counted(days, 'day')}, and a new event when its id is forgotten.`;
 }
 
 function dayOf(instant: string): string {

@@ -55,7 +55,7 @@ export class SystemView implements View {
   template(): TemplateResult {
     const { system } = this;
     const panels = html`${auditPanel(system)} ${brokersPanel(system)} ${programPanels(system)}
-    ${storePanels(system)}`;
+    ${storePanels(system, this.stats)}`;
     return html`${this.parts()} ${this.backlog()} ${failureNote(system.failure)}
     ${system.value === undefined ? nothing : panels} ${sourceLine(system)}`;
   }

@@ -19,14 +19,18 @@ describe('GET /system', () => {
     const gateway = await RunningGateway.start(system.environment);
     const worker = await startApp('worker', system.environment);
     await gateway.publish([event('1'), event('2')]);
+    let shown: SystemView = await systemOf(gateway);
     await waitFor(
       async () => {
-        const { workers, gateways } = await systemOf(gateway);
-        return workers?.[0]?.messages === 2 && gateways?.[0]?.messages === 2;
+        shown = await systemOf(gateway);
+        const { workers, gateways, brokers } = shown;
+        const areDone = [workers?.[0], gateways?.[0]].every((it) => it?.messages === 2 && it.held === 0);
+        const leaders = brokers?.members.filter(({ stream }) => stream === 'leader');
+        return areDone && brokers?.quorum.answering === 3 && leaders?.length === 1;
       },
-      { ...SOON, describe: 'what each has done' },
+      { ...SOON, describe: 'what each has done, while all brokers answer' },
     );
-    const { brokers, database, gateways, workers, more_programs, audits } = await systemOf(gateway);
+    const { brokers, database, gateways, workers, more_programs, audits } = shown;
     expect(brokers).toMatchObject({
       stream: { name: system.streamName, messages: 2, last_seq: 2 },
       consumer: { name: system.consumerName, undelivered: 0 },
@@ -34,7 +38,8 @@ describe('GET /system', () => {
     });
     const roles = brokers?.members.map(({ stream }) => stream).sort();
     expect(roles).toEqual(['leader', 'replica', 'replica']);
-    expect(database).toMatchObject({ days: 8, standbys: 0, version: expect.stringMatching(/^\d+/) });
+    expect(database?.days).toBeGreaterThanOrEqual(8);
+    expect(database).toMatchObject({ standbys: 0, version: expect.stringMatching(/^\d+/) });
     expect(gateways).toEqual([
       expect.objectContaining({ process: process.pid, state: 'connected', held: 0 }),
     ]);

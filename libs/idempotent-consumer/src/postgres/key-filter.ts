@@ -22,7 +22,7 @@
 const BLOCK_WORDS = 8;
 const BLOCK_BITS = BLOCK_WORDS * 32;
 /** How often a filter can be folded. */
-const FOLDS = 4;
+export const FOLDS = 4;
 /** A fraction of 28 bits times 24 bits of blocks is exact in a double: rounding would lose keys. */
 const BLOCKS_MAX = 2 ** 24;
 const FRACTION_BITS = 28;

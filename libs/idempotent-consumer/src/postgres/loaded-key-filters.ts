@@ -12,7 +12,7 @@
  * among equals: each costs the same, and the largest frees the most. A filter with less than 5 bits a key would suspect
  * most ids, so it is left out instead.
  */
-import type { KeyFilter } from './key-filter.js';
+import { FOLDS, type KeyFilter } from './key-filter.js';
 import type { ClosedGeneration, KeyFilters } from './key-filters.js';
 import { KeyHash } from './key-hash.js';
 
@@ -50,9 +50,10 @@ export interface FilterFigures {
 export function planFolds(sizes: readonly FilterSize[], bytesMax: number): Map<number, number> {
   const planned = sizes.map((size) => ({ ...size, folds: 0 }));
   const total = (): number => planned.reduce((sum, { bytes }) => sum + bytes, 0);
-  while (total() > bytesMax) {
+  // A bound below zero is that of a caller whose other filters take more than all.
+  while (planned.length > 0 && total() > bytesMax) {
     planned.sort((a, b) => b.bytes - a.bytes || a.generation - b.generation);
-    const foldable = planned.filter((size) => bitsPerKey(size) / 2 >= BITS_PER_KEY_MIN);
+    const foldable = planned.filter((size) => size.folds < FOLDS && bitsPerKey(size) / 2 >= BITS_PER_KEY_MIN);
     const precise = Math.max(...foldable.map(precision));
     const next = foldable.find((size) => precision(size) === precise);
     if (next === undefined) planned.shift();

@@ -93,8 +93,17 @@ describe('the memory of filters', () => {
     expect(Object.fromEntries(planFolds(all, 1_100))).toEqual({ 0: 2, 1: 1, 2: 1, 3: 1, 4: 0 });
   });
 
+  it('is short: a filter of few keys, which has many bits for each, is folded as often as it can be', () => {
+    const folds = planFolds(
+      [size(0, 512, 3), size(1, 1_000_000, 400_000), size(2, 1_000_000, 400_000)],
+      600_000,
+    );
+    expect(folds.get(0)).toBe(4);
+  });
+
   it('is too short for five bits a key: the largest filter is left out', () => {
     expect(Object.fromEntries(planFolds([size(0, 100, 90), size(1, 50, 45)], 90))).toEqual({ 1: 0 });
     expect(planFolds([size(0, 100, 80)], 0)).toEqual(new Map());
+    expect(planFolds([], -1)).toEqual(new Map());
   });
 });
