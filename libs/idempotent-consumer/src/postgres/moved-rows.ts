@@ -35,11 +35,15 @@ ON CONFLICT (stream_id, topic, shard) DO UPDATE SET
   dead_letters = counter.dead_letters + excluded.dead_letters`;
 }
 
-/** Has duplicates refer to the first message of their id, after it moved to the stream id $1. */
+/**
+ * Has duplicates refer to the first message of their id, after it moved to the stream id $1. Its sequence stays. An id that
+ * was forgotten has a new first message, and older duplicates still refer to the one before.
+ */
 export function followFirsts(tables: InboxTables): string {
   return `
 UPDATE ${tables.duplicate} repeat SET first_stream_id = $1
 FROM ${tables.key} key
 WHERE key.stream_id = $1
-  AND repeat.topic = key.topic AND repeat.event_id = key.event_id AND repeat.first_stream_id <> $1`;
+  AND repeat.topic = key.topic AND repeat.event_id = key.event_id
+  AND repeat.first_seq = key.seq AND repeat.first_stream_id <> $1`;
 }
