@@ -47,6 +47,8 @@ const defects: readonly Defect[] = [
     name: 'a column has another type',
     begin: () =>
       store.sql(
+        // Postgres changes no type of a column that a view shows.
+        'DROP VIEW sekali.events',
         `ALTER TABLE sekali.event ALTER COLUMN source TYPE integer USING 0`,
         `CREATE FUNCTION sekali.to_number(text) RETURNS integer LANGUAGE sql AS 'SELECT $1::integer'`,
         'CREATE CAST (text AS integer) WITH FUNCTION sekali.to_number(text) AS ASSIGNMENT',
