@@ -113,7 +113,7 @@ export class IdempotentConsumer {
    */
   health(stuckMs: number): ConsumerHealth {
     const { gate, turn } = this.parts;
-    return healthOf(this.session !== undefined, gate.isOut, this.held, stuckMs, turn?.isStandby);
+    return healthOf(this.session !== undefined, gate.isOut, this.held, stuckMs, turn);
   }
 
   /** Notes that a handler returned. */
@@ -164,8 +164,7 @@ export class IdempotentConsumer {
         if (reason !== undefined) this.parts.observe({ type: 'session-lost', reason });
       } catch (error) {
         if (this.isStopping()) return;
-        const reason = error instanceof Error ? error.message : String(error);
-        this.parts.observe({ type: 'session-lost', reason });
+        this.parts.observe({ type: 'session-lost', reason: describe(error) });
       }
       const delayMs = Math.min(REOPEN_MS * 2 ** Math.min(failures, 5), REOPEN_MS_MAX);
       await pause(delayMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);
@@ -215,12 +214,15 @@ export class IdempotentConsumer {
   ): { session: DeliverySession; check: DeliveryCheck<Delivery> } {
     const { source } = this.parts;
     const check = new DeliveryCheck<Delivery>(state, source, {
+      // The answer may come after the end of the scope, whose buffer nothing empties any more.
       onTrusted: (delivery) => {
-        scope.buffer.add(delivery);
+        this.waitInTurn(scope, delivery);
       },
       onDoubt: ({ reason, isSplit }, waiting) => {
         for (const delivery of waiting) this.handBack(delivery);
         session.lose(reason);
+        // The next session may be open already, and have had no room.
+        this.pull();
         // The brokers may forbid it. Then the reason tells the operator what to do.
         if (isSplit) void source.leadFrom(state.stream.leader).catch(() => undefined);
       },
@@ -300,7 +302,7 @@ export class IdempotentConsumer {
     const { processor } = this.parts;
     if (!processor.isSlow(streamId, delivery.seq)) return false;
     const isTaken = this.lane.add(async () => {
-      if (this.isStopping() || scope.ended.signal.aborted) this.postpone(scope, delivery);
+      if (this.isStopping() || scope.ended.signal.aborted) this.waitInTurn(scope, delivery);
       else await this.work(scope, [delivery], () => processor.process(streamId, [delivery]));
     });
     if (!isTaken) this.answer(delivery, { kind: 'retry', delayMs: BATCH_FAILED_DELAY_MS });
@@ -327,7 +329,7 @@ export class IdempotentConsumer {
       const outcomes = await process();
       for (const delivery of batch) {
         const outcome = outcomes.get(delivery.seq) ?? { kind: 'retry', delayMs: BATCH_FAILED_DELAY_MS };
-        if (outcome.kind === 'postponed') this.postpone(scope, delivery);
+        if (outcome.kind === 'postponed') this.waitInTurn(scope, delivery);
         else this.answer(delivery, outcome);
       }
     } catch (error) {
@@ -344,10 +346,13 @@ export class IdempotentConsumer {
     this.pull();
   }
 
-  private postpone(scope: IncarnationScope, delivery: Delivery): void {
+  /** Has a delivery wait for its transaction, unless the work on its incarnation or session is over. */
+  private waitInTurn(scope: IncarnationScope, delivery: Delivery): void {
     if (this.isStopping()) this.handBack(delivery);
-    else if (scope.ended.signal.aborted) this.held.delete(delivery);
-    else scope.buffer.add(delivery);
+    else if (!scope.ended.signal.aborted) scope.buffer.add(delivery);
+    else this.held.delete(delivery);
+    // The next session may have had no room.
+    if (scope.ended.signal.aborted) this.pull();
   }
 
   /** Another worker gets the delivery at once. */

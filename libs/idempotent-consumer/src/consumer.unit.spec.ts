@@ -11,6 +11,7 @@ import { MemoryConsumer } from './memory/memory-consumer.js';
 import { MemoryInbox } from './memory/memory-inbox.js';
 import { MemoryStream } from './memory/memory-stream.js';
 import { OutageGate } from './outage-gate.js';
+import type { Turn } from './order/turn.js';
 import type { ConsumerEvent, Outcome } from './outcome.js';
 import type { StreamHistory } from './stream-history.js';
 import { Poison } from './verdict.js';
@@ -66,7 +67,7 @@ afterEach(async () => {
 });
 
 /** Starts one more engine, as another process. */
-async function start(settings: Partial<ConsumerBounds> = {}): Promise<IdempotentConsumer> {
+async function start(settings: Partial<ConsumerBounds> = {}, turn?: Turn): Promise<IdempotentConsumer> {
   const observe = (event: ConsumerEvent): void => {
     observed.push(event);
     onEvent(event);
@@ -78,7 +79,7 @@ async function start(settings: Partial<ConsumerBounds> = {}): Promise<Idempotent
     durable.recreate();
     return Promise.resolve();
   };
-  const parts = { source: durable, processor, gate, history, recreate, observe };
+  const parts = { source: durable, processor, gate, history, recreate, observe, turn };
   const consumer = new IdempotentConsumer(parts, bounds);
   running.push(consumer);
   await consumer.start();
@@ -289,6 +290,34 @@ describe('the engine on its twins', () => {
       ['stored', 'already-processed'],
     ]);
     expect(kept()).toEqual(['a', 'b', 'c']);
+  });
+
+  it('goes on in order after a session ended before the stream answered about its deliveries', async () => {
+    let answer = (): void => undefined;
+    let asked = 0;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    const publishedMs = durable.publishedMs.bind(durable);
+    durable.publishedMs = async (seq) => {
+      if (asked++ === 0) await answered;
+      return publishedMs(seq);
+    };
+    let lose: ((reason: string) => void) | undefined;
+    const turn: Turn = {
+      take: () => Promise.resolve(),
+      begin: (_state, _deliveredSeq, end) => {
+        lose = end;
+      },
+      stop: () => Promise.resolve(),
+      ...{ isStandby: false, isFull: false },
+    };
+    publish('a', 'b', 'c', 'd');
+    const consumer = await start({ prefetch: 2, batchesInFlight: 1 }, turn);
+    await becomes(() => consumer.health(TIMEOUT_MS).held === 2);
+    lose?.('another process decides');
+    await becomes(() => count('session-opened') === 2);
+    answer();
+    await becomes(allSettled);
+    expect(kept()).toEqual(['a', 'b', 'c', 'd']);
   });
 
   it('shares a stream with other processes, and each event takes effect in one of them', async () => {

@@ -1,3 +1,5 @@
+import type { Turn } from './order/turn.js';
+
 /**
  * Whether a consumer makes progress.
  *
@@ -6,7 +8,8 @@
  *   | working      | it holds events, and settled one or had a handler return lately      | nothing             |
  *   | idle         | it holds no events                                                   | nothing             |
  *   | standby      | it keeps an order, and another process decides                       | nothing             |
- *   | waiting      | Postgres is out of reach, or the store refuses everything            | repair that         |
+ *   | waiting      | Postgres is out of reach, the store refuses everything, or too many  | repair that         |
+ *   |              | events are parked                                                    |                     |
  *   | disconnected | it does not pull: no broker answers, or the consumer does not exist  | repair that         |
  *   | stuck        | it holds events, and made no progress for too long                   | restart the process |
  */
@@ -27,18 +30,18 @@ export interface ConsumerHealth {
  * @param isPulling whether it has a session
  * @param isOut whether it waits for Postgres or the store
  * @param stuckMs how long the consumer may hold deliveries without progress
- * @param isStandby whether another process decides
+ * @param turn whether another process decides, and whether it waits for room for parked events
  */
 export function healthOf(
   isPulling: boolean,
   isOut: boolean,
   { size: held, quietMs }: { readonly size: number; readonly quietMs: number },
   stuckMs: number,
-  isStandby = false,
+  turn: Pick<Turn, 'isStandby' | 'isFull'> = { isStandby: false, isFull: false },
 ): ConsumerHealth {
-  if (isOut) return { state: 'waiting', held, quietMs };
+  if (isOut || turn.isFull) return { state: 'waiting', held, quietMs };
   if (held > 0 && quietMs > stuckMs) return { state: 'stuck', held, quietMs };
-  if (isStandby) return { state: 'standby', held, quietMs };
+  if (turn.isStandby) return { state: 'standby', held, quietMs };
   if (!isPulling) return { state: 'disconnected', held, quietMs };
   return { state: held > 0 ? 'working' : 'idle', held, quietMs };
 }

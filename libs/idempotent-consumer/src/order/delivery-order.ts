@@ -49,6 +49,11 @@ export class DeliveryOrder {
     this.next = undefined;
   }
 
+  /** Whether everything is refused until the next session. */
+  get hasEnded(): boolean {
+    return this.next === undefined;
+  }
+
   /** Whether a delivery may not be the first of its message. */
   mayHaveCome({ seq, deliveryCount }: Delivery): boolean {
     return deliveryCount > 1 || seq <= this.deliveredSeq;

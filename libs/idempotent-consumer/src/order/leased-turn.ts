@@ -60,6 +60,10 @@ export class LeasedTurn<E> implements Turn {
     return this.waits;
   }
 
+  get isFull(): boolean {
+    return this.parts.lease.current !== undefined && this.parts.room.isFull;
+  }
+
   async take(signal: AbortSignal, onStandby: () => void): Promise<void> {
     const { lease, gate } = this.parts;
     if (lease.current !== undefined && ++this.failed <= FAILED_MAX) return;
@@ -74,7 +78,7 @@ export class LeasedTurn<E> implements Turn {
       if (await gate.pass(() => lease.take())) {
         this.waits = false;
         this.failed = 0;
-        await this.begun();
+        await this.begun(signal);
         return;
       }
       this.waits = true;
@@ -95,12 +99,13 @@ export class LeasedTurn<E> implements Turn {
     await this.parts.lease.release().catch(() => undefined);
   }
 
-  private async begun(): Promise<void> {
+  /** @param stopping ends the first check */
+  private async begun(stopping: AbortSignal): Promise<void> {
     this.ended = new AbortController();
     const { signal } = this.ended;
     const renewing = this.renewUntil(signal);
     // Before the stream goes on: what ends processes is found only if nothing else is decided meanwhile.
-    const checking = this.check();
+    const checking = this.check(stopping);
     this.working = Promise.all([renewing, checking.then(() => this.checkUntil(signal))]);
     await checking;
   }
@@ -130,16 +135,27 @@ export class LeasedTurn<E> implements Turn {
     }
   }
 
-  /** Processes what is due. @returns how long there is nothing to do */
-  private async check(): Promise<number> {
+  /**
+   * Processes what is due.
+   *
+   * @param first given for the check before the first session, which it ends. That check leaves what becomes due
+   *   meanwhile: events that are retried as fast as they become due would keep the stream waiting for ever.
+   * @returns how long there is nothing to do
+   */
+  private async check(first?: AbortSignal): Promise<number> {
     const { parked, room } = this.parts;
+    const isOver = (): boolean => this.hasEnded() || first?.aborted === true;
+    const beganMs = performance.now();
     try {
       for (;;) {
+        const askedMs = performance.now();
         const { parked: count, dueMs = Infinity } = await parked.figures(room.parkedMax);
         room.counted(count);
         if (dueMs > 0) return Math.max(CHECK_MS_MIN, Math.min(dueMs, CHECK_EVERY_MS));
-        await this.parts.processor.alone(() => this.processDue());
-        if (this.hasEnded()) return CHECK_EVERY_MS;
+        const becameDueMeanwhile = -dueMs < askedMs - beganMs;
+        if (first !== undefined && becameDueMeanwhile) return CHECK_MS_MIN;
+        await this.parts.processor.alone(() => this.processDue(isOver));
+        if (isOver()) return CHECK_EVERY_MS;
       }
     } catch (error) {
       if (error instanceof OrderLostError) this.lost(error.message);
@@ -153,7 +169,7 @@ export class LeasedTurn<E> implements Turn {
     return this.ended.signal.aborted;
   }
 
-  private async processDue(): Promise<void> {
+  private async processDue(isOver: () => boolean): Promise<void> {
     const { parked, bounds, processor } = this.parts;
     const rows = await parked.due(bounds);
     const [first] = rows;
@@ -163,6 +179,7 @@ export class LeasedTurn<E> implements Turn {
       first.stream_id,
       rows.map((row) => this.read(row)),
       new Set(retries),
+      isOver,
     );
   }
 

@@ -69,6 +69,21 @@ describe('an event that fails', () => {
     expect(await fixture.rows('dead_letter', 'seq')).toEqual([]);
   });
 
+  it('leaves the stream its turn after a restart, also where some such event is due at any time', async () => {
+    const keys = Array.from({ length: 20 }, (_, at) => `k${at}`);
+    const before = ({ key }: Numbered): void => {
+      if (key !== 'z') throw new RetryLater(20);
+    };
+    await fixture.publish(inTurn(keys, 1));
+    const first = await fixture.start({ before });
+    await fixture.settled();
+    await first.stop();
+    await fixture.publish([{ key: 'z', n: 1 }]);
+    await fixture.start({ before });
+    expect((await fixture.applied(1)).get('z')).toEqual([1]);
+    expect(await fixture.rows('parked', 'count(*)::integer AS count')).toEqual([{ count: 20 }]);
+  });
+
   it('becomes a dead letter, and its key goes on', async () => {
     await fixture.publish(inTurn(['a', 'b'], 10));
     await fixture.start({

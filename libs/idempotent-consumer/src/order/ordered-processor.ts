@@ -89,16 +89,17 @@ export class OrderedProcessor<E> implements Decider {
    *   stopped during an outage, and `ForeignSequenceError`. The session must end in each case.
    */
   async process(streamId: number, deliveries: readonly Delivery[]): Promise<Outcomes> {
-    await this.parts.room.wait();
+    const { room, deliveries: order } = this.parts;
+    await room.wait(() => order.hasEnded);
     return this.alone(async () => {
-      this.parts.deliveries.take(deliveries);
+      order.take(deliveries);
       try {
         const { ignored, ...batch } = readBatch(this.parts.decode, deliveries);
         const outcomes = await this.decided(streamId, { ...batch, suspects: this.mayHaveFailed(deliveries) });
         for (const seq of ignored) outcomes.set(seq, IGNORED);
         return outcomes;
       } catch (error) {
-        this.parts.deliveries.lose();
+        order.lose();
         throw error;
       }
     });
@@ -112,16 +113,18 @@ export class OrderedProcessor<E> implements Decider {
    * Processes events that were parked, in their order.
    *
    * @param retries sequences of events that have failed before; each is processed alone, and its attempts are counted
+   * @param isOver whether to stop before the next one; what is left stays parked
    */
   async processParked(
     streamId: number,
     messages: readonly (Message<E> | PoisonMessage)[],
     retries: ReadonlySet<number>,
+    isOver: () => boolean,
   ): Promise<void> {
     const isRetry = ({ delivery }: { readonly delivery: Delivery }): boolean => retries.has(delivery.seq);
-    for (const one of messages.filter(isRetry)) await this.parkedRun(streamId, [one], true);
+    for (const one of messages.filter(isRetry)) if (!isOver()) await this.parkedRun(streamId, [one], true);
     for (const run of runsOf(messages.filter((one) => !isRetry(one))))
-      await this.parkedRun(streamId, run, this.parts.processEnds.isCareful());
+      if (!isOver()) await this.parkedRun(streamId, run, this.parts.processEnds.isCareful());
   }
 
   /** Runs work while nothing else is decided. */

@@ -20,6 +20,17 @@ export interface ReadingBounds {
   readonly batchBytes: number;
 }
 
+interface DueKey {
+  readonly key: string;
+  readonly is_retry: boolean;
+}
+
+/**
+ * Each of them has a transaction of its own, and the stream waits meanwhile. Those that are due for longest come first,
+ * so that none waits for ever.
+ */
+const RETRIES_MAX = 16;
+
 /** For how long a process that is stopped while it reads holds up the others, in milliseconds. */
 const IDLE_MS_MAX = 5_000;
 
@@ -44,7 +55,7 @@ RETURNING ${boundedIdle(`'${IDLE_MS_MAX}'::text`)}`;
 SELECT (SELECT count(*) FROM (SELECT FROM ${parked} LIMIT $1) AS counted)::float8 AS parked,
   (SELECT extract(epoch FROM min(due_at) - clock_timestamp()) * 1000 FROM ${blocked})::float8 AS due_ms`;
     this.dueKeys = `
-SELECT key FROM ${blocked} WHERE due_at <= now() ORDER BY due_at, stream_id, seq LIMIT $1`;
+SELECT key, is_retry FROM ${blocked} WHERE due_at <= now() ORDER BY due_at, stream_id, seq LIMIT $1`;
     // Of one incarnation at a time: the sequences of another one mean other messages.
     this.dueEvents = `
 WITH due AS MATERIALIZED (SELECT * FROM ${blocked} WHERE key = ANY($1::text[]) AND due_at <= now())
@@ -82,8 +93,9 @@ ORDER BY seq`;
   due({ batchSize, batchBytes }: ReadingBounds): Promise<readonly ParkedRow[]> {
     return transact(this.pool, async (database) => {
       await this.prove(database);
-      const { rows: due } = await database.query<{ key: string }>(this.dueKeys, [batchSize]);
-      const keys = due.map(({ key }) => key);
+      const { rows: due } = await database.query<DueKey>(this.dueKeys, [batchSize]);
+      const later = new Set(due.filter(({ is_retry }) => is_retry).slice(RETRIES_MAX));
+      const keys = due.filter((one) => !later.has(one)).map(({ key }) => key);
       // An operator may have dropped what was first.
       await database.query(this.advance, [keys]);
       const { rows } = await database.query<ParkedRow & Record<string, unknown>>(this.dueEvents, [

@@ -6,7 +6,7 @@ const POLL_MS = 200;
 
 /** Bounds the events that are parked. While there are more, nothing is taken from the stream, and those behind wait there. */
 export class Room {
-  private isFull = false;
+  private full = false;
 
   constructor(
     readonly parkedMax: number,
@@ -14,22 +14,28 @@ export class Room {
     private readonly stopping: AbortSignal,
   ) {}
 
+  /** Whether there are as many events as may be, or more. */
+  get isFull(): boolean {
+    return this.full;
+  }
+
   /** @param parked how many events are parked, counted up to `parkedMax` */
   counted(parked: number): void {
     const isFull = parked >= this.parkedMax;
-    if (isFull && !this.isFull) this.observe({ type: 'parked-full', parkedMax: this.parkedMax });
-    this.isFull = isFull;
+    if (isFull && !this.full) this.observe({ type: 'parked-full', parkedMax: this.parkedMax });
+    this.full = isFull;
   }
 
-  /** Resolves when there is room. @throws StoppedError */
-  async wait(): Promise<void> {
-    while (this.isWaiting())
+  /**
+   * Resolves when there is room, or the wait has no purpose any more.
+   *
+   * @param isOver whether that is so; a process that lost its lease counts no more, so it would wait for ever
+   * @throws StoppedError
+   */
+  async wait(isOver: () => boolean): Promise<void> {
+    while (this.isFull && !isOver())
       await pause(POLL_MS, undefined, { signal: this.stopping }).catch(() => {
         throw new StoppedError();
       });
-  }
-
-  private isWaiting(): boolean {
-    return this.isFull;
   }
 }

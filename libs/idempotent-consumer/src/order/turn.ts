@@ -25,4 +25,6 @@ export interface Turn {
   stop(): Promise<void>;
   /** Whether another process decides. */
   readonly isStandby: boolean;
+  /** Whether this process decides on nothing new, because too many events are parked. */
+  readonly isFull: boolean;
 }
