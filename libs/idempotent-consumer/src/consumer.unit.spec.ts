@@ -17,7 +17,7 @@ import type { StreamHistory } from './stream-history.js';
 import { Poison } from './verdict.js';
 
 /** Half of it is left for a busy machine: progress is signalled by then. */
-const ACK_WAIT_MS = 300;
+const ACK_WAIT_MS = 1_000;
 const LONG_MS = 60_000;
 const TIMEOUT_MS = 5_000;
 const KEEP = 'INSERT INTO kept VALUES ($1)';

@@ -79,7 +79,9 @@ export class LeasedTurn<E> implements Turn {
         this.waits = false;
         this.failed = 0;
         await this.begun(signal);
-        return;
+        if (lease.current !== undefined) return;
+        // Another process took over meanwhile, and a session would take its deliveries away.
+        await this.end();
       }
       this.waits = true;
       onStandby();

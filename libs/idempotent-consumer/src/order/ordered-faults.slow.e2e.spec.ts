@@ -18,6 +18,8 @@ const WORKERS = 3;
 /** How many effects have to follow each fault. */
 const EFFECTS_BETWEEN = 30;
 const TIMEOUT_MS = 60_000;
+/** How far each key may be ahead of its effects, so that the workers can catch up at the end. */
+const AHEAD_MAX = 250;
 
 let cluster: TestCluster;
 const workers: Worker[] = [];
@@ -90,6 +92,7 @@ class Producer {
     while (!this.isEnded) {
       this.n += 1;
       for (const key of KEYS) await this.publish({ key, n: this.n });
+      if (this.n % 25 === 0) await effectsReach((this.n - AHEAD_MAX) * KEYS.length);
     }
   }
 

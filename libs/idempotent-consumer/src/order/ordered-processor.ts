@@ -178,10 +178,16 @@ export class OrderedProcessor<E> implements Decider {
       const { started, finished } = await this.started(streamId, seq);
       const ended = started - 1 - finished;
       const one = { ...batch, messages: [message], suspects: [seq] };
-      const ofOne =
-        ended >= this.settings.attemptsMax
-          ? await this.giveUp(streamId, one, 'process_ended', processEnded(ended))
-          : await this.decide(streamId, one);
+      let ofOne: Outcomes | undefined;
+      try {
+        ofOne =
+          ended >= this.settings.attemptsMax
+            ? await this.giveUp(streamId, one, 'process_ended', processEnded(ended))
+            : await this.decide(streamId, one);
+      } finally {
+        // A stop or another process ended the work, and not the message. The store may be out of reach.
+        if (ofOne === undefined) await this.parts.inbox.withdrawAttempt(streamId, seq).catch(() => undefined);
+      }
       for (const [each, outcome] of ofOne) outcomes.set(each, outcome);
       if (ofOne.get(seq)?.kind === 'parked') await this.attempts.withdraw(streamId, seq);
     }

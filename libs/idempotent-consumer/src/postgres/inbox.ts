@@ -191,8 +191,9 @@ export class Inbox<E> implements BatchInbox<E> {
       const { messages, poison } = (await this.order?.enter(transaction, batch, outcomes)) ?? batch;
       await this.store(on, sortedByIdentity(messages), strategy);
       await recordDeadLetters(transaction, this.statements, poison, outcomes);
-      if (batch.suspects?.length)
-        await transaction.query(this.statements.clearAttempts, [streamId, batch.suspects]);
+      // What is parked is not decided yet, so its attempts still count.
+      const decided = batch.suspects?.filter((seq) => outcomes.get(seq)?.kind !== 'parked') ?? [];
+      if (decided.length > 0) await transaction.query(this.statements.clearAttempts, [streamId, decided]);
       await this.order?.leave(transaction, batch, outcomes);
       return { result: outcomes, last: this.count(streamId, tally({ messages, poison }, outcomes)) };
     };
