@@ -342,7 +342,7 @@ describe('in the end', () => {
     'every payment is in the balance of its account exactly once',
     inOrder(async () => {
       await waitFor(async () => (await balancing()).differing === 0, {
-        timeoutMs: MINUTE_MS,
+        timeoutMs: 3 * MINUTE_MS,
         intervalMs: 500,
         describe: 'the balances to be those of the payments that were stored',
       });
@@ -350,7 +350,7 @@ describe('in the end', () => {
       expect(payments).toBeGreaterThan(1_000);
       expect(await added()).toBe(payments);
     }),
-    2 * MINUTE_MS,
+    4 * MINUTE_MS,
   );
 
   it(
