@@ -47,3 +47,8 @@ export class AttemptCount {
     }
   }
 }
+
+/** Says why a message is given up over which the process ended too often. */
+export function processEndedDetail(attempts: number): string {
+  return `the process ended during ${attempts} attempts at this message`;
+}

@@ -1,5 +1,13 @@
 import type { Decoder, Delivery, Message, PoisonMessage } from './delivery.js';
 import type { Batch } from './batch-inbox.js';
+import { failureOf } from './handler-error.js';
+import type { Failure, Outcome } from './outcome.js';
+
+/** A part of a batch that took too long gets this share of the time that it took, at least `PART_MS_MIN`. */
+const SHARE_OF_SLOW = 8;
+const PART_MS_MIN = 100;
+
+export const IGNORED: Outcome = { kind: 'ignored' };
 
 /** Decodes deliveries. @returns messages, poison, and the sequences of those that are ignored */
 export function readBatch<E>(
@@ -45,6 +53,12 @@ export function partsOf<E>({ messages, poison, ...rest }: Batch<E>, culprit: num
     ...parts.map((part) => ({ ...rest, messages: part, poison: [] })),
     { ...rest, messages: [], poison },
   ].filter((part) => part.messages.length + part.poison.length > 0);
+}
+
+/** The time limit of each transaction of a part, after the whole batch failed; `undefined` is the usual one. */
+export function partMsMaxAfter({ error, afterMs }: Failure): number | undefined {
+  if (failureOf(error) !== 'timeout') return undefined;
+  return Math.max(PART_MS_MIN, Math.round(afterMs / SHARE_OF_SLOW));
 }
 
 /** Returns up to `count` items, each once, in random order. */

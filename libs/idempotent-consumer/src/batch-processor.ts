@@ -1,11 +1,19 @@
 import { isAboutTheValue } from '#postgres';
-import { AttemptCount } from './attempt-count.js';
-import { atRandom, partsOf, readBatch, redelivered, sequencesOf } from './batch-parts.js';
+import { AttemptCount, processEndedDetail } from './attempt-count.js';
+import {
+  atRandom,
+  IGNORED,
+  partMsMaxAfter,
+  partsOf,
+  readBatch,
+  redelivered,
+  sequencesOf,
+} from './batch-parts.js';
 import type { Batch, BatchInbox } from './batch-inbox.js';
 import { DeadLetterOutcomes } from './dead-letter-outcomes.js';
 import type { Decider } from './decider.js';
 import type { Decoder, Delivery, Message } from './delivery.js';
-import { describe, failureOf, HandlerError, rootOf } from './handler-error.js';
+import { culpritOf, describe, failureOf, HandlerError, rootOf } from './handler-error.js';
 import { type Failure, later, type Observer, type Outcome, putBack } from './outcome.js';
 import type { OutageGate } from './outage-gate.js';
 import { ForeignSequenceError } from './postgres/foreign-sequence.js';
@@ -20,12 +28,8 @@ import { Poison, RetryLater } from './verdict.js';
 const TURNS_HELD_MAX = 60;
 /** Messages that are tried alone before a batch is put back, while no good message is known. */
 const SAMPLES_WITHOUT_GOOD = 3;
-const SHARE_OF_SLOW = 8;
-const PART_MS_MIN = 100;
 const ABANDONED_REMEDY = 'raise handlerMsMax, or bound the waits of the handler';
 const SLOW_REMEDY = 'raise the bound on a transaction, or make the effect faster';
-
-const IGNORED: Outcome = { kind: 'ignored' };
 
 type Outcomes = Map<number, Outcome>;
 
@@ -165,12 +169,7 @@ export class BatchProcessor<E> implements Decider {
     try {
       outcomes =
         message && endedTheProcess >= this.settings.attemptsMax
-          ? await this.giveUp(
-              streamId,
-              message,
-              'process_ended',
-              `the process ended during ${endedTheProcess} attempts at this message`,
-            )
+          ? await this.giveUp(streamId, message, 'process_ended', processEndedDetail(endedTheProcess))
           : await this.decideSuspect(streamId, batch);
     } finally {
       // An error or a stop ended the work, and not the message. This is best effort, since the store may be
@@ -254,11 +253,9 @@ export class BatchProcessor<E> implements Decider {
     return putBack([message.delivery.seq]);
   }
 
-  private async divide(streamId: number, batch: Batch<E>, { error, afterMs }: Failure): Promise<Outcomes> {
-    this.observe({ type: 'divided', size: batch.messages.length, error: rootOf(error) });
-    const isTimeout = failureOf(error) === 'timeout';
-    const msMax = isTimeout ? Math.max(PART_MS_MIN, Math.round(afterMs / SHARE_OF_SLOW)) : undefined;
-    return this.decideParts(streamId, batch, error, msMax);
+  private async divide(streamId: number, batch: Batch<E>, failure: Failure): Promise<Outcomes> {
+    this.observe({ type: 'divided', size: batch.messages.length, error: rootOf(failure.error) });
+    return this.decideParts(streamId, batch, failure.error, partMsMaxAfter(failure));
   }
 
   private async decideParts(
@@ -267,9 +264,8 @@ export class BatchProcessor<E> implements Decider {
     error: unknown,
     msMax: number | undefined,
   ): Promise<Outcomes> {
-    const culprit = error instanceof HandlerError ? error.circumstances.seq : undefined;
     const outcomes: Outcomes = new Map();
-    for (const part of partsOf(batch, culprit))
+    for (const part of partsOf(batch, culpritOf(error)))
       for (const [seq, outcome] of await this.decidePart(streamId, part, msMax)) outcomes.set(seq, outcome);
     return outcomes;
   }

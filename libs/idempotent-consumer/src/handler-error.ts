@@ -58,6 +58,11 @@ export function rootOf(error: unknown): unknown {
   return error instanceof HandlerError ? error.cause : error;
 }
 
+/** Returns the sequence of the event whose handler failed, if it is known. */
+export function culpritOf(error: unknown): number | undefined {
+  return error instanceof HandlerError ? error.circumstances.seq : undefined;
+}
+
 /** Classifies a failure. A handler's error is never an outage, even if it resembles one. */
 export function failureOf(error: unknown): DatabaseFailure {
   if (!(error instanceof HandlerError)) return classifyDatabaseError(error);

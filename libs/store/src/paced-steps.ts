@@ -11,9 +11,12 @@ export interface Pace {
   readonly signal: AbortSignal | undefined;
   /** How long to pause after a step, in times of what it took. */
   readonly pauseFactor: number;
-  /** How long other sessions have before a step is tried again, in milliseconds. */
-  readonly busyPauseMs: number;
-  /** Whether a step is tried again that waited for a lock in vain. By default it is. */
+  /**
+   * How long other sessions have before a step is tried again that waited for a lock in vain, in milliseconds. Without
+   * it, such a step ends the work.
+   */
+  readonly busyPauseMs?: number;
+  /** Whether it is tried again yet. By default it is. */
   readonly isPatient?: () => boolean;
 }
 
@@ -36,7 +39,8 @@ export async function inSteps(
       await pause((performance.now() - beganMs) * pauseFactor, signal);
     } catch (error) {
       tries += 1;
-      if (!isLockTimeout(error) || !isPatient() || tries === TRIES_MAX) throw error;
+      if (!isLockTimeout(error) || busyPauseMs === undefined || !isPatient() || tries === TRIES_MAX)
+        throw error;
       await pause(busyPauseMs, signal);
     }
   }

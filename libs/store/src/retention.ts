@@ -160,19 +160,20 @@ async function dropRows(
   { onStep, signal, rowsMax = ROWS_MAX, pauseFactor = PAUSE_FACTOR }: RetentionOptions,
 ): Promise<boolean> {
   let place: { streamId: number; seq: string } = { streamId: 0, seq: '0' };
-  while (signal?.aborted !== true) {
-    const beganMs = performance.now();
+  let isDone = false;
+  const step = async (): Promise<boolean> => {
     const values = [partition, topic, place.streamId, place.seq, rowsMax];
     const { rows } = await database.query<{ rows: number; bytes: number; streamId: number; seq: string }>(
       DROP_ROWS,
       values,
     );
-    const step = rows[0];
-    if (step === undefined) return false;
-    if (step.rows > 0) onStep({ partition, topic, rows: step.rows, bytes: step.bytes });
-    if (step.rows < rowsMax) return true;
-    place = step;
-    await pause((performance.now() - beganMs) * pauseFactor, signal);
-  }
-  return false;
+    const [dropped] = rows;
+    if (dropped === undefined) return false;
+    if (dropped.rows > 0) onStep({ partition, topic, rows: dropped.rows, bytes: dropped.bytes });
+    place = dropped;
+    isDone = dropped.rows < rowsMax;
+    return !isDone;
+  };
+  await inSteps(step, { signal, pauseFactor });
+  return isDone;
 }

@@ -10,7 +10,7 @@
 import type { Pool } from 'pg';
 import type { Incarnation } from '#idempotent-consumer/postgres';
 import { transact, type Queryable } from '#postgres';
-import { pause } from '#waiting';
+import { inSteps } from './paced-steps.js';
 import { RETENTION_LOCK } from './retention-rules.js';
 
 /** The kinds of rows that have an age. */
@@ -142,17 +142,19 @@ async function dropOf(
   note: (seq: string) => void,
   { onStep, signal, rowsMax = ROWS_MAX, pauseFactor = PAUSE_FACTOR }: RowRetentionOptions,
 ): Promise<boolean> {
-  for (let after = begin; signal?.aborted !== true;) {
-    const beganMs = performance.now();
+  let after = begin;
+  let isDone = false;
+  const step = async (): Promise<boolean> => {
     const { rows } = await database.query<Step>(DROP, [streamId, after, rowsMax]);
-    const step = rows[0];
-    if (step === undefined) return false;
-    const { seq, ...dropped } = step;
+    if (rows[0] === undefined) return false;
+    const { seq, ...dropped } = rows[0];
     if (dropped.duplicates + dropped.deadLetters > 0) onStep(dropped);
-    if (seq === null) return true;
+    isDone = seq === null;
+    if (seq === null) return false;
     after = seq;
     note(seq);
-    await pause((performance.now() - beganMs) * pauseFactor, signal);
-  }
-  return false;
+    return true;
+  };
+  await inSteps(step, { signal, pauseFactor });
+  return isDone;
 }

@@ -1,10 +1,10 @@
-import { AttemptCount } from '../attempt-count.js';
+import { AttemptCount, processEndedDetail } from '../attempt-count.js';
 import type { Batch, BatchInbox } from '../batch-inbox.js';
-import { readBatch } from '../batch-parts.js';
+import { IGNORED, partMsMaxAfter, readBatch } from '../batch-parts.js';
 import { DeadLetterOutcomes } from '../dead-letter-outcomes.js';
 import type { Decider } from '../decider.js';
 import type { Decoder, Delivery, Message, PoisonMessage } from '../delivery.js';
-import { describe, failureOf, HandlerError, rootOf } from '../handler-error.js';
+import { culpritOf, describe, failureOf, HandlerError, rootOf } from '../handler-error.js';
 import type { Failure, Observer, Outcome } from '../outcome.js';
 import type { OutageGate } from '../outage-gate.js';
 import { ForeignSequenceError } from '../postgres/foreign-sequence.js';
@@ -17,12 +17,7 @@ import type { DeliveryOrder } from './delivery-order.js';
 import { OrderLostError } from './order-lost-error.js';
 import type { Room } from './room.js';
 
-/** A part of a batch that took too long gets this share of the time that it took, at least `PART_MS_MIN`. */
-const SHARE_OF_SLOW = 8;
-const PART_MS_MIN = 100;
 const SLOW_REMEDY = 'raise handlerMsMax or the bound on a transaction, or make the effect faster';
-
-const IGNORED: Outcome = { kind: 'ignored' };
 
 type Outcomes = Map<number, Outcome>;
 
@@ -182,7 +177,7 @@ export class OrderedProcessor<E> implements Decider {
       try {
         ofOne =
           ended >= this.settings.attemptsMax
-            ? await this.giveUp(streamId, one, 'process_ended', processEnded(ended))
+            ? await this.giveUp(streamId, one, 'process_ended', processEndedDetail(ended))
             : await this.decide(streamId, one);
       } finally {
         // A stop or another process ended the work, and not the message. The store may be out of reach.
@@ -209,8 +204,7 @@ export class OrderedProcessor<E> implements Decider {
     if (message === undefined) return new Map();
     if (more.length === 0) return this.failAlone(streamId, batch, message, tried.error);
     this.parts.observe({ type: 'divided', size: batch.messages.length, error: rootOf(tried.error) });
-    const culprit = tried.error instanceof HandlerError ? tried.error.circumstances.seq : undefined;
-    return this.decideParts(streamId, batch, culprit, msMax ?? boundAfter(tried));
+    return this.decideParts(streamId, batch, culpritOf(tried.error), msMax ?? partMsMaxAfter(tried));
   }
 
   private async decideParts(
@@ -358,13 +352,4 @@ function runsOf<T extends object>(all: readonly T[]): T[][] {
     else last.push(one);
   }
   return runs;
-}
-
-function boundAfter({ error, afterMs }: Failure): number | undefined {
-  if (failureOf(error) !== 'timeout') return undefined;
-  return Math.max(PART_MS_MIN, Math.round(afterMs / SHARE_OF_SLOW));
-}
-
-function processEnded(attempts: number): string {
-  return `the process ended during ${attempts} attempts at this message`;
 }
