@@ -115,7 +115,6 @@ async function facetsOfTopics(
   question: FacetQuestion,
   topics: readonly string[],
 ): Promise<Facets> {
-  const { rows: counted } = await database.query<{ stored: number }>(STORED, [topics]);
   const { rows: streams } = await database.query<StreamRow>(STREAMS, [0]);
   const newestFirst = streams.map(({ stream_id: id }) => newestOf(id, topics)).reverse();
   for (const [index, place] of newestFirst.entries()) {
@@ -125,7 +124,7 @@ async function facetsOfTopics(
     const { inspected, last = newest.last, isEnd } = await walkPiece(database, place, rowsMax);
     const sample = { statement: SAMPLE.topics, values: [place.streamId, last] };
     const isAll = isEnd && !(await hasEvents(database, newestFirst.slice(index + 1)));
-    const rate = isAll ? 1 : roundedRate(inspected / Math.max(counted[0]?.stored ?? 0, inspected));
+    const rate = isAll ? 1 : await rateOf(database, topics, inspected);
     return { rate, ...(await countValues(database, question, topics, sample)) };
   }
   return { rate: 1, matched: 0, present: 0, values: [] };
@@ -144,6 +143,12 @@ async function rowsAllowed(
 ): Promise<number> {
   const { rows } = await database.query<{ bytes: number }>(BYTES, [streamId, since, topics]);
   return Math.max(1, Math.min(ROWS_MAX, Math.floor(bytesMax / Math.max(rows[0]?.bytes ?? 0, 1))));
+}
+
+/** The part of all events that were ever stored of topics. */
+async function rateOf(database: Queryable, topics: readonly string[], inspected: number): Promise<number> {
+  const { rows } = await database.query<{ stored: number }>(STORED, [topics]);
+  return roundedRate(inspected / Math.max(rows[0]?.stored ?? 0, inspected));
 }
 
 async function hasEvents(database: Queryable, places: readonly WalkPlace[]): Promise<boolean> {

@@ -65,7 +65,13 @@ export interface HistogramQuestion {
 const MINUTE = 60;
 const HOUR = 3_600;
 const DAY = 86_400;
-const SECONDS_OF: Readonly<Record<string, number>> = { open: MINUTE, minute: MINUTE, hour: HOUR, day: DAY };
+/** How long the rows of a kind are. */
+export const SECONDS_OF: Readonly<Record<string, number>> = {
+  open: MINUTE,
+  minute: MINUTE,
+  hour: HOUR,
+  day: DAY,
+};
 const TABLE = 'sekali.histogram';
 
 /** Rows of some kinds that lie in the window, or reach into it: then the step is too short for them. */

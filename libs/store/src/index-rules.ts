@@ -1,7 +1,7 @@
 /** The rules of which indexes closed days get. Setup writes them into the database, where every worker obeys them. */
 import type { Pool } from 'pg';
-import { transact } from '#postgres';
-import { expressionOf, writtenRules } from './topic-rules.js';
+import { transact, type Queryable } from '#postgres';
+import { replaceRules, type RuleTable, writtenRules } from './topic-rules.js';
 
 /** `fields` is an index of members and their values, `text` in addition one of any part of the text. */
 export type IndexKind = 'none' | 'fields' | 'text';
@@ -18,13 +18,16 @@ export class TextIndexError extends Error {
   override readonly name = 'TextIndexError';
 }
 
-const RULES_LOCK = 7_365_031;
-const PRESENT = `SELECT pattern, kind FROM sekali.index_rule ORDER BY position`;
-const REMOVE = `DELETE FROM sekali.index_rule`;
-const INSERT = `
+const RULES: RuleTable<IndexRule> = {
+  lock: 7_365_031,
+  present: `SELECT pattern, kind FROM sekali.index_rule ORDER BY position`,
+  remove: `DELETE FROM sekali.index_rule`,
+  insert: `
 INSERT INTO sekali.index_rule (position, pattern, expression, kind)
 SELECT position, pattern, expression, kind
-FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS input (pattern, expression, kind, position)`;
+FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS input (pattern, expression, kind, position)`,
+  valueOf: ({ kind }) => kind,
+};
 const EXTENSION = `
 SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm') AS is_there,
   EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm') AS is_available`;
@@ -49,26 +52,21 @@ export async function writeIndexRules(
   rules: readonly IndexRule[],
 ): Promise<readonly IndexRule[] | undefined> {
   return transact(pool, async (database) => {
-    await database.query('SELECT pg_advisory_xact_lock($1)', [RULES_LOCK]);
-    if (rules.some(({ kind }) => kind === 'text')) {
-      const { rows } = await database.query<{ is_there: boolean; is_available: boolean }>(EXTENSION);
-      const { is_there: isThere = false, is_available: isAvailable = false } = rows[0] ?? {};
-      if (!isThere && !isAvailable) {
-        throw new TextIndexError(
-          'a rule asks for indexes of texts, and this Postgres does not have the extension pg_trgm: ' +
-            'install its contrib modules, or use "fields" in SEKALI_INDEXES',
-        );
-      }
-      if (!isThere) await database.query('CREATE EXTENSION pg_trgm SCHEMA sekali');
-    }
-    const { rows: present } = await database.query<{ pattern: string; kind: string }>(PRESENT);
-    if (JSON.stringify(present) === JSON.stringify(rules)) return undefined;
-    await database.query(REMOVE);
-    await database.query(INSERT, [
-      rules.map(({ pattern }) => pattern),
-      rules.map(({ pattern }) => expressionOf(pattern)),
-      rules.map(({ kind }) => kind),
-    ]);
-    return rules;
+    const changed = await replaceRules(database, RULES, rules);
+    if (rules.some(({ kind }) => kind === 'text')) await createTrigrams(database);
+    return changed;
   });
+}
+
+async function createTrigrams(database: Queryable): Promise<void> {
+  const { rows } = await database.query<{ is_there: boolean; is_available: boolean }>(EXTENSION);
+  const { is_there: isThere = false, is_available: isAvailable = false } = rows[0] ?? {};
+  if (isThere) return;
+  if (!isAvailable) {
+    throw new TextIndexError(
+      'a rule asks for indexes of texts, and this Postgres does not have the extension pg_trgm: ' +
+        'install its contrib modules, or use "fields" in SEKALI_INDEXES',
+    );
+  }
+  await database.query('CREATE EXTENSION pg_trgm SCHEMA sekali');
 }

@@ -48,7 +48,7 @@ export async function ensurePartitions(pool: Pool, now = new Date()): Promise<st
   for (let ahead = 0; ahead <= DAYS_AHEAD; ahead++) {
     const sinceMs = Math.floor(now.getTime() / DAY_MS + ahead) * DAY_MS;
     const day = { sinceMs, untilMs: sinceMs + DAY_MS };
-    for (const piece of piecesWithout(day, existing)) {
+    for (const piece of piecesWithout(day, existing.values())) {
       // Each partition has its own transaction, so that the table is locked only briefly.
       const { rows } = await pool.query<{ name: string | null }>(CREATE_PARTITION, [
         new Date(piece.sinceMs).toISOString(),
@@ -102,10 +102,10 @@ export async function readPartitions(database: Queryable): Promise<Partitions> {
   );
 }
 
-/** Returns the parts of a day that no partition has, in order. */
-function piecesWithout(day: Span, existing: Partitions): Span[] {
-  let pieces: Span[] = [day];
-  for (const taken of existing.values()) {
+/** Returns the parts of a span that no other span has, in order. */
+export function piecesWithout(whole: Span, others: Iterable<Span | undefined>): Span[] {
+  let pieces: Span[] = [whole];
+  for (const taken of others) {
     if (taken === undefined) continue;
     pieces = pieces
       .flatMap(({ sinceMs, untilMs }) => [

@@ -100,9 +100,6 @@ function amongCondition(among: PrintedRange['among'], first: number): Condition 
 /** @param first the number of its first parameter */
 function topicSpanCondition(span: TopicSpan | undefined, first: number): Condition {
   if (span === undefined) return { sql: '', values: [] };
-  return {
-    sql: `
-      AND topic = $${first} AND stored_at >= $${first + 1}::timestamptz AND stored_at < $${first + 2}::timestamptz`,
-    values: [span.topic, span.since, span.until],
-  };
+  const stored = spanCondition([span], first + 1);
+  return { sql: `\n      AND topic = $${first} AND ${stored.sql}`, values: [span.topic, ...stored.values] };
 }

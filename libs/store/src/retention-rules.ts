@@ -1,7 +1,7 @@
 /** The rules of how long payloads are kept. Setup writes them into the database, where every worker obeys them. */
 import type { Pool } from 'pg';
 import { transact, type Queryable } from '#postgres';
-import { expressionOf, writtenRules } from './topic-rules.js';
+import { replaceRules, type RuleTable, writtenRules } from './topic-rules.js';
 
 /** One rule. The first whose pattern matches a topic decides on it. */
 export interface RetentionRule {
@@ -15,11 +15,16 @@ export interface RetentionRule {
 export const RETENTION_LOCK = 7_365_007;
 
 const PRESENT = `SELECT pattern, days FROM sekali.retention_rule ORDER BY position`;
-const REMOVE = `DELETE FROM sekali.retention_rule`;
-const INSERT = `
+const RULES: RuleTable<RetentionRule> = {
+  lock: RETENTION_LOCK,
+  present: PRESENT,
+  remove: `DELETE FROM sekali.retention_rule`,
+  insert: `
 INSERT INTO sekali.retention_rule (position, pattern, expression, days)
 SELECT position, pattern, expression, days
-FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY AS input (pattern, expression, days, position)`;
+FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY AS input (pattern, expression, days, position)`,
+  valueOf: ({ days }) => days,
+};
 
 /** Reads the rules of the setting `SEKALI_RETENTION`, such as `logs.>=7d`. */
 export function retentionRules(text: string | undefined): RetentionRule[] {
@@ -44,16 +49,5 @@ export async function writeRetentionRules(
   pool: Pool,
   rules: readonly RetentionRule[],
 ): Promise<readonly RetentionRule[] | undefined> {
-  return transact(pool, async (database) => {
-    await database.query('SELECT pg_advisory_xact_lock($1)', [RETENTION_LOCK]);
-    const present = await presentRetentionRules(database);
-    if (JSON.stringify(present) === JSON.stringify(rules)) return undefined;
-    await database.query(REMOVE);
-    await database.query(INSERT, [
-      rules.map(({ pattern }) => pattern),
-      rules.map(({ pattern }) => expressionOf(pattern)),
-      rules.map(({ days }) => days),
-    ]);
-    return rules;
-  });
+  return transact(pool, (database) => replaceRules(database, RULES, rules));
 }

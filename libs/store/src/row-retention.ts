@@ -89,12 +89,7 @@ export async function writeRowAges(pool: Pool, ages: RowAges): Promise<void> {
 /** Reads the ages that hold. */
 export async function rowAges(database: Queryable): Promise<RowAges> {
   const { rows } = await database.query<{ kind: AgedKind; days: number }>(AGES);
-  const daysOf = (kind: AgedKind): number | undefined => rows.find((row) => row.kind === kind)?.days;
-  return {
-    duplicate: daysOf('duplicate'),
-    conflict: daysOf('conflict'),
-    dead_letter: daysOf('dead_letter'),
-  };
+  return Object.fromEntries(rows.map(({ kind, days }) => [kind, days]));
 }
 
 /** Notes the first sequence that the stream of an incarnation still has. */

@@ -12,7 +12,7 @@ import type { Pool } from 'pg';
 import { isTopicPattern, matchesTopic } from '#contracts';
 import { readSnapshot, type Queryable } from '#postgres';
 import type { StoredEvent } from './event-queries.js';
-import { readPartitions, type Span } from './partitions.js';
+import { piecesWithout, readPartitions, type Span } from './partitions.js';
 import { printedEvents, type TopicSpan } from './printed-events.js';
 import { topicRange } from './topic-walk.js';
 
@@ -71,11 +71,9 @@ export async function storedDays(database: Queryable): Promise<StoredDay[]> {
   const { rows } = await database.query<{ now_ms: number }>(NOW);
   const nowMs = rows[0]?.now_ms ?? 0;
   const spans = [...(await readPartitions(database)).values()].filter((span) => span !== undefined);
-  const finite = spans
-    .filter(({ sinceMs, untilMs }) => Number.isFinite(sinceMs) && Number.isFinite(untilMs))
-    .sort((a, b) => a.sinceMs - b.sinceMs);
+  const finite = spans.filter(({ sinceMs, untilMs }) => Number.isFinite(sinceMs) && Number.isFinite(untilMs));
   const days = new Set(finite.flatMap(daysIn));
-  for (const { sinceMs, untilMs } of gapsBetween(finite)) {
+  for (const { sinceMs, untilMs } of piecesWithout({ sinceMs: -Infinity, untilMs: Infinity }, finite)) {
     const gap = [instantOf(sinceMs), instantOf(untilMs)];
     for (const row of (await database.query<{ day: string }>(DAYS_IN_DEFAULT, gap)).rows) days.add(row.day);
   }
@@ -157,15 +155,6 @@ function daysIn({ sinceMs, untilMs }: Span): string[] {
   const days: string[] = [];
   for (let ms = Math.floor(sinceMs / DAY_MS) * DAY_MS; ms < untilMs; ms += DAY_MS) days.push(dayOf(ms));
   return days;
-}
-
-/** The time outside of some spans, which are in their order. */
-function gapsBetween(spans: readonly Span[]): Span[] {
-  const beginnings = [...spans.map(({ sinceMs }) => sinceMs), Infinity];
-  const ends = [-Infinity, ...spans.map(({ untilMs }) => untilMs)];
-  return beginnings
-    .map((untilMs, index) => ({ sinceMs: ends[index] ?? untilMs, untilMs }))
-    .filter(({ sinceMs, untilMs }) => sinceMs < untilMs);
 }
 
 function dayOf(ms: number): string {

@@ -1,5 +1,6 @@
 /** When topics had their last message, and which sources repeat most: both from what is kept anyway, at a bounded cost. */
 import type { Queryable } from '#postgres';
+import { SECONDS_OF } from './histogram.js';
 
 /** The span of time in which the last message of a topic was settled. Counts are kept in longer spans with age. */
 export interface LastSettled {
@@ -28,8 +29,6 @@ export interface RepeatingSources {
   /** The most frequent first. */
   readonly sources: readonly RepeatingSource[];
 }
-
-const SECONDS_OF: Readonly<Record<string, number>> = { open: 60, minute: 60, hour: 3_600, day: 86_400 };
 
 /** Four entries of an index are read for each topic. */
 const LAST_SETTLED = `
