@@ -10,7 +10,7 @@ import {
   sequencesOf,
 } from './batch-parts.js';
 import type { Batch, BatchInbox } from './batch-inbox.js';
-import { DeadLetterOutcomes } from './dead-letter-outcomes.js';
+import { DeadLetterOutcomes, reportDeadLetters } from './dead-letter-outcomes.js';
 import type { Decider } from './decider.js';
 import type { Decoder, Delivery, Message } from './delivery.js';
 import { culpritOf, describe, failureOf, HandlerError, rootOf } from './handler-error.js';
@@ -108,7 +108,6 @@ export class BatchProcessor<E> implements Decider {
     this.deadLetters = new DeadLetterOutcomes(
       (streamId, poison) => this.attempt(streamId, { messages: [], poison }),
       gate,
-      observe,
     );
     this.probe = new StoreProbe(inbox, gate, settings.probesStore === true);
   }
@@ -191,7 +190,7 @@ export class BatchProcessor<E> implements Decider {
     try {
       const outcomes = await this.gate.pass(work, this.probe.waitsOut());
       this.probe.learn(batch.messages, outcomes);
-      this.deadLetters.report(batch.poison, outcomes);
+      reportDeadLetters(this.observe, batch.poison, outcomes);
       return outcomes;
     } catch (error) {
       if (this.gate.isStopped(error) || error instanceof ForeignSequenceError) throw error;

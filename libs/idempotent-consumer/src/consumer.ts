@@ -287,13 +287,12 @@ export class IdempotentConsumer {
     if (others.length > 0) this.workAside(scope, streamId, others);
     if (suspected.size > 0) await Promise.all(this.slots);
     for (const suspect of batch.filter(({ seq }) => suspected.has(seq))) {
-      const { seq, deliveryCount: deliveries } = suspect;
-      if (isOver()) {
-        this.handBack(suspect);
-        continue;
+      if (isOver()) this.handBack(suspect);
+      else {
+        const { seq, deliveryCount: deliveries } = suspect;
+        this.parts.observe({ type: 'isolated', seq, deliveries });
+        await this.work(scope, [suspect], () => this.parts.processor.processSuspect(streamId, suspect));
       }
-      this.parts.observe({ type: 'isolated', seq, deliveries });
-      await this.work(scope, [suspect], () => this.parts.processor.processSuspect(streamId, suspect));
     }
   }
 
@@ -311,9 +310,8 @@ export class IdempotentConsumer {
 
   /** Processes a batch in a slot of its own. */
   private workAside(scope: IncarnationScope, streamId: number, batch: readonly Delivery[]): void {
-    const process = (): Promise<ReadonlyMap<number, Outcome>> =>
-      this.parts.processor.process(streamId, batch);
-    const slot = this.work(scope, batch, process).finally(() => {
+    const { processor } = this.parts;
+    const slot = this.work(scope, batch, () => processor.process(streamId, batch)).finally(() => {
       this.slots.delete(slot);
     });
     this.slots.add(slot);
@@ -340,8 +338,8 @@ export class IdempotentConsumer {
       for (const delivery of batch)
         if (outOfOrder) this.held.delete(delivery);
         else this.answer(delivery, { kind: 'retry', delayMs });
-      const isForeign = this.evidence.note(error, scope.incarnation);
-      if (isForeign || (this.parts.turn && !stopped)) this.session?.lose(describe(error));
+      const isLost = this.evidence.note(error, scope.incarnation) || (this.parts.turn && !stopped);
+      if (isLost) this.session?.lose(describe(error));
     }
     this.pull();
   }
@@ -350,9 +348,11 @@ export class IdempotentConsumer {
   private waitInTurn(scope: IncarnationScope, delivery: Delivery): void {
     if (this.isStopping()) this.handBack(delivery);
     else if (!scope.ended.signal.aborted) scope.buffer.add(delivery);
-    else this.held.delete(delivery);
-    // The next session may have had no room.
-    if (scope.ended.signal.aborted) this.pull();
+    else {
+      this.held.delete(delivery);
+      // The next session may have had no room.
+      this.pull();
+    }
   }
 
   /** Another worker gets the delivery at once. */

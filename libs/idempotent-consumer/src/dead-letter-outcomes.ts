@@ -4,10 +4,20 @@ import { type Failure, type Observer, type Outcome, putBack } from './outcome.js
 
 type Outcomes = Map<number, Outcome>;
 
-/**
- * Dead letters: it reports those that were written, and decides what happens to those that could not be
- * written.
- */
+/** Reports the dead letters that were written to the observer. */
+export function reportDeadLetters(
+  observe: Observer,
+  poison: readonly PoisonMessage[],
+  outcomes: ReadonlyMap<number, Outcome>,
+): void {
+  for (const { delivery, topic, eventId, reason, detail } of poison) {
+    if (outcomes.get(delivery.seq)?.kind !== 'dead-letter') continue;
+    const named = { topic, ...(eventId !== undefined && { eventId }) };
+    observe({ type: 'dead-letter', seq: delivery.seq, ...named, reason, detail });
+  }
+}
+
+/** Decides what happens to dead letters that could not be written. */
 export class DeadLetterOutcomes {
   constructor(
     private readonly attempt: (
@@ -15,7 +25,6 @@ export class DeadLetterOutcomes {
       poison: readonly PoisonMessage[],
     ) => Promise<Outcomes | Failure>,
     private readonly gate: OutageGate,
-    private readonly observe: Observer,
   ) {}
 
   /**
@@ -26,15 +35,6 @@ export class DeadLetterOutcomes {
     if (poison.length > 1) return this.writeEach(streamId, poison, error);
     await this.gate.waitForStore(error, 0);
     return putBack(poison.map(({ delivery }) => delivery.seq));
-  }
-
-  /** Reports the dead letters that were written to the observer. */
-  report(poison: readonly PoisonMessage[], outcomes: ReadonlyMap<number, Outcome>): void {
-    for (const { delivery, topic, eventId, reason, detail } of poison) {
-      if (outcomes.get(delivery.seq)?.kind !== 'dead-letter') continue;
-      const named = { topic, ...(eventId !== undefined && { eventId }) };
-      this.observe({ type: 'dead-letter', seq: delivery.seq, ...named, reason, detail });
-    }
   }
 
   private async writeEach(

@@ -1,5 +1,6 @@
 import type { Msg } from '@nats-io/nats-core';
 import type { Delivery } from '../delivery.js';
+import { keptHeaders } from '../kept-headers.js';
 import type { AckWriter } from './ack-writer.js';
 
 const bytes = new TextEncoder();
@@ -16,19 +17,6 @@ const TOKENS_BEFORE_NUMBERS = 4;
 const TOKENS_BEFORE_NUMBERS_NEW_FORM = 6;
 const DOT = 0x2e;
 const DIGIT_0 = 0x30;
-
-/**
- * How much of the headers is kept. Brokers accept 64 KiB of them with every message, and a dead letter stays.
- */
-const HEADERS_LENGTH_MAX = 8_192;
-/** Longer than the message id of any event, which has the longest topic and the longest event id. */
-const HEADER_LENGTH_MAX = 2_048;
-
-/** Shortens a value to the limit, and never cuts a character in half. */
-function shortened(value: string): string {
-  if (value.length <= HEADER_LENGTH_MAX) return value;
-  return `${value.slice(0, HEADER_LENGTH_MAX - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
-}
 
 /** A message of the client knows its bytes, with subject, reply subject and headers. Its interface does not say so. */
 interface MeasuredMsg extends Msg {
@@ -94,16 +82,7 @@ export class JetStreamDelivery implements Delivery {
 
   headersText(): string | undefined {
     const { headers } = this.message;
-    if (!headers) return undefined;
-    let left = HEADERS_LENGTH_MAX;
-    const kept: [string, string[]][] = [];
-    for (const key of headers.keys()) {
-      const values = headers.values(key).map((value) => shortened(value));
-      left -= values.reduce((sum, { length }) => sum + length, key.length);
-      if (left < 0) break;
-      kept.push([key, values]);
-    }
-    return JSON.stringify(Object.fromEntries(kept));
+    return headers && keptHeaders(headers.keys().map((name) => [name, headers.values(name)] as const));
   }
 
   ack(): void {

@@ -1,7 +1,7 @@
 /** The further tables of a consumer that keeps the order of keys. */
 import type { Pool } from 'pg';
-import { transact } from '#postgres';
-import { lockInboxes, mark, tablesThere } from '../postgres/inbox-marks.js';
+import { type Queryable, transact } from '#postgres';
+import { areThere, lockInboxes, mark } from '../postgres/inbox-marks.js';
 import { INBOX_SCHEMA, type InboxName, InboxNameError, inboxTables } from '../postgres/inbox-tables.js';
 
 /** Qualified and quoted names for statements. They come from code, and never from input. */
@@ -28,27 +28,20 @@ export function orderTables(name: InboxName): OrderTables {
  *
  * @throws InboxNameError when another table has the place of one of them; then nothing has changed
  */
-export async function createOrder(pool: Pool, name: InboxName): Promise<OrderTables> {
+export async function createOrder(pool: Pool, name: InboxName): Promise<void> {
   const { schema = INBOX_SCHEMA } = name;
   const tables = orderTables(name);
-  const names = Object.values(tables) as string[];
-  const isThere = (found: readonly string[]): boolean => {
-    if (found.length === 0 || found.length === names.length) return found.length > 0;
-    throw new InboxNameError(
-      `${names.filter((one) => !found.includes(one)).join(', ')} of an inbox is missing: restore it from a backup`,
-    );
-  };
-  if (isThere(await tablesThere(pool, schema, names))) return tables;
+  const isThere = (database: Pick<Queryable, 'query'>): Promise<boolean> =>
+    areThere(database, schema, Object.values(tables) as string[], ': restore it from a backup');
+  if (await isThere(pool)) return;
   await transact(pool, async (database) => {
     await lockInboxes(database, schema);
-    if (isThere(await tablesThere(database, schema, names))) return;
+    if (await isThere(database)) return;
     for (const statement of creation(tables)) await database.query(statement);
   });
-  return tables;
 }
 
-/** The statements that create the tables. */
-export function creation({ lease, parked, blocked }: OrderTables): string[] {
+function creation({ lease, parked, blocked }: OrderTables): string[] {
   return [
     `CREATE TABLE ${lease} (single boolean PRIMARY KEY DEFAULT true CHECK (single), token uuid,
   until timestamptz NOT NULL DEFAULT now(), ended integer NOT NULL DEFAULT 0) WITH (fillfactor = 20)`,

@@ -1,7 +1,7 @@
 import { AttemptCount, processEndedDetail } from '../attempt-count.js';
 import type { Batch, BatchInbox } from '../batch-inbox.js';
 import { IGNORED, partMsMaxAfter, readBatch } from '../batch-parts.js';
-import { DeadLetterOutcomes } from '../dead-letter-outcomes.js';
+import { reportDeadLetters } from '../dead-letter-outcomes.js';
 import type { Decider } from '../decider.js';
 import type { Decoder, Delivery, Message, PoisonMessage } from '../delivery.js';
 import { culpritOf, describe, failureOf, HandlerError, rootOf } from '../handler-error.js';
@@ -52,18 +52,16 @@ export interface OrderedProcessorParts<E> {
 export class OrderedProcessor<E> implements Decider {
   private readonly probe: StoreProbe<E>;
   private readonly attempts: AttemptCount;
-  private readonly deadLetters: DeadLetterOutcomes;
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly parts: OrderedProcessorParts<E>,
     private readonly settings: ProcessorSettings,
   ) {
-    const { inbox, gate, observe } = parts;
+    const { inbox, gate } = parts;
     // An error of the handler is the fault of its event: the order does not let others be tried first.
     this.probe = new StoreProbe(inbox, gate, false);
     this.attempts = new AttemptCount(inbox, gate);
-    this.deadLetters = new DeadLetterOutcomes(() => Promise.resolve(new Map()), gate, observe);
   }
 
   /** No message is processed apart from the others. */
@@ -248,17 +246,17 @@ export class OrderedProcessor<E> implements Decider {
   private async countFailure(
     streamId: number,
     batch: Batch<E>,
-    { delivery: { seq }, topic, eventId }: Message<E>,
+    message: Message<E>,
     error: unknown,
   ): Promise<Outcomes | undefined> {
+    const { delivery, topic, eventId } = message;
+    const { seq } = delivery;
     const text = describe(error);
     const attempts = await this.attempts.fail(streamId, seq, text);
     if (attempts === undefined) return undefined;
     this.parts.observe({ type: 'failed', seq, topic, eventId, attempts, error: rootOf(error) });
-    const [message] = batch.messages;
     const { attemptsMax, retryDelayMs: firstMs, slowRemedy = SLOW_REMEDY } = this.settings;
-    if (attempts < attemptsMax && message !== undefined)
-      return this.park(streamId, batch, message, retryDelayMs(attempts, firstMs));
+    if (attempts < attemptsMax) return this.park(streamId, batch, message, retryDelayMs(attempts, firstMs));
     if (failureOf(error) !== 'timeout') return this.giveUp(streamId, batch, 'effect_failed', text);
     const detail = `${text}; it took too long in ${attempts} attempts, alone: ${slowRemedy}`;
     return this.giveUp(streamId, batch, 'too_slow', detail);
@@ -297,7 +295,7 @@ export class OrderedProcessor<E> implements Decider {
     for (let failures = 0; ; failures++) {
       const tried = await this.attempt(streamId, batch);
       if (tried instanceof Map) {
-        this.deadLetters.report(batch.poison, tried);
+        reportDeadLetters(this.parts.observe, batch.poison, tried);
         return tried;
       }
       await this.parts.gate.waitForStore(tried.error, failures);

@@ -1,4 +1,5 @@
 import type { Delivery } from '../delivery.js';
+import { keptHeaders } from '../kept-headers.js';
 
 /** An event that was parked, as its row has it. */
 export interface ParkedRow {
@@ -42,7 +43,7 @@ export class ParkedDelivery implements Delivery {
 
   headersText(): string | undefined {
     const headers = this.headers();
-    return headers.size === 0 ? undefined : JSON.stringify(Object.fromEntries(headers));
+    return headers.size === 0 ? undefined : keptHeaders(headers);
   }
 
   ack(): void {
@@ -69,7 +70,9 @@ export class ParkedDelivery implements Delivery {
       const colon = line.indexOf(':');
       if (colon < 0) continue;
       const [name, value] = [line.slice(0, colon), line.slice(colon + 1).trim()];
-      parsed.set(name, [...(parsed.get(name) ?? []), value]);
+      const values = parsed.get(name);
+      if (values === undefined) parsed.set(name, [value]);
+      else values.push(value);
     }
     this.parsed = parsed;
     return parsed;

@@ -2,11 +2,10 @@ import type { Pool } from 'pg';
 import { type Queryable, transact } from '#postgres';
 import { createOrder } from '../order/order-tables.js';
 import { changeFunction, generationFunctions } from './generation-functions.js';
-import { lockInboxes, mark, tablesThere } from './inbox-marks.js';
+import { areThere, lockInboxes, mark } from './inbox-marks.js';
 import {
   INBOX_SCHEMA,
   type InboxName,
-  InboxNameError,
   type InboxTables,
   inboxTables,
   type TablesWithGenerations,
@@ -72,6 +71,9 @@ const SHAPES: Readonly<
 /** The rows of these tables are updated again and again. */
 const CHANGED_OFTEN: readonly string[] = ['counter'];
 
+const INCOMPLETE_REMEDY =
+  ', and its other tables exist: restore it from a backup, or drop the others as well if every event may take effect once more';
+
 /**
  * Creates the inbox of a consumer, including its schema, if it is missing. The call is repeatable, and safe
  * when several processes start at once. If the inbox exists already, the role needs only the right to read
@@ -122,18 +124,9 @@ async function completeFunctions(pool: Pool, schema: string, tables: TablesWithG
   });
 }
 
-/**
- * Returns whether all tables exist, and `false` when none does. @throws InboxNameError when only some exist
- */
-async function isComplete(database: Queryable, schema: string, tables: InboxTables): Promise<boolean> {
+function isComplete(database: Queryable, schema: string, tables: InboxTables): Promise<boolean> {
   const names = Object.keys(SHAPES).map((which) => tables[which as keyof typeof SHAPES]);
-  const there = await tablesThere(database, schema, names);
-  if (there.length === 0 || there.length === names.length) return there.length > 0;
-  const missing = names.filter((name) => !there.includes(name));
-  throw new InboxNameError(
-    `${missing.join(', ')} of an inbox is missing, and its other tables exist: restore it from a backup, or ` +
-      'drop the others as well if every event may take effect once more',
-  );
+  return areThere(database, schema, names, INCOMPLETE_REMEDY);
 }
 
 function creation(tables: InboxTables): string[] {

@@ -5,7 +5,7 @@ import type { ConsumerStart, ForeignSequences, StreamHistory, StreamIncarnation 
 import { currentIncarnation, type DifferingHistory, type Ledger } from './divergence.js';
 import { isSameHistory, type StreamSearch } from './history-comparison.js';
 import { FilteredLosses } from './filtered-losses.js';
-import type { InboxTables } from './inbox-tables.js';
+import { type InboxTables, messageTables } from './inbox-tables.js';
 import { SettledHorizon } from './settled-horizon.js';
 import { type Incarnation, type StreamKey, StreamRegistry } from './stream-registry.js';
 
@@ -61,7 +61,7 @@ export class InboxHistory implements StreamHistory {
   constructor(private readonly options: InboxHistoryOptions) {
     const { tables, parked } = options;
     const withParked = { ...tables, ...(parked !== undefined && { parked }) };
-    this.datedTables = [tables.key, tables.duplicate, tables.deadLetter];
+    this.datedTables = messageTables(tables);
     this.statements = statementsFor(tables.stream);
     this.registry = new StreamRegistry(tables.stream);
     this.horizon = new SettledHorizon(withParked, this.statements.horizon);

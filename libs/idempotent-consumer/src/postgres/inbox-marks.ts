@@ -32,19 +32,23 @@ export function mark(table: string, holds: string): string {
 }
 
 /**
- * Returns which tables of an inbox exist.
+ * Returns whether all tables of an inbox exist, and `false` when none does.
  *
  * @param names qualified and quoted names
- * @throws InboxNameError when one of them belongs to other software, or to a newer version
+ * @param remedy what to do where only some exist
+ * @throws InboxNameError when only some exist, or one belongs to other software or to a newer version
  */
-export async function tablesThere(
+export async function areThere(
   database: Pick<Queryable, 'query'>,
   schema: string,
   names: readonly string[],
-): Promise<string[]> {
+  remedy: string,
+): Promise<boolean> {
   const { rows } = await database.query<Present>(PRESENT, [schema, names]);
   for (const { name, comment } of rows) refuseOther(name, comment);
-  return rows.map(({ name }) => name);
+  if (rows.length === 0 || rows.length === names.length) return rows.length > 0;
+  const missing = names.filter((name) => !rows.some((row) => row.name === name));
+  throw new InboxNameError(`${missing.join(', ')} of an inbox is missing${remedy}`);
 }
 
 function refuseOther(table: string, comment: string | null): void {
