@@ -41,8 +41,13 @@ const SERVER = `
 SELECT concat_ws(' ', pg_postmaster_start_time(), pg_is_in_recovery(),
   (SELECT system_identifier FROM pg_control_system()), (SELECT timeline_id FROM pg_control_checkpoint())) AS server`;
 
+/** What is known of a server, once it answered. */
+type Server = Promise<string | undefined>;
+
 /** The servers of connections. All listeners of a pool share one question for each. */
-const servers = new WeakMap<pg.ClientBase, Promise<string | undefined>>();
+const servers = new WeakMap<pg.ClientBase, Server>();
+/** The pools that have the question asked before they give a connection away. */
+const asking = new WeakSet<pg.Pool>();
 
 /**
  * Calls the listener for each new connection of a pool. Another server, or the same one after a restart, can
@@ -51,21 +56,40 @@ const servers = new WeakMap<pg.ClientBase, Promise<string | undefined>>();
  * @param listener gets a text that differs for each start of each server; `undefined` when the server does not say it
  * @returns a function that ends it
  */
-export function onNewConnection(
-  pool: pg.Pool,
-  listener: (server: Promise<string | undefined>) => void,
-): () => void {
+export function onNewConnection(pool: pg.Pool, listener: (server: Server) => void): () => void {
   // Each consumer of a pool listens, and Node warns from eleven listeners on.
   pool.setMaxListeners(0);
+  askFirst(pool);
   const heard = (client: pg.ClientBase): void => {
-    const server = servers.get(client) ?? serverOf(client);
-    servers.set(client, server);
-    listener(server);
+    listener(askedOnce(client));
   };
   pool.on('connect', heard);
   return () => {
     pool.off('connect', heard);
   };
+}
+
+/**
+ * Has the question answered before anyone gets the connection. A client without `pipeline` must not get a statement
+ * while it works on another one: `pg` warns, and will refuse it from version 9 on. A `pg-pool` that does not know
+ * `onConnect` has the question asked at its event, as before.
+ */
+function askFirst(pool: pg.Pool): void {
+  if (asking.has(pool)) return;
+  asking.add(pool);
+  const { onConnect } = pool.options;
+  // eslint-disable-next-line @typescript-eslint/no-misused-promises -- the pool awaits it, although its types do not say so
+  pool.options.onConnect = async (client: pg.ClientBase) => {
+    const before: unknown = onConnect?.(client);
+    await before;
+    if (pool.listenerCount('connect') > 0) await askedOnce(client);
+  };
+}
+
+function askedOnce(client: pg.ClientBase): Server {
+  const server = servers.get(client) ?? serverOf(client);
+  servers.set(client, server);
+  return server;
 }
 
 async function serverOf(client: pg.ClientBase): Promise<string | undefined> {
