@@ -52,7 +52,8 @@ describe('the README of the benchmark', () => {
       expect(section).toContain(`| ${group.what} |`);
       for (const verdict of verdictsOf(group)) expect(section).toContain(verdict);
     }
-    expect(section).not.toMatch(/NaN|undefined|\?/);
+    // The path of a request may have a question mark of its own.
+    expect(section).not.toMatch(/NaN|undefined|(?<!\S)\?/);
   });
 });
 

@@ -12,7 +12,9 @@ const UNIT = 'events/s';
 const OURS = 'outbox and relay of the library';
 const BASELINE = 'baseline: FOR UPDATE SKIP LOCKED, js.publish, DELETE';
 /** Events in each transaction of the service that commits while its relay publishes. */
-const EVENTS_PER_COMMIT = [1, 10] as const;
+const EVENTS_PER_COMMIT = [1, 10, 100] as const;
+/** With this many events in a transaction or more, a round has as many events as one of events that wait. */
+const WHOLE_ROUND_FROM = 10;
 const COMMITTED_PER_SECOND_MIN = 10_000;
 /** "Flat": a difference of 20 %. */
 const FLAT_AT_LEAST = 0.8;
@@ -62,7 +64,7 @@ async function measureCommits(
   { onRound }: OutboxReporter,
   eventsPerCommit: (typeof EVENTS_PER_COMMIT)[number],
 ): Promise<Group> {
-  const events = Math.round((sizes.outboxEvents * eventsPerCommit) / Math.max(...EVENTS_PER_COMMIT));
+  const events = Math.round(sizes.outboxEvents * Math.min(1, eventsPerCommit / WHOLE_ROUND_FROM));
   const order = { events, eventsPerCommit };
   const series = await measureRounds(
     [

@@ -130,7 +130,7 @@ async function effects(): Promise<number> {
   return [...(await histories()).values()].reduce((sum, { length }) => sum + length, 0);
 }
 
-/** Waits for so many effects, unless it `isOver` before. */
+/** Waits for a number of effects, unless it `isOver` before. */
 async function effectsReach(count: number, isOver = () => false): Promise<void> {
   await waitFor(async () => isOver() || (await effects()) >= count, {
     timeoutMs: TIMEOUT_MS,
