@@ -89,7 +89,18 @@ export function ratio(group: Group, against: 'ceiling' | 'typical'): number | un
 export function reaches(group: Group, target: Target): boolean | undefined {
   const found = ratio(group, target.against);
   if (found === undefined || Number.isNaN(found)) return undefined;
-  return found >= (target.atLeast ?? 0) && found <= (target.atMost ?? Number.POSITIVE_INFINITY);
+  return keepsBound(found, target);
+}
+
+/** Whether a figure keeps a bound. A difference may be below 0. */
+export function keepsBound(
+  found: number,
+  {
+    atLeast = Number.NEGATIVE_INFINITY,
+    atMost = Number.POSITIVE_INFINITY,
+  }: Pick<Bound, 'atLeast' | 'atMost'>,
+): boolean {
+  return found >= atLeast && found <= atMost;
 }
 
 /** A subject whose rounds alternate with those of others. */

@@ -3,6 +3,7 @@ import Table from 'cli-table3';
 import {
   type Bound,
   type Group,
+  keepsBound,
   median,
   ratio,
   reaches,
@@ -108,11 +109,12 @@ function targetText(group: Group, target: Target): string {
   return `${bound} × ${target.against}: ${reached === undefined ? 'not measured' : reached ? 'reached' : 'MISSED'}`;
 }
 
-function boundText({ what, unit, found, atLeast, atMost }: Bound): string {
+function boundText(one: Bound): string {
+  const { what, unit, found, atLeast, atMost } = one;
   const bound =
     atLeast === undefined ? `at most ${atMost ?? ''}` : `at least ${atLeast.toLocaleString('en')}`;
-  const isReached = found >= (atLeast ?? 0) && found <= (atMost ?? Number.POSITIVE_INFINITY);
-  return `${what}: ${figure(found)} of ${bound} ${unit}: ${isReached ? 'reached' : 'MISSED'}`;
+  const result = keepsBound(found, one) ? 'reached' : 'MISSED';
+  return `${what}: ${figure(found)} of ${bound} ${unit}: ${result}`;
 }
 
 function figure(value: number): string {

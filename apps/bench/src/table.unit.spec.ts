@@ -49,6 +49,18 @@ describe('the result table of the benchmark', () => {
     ).toStrictEqual(['≤ 1.25 × ceiling: reached']);
   });
 
+  it('says that a difference below 0 reaches its upper bound, and misses a lower one', () => {
+    const above = { what: 'median above the parts', unit: 'ms', found: -1.5 } as const;
+    const bounds = [
+      { ...above, atMost: 15 },
+      { ...above, atLeast: 0 },
+    ];
+    expect(verdictsOf({ ...drain, targets: [], bounds })).toStrictEqual([
+      'median above the parts: -1.50 of at most 15 ms: reached',
+      'median above the parts: -1.50 of at least 0 ms: MISSED',
+    ]);
+  });
+
   it('has no second table without processor time', () => {
     const series = drain.series.slice(1);
     expect(resultText([{ ...drain, series }])).not.toContain('processor time');

@@ -45,8 +45,8 @@ describe('MeasuredWindow', () => {
 
   it('closes at its time', () => {
     const start = performance.now();
-    const window = new MeasuredWindow({ leadInMs: 100, durationMs: 200 });
-    expect([299, 301].map((ms) => window.isClosed(start + ms))).toStrictEqual([false, true]);
+    const window = new MeasuredWindow({ leadInMs: 100_000, durationMs: 200_000 });
+    expect([299_000, 301_000].map((ms) => window.isClosed(start + ms))).toStrictEqual([false, true]);
   });
 
   it('has rate 0 without an answer', () => {
