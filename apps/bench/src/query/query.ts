@@ -177,12 +177,13 @@ async function measureQuery(
     label,
     measure: () => medianMs(sizes.queriesPerRound, round),
   });
+  const withFewKeys = subject(`sekali gateway, ${few.keys.toLocaleString('en')} keys`, (index) =>
+    get(few.http, path(pick(few, index))),
+  );
   const subjects = [
     subject('sekali gateway', (index) => get(many.http, path(pick(many, index)))),
     subject('the same SQL through pg', (index) => ask(many.pool, pick(many, index))),
-    subject(`sekali gateway, ${few.keys.toLocaleString('en')} keys`, (index) =>
-      get(few.http, path(pick(few, index))),
-    ),
+    ...(msMax === undefined ? [withFewKeys] : []),
   ];
   const values = await interleave(subjects, sizes, ({ label }, round, value: number) =>
     onRound?.(`${name}: ${label}`, round, value),
