@@ -9,7 +9,7 @@
  * leave. The index loses this setting afterwards, which changes no page.
  */
 import type { Pool } from 'pg';
-import type { Queryable } from '#store';
+import { type Queryable, transact } from '#postgres';
 
 /** How full Postgres makes the pages of an index that it builds, in percent. */
 const BUILT_FULL = 90;
@@ -52,24 +52,17 @@ interface Constraint {
 
 /** Measures a table that was filled row by row. It is compared with a copy of some rows whose indexes are built at once. */
 export async function grownTable(pool: Pool, table: string): Promise<GrownTable> {
-  const client = await pool.connect();
-  let isDone = false;
-  try {
-    await client.query(`BEGIN; CREATE TEMPORARY TABLE sample (LIKE ${table} INCLUDING ALL) ON COMMIT DROP`);
-    await client.query(`INSERT INTO sample SELECT * FROM ONLY ${table} LIMIT ${SAMPLED_ROWS}`);
-    await client.query('REINDEX TABLE sample');
-    const grown = await sizesOf(client, table);
-    const built = await sizesOf(client, 'sample');
-    await client.query('COMMIT');
-    isDone = true;
-    const fillFactors = Object.entries(grown.indexBytes).map(([columns, bytes]): [string, number] => {
-      const bytesBuilt = (built.indexBytes[columns] ?? 0) / built.rows;
-      return [columns, fillFactor(bytesBuilt / (bytes / grown.rows))];
-    });
-    return { bytesPerRow: grown.bytes / grown.rows, fillFactors: new Map(fillFactors) };
-  } finally {
-    client.release(!isDone);
-  }
+  const { grown, built } = await transact(pool, async (database) => {
+    await database.query(`CREATE TEMPORARY TABLE sample (LIKE ${table} INCLUDING ALL) ON COMMIT DROP`);
+    await database.query(`INSERT INTO sample SELECT * FROM ONLY ${table} LIMIT ${SAMPLED_ROWS}`);
+    await database.query('REINDEX TABLE sample');
+    return { grown: await sizesOf(database, table), built: await sizesOf(database, 'sample') };
+  });
+  const fillFactors = Object.entries(grown.indexBytes).map(([columns, bytes]): [string, number] => {
+    const bytesBuilt = (built.indexBytes[columns] ?? 0) / built.rows;
+    return [columns, fillFactor(bytesBuilt / (bytes / grown.rows))];
+  });
+  return { bytesPerRow: grown.bytes / grown.rows, fillFactors: new Map(fillFactors) };
 }
 
 async function sizesOf(database: Queryable, table: string): Promise<TableSizes> {

@@ -133,11 +133,33 @@ export async function measureRounds(
   return measured.map((key) => seriesOf({ ...key.one, unit: 'events/s' }, values.get(key)));
 }
 
+/** How one worker differs from others that are measured with it. */
+interface WorkerName extends Pick<DrainSubject, 'role'> {
+  /** The name for the table; "sekali worker" when it is left out. */
+  readonly subject?: string;
+  readonly variables?: ProgramVariables | undefined;
+}
+
+/** Sekali's worker, which drains the backlog into a ledger. The ledger is empty before each round and checked after it. */
+export function workerSubject(
+  { pool, backlog }: Pick<DrainFixture, 'pool' | 'backlog'>,
+  { role, subject = 'sekali worker', variables = {} }: WorkerName,
+): DrainSubject {
+  return {
+    ...{ role, subject, variables },
+    script: WORKER_SCRIPT,
+    messages: backlog.messages,
+    prepare: () => emptyLedger(pool),
+    check: () => checkLedger(pool, backlog),
+  };
+}
+
 function subjectsOf(
-  { pool, backlog }: DrainFixture,
+  fixture: DrainFixture,
   sizes: Sizes,
-  { workerVariables = {} }: DrainOptions,
+  { workerVariables: variables }: DrainOptions,
 ): DrainSubject[] {
+  const { pool, backlog } = fixture;
   const plain = { variables: {}, prepare: () => emptyPlainTable(pool) };
   const baseline = {
     ...plain,
@@ -150,15 +172,7 @@ function subjectsOf(
   let round = 0;
   const typical = Math.min(sizes.backlogOneByOne, backlog.messages);
   return [
-    {
-      role: 'ours',
-      subject: 'sekali worker',
-      script: WORKER_SCRIPT,
-      variables: workerVariables,
-      messages: backlog.messages,
-      prepare: () => emptyLedger(pool),
-      check: () => checkLedger(pool, backlog),
-    },
+    workerSubject(fixture, { role: 'ours', variables }),
     { ...baseline, subject: 'baseline loop', brokersFromLeader: () => round++ },
     { ...baseline, subject: BASELINE_AT_LEADER, brokersFromLeader: () => 0 },
     {

@@ -14,12 +14,12 @@ import type { Sizes } from '../sizes.js';
 import { fillBacklog, type Backlog } from '../environment/backlog.js';
 import type { BacklogPlan } from '../environment/event-sequence.js';
 import type { Environment } from '../environment/environment.js';
-import { type DrainOptions, withDrainFixture, openPool, measureRounds, WORKER_SCRIPT } from './drain.js';
+import { type DrainOptions, withDrainFixture, openPool, measureRounds, workerSubject } from './drain.js';
 import type { DrainFixture, DrainSubject } from './drain-round.js';
 import type { FlatLoad } from './flat-loads.js';
 import { fullDatabase } from './full-database.js';
 import { keyBytes } from './key-tables.js';
-import { checkLedger, emptyLedger, forgetStream } from './ledger.js';
+import { forgetStream } from './ledger.js';
 import { settleFilters, type SettledFilters } from './settled-filters.js';
 
 const REPEATED_SHARE = 0.3;
@@ -136,35 +136,32 @@ async function subjectsOf(
   fixture: DrainFixture,
   full: FullDatabase,
   sizes: Sizes,
-  { load, workerVariables = {} }: FlatOptions,
+  { load, workerVariables: variables }: FlatOptions,
 ): Promise<DrainSubject[]> {
   const { pool, backlog } = fixture;
   const recent = await recentBacklog(fixture, load, sizes);
-  const worker = { script: WORKER_SCRIPT, messages: backlog.messages };
-  return [
+  const ours = workerSubject(
+    { pool: full.pool, backlog },
     {
-      ...worker,
       role: 'ours',
       subject: `sekali worker, ${sizes.drainedKeys.toLocaleString('en')} keys stored`,
-      variables: { ...workerVariables, SEKALI_POSTGRES_URL: full.url },
+      variables: { ...variables, SEKALI_POSTGRES_URL: full.url },
+    },
+  );
+  const empty = { role: 'ceiling', subject: 'sekali worker, empty database', variables } as const;
+  return [
+    {
+      ...ours,
       prepare: async () => {
         await forgetStream(full.pool, backlog);
         await full.bound(load.isBounded);
       },
       check: async () => {
         await full.bound(false);
-        await checkLedger(full.pool, backlog);
+        await ours.check();
       },
     },
-    {
-      ...worker,
-      role: 'ceiling',
-      subject: 'sekali worker, empty database',
-      variables: workerVariables,
-      backlog: recent,
-      prepare: () => emptyLedger(pool),
-      check: () => checkLedger(pool, recent),
-    },
+    { ...workerSubject({ pool, backlog: recent }, empty), backlog: recent },
   ];
 }
 

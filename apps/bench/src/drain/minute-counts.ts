@@ -7,9 +7,9 @@ import type { Pool } from 'pg';
 import type { Environment } from '../environment/environment.js';
 import type { Group } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
-import { type DrainOptions, drainLoad, measureRounds, withDrainFixture, WORKER_SCRIPT } from './drain.js';
+import { type DrainOptions, drainLoad, measureRounds, withDrainFixture, workerSubject } from './drain.js';
 import type { DrainFixture, DrainSubject } from './drain-round.js';
-import { checkLedger, emptyLedger } from './ledger.js';
+import { emptyLedger } from './ledger.js';
 
 /** Draining may lose this part to the counts. */
 const TARGETS = [{ against: 'ceiling', atLeast: 0.98 }] as const;
@@ -38,25 +38,14 @@ export async function measureMinuteCounts(
 }
 
 function subjectsOf(
-  { pool, backlog }: DrainFixture,
-  { workerVariables = {} }: DrainOptions,
+  fixture: DrainFixture,
+  { workerVariables: variables }: DrainOptions,
 ): readonly DrainSubject[] {
-  const subject = (
-    role: 'ours' | 'ceiling',
-    name: string,
-    triggers: keyof typeof TRIGGERS,
-  ): DrainSubject => ({
-    role,
-    subject: name,
-    script: WORKER_SCRIPT,
-    variables: workerVariables,
-    messages: backlog.messages,
-    prepare: () => prepare(pool, triggers),
-    check: () => checkLedger(pool, backlog),
-  });
+  const { pool } = fixture;
+  const ceiling = { role: 'ceiling', subject: 'sekali worker without counts by minute', variables } as const;
   return [
-    subject('ours', 'sekali worker', 'on'),
-    subject('ceiling', 'sekali worker without counts by minute', 'off'),
+    { ...workerSubject(fixture, { role: 'ours', variables }), prepare: () => prepare(pool, 'on') },
+    { ...workerSubject(fixture, ceiling), prepare: () => prepare(pool, 'off') },
   ];
 }
 

@@ -10,9 +10,8 @@ import type { Group } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
 import type { Environment } from '../environment/environment.js';
 import { WrongSubjectError } from '../wrong-subject.js';
-import { type DrainOptions, drainLoad, measureRounds, withDrainFixture, WORKER_SCRIPT } from './drain.js';
+import { type DrainOptions, drainLoad, measureRounds, withDrainFixture, workerSubject } from './drain.js';
 import type { DrainFixture, DrainSubject } from './drain-round.js';
-import { checkLedger, emptyLedger } from './ledger.js';
 
 /** Draining may lose this part to those who watch. */
 const TARGETS = [{ against: 'ceiling', atLeast: 0.97 }] as const;
@@ -76,33 +75,25 @@ export async function measureWatched(
 }
 
 function subjectsOf(
-  { pool, backlog }: DrainFixture,
+  fixture: DrainFixture,
   begin: () => Promise<() => void>,
-  { workerVariables = {} }: DrainOptions,
+  { workerVariables: variables }: DrainOptions,
 ): DrainSubject[] {
+  const watched = workerSubject(fixture, { role: 'ours', subject: 'sekali worker, watched', variables });
   let end = (): void => undefined;
-  const worker = { script: WORKER_SCRIPT, variables: workerVariables, messages: backlog.messages };
   return [
     {
-      ...worker,
-      role: 'ours',
-      subject: 'sekali worker, watched',
+      ...watched,
       prepare: async () => {
-        await emptyLedger(pool);
+        await watched.prepare();
         end = await begin();
       },
       check: async () => {
         end();
-        await checkLedger(pool, backlog);
+        await watched.check();
       },
     },
-    {
-      ...worker,
-      role: 'ceiling',
-      subject: 'sekali worker',
-      prepare: () => emptyLedger(pool),
-      check: () => checkLedger(pool, backlog),
-    },
+    workerSubject(fixture, { role: 'ceiling', variables }),
   ];
 }
 

@@ -6,8 +6,7 @@
  * fsync at every write is slow.
  */
 import { type DrainFixture, drainOnce } from '../drain/drain-round.js';
-import { drainLoad, DUPLICATE_SHARES, withDrainFixture, WORKER_SCRIPT } from '../drain/drain.js';
-import { checkLedger, emptyLedger } from '../drain/ledger.js';
+import { drainLoad, DUPLICATE_SHARES, withDrainFixture, workerSubject } from '../drain/drain.js';
 import { HttpFixture } from '../http/fixture.js';
 import { BATCH_SIZES, httpLoad, SINGLE_CONNECTIONS } from '../http/http.js';
 import { checkedSubject, httpRound, inStream } from '../http/subjects.js';
@@ -113,17 +112,7 @@ function subjectOf(index: number): string {
 
 /** The brokers keep the acks of a drain too, so a drain also pays for fsync. */
 function drainRound(fixture: DrainFixture): () => Promise<Measured> {
-  const { pool, backlog } = fixture;
-  return () =>
-    drainOnce(fixture, {
-      role: 'ours',
-      subject: 'sekali worker',
-      script: WORKER_SCRIPT,
-      variables: {},
-      messages: backlog.messages,
-      prepare: () => emptyLedger(pool),
-      check: () => checkLedger(pool, backlog),
-    });
+  return () => drainOnce(fixture, workerSubject(fixture, { role: 'ours' }));
 }
 
 async function withHttpFixtures<T>(

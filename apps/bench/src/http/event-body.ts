@@ -89,6 +89,11 @@ function writeDigits(bytes: Buffer, start: number, count: number, value: number)
   }
 }
 
+/** The payload of each event, for those who publish without a body of HTTP. */
+export function eventPayload(idPrefix: string): object {
+  return (JSON.parse(eventText(idPrefix)) as { payload: object }).payload;
+}
+
 function eventText(idPrefix: string): string {
   const head =
     `{"topic":"${topicOfNumber(0)}","event_id":"${eventIdOfNumber(idPrefix, 0)}",` +

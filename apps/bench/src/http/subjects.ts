@@ -178,20 +178,42 @@ export async function publishRound(
     durationMs,
     ...(inFlight !== undefined && { inFlight }),
   };
-  const before = environment.processorMs();
-  const report = await runToReport<PublishReport>(environment, 'publish', script, order);
-  const after = environment.processorMs();
-  // The program has ended by now, so its report has its processor time.
-  const processorUs = eventCost(
-    before,
-    after && { ...after, program: report.processorMs },
-    report.differentAccepted,
+  const { report, processorUs } = await costedRun<PublishReport>(
+    environment,
+    { name: 'publish', script, order },
+    ({ differentAccepted }) => differentAccepted,
   );
   return { figure: report.eventsPerSecond, accepted: report.differentAccepted, processorUs };
 }
 
+/** A program for `costedRun`. */
+export interface CostedProgram {
+  readonly name: string;
+  /** From `dist/apps`. */
+  readonly script: string;
+  readonly order: object;
+}
+
+/**
+ * Runs a program that publishes, to its report, and says what each of its events cost.
+ *
+ * @param eventsOf the number of events, from the report
+ */
+export async function costedRun<T extends { readonly processorMs: number }>(
+  environment: Environment,
+  { name, script, order }: CostedProgram,
+  eventsOf: (report: T) => number,
+): Promise<{ readonly report: T; readonly processorUs: ProcessorUs | undefined }> {
+  const before = environment.processorMs();
+  const report = await runToReport<T>(environment, name, script, order);
+  const after = environment.processorMs();
+  // The program has ended by now, so its report has its processor time.
+  const spent = after && { ...after, program: report.processorMs };
+  return { report, processorUs: eventCost(before, spent, eventsOf(report)) };
+}
+
 /** The whole processor time of a round per accepted event, lead-in included. */
-export function eventCost(
+function eventCost(
   before: ProcessorMs | undefined,
   after: ProcessorMs | undefined,
   events: number,

@@ -2,8 +2,7 @@ import type { Pool } from 'pg';
 import { Outbox } from '#idempotent-consumer/producer';
 import { createPool } from '#postgres';
 import type { Environment } from '../environment/environment.js';
-import { eventCost, newIdPrefix } from '../http/subjects.js';
-import { runToReport } from '../http/program-run.js';
+import { costedRun, newIdPrefix } from '../http/subjects.js';
 import { StreamGauge } from '../http/stream-gauge.js';
 import type { Measured } from '../measurement.js';
 import { WrongSubjectError } from '../wrong-subject.js';
@@ -85,18 +84,19 @@ export class OutboxFixture {
   async round(order: Omit<OutboxOrder, 'idPrefix'>): Promise<Measured> {
     const { environment, gauge } = this;
     await gauge.empty();
-    const before = environment.processorMs();
-    const { eventsPerSecond, published, processorMs } = await runToReport<OutboxReport>(
+    const { report, processorUs } = await costedRun<OutboxReport>(
       environment,
-      `outbox-${order.kind}`,
-      'bench/src/outbox/outbox-service.js',
-      { ...order, idPrefix: newIdPrefix() } satisfies OutboxOrder,
+      {
+        name: `outbox-${order.kind}`,
+        script: 'bench/src/outbox/outbox-service.js',
+        order: { ...order, idPrefix: newIdPrefix() } satisfies OutboxOrder,
+      },
+      ({ published }) => published,
     );
-    const after = environment.processorMs();
+    const { eventsPerSecond, published } = report;
     const found = await gauge.messages();
     if (found !== published)
       throw new WrongSubjectError(`an outbox published ${published} events, and ${found} are in the stream`);
-    const processorUs = eventCost(before, after && { ...after, program: processorMs }, published);
     return { value: eventsPerSecond, processorUs };
   }
 }

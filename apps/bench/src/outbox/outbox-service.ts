@@ -12,7 +12,7 @@ import { type GatewaySettings, readGatewaySettings } from '#config';
 import { Outbox, OutboxRelay, StreamEventPublisher } from '#idempotent-consumer/producer';
 import { createPool } from '#postgres';
 import { poll } from '#waiting';
-import { EventBody, eventIdOfNumber, topicOfNumber } from '../http/event-body.js';
+import { eventIdOfNumber, eventPayload, topicOfNumber } from '../http/event-body.js';
 import { carryOut } from '../http/program-run.js';
 import { CLIENTS, SPEND } from './outbox-fixture.js';
 import type { OutboxOrder, OutboxReport } from './outbox-order.js';
@@ -49,9 +49,7 @@ async function commit(
   add: Add,
 ): Promise<void> {
   if (eventsPerCommit === 0) return;
-  const { payload } = JSON.parse(new EventBody(idPrefix, 1, 'object').bytes.toString()) as {
-    payload: object;
-  };
+  const payload = eventPayload(idPrefix);
   let next = 0;
   const serve = async (account: number): Promise<void> => {
     const client = await pool.connect();

@@ -7,6 +7,7 @@ import { measureRounds, type OnRound, type Subject } from '../http/subjects.js';
 import { type Bound, type Group, type Measured, median, type Series } from '../measurement.js';
 import type { Sizes } from '../sizes.js';
 import { OutboxFixture } from './outbox-fixture.js';
+import type { OutboxKind } from './outbox-order.js';
 
 const UNIT = 'events/s';
 const OURS = 'outbox and relay of the library';
@@ -115,11 +116,7 @@ async function measureBacklog(
   };
 }
 
-async function filledRound(
-  fixture: OutboxFixture,
-  kind: 'library' | 'plain',
-  events: number,
-): Promise<Measured> {
+async function filledRound(fixture: OutboxFixture, kind: OutboxKind, events: number): Promise<Measured> {
   await fixture.fill(kind, events);
   return fixture.round({ kind, events });
 }

@@ -1,6 +1,6 @@
 /** A service that publishes with the library's `EventPublisher`. What it publishes is what the baseline does. */
 import { StreamEventPublisher } from '#idempotent-consumer/producer';
-import { EventBody, eventIdOfNumber, topicOfNumber } from '../http/event-body.js';
+import { eventIdOfNumber, eventPayload, topicOfNumber } from '../http/event-body.js';
 import { publishOverLanes } from '../http/publish-lanes.js';
 
 const TIMESTAMP = '2026-11-22T10:00:00.000Z';
@@ -13,9 +13,7 @@ await publishOverLanes('library-publish', (connection, settings, { idPrefix, inF
     source: 'bench',
     ...(inFlight !== undefined && { inFlightMax: inFlight }),
   });
-  const { payload } = JSON.parse(new EventBody(idPrefix, 1, 'object').bytes.toString()) as {
-    payload: object;
-  };
+  const payload = eventPayload(idPrefix);
   return () => async (number) => {
     const id = eventIdOfNumber(idPrefix, number);
     const event = { topic: topicOfNumber(number), id, timestamp: TIMESTAMP, payload };
