@@ -19,6 +19,11 @@ const RENEWALS = 4;
 /** How often parked events are looked for, at least. An operator may have released some. */
 const CHECK_EVERY_MS = 1_000;
 const CHECK_MS_MIN = 10;
+/**
+ * How often parked events are counted, at most. A count reads up to `parkedMax` rows, and checks may follow each other at
+ * once. Others are a second apart, so more counts would not make the bound sharper.
+ */
+const COUNT_EVERY_MS = 500;
 /** After this many sessions that did not begin, another process gets its turn. It may reach the brokers. */
 const FAILED_MAX = 3;
 /** How long this process leaves the lease to others then. */
@@ -53,6 +58,7 @@ export class LeasedTurn<E> implements Turn {
   private waits = false;
   /** How often the lease was there, and no session began. */
   private failed = 0;
+  private countedMs = -Infinity;
 
   constructor(private readonly parts: LeasedTurnParts<E>) {}
 
@@ -104,6 +110,8 @@ export class LeasedTurn<E> implements Turn {
   /** @param stopping ends the first check */
   private async begun(stopping: AbortSignal): Promise<void> {
     this.ended = new AbortController();
+    // Another process may have parked events meanwhile.
+    this.countedMs = -Infinity;
     const { signal } = this.ended;
     const renewing = this.renewUntil(signal);
     // Before the stream goes on: what ends processes is found only if nothing else is decided meanwhile.
@@ -145,14 +153,14 @@ export class LeasedTurn<E> implements Turn {
    * @returns how long there is nothing to do
    */
   private async check(first?: AbortSignal): Promise<number> {
-    const { parked, room } = this.parts;
+    const { parked } = this.parts;
     const isOver = (): boolean => this.hasEnded() || first?.aborted === true;
     const beganMs = performance.now();
     try {
       for (;;) {
         const askedMs = performance.now();
-        const { parked: count, dueMs = Infinity } = await parked.figures(room.parkedMax);
-        room.counted(count);
+        await this.count(askedMs);
+        const dueMs = (await parked.dueMs()) ?? Infinity;
         if (dueMs > 0) return Math.max(CHECK_MS_MIN, Math.min(dueMs, CHECK_EVERY_MS));
         const becameDueMeanwhile = -dueMs < askedMs - beganMs;
         if (first !== undefined && becameDueMeanwhile) return CHECK_MS_MIN;
@@ -164,6 +172,13 @@ export class LeasedTurn<E> implements Turn {
       else if (!this.parts.gate.isStopped(error)) this.parts.observe({ type: 'parked-failed', error });
       return CHECK_EVERY_MS;
     }
+  }
+
+  private async count(nowMs: number): Promise<void> {
+    if (nowMs - this.countedMs < COUNT_EVERY_MS) return;
+    const { parked, room } = this.parts;
+    room.counted(await parked.count(room.parkedMax));
+    this.countedMs = nowMs;
   }
 
   /** Checked again after every wait, because the answer may have changed. */
@@ -188,12 +203,12 @@ export class LeasedTurn<E> implements Turn {
   /** An event keeps the key under which it was parked. */
   private read(row: ParkedRow): Message<E> | PoisonMessage {
     const delivery = new ParkedDelivery(row);
-    const { key: orderKey } = row;
+    const { key: orderKey, topic, event_id: eventId } = row;
     const decoded = this.parts.decode(delivery);
     if (decoded.ok) return { ...decoded.message, orderKey };
     if ('poison' in decoded) return { ...decoded.poison, orderKey };
     const detail = 'the handler is no longer for the subject of this event, which was parked before';
-    return { delivery, topic: '', reason: 'unmatched', detail, orderKey };
+    return { delivery, topic, ...(eventId !== '' && { eventId }), reason: 'unmatched', detail, orderKey };
   }
 
   private lost(reason: string): void {

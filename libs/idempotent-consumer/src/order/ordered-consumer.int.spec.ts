@@ -101,6 +101,26 @@ describe('an event that fails', () => {
     ]);
   });
 
+  it('becomes a dead letter with its topic and id when the handler is no longer for its subject', async () => {
+    await fixture.publish([{ key: 'a', n: 1 }]);
+    const first = await fixture.start({
+      before: () => {
+        throw new RetryLater(100);
+      },
+    });
+    await fixture.settled();
+    await first.stop();
+    await fixture.start({ decode: () => ({ ok: false, ignored: true }) });
+    const found = await waitFor(
+      async () => {
+        const rows = await fixture.rows('dead_letter', 'topic, event_id, reason');
+        return rows.length > 0 ? rows : undefined;
+      },
+      { timeoutMs: 60_000, describe: 'the parked event to become a dead letter' },
+    );
+    expect(found).toEqual([{ topic: 'numbered', event_id: 'a:1', reason: 'unmatched' }]);
+  });
+
   it('is a dead letter without a key, and no other event waits', async () => {
     await fixture.publish(inTurn(['a', 'b'], 2));
     await fixture.start({ orderBy: ({ key }) => (key === 'b' ? (undefined as never) : key) });

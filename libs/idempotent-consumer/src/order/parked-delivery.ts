@@ -6,6 +6,9 @@ export interface ParkedRow {
   readonly stream_id: number;
   readonly seq: number;
   readonly key: string;
+  readonly topic: string;
+  /** Empty where the id is not known. */
+  readonly event_id: string;
   readonly subject: string;
   readonly headers: Buffer | null;
   readonly body: Buffer;

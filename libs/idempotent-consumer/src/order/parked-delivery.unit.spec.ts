@@ -4,7 +4,7 @@ import { ParkedDelivery } from './parked-delivery.js';
 function parked(...lines: readonly string[]): ParkedDelivery {
   return new ParkedDelivery({
     ...{ stream_id: 1, seq: 1, key: 'a', subject: 'events.a', deliveries: 1, is_retry: false },
-    ...{ body: Buffer.from('{}'), published_at: new Date(0) },
+    ...{ topic: 'a', event_id: '1', body: Buffer.from('{}'), published_at: new Date(0) },
     headers: Buffer.from(['NATS/1.0', ...lines, '', ''].join('\r\n')),
   });
 }

@@ -6,14 +6,6 @@ import { boundedIdle, orderStatements } from './order-statements.js';
 import type { OrderTables } from './order-tables.js';
 import type { ParkedRow } from './parked-delivery.js';
 
-/** How many events wait, and for how long. */
-export interface ParkedFigures {
-  /** Counted up to the bound that was given. */
-  readonly parked: number;
-  /** Milliseconds until a key is due, 0 or less when one is; `undefined` when none will be by itself. */
-  readonly dueMs: number | undefined;
-}
-
 /** How much is read at a time. */
 export interface ReadingBounds {
   readonly batchSize: number;
@@ -36,7 +28,8 @@ const IDLE_MS_MAX = 5_000;
 
 /** Reads the events that were parked, and are due. */
 export class ParkedEvents {
-  private readonly figuresText: string;
+  private readonly counted: string;
+  private readonly nextDue: string;
   private readonly dueKeys: string;
   private readonly dueEvents: string;
   private readonly advance: string;
@@ -51,15 +44,15 @@ export class ParkedEvents {
     this.advance = orderStatements(tables).advance;
     this.fence = `UPDATE ${tables.lease} SET until = GREATEST(until, clock_timestamp()) WHERE token = $1
 RETURNING ${boundedIdle(`'${IDLE_MS_MAX}'::text`)}`;
-    this.figuresText = `
-SELECT (SELECT count(*) FROM (SELECT FROM ${parked} LIMIT $1) AS counted)::float8 AS parked,
-  (SELECT extract(epoch FROM min(due_at) - clock_timestamp()) * 1000 FROM ${blocked})::float8 AS due_ms`;
+    this.counted = `SELECT count(*)::float8 AS count FROM (SELECT FROM ${parked} LIMIT $1) AS counted`;
+    this.nextDue = `
+SELECT (extract(epoch FROM min(due_at) - clock_timestamp()) * 1000)::float8 AS due_ms FROM ${blocked}`;
     this.dueKeys = `
 SELECT key, is_retry FROM ${blocked} WHERE due_at <= now() ORDER BY due_at, stream_id, seq LIMIT $1`;
     // Of one incarnation at a time: the sequences of another one mean other messages.
     this.dueEvents = `
 WITH due AS MATERIALIZED (SELECT * FROM ${blocked} WHERE key = ANY($1::text[]) AND due_at <= now())
-SELECT stream_id, seq::float8 AS seq, key, subject, headers, body, deliveries, published_at, is_retry
+SELECT stream_id, seq::float8 AS seq, key, topic, event_id, subject, headers, body, deliveries, published_at, is_retry
 FROM (
   SELECT *, sum(bytes) OVER (ORDER BY seq) AS bytes_so_far, row_number() OVER (ORDER BY seq) AS place
   FROM (
@@ -76,12 +69,16 @@ WHERE bytes_so_far <= $3 OR place = 1
 ORDER BY seq`;
   }
 
-  /** @param countMax up to which number events are counted */
-  async figures(countMax: number): Promise<ParkedFigures> {
-    const { rows } = await this.pool.query<{ parked: number; due_ms: number | null }>(this.figuresText, [
-      countMax,
-    ]);
-    return { parked: rows[0]?.parked ?? 0, dueMs: rows[0]?.due_ms ?? undefined };
+  /** Returns how many events wait. @param countMax up to which number they are counted */
+  async count(countMax: number): Promise<number> {
+    const { rows } = await this.pool.query<{ count: number }>(this.counted, [countMax]);
+    return rows[0]?.count ?? 0;
+  }
+
+  /** Returns milliseconds until a key is due, 0 or less when one is; `undefined` when none will be by itself. */
+  async dueMs(): Promise<number | undefined> {
+    const { rows } = await this.pool.query<{ due_ms: number | null }>(this.nextDue);
+    return rows[0]?.due_ms ?? undefined;
   }
 
   /**

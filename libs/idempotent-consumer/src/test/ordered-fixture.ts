@@ -4,6 +4,7 @@ import { connect } from '@nats-io/transport-node';
 import pg from 'pg';
 import { createTestSystem, type TestSystem, untilSettled, waitFor } from '#testing';
 import { createConsumer, type EventConsumer } from '../core/create-consumer.js';
+import type { Decoder } from '../delivery.js';
 import type { OnDeadLetter } from '../order/order-key.js';
 import type { ConsumerBounds } from '../bounds.js';
 import type { ConsumerEvent } from '../outcome.js';
@@ -16,6 +17,7 @@ export interface WorkerOptions {
   readonly settings?: Partial<ConsumerBounds>;
   readonly onDeadLetter?: OnDeadLetter;
   readonly orderBy?: (event: Numbered) => string;
+  readonly decode?: Decoder<Numbered>;
 }
 
 /** One worker, with a pool and a connection of its own. */
@@ -196,10 +198,12 @@ class MortalPool {
     this.left -= 1;
     if (this.left > 0) return true;
     this.isDead = true;
-    void this.onDeath();
+    this.onDeath().catch(() => undefined);
     const ids = [...this.clients].map((client) => (client as unknown as { processID: number }).processID);
     for (const client of this.clients) client.on('error', () => undefined);
-    void this.system.pool.query('SELECT pg_terminate_backend(id) FROM unnest($1::integer[]) AS id', [ids]);
+    this.system.pool
+      .query('SELECT pg_terminate_backend(id) FROM unnest($1::integer[]) AS id', [ids])
+      .catch(() => undefined);
     return false;
   }
 
