@@ -22,7 +22,7 @@ export class Progress {
     private total: number,
     private readonly unit: string,
   ) {
-    if (!process.stderr.isTTY) return;
+    if (!Progress.isShown()) return;
     this.bar = new SingleBar({
       format: `{what} {bar} {percentage}% · {value}/{total} {unit} · {rate}/s · {eta_formatted} left`,
       stream: process.stderr,
@@ -34,6 +34,11 @@ export class Progress {
       formatValue: (value, _options, type) =>
         type === 'value' || type === 'total' ? value.toLocaleString('en') : String(value),
     });
+  }
+
+  /** Whether a bar may appear, so that a total that is dear to count can be left out otherwise. */
+  static isShown(): boolean {
+    return process.stderr.isTTY;
   }
 
   /** Shows the progress; `total` is given when it has changed. */

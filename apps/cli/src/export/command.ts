@@ -1,5 +1,5 @@
 /** `sekali export`: its options and its exit codes. */
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { topicFilterError } from '#contracts';
 import { newCommand, ruledOption, runAction } from '../command-error.js';
 import { addTargetOptions } from '../target.js';
@@ -30,8 +30,12 @@ export function exportCommand(): Command {
     .description('Writes stored events to Parquet files, one for each topic and day.')
     .requiredOption('--parquet <folder>', 'the folder to write to; it is created')
     .option('--topic <topic>', 'a topic, or a pattern such as logs.>', ruledOption(topicProblem))
-    .option('--since <day>', 'what was stored from this day on, such as 2026-11-22, in UTC', dayOption)
-    .option('--until <day>', 'what was stored before this day', dayOption)
+    .option(
+      '--since <day>',
+      'what was stored from this day on, such as 2026-11-22, in UTC',
+      ruledOption(dayProblem),
+    )
+    .option('--until <day>', 'what was stored before this day', ruledOption(dayProblem))
     .option('--json', 'print one JSON document')
     .addHelpText('after', HELP);
   return addTargetOptions(command, ['postgres']).action(async (options: ExportOptions) => {
@@ -45,9 +49,10 @@ function topicProblem(text: unknown): string | undefined {
   return problem === undefined ? undefined : `It must be ${problem}`;
 }
 
-function dayOption(text: string): string {
+function dayProblem(value: unknown): string | undefined {
+  const text = String(value);
   const instant = new Date(/^\d{4}-\d{2}-\d{2}$/.test(text) ? text : Number.NaN);
   // Otherwise the 30th of February would be a day of March.
-  if (!Number.isNaN(instant.getTime()) && instant.toISOString().startsWith(text)) return text;
-  throw new InvalidArgumentError('It must be a day such as 2026-11-22.');
+  const isDay = !Number.isNaN(instant.getTime()) && instant.toISOString().startsWith(text);
+  return isDay ? undefined : 'It must be a day such as 2026-11-22';
 }

@@ -115,28 +115,27 @@ async function drop(options: RetentionCommandOptions): Promise<ExitCode> {
 }
 
 async function dropAll(database: Queryable, signal: AbortSignal): Promise<Pass> {
-  const ids = (await agedIds(database)).filter(({ keptFor }) => keptFor !== 'messages');
-  const total =
-    sumOf(await agedPayloads(database, true), 'rows') +
-    sumOf(await agedRows(database), 'rows') +
-    sumOf(ids, 'ids');
-  let noted = 0;
-  const progress = new Progress('dropping', total, 'rows');
+  const progress = new Progress('dropping', Progress.isShown() ? await agedTotal(database) : 0, 'rows');
   const steps: DroppedStep[] = [];
   const dropped = { payloads: 0, others: 0, ids: 0 };
+  let noted = 0;
+  const show = (): void => {
+    progress.update(dropped.payloads + dropped.others + noted);
+  };
   const onStep = (step: DroppedStep): void => {
     steps.push(step);
     dropped.payloads += step.rows;
+    // The events of a whole day were noted before it was dropped.
     if (step.topic === null) noted = 0;
-    progress.update(dropped.payloads);
+    show();
   };
   const onNoted = (events: number): void => {
     noted += events;
-    progress.update(dropped.payloads + noted);
+    show();
   };
   const onRows = ({ duplicates, deadLetters }: DroppedRows): void => {
     dropped.others += duplicates + deadLetters;
-    progress.update(dropped.payloads + dropped.others);
+    show();
   };
   try {
     const arePayloadsDone = await dropAgedPayloads(database, { onStep, onNoted, signal });
@@ -147,7 +146,7 @@ async function dropAll(database: Queryable, signal: AbortSignal): Promise<Pass> 
       onStep: ({ step, ids }) => {
         if (step === 'forgotten') dropped.ids += ids;
         if (step === 'noted') noted += ids;
-        progress.update(dropped.payloads + dropped.others + noted);
+        show();
       },
     });
     const isDone = arePayloadsDone && areRowsDone && areIdsDone;
@@ -158,6 +157,13 @@ async function dropAll(database: Queryable, signal: AbortSignal): Promise<Pass> 
   } finally {
     progress.stop();
   }
+}
+
+/** How much there is to drop. Counting it may take minutes. */
+async function agedTotal(database: Queryable): Promise<number> {
+  const ids = (await agedIds(database)).filter(({ keptFor }) => keptFor !== 'messages');
+  const payloads = await agedPayloads(database, true);
+  return sumOf(payloads, 'rows') + sumOf(await agedRows(database), 'rows') + sumOf(ids, 'ids');
 }
 
 function sumOf<F extends string>(parts: readonly Readonly<Record<F, number>>[], figure: F): number {
