@@ -74,7 +74,8 @@ async function withClient(url: string, work: (client: pg.Client) => Promise<void
   }
 }
 
-function urlOf(serverUrl: string, database: string): string {
+/** The URL of a database on a server. */
+export function urlOf(serverUrl: string, database: string): string {
   const url = new URL(serverUrl);
   url.pathname = `/${database}`;
   return url.href;

@@ -4,6 +4,7 @@
  */
 import pg from 'pg';
 import { ROLES, type Program } from '#store';
+import { urlOf } from './test-database.js';
 
 const PASSWORD = 'of-a-test';
 const ROLES_LOCK = 7_365_101;
@@ -16,7 +17,7 @@ const ROLES_LOCK = 7_365_101;
  */
 export async function createRoles(url: string): Promise<Readonly<Record<Program, string>>> {
   // Advisory locks belong to a database too. So every test takes this one in the same database.
-  const client = new pg.Client({ connectionString: inDatabase(url, 'postgres') });
+  const client = new pg.Client({ connectionString: urlOf(url, 'postgres') });
   await client.connect();
   try {
     await client.query('SELECT pg_advisory_lock($1)', [ROLES_LOCK]);
@@ -33,12 +34,6 @@ export async function createRoles(url: string): Promise<Readonly<Record<Program,
     reader: as(url, ROLES.reader),
     recovery: as(url, ROLES.recovery),
   };
-}
-
-function inDatabase(address: string, database: string): string {
-  const url = new URL(address);
-  url.pathname = `/${database}`;
-  return url.href;
 }
 
 function as(address: string, role: string): string {
