@@ -1,13 +1,13 @@
 /** What is held behind dead letters costs a relay the same, however much it is, and is found when nothing holds it. */
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import pg from 'pg';
-import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import type pg from 'pg';
+import { waitFor } from '#testing';
 import { MemoryEventPublisher } from '../memory/memory-event-publisher.js';
+import { OutboxFixture } from '../test/outbox-fixture.js';
 import { pagesOf } from '../test/pages.js';
 import { watchedPool } from '../test/watched-pool.js';
 import { FIRST_KEY } from './dead-letter-rows.js';
-import { Outbox } from './outbox.js';
-import { OutboxRelay } from './outbox-relay.js';
+import type { Outbox } from './outbox.js';
 import type { OutboxRow } from './outbox-row.js';
 import { RelaySession } from './relay-session.js';
 
@@ -17,22 +17,16 @@ const KEYS_A_PART = 1_000;
 /** The index may get one level more. */
 const FLAT_AT_MOST = 2;
 
-let system: TestSystem;
+let fixture: OutboxFixture;
 let pool: pg.Pool;
 let outbox: Outbox;
 
 beforeEach(async () => {
-  system = await createTestSystem();
-  pool = new pg.Pool({ connectionString: system.postgresUrl, max: 4 });
-  pool.on('error', () => undefined);
-  outbox = new Outbox({ source: 'shop' });
-  await outbox.create(pool);
+  fixture = await OutboxFixture.create();
+  ({ pool, outbox } = fixture);
 });
 
-afterEach(async () => {
-  await pool.end();
-  await system.dispose();
-});
+afterEach(() => fixture.dispose());
 
 /** Puts dead letters of some keys, each with events that are held behind it. The first numbers are those of the dead. */
 async function hold(keys: number, heldOfEach: number, firstKey = 0): Promise<void> {
@@ -85,8 +79,7 @@ it('is found by the same searches of the index, when twenty times as many events
 it('is published when its dead letter goes, behind any number of keys that are still held', async () => {
   await hold(KEYS, 2);
   const publisher = new MemoryEventPublisher();
-  const relay = new OutboxRelay({ pool, outbox, publisher, onDeadLetter: 'hold' });
-  relay.start();
+  const relay = fixture.startRelay({ publisher, onDeadLetter: 'hold' });
   const key = 'k2999';
   const { rows } = await pool.query<{ number: string }>(
     `SELECT number FROM outbox.dead_letter WHERE key = $1 AND state = 'dead'`,

@@ -5,12 +5,11 @@
  */
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import { waitFor } from '#testing';
 import type { EventOutcome } from '../producer/event-publisher.js';
+import { OutboxFixture } from '../test/outbox-fixture.js';
 import { pagesOf } from '../test/pages.js';
 import { watchedPool } from '../test/watched-pool.js';
-import { Outbox } from './outbox.js';
-import { OutboxRelay } from './outbox-relay.js';
 
 /** More than a segment of the ring has. */
 const EVENTS = 140_000;
@@ -20,28 +19,19 @@ const COMPARED = 10;
 const FLAT_AT_MOST = 1.2;
 const ADDITION = [['t'], ['i'], [null], ['{}'], null, null];
 
-let system: TestSystem;
-let pool: pg.Pool;
-let relay: OutboxRelay | undefined;
+let fixture: OutboxFixture;
 
 beforeEach(async () => {
-  system = await createTestSystem();
-  pool = new pg.Pool({ connectionString: system.postgresUrl, max: 4 });
-  pool.on('error', () => undefined);
+  fixture = await OutboxFixture.create();
 });
 
-afterEach(async () => {
-  await relay?.stop();
-  await pool.end();
-  await system.dispose();
-});
+afterEach(() => fixture.dispose());
 
 const median = (values: readonly number[]): number =>
   [...values].sort((one, other) => one - other)[values.length >> 1] ?? Number.NaN;
 
 it('reads and saves a round by as few pages as the first, next to a session with an old snapshot', async () => {
-  const outbox = new Outbox({ source: 'shop' });
-  await outbox.create(pool);
+  const { system, pool, outbox } = fixture;
   await pool.query(
     `INSERT INTO outbox.event (topic, event_id, body)
 SELECT 'orders', 'e' || n, '{"topic":"orders"}' FROM generate_series(1, $1::int) AS n`,
@@ -56,8 +46,7 @@ SELECT 'orders', 'e' || n, '{"topic":"orders"}' FROM generate_series(1, $1::int)
   const pages = { read: [] as number[], save: [] as number[], add: [] as number[] };
   const add = (outbox as unknown as { statement: string }).statement;
   let taken = 0;
-  relay = new OutboxRelay({
-    outbox,
+  const relay = fixture.startRelay({
     batchSize: BATCH,
     publisher: {
       sendInOrder: async (events) => {
@@ -77,7 +66,6 @@ SELECT 'orders', 'e' || n, '{"topic":"orders"}' FROM generate_series(1, $1::int)
       pages.add.push(await pagesOf(client, add, ADDITION));
     }),
   });
-  relay.start();
   await waitFor(() => pages.add.length === EVENTS / BATCH, {
     timeoutMs: 60_000,
     describe: 'every event to be published',

@@ -3,38 +3,31 @@
  * committed event is published, in order, and none that was rolled back.
  */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import pg from 'pg';
-import { createTestSystem, type TestSystem, waitFor } from '#testing';
-import { StreamEventPublisher } from '../producer/stream-event-publisher.js';
+import type pg from 'pg';
+import { waitFor } from '#testing';
+import type { StreamEventPublisher } from '../producer/stream-event-publisher.js';
 import type { EventPublisher } from '../producer/event-publisher.js';
+import { OutboxFixture } from '../test/outbox-fixture.js';
 import { streamEvents } from '../test/stream-events.js';
-import { Outbox } from './outbox.js';
+import type { Outbox } from './outbox.js';
 import { OutboxRelay } from './outbox-relay.js';
 import type { RelayEvent } from './relay-report.js';
 
 /** A round has fewer steps. Those after it are of an idle relay. */
 const STEPS = 30;
 
-let system: TestSystem;
+let fixture: OutboxFixture;
 let pool: pg.Pool;
 let outbox: Outbox;
 let publisher: StreamEventPublisher;
 
 beforeAll(async () => {
-  system = await createTestSystem();
-  pool = new pg.Pool({ connectionString: system.postgresUrl, max: 8 });
-  pool.on('error', () => undefined);
-  outbox = new Outbox({ source: 'shop', eventBytesMax: 2_000_000 });
-  await outbox.create(pool);
-  const { connection, streamName: stream, subjectPrefix } = system;
-  publisher = new StreamEventPublisher({ connection, stream, subjectPrefix, source: 'shop' });
+  fixture = await OutboxFixture.create({ eventBytesMax: 2_000_000 });
+  ({ pool, outbox } = fixture);
+  publisher = fixture.openPublisher();
 });
 
-afterAll(async () => {
-  await publisher.stop();
-  await pool.end();
-  await system.dispose();
-});
+afterAll(() => fixture.dispose());
 
 type Moment = 'before' | 'after';
 
@@ -96,17 +89,6 @@ class Mortal {
   }
 }
 
-async function inTransaction(
-  work: (client: pg.PoolClient) => Promise<unknown>,
-  end: 'COMMIT' | 'ROLLBACK',
-): Promise<void> {
-  const client = await pool.connect();
-  await client.query('BEGIN');
-  await work(client);
-  await client.query(end);
-  client.release();
-}
-
 const steps = Array.from({ length: STEPS }, (_, n) => n + 1);
 const seenSteps = new Set<string>();
 
@@ -119,7 +101,7 @@ it.each(steps.flatMap((at) => [[at, 'before'] as const, [at, 'after'] as const])
       end: 'COMMIT' | 'ROLLBACK' = 'COMMIT',
       payload = {},
     ): Promise<void> =>
-      inTransaction(
+      fixture.inTransaction(
         (client) =>
           outbox.addAll(
             client,
@@ -137,10 +119,9 @@ it.each(steps.flatMap((at) => [[at, 'before'] as const, [at, 'after'] as const])
     seenSteps.add(await mortal.died);
     await add(['d']);
     const events: RelayEvent[] = [];
-    const relay = new OutboxRelay({ outbox, pool, publisher, observe: (event) => void events.push(event) });
-    relay.start();
+    const relay = fixture.startRelay({ publisher, observe: (event) => void events.push(event) });
     const ids = async (): Promise<string[]> =>
-      (await streamEvents(system)).filter((event) => event.topic === topic).map(({ id }) => id);
+      (await streamEvents(fixture.system)).filter((event) => event.topic === topic).map(({ id }) => id);
     await waitFor(async () => (await ids()).length >= 4, {
       timeoutMs: 30_000,
       describe: `four events of ${topic}`,

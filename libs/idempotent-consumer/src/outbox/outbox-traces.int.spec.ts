@@ -5,33 +5,23 @@ import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { context, ROOT_CONTEXT, type Span, trace } from '@opentelemetry/api';
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
-import pg from 'pg';
-import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import { waitFor } from '#testing';
 import { HttpEventPublisher } from '../producer/http-event-publisher.js';
-import { StreamEventPublisher } from '../producer/stream-event-publisher.js';
+import { OutboxFixture } from '../test/outbox-fixture.js';
 import { traceContextOf } from '../traces/span-context.js';
-import { Outbox } from './outbox.js';
-import { OutboxRelay } from './outbox-relay.js';
 
 const exporter = new InMemorySpanExporter();
 const provider = new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
 
-let system: TestSystem;
-let pool: pg.Pool;
-let outbox: Outbox;
+let fixture: OutboxFixture;
 
 beforeAll(async () => {
   provider.register();
-  system = await createTestSystem();
-  pool = new pg.Pool({ connectionString: system.postgresUrl, max: 4 });
-  pool.on('error', () => undefined);
-  outbox = new Outbox({ source: 'shop' });
-  await outbox.create(pool);
+  fixture = await OutboxFixture.create();
 });
 
 afterAll(async () => {
-  await pool.end();
-  await system.dispose();
+  await fixture.dispose();
   await provider.shutdown();
 });
 
@@ -42,16 +32,10 @@ beforeEach(() => {
 /** Adds events within the span of a request, which has ended when this returns. */
 async function addInSpan(ids: readonly string[], topic: string): Promise<Span> {
   const request = trace.getTracer('service').startSpan('request');
-  await context.with(trace.setSpan(ROOT_CONTEXT, request), async () => {
-    const client = await pool.connect();
-    await client.query('BEGIN');
-    await outbox.addAll(
-      client,
-      ids.map((id) => ({ topic, id, payload: {} })),
-    );
-    await client.query('COMMIT');
-    client.release();
-  });
+  const events = ids.map((id) => ({ topic, id, payload: {} }));
+  await context.with(trace.setSpan(ROOT_CONTEXT, request), () =>
+    fixture.inTransaction((client) => fixture.outbox.addAll(client, events)),
+  );
   request.end();
   return request;
 }
@@ -60,10 +44,9 @@ const traceparentOf = (span: Span): string | undefined => traceContextOf(span.sp
 
 /** Relays what waits, and returns the traces of the messages of a topic by their events. */
 async function relayed(topic: string, count: number): Promise<ReadonlyMap<string, string>> {
-  const { connection, streamName: stream, subjectPrefix } = system;
-  const publisher = new StreamEventPublisher({ connection, stream, subjectPrefix, source: 'shop' });
-  const relay = new OutboxRelay({ pool, outbox, publisher });
-  relay.start();
+  const { connection, streamName: stream, subjectPrefix } = fixture.system;
+  const publisher = fixture.openPublisher();
+  const relay = fixture.startRelay({ publisher });
   await waitFor(() => relay.health().published >= count, { timeoutMs: 20_000, describe: `${count} events` });
   await relay.stop();
   await publisher.stop();
@@ -78,7 +61,8 @@ async function relayed(topic: string, count: number): Promise<ReadonlyMap<string
   return traces;
 }
 
-const sendSpan = () => exporter.getFinishedSpans().find(({ name }) => name === `send ${system.streamName}`);
+const sendSpan = () =>
+  exporter.getFinishedSpans().find(({ name }) => name === `send ${fixture.system.streamName}`);
 
 it('is that of each event where they differ, and the span of their publish has a link to each', async () => {
   const first = await addInSpan(['a', 'b'], 'differing');
@@ -103,7 +87,7 @@ it('goes on in the span of the publish where all events have the same', async ()
 });
 
 it('is left out where a row has anything else in its place, such as the end of a header', async () => {
-  await pool.query(`INSERT INTO outbox.event (topic, event_id, body, traceparent, tracestate)
+  await fixture.pool.query(`INSERT INTO outbox.event (topic, event_id, body, traceparent, tracestate)
     VALUES ('forged', 'a', '{"event_id":"a"}', E'00-x\\r\\nNats-Rollup: all', 'a=1')`);
   const traces = await relayed('forged', 1);
   // The span of the publish begins a trace.

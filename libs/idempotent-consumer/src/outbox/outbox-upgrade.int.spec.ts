@@ -1,11 +1,11 @@
 /** An outbox whose tables an earlier version created. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import { waitFor } from '#testing';
 import { MemoryEventPublisher } from '../memory/memory-event-publisher.js';
+import { OutboxFixture } from '../test/outbox-fixture.js';
 import { watchedPool } from '../test/watched-pool.js';
-import { Outbox } from './outbox.js';
-import { OutboxRelay } from './outbox-relay.js';
+import type { Outbox } from './outbox.js';
 import { OutboxBusyError } from './outbox-tables.js';
 
 /** Makes the tables what they were. */
@@ -28,22 +28,16 @@ SELECT pg_notify('outbox outbox', '') FROM outbox.relay WHERE asleep`;
 const INDEXES = `
 SELECT indexname AS name FROM pg_indexes WHERE schemaname = 'outbox' AND tablename IN ('relay', 'dead_letter') ORDER BY 1`;
 
-let system: TestSystem;
+let fixture: OutboxFixture;
 let pool: pg.Pool;
 let outbox: Outbox;
 
 beforeEach(async () => {
-  system = await createTestSystem();
-  pool = new pg.Pool({ connectionString: system.postgresUrl, max: 4 });
-  pool.on('error', () => undefined);
-  outbox = new Outbox({ source: 'shop' });
-  await outbox.create(pool);
+  fixture = await OutboxFixture.create();
+  ({ pool, outbox } = fixture);
 });
 
-afterEach(async () => {
-  await pool.end();
-  await system.dispose();
-});
+afterEach(() => fixture.dispose());
 
 const addEarlier = (id: string, database: pg.Pool | pg.PoolClient = pool): Promise<unknown> =>
   database.query(EARLIER_ADDITION, [['orders'], [id], [null], ['{"topic":"orders"}']]);
@@ -63,8 +57,7 @@ it('gets what it lacks from its owner, keeps its events, and works with programs
   await Promise.all([outbox.create(pool), outbox.create(pool)]);
   expect(await indexes()).toEqual(now);
   const publisher = new MemoryEventPublisher();
-  const relay = new OutboxRelay({ pool, outbox, publisher });
-  relay.start();
+  const relay = fixture.startRelay({ publisher });
   const seen = (count: number): Promise<unknown> =>
     waitFor(() => publisher.published.length >= count, { timeoutMs: 20_000, describe: `${count} events` });
   await seen(1);
@@ -78,10 +71,11 @@ it('gets what it lacks from its owner, keeps its events, and works with programs
 });
 
 it('is refused to a role that does not own it, with the remedy', async () => {
-  const role = `other_${system.streamName.toLowerCase()}`;
+  const { postgresUrl, streamName } = fixture.system;
+  const role = `other_${streamName.toLowerCase()}`;
   await pool.query(EARLIER);
   await pool.query(`CREATE ROLE ${role}; GRANT USAGE ON SCHEMA outbox TO ${role}`);
-  const other = new pg.Pool({ connectionString: system.postgresUrl, max: 1, options: `-c role=${role}` });
+  const other = new pg.Pool({ connectionString: postgresUrl, max: 1, options: `-c role=${role}` });
   try {
     await expect(outbox.create(other)).rejects.toThrow(
       'the outbox in schema outbox was created by an earlier version: have the owner of its tables create it again',
@@ -97,7 +91,8 @@ describe('an addition', () => {
   let impatient: pg.Pool;
 
   beforeEach(async () => {
-    impatient = new pg.Pool({ connectionString: system.postgresUrl, max: 1, options: '-c lock_timeout=500' });
+    const { postgresUrl } = fixture.system;
+    impatient = new pg.Pool({ connectionString: postgresUrl, max: 1, options: '-c lock_timeout=500' });
     await pool.query(EARLIER);
   });
 

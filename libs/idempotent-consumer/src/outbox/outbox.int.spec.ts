@@ -5,70 +5,41 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { createPool } from '#postgres';
-import { createTestSystem, type TestSystem, waitFor } from '#testing';
+import { type TestSystem, waitFor } from '#testing';
 import { MemoryEventPublisher } from '../memory/memory-event-publisher.js';
 import type { NotTakenReason } from '../producer/event-publisher.js';
-import { StreamEventPublisher } from '../producer/stream-event-publisher.js';
+import type { StreamEventPublisher } from '../producer/stream-event-publisher.js';
+import { OutboxFixture } from '../test/outbox-fixture.js';
 import { streamEvents } from '../test/stream-events.js';
 import { watchedPool } from '../test/watched-pool.js';
 import { Outbox } from './outbox.js';
-import { OutboxRelay } from './outbox-relay.js';
+import type { OutboxRelay } from './outbox-relay.js';
 import type { OutboxRelayOptions } from './relay-options.js';
 import type { RelayEvent } from './relay-report.js';
 import { RelaySession } from './relay-session.js';
 
+let fixture: OutboxFixture;
 let system: TestSystem;
 let pool: pg.Pool;
 let outbox: Outbox;
 let publisher: StreamEventPublisher;
-let relays: OutboxRelay[];
 let events: RelayEvent[];
 
 beforeEach(async () => {
-  system = await createTestSystem();
-  pool = new pg.Pool({ connectionString: system.postgresUrl, max: 12 });
-  pool.on('error', () => undefined);
-  outbox = new Outbox({ source: 'shop' });
-  // Twice, as by two processes of one service.
-  await Promise.all([outbox.create(pool), outbox.create(pool)]);
-  publisher = publisherOf();
-  relays = [];
+  fixture = await OutboxFixture.create();
+  ({ system, pool, outbox } = fixture);
+  publisher = fixture.openPublisher();
   events = [];
 });
 
-afterEach(async () => {
-  await Promise.all(relays.map((relay) => relay.stop()));
-  await publisher.stop();
-  await pool.end();
-  await system.dispose();
-});
-
-function publisherOf(subjectPrefix = system.subjectPrefix): StreamEventPublisher {
-  const { connection, streamName: stream } = system;
-  return new StreamEventPublisher({ connection, stream, subjectPrefix, source: 'shop' });
-}
+afterEach(() => fixture.dispose());
 
 function startRelay(options: Partial<OutboxRelayOptions> = {}): OutboxRelay {
   const observe = (event: RelayEvent): void => void events.push(event);
-  const relay = new OutboxRelay({ pool, outbox, publisher, observe, ...options });
-  relays.push(relay);
-  relay.start();
-  return relay;
+  return fixture.startRelay({ publisher, observe, ...options });
 }
 
-async function inTransaction(
-  work: (client: pg.PoolClient) => Promise<unknown>,
-  end = 'COMMIT',
-): Promise<void> {
-  const client = await pool.connect();
-  try {
-    await client.query('BEGIN');
-    await work(client);
-    await client.query(end);
-  } finally {
-    client.release();
-  }
-}
+const inTransaction: OutboxFixture['inTransaction'] = (work, end) => fixture.inTransaction(work, end);
 
 const add = (...ids: readonly string[]): Promise<void> =>
   inTransaction((client) =>
@@ -131,12 +102,11 @@ describe('an outbox', () => {
   });
 
   it('keeps the order where no batch can be taken, because another process published one of its events', async () => {
-    const other = publisherOf();
+    const other = fixture.openPublisher();
     await other.publish({ topic: 'orders', id: 'e0', payload: {} });
     await add(...numbered(40));
     startRelay();
     await expectEvents(numbered(40));
-    await other.stop();
   });
 
   it('publishes events of a slow transaction when it commits, and holds back no other for it', async () => {
@@ -242,7 +212,7 @@ CREATE TRIGGER hold_up BEFORE INSERT ON outbox.event FOR EACH ROW WHEN (NEW.even
   });
 
   it('leaves the events to one of its relays, and to another one when that is cut off', async () => {
-    for (let n = 0; n < 3; n += 1) startRelay();
+    const relays = Array.from({ length: 3 }, () => startRelay());
     await waitFor(() => relays.some((relay) => relay.health().state === 'leading'), {
       timeoutMs: 20_000,
       describe: 'a relay to lead',
@@ -325,7 +295,7 @@ describe('an event that the brokers refuse', () => {
   });
 
   it('is none while nothing is taken: the relay waits, says so, and goes on by itself', async () => {
-    const elsewhere = publisherOf('without-stream');
+    const elsewhere = fixture.openPublisher('without-stream');
     const blocked = startRelay({ publisher: elsewhere });
     await add('a', 'b');
     await waitFor(() => blocked.health().state === 'leading', {
