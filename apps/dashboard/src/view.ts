@@ -47,12 +47,15 @@ export function sourceLine<T>(reading: Reading<T>): TemplateResult {
   return html`<p class="source">${age} · <a href=${path} target="_blank" @click=${openJson}>JSON</a></p>`;
 }
 
-/** Says that what follows is not current, or nothing. */
-export function lastKnownNote<T>(reading: Reading<T>): TemplateResult | typeof nothing {
+/** Says that what follows is not current, or nothing. @param what it is */
+export function lastKnownNote<T>(
+  reading: Reading<T>,
+  what: 'figures' | 'groups' = 'figures',
+): TemplateResult | typeof nothing {
   const { atMs } = reading;
   return reading.isCurrent || atMs === undefined
     ? nothing
-    : html`<p class="note failed">These are the last known figures, of ${clock(atMs)}.</p>`;
+    : html`<p class="note failed">These are the last known ${what}, of ${clock(atMs)}.</p>`;
 }
 
 /** The class of a table that is drawn from a reading. */

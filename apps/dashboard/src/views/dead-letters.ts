@@ -5,8 +5,8 @@ import { nextPage, type Failure } from '../gateway-client.js';
 import { outcomeMark } from '../outcome-mark.js';
 import { go, hrefOf } from '../place.js';
 import { Reading } from '../reading.js';
-import { failureNote, sourceLine, type Host, type View } from '../view.js';
-import { clock, count, instant, second } from '../wording.js';
+import { failureNote, lastKnownNote, sourceLine, tableClass, type Host, type View } from '../view.js';
+import { count, instant, second } from '../wording.js';
 import { LetterDetail } from './letter-detail.js';
 import { filterIn, without, type LetterFilter } from './letter-filter.js';
 import { LetterList } from './letter-list.js';
@@ -101,11 +101,10 @@ export class DeadLettersView implements View {
 
   private overview(): TemplateResult {
     const { groups } = this;
-    const { value, atMs } = groups;
+    const { value } = groups;
     return html`<section aria-labelledby="groups-title">
       <h2 id="groups-title">By what failed</h2>
-      ${failureNote(groups.failure)}
-      ${value === undefined || atMs === undefined ? nothing : groups.isCurrent ? nothing : html`<p class="note failed">These are the last known groups, of ${clock(atMs)}.</p>`}
+      ${failureNote(groups.failure)} ${lastKnownNote(groups, 'groups')}
       ${value === undefined ? nothing : value.length === 0 ? this.none() : this.table(value)}
       ${
         groups.headers !== undefined && nextPage(groups.headers) !== undefined
@@ -127,7 +126,7 @@ export class DeadLettersView implements View {
 
   private table(groups: readonly DeadLetterGroupView[]): TemplateResult {
     return html`<div class="wide" tabindex="0" role="region" aria-label="Table of groups">
-      <table class=${this.groups.isCurrent ? '' : 'stale'}>
+      <table class=${tableClass(this.groups)}>
         <thead>
           <tr>
             <th scope="col">reason</th>

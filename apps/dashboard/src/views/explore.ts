@@ -33,6 +33,11 @@ function windowIn(parameters: URLSearchParams): Window {
   return window in WINDOWS ? (window as Window) : 'hour';
 }
 
+/** The window in an address, which has none for an hour. */
+function parameterOf(window: Window): Readonly<Record<string, string>> {
+  return window === 'hour' ? {} : { window };
+}
+
 /** Stored events by a filter. */
 export class ExploreView implements View {
   readonly title = 'Explore';
@@ -81,7 +86,6 @@ export class ExploreView implements View {
     if (isSame && window === this.window) return;
     this.closeChart();
     this.window = window;
-    this.histogram.stop();
     this.histogram.restart();
     this.histogram.start();
   }
@@ -110,8 +114,8 @@ export class ExploreView implements View {
 
   template(): TemplateResult {
     const { field, filter } = this;
-    return html`${eventForm(filter, this.windowParameter)} ${this.counts()}
-    ${field === undefined ? nothing : frequentValues(this.facets, { field, filter, others: this.windowParameter })}
+    return html`${eventForm(filter, parameterOf(this.window))} ${this.counts()}
+    ${field === undefined ? nothing : frequentValues(this.facets, { field, filter, others: parameterOf(this.window) })}
     ${this.events()}`;
   }
 
@@ -166,13 +170,9 @@ export class ExploreView implements View {
     </section>`;
   }
 
-  private get windowParameter(): Readonly<Record<string, string>> {
-    return this.window === 'hour' ? {} : { window: this.window };
-  }
-
   private windowLink(window: Window): TemplateResult {
     const others = {
-      ...(window !== 'hour' && { window }),
+      ...parameterOf(window),
       ...(this.field !== undefined && { field: this.field }),
     };
     return html` <a
@@ -193,7 +193,7 @@ export class ExploreView implements View {
           eventRow(event, {
             isOpen: this.opened === keyOf(event),
             filter: this.filter,
-            others: this.windowParameter,
+            others: parameterOf(this.window),
             toggle: () => this.toggle(event),
           }),
         )}
