@@ -268,7 +268,10 @@ describe('a connection', () => {
     const socket = connectTcp(cluster.brokers[0]?.port ?? 0, '127.0.0.1');
     let heard = '';
     socket.on('data', (chunk) => (heard += chunk.toString())).on('error', () => undefined);
-    await waitFor(() => heard.includes('\r\n'), { timeoutMs: 5_000, describe: 'the greeting of the broker' });
+    await waitFor(() => heard.includes('\r\n'), {
+      timeoutMs: 20_000,
+      describe: 'the greeting of the broker',
+    });
     socket.write('CONNECT {"verbose":true}\r\nPING\r\n');
     await once(socket, 'close');
     expect(JSON.parse(heard.replace(/^INFO |\r\n[^]*$/g, ''))).toMatchObject({ tls_required: true });
@@ -386,7 +389,7 @@ describe('the whole way', () => {
       payload: { id },
     });
     await waitFor(async () => (await fetch(`${gateway.url}/health/ready`)).ok, {
-      timeoutMs: 10_000,
+      timeoutMs: 30_000,
       describe: 'the gateway to reach the brokers',
     });
     await publishOverHttp(gateway.url, [event('a'), event('b'), event('a')]);
@@ -423,7 +426,7 @@ describe('the whole way', () => {
     for (let round = 1; round <= 5; round += 1) {
       await as('producer', (connection) => connection.request('events.orders', '', { timeout: 5_000 }));
       await waitFor(async () => (await given()) === before + 2 * round - 1, {
-        timeoutMs: 5_000,
+        timeoutMs: 10_000,
         describe: 'the empty message to be a dead letter',
       });
       // It runs at once, while the brokers may still deliver to the pull that they have ended.

@@ -3,14 +3,17 @@
  * refuses or does not answer. It notes how long no gateway took anything.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { type BackgroundWork, inBackground } from '#testing';
 
 const EVENTS_PER_REQUEST = 20;
 const PAUSE_MS = 20;
 /** This is longer than a gateway's own tries. */
 const ANSWER_MS_MAX = 25_000;
+/** For how long what was begun is sent again after the end. */
+const LAST_MS_MAX = 45_000;
 const TOPICS = ['orders', 'payments', 'logs.app'];
 
-/** Counts the acknowledged events. The test has to stop it. */
+/** Counts the acknowledged events. It ends with its test. */
 export class SteadyProducer {
   /** Number of different events that a gateway has acknowledged. */
   accepted = 0;
@@ -18,8 +21,7 @@ export class SteadyProducer {
   longestGapMs = 0;
   /** Answers other than 202, and requests without any. */
   refusals = 0;
-  private readonly stopping = new AbortController();
-  private readonly running: Promise<void>;
+  private readonly running: BackgroundWork<void>;
   private lastAcceptedAt = performance.now();
 
   /** @param gateways called for each request, because a restarted gateway may have another port */
@@ -27,21 +29,23 @@ export class SteadyProducer {
     private readonly gateways: () => readonly string[],
     private readonly prefix = 'e',
   ) {
-    this.running = this.run();
+    this.running = inBackground((over) => this.run(over));
   }
 
   /** Resolves when everything that was begun is acknowledged. */
-  async stop(): Promise<void> {
-    this.stopping.abort();
-    await this.running;
+  stop(): Promise<void> {
+    return this.running.end();
   }
 
-  private async run(): Promise<void> {
-    for (let tries = 0, numbered = 0; !this.stopping.signal.aborted; numbered += EVENTS_PER_REQUEST) {
+  private async run(over: AbortSignal): Promise<void> {
+    let endsAt = Infinity;
+    over.addEventListener('abort', () => (endsAt = performance.now() + LAST_MS_MAX));
+    for (let tries = 0, numbered = 0; !over.aborted; numbered += EVENTS_PER_REQUEST) {
       const body = JSON.stringify(
         Array.from({ length: EVENTS_PER_REQUEST }, (_, n) => eventOf(this.prefix, numbered + n)),
       );
       while (!(await this.isTaken(body, tries++))) {
+        if (performance.now() > endsAt) throw new Error(`no gateway has taken ${body}`);
         this.refusals++;
         await pause(PAUSE_MS);
       }

@@ -59,7 +59,7 @@ async function accountsSettled(count: number): Promise<void> {
       );
       return rows[0]?.settled === count;
     },
-    { timeoutMs: 20_000, describe: `${count} messages settled for the accounts` },
+    { timeoutMs: 40_000, describe: `${count} messages settled for the accounts` },
   );
 }
 

@@ -21,7 +21,7 @@ import {
   PullConsumerStrategy,
 } from '#idempotent-consumer';
 import { createLogger } from '#observability';
-import { createTestCluster, type TestCluster, waitFor } from '#testing';
+import { createTestCluster, inBackground, type TestCluster, waitFor } from '#testing';
 import {
   type ConsumerFixture,
   ledgerOf,
@@ -233,9 +233,11 @@ describe('brokers that are older than the database', () => {
 
   it('accept messages under the sequences of a dead letter, a duplicate and an event, and a worker stores them', async () => {
     const js = jetstream(system.connection);
+    // The brokers have just come back, and may leave a request without an answer.
+    const taken = { timeoutMs: ELECTION_MS_MAX, describe: 'the brokers to take a message' };
     await tenStored(async () => {
-      await js.publish(`${system.subjectPrefix}.orders`, 'not JSON');
-      await publishEvent(system, { id: 'old1' });
+      await waitFor(() => js.publish(`${system.subjectPrefix}.orders`, 'not JSON'), taken);
+      await waitFor(() => publishEvent(system, { id: 'old1' }), taken);
       await send('lost');
     });
     expect(await readLedger(system.pool)).toEqual(ledgerOf(8, 1, 0, 1));
@@ -266,14 +268,13 @@ describe('brokers that are older than the database', () => {
   it('lose no message that they accept afterwards under load', async () => {
     consumer = await startConsumer(system.environment);
     const acknowledged: string[] = [];
-    const over = new AbortController();
-    const load = (async (): Promise<void> => {
-      for (let n = 0; !over.signal.aborted; n++) {
+    const load = inBackground(async (over) => {
+      for (let n = 0; !over.aborted; n++) {
         const batch = Array.from({ length: 20 }, (_, place) => `e${n}-${place}`);
         const sent = await Promise.allSettled(batch.map((id) => publishEvent(system, { id })));
         acknowledged.push(...batch.filter((_, place) => sent[place]?.status === 'fulfilled'));
       }
-    })();
+    });
     const moreThan = async (count: number): Promise<void> => {
       await waitFor(() => acknowledged.length > count, {
         timeoutMs: ELECTION_MS_MAX,
@@ -295,8 +296,7 @@ describe('brokers that are older than the database', () => {
     await moreThan(before + 20);
     const accepted = acknowledged.length;
     await moreThan(accepted + 2_000);
-    over.abort();
-    await load;
+    await load.end();
     await waitFor(async () => (await missingIds(acknowledged.slice(accepted))).length === 0, {
       timeoutMs: ELECTION_MS_MAX,
       describe: 'everything that was accepted afterwards',

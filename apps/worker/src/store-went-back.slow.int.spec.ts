@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { ConsumerEvent } from '#idempotent-consumer';
 import { newestStoreLoss } from '#store';
-import { createTestCluster, DatabaseCopy, Standby, type TestCluster, waitFor } from '#testing';
+import { createTestCluster, DatabaseCopy, inBackground, Standby, type TestCluster, waitFor } from '#testing';
 import {
   type ConsumerFixture,
   ledgerBecomes,
@@ -158,10 +158,9 @@ describe('a database that went back in time', () => {
 
   it('loses and repeats nothing under load', async () => {
     await start();
-    const over = new AbortController();
-    const load = (async (): Promise<void> => {
-      while (!over.signal.aborted) await send(50);
-    })();
+    const load = inBackground(async (over) => {
+      while (!over.aborted) await send(50);
+    });
     const storedMoreThan = async (count: number): Promise<void> => {
       await waitFor(
         async () => ((await readLedger(system.pool).catch(() => undefined))?.stored ?? 0) > count,
@@ -174,8 +173,7 @@ describe('a database that went back in time', () => {
     await storedMoreThan(stored + 2_000);
     await copy.putBack();
     await storedMoreThan(stored + 4_000);
-    over.abort();
-    await load;
+    await load.end();
     await wholeAgain();
     expect(reported().length).toBeGreaterThan(0);
   });
@@ -185,10 +183,9 @@ describe('a database that lost nothing', () => {
   it('is left alone through 1,000 lost connections, restarts, crashes and promotions of a standby', async () => {
     await start();
     const ordinary = { connections: 955, restarts: 30, crashes: 12, promotions: 3 };
-    const over = new AbortController();
-    const load = (async (): Promise<void> => {
-      while (!over.signal.aborted) await send(1);
-    })();
+    const load = inBackground(async (over) => {
+      while (!over.aborted) await send(1);
+    });
     for (let n = 0; n < ordinary.connections; n++) await cutConnections();
     for (let n = 0; n < ordinary.restarts + ordinary.crashes; n++) {
       const before = (await readLedger(system.pool)).stored;
@@ -196,8 +193,7 @@ describe('a database that lost nothing', () => {
       await system.postgres.start();
       await storedAfter(before);
     }
-    over.abort();
-    await load;
+    await load.end();
     await wholeAgain();
     let primary = system.postgres;
     const standbys: Standby[] = [];

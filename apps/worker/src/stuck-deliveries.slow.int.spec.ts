@@ -77,7 +77,10 @@ describe('a clock that is put back at the leader of the consumer', () => {
 
     const consumer = await startConsumer(system.environment);
     try {
-      await publishEvent(system, { id: 'e4', messageId: 'orders:e4' });
+      await waitFor(() => publishEvent(system, { id: 'e4', messageId: 'orders:e4' }), {
+        timeoutMs: 40_000,
+        describe: 'the broker to take another event',
+      });
       await waitFor(async () => (await readLedger(system.pool)).stored === 4, {
         timeoutMs: 40_000,
         describe: 'the delayed deliveries to be stored',

@@ -47,7 +47,7 @@ describe('a place for a stream', () => {
       () => isEarly,
       () => isEarly,
     );
-    expect(await refused()).toBe(true);
+    await waitFor(refused, { timeoutMs: 40_000, describe: 'the brokers to have no room still' });
     isEarly = false;
     await away?.start();
     expect((await made).config.name).toBe('WAITED');

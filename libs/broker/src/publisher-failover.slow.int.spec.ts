@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { eventText, MESSAGE_ID_HEADER } from '#contracts';
-import { createTestCluster, waitFor, type TestCluster } from '#testing';
+import { createTestCluster, inBackground, waitFor, type TestCluster } from '#testing';
 import { connectBroker } from './connection.js';
 import type { PublishOutcome } from '#idempotent-consumer/jetstream';
 import { Publisher } from './publisher.js';
@@ -18,10 +18,13 @@ async function leaderOf(cluster: TestCluster): Promise<string> {
 /** Every message id in the stream, with how often it is there. */
 async function storedIds(cluster: TestCluster): Promise<Map<string, number>> {
   const manager = await jetstreamManager(cluster.connection, { checkAPI: false });
-  const { state } = await manager.streams.info(cluster.streamName);
+  // One broker is down: the stream may be without a leader for a moment.
+  const { state } = await waitFor(() => manager.streams.info(cluster.streamName), {
+    timeoutMs: 30_000,
+    describe: 'the state of the stream',
+  });
   const ids = new Map<string, number>();
   for (let seq = 1; seq <= state.last_seq; seq++) {
-    // One broker is down: the stream may be without a leader for a moment.
     const message = await waitFor(() => manager.streams.getMessage(cluster.streamName, { seq }), {
       timeoutMs: 30_000,
       describe: `message ${seq}`,
@@ -63,13 +66,13 @@ describe('publishing while the leader of the stream is killed', () => {
         if (IS_REPEATED(n)) outcomes.push(await publisher.publish(event));
       }
     };
-    const producers = Promise.all(Array.from({ length: 64 }, produce));
+    const producers = inBackground(() => Promise.all(Array.from({ length: 64 }, produce)));
     await waitFor(() => outcomes.length > EVENTS / 4, {
       timeoutMs: 60_000,
       describe: 'a quarter to be published',
     });
     cluster.brokers.node(leader).kill('SIGKILL');
-    await producers;
+    await producers.ended;
     await connection.close();
 
     const statuses = outcomes.map((outcome) => outcome.status);

@@ -116,7 +116,7 @@ describe('a handler', () => {
     await fixture.start(
       (_fresh, transaction) => transaction.query('SELECT pg_sleep(20)').then(() => undefined),
       {
-        pool: { query_timeout: 800 },
+        pool: { query_timeout: 2_500 },
       },
     );
     await fixture.send('a');

@@ -27,7 +27,8 @@ async function keepOrHang(fresh: readonly Message<string>[], transaction: Transa
   ]);
 }
 
-const settings = { handlerMsMax: 500 };
+/** Other handlers return sooner, also on a busy machine. */
+const settings = { handlerMsMax: 1_500 };
 
 describe('a handler without a time limit', () => {
   it('is called as one with a limit', async () => {
@@ -46,15 +47,15 @@ describe('a handler that never returns', () => {
       {
         event_id: 'hang',
         reason: 'too_slow',
-        detail: expect.stringMatching(/handler "test" did not return within 500 ms.*raise handlerMsMax/),
+        detail: expect.stringMatching(/handler "test" did not return within 1500 ms.*raise handlerMsMax/),
       },
     ]);
     expect(await fixture.kept()).toEqual(['a', 'b']);
     // Each attempt is reported, with its error.
     const failed = fixture.observed.filter((event) => event.type === 'failed');
     expect(failed.map(({ attempts, error }) => `${attempts}: ${String(error)}`)).toEqual([
-      '1: HandlerTimeoutError: handler "test" did not return within 500 ms',
-      '2: HandlerTimeoutError: handler "test" did not return within 500 ms',
+      '1: HandlerTimeoutError: handler "test" did not return within 1500 ms',
+      '2: HandlerTimeoutError: handler "test" did not return within 1500 ms',
     ]);
   });
 

@@ -13,6 +13,11 @@ import {
 const PAYMENTS = 2_000;
 const ADD = 'UPDATE balance SET amount = amount + $1, payments = payments + 1';
 
+/** With it a service takes seconds for its payments, so that it is not done before it is killed. */
+const SLOW_PAYMENTS = `
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.004); RETURN NEW; END $$;
+CREATE TRIGGER slow BEFORE UPDATE ON balance FOR EACH ROW EXECUTE FUNCTION slow()`;
+
 const SURROUNDINGS = `
 const pool = new pg.Pool({ connectionString: process.env.POSTGRES_URL, max: 8 });
 pool.on('error', () => undefined);
@@ -180,6 +185,7 @@ describe.each(PROJECTS.map(({ what, service, handler }, n) => ({ what, n, servic
       // Nothing of the aggregator is there.
       await system.pool.query('DROP SCHEMA sekali CASCADE');
       await system.pool.query('CREATE TABLE balance AS SELECT 0::bigint AS amount, 0 AS payments');
+      await system.pool.query(SLOW_PAYMENTS);
     });
 
     afterEach(() => project(n).kill());
@@ -216,6 +222,7 @@ describe.each(PROJECTS.map(({ what, service, handler }, n) => ({ what, n, servic
         await project(n).kill();
       }
       expect((await balance()).payments).toBeLessThan(PAYMENTS);
+      await system.pool.query('DROP TRIGGER slow ON balance');
       project(n).start('service.js', environment);
       await waitFor(async () => (await balance()).payments >= PAYMENTS, {
         timeoutMs: 60_000,

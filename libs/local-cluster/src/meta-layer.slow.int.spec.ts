@@ -35,7 +35,7 @@ async function connected<T>(work: (connection: NatsConnection) => Promise<T>): P
 
 async function publishAll(): Promise<void> {
   await connected(async (connection) => {
-    const manager = await jetstreamManager(connection);
+    const manager = await jetstreamManager(connection, { checkAPI: false });
     await addStream(manager, { name: 'S', subjects: ['s.>'], num_replicas: 3 });
     await manager.consumers.add('S', { durable_name: 'c', ack_policy: 'explicit' });
     for (let index = 0; index < MESSAGES; index += 1) await jetstream(connection).publish('s.a', '1');
@@ -79,7 +79,7 @@ describe('brokers that all forgot their streams', () => {
     await waitUntilCopied();
     await forget();
     await connected(async (connection) => {
-      const manager = await jetstreamManager(connection);
+      const manager = await jetstreamManager(connection, { checkAPI: false });
       const found = await poll(() => manager.streams.info('S').catch(() => undefined), {
         timeoutMs: 30_000,
       });
@@ -97,7 +97,7 @@ describe('brokers that all forgot their streams', () => {
       await poll(
         async () =>
           (await jetstream(connection)
-            .publish('s.a', '2')
+            .publish('s.a', '2', { msgID: 'last' })
             .catch(() => undefined)) ?? undefined,
         { timeoutMs: 30_000 },
       );

@@ -1,4 +1,5 @@
 export { startApp, type App, type AppName, type StartOptions } from './app-process.js';
+export { inBackground, type BackgroundWork } from './background-work.js';
 export { BrokerSplit, type SplitManner } from './broker-split.js';
 export { commandsOf, type Command } from './documents/command.js';
 export { codeBlocks, readDocuments, type Document } from './documents/document.js';

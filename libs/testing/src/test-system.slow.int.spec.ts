@@ -17,7 +17,10 @@ describe('a test system', () => {
     const manager = await jetstreamManager(one.connection);
     const { config, state } = await manager.streams.info(one.streamName);
     expect([config.num_replicas, state.messages]).toEqual([3, 1]);
-    expect((await manager.consumers.info(one.streamName, one.consumerName)).num_pending).toBe(1);
+    // The leader of the consumer may learn of a message later than its publisher.
+    const pending = async (): Promise<number> =>
+      (await manager.consumers.info(one.streamName, one.consumerName)).num_pending;
+    expect(await waitFor(pending, { timeoutMs: 20_000, describe: 'a message for the consumer' })).toBe(1);
     expect((await manager.streams.info(other.streamName)).state.messages).toBe(0);
   });
 
@@ -57,7 +60,7 @@ describe('a test cluster', () => {
     await cluster.postgres.exited;
     await cluster.postgres.start();
     const rowCount = await waitFor(async () => (await cluster.pool.query('SELECT 1')).rowCount, {
-      timeoutMs: 10_000,
+      timeoutMs: 30_000,
       describe: 'Postgres to answer again',
     });
     expect(rowCount).toBe(1);

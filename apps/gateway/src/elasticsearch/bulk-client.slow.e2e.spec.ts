@@ -1,7 +1,15 @@
 /** 10,000 documents from the bulk helper of Elasticsearch's client, through faults on both sides of the gateway. */
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { Client, errors } from '@elastic/elasticsearch';
-import { createTestSystem, FaultProxy, startApp, TcpProxy, waitFor, type HttpFault } from '#testing';
+import {
+  createTestSystem,
+  FaultProxy,
+  type HttpFault,
+  inBackground,
+  startApp,
+  TcpProxy,
+  waitFor,
+} from '#testing';
 
 const COUNT = 10_000;
 const JSON_HEADERS = { 'content-type': 'application/json' };
@@ -111,13 +119,13 @@ describe('the bulk helper', () => {
     // Faults between the gateway and the brokers: each document is refused by itself, and sent again.
     for (const broker of proxies) broker.hang();
     const requests = proxy.seen.length;
-    const held = send(proxy.url, 'brokers');
+    const held = inBackground(() => send(proxy.url, 'brokers'));
     await waitFor(() => proxy.seen.slice(requests).some(({ status }) => status === 200), {
       timeoutMs: 30_000,
       describe: 'documents to be refused',
     });
     for (const broker of proxies) broker.heal();
-    const { dropped, gaveUpWith } = await held;
+    const { dropped, gaveUpWith } = await held.ended;
     expect(Object.keys(dropped).filter((status) => status !== '409')).toEqual([]);
     expect(gaveUpWith).toBeUndefined();
     await waitFor(async () => (await stored('brokers')) === COUNT, {

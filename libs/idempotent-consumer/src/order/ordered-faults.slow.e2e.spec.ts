@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/nats-core';
 import { findRepositoryRoot } from '#local-cluster';
-import { createTestCluster, type TestCluster, waitFor } from '#testing';
+import { createTestCluster, inBackground, type TestCluster, waitFor } from '#testing';
 import { CREATE_HISTORY, type Numbered, ORDERED } from '../test/numbered-events.js';
 import type { OrderedWorkerPlace } from '../test/ordered-worker.js';
 
@@ -22,7 +22,6 @@ const TIMEOUT_MS = 60_000;
 const AHEAD_MAX = 250;
 
 let cluster: TestCluster;
-let producer: Producer | undefined;
 const workers: Worker[] = [];
 
 /** A worker process, and what it last said. */
@@ -73,50 +72,29 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await producer?.abandon();
   for (const worker of workers) worker.kill('SIGKILL');
   await cluster.dispose();
 });
 
-/** Publishes until it is ended. A publish without an answer is repeated, so some messages come twice in the stream. */
-class Producer {
-  private n = 0;
-  private isEnded = false;
-  private readonly running = this.run();
-
-  constructor() {
-    // The failure shows where the end is waited for, and not as one of whatever test runs by then.
-    this.running.catch(() => undefined);
+/** Publishes until it is over. @returns the number of the last event of each key */
+async function produce(over: AbortSignal): Promise<number> {
+  let n = 0;
+  while (!over.aborted) {
+    n += 1;
+    for (const key of KEYS) await publish({ key, n });
+    if (n % 25 === 0) await effectsReach((n - AHEAD_MAX) * KEYS.length, () => over.aborted);
   }
+  return n;
+}
 
-  async end(): Promise<number> {
-    this.isEnded = true;
-    await this.running;
-    return this.n;
-  }
-
-  /** Ends it after a failure, before what it publishes to is gone. The failure is reported already. */
-  async abandon(): Promise<void> {
-    this.isEnded = true;
-    await this.running.catch(() => undefined);
-  }
-
-  private async run(): Promise<void> {
-    while (!this.isEnded) {
-      this.n += 1;
-      for (const key of KEYS) await this.publish({ key, n: this.n });
-      if (this.n % 25 === 0) await effectsReach((this.n - AHEAD_MAX) * KEYS.length, () => this.isEnded);
-    }
-  }
-
-  private async publish(event: Numbered): Promise<void> {
-    const publish = async (): Promise<boolean> => {
-      const subject = `${cluster.subjectPrefix}.numbered`;
-      await jetstream(cluster.connection).publish(subject, JSON.stringify(event), { timeout: 1_000 });
-      return true;
-    };
-    await waitFor(publish, { timeoutMs: TIMEOUT_MS, describe: 'the brokers to take an event' });
-  }
+/** A publish without an answer is repeated, so some messages come twice in the stream. */
+async function publish(event: Numbered): Promise<void> {
+  const take = async (): Promise<boolean> => {
+    const subject = `${cluster.subjectPrefix}.numbered`;
+    await jetstream(cluster.connection).publish(subject, JSON.stringify(event), { timeout: 1_000 });
+    return true;
+  };
+  await waitFor(take, { timeoutMs: TIMEOUT_MS, describe: 'the brokers to take an event' });
 }
 
 async function histories(): Promise<ReadonlyMap<string, readonly number[]>> {
@@ -136,6 +114,15 @@ async function effectsReach(count: number, isOver = () => false): Promise<void> 
     timeoutMs: TIMEOUT_MS,
     describe: `${count} effects`,
   });
+}
+
+/** Waits for more effects than there are now. A connection of the test may have ended with those of the workers. */
+async function effectsGrow(): Promise<void> {
+  const now = await waitFor(async () => [await effects()], {
+    timeoutMs: TIMEOUT_MS,
+    describe: 'Postgres to answer',
+  });
+  await effectsReach((now[0] ?? 0) + EFFECTS_BETWEEN);
 }
 
 function theOneThatDecides(): Promise<Worker> {
@@ -161,7 +148,7 @@ const FAULTS: Readonly<Record<string, () => Promise<void>>> = {
   'a worker is stopped, and goes on when another one has taken over': async () => {
     const stopped = await theOneThatDecides();
     stopped.kill('SIGSTOP');
-    await effectsReach((await effects()) + EFFECTS_BETWEEN);
+    await effectsGrow();
     stopped.kill('SIGCONT');
   },
   'the connections of workers to Postgres end': async () => {
@@ -190,11 +177,11 @@ const FAULTS: Readonly<Record<string, () => Promise<void>>> = {
 };
 
 it('keeps the order of each key under every fault, and applies each event once', async () => {
-  producer = new Producer();
+  const producer = inBackground(produce);
   await effectsReach(EFFECTS_BETWEEN);
   for (const fault of Object.values(FAULTS)) {
     await fault();
-    await effectsReach((await effects()) + EFFECTS_BETWEEN);
+    await effectsGrow();
   }
   expect(workers.filter(({ hasEnded }) => hasEnded)).toEqual([]);
   const last = await producer.end();

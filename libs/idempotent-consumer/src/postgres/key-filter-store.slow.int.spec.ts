@@ -162,11 +162,12 @@ describe('building', () => {
   it('leaves nothing when its process dies in the middle, and is done again', async () => {
     await closeWith(FEW);
     const state = await stateOf(0);
-    const onProgress = (): void => {
-      void system.pool.query(
-        `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 0 AND pid <> pg_backend_pid()`,
+    // The server has databases of other tests, with locks of the same number.
+    const onProgress = (): Promise<unknown> =>
+      system.pool.query(
+        `SELECT pg_terminate_backend(pid, 10000) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+         WHERE locktype = 'advisory' AND objid = 0 AND pid <> pg_backend_pid() AND datname = current_database()`,
       );
-    };
     const dying = store.build(state, { onProgress });
     await expect(dying).rejects.toThrow();
     expect((await stateOf(0)).stored).toBeUndefined();
