@@ -98,11 +98,12 @@ const GROUPS: Readonly<Record<string, { roles: string[]; targets?: unknown[]; bo
   'publisher-1000': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 1 }] },
   outbox: { roles: TWO, targets: [{ against: 'ceiling', atLeast: 1 }] },
   'outbox-commits-1': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 1 }] },
-  'outbox-commits-10': {
-    roles: TWO,
-    targets: [{ against: 'ceiling', atLeast: 1 }],
-    bounds: ['committed and published'],
-  },
+  ...Object.fromEntries(
+    ['outbox-commits-10', 'outbox-commits-100'].map((name) => [
+      name,
+      { roles: TWO, targets: [{ against: 'ceiling', atLeast: 1 }], bounds: ['committed and published'] },
+    ]),
+  ),
   'outbox-backlog': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.8 }] },
   ...Object.fromEntries(
     ['http-single', 'http-batch-100', 'http-batch-1000', 'drain', 'drain-duplicates'].flatMap((load) => [
