@@ -22,6 +22,11 @@ const DRAIN = ['ours', 'ceiling', 'ceiling', 'typical'];
 const TWO = ['ours', 'ceiling'];
 const END_TO_END = ['ours', 'ours', 'ceiling', 'ceiling', 'ceiling'];
 const FLAT = [{ against: 'ceiling', atMost: 1.25 }];
+const COMMITTED = {
+  roles: TWO,
+  targets: [{ against: 'ceiling', atLeast: 1 }],
+  bounds: ['committed and published'],
+};
 
 /** Some machines let no memory cgroup be created. */
 function canBoundMemory(): boolean {
@@ -98,12 +103,8 @@ const GROUPS: Readonly<Record<string, { roles: string[]; targets?: unknown[]; bo
   'publisher-1000': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 1 }] },
   outbox: { roles: TWO, targets: [{ against: 'ceiling', atLeast: 1 }] },
   'outbox-commits-1': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 1 }] },
-  ...Object.fromEntries(
-    ['outbox-commits-10', 'outbox-commits-100'].map((name) => [
-      name,
-      { roles: TWO, targets: [{ against: 'ceiling', atLeast: 1 }], bounds: ['committed and published'] },
-    ]),
-  ),
+  'outbox-commits-10': COMMITTED,
+  'outbox-commits-100': COMMITTED,
   'outbox-backlog': { roles: TWO, targets: [{ against: 'ceiling', atLeast: 0.8 }] },
   ...Object.fromEntries(
     ['http-single', 'http-batch-100', 'http-batch-1000', 'drain', 'drain-duplicates'].flatMap((load) => [

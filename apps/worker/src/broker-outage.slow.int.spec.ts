@@ -14,8 +14,7 @@ let system: TestCluster;
 let manager: JetStreamManager;
 let consumer: ConsumerFixture | undefined;
 let sent = 0;
-/** The client's own `consume()` may take half a minute. */
-const RESUME_MS_MAX = 20_000;
+const RESUME_MS_MAX = 10_000;
 /**
  * Before that, the client gives up the connection to the frozen broker: after three pings and one more try to connect.
  */

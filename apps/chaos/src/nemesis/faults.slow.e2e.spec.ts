@@ -271,7 +271,7 @@ describe('faults of the brokers', () => {
       expect(wiped).toHaveLength(1);
       const files = readdirSync(wiped[0] as string, { recursive: true, encoding: 'utf8' });
       expect(files.filter((file) => /EVENTS.*\.blk$/.test(file))).not.toEqual([]);
-      await system.untilReplicasCurrent(20_000);
+      await system.untilReplicasCurrent(1_000);
     },
     TEST_MS_MAX,
   );

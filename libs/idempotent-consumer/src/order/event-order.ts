@@ -100,9 +100,12 @@ export class EventOrder {
     outcomes: ReadonlyMap<number, Outcome>,
   ): Promise<void> {
     const { parking = [], wereParked = false } = batch;
-    const waiting = parking.map(({ message }) => message);
     // What was parked is still there, so its body is not sent again at each retry.
-    if (!wereParked) await this.park(transaction, waiting);
+    if (!wereParked)
+      await this.park(
+        transaction,
+        parking.map(({ message }) => message),
+      );
     for (const { message, delayMs } of parking) await this.block(transaction, message, delayMs);
     const isDead = ({ delivery }: Keyed): boolean => outcomes.get(delivery.seq)?.kind === 'dead-letter';
     const held = this.onDeadLetter === 'hold' ? batch.poison.filter(isDead).filter(hasKey) : [];
