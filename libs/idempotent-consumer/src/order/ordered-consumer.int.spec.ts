@@ -202,7 +202,8 @@ describe('several workers', () => {
 
   it('keep the order although another client takes deliveries, and answers none of them', async () => {
     // Its first request is for 20 messages. Those behind them are for the other client, which asked next.
-    await fixture.start({ settings: { batchSize: 10, prefetch: 20 } });
+    const { consumer } = await fixture.start({ settings: { batchSize: 10, prefetch: 20 } });
+    await waitFor(() => consumer.health().state === 'idle', { timeoutMs: 30_000, describe: 'a session' });
     const taken = await fixture.takeAway(5);
     await fixture.publish(inTurn(['a'], 60));
     expect(await taken()).toBeGreaterThan(0);

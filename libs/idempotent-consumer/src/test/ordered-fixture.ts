@@ -1,5 +1,5 @@
 /** Consumers that keep the order of keys, and a judge of it, on a real broker and a real Postgres. */
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { type ConsumerMessages, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import pg from 'pg';
 import { createTestSystem, type TestSystem, untilSettled, waitFor } from '#testing';
@@ -95,20 +95,24 @@ export class OrderedFixture {
   }
 
   /**
-   * Asks for deliveries as another client of the consumer, and answers none of them.
+   * Asks for deliveries as another client of the consumer, and answers none of them. Resolves when the brokers have its
+   * request, next to the one of a worker. The client itself sends a request later than its `fetch` returns.
    *
    * @returns the number of deliveries that it gets
    */
   async takeAway(count: number): Promise<() => Promise<number>> {
     const { connection, streamName } = this.system;
     const consumer = await jetstream(connection).consumers.get(streamName, ORDERED);
-    const messages = await consumer.fetch({ max_messages: count, expires: 3_000 });
-    await connection.flush();
-    return async () => {
-      let taken = 0;
-      for await (const message of messages) taken += message.seq > 0 ? 1 : 0;
-      return taken;
-    };
+    // It ends with the last of them. A busy machine may take seconds to publish those that come before.
+    const messages = await consumer.fetch({ max_messages: count, expires: 30_000 });
+    const taken = counted(messages);
+    // A failure shows where the number is asked for.
+    taken.catch(() => undefined);
+    const manager = await jetstreamManager(connection, { checkAPI: false });
+    const areBothThere = async (): Promise<boolean> =>
+      (await manager.consumers.info(streamName, ORDERED)).num_waiting >= 2;
+    await waitFor(areBothThere, { timeoutMs: 20_000, describe: 'two requests for deliveries' });
+    return () => taken;
   }
 
   /** Has the brokers deliver everything from a sequence on once more. */
@@ -223,4 +227,10 @@ class MortalPool {
 /** As pg reports it. */
 class ConnectionLostError extends Error {
   readonly code = 'ECONNRESET';
+}
+
+async function counted(messages: ConsumerMessages): Promise<number> {
+  let count = 0;
+  for await (const message of messages) count += message.seq > 0 ? 1 : 0;
+  return count;
 }
